@@ -1,0 +1,171 @@
+//! What the core is told at its start. All of it is already checked.
+
+use std::time::Duration;
+
+use usp_proto::endpoint_id::EndpointId;
+
+/// The broker's settings.
+#[derive(Clone, Debug)]
+pub struct CoreConfig {
+    /// Our own Endpoint ID: Agent and Controller share it.
+    pub endpoint_id: EndpointId,
+    /// For `Device.DeviceInfo.`.
+    pub identity: Identity,
+    /// Any number fit to seed a generator; a different one at each start.
+    pub entropy: u64,
+    /// All bounds.
+    pub limits: Limits,
+    /// UNIX domain sockets, if they are on.
+    pub uds: Option<UdsSettings>,
+    /// The WebSocket server, if it is on.
+    pub websocket: Option<WebSocketSettings>,
+    /// Seeds for the first start.
+    pub seed: Seed,
+}
+
+/// Who made this and what it is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// `Manufacturer`.
+    pub manufacturer: String,
+    /// `ManufacturerOUI`: six hexadecimal digits.
+    pub oui: String,
+    /// `ModelName`.
+    pub model: String,
+    /// `ProductClass`.
+    pub product_class: String,
+    /// `SerialNumber`.
+    pub serial: String,
+    /// `SoftwareVersion`.
+    pub software_version: String,
+    /// `HardwareVersion`.
+    pub hardware_version: String,
+}
+
+/// All bounds of the core.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// How long a Service may take to answer its part of a request.
+    pub service_timeout: Duration,
+    /// Services connected at a time.
+    pub max_services: usize,
+    /// Rows of `Device.LocalAgent.Controller.`.
+    pub max_controllers: usize,
+    /// Requests of one Controller that may be under way at a time.
+    pub max_pending_per_controller: usize,
+    /// Rows of `Device.LocalAgent.Subscription.`.
+    pub max_subscriptions: usize,
+    /// Undelivered notifications kept for one Controller.
+    pub max_notifications_per_controller: usize,
+    /// `multi_device_atomic = "refuse"`: all-or-nothing requests may touch one device only.
+    pub refuse_multi_device_atomic: bool,
+    /// Get over several owners: put a failed Service's error into the entry that has the values, instead of a further entry.
+    pub merge_get_errors: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            service_timeout: Duration::from_secs(5),
+            max_services: 256,
+            max_controllers: 256,
+            max_pending_per_controller: 256,
+            max_subscriptions: 4096,
+            max_notifications_per_controller: 1024,
+            refuse_multi_device_atomic: false,
+            merge_get_errors: false,
+        }
+    }
+}
+
+/// `Device.UnixDomainSockets.`
+#[derive(Clone, Debug)]
+pub struct UdsSettings {
+    /// Where Controllers connect.
+    pub agent_path: String,
+    /// Where Services connect.
+    pub controller_path: String,
+    /// Who may register what.
+    pub trust: UdsTrust,
+    /// Role of a Controller on `agent_path` that has no row of its own.
+    pub local_role: String,
+}
+
+/// Who may register what over a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UdsTrust {
+    /// Whoever may open the socket may register whatever is not protected.
+    Socket,
+    /// `Device.USPServices.Trust.` decides.
+    Table,
+}
+
+/// `Device.LocalAgent.MTP.{i}.WebSocket.`
+#[derive(Clone, Debug)]
+pub struct WebSocketSettings {
+    /// The port that it listens on.
+    pub port: u16,
+    /// The resource.
+    pub path: String,
+    /// Seconds between pings.
+    pub keep_alive: u32,
+    /// Role of a trusted (loopback) Controller without a row of its own; `None`: it is unknown and Untrusted.
+    pub local_role: Option<String>,
+}
+
+/// Rows for the first start and for FactoryReset().
+#[derive(Clone, Debug, Default)]
+pub struct Seed {
+    /// Further roles, from `Role.3.` on.
+    pub roles: Vec<RoleSeed>,
+    /// Controllers.
+    pub controllers: Vec<ControllerSeed>,
+    /// Any other rows.
+    pub objects: Vec<ObjectSeed>,
+}
+
+/// A row of `ControllerTrust.Role.`.
+#[derive(Clone, Debug)]
+pub struct RoleSeed {
+    /// `Name`.
+    pub name: String,
+    /// Its Permission rows.
+    pub permissions: Vec<PermissionSeed>,
+}
+
+/// A row of `Role.{i}.Permission.`.
+#[derive(Clone, Debug)]
+pub struct PermissionSeed {
+    /// `Order`.
+    pub order: u32,
+    /// `Targets`.
+    pub targets: Vec<String>,
+    /// `Param`, four characters of `rwxn` or `-`.
+    pub param: String,
+    /// `Obj`.
+    pub obj: String,
+    /// `InstantiatedObj`.
+    pub instantiated_obj: String,
+    /// `CommandEvent`.
+    pub command_event: String,
+}
+
+/// A row of `Controller.`.
+#[derive(Clone, Debug)]
+pub struct ControllerSeed {
+    /// `EndpointID`.
+    pub endpoint_id: EndpointId,
+    /// Name of its role.
+    pub role: String,
+    /// Any of the row's own Parameters.
+    pub params: Vec<(String, String)>,
+}
+
+/// A row of any table: a path ending in a number makes or amends that row, one ending in a table adds a row.
+#[derive(Clone, Debug)]
+pub struct ObjectSeed {
+    /// The path.
+    pub path: String,
+    /// Its Parameters.
+    pub params: Vec<(String, String)>,
+}

@@ -1,0 +1,130 @@
+//! What the core and the adapters say to each other.
+//!
+//! The core asks with an [`AdapterCall`] and gets exactly one [`AdapterReply`] for it, unless it stops waiting first
+//! (its own deadline is [`AdapterCall::within`] plus a margin). Whatever a device says unasked is an [`AdapterReport`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::value::Value;
+
+/// The stable key of a device: its name in the site file. Never its number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceId(pub Arc<str>);
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Ties a reply to its call. Unique for the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+/// Index of a capability in its [`Mapping`](crate::mapping::Mapping).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PointId(pub u16);
+
+/// A request of the core to one device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdapterCall {
+    /// Chosen by the core.
+    pub id: CallId,
+    /// Whom it is for.
+    pub device: DeviceId,
+    /// How long after receipt an answer is still of use. A write that was not begun by then is never sent.
+    pub within: Duration,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What a device is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Read these capabilities now.
+    Read(Vec<PointId>),
+    /// Write these capabilities, in this order, as one unit: nothing else of this device comes between.
+    Write(Vec<(PointId, Value)>),
+    /// Read every readable capability now.
+    Refresh,
+}
+
+/// The one answer to an [`AdapterCall`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdapterReply {
+    /// The call's.
+    pub id: CallId,
+    /// One result for each point of the action, in its order (`Refresh`: every readable point); or the reason why the
+    /// whole call came to nothing.
+    ///
+    /// For a write, `Ok` means that the device confirmed it as far as the mapping asks; after the first failed point
+    /// of a write the rest is not sent and reported as [`DeviceFault::NotTried`].
+    pub outcome: Result<Vec<(PointId, Result<Value, DeviceFault>)>, DeviceFault>,
+}
+
+/// What a device or its bus says unasked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AdapterReport {
+    /// Readings that were taken together, by polling or because the device sent them. Each counts as a contact.
+    Readings {
+        /// Whose.
+        device: DeviceId,
+        /// What each capability reads, or why it could not be read.
+        readings: Vec<(PointId, Result<Value, DeviceFault>)>,
+    },
+    /// The device became reachable, or stopped being so.
+    Online {
+        /// Which.
+        device: DeviceId,
+        /// `Err` says why it is unreachable.
+        online: Result<(), DeviceFault>,
+    },
+}
+
+/// Why a device did not do what it was asked. The text is for people and names no register.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceFault {
+    /// It did not answer in time.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// It, or the way to it, is known to be down: refused at once.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// It answered with a refusal of its protocol.
+    #[error("the device refused: {0}")]
+    Refused(String),
+    /// Its answer cannot be understood.
+    #[error("unusable answer: {0}")]
+    Garbled(String),
+    /// The reading is a sentinel, outside its valid range or not among the mapped values.
+    #[error("not a valid reading: {0}")]
+    Invalid(String),
+    /// The value cannot be written to this capability.
+    #[error("value cannot be written: {0}")]
+    Unwritable(String),
+    /// The write was accepted but the device does not show the value.
+    #[error("written but not confirmed: wanted {wanted}, the device shows {shown}")]
+    NotConfirmed {
+        /// What was written.
+        wanted: String,
+        /// What was read back.
+        shown: String,
+    },
+    /// Its time to live ended before it could be sent; it was not sent.
+    #[error("expired before it could be sent, and was not sent")]
+    Expired,
+    /// An earlier write of the same unit failed; this one was not sent.
+    #[error("not sent, because an earlier write of the same request failed")]
+    NotTried,
+    /// The device's queue is full.
+    #[error("too many requests are waiting for this device")]
+    QueueFull,
+    /// No such device or capability is known to the adapter.
+    #[error("not known to the adapter")]
+    Unknown,
+    /// The adapter is shutting down.
+    #[error("the adapter is shutting down")]
+    Stopping,
+}
