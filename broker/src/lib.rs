@@ -1,1 +1,6 @@
-//! .
+//! Everything of usp-broker that touches the world except devices: transports, store, configuration, command line.
+//!
+//! What decides anything is in `usp-core`; here are tasks that carry bytes to it and orders from it. [`app::App`] wires
+//! them together, [`cli`] is what a shell sees.
+
+pub mod cli;

@@ -1,0 +1,35 @@
+//! The command line: one module a subcommand. Names and exit codes are a contract: other tools drive them.
+//!
+//! Exit codes: 0 done, 1 the request failed (the error is shown), 2 wrong usage or an invalid file.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod output;
+
+pub(crate) use output::{Failure, print_line};
+
+/// USP Broker (TR-369 1.4) and proxy gateway for smart-home hubs.
+#[derive(Debug, Parser)]
+#[command(name = "usp-broker", version, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Runs the command line of this process and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {}
+}

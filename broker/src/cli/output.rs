@@ -1,0 +1,54 @@
+//! What subcommands print, and how they fail.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Why a subcommand did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The request failed: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// Wrong usage or an invalid file: exit code 2.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Failure {
+    /// The request failed: exit code 1.
+    pub(crate) fn failed(why: impl Display) -> Self {
+        Self::Failed(why.to_string())
+    }
+
+    /// Wrong usage or an invalid file: exit code 2.
+    pub(crate) fn invalid(why: impl Display) -> Self {
+        Self::Invalid(why.to_string())
+    }
+
+    /// Shows the error on standard error and names the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        // Nobody is left to tell when standard error itself is closed.
+        writeln!(io::stderr().lock(), "error: {self}").ok();
+        match self {
+            Self::Failed(_) => ExitCode::from(1),
+            Self::Invalid(_) => ExitCode::from(2),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(format!("{error:#}"))
+    }
+}
+
+/// Prints one line to standard output at once, so that a pipe's reader sees it when it happens.
+pub(crate) fn print_line(line: impl Display) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        // The reader has seen enough (`… | head`).
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        other => other.map_err(|error| Failure::failed(format!("standard output: {error}"))),
+    }
+}
