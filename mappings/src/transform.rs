@@ -1,6 +1,16 @@
 //! From a raw value of a protocol to the value of a capability and back: a closed list of steps, each with its inverse.
+//!
+//! Arithmetic is decimal: `scale: 0.1` is a tenth, and a float stands for the shortest decimal that reads back as the
+//! same float, so that 230.2 in a register is 230.2 on the wire.
+
+mod decode;
+mod encode;
 
 use rust_decimal::Decimal;
+
+use crate::mapping::Class;
+use crate::port::DeviceFault;
+use crate::value::Value;
 
 /// A value as a protocol delivers it, before any transform.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +29,43 @@ pub enum Raw {
     Bytes(Vec<u8>),
 }
 
+/// What a protocol can take at some place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RawKind {
+    /// A coil.
+    Bool,
+    /// An integer.
+    Int {
+        /// Width, 1 to 64.
+        bits: u8,
+        /// Two's complement.
+        signed: bool,
+    },
+    /// A single-precision float.
+    F32,
+    /// A double-precision float.
+    F64,
+    /// Text.
+    Text,
+    /// Bytes.
+    Bytes,
+}
+
+impl RawKind {
+    /// Least and greatest integer that fits; `None` for what is no integer.
+    pub fn int_range(self) -> Option<(i128, i128)> {
+        match self {
+            Self::Bool => Some((0, 1)),
+            Self::Int { bits, signed: false } => Some((0, (1i128 << bits.min(64)) - 1)),
+            Self::Int { bits, signed: true } => {
+                let half = 1i128 << (bits.clamp(1, 64) - 1);
+                Some((-half, half - 1))
+            }
+            Self::F32 | Self::F64 | Self::Text | Self::Bytes => None,
+        }
+    }
+}
+
 /// The steps from raw to value, in this order: refuse sentinels, map or scale, check the valid range. Writing goes the
 /// other way.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,8 +80,11 @@ pub struct Transform {
     pub offset: Option<Decimal>,
     /// A Boolean the other way round.
     pub invert: bool,
-    /// A value outside is no reading; both ends are inside.
+    /// A value outside is no reading and is not written; both ends are inside.
     pub valid: Option<(Decimal, Decimal)>,
+    /// The finest change that the mapping promises to follow. A value between two raw integers is written as the nearer
+    /// one when that moves it by less than half of this; `None`: it is refused.
+    pub step: Option<Decimal>,
 }
 
 /// Raw integers and what they are called.
@@ -46,6 +96,18 @@ pub struct ValueMap {
     pub default: Option<MapTarget>,
 }
 
+impl ValueMap {
+    /// What a raw integer is called.
+    pub fn target(&self, raw: i128) -> Option<&MapTarget> {
+        self.entries.iter().find(|(key, _)| *key == raw).map(|(_, target)| target).or(self.default.as_ref())
+    }
+
+    /// The raw integer that is written for a state: the first of its name.
+    pub fn raw(&self, target: &MapTarget) -> Option<i128> {
+        self.entries.iter().find(|(_, known)| known == target).map(|(raw, _)| *raw)
+    }
+}
+
 /// What a raw integer is mapped to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MapTarget {
@@ -54,3 +116,37 @@ pub enum MapTarget {
     /// A state of a Binary capability.
     Bool(bool),
 }
+
+impl Transform {
+    /// The value that a raw one means for a capability of this class.
+    ///
+    /// Without a `map`, 0 and 1 are false and true, and any other integer is no Boolean.
+    ///
+    /// Errors: [`DeviceFault::Invalid`] for a sentinel, NaN, an infinity, a number of more than 28 digits, a raw value
+    /// that the map does not name, a value outside `valid`; [`DeviceFault::Garbled`] for a raw value that cannot become
+    /// a value of this class at all.
+    pub fn decode(&self, raw: Raw, class: Class) -> Result<Value, DeviceFault> {
+        decode::decode(self, raw, class)
+    }
+
+    /// The raw value that stands for a value, for a place that takes `target`.
+    ///
+    /// A number that falls between two raw integers is refused, unless `step` lets it be rounded (half away from zero).
+    /// A float takes the nearest float.
+    ///
+    /// Errors: [`DeviceFault::Unwritable`] when the map has no such state, the value is outside `valid`, does not fit
+    /// the raw type, is one of the `invalid` sentinels, or lies between two raw values.
+    pub fn encode(&self, value: &Value, target: RawKind) -> Result<Raw, DeviceFault> {
+        encode::encode(self, value, target)
+    }
+
+    /// What a device will show that was written `value`: the same, but for the rounding of [`Transform::encode`].
+    ///
+    /// Errors: as [`Transform::encode`] and [`Transform::decode`].
+    pub fn settled(&self, value: &Value, target: RawKind, class: Class) -> Result<Value, DeviceFault> {
+        self.decode(self.encode(value, target)?, class)
+    }
+}
+
+#[cfg(test)]
+mod tests;

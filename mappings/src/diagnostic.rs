@@ -1,0 +1,190 @@
+//! What is wrong with a file, where, and what to do about it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde::Serialize;
+
+pub use crate::code::Code;
+
+/// A file that was read: its name as the user gave it, and its whole text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    name: Arc<str>,
+    text: Arc<str>,
+}
+
+impl SourceFile {
+    /// Keeps a name and a text together.
+    pub fn new(name: &str, text: &str) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// The name as the user gave it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The span of these bytes; what lies outside the text or within a character is moved to its nearest start.
+    pub(crate) fn span(&self, start: usize, end: usize) -> Span {
+        let start = self.floor(start);
+        let end = self.floor(end.max(start));
+        let before = self.text.get(..start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        Span { start, end, line, column }
+    }
+
+    /// The span of the character at this line and column, both from 1.
+    pub(crate) fn span_at(&self, line: usize, column: usize) -> Span {
+        let mut start = 0;
+        for text in self.text.split_inclusive('\n').take(line.saturating_sub(1)) {
+            start += text.len();
+        }
+        let rest = self.text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+        let within = rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
+        self.span(start + within, start + within + 1)
+    }
+
+    fn floor(&self, at: usize) -> usize {
+        let mut at = at.min(self.text.len());
+        while !self.text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    }
+}
+
+/// Where something stands in its file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file works, but probably not as meant.
+    Warning,
+    /// The file cannot be used.
+    Error,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// One problem of one file. Displays as `file:line:col: error[M004]: …; help: …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What kind of problem; the reference explains each.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Lower-case, in the words of the file.
+    pub message: String,
+    /// The file it is in.
+    pub file: SourceFile,
+    /// Where in the file.
+    pub span: Span,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// Whether it makes the file unusable.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// Its plain fields, for JSON and other machine-readable forms.
+    pub fn fields(&self) -> DiagnosticFields {
+        DiagnosticFields {
+            code: self.code.name(),
+            severity: self.severity.to_string(),
+            message: self.message.clone(),
+            file: self.file.name().to_owned(),
+            line: self.span.line,
+            column: self.span.column,
+            help: self.help.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, severity, message, file, span, help } = self;
+        write!(f, "{}:{}:{}: {severity}[{code}]: {message}", file.name(), span.line, span.column)?;
+        match help {
+            Some(help) => write!(f, "; help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A [`Diagnostic`] as plain data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DiagnosticFields {
+    /// `M001` …
+    pub code: String,
+    /// `error` or `warning`.
+    pub severity: String,
+    /// What is wrong.
+    pub message: String,
+    /// Name of the file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// Whether any of these makes its file unusable.
+pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(Diagnostic::is_error)
+}
+
+/// All of these with the lines that they are about, as a compiler shows them.
+pub fn render(diagnostics: &[Diagnostic], colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        out.push_str(&renderer.render(&[group(diagnostic)]));
+        out.push_str("\n\n");
+    }
+    out
+}
+
+fn group(diagnostic: &Diagnostic) -> Group<'_> {
+    let Diagnostic { code, severity, message, file, span, help } = diagnostic;
+    let level = if *severity == Severity::Error { Level::ERROR } else { Level::WARNING };
+    let end = span.end.max(span.start);
+    let annotation = AnnotationKind::Primary.span(span.start..end);
+    let snippet = Snippet::source(file.text()).path(file.name()).annotation(annotation);
+    let group = level.primary_title(message.as_str()).id(code.name()).element(snippet);
+    match help {
+        Some(help) => group.element(Level::HELP.message(help.as_str())),
+        None => group,
+    }
+}

@@ -1,0 +1,125 @@
+//! Raw to value.
+
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+
+use super::{MapTarget, Raw, Transform};
+use crate::mapping::Class;
+use crate::port::DeviceFault;
+use crate::value::{Value, decimal_text};
+
+pub(super) fn decode(transform: &Transform, raw: Raw, class: Class) -> Result<Value, DeviceFault> {
+    refuse_sentinel(transform, &raw)?;
+    match class {
+        Class::BinaryControl | Class::BinarySensor => boolean(transform, raw).map(Value::Bool),
+        Class::LevelControl | Class::LevelSensor => number(transform, raw).map(Value::Number),
+        Class::EnumControl | Class::EnumSensor => state(transform, raw).map(Value::Text),
+        Class::MultiLevelSensor => Err(garbled(&raw, "a list of numbers")),
+        Class::BlobSensor => match raw {
+            Raw::Bytes(bytes) => Ok(Value::Bytes(bytes)),
+            Raw::Text(text) => Ok(Value::Bytes(text.into_bytes())),
+            other => Err(garbled(&other, "bytes")),
+        },
+    }
+}
+
+fn refuse_sentinel(transform: &Transform, raw: &Raw) -> Result<(), DeviceFault> {
+    let is_sentinel = |value: f64| transform.invalid.iter().any(|sentinel| *sentinel as f64 == value);
+    let found = match raw {
+        Raw::Int(value) => transform.invalid.contains(value),
+        Raw::F32(value) => is_sentinel(f64::from(*value)),
+        Raw::F64(value) => is_sentinel(*value),
+        Raw::Bool(_) | Raw::Text(_) | Raw::Bytes(_) => false,
+    };
+    if found { Err(invalid("the device has no reading")) } else { Ok(()) }
+}
+
+fn boolean(transform: &Transform, raw: Raw) -> Result<bool, DeviceFault> {
+    let int = integer(&raw, "true or false")?;
+    let value = match &transform.map {
+        None if int == 0 || int == 1 => int == 1,
+        None => return Err(invalid(&format!("{int} is neither 0 nor 1"))),
+        Some(map) => match map.target(int) {
+            Some(MapTarget::Bool(value)) => *value,
+            Some(MapTarget::Text(_)) | None => return Err(unmapped(int)),
+        },
+    };
+    Ok(value ^ transform.invert)
+}
+
+fn state(transform: &Transform, raw: Raw) -> Result<String, DeviceFault> {
+    let Some(map) = &transform.map else {
+        return match raw {
+            Raw::Text(text) => Ok(text),
+            other => Err(garbled(&other, "the name of a state")),
+        };
+    };
+    let int = integer(&raw, "the number of a state")?;
+    match map.target(int) {
+        Some(MapTarget::Text(text)) => Ok(text.clone()),
+        Some(MapTarget::Bool(_)) | None => Err(unmapped(int)),
+    }
+}
+
+fn number(transform: &Transform, raw: Raw) -> Result<Decimal, DeviceFault> {
+    let raw = decimal(raw)?;
+    let scaled = transform.scale.map_or(Some(raw), |scale| raw.checked_mul(scale));
+    let value = scaled.and_then(|value| value.checked_add(transform.offset.unwrap_or_default()));
+    let value = value.ok_or_else(|| invalid("the number is too large"))?.normalize();
+    match transform.valid {
+        Some((min, max)) if value < min || value > max => {
+            let [value, min, max] = [value, min, max].map(decimal_text);
+            Err(invalid(&format!("{value} is outside {min} to {max}")))
+        }
+        _ => Ok(value),
+    }
+}
+
+fn decimal(raw: Raw) -> Result<Decimal, DeviceFault> {
+    match raw {
+        Raw::Bool(value) => Ok(Decimal::from(u8::from(value))),
+        Raw::Int(value) => {
+            Decimal::try_from_i128_with_scale(value, 0).map_err(|_| invalid("the number is too large"))
+        }
+        Raw::F32(value) if !value.is_finite() => Err(invalid(&format!("the device shows {value}"))),
+        Raw::F64(value) if !value.is_finite() => Err(invalid(&format!("the device shows {value}"))),
+        // Rust prints the shortest digits that read back as the same float.
+        Raw::F32(value) => shortest(&value.to_string()),
+        Raw::F64(value) => shortest(&value.to_string()),
+        Raw::Text(text) => crate::value::parse_decimal(text.trim()).map_err(DeviceFault::Garbled),
+        Raw::Bytes(_) => Err(garbled(&raw, "a number")),
+    }
+}
+
+fn shortest(digits: &str) -> Result<Decimal, DeviceFault> {
+    // Digits beyond the 28th behind the point are rounded: no sensor is that fine.
+    Decimal::from_str(digits).map_err(|_| invalid(&format!("{digits} is too large")))
+}
+
+fn integer(raw: &Raw, wanted: &str) -> Result<i128, DeviceFault> {
+    match raw {
+        Raw::Bool(value) => Ok(i128::from(*value)),
+        Raw::Int(value) => Ok(*value),
+        Raw::F32(_) | Raw::F64(_) | Raw::Text(_) | Raw::Bytes(_) => Err(garbled(raw, wanted)),
+    }
+}
+
+fn invalid(why: &str) -> DeviceFault {
+    DeviceFault::Invalid(why.to_owned())
+}
+
+fn unmapped(raw: i128) -> DeviceFault {
+    invalid(&format!("the mapping has no name for {raw}"))
+}
+
+fn garbled(raw: &Raw, wanted: &str) -> DeviceFault {
+    let is = match raw {
+        Raw::Bool(_) => "a single bit",
+        Raw::Int(_) => "an integer",
+        Raw::F32(_) | Raw::F64(_) => "a float",
+        Raw::Text(_) => "text",
+        Raw::Bytes(_) => "bytes",
+    };
+    DeviceFault::Garbled(format!("{is} where {wanted} was expected"))
+}

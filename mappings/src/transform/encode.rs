@@ -1,0 +1,115 @@
+//! Value to raw.
+
+use std::str::FromStr;
+
+use rust_decimal::prelude::ToPrimitive;
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use super::{MapTarget, Raw, RawKind, Transform};
+use crate::port::DeviceFault;
+use crate::value::{Value, decimal_text};
+
+pub(super) fn encode(transform: &Transform, value: &Value, target: RawKind) -> Result<Raw, DeviceFault> {
+    match value {
+        Value::Bool(value) => boolean(transform, *value, target),
+        Value::Number(number) => encode_number(transform, *number, target),
+        Value::Text(text) => state(transform, text, target),
+        Value::Bytes(bytes) if target == RawKind::Bytes => Ok(Raw::Bytes(bytes.clone())),
+        Value::Bytes(_) | Value::Numbers(_) => {
+            Err(unwritable("only Booleans, numbers and states can be written"))
+        }
+    }
+}
+
+fn boolean(transform: &Transform, value: bool, target: RawKind) -> Result<Raw, DeviceFault> {
+    let value = value ^ transform.invert;
+    let int = match &transform.map {
+        None => i128::from(value),
+        Some(map) => map.raw(&MapTarget::Bool(value)).ok_or_else(|| no_raw(&value.to_string()))?,
+    };
+    fit(transform, int, target)
+}
+
+fn state(transform: &Transform, text: &str, target: RawKind) -> Result<Raw, DeviceFault> {
+    match &transform.map {
+        Some(map) => {
+            let int = map.raw(&MapTarget::Text(text.to_owned())).ok_or_else(|| no_raw(text))?;
+            fit(transform, int, target)
+        }
+        None if target == RawKind::Text => Ok(Raw::Text(text.to_owned())),
+        None => Err(no_raw(text)),
+    }
+}
+
+fn encode_number(transform: &Transform, value: Decimal, target: RawKind) -> Result<Raw, DeviceFault> {
+    if let Some((min, max)) = transform.valid.filter(|(min, max)| value < *min || value > *max) {
+        let [value, min, max] = [value, min, max].map(decimal_text);
+        return Err(unwritable(&format!("{value} is outside {min} to {max}")));
+    }
+    let raw = unscale(transform, value).ok_or_else(|| unwritable("the number is too large"))?;
+    match target {
+        RawKind::F32 => {
+            float::<f32>(raw).filter(|f| f.is_finite()).map(Raw::F32).ok_or_else(|| too_large(value))
+        }
+        RawKind::F64 => {
+            float::<f64>(raw).filter(|f| f.is_finite()).map(Raw::F64).ok_or_else(|| too_large(value))
+        }
+        RawKind::Text => Ok(Raw::Text(decimal_text(raw))),
+        RawKind::Bytes => Err(unwritable("a number cannot be written as bytes")),
+        RawKind::Bool | RawKind::Int { .. } => {
+            let nearest = raw.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
+            check_rounding(transform, value, nearest)?;
+            fit(transform, nearest.to_i128().ok_or_else(|| too_large(value))?, target)
+        }
+    }
+}
+
+fn unscale(transform: &Transform, value: Decimal) -> Option<Decimal> {
+    let shifted = value.checked_sub(transform.offset.unwrap_or_default())?;
+    transform.scale.map_or(Some(shifted), |scale| shifted.checked_div(scale))
+}
+
+fn float<F: FromStr>(number: Decimal) -> Option<F> {
+    number.to_string().parse().ok()
+}
+
+/// Whether the nearest raw integer means the value, or lies within half of the declared step of it.
+fn check_rounding(transform: &Transform, value: Decimal, nearest: Decimal) -> Result<(), DeviceFault> {
+    let scaled = nearest.checked_mul(transform.scale.unwrap_or(Decimal::ONE));
+    let shown = scaled.and_then(|scaled| scaled.checked_add(transform.offset.unwrap_or_default()));
+    let shown = shown.ok_or_else(|| too_large(value))?;
+    let moved = (shown - value).abs();
+    if moved.is_zero() || transform.step.is_some_and(|step| moved + moved < step) {
+        return Ok(());
+    }
+    let [value, shown] = [value, shown].map(decimal_text);
+    Err(unwritable(&format!(
+        "{value} is between two values that the device can take; the nearest is {shown}"
+    )))
+}
+
+fn fit(transform: &Transform, int: i128, target: RawKind) -> Result<Raw, DeviceFault> {
+    if transform.invalid.contains(&int) {
+        return Err(unwritable("the device takes it for \"no value\""));
+    }
+    match (target, target.int_range()) {
+        (RawKind::Bool, Some((min, max))) if (min..=max).contains(&int) => Ok(Raw::Bool(int == 1)),
+        (_, Some((min, max))) if (min..=max).contains(&int) => Ok(Raw::Int(int)),
+        (_, Some((min, max))) => Err(unwritable(&format!("its raw value {int} is outside {min} to {max}"))),
+        (RawKind::F32, None) => Ok(Raw::F32(int as f32)),
+        (RawKind::F64, None) => Ok(Raw::F64(int as f64)),
+        (_, None) => Ok(Raw::Text(int.to_string())),
+    }
+}
+
+fn too_large(value: Decimal) -> DeviceFault {
+    unwritable(&format!("{} is too large", decimal_text(value)))
+}
+
+fn no_raw(state: &str) -> DeviceFault {
+    unwritable(&format!("the mapping has no raw value for {state}"))
+}
+
+fn unwritable(why: &str) -> DeviceFault {
+    DeviceFault::Unwritable(why.to_owned())
+}
