@@ -4,8 +4,25 @@
 //! [`SupportedPath`] is a path of the schema, with `{i}` where a table has its rows.
 //! Displaying a path is the exact inverse of reading it.
 
-use std::fmt;
+mod display;
+mod error;
+mod expr;
+mod name;
+mod parse;
+mod scan;
+mod supported;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
+
+pub use error::{PathError, PathErrorKind};
+
+/// The longest text that is read as a path, in bytes.
+pub const MAX_LENGTH: usize = 8192;
+
+/// The most segments a path may have, and the most objects a relative path inside an expression.
+pub const MAX_DEPTH: usize = 64;
 
 /// A row's number: positive, never changed while the row lives (R-ARC.8).
 pub type InstanceNumber = u32;
@@ -125,4 +142,13 @@ pub enum SupportedSegment {
     AnyInstance,
     /// One row, where rows differ in what they support (divergent paths).
     Instance(InstanceNumber),
+}
+
+/// The Parameter of a setting in Set and Add, relative to the Object that is set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RelativeParam {
+    /// Single-instance children to go down through; usually none.
+    pub objects: Vec<Name>,
+    /// The Parameter.
+    pub parameter: Name,
 }

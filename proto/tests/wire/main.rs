@@ -1,0 +1,3 @@
+//! What `usp-proto` puts on the wire and takes from it.
+
+mod generated;
