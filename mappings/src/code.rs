@@ -29,6 +29,114 @@ codes! {
     Syntax = 1,
     /// The file is too large, or nested too deeply.
     TooLarge = 2,
+    /// A key occurs twice in one map.
+    DuplicateKey = 3,
+    /// A key that the language does not have.
+    UnknownKey = 4,
+    /// A key that must be there is missing.
+    MissingKey = 5,
+    /// A value of the wrong kind: a list where a number belongs, and the like.
+    WrongKind = 6,
+    /// A word that is none of those allowed here.
+    UnknownWord = 7,
+    /// A value that YAML readers understand differently unless it is quoted, or spelled otherwise.
+    YamlTrap = 8,
+    /// A number that is too small or too large.
+    NumberRange = 9,
+    /// A duration that is malformed or has no unit.
+    Duration = 10,
+    /// A name with characters or a length that it may not have.
+    Name = 11,
+    /// A version that is not `major.minor.patch`.
+    Version = 12,
+    /// The file is written in a version of the language that this program does not know.
+    Language = 13,
+    /// The file is neither a mapping nor a site.
+    NeitherKind = 14,
+    /// A `Type` that TR-181 does not list for the class.
+    Type = 20,
+    /// A `Unit` that TR-181 does not list.
+    Unit = 21,
+    /// A class whose values need a unit has none, or one that has no unit was given one.
+    UnitPresence = 22,
+    /// A key that this class of capability does not have.
+    KeyOfClass = 23,
+    /// A control that cannot be written, or a sensor that can.
+    Access = 24,
+    /// A capability that cannot be read although nothing else can be done with it.
+    NoBinding = 25,
+    /// Two capabilities with one Name.
+    DuplicateName = 26,
+    /// A text that is longer than TR-181 admits.
+    TextLength = 27,
+    /// A range whose first end is not below its last.
+    Reversed = 28,
+    /// A step, deadband or threshold that makes no sense.
+    StepSize = 29,
+    /// A class that cannot be had over this protocol.
+    ClassOfProtocol = 30,
+    /// An address in 4xxxx notation.
+    Notation = 40,
+    /// A value that reaches beyond the last register.
+    AddressRange = 41,
+    /// A point with no table or with more than one.
+    Table = 42,
+    /// Register keys on a coil or a discrete input.
+    RegisterKeys = 43,
+    /// A write to a table that the protocol cannot write.
+    ReadOnlyTable = 44,
+    /// A bit range that does not fit the number.
+    Bits = 45,
+    /// A function code that cannot write this point.
+    Function = 46,
+    /// Read-modify-write where there is nothing to keep.
+    ReadModifyWrite = 47,
+    /// Verification that cannot be done.
+    Verify = 48,
+    /// One raw value with two meanings.
+    MapRaw = 50,
+    /// One state for two raw values, where it has to be written.
+    MapState = 51,
+    /// A raw value that the point can never have.
+    RawRange = 52,
+    /// A map that is missing or does not belong here.
+    MapPresence = 53,
+    /// A state of the wrong kind for the class.
+    MapKind = 54,
+    /// A scale or offset that makes no sense.
+    Scale = 55,
+    /// A range that the raw value cannot reach.
+    Unreachable = 56,
+    /// A poll group that is not defined.
+    UnknownPoll = 60,
+    /// A poll group that nothing uses.
+    UnusedPoll = 61,
+    /// A reading would be stale before the next one is due.
+    MaxAge = 62,
+    /// A `${…}` that names no parameter, or is malformed.
+    Placeholder = 70,
+    /// A parameter's default is not one of its values.
+    ParamDefault = 71,
+    /// A test names no capability of the mapping, or has nothing to check.
+    TestShape = 80,
+    /// A test fails.
+    TestFailed = 81,
+    /// A bus that is not defined.
+    UnknownBus = 90,
+    /// A profile that is not known.
+    UnknownProfile = 91,
+    /// No known version of the profile meets the requirement.
+    ProfileVersion = 92,
+    /// Two devices with one address on one bus.
+    SharedAddress = 93,
+    /// A bus address that is not `host:port`.
+    BusAddress = 94,
+    /// A device's parameter that its mapping does not have, does not admit, or needs.
+    DeviceParam = 95,
+    /// A mapping file that cannot be used.
+    MappingFile = 96,
+    /// A bus that no device uses.
+    UnusedBus = 97,
 }
 
 impl Code {

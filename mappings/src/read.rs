@@ -1,0 +1,47 @@
+//! From the tree to drafts, one kind of value at a time. Every problem is reported and none ends the reading.
+
+mod fields;
+pub(crate) mod mapping;
+mod point;
+mod scalar;
+pub(crate) mod site;
+mod vectors;
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Severity, SourceFile, Span};
+
+/// Collects the problems of one file.
+pub(crate) struct Report<'f> {
+    file: &'f SourceFile,
+    pub(crate) found: Vec<Diagnostic>,
+}
+
+impl<'f> Report<'f> {
+    pub(crate) fn new(file: &'f SourceFile) -> Self {
+        Self { file, found: Vec::new() }
+    }
+
+    pub(crate) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> Help<'_> {
+        self.push(code, Severity::Error, span, message.into())
+    }
+
+    pub(crate) fn warn(&mut self, code: Code, span: Span, message: impl Into<String>) -> Help<'_> {
+        self.push(code, Severity::Warning, span, message.into())
+    }
+
+    fn push(&mut self, code: Code, severity: Severity, span: Span, message: String) -> Help<'_> {
+        self.found.push(Diagnostic { code, severity, message, file: self.file.clone(), span, help: None });
+        Help(self.found.last_mut())
+    }
+}
+
+/// Lets the reporter of a problem add what to do about it.
+pub(crate) struct Help<'d>(Option<&'d mut Diagnostic>);
+
+impl Help<'_> {
+    pub(crate) fn help(self, text: impl Into<String>) {
+        if let Some(diagnostic) = self.0 {
+            diagnostic.help = Some(text.into());
+        }
+    }
+}

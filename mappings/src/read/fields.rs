@@ -1,0 +1,109 @@
+//! Maps with known keys, maps with names for keys, and lists.
+
+use super::Report;
+use crate::code::Code;
+use crate::diagnostic::Span;
+use crate::draft::At;
+use crate::words::suggestion;
+use crate::yaml::{Kind, Node};
+
+/// The entries of a map that has fixed keys.
+pub(super) struct Fields<'n> {
+    pub(super) span: Span,
+    entries: Vec<(&'n str, Span, &'n Node)>,
+}
+
+impl<'n> Fields<'n> {
+    pub(super) fn node(&self, key: &str) -> Option<&'n Node> {
+        self.entries.iter().find(|(known, ..)| *known == key).map(|(.., node)| *node)
+    }
+
+    pub(super) fn key(&self, key: &str) -> Option<Span> {
+        self.entries.iter().find(|(known, ..)| *known == key).map(|(_, span, _)| *span)
+    }
+}
+
+impl Report<'_> {
+    /// A map with these keys; anything else in it is reported.
+    pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &str, keys: &[&str]) -> Option<Fields<'n>> {
+        let mut entries: Vec<(&str, Span, &Node)> = Vec::new();
+        for (key, span, value) in self.entries(node, what)? {
+            if keys.contains(&key) {
+                entries.push((key, span, value));
+            } else {
+                self.error(Code::UnknownKey, span, format!("{what} has no key `{key}`"))
+                    .help(suggestion(key, keys));
+            }
+        }
+        Some(Fields { span: node.span, entries })
+    }
+
+    /// A map whose keys are names that the file chooses.
+    pub(super) fn named<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(At<String>, &'n Node)> {
+        let entries = self.entries(node, what).unwrap_or_default();
+        entries.into_iter().map(|(key, span, node)| (At::new(key.to_owned(), span), node)).collect()
+    }
+
+    /// Every entry of a map in the order of the file; of equal keys the first.
+    pub(super) fn entries<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+    ) -> Option<Vec<(&'n str, Span, &'n Node)>> {
+        let Kind::Map(pairs) = &node.kind else {
+            self.wrong_kind(node, &format!("{what} must be a map"));
+            return None;
+        };
+        let mut entries: Vec<(&str, Span, &Node)> = Vec::new();
+        for (key, value) in pairs {
+            let Kind::Scalar { text, .. } = &key.kind else {
+                self.wrong_kind(key, "a key must be a word");
+                continue;
+            };
+            match entries.iter().find(|(known, ..)| known == text) {
+                Some((_, first, _)) => {
+                    let message = format!("the key `{text}` is already on line {}", first.line);
+                    self.error(Code::DuplicateKey, key.span, message).help("keep one of the two");
+                }
+                None => entries.push((text, key.span, value)),
+            }
+        }
+        Some(entries)
+    }
+
+    /// The items of a list.
+    pub(super) fn list<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Node] {
+        match &node.kind {
+            Kind::List(items) => items,
+            Kind::Map(_) | Kind::Scalar { .. } => {
+                self.wrong_kind(node, &format!("{what} must be a list"));
+                &[]
+            }
+        }
+    }
+
+    /// A list of exactly two.
+    pub(super) fn pair<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+        example: &str,
+    ) -> Option<(&'n Node, &'n Node)> {
+        if let Kind::List(items) = &node.kind
+            && let [first, second] = items.as_slice()
+        {
+            return Some((first, second));
+        }
+        let message = format!("{what} must be a list of two, not {}", node.describe());
+        self.error(Code::WrongKind, node.span, message).help(format!("write it like `{example}`"));
+        None
+    }
+
+    pub(super) fn wrong_kind(&mut self, node: &Node, message: &str) {
+        self.error(Code::WrongKind, node.span, format!("{message}, not {}", node.describe()));
+    }
+
+    pub(super) fn missing(&mut self, span: Span, what: &str, key: &str, help: impl Into<String>) {
+        self.error(Code::MissingKey, span, format!("{what} needs the key `{key}`")).help(help);
+    }
+}

@@ -1,0 +1,216 @@
+//! `read`, `write` and what they have in common.
+
+use std::collections::BTreeSet;
+
+use super::Report;
+use super::fields::Fields;
+use crate::code::Code;
+use crate::draft::{At, MapDraft, PointDraft, ReadDraft, Verify, WriteDraft};
+use crate::mapping::{ByteOrder, ModbusTable, RegisterEncoding};
+use crate::transform::MapTarget;
+use crate::yaml::{Kind, Node};
+
+pub(crate) const TABLES: [(&str, ModbusTable); 4] = [
+    ("input", ModbusTable::Input),
+    ("holding", ModbusTable::Holding),
+    ("coil", ModbusTable::Coil),
+    ("discrete", ModbusTable::Discrete),
+];
+
+pub(crate) const ENCODINGS: [(&str, RegisterEncoding); 8] = [
+    ("u16", RegisterEncoding::U16),
+    ("s16", RegisterEncoding::S16),
+    ("u32", RegisterEncoding::U32),
+    ("s32", RegisterEncoding::S32),
+    ("u64", RegisterEncoding::U64),
+    ("s64", RegisterEncoding::S64),
+    ("f32", RegisterEncoding::F32),
+    ("f64", RegisterEncoding::F64),
+];
+
+pub(super) const ORDERS: [(&str, ByteOrder); 4] = [
+    ("ABCD", ByteOrder::Abcd),
+    ("CDAB", ByteOrder::Cdab),
+    ("BADC", ByteOrder::Badc),
+    ("DCBA", ByteOrder::Dcba),
+];
+
+const READ_KEYS: [&str; 13] = [
+    "input", "holding", "coil", "discrete", "as", "order", "bits", "map", "scale", "offset", "invert",
+    "invalid", "within",
+];
+
+const WRITE_KEYS: [&str; 18] = [
+    "holding", "coil", "input", "discrete", "as", "order", "bits", "map", "scale", "offset", "invert",
+    "invalid", "fc", "rmw", "verify", "ttl", "coalesce", "undo",
+];
+
+impl Report<'_> {
+    pub(super) fn read_binding(&mut self, node: &Node) -> Option<ReadDraft> {
+        let fields = self.fields(node, "`read`", &READ_KEYS)?;
+        let point = self.point(&fields, "`read`");
+        if point.place.is_none() && TABLES.iter().all(|(key, _)| fields.key(key).is_none()) {
+            self.missing(
+                node.span,
+                "`read`",
+                "input",
+                "or `holding`, `coil` or `discrete`, with the address from 0",
+            );
+        }
+        let within = fields.node("within").and_then(|node| self.duration(node));
+        Some(ReadDraft { span: node.span, point, within })
+    }
+
+    pub(super) fn write_binding(&mut self, node: &Node) -> Option<WriteDraft> {
+        let fields = self.fields(node, "`write`", &WRITE_KEYS)?;
+        Some(WriteDraft {
+            span: node.span,
+            point: self.point(&fields, "`write`"),
+            function: fields.node("fc").and_then(|node| self.function(node)),
+            read_modify_write: fields.node("rmw").and_then(|node| self.boolean(node)),
+            verify: fields.node("verify").and_then(|node| self.verify(node)),
+            ttl: fields.node("ttl").and_then(|node| self.duration(node)),
+            coalesce: fields.node("coalesce").and_then(|node| self.boolean(node)),
+            undo: fields.node("undo").and_then(|node| self.boolean(node)),
+        })
+    }
+
+    fn point(&mut self, fields: &Fields<'_>, what: &str) -> PointDraft {
+        PointDraft {
+            place: self.place(fields, what),
+            encoding: fields.node("as").and_then(|node| self.choice(node, "register type", &ENCODINGS)),
+            order: fields.node("order").and_then(|node| self.choice(node, "order", &ORDERS)),
+            bits: fields.node("bits").and_then(|node| self.bits(node)),
+            map: fields.node("map").and_then(|node| self.value_map(node)),
+            scale: fields.node("scale").and_then(|node| self.decimal(node)),
+            offset: fields.node("offset").and_then(|node| self.decimal(node)),
+            invert: fields.node("invert").and_then(|node| self.boolean(node)),
+            invalid: fields.node("invalid").map(|node| self.sentinels(node)).unwrap_or_default(),
+        }
+    }
+
+    fn place(&mut self, fields: &Fields<'_>, what: &str) -> Option<At<(ModbusTable, u16)>> {
+        let mut places = TABLES.iter().filter_map(|(key, table)| Some((*key, *table, fields.node(key)?)));
+        let (key, table, node) = places.next()?;
+        let others: Vec<&str> = places.map(|(other, ..)| other).collect();
+        if !others.is_empty() {
+            let message = format!("{what} has both `{key}` and `{}`", others.join("` and `"));
+            self.error(Code::Table, fields.span, message).help("a point is in one table: keep one of them");
+        }
+        self.address(node, table).map(|address| address.map(|address| (table, address)))
+    }
+
+    /// An address of the protocol, from 0. The 1-based numbers with the table in the first digit that manuals print are
+    /// refused; one that the protocol's address happens to look like can be written in hexadecimal.
+    pub(super) fn address(&mut self, node: &Node, table: ModbusTable) -> Option<At<u16>> {
+        let spelled_decimal = matches!(&node.kind, Kind::Scalar { text, .. } if !text.contains('x'));
+        let number = self.integer(node)?;
+        let first = match table {
+            ModbusTable::Coil => None,
+            ModbusTable::Discrete => Some(1),
+            ModbusTable::Input => Some(3),
+            ModbusTable::Holding => Some(4),
+        };
+        let notation = first.and_then(|digit| {
+            let long = number.value - digit * 100_000;
+            let short = number.value - digit * 10_000;
+            [(long, 65_536), (short, 9_999)]
+                .into_iter()
+                .find(|(at, most)| (1..=*most).contains(at))
+                .map(|(at, _)| at - 1)
+        });
+        if let Some(address) = notation.filter(|_| spelled_decimal) {
+            let message = format!(
+                "{} is in {}xxxx notation, which counts from 1",
+                number.value,
+                first.unwrap_or_default()
+            );
+            self.error(Code::Notation, node.span, message).help(format!(
+                "write the protocol's address: `{}: {address}` (or {:#06x} if that is the protocol's address)",
+                table.name(),
+                number.value
+            ));
+            return None;
+        }
+        self.int(node, "an address", 0, 0xffff)
+    }
+
+    fn bits(&mut self, node: &Node) -> Option<At<(u8, u8)>> {
+        let spelled = self.spelling(node)?;
+        let mut ends = spelled.value.split("..");
+        let parse = |end: Option<&str>| end.and_then(|end| end.trim().parse::<u8>().ok());
+        let first = parse(ends.next());
+        let last = ends.next().map_or(first, |last| parse(Some(last)));
+        match (first, last, ends.next()) {
+            (Some(first), Some(last), None) => Some(At::new((first, last), node.span)),
+            _ => {
+                let message = format!("`{}` is no bit range", spelled.value);
+                self.error(Code::WrongKind, node.span, message)
+                    .help("write `4..6` for bits 4, 5 and 6, or `3` for one");
+                None
+            }
+        }
+    }
+
+    fn value_map(&mut self, node: &Node) -> Option<MapDraft> {
+        let mut draft = MapDraft { span: node.span, entries: Vec::new(), default: None };
+        let mut seen = BTreeSet::new();
+        for (key, span, value) in self.entries(node, "`map`")? {
+            let target = self.target(value);
+            if key == "default" {
+                draft.default = target;
+                continue;
+            }
+            let key = Node { kind: Kind::Scalar { text: key.to_owned(), plain: true }, span };
+            let Some((raw, target)) = self.integer(&key).zip(target) else { continue };
+            if seen.insert(raw.value) {
+                draft.entries.push((raw, target));
+            } else {
+                let message = format!("the raw value {} is mapped twice", raw.value);
+                self.error(Code::MapRaw, span, message).help("keep one of the two");
+            }
+        }
+        Some(draft)
+    }
+
+    fn target(&mut self, node: &Node) -> Option<At<MapTarget>> {
+        match &node.kind {
+            Kind::Scalar { text, plain: true } if text == "true" || text == "false" => {
+                Some(At::new(MapTarget::Bool(text == "true"), node.span))
+            }
+            Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => Some(self.text(node)?.map(MapTarget::Text)),
+        }
+    }
+
+    fn sentinels(&mut self, node: &Node) -> Vec<At<i128>> {
+        match &node.kind {
+            Kind::List(items) => items.iter().filter_map(|item| self.integer(item)).collect(),
+            Kind::Scalar { .. } | Kind::Map(_) => self.integer(node).into_iter().collect(),
+        }
+    }
+
+    fn function(&mut self, node: &Node) -> Option<At<u8>> {
+        let function = self.int::<u8>(node, "a function code", 0, 127)?;
+        if [5, 6, 15, 16].contains(&function.value) {
+            return Some(function);
+        }
+        let message = format!("function {} does not write here", function.value);
+        self.error(Code::Function, node.span, message)
+            .help("5 writes one coil, 15 several, 6 one register, 16 several");
+        None
+    }
+
+    fn verify(&mut self, node: &Node) -> Option<At<Verify>> {
+        match &node.kind {
+            Kind::Scalar { text, plain: true } if text == "false" => Some(At::new(Verify::Off, node.span)),
+            Kind::Scalar { text, plain: true } if text == "true" => {
+                let message = "`verify` needs to know how long";
+                self.error(Code::Duration, node.span, message).help("write `verify: 1s`, or leave it away");
+                None
+            }
+            Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => {
+                Some(self.duration(node)?.map(Verify::Within))
+            }
+        }
+    }
+}

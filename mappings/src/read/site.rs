@@ -1,0 +1,162 @@
+//! A site file.
+
+use super::Report;
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, SourceFile, Span};
+use crate::draft::At;
+use crate::draft::site::{BusDraft, DeviceDraft, Requirement, SiteDraft, Use};
+use crate::mapping::BusAddress;
+use crate::yaml::{self, Node};
+
+/// Reads a whole file.
+pub(crate) fn read(file: &SourceFile) -> (Option<SiteDraft>, Vec<Diagnostic>) {
+    let root = match yaml::parse(file) {
+        Ok(root) => root,
+        Err(syntax) => return (None, vec![*syntax]),
+    };
+    let mut report = Report::new(file);
+    let draft = report.site(file, &root);
+    (draft, report.found)
+}
+
+impl Report<'_> {
+    fn site(&mut self, file: &SourceFile, root: &Node) -> Option<SiteDraft> {
+        let fields = self.fields(root, "a site", &["site", "buses", "devices"])?;
+        let top = Span { end: root.span.start, ..root.span };
+        self.language(fields.node("site"), top, "site", "a site");
+        let buses = fields.node("buses").map(|node| self.named(node, "`buses`")).unwrap_or_default();
+        let devices = fields.node("devices").map(|node| self.named(node, "`devices`")).unwrap_or_default();
+        Some(SiteDraft {
+            file: file.clone(),
+            buses: buses.into_iter().filter_map(|(name, node)| self.bus(name, node)).collect(),
+            devices: devices.into_iter().filter_map(|(id, node)| self.site_device(id, node)).collect(),
+        })
+    }
+
+    fn bus(&mut self, name: At<String>, node: &Node) -> Option<BusDraft> {
+        self.name(&name, "a bus");
+        let fields = self.fields(node, "a bus", &["modbus_tcp"])?;
+        if fields.key("modbus_tcp").is_none() {
+            self.missing(name.span, &format!("the bus `{}`", name.value), "modbus_tcp", "its \"host:port\"");
+        }
+        let modbus_tcp = fields.node("modbus_tcp").and_then(|node| self.bus_address(node));
+        Some(BusDraft { name, modbus_tcp })
+    }
+
+    fn bus_address(&mut self, node: &Node) -> Option<At<BusAddress>> {
+        let text = self.text(node)?;
+        let address = parse_address(&text.value);
+        if address.is_none() {
+            let message = format!("`{}` is no network address", text.value);
+            self.error(Code::BusAddress, node.span, message).help(
+                "write \"host:port\", such as \"192.168.1.20:502\", \"[fd00::20]:502\" or \"plc.lan:502\"",
+            );
+        }
+        address.map(|address| At::new(address, node.span))
+    }
+
+    fn site_device(&mut self, id: At<String>, node: &Node) -> Option<DeviceDraft> {
+        self.name(&id, "a device");
+        let fields = self.fields(node, "a device", &["use", "file", "bus", "unit", "name", "params"])?;
+        let what = format!("the device `{}`", id.value);
+        let model = match (fields.node("use"), fields.node("file")) {
+            (Some(node), None) => self.use_profile(node),
+            (None, Some(node)) => self.text(node).map(|path| path.map(Use::File)),
+            (Some(_), Some(node)) => {
+                self.error(Code::UnknownKey, node.span, format!("{what} has both `use` and `file`"))
+                    .help("keep one of the two");
+                None
+            }
+            (None, None) => {
+                self.missing(
+                    id.span,
+                    &what,
+                    "use",
+                    "the profile of its mapping, or `file` with its mapping file",
+                );
+                None
+            }
+        };
+        if fields.key("bus").is_none() {
+            self.missing(id.span, &what, "bus", "the name of one of `buses`");
+        }
+        if fields.key("unit").is_none() {
+            self.missing(id.span, &what, "unit", "its Modbus unit identifier, often 1");
+        }
+        let params = fields.node("params").map(|node| self.named(node, "`params`")).unwrap_or_default();
+        Some(DeviceDraft {
+            model,
+            bus: fields.node("bus").and_then(|node| self.text(node)),
+            unit: fields.node("unit").and_then(|node| self.int(node, "`unit`", 0, 255)),
+            name: fields.node("name").and_then(|node| self.device_name(node)),
+            params: params
+                .into_iter()
+                .filter_map(|(name, node)| Some((name, self.spelling(node)?)))
+                .collect(),
+            id,
+        })
+    }
+
+    fn device_name(&mut self, node: &Node) -> Option<At<String>> {
+        let name = self.text(node)?;
+        if name.value.chars().count() > 64 {
+            self.error(Code::TextLength, node.span, "a Name has at most 64 characters");
+        }
+        Some(name)
+    }
+
+    fn use_profile(&mut self, node: &Node) -> Option<At<Use>> {
+        let text = self.text(node)?;
+        let (name, requirement) = match text.value.split_once('@') {
+            None => (text.value.as_str(), Some(Requirement::Any)),
+            Some((name, requirement)) => (name, Requirement::parse(requirement)),
+        };
+        let Some(requirement) = requirement else {
+            let message = format!("`{}` is no version requirement", text.value);
+            self.error(Code::ProfileVersion, node.span, message)
+                .help(format!("write `{name}@^1` for any 1.x.y, or `{name}@=1.2.3` for one"));
+            return None;
+        };
+        Some(At::new(Use::Profile { name: name.to_owned(), requirement }, node.span))
+    }
+}
+
+fn parse_address(text: &str) -> Option<BusAddress> {
+    if let Ok(socket) = text.parse::<std::net::SocketAddr>() {
+        return (socket.port() != 0).then_some(BusAddress::Socket(socket));
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
+    let is_name = !host.is_empty()
+        && host.len() <= 253
+        && host.split('.').all(|label| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'))
+        && host.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_')
+        && host.chars().any(|c| c.is_ascii_alphabetic());
+    is_name.then(|| BusAddress::Host(host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_a_host_and_a_port() {
+        for text in ["192.168.1.20:502", "[fd00::20]:502", "plc.lan:502", "localhost:1502"] {
+            assert!(parse_address(text).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            ":502",
+            "plc",
+            "plc:",
+            "plc:0",
+            "plc:70000",
+            "192.168.1.999:502",
+            "fd00::20:502",
+            "-a:1",
+            "a b:1",
+        ] {
+            assert!(parse_address(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The nearest word, for "did you mean".
+
+/// The word that was most probably meant, if any is near enough.
+pub(crate) fn nearest<'w>(given: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    let limit = (given.chars().count() / 3).max(1);
+    let ranked = words.into_iter().map(|word| (distance(&given.to_lowercase(), &word.to_lowercase()), word));
+    ranked.filter(|(far, _)| *far <= limit).min_by_key(|(far, _)| *far).map(|(_, word)| word)
+}
+
+/// `did you mean …?`, or else all the words.
+pub(crate) fn suggestion(given: &str, words: &[&str]) -> String {
+    match nearest(given, words.iter().copied()) {
+        Some(word) => format!("did you mean `{word}`?"),
+        None if words.is_empty() => "there is none to choose from".to_owned(),
+        None => format!("one of {}", words.join(", ")),
+    }
+}
+
+/// Edits between two words: inserted, left out, changed and swapped characters (optimal string alignment).
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let mut cost = (last[j] + usize::from(from != to)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
+                cost = cost.min(before_last[j - 1] + 1);
+            }
+            row.push(cost);
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_of_the_finger_are_near() {
+        let words = ["LevelSensor", "LevelControl", "EnumSensor", "kWh", "V"];
+        for (given, expected) in [
+            ("LevelSensr", Some("LevelSensor")),
+            ("levelsensor", Some("LevelSensor")),
+            ("LveelControl", Some("LevelControl")),
+            ("KWh", Some("kWh")),
+            ("Thermometer", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(given, words), expected, "{given}");
+        }
+    }
+}
