@@ -3,4 +3,14 @@
 //! What decides anything is in `usp-core`; here are tasks that carry bytes to it and orders from it. [`app::App`] wires
 //! them together, [`cli`] is what a shell sees.
 
+pub mod app;
 pub mod cli;
+mod clock;
+pub mod config;
+mod driver;
+mod mtp;
+mod site;
+pub mod store;
+pub mod telemetry;
+
+pub use driver::Exit;

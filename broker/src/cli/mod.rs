@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod controller;
 mod output;
 
 pub(crate) use output::{Failure, print_line};
@@ -19,7 +20,10 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    #[command(flatten)]
+    Controller(controller::Command),
+}
 
 /// Runs the command line of this process and says how it ended.
 pub fn main() -> ExitCode {
@@ -31,5 +35,7 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(command: Command) -> Result<(), Failure> {
-    match command {}
+    match command {
+        Command::Controller(command) => controller::run(command),
+    }
 }

@@ -13,6 +13,9 @@ pub(crate) enum Failure {
     /// Wrong usage or an invalid file: exit code 2.
     #[error("{0}")]
     Invalid(String),
+    /// The request failed, and that was shown already: exit code 1.
+    #[error("some of the request failed")]
+    Shown,
 }
 
 impl Failure {
@@ -28,10 +31,12 @@ impl Failure {
 
     /// Shows the error on standard error and names the exit code.
     pub(crate) fn report(&self) -> ExitCode {
-        // Nobody is left to tell when standard error itself is closed.
-        writeln!(io::stderr().lock(), "error: {self}").ok();
+        if !matches!(self, Self::Shown) {
+            // Nobody is left to tell when standard error itself is closed.
+            writeln!(io::stderr().lock(), "error: {self}").ok();
+        }
         match self {
-            Self::Failed(_) => ExitCode::from(1),
+            Self::Failed(_) | Self::Shown => ExitCode::from(1),
             Self::Invalid(_) => ExitCode::from(2),
         }
     }

@@ -1,0 +1,263 @@
+//! `usp-broker operate 'PATH()' KEY=VALUE…`
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+use usp_proto::usp::notify::{Notification, OperationComplete, operation_complete};
+use usp_proto::usp::operate_resp::OperationResult;
+use usp_proto::usp::operate_resp::operation_result::OperationResp;
+use usp_proto::usp::request::ReqType;
+use usp_proto::usp::response::RespType;
+use usp_proto::usp::{Operate, OperateResp};
+
+use super::session::{Session, random_text};
+use super::setting::{KeyValue, pairs};
+use super::show::{Fault, Report, Values, show};
+use super::subscription::{Temporary, Wanted};
+use crate::cli::Failure;
+
+/// `operate 'PATH()' KEY=VALUE…`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The Command with its `()` (in quotes for the shell); wildcards and search expressions may stand for rows
+    #[arg(value_name = "PATH()")]
+    command: String,
+    /// Input arguments
+    #[arg(value_name = "KEY=VALUE")]
+    arguments: Vec<KeyValue>,
+    /// The key by which the completion can be told from others; made up if it is not given
+    #[arg(long, value_name = "KEY")]
+    command_key: Option<String>,
+    /// Do not wait for an asynchronous Command to complete
+    #[arg(long)]
+    no_wait: bool,
+    /// How long to wait for an asynchronous Command to complete
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = super::seconds, conflicts_with = "no_wait")]
+    wait: Duration,
+}
+
+pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure> {
+    let input_args = pairs(args.arguments)
+        .map_err(|key| Failure::invalid(format!("the argument {key} is given twice")))?;
+    let command_key = args.command_key.unwrap_or_else(|| format!("cli-{}", random_text()));
+    let request = Operate {
+        command: args.command,
+        command_key: command_key.clone(),
+        send_resp: true,
+        input_args: input_args.into_iter().collect(),
+    };
+    let subscription = if args.no_wait { None } else { Some(subscribe(session, &request, args.wait).await?) };
+    let outcome = operate(session, request, &command_key, subscription.as_ref(), args.wait).await;
+    if let Some(subscription) = subscription {
+        subscription.delete(session).await;
+    }
+    show(&outcome?, session.json)
+}
+
+/// The subscription must be there before the Command starts: a quick one would complete unheard.
+async fn subscribe(session: &mut Session, request: &Operate, wait: Duration) -> Result<Temporary, Failure> {
+    let wanted = Wanted { kind: "OperationComplete", path: request.command.clone() };
+    let life = wait + session.timeout + Duration::from_secs(30);
+    Temporary::create(
+        session,
+        &[wanted],
+        life,
+        "; with --no-wait the Command runs without waiting for its end",
+    )
+    .await
+}
+
+async fn operate(
+    session: &mut Session,
+    request: Operate,
+    command_key: &str,
+    subscription: Option<&Temporary>,
+    wait: Duration,
+) -> Result<Answer, Failure> {
+    let mut answer = match session.ask(ReqType::Operate(request)).await? {
+        RespType::OperateResp(response) => Answer::from(response),
+        other => return Err(session.unexpected(&other)),
+    };
+    if let Some(subscription) = subscription {
+        answer.complete(session, command_key, subscription, Instant::now() + wait).await?;
+    }
+    Ok(answer)
+}
+
+/// `{"results":[{"command":"Device.A.1.Do()","status":"done","output_args":{…}}]}`: one result for each object that the
+/// Command ran on. `status` is `done`, `failed` (with `error`) or `running` (with `request`, the row that stands for it).
+#[derive(Debug, Serialize)]
+struct Answer {
+    results: Vec<CommandAnswer>,
+}
+
+#[derive(Debug, Serialize)]
+struct CommandAnswer {
+    command: String,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+enum Outcome {
+    Done { output_args: Values },
+    Failed { error: Fault },
+    Running { request: String },
+}
+
+impl From<OperateResp> for Answer {
+    fn from(response: OperateResp) -> Self {
+        Self { results: response.operation_results.into_iter().map(CommandAnswer::from).collect() }
+    }
+}
+
+impl From<OperationResult> for CommandAnswer {
+    fn from(result: OperationResult) -> Self {
+        let command = result.executed_command;
+        let outcome = match result.operation_resp {
+            Some(OperationResp::ReqObjPath(request)) => Outcome::Running { request },
+            Some(OperationResp::ReqOutputArgs(out)) => {
+                Outcome::Done { output_args: Values::sorted("", out.output_args) }
+            }
+            Some(OperationResp::CmdFailure(failure)) => {
+                Outcome::Failed { error: Fault::at(&command, failure.err_code, &failure.err_msg) }
+            }
+            None => {
+                Outcome::Failed { error: Fault::at(&command, 7003, "the Agent does not say how it went") }
+            }
+        };
+        Self { command, outcome }
+    }
+}
+
+impl Answer {
+    /// Waits until nothing runs any more, or the time is over: what still runs then is left as it is, and noted.
+    async fn complete(
+        &mut self,
+        session: &mut Session,
+        command_key: &str,
+        subscription: &Temporary,
+        until: Instant,
+    ) -> Result<(), Failure> {
+        while self.is_running() {
+            let next = tokio::time::timeout_at(until, session.notifications.next());
+            let Ok(next) = next.await else { break };
+            let notify = next.map_err(Failure::failed)?;
+            if !subscription.has(&notify.subscription_id) {
+                continue;
+            }
+            if let Some(Notification::OperComplete(done)) = notify.notification
+                && done.command_key == command_key
+            {
+                self.fill(done);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_running(&self) -> bool {
+        self.results.iter().any(|result| matches!(result.outcome, Outcome::Running { .. }))
+    }
+
+    fn fill(&mut self, done: OperationComplete) {
+        let command = format!("{}{}", done.obj_path, done.command_name);
+        let mut results = self.results.iter_mut();
+        let Some(result) = results.find(|result| result.command == command) else { return };
+        result.outcome = outcome_of(&command, done.operation_resp);
+    }
+}
+
+fn outcome_of(command: &str, response: Option<operation_complete::OperationResp>) -> Outcome {
+    use operation_complete::OperationResp;
+    match response {
+        Some(OperationResp::ReqOutputArgs(out)) => {
+            Outcome::Done { output_args: Values::sorted("", out.output_args) }
+        }
+        Some(OperationResp::CmdFailure(failure)) => {
+            Outcome::Failed { error: Fault::at(command, failure.err_code, &failure.err_msg) }
+        }
+        None => Outcome::Done { output_args: Values::default() },
+    }
+}
+
+impl Report for Answer {
+    fn text(&self) -> String {
+        let lines = self.results.iter().map(|result| match &result.outcome {
+            Outcome::Done { output_args } => format!("{} done\n{}", result.command, output_args.lines("  ")),
+            Outcome::Running { request } => format!("{} running as {request}\n", result.command),
+            Outcome::Failed { .. } => String::new(),
+        });
+        lines.collect()
+    }
+
+    fn faults(&self) -> Vec<&Fault> {
+        let faults = self.results.iter().filter_map(|result| match &result.outcome {
+            Outcome::Failed { error } => Some(error),
+            Outcome::Done { .. } | Outcome::Running { .. } => None,
+        });
+        faults.collect()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        if self.results.is_empty() {
+            vec!["no object matches, so nothing was run".to_owned()]
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usp_proto::usp::operate_resp::operation_result::{CommandFailure, OutputArgs};
+
+    use super::super::show::to_json;
+    use super::*;
+
+    fn result(command: &str, response: OperationResp) -> OperationResult {
+        OperationResult { executed_command: command.into(), operation_resp: Some(response) }
+    }
+
+    fn answer() -> Answer {
+        let output_args = [("Status".to_owned(), "OK".to_owned())].into_iter().collect();
+        let failure = CommandFailure { err_code: 7022, err_msg: "jammed".into() };
+        Answer::from(OperateResp {
+            operation_results: vec![
+                result("Device.A.1.Do()", OperationResp::ReqOutputArgs(OutputArgs { output_args })),
+                result("Device.A.2.Do()", OperationResp::CmdFailure(failure)),
+                result("Device.A.3.Do()", OperationResp::ReqObjPath("Device.LocalAgent.Request.7.".into())),
+            ],
+        })
+    }
+
+    #[test]
+    fn shows_outputs_failures_and_what_still_runs() {
+        let answer = answer();
+        let expected =
+            "Device.A.1.Do() done\n  Status = OK\nDevice.A.3.Do() running as Device.LocalAgent.Request.7.\n";
+        assert_eq!(answer.text(), expected);
+        assert_eq!(answer.faults()[0].to_string(), "error 7022 Command failure: jammed (Device.A.2.Do())");
+        let json = to_json(&answer).unwrap();
+        assert!(
+            json.contains(r#"{"command":"Device.A.1.Do()","status":"done","output_args":{"Status":"OK"}}"#)
+        );
+        assert!(json.contains(r#""status":"running","request":"Device.LocalAgent.Request.7.""#));
+        assert!(json.contains(r#""status":"failed","error":{"code":7022"#));
+    }
+
+    #[test]
+    fn a_completion_fills_the_place_of_its_command() {
+        let mut answer = answer();
+        assert!(answer.is_running());
+        answer.fill(OperationComplete {
+            obj_path: "Device.A.3.".into(),
+            command_name: "Do()".into(),
+            command_key: "k".into(),
+            operation_resp: None,
+        });
+        assert!(!answer.is_running());
+        assert!(answer.text().contains("Device.A.3.Do() done"));
+    }
+}

@@ -1,0 +1,55 @@
+//! The connection that a Controller command works with.
+
+use usp_proto::message;
+use usp_proto::usp::request::ReqType;
+use usp_proto::usp::response::RespType;
+
+use super::show::{Refusal, show};
+use super::{Connection, default_endpoint_id};
+use crate::cli::Failure;
+use crate::client::{Client, Notifications, Options, RequestError};
+
+pub(super) use crate::client::random_text;
+
+/// An open connection, and how results are to be shown.
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) notifications: Notifications,
+    pub(super) json: bool,
+    /// For each request.
+    pub(super) timeout: std::time::Duration,
+}
+
+impl Session {
+    pub(super) async fn open(connection: Connection) -> Result<Self, Failure> {
+        let Connection { via, endpoint_id, json, timeout } = connection;
+        let endpoint_id = match endpoint_id {
+            Some(endpoint_id) => endpoint_id,
+            None => default_endpoint_id()?,
+        };
+        let (client, notifications) =
+            Client::connect(&Options { via, endpoint_id, timeout }).await.map_err(Failure::failed)?;
+        Ok(Self { client, notifications, json, timeout })
+    }
+
+    /// Asks the Agent. An Error message is shown like any other answer.
+    pub(super) async fn ask(&self, request: ReqType) -> Result<RespType, Failure> {
+        match self.client.request(request).await {
+            Ok(response) => Ok(response),
+            Err(RequestError::Refused(error)) => {
+                show(&Refusal::from(error), self.json)?;
+                Err(Failure::Shown)
+            }
+            Err(other) => Err(Failure::failed(other)),
+        }
+    }
+
+    /// For a Response to another request than ours.
+    pub(super) fn unexpected(&self, response: &RespType) -> Failure {
+        let name = message::type_name(message::response_type(response));
+        Failure::failed(format!(
+            "{} answered with {name}, which does not fit the request",
+            self.client.agent()
+        ))
+    }
+}

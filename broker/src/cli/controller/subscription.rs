@@ -1,0 +1,132 @@
+//! Subscription rows that live as long as a command: they have a TimeToLive, so that they vanish by themselves if the
+//! command is killed, and are deleted when it ends.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use usp_proto::usp::add::{CreateObject, CreateParamSetting};
+use usp_proto::usp::request::ReqType;
+use usp_proto::usp::response::RespType;
+use usp_proto::usp::set::{UpdateObject, UpdateParamSetting};
+use usp_proto::usp::{Add, Delete, Set};
+
+use super::add::Answer;
+use super::session::{Session, random_text};
+use super::show::{Report, say, show};
+use crate::cli::Failure;
+use crate::client::{Client, RequestError};
+
+const TABLE: &str = "Device.LocalAgent.Subscription.";
+
+/// One row to be made.
+pub(super) struct Wanted {
+    /// `NotifType`.
+    pub(super) kind: &'static str,
+    /// The one entry of `ReferenceList`.
+    pub(super) path: String,
+}
+
+/// The rows of one command.
+pub(super) struct Temporary {
+    /// `ID` of each row.
+    ids: Vec<String>,
+    /// Path of each row.
+    rows: Vec<String>,
+    /// Before the rows were made: `TimeToLive` counts from there (N-SUB.4).
+    created_at: Instant,
+}
+
+impl Temporary {
+    /// Makes all rows, or none. `hint` ends the message if that fails.
+    pub(super) async fn create(
+        session: &mut Session,
+        wanted: &[Wanted],
+        life: Duration,
+        hint: &str,
+    ) -> Result<Self, Failure> {
+        let created_at = Instant::now();
+        let stem = format!("cli-{}", random_text());
+        let ids: Vec<_> = (1..=wanted.len()).map(|n| format!("{stem}-{n}")).collect();
+        let rows = wanted.iter().zip(&ids).map(|(wanted, id)| row(wanted, id, life)).collect();
+        let add = Add { allow_partial: false, create_objs: rows };
+        let response =
+            session.ask(ReqType::Add(add)).await.inspect_err(|_| say(format!("cannot subscribe{hint}")))?;
+        let RespType::AddResp(response) = response else { return Err(session.unexpected(&response)) };
+        let answer = Answer::from(response);
+        let rows: Vec<_> = answer.results.iter().filter_map(|row| row.path.clone()).collect();
+        if !answer.faults().is_empty() || rows.len() != wanted.len() {
+            say(format!("cannot subscribe{hint}"));
+            show(&answer, session.json)?;
+            return Err(Failure::failed("the Agent did not make every Subscription row"));
+        }
+        Ok(Self { ids, rows, created_at })
+    }
+
+    /// Whether a notification is for one of these rows.
+    pub(super) fn has(&self, subscription_id: &str) -> bool {
+        self.ids.iter().any(|id| id == subscription_id)
+    }
+
+    /// Renews the rows for ever, each time for one more `life`; returns only when that fails.
+    pub(super) async fn keep_alive(&self, client: &Client, life: Duration) -> RequestError {
+        loop {
+            tokio::time::sleep(life / 2).await;
+            if let Err(error) =
+                client.request(ReqType::Set(self.renewal(self.created_at.elapsed() + life))).await
+            {
+                return error;
+            }
+        }
+    }
+
+    fn renewal(&self, since_creation: Duration) -> Set {
+        let seconds = since_creation.as_secs();
+        let update = |row: &String| UpdateObject {
+            obj_path: row.clone(),
+            param_settings: vec![UpdateParamSetting {
+                param: "TimeToLive".to_owned(),
+                value: seconds.to_string(),
+                required: true,
+            }],
+        };
+        Set { allow_partial: false, update_objs: self.rows.iter().map(update).collect() }
+    }
+
+    /// Deletes the rows. A failure is of no interest: they vanish by themselves.
+    pub(super) async fn delete(self, session: &Session) {
+        let delete = Delete { allow_partial: true, obj_paths: self.rows };
+        session.client.request(ReqType::Delete(delete)).await.ok();
+    }
+}
+
+fn row(wanted: &Wanted, id: &str, life: Duration) -> CreateObject {
+    let setting =
+        |param: &str, value: String| CreateParamSetting { param: param.to_owned(), value, required: true };
+    CreateObject {
+        obj_path: TABLE.to_owned(),
+        param_settings: vec![
+            setting("ID", id.to_owned()),
+            setting("NotifType", wanted.kind.to_owned()),
+            setting("ReferenceList", wanted.path.clone()),
+            setting("TimeToLive", life.as_secs().max(1).to_string()),
+            setting("Persistent", "false".to_owned()),
+            setting("NotifRetry", "false".to_owned()),
+            setting("Enable", "true".to_owned()),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renewal_names_every_row() {
+        let rows = vec!["Device.S.1.".into(), "Device.S.4.".into()];
+        let temporary = Temporary { ids: vec!["a".into()], rows, created_at: Instant::now() };
+        let set = temporary.renewal(Duration::from_millis(180_900));
+        assert_eq!(set.update_objs[1].obj_path, "Device.S.4.");
+        assert_eq!(set.update_objs[1].param_settings[0].value, "180");
+        assert!(temporary.has("a") && !temporary.has("b"));
+    }
+}

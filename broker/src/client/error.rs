@@ -1,0 +1,99 @@
+//! How connecting and asking can fail, in the words of whoever typed the command.
+
+use std::io;
+use std::time::Duration;
+
+use usp_proto::usp;
+
+use super::Via;
+
+/// Why there is no connection to the Agent.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nothing is there, or nobody accepts.
+    #[error(
+        "nothing listens at {0}: is the broker running? `usp-broker run --config FILE` starts one, `usp-broker demo` \
+         one with simulated devices; --via or USP_BROKER_VIA names another place"
+    )]
+    NobodyListens(Via),
+    /// The socket's permissions keep us out.
+    #[error("no permission to open {0}: run the command as a user who may write to this socket")]
+    PermissionDenied(Via),
+    /// Any other fault of the operating system.
+    #[error("cannot connect to {via}: {source}")]
+    Io {
+        /// Where.
+        via: Via,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Nothing came in time.
+    #[error("{via} accepted the connection, but {missing} did not come within {} s", .within.as_secs_f32())]
+    TimedOut {
+        /// Where.
+        via: Via,
+        /// What was waited for.
+        missing: &'static str,
+        /// For how long.
+        within: Duration,
+    },
+    /// The server answered the WebSocket upgrade with an HTTP error.
+    #[error("{via} refuses the WebSocket connection with HTTP {status}{hint}")]
+    Http {
+        /// Where.
+        via: Via,
+        /// The status code.
+        status: u16,
+        /// What it may mean; begins with `: ` or is empty.
+        hint: String,
+    },
+    /// The server does not speak USP (R-WS.12).
+    #[error("{0} is a WebSocket server, but not one of USP: it did not agree to the subprotocol v1.usp")]
+    Subprotocol(Via),
+    /// The Agent said why it does not want us.
+    #[error("{via} refuses us as {endpoint_id}: {reason}")]
+    Refused {
+        /// Where.
+        via: Via,
+        /// As whom we came.
+        endpoint_id: String,
+        /// The peer's words.
+        reason: String,
+    },
+    /// What came is not USP.
+    #[error("{via} does not speak USP: {problem}")]
+    Protocol {
+        /// Where.
+        via: Via,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl ConnectError {
+    /// Sorts a failure to open the connection.
+    pub(super) fn opening(via: &Via, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Self::NobodyListens(via.clone()),
+            io::ErrorKind::PermissionDenied => Self::PermissionDenied(via.clone()),
+            _ => Self::Io { via: via.clone(), source },
+        }
+    }
+}
+
+/// Why a request has no Response.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The Agent answered with an Error message.
+    #[error("error {}: {}", .0.err_code, .0.err_msg)]
+    Refused(usp::Error),
+    /// No answer in time.
+    #[error("the Agent did not answer within {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+    /// The connection ended before the answer came.
+    #[error("the connection ended: {0}")]
+    Closed(String),
+    /// The answer fits no request, or is none that this program understands.
+    #[error("the Agent's answer cannot be used: {0}")]
+    Unusable(String),
+}
