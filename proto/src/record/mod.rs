@@ -5,6 +5,8 @@
 
 mod decode;
 mod probe;
+#[cfg(test)]
+mod tests;
 
 use prost::Message as _;
 
