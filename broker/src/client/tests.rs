@@ -1,4 +1,5 @@
 //! The client against Agents made of a few lines here.
+#![expect(clippy::result_large_err, reason = "the upgrade callback's signature is the library's")]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -259,7 +260,6 @@ enum Upgrade {
     NotFound,
 }
 
-#[expect(clippy::result_large_err, reason = "the callback's signature is the library's")]
 fn upgrade(kind: Upgrade, request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
     assert_eq!(request.uri().to_string(), "/usp?eid=self::ctrl%2521");
     if kind == Upgrade::NotFound {

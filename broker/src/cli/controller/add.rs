@@ -14,6 +14,13 @@ use super::show::{Fault, Report, Values, show};
 use super::with_final_dot;
 use crate::cli::Failure;
 
+/// Shown after the options in the help.
+pub(super) const HELP: &str = r#"  usp-broker add Device.LocalAgent.Subscription. ID=boot NotifType=Event ReferenceList=Device.Boot! Enable=true
+The new row's path is printed.
+
+With --json, one object:
+  {"results":[{"requested_path":"…","path":"Device.A.3.","unique_keys":{"Alias":"…"},"errors":[ERROR]}]}"#;
+
 /// `add PATH KEY=VALUE…`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -12,6 +12,12 @@ use super::show::{Fault, Report, show};
 use super::with_final_dot;
 use crate::cli::Failure;
 
+/// Shown after the options in the help.
+pub(super) const HELP: &str = r#"  usp-broker delete 'Device.LocalAgent.Subscription.[ID=="boot"].'
+
+With --json, one object:
+  {"results":[{"requested_path":"…","deleted":["Device.A.3."],"errors":[ERROR]}]}"#;
+
 /// `delete PATH…`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

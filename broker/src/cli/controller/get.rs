@@ -10,6 +10,18 @@ use super::session::Session;
 use super::show::{Fault, Report, Values, show};
 use crate::cli::Failure;
 
+/// Shown after the options in the help.
+pub(super) const HELP: &str = r#"Quote a PATH that has `*` or `[`:
+  usp-broker get Device.DeviceInfo. 'Device.ProxiedDevice.*.Name'
+  usp-broker get 'Device.ProxiedDevice.[Type=="Meter"].Online'
+
+With --json, one object:
+  {"results":[{"requested_path":"…","values":{"Device.A.B":"…"},"error":ERROR}]}
+where `error` is there if something failed, and ERROR is, as in all commands,
+  {"code":7026,"name":"Invalid path","message":"…","path":"…"}
+When the Agent refuses a request as a whole, every command prints
+  {"error":ERROR,"errors":[ERROR]}"#;
+
 /// `get PATH…`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -12,6 +12,12 @@ use super::show::{Fault, Report, Values, natural, show};
 use super::with_final_dot;
 use crate::cli::Failure;
 
+/// Shown after the options in the help.
+pub(super) const HELP: &str = r#"  usp-broker instances Device.ProxiedDevice.
+
+With --json, one object:
+  {"results":[{"requested_path":"…","instances":[{"path":"Device.A.1.","unique_keys":{"Alias":"…"}}],"error":ERROR}]}"#;
+
 /// `instances PATH…`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

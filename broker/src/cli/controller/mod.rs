@@ -18,7 +18,6 @@ mod watch;
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use usp_proto::endpoint_id::EndpointId;
 
 use super::Failure;
@@ -29,20 +28,28 @@ use session::{Session, random_text};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Read Parameters
+    #[command(after_help = get::HELP)]
     Get(With<get::Args>),
     /// Write Parameters
+    #[command(after_help = set::HELP)]
     Set(With<set::Args>),
     /// Add a row to a table
+    #[command(after_help = add::HELP)]
     Add(With<add::Args>),
     /// Delete rows of tables
+    #[command(after_help = delete::HELP)]
     Delete(With<delete::Args>),
     /// Run a Command
+    #[command(after_help = operate::HELP)]
     Operate(With<operate::Args>),
     /// List the rows of tables
+    #[command(after_help = instances::HELP)]
     Instances(With<instances::Args>),
     /// Show what the Agent supports: objects, Parameters, Commands, Events
+    #[command(after_help = supported::HELP)]
     Supported(With<supported::Args>),
     /// Print notifications as they come, until Ctrl-C
+    #[command(after_help = watch::HELP)]
     Watch(With<watch::Args>),
 }
 
@@ -130,21 +137,6 @@ fn default_endpoint_id() -> Result<EndpointId, Failure> {
 /// An object's path ends in a dot; who left it out meant it.
 fn with_final_dot(path: String) -> String {
     if path.ends_with('.') || path.is_empty() { path } else { path + "." }
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn interrupted() {
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            tokio::signal::ctrl_c().await.ok();
-        }
-    }
 }
 
 #[cfg(test)]

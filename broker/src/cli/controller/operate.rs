@@ -17,6 +17,15 @@ use super::show::{Fault, Report, Values, show};
 use super::subscription::{Temporary, Wanted};
 use crate::cli::Failure;
 
+/// Shown after the options in the help.
+pub(super) const HELP: &str = r#"  usp-broker operate 'Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Toggle()'
+Of an asynchronous Command the completion is awaited.
+
+With --json, one object, one result for each object that the Command ran on:
+  {"results":[{"command":"Device.A.Do()","status":"done","output_args":{"Name":"…"}},
+              {"command":"Device.B.Do()","status":"failed","error":ERROR},
+              {"command":"Device.C.Do()","status":"running","request":"Device.LocalAgent.Request.7."}]}"#;
+
 /// `operate 'PATH()' KEY=VALUE…`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

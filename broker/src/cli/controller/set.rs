@@ -13,6 +13,13 @@ use super::setting::{ObjectSettings, PathValue, group};
 use super::show::{Fault, Report, Values, show};
 use crate::cli::Failure;
 
+/// Shown after the options in the help.
+pub(super) const HELP: &str = r#"  usp-broker set 'Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Value=true'
+What belongs to one object is written together. The values printed are those that the Agent confirms.
+
+With --json, one object:
+  {"results":[{"requested_path":"…","values":{"Device.A.B":"…"},"errors":[ERROR]}]}"#;
+
 /// `set PATH=VALUE…`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

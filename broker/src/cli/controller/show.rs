@@ -36,8 +36,8 @@ pub(super) fn show(report: &impl Report, json: bool) -> Result<(), Failure> {
         if !text.is_empty() {
             print_line(text.trim_end_matches('\n'))?;
         }
-        report.notes().iter().for_each(|note| say(note));
-        report.faults().iter().for_each(|fault| say(fault));
+        report.notes().iter().for_each(say);
+        report.faults().iter().for_each(say);
     }
     if report.faults().is_empty() { Ok(()) } else { Err(Failure::Shown) }
 }

@@ -15,6 +15,16 @@ use super::session::Session;
 use super::show::{Fault, Report, show};
 use crate::cli::Failure;
 
+/// Shown after the options in the help.
+pub(super) const HELP: &str = r#"  usp-broker supported 'Device.ProxiedDevice.{i}.'
+
+With --json, one object:
+  {"results":[{"requested_path":"…","data_model":"…","objects":[{"path":"Device.A.{i}.","table":true,"access":"add-delete",
+    "unique_keys":[["Alias"]],"divergent_paths":[],
+    "params":[{"name":"…","access":"read-only","type":"string","value_change":"told"}],
+    "commands":[{"name":"Do()","type":"sync","input_args":["…"],"output_args":["…"]}],
+    "events":[{"name":"Done!","args":["…"]}]}],"error":ERROR}]}"#;
+
 /// `supported PATH…`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

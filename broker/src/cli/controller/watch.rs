@@ -12,10 +12,20 @@ use usp_proto::usp::notify::{Notification, OperationComplete};
 use super::session::Session;
 use super::show::{Fault, Values, one_line, say, to_json};
 use super::subscription::{Temporary, Wanted};
+use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
 
 /// For how long a row lives unless it is renewed.
 const LIFE: Duration = Duration::from_secs(120);
+
+/// Shown after the options in the help.
+pub(super) const HELP: &str = r#"  usp-broker watch Device.ProxiedDevice. Device.Boot!
+  usp-broker watch Device.USPServices.USPService. --type ObjectCreation,ObjectDeletion
+The Subscription rows made for this vanish when the command ends, at the latest two minutes later.
+
+With --json, one object a line, with `time` and `type`, and by type:
+  ValueChange `path` `value`; Event `path` `params`; ObjectCreation `path` `unique_keys`; ObjectDeletion `path`;
+  OperationComplete `path` `command_key` `output_args` or `error`"#;
 
 /// `watch PATH…`
 #[derive(Debug, clap::Args)]
@@ -70,10 +80,11 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure
         say(format!("watching {path} ({kind})"));
     }
     let client = session.client.clone();
+    let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
     let outcome = tokio::select! {
         outcome = print_all(session, &rows, args.count) => outcome,
         error = rows.keep_alive(&client, LIFE) => Err(Failure::failed(format!("cannot go on watching: {error}"))),
-        () = super::interrupted() => Ok(()),
+        () = interrupt.wait() => Ok(()),
     };
     rows.delete(session).await;
     outcome
