@@ -1,1 +1,149 @@
-//! .
+//! Device protocols of usp-broker behind one interface.
+//!
+//! [`Adapters`] serves the buses of a site: it takes [`AdapterCall`]s and sends [`FromAdapter`] messages. There is one
+//! task per bus and one bounded queue per device, so that one device or bus never slows another more than the medium
+//! they share makes unavoidable.
+//!
+//! # Contract
+//!
+//! - Every call gets exactly one [`AdapterReply`], whatever happens: at its deadline ([`AdapterCall::within`]) at the
+//!   latest, and at once when the device is unknown or known to be down, or its queue is full.
+//! - A write that was not begun within the smaller of `within` and its binding's `ttl` is never sent. One that was begun
+//!   is sent once: a write whose acknowledgement is lost is not repeated.
+//! - The answer of a write without `verify` is all that is said about the new value: the core takes what it wrote. With
+//!   `verify`, the value that was read back is also reported as a reading, before the reply.
+//! - The readings of a [`Read`](usp_mapping::port::Action::Read) or [`Refresh`](usp_mapping::port::Action::Refresh) are in the
+//!   reply alone, those of polls in [`AdapterReport::Readings`], one report for each exchange on the wire. A poll
+//!   without an answer reports nothing; it is repeated until the device answers or counts as offline.
+//! - A device counts as online with its first answer, be it a refusal, and as offline after `online.fails` exchanges
+//!   without a usable answer in a row, or when the connection cannot be made. Each change is reported once.
+//! - A point that is read together with others and refused is read again by itself, so that a hole in a device's
+//!   register map costs no other point.
+
+mod bus;
+#[cfg(feature = "modbus")]
+mod modbus;
+mod site;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use usp_mapping::mapping::Site;
+use usp_mapping::port::{AdapterCall, AdapterReply, AdapterReport, DeviceFault, DeviceId};
+
+pub use crate::bus::statistics::{BusStatistics, DeviceStatistics};
+
+use crate::bus::outlet::Outlet;
+use crate::site::{BusHandle, plans};
+
+/// What adapters say to the core.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FromAdapter {
+    /// The one answer to a call.
+    Reply(AdapterReply),
+    /// Something unasked.
+    Report(AdapterReport),
+}
+
+/// All buses of a site.
+///
+/// Dropping it without [`Adapters::stop`] stops the buses too, at some later moment.
+#[derive(Debug)]
+pub struct Adapters {
+    buses: Vec<BusHandle>,
+    /// Where each device is: an index into `buses`.
+    routes: HashMap<DeviceId, usize>,
+    /// For calls that reach no bus.
+    outlet: Outlet,
+    to_core: mpsc::Sender<FromAdapter>,
+    runtime: Handle,
+}
+
+impl Adapters {
+    /// Starts a task for each bus. Must be called within a tokio runtime; everything is polled at once.
+    ///
+    /// A slow receiver of `to_core` slows polling down and loses nothing.
+    pub fn start(site: Arc<Site>, to_core: mpsc::Sender<FromAdapter>) -> Self {
+        let runtime = Handle::current();
+        let outlet = Outlet::new(to_core.clone(), runtime.clone());
+        let mut adapters = Self { buses: Vec::new(), routes: HashMap::new(), outlet, to_core, runtime };
+        for plan in plans(&site) {
+            let bus = adapters.start_bus(plan);
+            adapters.buses.push(bus);
+        }
+        adapters.route();
+        adapters
+    }
+
+    /// Hands a call to its device. Never blocks.
+    pub fn call(&self, call: AdapterCall) {
+        let bus = self.routes.get(&call.device).and_then(|index| self.buses.get(*index));
+        match bus {
+            Some(bus) => bus.call(call, Instant::now().into_std()),
+            None => {
+                self.outlet.opened(call.id);
+                self.outlet.refuse(call.id, DeviceFault::Unknown);
+            }
+        }
+    }
+
+    /// Goes over to another site, by difference: buses and devices that are the same go on undisturbed; what waits for
+    /// one that is gone or changed is answered.
+    pub async fn apply(&mut self, site: Arc<Site>) {
+        let mut old = std::mem::take(&mut self.buses);
+        let mut stopped = Vec::new();
+        for plan in plans(&site) {
+            let same = old.iter().position(|bus| bus.serves(&plan.bus));
+            let bus = match same.map(|index| old.swap_remove(index)) {
+                Some(bus) => {
+                    bus.configure(plan);
+                    bus
+                }
+                None => self.start_bus(plan),
+            };
+            self.buses.push(bus);
+        }
+        for bus in old {
+            stopped.push(bus.stop());
+        }
+        self.route();
+        for end in stopped {
+            end.await;
+        }
+    }
+
+    /// Stops all buses and answers what waits with [`DeviceFault::Stopping`]. Does not wait for the core: replies that
+    /// found no room in its channel follow as soon as it makes some.
+    ///
+    /// A write that is on the wire at that moment may or may not have been done.
+    pub async fn stop(self) {
+        let ends: Vec<_> = self.buses.into_iter().map(BusHandle::stop).collect();
+        for end in ends {
+            end.await;
+        }
+    }
+
+    /// The counters of all buses, in the order of the site.
+    pub fn statistics(&self) -> Vec<BusStatistics> {
+        self.buses.iter().map(BusHandle::statistics).collect()
+    }
+
+    fn start_bus(&self, plan: bus::BusPlan) -> BusHandle {
+        BusHandle::start(plan, Outlet::new(self.to_core.clone(), self.runtime.clone()), &self.runtime)
+    }
+
+    fn route(&mut self) {
+        let routes = self
+            .buses
+            .iter()
+            .enumerate()
+            .flat_map(|(index, bus)| bus.devices().into_iter().map(move |device| (device, index)));
+        self.routes = routes.collect();
+    }
+}

@@ -1,0 +1,110 @@
+//! When which poll group is due.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use usp_mapping::mapping::Mapping;
+use usp_mapping::port::PointId;
+
+/// The poll groups of one device. A round that was missed is left out, not made up for; the next ones keep the beat.
+#[derive(Clone, Debug)]
+pub(crate) struct PollClock {
+    groups: Vec<Group>,
+}
+
+#[derive(Clone, Debug)]
+struct Group {
+    every: Duration,
+    due_at: Instant,
+    points: Vec<PointId>,
+}
+
+impl PollClock {
+    /// All groups of a mapping, due at once.
+    pub(crate) fn new(mapping: &Mapping, now: Instant) -> Self {
+        let mut groups: BTreeMap<Duration, Vec<PointId>> = BTreeMap::new();
+        for (point, capability) in (0..).map(PointId).zip(&mapping.capabilities) {
+            if let Some(every) = capability.read.as_ref().and_then(|read| read.poll) {
+                groups.entry(every).or_default().push(point);
+            }
+        }
+        let groups = groups.into_iter().map(|(every, points)| Group { every, due_at: now, points });
+        Self { groups: groups.collect() }
+    }
+
+    /// When the next group is due; `None`: nothing is polled.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.groups.iter().map(|group| group.due_at).min()
+    }
+
+    /// The points of all groups that are due, whose next turn is then a multiple of their period later.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<PointId> {
+        let mut points = Vec::new();
+        for group in self.groups.iter_mut().filter(|group| group.due_at <= now) {
+            points.extend_from_slice(&group.points);
+            group.due_at = next_beat(group.due_at, group.every, now);
+        }
+        points
+    }
+
+    /// Makes all groups due at once.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        for group in &mut self.groups {
+            group.due_at = now;
+        }
+    }
+}
+
+/// The first beat after `now` of those that are whole periods after `last`.
+fn next_beat(last: Instant, every: Duration, now: Instant) -> Instant {
+    // A period of zero would never get past `now`.
+    let period = every.max(Duration::from_millis(1)).as_nanos();
+    let beats = now.saturating_duration_since(last).as_nanos() / period + 1;
+    let ahead = u64::try_from(beats.saturating_mul(period)).map_or(Duration::MAX, Duration::from_nanos);
+    last.checked_add(ahead).unwrap_or(now + Duration::from_secs(86_400))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::fake;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn everything_is_due_at_the_start_then_each_group_at_its_own_beat() {
+        let start = Instant::now();
+        let mapping =
+            fake::mapping(&[fake::polled(100), fake::polled(1000), fake::on_demand(), fake::polled(100)]);
+        let mut clock = PollClock::new(&mapping, start);
+        assert_eq!(clock.take_due(start), [PointId(0), PointId(3), PointId(1)]);
+        assert_eq!(clock.take_due(start + 99 * MS), []);
+        assert_eq!(clock.next_due(), Some(start + 100 * MS));
+        assert_eq!(clock.take_due(start + 100 * MS), [PointId(0), PointId(3)]);
+    }
+
+    #[test]
+    fn late_rounds_neither_drift_nor_pile_up() {
+        let start = Instant::now();
+        let mut clock = PollClock::new(&fake::mapping(&[fake::polled(100)]), start);
+        clock.take_due(start);
+        assert_eq!(clock.take_due(start + 130 * MS).len(), 1);
+        assert_eq!(clock.next_due(), Some(start + 200 * MS), "no drift");
+        assert_eq!(clock.take_due(start + 955 * MS).len(), 1, "one round for seven missed");
+        assert_eq!(clock.next_due(), Some(start + 1000 * MS));
+    }
+
+    #[test]
+    fn a_mapping_without_polls_is_never_due() {
+        let mut clock = PollClock::new(&fake::mapping(&[fake::on_demand()]), Instant::now());
+        assert_eq!(clock.next_due(), None);
+        assert_eq!(clock.take_due(Instant::now() + 1000 * MS), []);
+    }
+
+    #[test]
+    fn absurd_periods_do_no_harm() {
+        let start = Instant::now();
+        assert!(next_beat(start, Duration::MAX, start) > start);
+        assert!(next_beat(start, Duration::ZERO, start) > start);
+    }
+}

@@ -1,0 +1,170 @@
+//! What every bus has, whatever its protocol: queues, order of work, deadlines, back-off, supervision, statistics.
+//!
+//! A protocol brings two things. A [`Model`] per device is pure: it turns reads and writes of capabilities into
+//! exchanges and answers into readings. A [`Medium`] per bus does the exchanges and is the only place with I/O.
+//! Between them the [`Scheduler`](schedule::Scheduler) decides what goes over the bus next; it has no clock and no
+//! socket, so that each of its rules is tested under virtual time. The [`worker`] ties them together, one task per bus,
+//! and [`supervise`] restarts a worker that panics.
+
+pub(crate) mod backoff;
+pub(crate) mod outlet;
+pub(crate) mod statistics;
+pub(crate) mod supervise;
+
+#[cfg(any(feature = "modbus", test))]
+pub(crate) mod clock;
+#[cfg(any(feature = "modbus", test))]
+pub(crate) mod device;
+#[cfg(any(feature = "modbus", test))]
+pub(crate) mod plan;
+#[cfg(any(feature = "modbus", test))]
+pub(crate) mod precedence;
+#[cfg(any(feature = "modbus", test))]
+pub(crate) mod queue;
+#[cfg(any(feature = "modbus", test))]
+pub(crate) mod read_job;
+#[cfg(any(feature = "modbus", test))]
+pub(crate) mod schedule;
+#[cfg(any(feature = "modbus", test))]
+pub(crate) mod worker;
+#[cfg(any(feature = "modbus", test))]
+pub(crate) mod write_job;
+
+#[cfg(test)]
+pub(crate) mod fake;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use usp_mapping::mapping::{Bus, Device};
+use usp_mapping::port::AdapterCall;
+
+use self::outlet::Outlet;
+use self::statistics::BusCounters;
+
+/// Most calls that wait for one device; one more is answered [`QueueFull`](usp_mapping::port::DeviceFault::QueueFull).
+pub(crate) const QUEUE_PER_DEVICE: usize = 64;
+
+/// Most calls on their way to a worker that has not yet looked at them.
+pub(crate) const INBOX: usize = 256;
+
+/// One bus of a site with what hangs on it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BusPlan {
+    /// The medium.
+    pub(crate) bus: Bus,
+    /// In the order of the file.
+    pub(crate) devices: Vec<Arc<Device>>,
+}
+
+/// A call and when it was received.
+pub(crate) type Received = (Instant, AdapterCall);
+
+/// What a worker shares with the rest of the process. It outlives a worker that panics.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub(crate) inbox: mpsc::Receiver<Received>,
+    pub(crate) plan: watch::Receiver<Arc<BusPlan>>,
+    pub(crate) outlet: Outlet,
+    pub(crate) counters: Arc<BusCounters>,
+    pub(crate) stop: CancellationToken,
+}
+
+#[cfg(any(feature = "modbus", test))]
+pub(crate) use contract::{Medium, Model, Outcome, Understood, WriteStart};
+
+#[cfg(any(feature = "modbus", test))]
+mod contract {
+    use std::fmt::Debug;
+    use std::time::{Duration, Instant};
+
+    use usp_mapping::mapping::Device;
+    use usp_mapping::port::{DeviceFault, PointId};
+    use usp_mapping::value::Value;
+
+    /// How an exchange ended, as the scheduler needs to know it.
+    #[derive(Debug)]
+    pub(crate) enum Outcome<A> {
+        /// The device answered, be it with a refusal: it is there.
+        Answered(A),
+        /// No answer that can be used: time-out, disconnection, garbage, or a gateway that cannot reach the device.
+        Silent(DeviceFault),
+    }
+
+    /// What the answer to a read says.
+    #[derive(Debug)]
+    pub(crate) struct Understood<Ask> {
+        /// The points that are done with.
+        pub(crate) readings: Vec<(PointId, Result<Value, DeviceFault>)>,
+        /// Smaller reads for the points that are not.
+        pub(crate) again: Vec<Ask>,
+    }
+
+    /// The first exchange of a write.
+    #[derive(Debug)]
+    pub(crate) enum WriteStart<Ask> {
+        /// The write itself.
+        Send(Ask),
+        /// A read whose answer goes into [`Model::modify`] to make the write.
+        Fetch(Ask),
+    }
+
+    /// One device as its protocol sees it. Pure: no clock, no I/O.
+    pub(crate) trait Model: Sized + Send + 'static {
+        /// One request on the wire, with all that the medium needs to send it.
+        type Ask: Clone + Debug + Send;
+        /// What came back for it.
+        type Answer: Debug + Send;
+
+        /// Makes the model of a device.
+        fn new(device: &Device) -> Self;
+        /// The fewest exchanges that read these points; points that cannot be read are left out.
+        fn plan(&mut self, now: Instant, points: &[PointId]) -> Vec<Self::Ask>;
+        /// The points that a planned read is for.
+        fn points(&self, ask: &Self::Ask) -> Vec<PointId>;
+        /// What the answer to a planned read says.
+        fn understand(
+            &mut self,
+            now: Instant,
+            ask: &Self::Ask,
+            answer: Self::Answer,
+        ) -> Understood<Self::Ask>;
+        /// How to write a value; an error is known before anything was sent.
+        fn write(&self, point: PointId, value: &Value) -> Result<WriteStart<Self::Ask>, DeviceFault>;
+        /// The write that changes what was fetched into what is wanted.
+        fn modify(
+            &self,
+            point: PointId,
+            value: &Value,
+            fetched: Self::Answer,
+        ) -> Result<Self::Ask, DeviceFault>;
+        /// Whether the answer to a write acknowledges it.
+        fn acknowledge(&self, ask: &Self::Ask, answer: Self::Answer) -> Result<(), DeviceFault>;
+        /// Whether an answer is a refusal of the protocol.
+        fn refuses(&self, answer: &Self::Answer) -> bool;
+        /// Whether a reading shows what was written, as far as the wire can carry it.
+        fn shows(&self, point: PointId, wanted: &Value, shown: &Value) -> bool;
+        /// Pause after an answer of this device before the next exchange on the bus.
+        fn guard(&self) -> Duration;
+    }
+
+    /// The way to the devices of one bus.
+    ///
+    /// Contract: after any outcome but a clean answer the connection is gone ([`Medium::is_up`] is false), so that a
+    /// late reply cannot answer a later request. Both futures end within a bounded time of their own.
+    pub(crate) trait Medium: Send + 'static {
+        /// One request.
+        type Ask: Send;
+        /// What came back.
+        type Answer: Send;
+
+        /// Makes the connection; the error names the address in the user's words.
+        fn connect(&mut self) -> impl Future<Output = Result<(), String>> + Send;
+        /// Does one exchange.
+        fn exchange(&mut self, ask: Self::Ask) -> impl Future<Output = Outcome<Self::Answer>> + Send;
+        /// Whether the connection can take another exchange.
+        fn is_up(&mut self) -> bool;
+    }
+}

@@ -1,0 +1,262 @@
+//! The calls that wait for one device.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use usp_mapping::port::{CallId, DeviceFault, PointId};
+use usp_mapping::value::Value;
+
+use crate::bus::QUEUE_PER_DEVICE;
+
+/// Who waits for an answer, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// The call's.
+    pub(crate) id: CallId,
+    /// How long after receipt an answer is of use.
+    pub(crate) within: Duration,
+    /// When an answer is no longer of use.
+    pub(crate) deadline: Instant,
+}
+
+/// A write unit, and everybody whose write it stands for: the newest caller last.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WriteCall {
+    /// More than one after older writes were merged into this one.
+    pub(crate) callers: Vec<Caller>,
+    /// In the order of the call.
+    pub(crate) items: Vec<(PointId, Value)>,
+    /// Until when each item must have been begun.
+    pub(crate) begin_by: Vec<Instant>,
+    /// Whether all its bindings allow merging.
+    pub(crate) coalesce: bool,
+}
+
+/// A read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ReadCall {
+    /// Who asked.
+    pub(crate) caller: Caller,
+    /// In the order of the call.
+    pub(crate) points: Vec<PointId>,
+}
+
+impl WriteCall {
+    /// Until when it must have been begun as a whole: nothing of it is sent when a part would come too late.
+    fn must_begin_by(&self) -> Option<Instant> {
+        self.begin_by.iter().min().copied()
+    }
+
+    fn same_points(&self, other: &Self) -> bool {
+        self.items.iter().map(|(point, _)| point).eq(other.items.iter().map(|(point, _)| point))
+    }
+}
+
+/// Bounded; writes and reads apart.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queue {
+    writes: VecDeque<WriteCall>,
+    reads: VecDeque<ReadCall>,
+}
+
+impl Queue {
+    /// How many callers wait.
+    pub(crate) fn len(&self) -> usize {
+        self.reads.len() + self.writes.iter().map(|write| write.callers.len()).sum::<usize>()
+    }
+
+    /// Whether writes wait.
+    pub(crate) fn has_writes(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
+    /// Whether reads wait.
+    pub(crate) fn has_reads(&self) -> bool {
+        !self.reads.is_empty()
+    }
+
+    /// Puts a write last. One to the same capabilities that waits just before it is replaced, where all bindings
+    /// allow that; its callers then get the answer of the newer one. Never across another write: order is kept.
+    pub(crate) fn push_write(&mut self, mut call: WriteCall) -> Result<(), DeviceFault> {
+        self.check_room()?;
+        let replaces = |last: &WriteCall| last.coalesce && call.coalesce && last.same_points(&call);
+        if self.writes.back().is_some_and(replaces)
+            && let Some(mut older) = self.writes.pop_back()
+        {
+            older.callers.append(&mut call.callers);
+            call.callers = older.callers;
+        }
+        self.writes.push_back(call);
+        Ok(())
+    }
+
+    /// Puts a read last.
+    pub(crate) fn push_read(&mut self, call: ReadCall) -> Result<(), DeviceFault> {
+        self.check_room()?;
+        self.reads.push_back(call);
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<(), DeviceFault> {
+        if self.len() < QUEUE_PER_DEVICE { Ok(()) } else { Err(DeviceFault::QueueFull) }
+    }
+
+    /// The next write unit.
+    pub(crate) fn take_write(&mut self) -> Option<WriteCall> {
+        self.writes.pop_front()
+    }
+
+    /// All reads that wait: what they ask for is read together.
+    pub(crate) fn take_reads(&mut self) -> Vec<ReadCall> {
+        self.reads.drain(..).collect()
+    }
+
+    /// Takes out what can no longer be answered in time, with its answers.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<(CallId, DeviceFault)> {
+        let mut expired = Vec::new();
+        self.writes.retain(|write| {
+            let keep = write.must_begin_by().is_none_or(|at| now < at);
+            if !keep {
+                expired.extend(write.callers.iter().map(|caller| (caller.id, DeviceFault::Expired)));
+            }
+            keep
+        });
+        for write in &mut self.writes {
+            // The newest caller's deadline is part of `must_begin_by`; here go those whose older write it replaced.
+            write.callers.retain(|caller| keep_caller(caller, now, DeviceFault::Expired, &mut expired));
+        }
+        self.reads.retain(|read| {
+            let fault = DeviceFault::Timeout(read.caller.within);
+            keep_caller(&read.caller, now, fault, &mut expired)
+        });
+        expired
+    }
+
+    /// When something expires next.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        let begins = self.writes.iter().filter_map(WriteCall::must_begin_by);
+        let callers = self.writes.iter().flat_map(|write| &write.callers);
+        let callers = callers.chain(self.reads.iter().map(|read| &read.caller));
+        begins.chain(callers.map(|caller| caller.deadline)).min()
+    }
+
+    /// Empties the queue.
+    pub(crate) fn drain(&mut self) -> Vec<CallId> {
+        let writes = self.writes.drain(..).flat_map(|write| write.callers).map(|caller| caller.id);
+        let reads = self.reads.drain(..).map(|read| read.caller.id);
+        writes.chain(reads).collect()
+    }
+}
+
+fn keep_caller(
+    caller: &Caller,
+    now: Instant,
+    fault: DeviceFault,
+    expired: &mut Vec<(CallId, DeviceFault)>,
+) -> bool {
+    let keep = now < caller.deadline;
+    if !keep {
+        expired.push((caller.id, fault));
+    }
+    keep
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn caller(id: u64, at: Instant, within: u32) -> Caller {
+        Caller { id: CallId(id), within: within * MS, deadline: at + within * MS }
+    }
+
+    fn write(id: u64, at: Instant, within: u32, points: &[u16], coalesce: bool) -> WriteCall {
+        WriteCall {
+            callers: vec![caller(id, at, within)],
+            items: points.iter().map(|point| (PointId(*point), Value::Number(id.into()))).collect(),
+            begin_by: vec![at + within * MS; points.len()],
+            coalesce,
+        }
+    }
+
+    fn read(id: u64, at: Instant, within: u32) -> ReadCall {
+        ReadCall { caller: caller(id, at, within), points: vec![PointId(0)] }
+    }
+
+    fn ids(write: &WriteCall) -> Vec<u64> {
+        write.callers.iter().map(|caller| caller.id.0).collect()
+    }
+
+    #[test]
+    fn a_burst_is_merged_into_the_newest_only_where_allowed() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        for id in 1..=3 {
+            queue.push_write(write(id, now, 100, &[7], true)).unwrap();
+        }
+        queue.push_write(write(4, now, 100, &[7], false)).unwrap();
+        queue.push_write(write(5, now, 100, &[7], false)).unwrap();
+        assert_eq!(queue.len(), 5);
+        let merged = queue.take_write().unwrap();
+        assert_eq!(ids(&merged), [1, 2, 3]);
+        assert_eq!(merged.items, [(PointId(7), Value::Number(3.into()))]);
+        assert_eq!(ids(&queue.take_write().unwrap()), [4]);
+        assert_eq!(ids(&queue.take_write().unwrap()), [5]);
+        assert_eq!(queue.take_write(), None);
+    }
+
+    #[test]
+    fn merging_never_crosses_another_write() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        for (id, point) in [(1, 7), (2, 8), (3, 7)] {
+            queue.push_write(write(id, now, 100, &[point], true)).unwrap();
+        }
+        let order: Vec<_> = std::iter::from_fn(|| queue.take_write()).map(|write| ids(&write)).collect();
+        assert_eq!(order, [[1], [2], [3]]);
+    }
+
+    #[test]
+    fn what_cannot_be_in_time_is_taken_out_with_the_right_answer() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.push_write(write(1, now, 10, &[1], false)).unwrap();
+        queue.push_write(write(2, now, 30, &[1], false)).unwrap();
+        queue.push_read(read(3, now, 20)).unwrap();
+        assert_eq!(queue.next_expiry(), Some(now + 10 * MS));
+        assert_eq!(queue.expire(now + 9 * MS), []);
+        let expired = queue.expire(now + 20 * MS);
+        assert_eq!(expired, [(CallId(1), DeviceFault::Expired), (CallId(3), DeviceFault::Timeout(20 * MS))]);
+        assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn an_expired_value_is_not_sent_for_the_sake_of_an_older_caller() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.push_write(write(1, now, 1000, &[1], true)).unwrap();
+        queue.push_write(write(2, now, 10, &[1], true)).unwrap();
+        let expired = queue.expire(now + 10 * MS);
+        assert_eq!(expired, [(CallId(1), DeviceFault::Expired), (CallId(2), DeviceFault::Expired)]);
+        assert!(!queue.has_writes());
+    }
+
+    #[test]
+    fn a_full_queue_refuses_one_more() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        for id in 0..QUEUE_PER_DEVICE as u64 {
+            let pushed = if id % 2 == 0 {
+                queue.push_write(write(id, now, 100, &[1], true))
+            } else {
+                queue.push_read(read(id, now, 100))
+            };
+            assert_eq!(pushed, Ok(()));
+        }
+        assert_eq!(queue.push_read(read(900, now, 100)), Err(DeviceFault::QueueFull));
+        assert_eq!(queue.push_write(write(901, now, 100, &[1], true)), Err(DeviceFault::QueueFull));
+        assert_eq!(queue.drain().len(), QUEUE_PER_DEVICE);
+        assert_eq!(queue.len(), 0);
+    }
+}

@@ -1,0 +1,137 @@
+//! The task of one bus: drives a [`Scheduler`] over a [`Medium`].
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::{self, Instant as TokioInstant};
+
+use crate::bus::backoff::Jitter;
+use crate::bus::schedule::{Command, Scheduler};
+use crate::bus::statistics::count;
+use crate::bus::{BusPlan, Ends, Medium, Model};
+
+/// Why [`Worker::run`] ended: it was told to, or the core is gone.
+#[derive(Debug)]
+struct Stopped;
+
+/// What happened while something was waited for.
+enum Event<T> {
+    /// It is there.
+    Done(T),
+    /// Something else, which has been seen to.
+    Other,
+}
+
+/// Runs a bus until it is told to stop, or the core is gone.
+pub(crate) async fn run<M, D>(ends: &mut Ends, medium: &mut D)
+where
+    M: Model,
+    D: Medium<Ask = M::Ask, Answer = M::Answer>,
+{
+    let mut scheduler = Scheduler::<M>::new(Arc::clone(&ends.counters), Jitter::random());
+    configure(&mut scheduler, &mut ends.plan);
+    let mut worker = Worker { ends, scheduler };
+    // The only way out is being stopped.
+    let Err(Stopped) = worker.work(medium).await;
+}
+
+struct Worker<'a, M: Model> {
+    ends: &'a mut Ends,
+    scheduler: Scheduler<M>,
+}
+
+impl<M: Model> Worker<'_, M> {
+    async fn work<D>(&mut self, medium: &mut D) -> Result<std::convert::Infallible, Stopped>
+    where
+        D: Medium<Ask = M::Ask, Answer = M::Answer>,
+    {
+        loop {
+            // The peer may have closed, or said something unasked, while the line was idle.
+            if !medium.is_up() {
+                self.scheduler.handle_disconnect();
+            }
+            match self.scheduler.poll_command(now()) {
+                Some(Command::Connect) => {
+                    let connected = self.during(medium.connect()).await?;
+                    self.count_connect(&connected);
+                    self.scheduler.handle_connect(now(), connected);
+                }
+                Some(Command::Exchange(ask)) => {
+                    let outcome = self.during(medium.exchange(ask)).await?;
+                    let up = medium.is_up();
+                    self.ends.counters.connected.store(up, Ordering::Relaxed);
+                    self.scheduler.handle_exchange(now(), outcome, up);
+                }
+                None => {
+                    let mut idle = std::pin::pin!(std::future::pending::<()>());
+                    self.event(idle.as_mut()).await?;
+                }
+            }
+        }
+    }
+
+    fn count_connect(&self, connected: &Result<(), String>) {
+        let counters = &self.ends.counters;
+        count(if connected.is_ok() { &counters.connects } else { &counters.failed_connects });
+        counters.connected.store(connected.is_ok(), Ordering::Relaxed);
+        if let Err(cause) = connected {
+            tracing::debug!(bus = %self.ends.plan.borrow().bus.name, %cause, "no connection");
+        }
+    }
+
+    /// Waits for `work` and sees to everything else meanwhile.
+    async fn during<F: Future>(&mut self, work: F) -> Result<F::Output, Stopped> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            if let Event::Done(output) = self.event(work.as_mut()).await? {
+                return Ok(output);
+            }
+        }
+    }
+
+    async fn event<F: Future>(&mut self, work: std::pin::Pin<&mut F>) -> Result<Event<F::Output>, Stopped> {
+        let (Ends { inbox, plan, outlet, stop, .. }, scheduler) = (&mut *self.ends, &mut self.scheduler);
+        let wake = wake_at(scheduler.poll_timeout(now()));
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(Stopped),
+            output = work => return Ok(Event::Done(output)),
+            changed = plan.changed() => {
+                changed.map_err(|_| Stopped)?;
+                configure(scheduler, plan);
+            }
+            room = outlet.room(), if scheduler.has_output() => {
+                let room = room.ok_or(Stopped)?;
+                if let Some(message) = scheduler.poll_output() {
+                    room.send(message);
+                }
+            }
+            call = inbox.recv(), if !scheduler.is_congested() => {
+                let (received, call) = call.ok_or(Stopped)?;
+                // A call may be for a device that came with a change not yet seen.
+                if plan.has_changed().unwrap_or(false) {
+                    configure(scheduler, plan);
+                }
+                scheduler.handle_call(now(), received, call);
+            }
+            () = time::sleep_until(wake) => scheduler.handle_timeout(now()),
+        }
+        Ok(Event::Other)
+    }
+}
+
+fn configure<M: Model>(scheduler: &mut Scheduler<M>, plan: &mut watch::Receiver<Arc<BusPlan>>) {
+    let plan = Arc::clone(&plan.borrow_and_update());
+    scheduler.configure(now(), &plan.devices);
+}
+
+/// The time of the runtime, so that it can be a virtual one.
+fn now() -> Instant {
+    TokioInstant::now().into_std()
+}
+
+fn wake_at(at: Option<Instant>) -> TokioInstant {
+    at.map_or_else(|| TokioInstant::now() + Duration::from_secs(3600), TokioInstant::from_std)
+}

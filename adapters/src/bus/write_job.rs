@@ -1,0 +1,323 @@
+//! One write unit of one device: each value fetched for (where bits of a register are kept), sent, and verified in turn.
+
+use std::time::{Duration, Instant};
+
+use usp_mapping::mapping::Mapping;
+use usp_mapping::port::{AdapterReply, CallId, DeviceFault, PointId};
+use usp_mapping::value::Value;
+
+use crate::bus::plan::{ReadPlan, Readings};
+use crate::bus::queue::{Caller, WriteCall};
+use crate::bus::{Model, Outcome, WriteStart};
+
+/// Shortest and longest pause between two looks at a value that is to be verified.
+const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
+
+/// What a job does next.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Step<Ask> {
+    /// This exchange.
+    Send(Ask),
+    /// Nothing before this instant.
+    Wait(Instant),
+    /// It is done: [`WriteJob::finish`] has its replies.
+    Done,
+}
+
+/// Writes in progress. Nothing else of the device comes between them.
+#[derive(Debug)]
+pub(crate) struct WriteJob<Ask> {
+    call: WriteCall,
+    results: Vec<Result<Value, DeviceFault>>,
+    phase: Phase<Ask>,
+}
+
+#[derive(Debug)]
+enum Phase<Ask> {
+    Begin,
+    Fetch(Ask),
+    Send { ask: Ask, sent: bool },
+    Verify(Verify<Ask>),
+}
+
+#[derive(Debug)]
+struct Verify<Ask> {
+    plan: ReadPlan<Ask>,
+    every: Duration,
+    until: Instant,
+    next_at: Instant,
+    shown: Option<Result<Value, DeviceFault>>,
+    /// How the write itself ended: without an answer it may have been done all the same.
+    sent: Result<(), DeviceFault>,
+}
+
+impl<Ask: Clone> WriteJob<Ask> {
+    /// A job that has not begun.
+    pub(crate) fn new(call: WriteCall) -> Self {
+        Self { call, results: Vec::new(), phase: Phase::Begin }
+    }
+
+    /// Until when nothing is to be done.
+    pub(crate) fn waits_until(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Verify(verify) => Some(verify.next_at),
+            Phase::Begin | Phase::Fetch(_) | Phase::Send { .. } => None,
+        }
+    }
+
+    /// What to do now. An item whose time to live is over is not sent.
+    pub(crate) fn next<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant) -> Step<Ask> {
+        if matches!(self.phase, Phase::Begin) {
+            self.begin(model);
+        }
+        let Some(((point, value), begin_by)) = self.current() else { return Step::Done };
+        let (point, value) = (*point, value.clone());
+        match &mut self.phase {
+            Phase::Begin => Step::Done,
+            Phase::Fetch(_) | Phase::Send { sent: false, .. } if now >= begin_by => {
+                self.settle(Err(DeviceFault::Expired));
+                Step::Done
+            }
+            Phase::Fetch(ask) => Step::Send(ask.clone()),
+            Phase::Send { ask, sent } => {
+                *sent = true;
+                Step::Send(ask.clone())
+            }
+            Phase::Verify(verify) => {
+                let unreadable = verify.failure(&value);
+                verify.next(model, now, point).unwrap_or_else(|| {
+                    self.settle(Err(unreadable));
+                    Step::Done
+                })
+            }
+        }
+    }
+
+    /// Takes the outcome of an exchange in. What was read to verify is given back, for the core.
+    pub(crate) fn handle<M: Model<Ask = Ask>>(
+        &mut self,
+        model: &mut M,
+        mapping: &Mapping,
+        now: Instant,
+        outcome: Outcome<M::Answer>,
+    ) -> Readings {
+        let Some(((point, value), _)) = self.current() else { return Vec::new() };
+        let (point, value) = (*point, value.clone());
+        match std::mem::replace(&mut self.phase, Phase::Begin) {
+            Phase::Begin => Vec::new(),
+            Phase::Fetch(ask) => self.fetched(model, ask, point, &value, outcome),
+            Phase::Send { ask, .. } => {
+                let sent = match outcome {
+                    Outcome::Answered(answer) => {
+                        model.acknowledge(&ask, answer).map_err(|fault| (fault, true))
+                    }
+                    Outcome::Silent(fault) => Err((fault, false)),
+                };
+                self.sent(mapping, now, point, value, sent)
+            }
+            Phase::Verify(verify) => self.looked(model, now, verify, point, &value, outcome),
+        }
+    }
+
+    fn begin<M: Model<Ask = Ask>>(&mut self, model: &M) {
+        let Some(((point, value), _)) = self.current() else { return };
+        match model.write(*point, value) {
+            Ok(WriteStart::Send(ask)) => self.phase = Phase::Send { ask, sent: false },
+            Ok(WriteStart::Fetch(ask)) => self.phase = Phase::Fetch(ask),
+            Err(fault) => self.settle(Err(fault)),
+        }
+    }
+
+    fn fetched<M: Model<Ask = Ask>>(
+        &mut self,
+        model: &M,
+        ask: Ask,
+        point: PointId,
+        value: &Value,
+        outcome: Outcome<M::Answer>,
+    ) -> Readings {
+        match outcome {
+            Outcome::Answered(answer) => match model.modify(point, value, answer) {
+                Ok(ask) => self.phase = Phase::Send { ask, sent: false },
+                Err(fault) => self.settle(Err(fault)),
+            },
+            // Nothing was written yet: fetching again is safe, for as long as the write may still begin.
+            Outcome::Silent(_) => self.phase = Phase::Fetch(ask),
+        }
+        Vec::new()
+    }
+
+    /// The write was answered, or not (`Err((_, false))`).
+    fn sent(
+        &mut self,
+        mapping: &Mapping,
+        now: Instant,
+        point: PointId,
+        value: Value,
+        sent: Result<(), (DeviceFault, bool)>,
+    ) -> Readings {
+        match (sent, verify_time(mapping, point)) {
+            (Ok(()), None) => self.settle(Ok(value)),
+            (Ok(()), Some(time)) => self.phase = Phase::Verify(Verify::new(now, time, Ok(()))),
+            (Err((fault, false)), Some(time)) => {
+                self.phase = Phase::Verify(Verify::new(now, time, Err(fault)));
+            }
+            (Err((fault, _)), _) => self.settle(Err(fault)),
+        }
+        Vec::new()
+    }
+
+    fn looked<M: Model<Ask = Ask>>(
+        &mut self,
+        model: &mut M,
+        now: Instant,
+        mut verify: Verify<Ask>,
+        point: PointId,
+        wanted: &Value,
+        outcome: Outcome<M::Answer>,
+    ) -> Readings {
+        verify.look(model, now, outcome);
+        match &verify.shown {
+            Some(Ok(shown)) if model.shows(point, wanted, shown) => self.settle(Ok(shown.clone())),
+            _ if now >= verify.until => self.settle(Err(verify.failure(wanted))),
+            _ => {
+                self.phase = Phase::Verify(verify);
+                return Vec::new();
+            }
+        }
+        verify.shown.map(|shown| (point, shown)).into_iter().collect()
+    }
+
+    /// The current item is done; after a failure so is the unit.
+    fn settle(&mut self, result: Result<Value, DeviceFault>) {
+        let failed = result.is_err();
+        self.phase = Phase::Begin;
+        self.results.push(result);
+        if failed {
+            self.results.resize(self.call.items.len(), Err(DeviceFault::NotTried));
+        }
+    }
+
+    fn current(&self) -> Option<(&(PointId, Value), Instant)> {
+        let at = self.results.len();
+        self.call.items.get(at).zip(self.call.begin_by.get(at).copied())
+    }
+
+    /// Whether every item is done.
+    pub(crate) fn is_done(&self) -> bool {
+        self.results.len() == self.call.items.len()
+    }
+
+    /// How many callers still wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.call.callers.len()
+    }
+
+    /// The points that it writes.
+    pub(crate) fn points(&self) -> Vec<PointId> {
+        self.call.items.iter().map(|(point, _)| *point).collect()
+    }
+
+    /// The replies of a job that is done.
+    pub(crate) fn finish(self) -> Vec<AdapterReply> {
+        self.abandon(|_| DeviceFault::NotTried)
+    }
+
+    /// Gives up: what was done is told, `fault` is what became of the item in progress.
+    pub(crate) fn abandon(mut self, fault: impl Fn(&Caller) -> DeviceFault) -> Vec<AdapterReply> {
+        let callers = std::mem::take(&mut self.call.callers);
+        callers.iter().map(|caller| self.reply(caller.id, fault(caller))).collect()
+    }
+
+    /// Replies to whom an answer comes too late.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<AdapterReply> {
+        let late: Vec<_> = self.call.callers.extract_if(.., |caller| caller.deadline <= now).collect();
+        late.iter().map(|caller| self.reply(caller.id, self.late(caller))).collect()
+    }
+
+    /// When the first caller stops waiting.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.call.callers.iter().map(|caller| caller.deadline).min()
+    }
+
+    /// What to tell a caller whose deadline is over about the item in progress.
+    fn late(&self, caller: &Caller) -> DeviceFault {
+        let wanted = self.current().map(|((_, value), _)| value);
+        match (&self.phase, wanted) {
+            (Phase::Verify(verify), Some(wanted)) if verify.shown.is_some() => verify.failure(wanted),
+            (Phase::Verify(_) | Phase::Send { sent: true, .. }, _) => DeviceFault::Timeout(caller.within),
+            (Phase::Begin | Phase::Fetch(_) | Phase::Send { .. }, _) => DeviceFault::Expired,
+        }
+    }
+
+    fn reply(&self, id: CallId, fault: DeviceFault) -> AdapterReply {
+        let untouched = self.results.is_empty() && !self.has_sent();
+        if untouched && !self.call.items.is_empty() {
+            return AdapterReply { id, outcome: Err(fault) };
+        }
+        let mut results = self.results.clone();
+        if results.len() < self.call.items.len() {
+            results.push(Err(fault));
+        }
+        results.resize(self.call.items.len(), Err(DeviceFault::NotTried));
+        AdapterReply { id, outcome: Ok(self.points().into_iter().zip(results).collect()) }
+    }
+
+    fn has_sent(&self) -> bool {
+        matches!(self.phase, Phase::Send { sent: true, .. } | Phase::Verify(_))
+    }
+}
+
+impl<Ask: Clone> Verify<Ask> {
+    fn new(now: Instant, time: Duration, sent: Result<(), DeviceFault>) -> Self {
+        let every = (time / 10).clamp(LOOK_EVERY.0, LOOK_EVERY.1);
+        Self { plan: ReadPlan::default(), every, until: now + time, next_at: now, shown: None, sent }
+    }
+
+    /// `None`: the point cannot be read.
+    fn next<M: Model<Ask = Ask>>(
+        &mut self,
+        model: &mut M,
+        now: Instant,
+        point: PointId,
+    ) -> Option<Step<Ask>> {
+        if now < self.next_at {
+            return Some(Step::Wait(self.next_at));
+        }
+        if self.plan.is_empty() {
+            self.plan = ReadPlan::new(model, now, &[point]);
+        }
+        self.plan.next().map(Step::Send)
+    }
+
+    fn look<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant, outcome: Outcome<M::Answer>) {
+        match outcome {
+            Outcome::Answered(answer) => {
+                if let Some((_, reading)) = self.plan.answered(model, now, answer).pop() {
+                    self.shown = Some(reading);
+                }
+            }
+            Outcome::Silent(_) => self.plan = ReadPlan::default(),
+        }
+        self.next_at = now + self.every;
+    }
+
+    fn failure(&self, wanted: &Value) -> DeviceFault {
+        if let Err(fault) = &self.sent {
+            return fault.clone();
+        }
+        let shown = match &self.shown {
+            Some(Ok(value)) => value.to_usp(),
+            Some(Err(fault)) => format!("nothing usable ({fault})"),
+            None => "nothing".to_owned(),
+        };
+        DeviceFault::NotConfirmed { wanted: wanted.to_usp(), shown }
+    }
+}
+
+/// How long to look for the written value, if at all.
+fn verify_time(mapping: &Mapping, point: PointId) -> Option<Duration> {
+    let capability = mapping.capabilities.get(usize::from(point.0))?;
+    capability.read.as_ref()?;
+    capability.write.as_ref()?.verify
+}

@@ -1,0 +1,184 @@
+//! Exchanges as Modbus has them: our terms to tokio-modbus requests, its responses to checked answers.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use tokio_modbus::{ExceptionCode, Request, Response};
+use usp_mapping::mapping::{ModbusPoint, ModbusTable, ModbusWriteFunction};
+use usp_mapping::port::DeviceFault;
+use usp_mapping::transform::Raw;
+
+use crate::modbus::poll::Block;
+
+/// One request to one unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// Unit identifier.
+    pub(crate) unit: u8,
+    /// How long the exchange may take.
+    pub(crate) timeout: Duration,
+    /// What is asked.
+    pub(crate) query: Query,
+}
+
+/// What is asked of a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Query {
+    /// Functions 1 to 4.
+    Read(Block),
+    /// Function 5.
+    WriteCoil(u16, bool),
+    /// Function 15.
+    WriteCoils(u16, Vec<bool>),
+    /// Function 6.
+    WriteRegister(u16, u16),
+    /// Function 16.
+    WriteRegisters(u16, Vec<u16>),
+}
+
+/// What a unit answers; it fits its query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// As many coils or discrete inputs as were asked for.
+    Bits(Vec<bool>),
+    /// As many registers as were asked for.
+    Registers(Vec<u16>),
+    /// The write was acknowledged.
+    Written,
+    /// An exception response.
+    Exception(u8),
+}
+
+/// The request for a query.
+pub(crate) fn request(query: &Query) -> Request<'_> {
+    match query {
+        Query::Read(block) => match block.table {
+            ModbusTable::Coil => Request::ReadCoils(block.address, block.count),
+            ModbusTable::Discrete => Request::ReadDiscreteInputs(block.address, block.count),
+            ModbusTable::Holding => Request::ReadHoldingRegisters(block.address, block.count),
+            ModbusTable::Input => Request::ReadInputRegisters(block.address, block.count),
+        },
+        Query::WriteCoil(address, on) => Request::WriteSingleCoil(*address, *on),
+        Query::WriteCoils(address, coils) => Request::WriteMultipleCoils(*address, Cow::Borrowed(coils)),
+        Query::WriteRegister(address, word) => Request::WriteSingleRegister(*address, *word),
+        Query::WriteRegisters(address, words) => {
+            Request::WriteMultipleRegisters(*address, Cow::Borrowed(words))
+        }
+    }
+}
+
+/// The answer in a response; `Err` when it does not fit the query, so that the connection cannot be trusted.
+pub(crate) fn answer(query: &Query, response: Response) -> Result<Answer, DeviceFault> {
+    match (query, response) {
+        (Query::Read(block), Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits)) => {
+            // The protocol carries whole bytes of bits.
+            let count = usize::from(block.count);
+            let fits = bits.len().div_ceil(8) == count.div_ceil(8);
+            fits.then(|| Answer::Bits(bits.into_iter().take(count).collect()))
+                .ok_or_else(|| garbled("it holds another number of bits than asked for"))
+        }
+        (Query::Read(block), Response::ReadHoldingRegisters(words) | Response::ReadInputRegisters(words)) => {
+            let fits = words.len() == usize::from(block.count);
+            fits.then_some(Answer::Registers(words))
+                .ok_or_else(|| garbled("it holds another number of registers than asked for"))
+        }
+        (Query::WriteCoil(address, on), Response::WriteSingleCoil(at, echo)) => {
+            acknowledged(*address == at && *on == echo)
+        }
+        (Query::WriteRegister(address, word), Response::WriteSingleRegister(at, echo)) => {
+            acknowledged(*address == at && *word == echo)
+        }
+        (Query::WriteCoils(address, coils), Response::WriteMultipleCoils(at, count)) => {
+            acknowledged(*address == at && coils.len() == usize::from(count))
+        }
+        (Query::WriteRegisters(address, words), Response::WriteMultipleRegisters(at, count)) => {
+            acknowledged(*address == at && words.len() == usize::from(count))
+        }
+        _ => Err(garbled("it belongs to another function")),
+    }
+}
+
+fn acknowledged(fits: bool) -> Result<Answer, DeviceFault> {
+    fits.then_some(Answer::Written).ok_or_else(|| garbled("it acknowledges another write than the one sent"))
+}
+
+fn garbled(text: &str) -> DeviceFault {
+    DeviceFault::Garbled(text.to_owned())
+}
+
+/// What becomes of an exception: most are the device's word, two are a gateway's that it cannot reach the device.
+pub(crate) fn exception(code: ExceptionCode) -> Result<Answer, DeviceFault> {
+    match code {
+        ExceptionCode::GatewayPathUnavailable => {
+            Err(DeviceFault::Unreachable("the gateway has no path to it (exception 10)".to_owned()))
+        }
+        ExceptionCode::GatewayTargetDevice => {
+            Err(DeviceFault::Unreachable("the gateway gets no answer from it (exception 11)".to_owned()))
+        }
+        code => Ok(Answer::Exception(code.into())),
+    }
+}
+
+/// An exception in words.
+///
+/// Source: Modbus Application Protocol V1.1b3, section 7.
+pub(crate) fn refusal(code: u8) -> DeviceFault {
+    let words = match code {
+        1 => "it does not know the function",
+        2 => "it has nothing at this address",
+        3 => "it does not take the value",
+        4 => "it failed to do it",
+        5 => "it needs more time",
+        6 => "it is busy",
+        8 => "its memory is damaged",
+        _ => "for a reason of its own",
+    };
+    DeviceFault::Refused(format!("{words} (exception {code})"))
+}
+
+/// Whether an exception to a read of several points may be the fault of one of them, or of a gap between them.
+pub(crate) fn may_be_a_part(code: u8) -> bool {
+    matches!(code, 2..=4)
+}
+
+/// The query that writes a raw value. `before` are the registers as they are, for a point that keeps its other bits.
+pub(crate) fn write(
+    point: &ModbusPoint,
+    function: ModbusWriteFunction,
+    raw: &Raw,
+    before: Option<&[u16]>,
+) -> Result<Query, DeviceFault> {
+    let unfit = || DeviceFault::Unwritable("it does not fit the registers of this capability".to_owned());
+    if point.table == ModbusTable::Coil {
+        let on = match raw {
+            Raw::Bool(on) => *on,
+            Raw::Int(0) => false,
+            Raw::Int(1) => true,
+            Raw::Int(_) | Raw::F32(_) | Raw::F64(_) | Raw::Text(_) | Raw::Bytes(_) => return Err(unfit()),
+        };
+        return Ok(match function {
+            ModbusWriteFunction::MultipleCoils => Query::WriteCoils(point.address, vec![on]),
+            _ => Query::WriteCoil(point.address, on),
+        });
+    }
+    let words = point.encode_registers(raw, before).ok_or_else(unfit)?;
+    Ok(match (function, words.as_slice()) {
+        (ModbusWriteFunction::SingleRegister, [word]) => Query::WriteRegister(point.address, *word),
+        _ => Query::WriteRegisters(point.address, words),
+    })
+}
+
+/// The raw value of a point in the answer to a read that covers it.
+pub(crate) fn extract(point: &ModbusPoint, block: &Block, answer: &Answer) -> Result<Raw, DeviceFault> {
+    let missing = || garbled("it does not hold the value");
+    let offset = usize::from(point.address.checked_sub(block.address).ok_or_else(missing)?);
+    match answer {
+        Answer::Bits(bits) => bits.get(offset).map(|bit| Raw::Bool(*bit)),
+        Answer::Registers(words) => {
+            let end = offset.saturating_add(usize::from(point.count));
+            words.get(offset..end).and_then(|words| point.decode_registers(words))
+        }
+        Answer::Written | Answer::Exception(_) => None,
+    }
+    .ok_or_else(missing)
+}
