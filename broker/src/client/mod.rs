@@ -14,6 +14,8 @@
 //! It does not reconnect: a command line ends with its connection, and a test wants to see it end.
 
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
 mod link;
 mod session;
 #[cfg(test)]

@@ -1,36 +1,25 @@
 //! The client against Agents made of a few lines here.
 #![expect(clippy::result_large_err, reason = "the upgrade callback's signature is the library's")]
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::TcpListener;
 use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::Message;
-use usp_proto::endpoint_id::EndpointId;
 use usp_proto::err_code::ErrCode;
 use usp_proto::message;
-use usp_proto::record::{Connect, Record, RecordBody};
-use usp_proto::uds_frame::{self, FrameDecoder, Tlv};
+use usp_proto::record::{Connect, Record};
+use usp_proto::uds_frame::{self, Tlv};
 use usp_proto::usp::notify::{Notification, ObjectDeletion};
 use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
-use usp_proto::usp::{Get, GetResp, Msg, Notify, get_resp};
+use usp_proto::usp::{Get, Notify};
 
+use super::fake::{Peer, agent, controller, echo, message_in, socket};
 use super::{Client, ConnectError, Options, RequestError, Via};
-
-fn agent() -> EndpointId {
-    "os::012345-agent".parse().unwrap()
-}
-
-fn controller() -> EndpointId {
-    "self::ctrl%21".parse().unwrap()
-}
 
 fn options(via: Via) -> Options {
     Options { timeout: Duration::from_secs(5), ..Options::new(via, controller()) }
@@ -46,79 +35,6 @@ fn path_of(response: RespType) -> String {
         RespType::GetResp(response) => response.req_path_results[0].requested_path.clone(),
         other => panic!("{other:?}"),
     }
-}
-
-/// The Agent's side of a socket.
-struct Peer {
-    stream: UnixStream,
-    decoder: FrameDecoder,
-}
-
-impl Peer {
-    async fn part(&mut self) -> Option<Tlv> {
-        loop {
-            if let Some(frame) = self.decoder.next().unwrap() {
-                return frame.tlvs.into_iter().next();
-            }
-            let mut chunk = Vec::with_capacity(1024);
-            if self.stream.read_buf(&mut chunk).await.unwrap() == 0 {
-                return None;
-            }
-            self.decoder.push(&chunk);
-        }
-    }
-
-    async fn write(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
-    }
-
-    async fn greet(&mut self) {
-        let Some(Tlv::Handshake(id)) = self.part().await else { panic!("no Handshake") };
-        assert_eq!(id, controller().as_str());
-        self.write(&uds_frame::handshake(&agent())).await;
-        let connect = Record::connect(agent(), controller(), Connect::Uds);
-        self.write(&uds_frame::record(&connect.encode())).await;
-    }
-
-    async fn message(&mut self) -> Msg {
-        let Some(Tlv::Record(bytes)) = self.part().await else { panic!("no Record") };
-        message_in(&bytes)
-    }
-
-    async fn send(&mut self, msg: Msg) {
-        let record = Record::message(agent(), controller(), msg);
-        self.write(&uds_frame::record(&record.encode())).await;
-    }
-}
-
-fn message_in(bytes: &[u8]) -> Msg {
-    let record = Record::decode(bytes).unwrap();
-    assert_eq!((record.to, record.from), (agent(), controller()));
-    let RecordBody::Message(msg) = record.body else { panic!("no Message") };
-    *msg
-}
-
-/// A GetResp with the path that was asked for.
-fn echo(msg: &Msg) -> Msg {
-    let body = format!("{:?}", message::body(msg));
-    let path = body.split('"').nth(1).unwrap().to_owned();
-    let result = get_resp::RequestedPathResult { requested_path: path, ..Default::default() };
-    let response = GetResp { req_path_results: vec![result] };
-    message::response(message::msg_id(msg), RespType::GetResp(response))
-}
-
-/// A socket on which `serve` plays the Agent for one connection.
-fn socket<F: Future<Output = ()> + Send + 'static>(
-    serve: impl FnOnce(Peer) -> F + Send + 'static,
-) -> (TempDir, Via) {
-    let dir = tempfile::tempdir().unwrap();
-    let path: PathBuf = dir.path().join("agent");
-    let listener = UnixListener::bind(&path).unwrap();
-    tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.unwrap();
-        serve(Peer { stream, decoder: FrameDecoder::new(65536) }).await;
-    });
-    (dir, Via::Uds(path))
 }
 
 #[tokio::test]

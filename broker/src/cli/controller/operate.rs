@@ -220,10 +220,18 @@ impl Report for Answer {
 
 #[cfg(test)]
 mod tests {
+    use usp_proto::message;
+    use usp_proto::usp::add_resp::CreatedObjectResult;
+    use usp_proto::usp::add_resp::created_object_result::OperationStatus;
+    use usp_proto::usp::add_resp::created_object_result::operation_status::{OperStatus, OperationSuccess};
+    use usp_proto::usp::body::MsgBody;
     use usp_proto::usp::operate_resp::operation_result::{CommandFailure, OutputArgs};
+    use usp_proto::usp::{AddResp, Msg, Notify};
 
+    use super::super::Connection;
     use super::super::show::to_json;
     use super::*;
+    use crate::client::fake::{Peer, controller, socket};
 
     fn result(command: &str, response: OperationResp) -> OperationResult {
         OperationResult { executed_command: command.into(), operation_resp: Some(response) }
@@ -268,5 +276,74 @@ mod tests {
         });
         assert!(!answer.is_running());
         assert!(answer.text().contains("Device.A.3.Do() done"));
+    }
+
+    /// What the command asks its Agent for, in this order; the completion comes before the response that announces it.
+    async fn quick_agent(mut peer: Peer) {
+        peer.greet().await;
+        let add = peer.message().await;
+        let Some(ReqType::Add(rows)) = request_of(&add) else { panic!("{add:?}") };
+        let settings = &rows.create_objs[0].param_settings;
+        let setting = |name: &str| settings.iter().find(|s| s.param == name).unwrap().value.clone();
+        assert_eq!(setting("NotifType"), "OperationComplete");
+        assert!(setting("TimeToLive").parse::<u32>().unwrap() >= 60);
+        let made = OperationSuccess { instantiated_path: "Device.S.1.".into(), ..Default::default() };
+        let status = OperationStatus { oper_status: Some(OperStatus::OperSuccess(made)) };
+        let row = CreatedObjectResult { requested_path: "Device.S.".into(), oper_status: Some(status) };
+        let response = AddResp { created_obj_results: vec![row] };
+        peer.send(message::response(message::msg_id(&add), RespType::AddResp(response))).await;
+
+        let operate = peer.message().await;
+        let Some(ReqType::Operate(command)) = request_of(&operate) else { panic!("{operate:?}") };
+        for key in ["another", &command.command_key] {
+            let done = OperationComplete {
+                obj_path: "Device.A.3.".into(),
+                command_name: "Do()".into(),
+                command_key: key.into(),
+                operation_resp: None,
+            };
+            let notify = Notify {
+                subscription_id: setting("ID"),
+                send_resp: false,
+                notification: Some(Notification::OperComplete(done)),
+            };
+            peer.send(message::request("n", ReqType::Notify(notify))).await;
+        }
+        let running = OperationResp::ReqObjPath("Device.LocalAgent.Request.7.".into());
+        let response = OperateResp { operation_results: vec![result("Device.A.3.Do()", running)] };
+        peer.send(message::response(message::msg_id(&operate), RespType::OperateResp(response))).await;
+
+        let delete = peer.message().await;
+        assert!(matches!(request_of(&delete), Some(ReqType::Delete(d)) if d.obj_paths == ["Device.S.1."]));
+        peer.send(message::response(message::msg_id(&delete), RespType::DeleteResp(Default::default())))
+            .await;
+        peer.part().await;
+    }
+
+    fn request_of(msg: &Msg) -> Option<&ReqType> {
+        match message::body(msg)? {
+            MsgBody::Request(request) => request.req_type.as_ref(),
+            MsgBody::Response(_) | MsgBody::Error(_) => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_completion_that_overtakes_the_response_is_not_missed() {
+        let (_dir, via) = socket(quick_agent);
+        let connection = Connection {
+            via,
+            endpoint_id: Some(controller()),
+            json: false,
+            timeout: Duration::from_secs(10),
+        };
+        let mut session = Session::open(connection).await.unwrap();
+        let args = Args {
+            command: "Device.A.3.Do()".into(),
+            arguments: Vec::new(),
+            command_key: None,
+            no_wait: false,
+            wait: Duration::from_secs(10),
+        };
+        run(args, &mut session).await.unwrap();
     }
 }
