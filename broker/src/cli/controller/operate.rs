@@ -286,7 +286,7 @@ mod tests {
         let settings = &rows.create_objs[0].param_settings;
         let setting = |name: &str| settings.iter().find(|s| s.param == name).unwrap().value.clone();
         assert_eq!(setting("NotifType"), "OperationComplete");
-        assert!(setting("TimeToLive").parse::<u32>().unwrap() >= 60);
+        assert_eq!(setting("TimeToLive"), "50");
         let made = OperationSuccess { instantiated_path: "Device.S.1.".into(), ..Default::default() };
         let status = OperationStatus { oper_status: Some(OperStatus::OperSuccess(made)) };
         let row = CreatedObjectResult { requested_path: "Device.S.".into(), oper_status: Some(status) };
