@@ -31,17 +31,6 @@ impl SourceFile {
         &self.text
     }
 
-    /// The span of these bytes; what lies outside the text or within a character is moved to its nearest start.
-    pub(crate) fn span(&self, start: usize, end: usize) -> Span {
-        let start = self.floor(start);
-        let end = self.floor(end.max(start));
-        let before = self.text.get(..start).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        Span { start, end, line, column }
-    }
-
     /// The span of the character at this line and column, both from 1.
     pub(crate) fn span_at(&self, line: usize, column: usize) -> Span {
         let mut start = 0;
@@ -50,10 +39,14 @@ impl SourceFile {
         }
         let rest = self.text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
         let within = rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
-        self.span(start + within, start + within + 1)
+        let end = start
+            + within
+            + rest.get(within..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+        Span { start: start + within, end, line, column }
     }
 
-    fn floor(&self, at: usize) -> usize {
+    /// The start of the character that this byte belongs to.
+    pub(crate) fn floor(&self, at: usize) -> usize {
         let mut at = at.min(self.text.len());
         while !self.text.is_char_boundary(at) {
             at -= 1;

@@ -1,13 +1,26 @@
-//! The mapping language of usp-broker.
+//! The mapping language of usp-broker: how a device that knows nothing of USP appears in the data model.
+//!
+//! A *mapping file* describes a model: its capabilities in the terms of TR-181 and where its protocol keeps them. A
+//! *site file* names the buses and devices of one hub. Reading goes text → [`draft`] (typed, with places) →
+//! [`mapping`] (compiled, with defaults, nothing left that can be wrong); each step reports all problems as
+//! [`diagnostic`]s. [`port`], [`value`] and [`transform`] are what the core and the adapters have in common.
+//!
+//! Nothing here opens a file, knows a clock or talks to a device. The reference of the language is `README.md` beside
+//! this crate's manifest.
 
 mod base64;
+pub mod check;
 mod code;
+pub mod compile;
 pub mod diagnostic;
 pub mod draft;
+pub mod library;
 pub mod mapping;
 mod modbus;
 pub mod port;
 mod read;
+pub mod site;
+mod tr181;
 pub mod transform;
 pub mod value;
 mod words;

@@ -102,6 +102,15 @@ impl ValueMap {
         self.entries.iter().find(|(key, _)| *key == raw).map(|(_, target)| target).or(self.default.as_ref())
     }
 
+    /// The names of its states in the order of the file, `default` last.
+    pub fn states(&self) -> impl Iterator<Item = &str> {
+        let targets = self.entries.iter().map(|(_, target)| target).chain(&self.default);
+        targets.filter_map(|target| match target {
+            MapTarget::Text(text) => Some(text.as_str()),
+            MapTarget::Bool(_) => None,
+        })
+    }
+
     /// The raw integer that is written for a state: the first of its name.
     pub fn raw(&self, target: &MapTarget) -> Option<i128> {
         self.entries.iter().find(|(_, known)| known == target).map(|(raw, _)| *raw)

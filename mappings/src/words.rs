@@ -4,7 +4,9 @@
 pub(crate) fn nearest<'w>(given: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let limit = (given.chars().count() / 3).max(1);
     let ranked = words.into_iter().map(|word| (distance(&given.to_lowercase(), &word.to_lowercase()), word));
-    ranked.filter(|(far, _)| *far <= limit).min_by_key(|(far, _)| *far).map(|(_, word)| word)
+    // A word of which nothing is left was not meant.
+    let is_near = |far: usize, word: &str| far <= limit && far < given.len().min(word.len());
+    ranked.filter(|(far, word)| is_near(*far, word)).min_by_key(|(far, _)| *far).map(|(_, word)| word)
 }
 
 /// `did you mean …?`, or else all the words.

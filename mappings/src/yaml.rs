@@ -152,7 +152,13 @@ fn node(file: &SourceFile, any: Spanned<Any>) -> Node {
 fn place(file: &SourceFile, location: serde_saphyr::Location) -> Span {
     let at = location.span();
     let start = to_usize(at.byte_offset().unwrap_or_default());
-    file.span(start, start.saturating_add(to_usize(at.byte_len().unwrap_or_default())))
+    let end = start.saturating_add(to_usize(at.byte_len().unwrap_or_default()));
+    Span {
+        start: file.floor(start),
+        end: file.floor(end),
+        line: to_usize(location.line()),
+        column: to_usize(location.column()),
+    }
 }
 
 /// What serde sees. A number, a Boolean and nothing are taken from the text of the file, as they were spelled.

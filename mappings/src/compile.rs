@@ -1,0 +1,201 @@
+//! From a draft to a mapping: everything is checked against everything else and against TR-181, defaults are filled
+//! in, parameters put in their places. All problems are found in one go.
+
+mod capability;
+mod meaning;
+pub(crate) mod params;
+mod point;
+mod vectors;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+
+pub use self::params::Params;
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, SourceFile, has_errors};
+use crate::draft::{At, MappingDraft, PollDraft};
+use crate::mapping::{Mapping, ModbusOptions, OnlineRule, PollGroup, Protocol};
+use crate::port::PointId;
+use crate::read::Report;
+use crate::tr181;
+use crate::words::suggestion;
+
+/// The poll group of a file that names none.
+const DEFAULT_POLL: (&str, Duration) = ("default", Duration::from_secs(10));
+
+/// Compiles a draft that was read without errors, for a device with these parameters, and runs its tests.
+///
+/// The mapping is there if and only if no diagnostic is an error.
+pub fn compile(draft: &MappingDraft, params: &Params) -> (Option<Mapping>, Vec<Diagnostic>) {
+    let mut report = Report::new(&draft.file);
+    report.check_params(draft);
+    let mut compiler = Compiler { draft, params, report, used_polls: BTreeMap::new() };
+    let mapping = compiler.mapping();
+    let mut found = compiler.report.found;
+    if !has_errors(&found) {
+        found.extend(vectors::run(draft, &mapping));
+    }
+    sort(&mut found);
+    ((!has_errors(&found)).then_some(mapping), found)
+}
+
+/// Reads and compiles a mapping file with the defaults of its parameters: all that can be said about it by itself.
+///
+/// The mapping is there if and only if no diagnostic is an error.
+pub fn compile_file(file: &SourceFile) -> (Option<Mapping>, Vec<Diagnostic>) {
+    let (draft, mut found) = MappingDraft::parse(file);
+    let Some(draft) = draft else { return (None, found) };
+    let (mapping, more) = compile(&draft, &Params::examples(&draft));
+    let usable = !has_errors(&found);
+    found.extend(more);
+    sort(&mut found);
+    (mapping.filter(|_| usable), found)
+}
+
+/// In the order of the file.
+pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
+}
+
+/// What the parts of the compiler share.
+struct Compiler<'d> {
+    draft: &'d MappingDraft,
+    params: &'d Params,
+    report: Report<'d>,
+    /// Group and its points.
+    used_polls: BTreeMap<String, Vec<PointId>>,
+}
+
+impl Compiler<'_> {
+    fn mapping(&mut self) -> Mapping {
+        let draft = self.draft;
+        let capabilities = self.capabilities();
+        Mapping {
+            profile: draft.profile.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
+            version: draft.version.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
+            device_type: self.device_type(),
+            description: self.text(draft.description.as_ref(), 256).unwrap_or_default(),
+            capabilities,
+            poll_groups: self.poll_groups(),
+            online: self.online(),
+            protocol: Protocol::Modbus(self.modbus()),
+        }
+    }
+
+    fn device_type(&mut self) -> String {
+        let Some(kind) = &self.draft.device_type else { return String::new() };
+        self.listed(kind, Code::Type, "Type of a device", tr181::DEVICE_TYPES);
+        kind.value.clone()
+    }
+
+    /// A word of a TR-181 list, or one of a vendor's own.
+    fn listed(&mut self, word: &At<String>, code: Code, what: &str, list: &[&str]) {
+        let known = list.contains(&word.value.as_str()) || tr181::is_vendor_word(&word.value);
+        if !known {
+            let vendor = format!("X_VENDOR_{}", word.value.trim_start_matches("X_"));
+            let help =
+                format!("{}; a value of one's own is written like `{vendor}`", suggestion(&word.value, list));
+            self.report.error(code, word.span, format!("`{}` is no {what}", word.value)).help(help);
+        }
+    }
+
+    fn poll_groups(&mut self) -> Vec<PollGroup> {
+        let used = std::mem::take(&mut self.used_polls);
+        let mut groups = Vec::new();
+        for (name, every) in &self.draft.poll {
+            match used.get(&name.value) {
+                Some(points) => groups.push(PollGroup {
+                    name: name.value.clone(),
+                    every: every.value,
+                    points: points.clone(),
+                }),
+                None => self
+                    .report
+                    .warn(
+                        Code::UnusedPoll,
+                        name.span,
+                        format!("no capability is in the poll group `{}`", name.value),
+                    )
+                    .help("remove it, or say `poll:` in a capability"),
+            }
+        }
+        if self.draft.poll.is_empty()
+            && let Some(points) = used.get(DEFAULT_POLL.0)
+        {
+            let (name, every) = DEFAULT_POLL;
+            groups.push(PollGroup { name: name.to_owned(), every, points: points.clone() });
+        }
+        groups
+    }
+
+    /// The period of a capability that can be read; `None`: on demand only.
+    fn poll(&mut self, id: PointId, poll: Option<&At<PollDraft>>) -> Option<Duration> {
+        let first = self.draft.poll.first().map(|(name, every)| (name.value.clone(), every.value));
+        let (name, every) = match poll.map(|at| (&at.value, at.span)) {
+            None => first.unwrap_or((DEFAULT_POLL.0.to_owned(), DEFAULT_POLL.1)),
+            Some((PollDraft::OnDemand, _)) => return None,
+            Some((PollDraft::Group(group), span)) => {
+                match self.draft.poll.iter().find(|(name, _)| name.value == *group) {
+                    Some((name, every)) => (name.value.clone(), every.value),
+                    None => {
+                        let names = self.draft.poll.iter().map(|(name, _)| name.value.as_str());
+                        let names: Vec<&str> = names.chain(["on_demand"]).collect();
+                        let message = format!("there is no poll group `{group}`");
+                        self.report.error(Code::UnknownPoll, span, message).help(suggestion(group, &names));
+                        return None;
+                    }
+                }
+            }
+        };
+        self.used_polls.entry(name).or_default().push(id);
+        Some(every)
+    }
+
+    fn online(&self) -> OnlineRule {
+        let online = &self.draft.online;
+        let second = Duration::from_secs(1);
+        let (backoff_min, backoff_max) =
+            online.backoff.map_or((second, 60 * second), |backoff| backoff.value);
+        OnlineRule { fails: online.fails.map_or(3, |fails| fails.value), backoff_min, backoff_max }
+    }
+
+    fn modbus(&self) -> ModbusOptions {
+        let modbus = &self.draft.modbus;
+        ModbusOptions {
+            max_registers: self.draft.max_registers(),
+            max_bits: self.draft.max_bits(),
+            max_gap: modbus.max_gap.map_or(0, |gap| gap.value),
+            guard: modbus.guard.map_or(Duration::ZERO, |guard| guard.value),
+            timeout: modbus.timeout.map_or(Duration::from_secs(1), |timeout| timeout.value),
+        }
+    }
+
+    /// A text with its parameters put in, of at most so many characters.
+    fn text(&mut self, text: Option<&At<String>>, most: usize) -> Option<String> {
+        let text = text?;
+        let filled = match self.params.fill(&text.value) {
+            Ok(filled) => filled,
+            Err((message, help)) => {
+                self.report.error(Code::Placeholder, text.span, message).help(help);
+                return Some(text.value.clone());
+            }
+        };
+        let length = filled.chars().count();
+        if length > most {
+            self.report
+                .error(Code::TextLength, text.span, format!("{length} characters are too many"))
+                .help(format!("TR-181 allows {most} here"));
+        }
+        Some(filled)
+    }
+
+    fn positive(&mut self, number: Option<At<Decimal>>, what: &str) -> Option<Decimal> {
+        let number = number?;
+        if number.value <= Decimal::ZERO {
+            self.report.error(Code::StepSize, number.span, format!("{what} must be greater than 0"));
+        }
+        Some(number.value)
+    }
+}

@@ -1,0 +1,308 @@
+//! One row of `IoTCapability.{i}.`: what its class demands and forbids.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+
+use super::Compiler;
+use crate::code::Code;
+use crate::diagnostic::Span;
+use crate::draft::{At, CapabilityDraft, ReadDraft, Verify, WriteDraft};
+use crate::mapping::{Capability, Class, ReadBinding, ReadPoint, WriteBinding, WritePoint};
+use crate::port::PointId;
+use crate::tr181;
+use crate::words::nearest;
+
+impl Compiler<'_> {
+    pub(super) fn capabilities(&mut self) -> Vec<Capability> {
+        let draft = self.draft;
+        let mut capabilities = Vec::new();
+        let mut names: BTreeMap<String, Span> = BTreeMap::new();
+        for (cap, place) in draft.capabilities.iter().zip(0u16..) {
+            let Some(class) = cap.class else { continue };
+            let compiled = self.capability(cap, class.value, PointId(place));
+            let span = cap.name.as_ref().map_or(cap.id.span, |name| name.span);
+            if let Some(first) = names.insert(compiled.name.clone(), span) {
+                let message = format!("the name `{}` is already on line {}", compiled.name, first.line);
+                let error = self.report.error(Code::DuplicateName, span, message);
+                error.help("TR-181 wants the Name of each capability of a device to be unique");
+            }
+            capabilities.push(compiled);
+        }
+        capabilities
+    }
+
+    fn capability(&mut self, cap: &CapabilityDraft, class: Class, id: PointId) -> Capability {
+        self.check_class(cap, class);
+        let read = cap.read.as_ref().and_then(|read| self.read(cap, class, read, id));
+        let write = cap.write.as_ref().and_then(|write| self.write(cap, class, write));
+        let poll = read.as_ref().and_then(|read| read.poll);
+        Capability {
+            id: cap.id.value.clone(),
+            name: self.text(cap.name.as_ref().or(Some(&cap.id)), 64).unwrap_or_default(),
+            class,
+            kind: self.kind(cap, class),
+            description: self.text(cap.description.as_ref(), 256).unwrap_or_default(),
+            unit: cap.unit.as_ref().map(|unit| unit.value.clone()),
+            range: limits(cap).or(cap.valid.map(|valid| valid.value)),
+            step: cap.step.map(|step| step.value),
+            valid_values: valid_values(read.as_ref(), write.as_ref()),
+            value_names: Vec::new(),
+            low_threshold: cap.low.map(|low| low.value),
+            high_threshold: cap.high.map(|high| high.value),
+            deadband: self.positive(cap.deadband, "`deadband`"),
+            max_age: self.max_age(cap, poll),
+            serve_stale: cap.serve_stale.is_some_and(|stale| stale.value),
+            read_within: self.read_within(cap.read.as_ref()),
+            read,
+            write,
+        }
+    }
+
+    fn kind(&mut self, cap: &CapabilityDraft, class: Class) -> String {
+        let Some(kind) = &cap.kind else { return String::new() };
+        let word = kind.value.as_str();
+        let known = tr181::types(class).contains(&word) || tr181::is_vendor_word(word);
+        let elsewhere = tr181::CLASSES.into_iter().find(|other| tr181::types(*other).contains(&word));
+        match elsewhere.filter(|_| !known && nearest(word, tr181::types(class).iter().copied()).is_none()) {
+            Some(other) => self
+                .report
+                .error(Code::Type, kind.span, format!("`{word}` is no Type of a {}", class.name()))
+                .help(format!(
+                    "it is one of a {}; a {} has {}",
+                    other.name(),
+                    class.name(),
+                    tr181::types(class).join(", ")
+                )),
+            None => {
+                self.listed(kind, Code::Type, &format!("Type of a {}", class.name()), tr181::types(class))
+            }
+        }
+        kind.value.clone()
+    }
+
+    fn check_class(&mut self, cap: &CapabilityDraft, class: Class) {
+        if matches!(class, Class::MultiLevelSensor | Class::BlobSensor) {
+            let span = cap.class.map_or(cap.id.span, |class| class.span);
+            let message = format!("a {} cannot be had over Modbus", class.name());
+            self.report
+                .error(Code::ClassOfProtocol, span, message)
+                .help("use one LevelSensor for each number");
+        }
+        self.check_unit(cap, class);
+        self.check_keys(cap, class);
+        self.check_access(cap, class);
+        self.check_limits(cap, class);
+    }
+
+    fn check_unit(&mut self, cap: &CapabilityDraft, class: Class) {
+        match (&cap.unit, is_level(class) || class == Class::MultiLevelSensor) {
+            (Some(unit), true) => self.listed(unit, Code::Unit, "Unit", tr181::UNITS),
+            (Some(unit), false) => {
+                let message = format!("a {} has no Unit", class.name());
+                self.report.error(Code::UnitPresence, unit.span, message).help("remove `unit`");
+            }
+            (None, true) => {
+                let message = format!("the capability `{}` needs a `unit`", cap.id.value);
+                let error = self.report.error(Code::UnitPresence, cap.id.span, message);
+                error.help("such as `unit: V`; `unit: \"-\"` for a number without one");
+            }
+            (None, false) => {}
+        }
+    }
+
+    fn check_keys(&mut self, cap: &CapabilityDraft, class: Class) {
+        let level = is_level(class);
+        let control = class == Class::LevelControl;
+        let sensor = class == Class::LevelSensor;
+        for (key, span, belongs, to) in [
+            ("valid", cap.valid.map(|at| at.span), level, "LevelControl and LevelSensor"),
+            ("deadband", cap.deadband.map(|at| at.span), level, "LevelControl and LevelSensor"),
+            ("min", cap.min.map(|at| at.span), control, "LevelControl"),
+            ("max", cap.max.map(|at| at.span), control, "LevelControl"),
+            ("step", cap.step.map(|at| at.span), control, "LevelControl"),
+            ("low", cap.low.map(|at| at.span), sensor, "LevelSensor"),
+            ("high", cap.high.map(|at| at.span), sensor, "LevelSensor"),
+        ] {
+            if let Some(span) = span.filter(|_| !belongs) {
+                let message = format!("a {} has no `{key}`", class.name());
+                self.report.error(Code::KeyOfClass, span, message).help(format!("`{key}` belongs to {to}"));
+            }
+        }
+        if let Some(poll) = cap.poll.as_ref().filter(|_| cap.read.is_none()) {
+            let message = "there is nothing to poll";
+            self.report.error(Code::NoBinding, poll.span, message).help("add `read`, or remove `poll`");
+        }
+    }
+
+    fn check_access(&mut self, cap: &CapabilityDraft, class: Class) {
+        let (id, name) = (&cap.id.value, class.name());
+        match (&cap.write, class.is_control()) {
+            (Some(write), false) => {
+                let message = format!("a {name} cannot be written");
+                let error = self.report.error(Code::Access, write.span, message);
+                error.help(format!("remove `write`, or make it a {}", name.replace("Sensor", "Control")));
+            }
+            (None, true) => {
+                let message = format!("the {name} `{id}` needs `write`");
+                let error = self.report.error(Code::Access, cap.id.span, message);
+                error.help(format!(
+                    "add `write: {{}}` to write where it is read, or make it a {}",
+                    name.replace("Control", "Sensor")
+                ));
+            }
+            (None, false) if cap.read.is_none() => {
+                let message = format!("the {name} `{id}` needs `read`");
+                self.report.error(Code::NoBinding, cap.id.span, message).help("such as `read: {input: 0}`");
+            }
+            _ => {}
+        }
+    }
+
+    fn check_limits(&mut self, cap: &CapabilityDraft, class: Class) {
+        if let (Some(low), Some(high)) = (cap.low, cap.high) {
+            self.report.ascending(low.span, "`low` to `high`", low.value, high.value);
+        }
+        if class != Class::LevelControl {
+            return;
+        }
+        for (key, missing) in [("min", cap.min.is_none()), ("max", cap.max.is_none())] {
+            if missing {
+                let message = format!("the LevelControl `{}` needs the key `{key}`", cap.id.value);
+                let error = self.report.error(Code::MissingKey, cap.id.span, message);
+                error.help("TR-181 wants the range of values that may be set, in the unit of the capability");
+            }
+        }
+        let step = self.positive(cap.step, "`step`").zip(cap.step.map(|step| step.span));
+        let Some((min, max)) = limits(cap) else { return };
+        let span = cap.min.map_or(cap.id.span, |min| min.span);
+        if self.report.ascending(span, "`min` to `max`", min, max)
+            && let Some((_, span)) =
+                step.filter(|(step, _)| max.checked_sub(min).is_some_and(|range| *step > range))
+        {
+            self.report.error(Code::StepSize, span, "`step` is larger than the whole range");
+        }
+    }
+
+    fn max_age(&mut self, cap: &CapabilityDraft, poll: Option<Duration>) -> Duration {
+        match (cap.max_age, poll) {
+            (None, poll) => poll.unwrap_or_default() * 2,
+            (Some(age), Some(every)) if age.value < every => {
+                let message = format!(
+                    "a reading would be stale {} ms before the next poll",
+                    (every - age.value).as_millis()
+                );
+                let warning = self.report.warn(Code::MaxAge, age.span, message);
+                warning.help(
+                    "make `max_age` at least the period of the poll group; two periods are the default",
+                );
+                age.value
+            }
+            (Some(age), _) => age.value,
+        }
+    }
+
+    /// Two exchanges and a second of waiting for the bus, unless the file says otherwise.
+    fn read_within(&mut self, read: Option<&ReadDraft>) -> Duration {
+        let timeout = self.modbus().timeout;
+        match read.and_then(|read| read.within) {
+            Some(within) if within.value.is_zero() => {
+                self.report.error(Code::NumberRange, within.span, "`within` must be at least 1ms");
+                within.value
+            }
+            Some(within) => within.value,
+            None => 2 * timeout + Duration::from_secs(1),
+        }
+    }
+
+    fn read(
+        &mut self,
+        cap: &CapabilityDraft,
+        class: Class,
+        read: &ReadDraft,
+        id: PointId,
+    ) -> Option<ReadBinding> {
+        let poll = self.poll(id, cap.poll.as_ref());
+        let point = cap.read_point(self.draft)?;
+        self.check_point(class, &read.point, point, read.span);
+        let transform = self.transform(cap, class, &read.point, point, read.span);
+        Some(ReadBinding { point: ReadPoint::Modbus(point), transform, poll })
+    }
+
+    fn write(&mut self, cap: &CapabilityDraft, class: Class, write: &WriteDraft) -> Option<WriteBinding> {
+        let Some(point) = cap.write_point(self.draft) else {
+            if cap.read.is_none() && write.point.place.is_none() {
+                let error = self.report.error(Code::Table, write.span, "`write` has no address");
+                error.help(
+                    "add `holding` or `coil` with the address from 0, or a `read` to write to the same place",
+                );
+            }
+            return None;
+        };
+        self.check_point(class, &write.point, point, write.span);
+        let function = self.write_function(write, point)?;
+        let transform = self.write_transform(cap, class, write, point);
+        Some(WriteBinding {
+            point: WritePoint::Modbus {
+                point,
+                function,
+                read_modify_write: self.read_modify_write(write, point),
+            },
+            transform,
+            verify: self.verify(cap, write),
+            ttl: write.ttl.map_or(Duration::from_secs(5), |ttl| ttl.value),
+            coalesce: write.coalesce.is_some_and(|coalesce| coalesce.value),
+            undo: write.undo.is_some_and(|undo| undo.value),
+        })
+    }
+
+    fn verify(&mut self, cap: &CapabilityDraft, write: &WriteDraft) -> Option<Duration> {
+        match write.verify {
+            None => cap.read.is_some().then_some(Duration::from_secs(1)),
+            Some(At { value: Verify::Off, .. }) => None,
+            Some(At { value: Verify::Within(within), span }) => {
+                if cap.read.is_none() {
+                    let error = self.report.error(Code::Verify, span, "there is nothing to verify with");
+                    error.help("add `read`, or remove `verify`");
+                } else if within.is_zero() {
+                    let error = self.report.error(Code::Verify, span, "a read-back takes time");
+                    error.help("write `verify: 1s`, or `verify: false` for none");
+                }
+                Some(within)
+            }
+        }
+    }
+}
+
+/// `min` and `max`.
+pub(super) fn limits(cap: &CapabilityDraft) -> Option<(Decimal, Decimal)> {
+    cap.min.zip(cap.max).map(|(min, max)| (min.value, max.value))
+}
+
+pub(super) fn is_level(class: Class) -> bool {
+    matches!(class, Class::LevelControl | Class::LevelSensor)
+}
+
+pub(super) fn is_binary(class: Class) -> bool {
+    matches!(class, Class::BinaryControl | Class::BinarySensor)
+}
+
+pub(super) fn is_enum(class: Class) -> bool {
+    matches!(class, Class::EnumControl | Class::EnumSensor)
+}
+
+/// The states that can be written, then those that can only be read, each once.
+fn valid_values(read: Option<&ReadBinding>, write: Option<&WriteBinding>) -> Vec<String> {
+    let mut values: Vec<String> = Vec::new();
+    let maps = [
+        write.and_then(|write| write.transform.map.as_ref()),
+        read.and_then(|read| read.transform.map.as_ref()),
+    ];
+    for state in maps.into_iter().flatten().flat_map(|map| map.states()) {
+        if !values.iter().any(|known| known == state) {
+            values.push(state.to_owned());
+        }
+    }
+    values
+}

@@ -1,0 +1,242 @@
+//! What a raw value means for its class, and whether that can work.
+
+use std::collections::BTreeSet;
+
+use super::Compiler;
+use super::capability::{is_binary, is_enum, is_level, limits};
+use crate::code::Code;
+use crate::diagnostic::Span;
+use crate::draft::{At, CapabilityDraft, MapDraft, PointDraft, WriteDraft};
+use crate::mapping::{Class, ModbusPoint};
+use crate::transform::{MapTarget, RawKind, Transform, ValueMap};
+use crate::value::Value;
+
+impl Compiler<'_> {
+    /// The transform of a read.
+    pub(super) fn transform(
+        &mut self,
+        cap: &CapabilityDraft,
+        class: Class,
+        draft: &PointDraft,
+        point: ModbusPoint,
+        span: Span,
+    ) -> Transform {
+        let kind = point.raw_kind();
+        self.check_meaning(class, draft, kind, span);
+        let transform =
+            Transform { valid: cap.valid.map(|valid| valid.value), ..self.steps(cap, draft, kind) };
+        self.check_reach(&transform, kind, cap.valid);
+        transform
+    }
+
+    /// The transform of a write: its own, or the read's.
+    pub(super) fn write_transform(
+        &mut self,
+        cap: &CapabilityDraft,
+        class: Class,
+        write: &WriteDraft,
+        point: ModbusPoint,
+    ) -> Transform {
+        let kind = point.raw_kind();
+        let inherited = cap.read.as_ref().map(|read| &read.point).filter(|_| !write.point.has_meaning());
+        let meaning = inherited.unwrap_or(&write.point);
+        if inherited.is_none() {
+            self.check_meaning(class, &write.point, kind, write.span);
+        }
+        let mut transform = self.steps(cap, meaning, kind);
+        if !write.point.invalid.is_empty() {
+            transform.invalid = self.raws(&write.point.invalid, kind);
+        }
+        transform.valid = limits(cap);
+        self.check_writable(cap, class, meaning, &transform, kind, write.span);
+        transform
+    }
+
+    fn steps(&mut self, cap: &CapabilityDraft, draft: &PointDraft, kind: RawKind) -> Transform {
+        Transform {
+            invalid: self.raws(&draft.invalid, kind),
+            map: draft.map.as_ref().map(|map| self.value_map(map, kind)),
+            scale: draft.scale.map(|scale| scale.value).filter(|scale| !scale.is_zero()),
+            offset: draft.offset.map(|offset| offset.value),
+            invert: draft.invert.is_some_and(|invert| invert.value),
+            valid: None,
+            step: cap.step.map(|step| step.value),
+        }
+    }
+
+    fn value_map(&mut self, map: &MapDraft, kind: RawKind) -> ValueMap {
+        let keys: Vec<At<i128>> = map.entries.iter().map(|(raw, _)| *raw).collect();
+        let raws = self.raws(&keys, kind);
+        let targets = map.entries.iter().map(|(_, target)| target.value.clone());
+        ValueMap {
+            entries: raws.into_iter().zip(targets).collect(),
+            default: map.default.as_ref().map(|target| target.value.clone()),
+        }
+    }
+
+    /// Raw values as the point delivers them: `0x8000` of a signed register is -32768.
+    fn raws(&mut self, raws: &[At<i128>], kind: RawKind) -> Vec<i128> {
+        raws.iter().map(|raw| self.raw(*raw, kind)).collect()
+    }
+
+    fn raw(&mut self, raw: At<i128>, kind: RawKind) -> i128 {
+        let Some((min, max)) = kind.int_range() else { return raw.value };
+        let span = max - min + 1;
+        if (min..=max).contains(&raw.value) {
+            return raw.value;
+        }
+        if min < 0 && raw.value > max && raw.value < span {
+            return raw.value - span;
+        }
+        let message = format!("the raw value {} can never occur", raw.value);
+        self.report
+            .error(Code::RawRange, raw.span, message)
+            .help(format!("the point delivers {min} to {max}"));
+        raw.value
+    }
+
+    fn check_meaning(&mut self, class: Class, draft: &PointDraft, kind: RawKind, span: Span) {
+        self.check_map(class, draft.map.as_ref(), kind, span);
+        for (key, at) in [("scale", draft.scale), ("offset", draft.offset)] {
+            if let Some(at) = at.filter(|_| !is_level(class)) {
+                let message = format!("a {} is no number and has no `{key}`", class.name());
+                self.report.error(Code::Scale, at.span, message).help(format!("remove `{key}`"));
+            }
+        }
+        if let Some(scale) = draft.scale.filter(|scale| scale.value.is_zero()) {
+            self.report.error(Code::Scale, scale.span, "a scale of 0 makes every value the same");
+        }
+        if let Some(invert) = draft.invert.filter(|_| !is_binary(class)) {
+            let message = format!("a {} cannot be inverted", class.name());
+            self.report
+                .error(Code::KeyOfClass, invert.span, message)
+                .help("`invert` belongs to the Binary classes");
+        }
+    }
+
+    fn check_map(&mut self, class: Class, map: Option<&MapDraft>, kind: RawKind, span: Span) {
+        let name = class.name();
+        let Some(map) = map else {
+            if is_enum(class) {
+                let error = self.report.error(Code::MapPresence, span, format!("a {name} needs a `map`"));
+                error.help(
+                    "such as `map: {0: Peak, 1: OffPeak}`; its order is that of ValidValues and of steps",
+                );
+            }
+            return;
+        };
+        if is_level(class) {
+            let error = self.report.error(Code::MapPresence, map.span, format!("a {name} has no `map`"));
+            error.help("use `scale` and `offset`, or an Enum class");
+        } else if kind.int_range().is_none() {
+            let error = self.report.error(Code::MapPresence, map.span, "a float has no `map`");
+            error.help("a map needs whole numbers");
+        } else if map.entries.is_empty() {
+            self.report.error(Code::MapPresence, map.span, "the `map` is empty");
+        }
+        for target in map.entries.iter().map(|(_, target)| target).chain(&map.default) {
+            self.check_state(class, target);
+        }
+    }
+
+    fn check_state(&mut self, class: Class, target: &At<MapTarget>) {
+        match &target.value {
+            MapTarget::Text(text) if is_binary(class) => {
+                let message = format!("`{text}` is no state of a {}", class.name());
+                self.report
+                    .error(Code::MapKind, target.span, message)
+                    .help("write true or false without quotes");
+            }
+            MapTarget::Bool(state) if is_enum(class) => {
+                let message = format!("{state} is no state of a {}", class.name());
+                let error = self.report.error(Code::MapKind, target.span, message);
+                error.help(format!("quote it, or make it a {}", class.name().replace("Enum", "Binary")));
+            }
+            MapTarget::Text(text) if text.chars().count() > 64 => {
+                let error =
+                    self.report.error(Code::TextLength, target.span, "the name of a state is too long");
+                error.help("TR-181 allows 64 characters");
+            }
+            MapTarget::Text(text) if text.is_empty() || text.contains(',') || text.trim() != text => {
+                let message = format!("`{text}` cannot be the name of a state");
+                let error = self.report.error(Code::MapKind, target.span, message);
+                error
+                    .help("ValidValues is a comma-separated list: no comma, no space at the ends, not empty");
+            }
+            MapTarget::Text(_) | MapTarget::Bool(_) => {}
+        }
+    }
+
+    /// Whether the least and the greatest of `valid` can be reached at all.
+    fn check_reach(
+        &mut self,
+        transform: &Transform,
+        kind: RawKind,
+        valid: Option<At<(rust_decimal::Decimal, rust_decimal::Decimal)>>,
+    ) {
+        let (Some(valid), Some((least, greatest))) = (valid, kind.int_range()) else { return };
+        let open = Transform { valid: None, ..transform.clone() };
+        let number = |raw| match open.decode(crate::transform::Raw::Int(raw), Class::LevelSensor) {
+            Ok(Value::Number(number)) => Some(number),
+            _ => None,
+        };
+        let (Some(one), Some(other)) = (number(least), number(greatest)) else { return };
+        let (min, max) = valid.value;
+        if one.max(other) < min || one.min(other) > max {
+            let message = format!(
+                "no raw value can be in this range: they mean {} to {}",
+                one.min(other),
+                one.max(other)
+            );
+            self.report
+                .error(Code::Unreachable, valid.span, message)
+                .help("check `scale`, `offset` and `as`");
+        }
+    }
+
+    fn check_writable(
+        &mut self,
+        cap: &CapabilityDraft,
+        class: Class,
+        meaning: &PointDraft,
+        transform: &Transform,
+        kind: RawKind,
+        span: Span,
+    ) {
+        let map = meaning.map.as_ref();
+        match class {
+            Class::EnumControl => self.check_states_once(map),
+            Class::BinaryControl => {
+                for state in [true, false] {
+                    let fault = transform.encode(&Value::Bool(state), kind).err();
+                    if let Some(fault) = fault {
+                        let span = map.map_or(span, |map| map.span);
+                        let error = self.report.error(Code::MapPresence, span, format!("{state}: {fault}"));
+                        error.help("give both true and false a raw value");
+                    }
+                }
+            }
+            _ => {
+                for end in [cap.min, cap.max].into_iter().flatten() {
+                    if let Err(fault) = transform.encode(&Value::Number(end.value), kind) {
+                        let error = self.report.error(Code::Unreachable, end.span, fault.to_string());
+                        error.help("check `min`, `max`, `scale`, `offset`, `as` and `bits`");
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_states_once(&mut self, map: Option<&MapDraft>) {
+        let mut seen = BTreeSet::new();
+        for (_, target) in map.iter().flat_map(|map| &map.entries) {
+            if let MapTarget::Text(text) = &target.value
+                && !seen.insert(text)
+            {
+                let message = format!("the state `{text}` has two raw values: which one shall be written?");
+                let error = self.report.error(Code::MapState, target.span, message);
+                error.help("give `write` a `map` of its own with one of the two");
+            }
+        }
+    }
+}

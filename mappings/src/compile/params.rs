@@ -1,0 +1,104 @@
+//! Parameters: what a site says about a device of a model.
+
+use std::collections::BTreeMap;
+
+use crate::code::Code;
+use crate::draft::{At, MappingDraft, ParamDraft, ParamKind};
+use crate::read::Report;
+use crate::words::suggestion;
+
+/// The value of each parameter of a mapping, as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Params(BTreeMap<String, String>);
+
+impl Params {
+    /// The defaults, and where there is none an admissible example: enough to check a mapping by itself.
+    pub fn examples(draft: &MappingDraft) -> Self {
+        Self(draft.params.iter().map(|param| (param.name.value.clone(), example(param))).collect())
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.0.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The text with each `${name}` replaced.
+    ///
+    /// Errors: message and help.
+    pub(crate) fn fill(&self, text: &str) -> Result<String, (String, String)> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let Some((name, behind)) = after.split_once('}') else {
+                return Err((
+                    "`${` without `}`".to_owned(),
+                    "write `${name}` with the name of a parameter".to_owned(),
+                ));
+            };
+            let Some(value) = self.0.get(name) else {
+                let names: Vec<&str> = self.0.keys().map(String::as_str).collect();
+                return Err((format!("there is no parameter `{name}`"), suggestion(name, &names)));
+            };
+            out.push_str(before);
+            out.push_str(value);
+            rest = behind;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+fn example(param: &ParamDraft) -> String {
+    match (&param.default, &param.kind) {
+        (Some(default), _) => default.value.clone(),
+        (None, ParamKind::Enum(words)) => words.first().cloned().unwrap_or_default(),
+        (None, ParamKind::Int(min, _)) => min.to_string(),
+        (None, ParamKind::Text(_)) => "x".to_owned(),
+    }
+}
+
+/// Why a parameter cannot have this value, and what it can have.
+pub(crate) fn refuse(param: &ParamDraft, value: &str) -> Option<(String, String)> {
+    let name = &param.name.value;
+    match &param.kind {
+        ParamKind::Enum(words) if !words.iter().any(|word| word == value) => {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            Some((format!("`{value}` is no value of the parameter `{name}`"), suggestion(value, &words)))
+        }
+        ParamKind::Int(min, max)
+            if !value.parse().is_ok_and(|number: i64| (*min..=*max).contains(&number)) =>
+        {
+            Some((
+                format!("`{value}` is no value of the parameter `{name}`"),
+                format!("a whole number, {min} to {max}"),
+            ))
+        }
+        ParamKind::Text(most) if value.chars().count() > *most => {
+            Some((format!("the parameter `{name}` is too long"), format!("at most {most} characters")))
+        }
+        ParamKind::Enum(_) | ParamKind::Int(..) | ParamKind::Text(_) => None,
+    }
+}
+
+impl Report<'_> {
+    pub(super) fn check_params(&mut self, draft: &MappingDraft) {
+        for param in &draft.params {
+            if let Some((default, (message, help))) =
+                param.default.as_ref().and_then(|default| Some((default, refuse(param, &default.value)?)))
+            {
+                self.error(Code::ParamDefault, default.span, message).help(help);
+            }
+            let placeholder = format!("${{{}}}", param.name.value);
+            if !texts(draft).any(|text| text.value.contains(&placeholder)) {
+                let message = format!("the parameter `{}` is not used", param.name.value);
+                self.warn(Code::Placeholder, param.name.span, message)
+                    .help(format!("write `{placeholder}` in a name or description, or remove it"));
+            }
+        }
+    }
+}
+
+/// Every text that parameters are put into.
+fn texts(draft: &MappingDraft) -> impl Iterator<Item = &At<String>> {
+    let each = draft.capabilities.iter().flat_map(|cap| [cap.name.as_ref(), cap.description.as_ref()]);
+    each.chain([draft.description.as_ref()]).flatten()
+}

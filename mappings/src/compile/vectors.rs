@@ -1,0 +1,227 @@
+//! Runs the tests of a mapping file.
+
+use std::collections::BTreeMap;
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::draft::{At, MappingDraft, RunDraft, TestDraft};
+use crate::mapping::{Capability, Mapping, ModbusPoint, ModbusTable, ReadPoint, WritePoint};
+use crate::port::DeviceFault;
+use crate::read::Report;
+use crate::transform::Raw;
+use crate::value::Value;
+use crate::words::suggestion;
+
+/// What a device holds, or was sent.
+type Cells = BTreeMap<(ModbusTable, u16), u16>;
+
+/// Runs every test; what fails is reported where the file expects it.
+pub(super) fn run(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
+    let mut runner = Runner { mapping, report: Report::new(&draft.file) };
+    for test in &draft.tests {
+        runner.test(test);
+    }
+    runner.report.found
+}
+
+struct Runner<'m> {
+    mapping: &'m Mapping,
+    report: Report<'m>,
+}
+
+impl<'m> Runner<'m> {
+    fn test(&mut self, test: &TestDraft) {
+        let holds = cells(&test.holds);
+        if test.expect.is_empty()
+            && test.invalid.is_empty()
+            && test.write.is_empty()
+            && test.refuses.is_empty()
+        {
+            let error = self.report.error(Code::TestShape, test.span, "the test checks nothing");
+            error.help("add `expect`, `invalid`, `write` with `sends`, or `refuses`");
+        }
+        for (id, text) in &test.expect {
+            self.expect(id, text, &holds);
+        }
+        for id in &test.invalid {
+            self.invalid(id, &holds);
+        }
+        self.writes(test, holds);
+        for (id, text) in &test.refuses {
+            self.refuses(id, text);
+        }
+    }
+
+    fn expect(&mut self, id: &At<String>, text: &At<String>, holds: &Cells) {
+        let Some((cap, reading)) = self.reading(id, holds) else { return };
+        let wanted = match Value::parse(cap.class, &text.value) {
+            Ok(wanted) => wanted,
+            Err(why) => {
+                return self.report.error(Code::TestShape, text.span, why).help("write it as USP does");
+            }
+        };
+        match reading {
+            Ok(value) if value == wanted => {}
+            Ok(value) => {
+                self.failed(text.span, format!("`{}` reads {}, not {}", id.value, value.to_usp(), text.value))
+            }
+            Err(fault) => self.failed(text.span, format!("`{}` reads nothing: {fault}", id.value)),
+        }
+    }
+
+    fn invalid(&mut self, id: &At<String>, holds: &Cells) {
+        if let Some((_, Ok(value))) = self.reading(id, holds) {
+            self.failed(id.span, format!("`{}` reads {}, and that is valid", id.value, value.to_usp()));
+        }
+    }
+
+    fn writes(&mut self, test: &TestDraft, mut holds: Cells) {
+        if test.write.is_empty() && test.sends.is_empty() {
+            return;
+        }
+        let mut sent = Cells::new();
+        for (id, text) in &test.write {
+            match self.sent(id, text, &holds) {
+                Some(Ok(cells)) => {
+                    holds.extend(cells.clone());
+                    sent.extend(cells);
+                }
+                Some(Err(fault)) => self.failed(text.span, format!("`{}`: {fault}", id.value)),
+                None => {}
+            }
+        }
+        let wanted = cells(&test.sends);
+        let span = test.sends.first().map_or(test.span, |run| run.address.span);
+        for (cell, value) in &wanted {
+            if sent.get(cell) != Some(value) {
+                let shown = sent.get(cell).map_or("nothing".to_owned(), |sent| format!("{sent:#06x}"));
+                self.failed(span, format!("{} {} is sent {shown}, not {value:#06x}", cell.0.name(), cell.1));
+            }
+        }
+        if let Some(((table, address), value)) = sent.iter().find(|(cell, _)| !wanted.contains_key(cell)) {
+            self.failed(span, format!("{} {address} is sent {value:#06x} too", table.name()));
+        }
+    }
+
+    fn refuses(&mut self, id: &At<String>, text: &At<String>) {
+        let Some((cap, point)) = self.capability(id).and_then(|cap| self.write_point(cap, id)) else {
+            return;
+        };
+        let encoded = encode(cap, point, &text.value);
+        if encoded.is_ok() {
+            self.failed(text.span, format!("`{}` takes {}", id.value, text.value));
+        }
+    }
+
+    /// What a capability reads from a device that holds this.
+    fn reading(
+        &mut self,
+        id: &At<String>,
+        holds: &Cells,
+    ) -> Option<(&'m Capability, Result<Value, DeviceFault>)> {
+        let cap = self.capability(id)?;
+        let Some(read) = &cap.read else {
+            self.shape(id.span, format!("`{}` cannot be read", id.value), "test what is written");
+            return None;
+        };
+        let ReadPoint::Modbus(point) = read.point;
+        let registers = self.registers(id, point, holds)?;
+        let raw = if point.table.is_bits() {
+            registers.first().map(|bit| Raw::Bool(*bit != 0))
+        } else {
+            point.decode_registers(&registers)
+        };
+        Some((cap, read.transform.decode(raw?, cap.class)))
+    }
+
+    fn sent(
+        &mut self,
+        id: &At<String>,
+        text: &At<String>,
+        holds: &Cells,
+    ) -> Option<Result<Cells, DeviceFault>> {
+        let cap = self.capability(id)?;
+        let (_, point) = self.write_point(cap, id)?;
+        let WritePoint::Modbus { read_modify_write, .. } = cap.write.as_ref()?.point;
+        let before = if read_modify_write { Some(self.registers(id, point, holds)?) } else { None };
+        Some(encode(cap, point, &text.value).map(|raw| {
+            let registers = match raw {
+                Raw::Bool(bit) => vec![u16::from(bit)],
+                raw => point.encode_registers(&raw, before.as_deref()).unwrap_or_default(),
+            };
+            (point.address..=u16::MAX)
+                .zip(registers)
+                .map(|(address, value)| ((point.table, address), value))
+                .collect()
+        }))
+    }
+
+    fn write_point<'c>(
+        &mut self,
+        cap: &'c Capability,
+        id: &At<String>,
+    ) -> Option<(&'c Capability, ModbusPoint)> {
+        let Some(write) = &cap.write else {
+            self.shape(
+                id.span,
+                format!("`{}` cannot be written", id.value),
+                "test what it reads, with `expect`",
+            );
+            return None;
+        };
+        let WritePoint::Modbus { point, .. } = write.point;
+        Some((cap, point))
+    }
+
+    fn registers(&mut self, id: &At<String>, point: ModbusPoint, holds: &Cells) -> Option<Vec<u16>> {
+        let wanted = u32::from(point.address)..u32::from(point.address) + u32::from(point.count);
+        let mut registers = Vec::new();
+        for address in wanted {
+            let held = u16::try_from(address).ok().and_then(|address| holds.get(&(point.table, address)));
+            let Some(held) = held else {
+                let table = point.table.name();
+                let message = format!(
+                    "`{}` needs {table} {address}, and the test does not say what it holds",
+                    id.value
+                );
+                self.shape(id.span, message, &format!("add it: `{table}: {{{address}: 0}}`"));
+                return None;
+            };
+            registers.push(*held);
+        }
+        Some(registers)
+    }
+
+    fn capability(&mut self, id: &At<String>) -> Option<&'m Capability> {
+        let mapping = self.mapping;
+        let found = mapping.capabilities.iter().find(|cap| cap.id == id.value);
+        if found.is_none() {
+            let ids: Vec<&str> = mapping.capabilities.iter().map(|cap| cap.id.as_str()).collect();
+            let message = format!("there is no capability `{}`", id.value);
+            self.shape(id.span, message, &suggestion(&id.value, &ids));
+        }
+        found
+    }
+
+    fn failed(&mut self, span: Span, message: String) {
+        self.report.error(Code::TestFailed, span, message).help("correct the test or what it tests");
+    }
+
+    fn shape(&mut self, span: Span, message: String, help: &str) {
+        self.report.error(Code::TestShape, span, message).help(help);
+    }
+}
+
+fn encode(cap: &Capability, point: ModbusPoint, text: &str) -> Result<Raw, DeviceFault> {
+    let value = Value::parse(cap.class, text).map_err(DeviceFault::Unwritable)?;
+    let transform = cap.write.as_ref().map(|write| &write.transform);
+    transform.ok_or(DeviceFault::Unknown)?.encode(&value, point.raw_kind())
+}
+
+fn cells(runs: &[RunDraft]) -> Cells {
+    let cells = runs.iter().flat_map(|run| {
+        let values = run.values.iter().map(|value| value.value);
+        (run.address.value..=u16::MAX).zip(values).map(|(address, value)| ((run.table, address), value))
+    });
+    cells.collect()
+}

@@ -1,0 +1,88 @@
+//! The mapping files inside the program, and finding one by its profile.
+
+use crate::code::Code;
+use crate::diagnostic::SourceFile;
+use crate::draft::MappingDraft;
+use crate::draft::site::{Requirement, Use, Version};
+use crate::site::NotFound;
+
+/// Name and text of every mapping file inside the program, by name.
+pub fn builtin() -> &'static [(&'static str, &'static str)] {
+    macro_rules! files {
+        ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../library/", $name)))),*] };
+    }
+    files![
+        "modbus/carlo-gavazzi-em340.yaml",
+        "modbus/eastron-sdm630.yaml",
+        "modbus/usp-demo-meter.yaml",
+        "modbus/waveshare-poe-eth-relay-b.yaml",
+    ]
+}
+
+/// Mapping files by profile and version.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    profile: String,
+    version: Version,
+    file: SourceFile,
+}
+
+impl Catalog {
+    /// The files inside the program.
+    pub fn builtin() -> Self {
+        Self::new(std::iter::empty())
+    }
+
+    /// These files, searched in their order, before those inside the program. A file without a profile and a version is
+    /// left out.
+    pub fn new(files: impl IntoIterator<Item = SourceFile>) -> Self {
+        let inside = builtin().iter().map(|(name, text)| SourceFile::new(name, text));
+        Self { entries: files.into_iter().chain(inside).filter_map(entry).collect() }
+    }
+
+    /// Profile and version of every file, in the order of the search.
+    pub fn profiles(&self) -> impl Iterator<Item = (&str, Version)> {
+        self.entries.iter().map(|entry| (entry.profile.as_str(), entry.version))
+    }
+
+    /// The file of a profile: of the first place that has the profile at all in a version that will do, the newest
+    /// such version.
+    ///
+    /// Errors: [`NotFound`]; always for [`Use::File`], which needs somebody who opens files.
+    pub fn find(&self, wanted: &Use) -> Result<SourceFile, NotFound> {
+        match wanted {
+            Use::File(_) => Err(NotFound::Unreadable("no file can be opened here".to_owned())),
+            Use::Profile { name, requirement } => self.profile(name, *requirement),
+        }
+    }
+
+    fn profile(&self, name: &str, requirement: Requirement) -> Result<SourceFile, NotFound> {
+        let versions: Vec<&Entry> = self.entries.iter().filter(|entry| entry.profile == name).collect();
+        let fitting = versions.iter().filter(|entry| requirement.admits(entry.version));
+        // `max_by_key` takes the last of equals; the first in the order of the search is wanted.
+        match fitting.rev().max_by_key(|entry| entry.version) {
+            Some(entry) => Ok(entry.file.clone()),
+            None if versions.is_empty() => {
+                let mut known: Vec<String> = self.entries.iter().map(|entry| entry.profile.clone()).collect();
+                known.dedup();
+                Err(NotFound::Profile { known })
+            }
+            None => {
+                Err(NotFound::Version { found: versions.iter().map(|e| e.version.to_string()).collect() })
+            }
+        }
+    }
+}
+
+fn entry(file: SourceFile) -> Option<Entry> {
+    let (draft, found) = MappingDraft::parse(&file);
+    let unreadable = found.iter().any(|diagnostic| diagnostic.code == Code::Version);
+    let draft = draft.filter(|_| !unreadable)?;
+    let version = Version::parse(&draft.version?.value)?;
+    Some(Entry { profile: draft.profile?.value, version, file })
+}

@@ -1,0 +1,247 @@
+//! From a site file to everything that a hub has: buses, and devices with their compiled mappings.
+//!
+//! This crate opens no file: whoever compiles a site says how mapping files are found, usually with a
+//! [`Catalog`](crate::library::Catalog).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::code::Code;
+use crate::compile::params::refuse;
+use crate::compile::{self, Params, compile};
+use crate::diagnostic::{Diagnostic, SourceFile, has_errors};
+use crate::draft::At;
+use crate::draft::MappingDraft;
+use crate::draft::site::{BusDraft, DeviceDraft, SiteDraft, Use};
+use crate::mapping::{Bus, BusKind, Device, DeviceAddress, Mapping, Site};
+use crate::port::DeviceId;
+use crate::read::Report;
+use crate::words::suggestion;
+
+/// Why there is no mapping file for a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotFound {
+    /// No file has this profile.
+    Profile {
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// None of its versions will do.
+    Version {
+        /// Those that there are.
+        found: Vec<String>,
+    },
+    /// The file could not be read.
+    Unreadable(String),
+}
+
+/// Finds the mapping file of a device.
+pub type Resolve<'r> = dyn Fn(&Use) -> Result<SourceFile, NotFound> + 'r;
+
+/// Compiles a site file and every mapping file that it uses. Errors of the mapping files are among the diagnostics;
+/// their warnings are not.
+///
+/// The site is there if and only if no diagnostic is an error.
+pub fn compile_site(file: &SourceFile, resolve: &Resolve<'_>) -> (Option<Site>, Vec<Diagnostic>) {
+    let (draft, mut found) = SiteDraft::parse(file);
+    let Some(draft) = draft else { return (None, found) };
+    let mut compiler = Compiler { draft: &draft, report: Report::new(file), models: Models::new(resolve) };
+    let site = compiler.site();
+    found.extend(compiler.report.found);
+    compile::sort(&mut found);
+    found.extend(compiler.models.found);
+    (Some(site).filter(|_| !has_errors(&found)), found)
+}
+
+struct Compiler<'s> {
+    draft: &'s SiteDraft,
+    report: Report<'s>,
+    models: Models<'s>,
+}
+
+impl Compiler<'_> {
+    fn site(&mut self) -> Site {
+        let draft = self.draft;
+        let buses = draft.buses.iter().filter_map(|bus| self.bus(bus)).collect();
+        let devices = draft.devices.iter().filter_map(|device| self.device(device)).collect();
+        self.shared_addresses();
+        Site { buses, devices }
+    }
+
+    fn bus(&mut self, bus: &BusDraft) -> Option<Bus> {
+        let name = &bus.name.value;
+        let used = |device: &DeviceDraft| device.bus.as_ref().is_some_and(|at| at.value == *name);
+        if !self.draft.devices.iter().any(used) {
+            let warning =
+                self.report.warn(Code::UnusedBus, bus.name.span, format!("no device is on the bus `{name}`"));
+            warning.help("remove it, or put a device on it");
+        }
+        let address = bus.modbus_tcp.as_ref()?.value.clone();
+        Some(Bus { name: name.clone(), kind: BusKind::ModbusTcp { address } })
+    }
+
+    fn device(&mut self, device: &DeviceDraft) -> Option<Device> {
+        let bus = device.bus.as_ref().and_then(|bus| self.known_bus(bus));
+        let mapping = device.model.as_ref().and_then(|model| self.mapping(device, model));
+        let name = device.name.as_ref().unwrap_or(&device.id).value.clone();
+        Some(Device {
+            id: DeviceId(device.id.value.as_str().into()),
+            name,
+            mapping: mapping?,
+            bus: bus?,
+            address: DeviceAddress::ModbusUnit(device.unit?.value),
+        })
+    }
+
+    fn known_bus(&mut self, bus: &At<String>) -> Option<String> {
+        let names: Vec<&str> = self.draft.buses.iter().map(|known| known.name.value.as_str()).collect();
+        if !names.contains(&bus.value.as_str()) {
+            let error =
+                self.report.error(Code::UnknownBus, bus.span, format!("there is no bus `{}`", bus.value));
+            error.help(suggestion(&bus.value, &names));
+            return None;
+        }
+        Some(bus.value.clone())
+    }
+
+    fn mapping(&mut self, device: &DeviceDraft, model: &At<Use>) -> Option<Arc<Mapping>> {
+        let draft = match self.models.draft(&model.value) {
+            Ok(draft) => draft?,
+            Err(why) => {
+                self.not_found(model, &why);
+                return None;
+            }
+        };
+        let params = self.params(device, &draft)?;
+        let mapping = self.models.compiled(&model.value, &draft, &params);
+        if mapping.is_none() {
+            let message = format!("the mapping file {} has errors", draft.file.name());
+            self.report.error(Code::MappingFile, model.span, message).help("see its own diagnostics");
+        }
+        mapping
+    }
+
+    fn not_found(&mut self, model: &At<Use>, why: &NotFound) {
+        match (why, &model.value) {
+            (NotFound::Profile { known }, Use::Profile { name, .. }) => {
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                let error = self.report.error(
+                    Code::UnknownProfile,
+                    model.span,
+                    format!("there is no profile `{name}`"),
+                );
+                error.help(suggestion(name, &known));
+            }
+            (NotFound::Version { found }, wanted) => {
+                let message = format!("no version of the profile meets `{wanted}`");
+                let error = self.report.error(Code::ProfileVersion, model.span, message);
+                error.help(format!("there is {}", found.join(", ")));
+            }
+            (NotFound::Unreadable(why), wanted) => {
+                let message = format!("the mapping file {wanted} cannot be read: {why}");
+                self.report
+                    .error(Code::MappingFile, model.span, message)
+                    .help("paths are relative to the site file");
+            }
+            (NotFound::Profile { .. }, wanted) => {
+                let message = format!("the mapping file {wanted} cannot be read");
+                self.report
+                    .error(Code::MappingFile, model.span, message)
+                    .help("paths are relative to the site file");
+            }
+        }
+    }
+
+    /// The parameters of a device; `None` when one is wrong or missing.
+    fn params(&mut self, device: &DeviceDraft, model: &MappingDraft) -> Option<Params> {
+        let before = self.report.found.len();
+        let mut params = Params::examples(model);
+        for (name, value) in &device.params {
+            let Some(param) = model.params.iter().find(|param| param.name.value == name.value) else {
+                let names: Vec<&str> = model.params.iter().map(|param| param.name.value.as_str()).collect();
+                let message = format!("the profile has no parameter `{}`", name.value);
+                self.report
+                    .error(Code::DeviceParam, name.span, message)
+                    .help(suggestion(&name.value, &names));
+                continue;
+            };
+            match refuse(param, &value.value) {
+                Some((message, help)) => self.report.error(Code::DeviceParam, value.span, message).help(help),
+                None => params.set(&name.value, &value.value),
+            }
+        }
+        for param in model.params.iter().filter(|param| param.default.is_none()) {
+            let name = &param.name.value;
+            if !device.params.iter().any(|(given, _)| given.value == *name) {
+                let message = format!("the device `{}` needs the parameter `{name}`", device.id.value);
+                let error = self.report.error(Code::DeviceParam, device.id.span, message);
+                error.help(format!("add `params: {{{name}: …}}`"));
+            }
+        }
+        (self.report.found.len() == before).then_some(params)
+    }
+
+    fn shared_addresses(&mut self) {
+        let mut seen: BTreeMap<(&str, u8), &At<String>> = BTreeMap::new();
+        for device in &self.draft.devices {
+            let Some((bus, unit)) = device.bus.as_ref().zip(device.unit) else { continue };
+            match seen.get(&(bus.value.as_str(), unit.value)) {
+                None => drop(seen.insert((&bus.value, unit.value), &device.id)),
+                Some(first) => {
+                    let message = format!("unit {} of `{}` is also `{}`", unit.value, bus.value, first.value);
+                    let warning = self.report.warn(Code::SharedAddress, unit.span, message);
+                    warning.help("right if one unit has several mappings; otherwise correct `unit` or `bus`");
+                }
+            }
+        }
+    }
+}
+
+/// Mapping files that were read and compiled, each once.
+struct Models<'r> {
+    resolve: &'r Resolve<'r>,
+    drafts: BTreeMap<String, Result<Option<Arc<MappingDraft>>, NotFound>>,
+    compiled: BTreeMap<(String, Params), Option<Arc<Mapping>>>,
+    found: Vec<Diagnostic>,
+}
+
+impl<'r> Models<'r> {
+    fn new(resolve: &'r Resolve<'r>) -> Self {
+        Self { resolve, drafts: BTreeMap::new(), compiled: BTreeMap::new(), found: Vec::new() }
+    }
+
+    /// `None` when the file cannot even be read as a map.
+    fn draft(&mut self, wanted: &Use) -> Result<Option<Arc<MappingDraft>>, NotFound> {
+        if let Some(known) = self.drafts.get(&wanted.to_string()) {
+            return known.clone();
+        }
+        let draft = (self.resolve)(wanted).map(|file| {
+            let (draft, found) = MappingDraft::parse(&file);
+            self.report(found);
+            draft.map(Arc::new)
+        });
+        self.drafts.insert(wanted.to_string(), draft.clone());
+        draft
+    }
+
+    fn compiled(&mut self, wanted: &Use, draft: &MappingDraft, params: &Params) -> Option<Arc<Mapping>> {
+        let key = (wanted.to_string(), params.clone());
+        if let Some(known) = self.compiled.get(&key) {
+            return known.clone();
+        }
+        let (mapping, found) = compile(draft, params);
+        self.report(found);
+        let broken = self.found.iter().any(|known| known.file == draft.file);
+        let mapping = mapping.filter(|_| !broken).map(Arc::new);
+        self.compiled.insert(key, mapping.clone());
+        mapping
+    }
+
+    fn report(&mut self, found: Vec<Diagnostic>) {
+        for diagnostic in found.into_iter().filter(Diagnostic::is_error) {
+            if !self.found.contains(&diagnostic) {
+                self.found.push(diagnostic);
+            }
+        }
+    }
+}
