@@ -300,7 +300,7 @@ mod tests {
                 obj_path: "Device.A.3.".into(),
                 command_name: "Do()".into(),
                 command_key: key.into(),
-                operation_resp: None,
+                operation_resp: Some(operation_complete::OperationResp::ReqOutputArgs(Default::default())),
             };
             let notify = Notify {
                 subscription_id: setting("ID"),
@@ -314,7 +314,8 @@ mod tests {
         peer.send(message::response(message::msg_id(&operate), RespType::OperateResp(response))).await;
 
         let delete = peer.message().await;
-        assert!(matches!(request_of(&delete), Some(ReqType::Delete(d)) if d.obj_paths == ["Device.S.1."]));
+        let Some(ReqType::Delete(rows)) = request_of(&delete) else { panic!("{delete:?}") };
+        assert_eq!(rows.obj_paths, ["Device.S.1."]);
         peer.send(message::response(message::msg_id(&delete), RespType::DeleteResp(Default::default())))
             .await;
         peer.part().await;
