@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod client;
 mod clock;
 pub mod config;
 mod driver;
@@ -12,5 +13,6 @@ mod mtp;
 mod site;
 pub mod store;
 pub mod telemetry;
+mod watch;
 
 pub use driver::Exit;

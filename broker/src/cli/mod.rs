@@ -6,8 +6,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod backup;
+mod config;
 mod controller;
+mod interrupt;
+mod mapping;
 mod output;
+mod run;
 
 pub(crate) use output::{Failure, print_line};
 
@@ -21,6 +26,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Run),
+    /// Checks configuration files
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Works on mapping and site files
+    #[command(subcommand)]
+    Mapping(mapping::Command),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     #[command(flatten)]
     Controller(controller::Command),
 }
@@ -36,6 +50,11 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Run(args) => run::run(&args),
+        Command::Config(command) => config::run(&command),
+        Command::Mapping(command) => mapping::run(&command),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Controller(command) => controller::run(command),
     }
 }

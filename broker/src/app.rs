@@ -1,0 +1,274 @@
+//! Wiring: what is started in which order, and stopped in the reverse.
+
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use usp_adapters::Adapters;
+use usp_core::Broker;
+use usp_core::StartError;
+use usp_core::input::Side;
+use usp_core::output::{Snapshot, StoreOp};
+use usp_proto::endpoint_id::EndpointId;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::driver::{Driver, Exit, Inlets, Order};
+use crate::mtp::{Gateway, uds, websocket};
+use crate::site::{self, SiteError};
+use crate::store::{Store, StoreError};
+
+/// Name in the store of the Endpoint ID that was derived at the first start.
+const ENDPOINT_ID: &str = "edge.endpoint_id";
+
+/// Reports of adapters that may wait for the core.
+const REPORTS: usize = 1024;
+
+/// Why the broker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFailure {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The derived Endpoint ID could not be kept.
+    #[error("the Endpoint ID could not be kept: {0}")]
+    EndpointId(String),
+    /// The site or a mapping has errors.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// A socket cannot be listened on.
+    #[error(transparent)]
+    Uds(#[from] uds::BindError),
+    /// A port cannot be listened on.
+    #[error(transparent)]
+    WebSocket(#[from] websocket::BindError),
+    /// A seed or the stored state does not fit the data model.
+    #[error(transparent)]
+    Core(#[from] StartError),
+    /// There are no random numbers.
+    #[error("/dev/urandom: {0}")]
+    Random(io::Error),
+    /// It ended while it started.
+    #[error("the broker was stopped before it was ready")]
+    Stopped,
+}
+
+/// A running broker.
+#[derive(Debug)]
+pub struct App {
+    endpoint_id: EndpointId,
+    websocket: Option<SocketAddr>,
+    agent_path: Option<PathBuf>,
+    controller_path: Option<PathBuf>,
+    config: Config,
+    orders: mpsc::Sender<Order>,
+    stop: CancellationToken,
+    driver: JoinHandle<Exit>,
+}
+
+impl App {
+    /// Starts everything and returns when every listener is bound and the devices of the site are loaded.
+    ///
+    /// Errors: see [`StartFailure`]; what was started is stopped again.
+    pub async fn start(config: Config) -> Result<Self, StartFailure> {
+        let site = Arc::new(site::load(&config)?);
+        let (store, snapshot) = Store::open(&config.state_dir)?;
+        let endpoint_id = own_id(&config, &store, &snapshot).await?;
+        let listeners = Listeners::bind(&config)?;
+        let websocket = listeners.websocket.as_ref().map(websocket::Server::address);
+
+        let clock = Clock::start();
+        let core = config.core(endpoint_id.clone(), websocket.map(|address| address.port()), random()?);
+        let broker = Broker::new(core, snapshot, clock.now())?;
+        let (reports, adapters_inlet) = mpsc::channel(REPORTS);
+        let adapters = Adapters::start(Arc::clone(&site), reports);
+        let (gateway, events) = Gateway::new(endpoint_id.clone(), config.limits.edge.clone());
+        let (orders, orders_inlet) = mpsc::channel(1);
+        let (ready, is_ready) = oneshot::channel();
+        let stop = CancellationToken::new();
+        let inlets = Inlets { events, adapters: adapters_inlet, orders: orders_inlet, stop: stop.clone() };
+        let driver = Driver::new(
+            broker,
+            clock,
+            adapters,
+            store,
+            vec![(ENDPOINT_ID.to_owned(), endpoint_id.to_string())],
+        )
+        .run(inlets, site, ready);
+        let driver = tokio::spawn(supervise(driver, gateway.clone()));
+        if is_ready.await.is_err() {
+            return Err(StartFailure::Stopped);
+        }
+        let agent_path = config.uds.as_ref().map(|uds| uds.agent_path.clone());
+        let controller_path = config.uds.as_ref().map(|uds| uds.controller_path.clone());
+        listeners.serve(&gateway);
+        Ok(Self { endpoint_id, websocket, agent_path, controller_path, config, orders, stop, driver })
+    }
+
+    /// Our own Endpoint ID.
+    pub fn endpoint_id(&self) -> &EndpointId {
+        &self.endpoint_id
+    }
+
+    /// Where the WebSocket server listens, with its real port; `None`: it is off.
+    pub fn websocket_address(&self) -> Option<SocketAddr> {
+        self.websocket
+    }
+
+    /// The socket for Controllers; `None`: sockets are off.
+    pub fn agent_path(&self) -> Option<&PathBuf> {
+        self.agent_path.as_ref()
+    }
+
+    /// The socket for Services; `None`: sockets are off.
+    pub fn controller_path(&self) -> Option<&PathBuf> {
+        self.controller_path.as_ref()
+    }
+
+    /// Reads the site and its mappings again, and returns when they are in effect.
+    ///
+    /// Errors: they have problems; the former devices stay.
+    pub async fn reload_site(&self) -> Result<(), SiteError> {
+        self.apply_site(&self.config).await
+    }
+
+    /// As [`reload_site`](Self::reload_site), with the site and the mapping folders of a changed configuration. Its
+    /// other sections take effect at the next start.
+    pub async fn reload(&mut self, config: Config) -> Result<(), SiteError> {
+        self.apply_site(&config).await?;
+        self.config = config;
+        Ok(())
+    }
+
+    async fn apply_site(&self, config: &Config) -> Result<(), SiteError> {
+        let site = Arc::new(site::load(config)?);
+        let (done, is_done) = oneshot::channel();
+        if self.orders.send(Order::Site(site, done)).await.is_ok() {
+            // It may be ending just now; then no device matters any more.
+            is_done.await.ok();
+        }
+        Ok(())
+    }
+
+    /// Waits until the broker ends by itself: `Device.Reboot()` or `Device.FactoryReset()`.
+    pub async fn ended(&mut self) -> Exit {
+        finished(&mut self.driver).await
+    }
+
+    /// Ends it in good order: Disconnect Records, then connections, adapters and the store.
+    pub async fn shutdown(mut self) -> Exit {
+        self.stop.cancel();
+        finished(&mut self.driver).await
+    }
+}
+
+/// Checks everything that can be checked without starting anything, and says how many devices there are.
+///
+/// Errors: as [`App::start`].
+pub fn check(config: &Config) -> Result<usize, StartFailure> {
+    let site = site::load(config)?;
+    let id = config.endpoint_id.clone().map_or_else(derive_id, Ok)?;
+    Broker::new(config.core(id, None, 0), Snapshot::default(), Clock::start().now())?;
+    Ok(site.devices.len())
+}
+
+async fn finished(driver: &mut JoinHandle<Exit>) -> Exit {
+    match driver.await {
+        Ok(exit) => exit,
+        Err(error) => match error.try_into_panic() {
+            // The panic is the program's own fault and has been reported: it goes on as one.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Exit::Stopped,
+        },
+    }
+}
+
+/// Runs the driver; listeners and connections end with it.
+async fn supervise(driver: impl Future<Output = Exit>, gateway: Gateway) -> Exit {
+    let exit = driver.await;
+    gateway.stop.cancel();
+    gateway.tasks.close();
+    gateway.tasks.wait().await;
+    exit
+}
+
+/// Everything bound, nobody let in yet.
+struct Listeners {
+    sockets: Vec<uds::Socket>,
+    websocket: Option<websocket::Server>,
+}
+
+impl Listeners {
+    fn bind(config: &Config) -> Result<Self, StartFailure> {
+        let mut sockets = Vec::new();
+        if let Some(uds) = &config.uds {
+            sockets.push(uds::Socket::bind(&uds.agent_path, uds.mode, Side::Agent)?);
+            sockets.push(uds::Socket::bind(&uds.controller_path, uds.mode, Side::Controller)?);
+        }
+        let websocket = config.websocket.as_ref().map(websocket::Server::bind).transpose()?;
+        Ok(Self { sockets, websocket })
+    }
+
+    fn serve(self, gateway: &Gateway) {
+        for socket in self.sockets {
+            gateway.tasks.spawn(socket.serve(gateway.clone()));
+        }
+        if let Some(server) = self.websocket {
+            gateway.tasks.spawn(server.serve(gateway.clone()));
+        }
+    }
+}
+
+/// The configured Endpoint ID, or the one of the first start, or a new one that is kept.
+async fn own_id(config: &Config, store: &Store, snapshot: &Snapshot) -> Result<EndpointId, StartFailure> {
+    if let Some(id) = &config.endpoint_id {
+        return Ok(id.clone());
+    }
+    let kept = snapshot.meta.iter().find(|(key, _)| key == ENDPOINT_ID).map(|(_, value)| value.as_str());
+    if let Some(id) = kept.and_then(|text| EndpointId::parse(text).ok()) {
+        return Ok(id);
+    }
+    let id = derive_id()?;
+    let op = StoreOp::PutMeta { key: ENDPOINT_ID.to_owned(), value: id.to_string() };
+    store.write(vec![op]).await.map_err(StartFailure::EndpointId)?;
+    Ok(id)
+}
+
+fn derive_id() -> Result<EndpointId, StartFailure> {
+    let text = format!("uuid::{}", uuid(random()?, random()?));
+    EndpointId::parse(&text).map_err(|error| StartFailure::EndpointId(error.to_string()))
+}
+
+/// A random UUID (RFC 9562, version 4).
+fn uuid(high: u64, low: u64) -> String {
+    let high = (high & !0xf000) | 0x4000;
+    let low = (low & !(0b11 << 62)) | (0b10 << 62);
+    let (a, b, c) = (high >> 32, (high >> 16) & 0xffff, high & 0xffff);
+    format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)
+}
+
+fn random() -> Result<u64, StartFailure> {
+    let mut bytes = [0; 8];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(StartFailure::Random)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derived_endpoint_ids_are_valid() {
+        for (high, low) in [(0, 0), (u64::MAX, u64::MAX), (0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210)] {
+            let text = format!("uuid::{}", uuid(high, low));
+            EndpointId::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+        assert_eq!(uuid(0, 0), "00000000-0000-4000-8000-000000000000");
+    }
+}

@@ -1,0 +1,62 @@
+//! `usp-broker backup` and `restore`: moving a hub.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, print_line};
+use crate::config::Config;
+use crate::store;
+
+/// Copies everything that the broker remembers (rows, instance numbers, subscriptions) into one file; also while it runs.
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Puts a backup back in place of what the broker remembers; the broker must not run.
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Which broker.
+#[derive(Debug, Args)]
+struct Place {
+    /// The broker's configuration file, which names its state directory
+    #[arg(long, value_name = "FILE", env = "USP_BROKER_CONFIG", required_unless_present = "state_dir")]
+    config: Option<PathBuf>,
+    /// The state directory itself
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    state_dir: Option<PathBuf>,
+}
+
+impl Place {
+    fn state_dir(&self) -> Result<PathBuf, Failure> {
+        match (&self.state_dir, &self.config) {
+            (Some(dir), _) => Ok(dir.clone()),
+            (None, Some(file)) => Ok(Config::load(file).map_err(Failure::invalid)?.state_dir),
+            (None, None) => Err(Failure::invalid("--config or --state-dir is needed")),
+        }
+    }
+}
+
+pub(crate) fn backup(args: &Backup) -> Result<(), Failure> {
+    let state_dir = args.place.state_dir()?;
+    store::backup(&state_dir, &args.file).map_err(Failure::failed)?;
+    print_line(format_args!("{} holds a copy of {}", args.file.display(), state_dir.display()))
+}
+
+pub(crate) fn restore(args: &Restore) -> Result<(), Failure> {
+    let state_dir = args.place.state_dir()?;
+    store::restore(&state_dir, &args.file).map_err(Failure::failed)?;
+    print_line(format_args!("{} is restored from {}", state_dir.display(), args.file.display()))
+}

@@ -1,0 +1,33 @@
+//! `usp-broker config`: what a configuration file says.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::{Failure, print_line};
+use crate::app;
+use crate::config::Config;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Checks a configuration file with its site and mappings; starts nothing
+    Check {
+        /// The configuration file (broker.toml)
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+pub(crate) fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Check { file } => {
+            let config = Config::load(file).map_err(Failure::invalid)?;
+            let devices = app::check(&config).map_err(Failure::invalid)?;
+            print_line(format_args!("{}: ok, {}", file.display(), counted(devices, "device")))
+        }
+    }
+}
+
+fn counted(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}

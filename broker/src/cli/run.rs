@@ -1,0 +1,140 @@
+//! `usp-broker run`: the daemon.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::Args;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Failure, print_line};
+use crate::app::{App, StartFailure};
+use crate::config::Config;
+use crate::driver::Exit;
+use crate::telemetry;
+use crate::watch::Watch;
+
+/// Threads of the runtime: the core's task and one for everybody else.
+const THREADS: usize = 2;
+
+/// Runs the broker until SIGTERM or SIGINT. Logs go to standard error; SIGHUP and a changed file load the devices anew.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The configuration file (broker.toml)
+    #[arg(long, value_name = "FILE", env = "USP_BROKER_CONFIG")]
+    config: PathBuf,
+    /// Log levels: error, warn, info, debug or trace, also by module: `info,usp_core=debug`
+    #[arg(long, value_name = "LEVELS", env = telemetry::ENV, default_value = "info")]
+    log: String,
+}
+
+pub(crate) fn run(args: &Run) -> Result<(), Failure> {
+    telemetry::init(&args.log).map_err(Failure::invalid)?;
+    let config = Config::load(&args.config).map_err(Failure::invalid)?;
+    let reboot = config.reboot_command.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .map_err(Failure::failed)?;
+    match runtime.block_on(serve(args, config))? {
+        Exit::Stopped | Exit::FactoryReset => Ok(()),
+        Exit::Reboot => reboot_with(&reboot),
+    }
+}
+
+async fn serve(args: &Run, config: Config) -> Result<Exit, Failure> {
+    let mut ends = Ends::new()?;
+    let hangup = listen(SignalKind::hangup())?;
+    let watch = Watch::new(&args.config, &config);
+    let app = tokio::select! {
+        app = App::start(config) => app.map_err(start_failure)?,
+        () = ends.next() => return Ok(Exit::Stopped),
+    };
+    notify(&[NotifyState::Ready]);
+    print_line(format_args!("ready endpoint_id={}", app.endpoint_id()))?;
+    attend(args, app, ends, hangup, watch).await
+}
+
+/// Waits for whatever ends the broker, and reloads on the way.
+async fn attend(
+    args: &Run,
+    mut app: App,
+    mut ends: Ends,
+    mut hangup: Signal,
+    mut watch: Watch,
+) -> Result<Exit, Failure> {
+    loop {
+        tokio::select! {
+            exit = app.ended() => {
+                notify(&[NotifyState::Stopping]);
+                return Ok(exit);
+            }
+            () = ends.next() => {
+                tracing::info!("asked to end");
+                notify(&[NotifyState::Stopping]);
+                return Ok(app.shutdown().await);
+            }
+            _ = hangup.recv() => reload(args, &mut app, &mut watch).await,
+            () = watch.changed() => reload(args, &mut app, &mut watch).await,
+        }
+    }
+}
+
+/// What cannot be used is told, and the former state stays.
+async fn reload(args: &Run, app: &mut App, watch: &mut Watch) {
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(error) => return tracing::error!("the changed configuration is not used:\n{error}"),
+    };
+    *watch = Watch::new(&args.config, &config);
+    match app.reload(config).await {
+        Ok(()) => tracing::info!("site and mappings are loaded anew"),
+        Err(error) => tracing::error!("the changed site is not used:\n{error}"),
+    }
+}
+
+fn start_failure(failure: StartFailure) -> Failure {
+    match failure {
+        StartFailure::Site(_) | StartFailure::Core(_) => Failure::invalid(failure),
+        other => Failure::failed(other),
+    }
+}
+
+fn reboot_with(command: &[String]) -> Result<(), Failure> {
+    // Without a command the supervisor starts us again.
+    let Some((program, arguments)) = command.split_first() else { return Ok(()) };
+    let wrong = |why: String| Failure::failed(format!("reboot_command {program}: {why}"));
+    let status = Command::new(program).args(arguments).status().map_err(|error| wrong(error.to_string()))?;
+    if status.success() { Ok(()) } else { Err(wrong(status.to_string())) }
+}
+
+/// Tells systemd, if it wants to know.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd could not be told");
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::failed(format!("signals: {error}")))
+}

@@ -1,0 +1,164 @@
+//! What is wrong with a configuration file, where, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("{path}: {source}", path = .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It has problems; one a line.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Invalid(Vec<Problem>),
+}
+
+/// One problem. Displays as `file:line:col: error: …; help: …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file as the user named it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Lower-case, in the words of the file.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, column, message, help } = self;
+        write!(f, "{file}:{line}:{column}: error: {message}")?;
+        match help {
+            Some(help) => write!(f, "; help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Gathers problems while the file is walked.
+pub(super) struct Problems<'t> {
+    text: &'t str,
+    found: Vec<(Range<usize>, String, Option<String>)>,
+}
+
+impl<'t> Problems<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, found: Vec::new() }
+    }
+
+    /// Parses the text as far as possible.
+    pub(super) fn document(&mut self) -> Spanned<DeTable<'t>> {
+        let (document, errors) = DeTable::parse_recoverable(self.text);
+        for error in errors {
+            self.add(error.span().unwrap_or_default(), error.message().replace('\n', ", "));
+        }
+        document
+    }
+
+    pub(super) fn add(&mut self, at: Range<usize>, message: impl Into<String>) {
+        self.found.push((at, message.into(), None));
+    }
+
+    pub(super) fn add_with_help(
+        &mut self,
+        at: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.found.push((at, message.into(), Some(help.into())));
+    }
+
+    /// All problems in the order of the file, if there is any.
+    pub(super) fn finish(mut self, name: &str) -> Result<(), ConfigError> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        self.found.sort_by_key(|(at, ..)| at.start);
+        let text = self.text;
+        let place = |(at, message, help): (Range<usize>, String, Option<String>)| {
+            let (line, column) = position(text, at.start);
+            Problem { file: name.to_owned(), line, column, message, help }
+        };
+        Err(ConfigError::Invalid(self.found.into_iter().map(place).collect()))
+    }
+}
+
+/// Line and column (in characters) of a byte, both from 1.
+fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+/// The one of `known` that was probably meant by `word`.
+pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    known
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len().min(word.len()) / 3).max(1))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (y, cell) in b.iter().zip(row.iter_mut().skip(1)) {
+            let best = (diagonal + usize::from(x != *y)).min(*cell + 1).min(left + 1);
+            diagonal = std::mem::replace(cell, best);
+            left = best;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_counts_single_edits() {
+        let check = |a, b, expected| assert_eq!(distance(a, b), expected, "{a} {b}");
+        check("", "", 0);
+        check("listen", "listen", 0);
+        check("listne", "listen", 2);
+        check("", "abc", 3);
+        check("kitten", "sitting", 3);
+        check("é", "e", 1);
+    }
+
+    #[test]
+    fn nearest_wants_a_likely_word() {
+        assert_eq!(nearest("lissten", ["path", "listen"]), Some("listen"));
+        assert_eq!(nearest("whatever", ["path", "listen"]), None);
+    }
+
+    #[test]
+    fn position_counts_characters() {
+        assert_eq!(position("ä = 1\nbé = 2", 10), (2, 3));
+        assert_eq!(position("", 0), (1, 1));
+    }
+}

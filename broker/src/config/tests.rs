@@ -1,0 +1,202 @@
+use std::fs;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, "broker.toml", Path::new("/etc/usp"))
+}
+
+fn good(text: &str) -> Config {
+    parse(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The problems of a text, without the file's name.
+fn problems(text: &str) -> Vec<String> {
+    match parse(text) {
+        Err(ConfigError::Invalid(problems)) => {
+            problems.iter().map(|p| p.to_string().trim_start_matches("broker.toml:").to_owned()).collect()
+        }
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+fn check(text: &str, expected: &str) {
+    let found = problems(text);
+    assert!(found.len() == 1 && found[0].starts_with(expected), "{text}\n{found:#?}\n{expected}");
+}
+
+#[test]
+fn an_empty_file_runs_on_sockets_alone() {
+    let config = good("");
+    let uds = config.uds.unwrap();
+    assert_eq!(uds.agent_path, Path::new("/var/run/usp/broker_agent_path"));
+    assert_eq!((uds.mode, uds.trust, uds.local_role.as_str()), (0o660, UdsTrust::Socket, "Full Access"));
+    assert!(config.websocket.is_none() && config.site.is_none() && config.endpoint_id.is_none());
+    assert_eq!(config.state_dir, Path::new("/etc/usp/state"));
+}
+
+#[test]
+fn every_section_is_read() {
+    let config = good(
+        r#"
+[agent]
+endpoint_id = "os::012345-hub1"
+state_dir = "/var/lib/usp"
+site = "site.yaml"
+mappings = ["a", "/b"]
+reboot_command = ["systemctl", "reboot"]
+[device]
+manufacturer = "ACME"
+manufacturer_oui = "0A1B2C"
+[uds]
+agent_path = "a.sock"
+controller_path = "c.sock"
+mode = "0600"
+trust = "table"
+local_role = "Reader"
+[websocket]
+listen = "[::1]:0"
+path = "/x"
+keep_alive_s = 5
+local_role = "Reader"
+[[role]]
+name = "Reader"
+[[role.permission]]
+targets = ["Device."]
+param = "r--n"
+[[role.permission]]
+targets = ["Device.DeviceInfo."]
+[[controller]]
+endpoint_id = "self::ctrl1"
+role = "Reader"
+params = { PeriodicNotifInterval = 86_400, Enable = false, ProvisioningCode = "a b", X = 1.50 }
+[[object]]
+path = "Device.LocalAgent.Subscription."
+params = { ID = "boot" }
+[limits]
+max_record_bytes = 1_000_000
+service_timeout_ms = 250
+multi_device_atomic = "refuse"
+"#,
+    );
+    assert_eq!(config.endpoint_id.clone().unwrap().as_str(), "os::012345-hub1");
+    assert_eq!(config.site.as_deref(), Some(Path::new("/etc/usp/site.yaml")));
+    assert_eq!(config.mappings, [Path::new("/etc/usp/a"), Path::new("/b")]);
+    let core = config.core(config.endpoint_id.clone().unwrap(), Some(4321), 1);
+    assert_eq!((core.identity.manufacturer.as_str(), core.identity.serial.as_str()), ("ACME", "012345-hub1"));
+    assert_eq!(core.websocket.unwrap().port, 4321);
+    assert_eq!(core.uds.unwrap().agent_path, "/etc/usp/a.sock");
+    assert_eq!(core.limits.service_timeout, Duration::from_millis(250));
+    assert!(core.limits.refuse_multi_device_atomic);
+    let permissions = &core.seed.roles[0].permissions;
+    assert_eq!((permissions[0].order, permissions[1].order), (1, 2));
+    assert_eq!((permissions[0].param.as_str(), permissions[0].obj.as_str()), ("r--n", "----"));
+    let params: Vec<_> = core.seed.controllers[0].params.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(params, ["PeriodicNotifInterval=86400", "Enable=false", "ProvisioningCode=a b", "X=1.50"]);
+    assert_eq!(config.limits.edge.max_record_bytes, 1_000_000);
+}
+
+#[test]
+fn all_problems_come_at_once_in_order() {
+    let found =
+        problems("[agent]\nsit = \"x\"\n[uds]\nmode = 660\n[limits]\nmax_services = -1\n[nonsense]\n");
+    assert_eq!(
+        found,
+        [
+            "2:1: error: unknown key `sit` in [agent]; help: did you mean `site`?",
+            "4:8: error: `mode` must be a text, found an integer",
+            "6:16: error: `max_services` must be a whole number from 1 to 1000000, found -1",
+            "7:2: error: unknown section `nonsense`; help: known here: role, controller, object, device, uds, websocket, \
+             limits, agent",
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_built_is_refused_by_name() {
+    check("[console]\nlisten = \"127.0.0.1:8080\"", "1:2: error: `console` is not built yet in this version");
+    check("[[mqtt]]\nname = \"main\"", "1:3: error: `mqtt` is not built yet");
+    check("[websocket]\ntls = { cert = \"x\" }", "2:1: error: `websocket.tls` is not built yet");
+    check(
+        "[[controller]]\nendpoint_id = \"self::c\"\nmqtt = { client = \"main\" }",
+        "3:1: error: `controller.mqtt` is not built yet",
+    );
+}
+
+#[test]
+fn each_wrong_value_is_told_in_its_own_words() {
+    check("[agent]\nendpoint_id = \"hub\"", "2:15: error: `hub` is not an Endpoint ID");
+    check("[agent]\nsite = 5", "2:8: error: `site` must be a text, found an integer");
+    check("[agent]\nmappings = \"x\"", "2:12: error: `mappings` must be a list of texts");
+    check("[uds]\nmode = \"999\"", "2:8: error: `mode` must be permission bits in octal");
+    check("[uds]\ntrust = \"all\"", "2:9: error: `trust` must be \"socket\" or \"table\"");
+    check(
+        "[uds]\nlocal_role = \"King\"",
+        "2:14: error: there is no role `King`; help: roles are \"Full Access\", \"Untrusted\"",
+    );
+    check(
+        "[uds]\nagent_path = \"x\"\ncontroller_path = \"x\"",
+        "1:1: error: `agent_path` and `controller_path` are",
+    );
+    check("[websocket]\nlisten = \"localhost\"", "2:10: error: `localhost` is not an address and a port");
+    check("[websocket]\npath = \"usp\"", "2:8: error: `path` must begin with `/`");
+    check("[[controller]]\nrole = \"Untrusted\"", "1:1: error: [[controller]] needs `endpoint_id`");
+    check("[[role]]\nname = \"Untrusted\"", "2:8: error: there is already a role of this name");
+    check("[[object]]\npath = \"Device.X\"", "2:8: error: `Device.X` is not the path of a table or of a row");
+    check(
+        "[[object]]\npath = \"Device.X.\"\nparams = { A = [1] }",
+        "3:16: error: the Parameter `A` must be a plain value",
+    );
+    check(
+        "[[role]]\nname = \"R\"\n[[role.permission]]\nparam = \"rw\"",
+        "4:9: error: `param` must be four characters",
+    );
+    check("[device]\nmanufacturer_oui = \"xyz\"", "2:20: error: `manufacturer_oui` must be six");
+    check("agent = 1", "1:9: error: `agent` must be a table: [agent]");
+    check(
+        "[[controller]]\nendpoint_id = \"self::c\"\n[[controller]]\nendpoint_id = \"self::c\"",
+        "4:15: error: there is already a controller `self::c`",
+    );
+}
+
+#[test]
+fn syntax_errors_have_a_place() {
+    let found = problems("[agent]\nsite = \n");
+    assert!(found[0].starts_with("2:8: error: "), "{found:?}");
+    let found = problems("[agent]\nsite = \"a\"\nsite = \"b\"\n");
+    assert!(found[0].starts_with("3:1: error: duplicate key"), "{found:?}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Config::load(Path::new("/nowhere/broker.toml")).unwrap_err().to_string();
+    assert!(error.starts_with("/nowhere/broker.toml: No such file"), "{error}");
+}
+
+#[test]
+fn shipped_files_are_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    let mut files = vec![root.join("broker.toml")];
+    files.extend(fs::read_dir(root.join("examples")).unwrap().map(|entry| entry.unwrap().path()));
+    files.retain(|file| file.extension().is_some_and(|e| e == "toml"));
+    assert!(files.len() >= 4, "{files:?}");
+    for file in files {
+        Config::load(&file).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+/// The shipped file shows each option with its default: uncommenting one must change nothing and be understood.
+#[test]
+fn the_commented_options_are_real_and_show_their_defaults() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/broker.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let uncommented: String =
+        text.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).map(|l| format!("{l}\n")).collect();
+    let (shown, default) = (good(&uncommented), good(""));
+    assert_eq!(format!("{:?}", shown.limits), format!("{:?}", default.limits));
+    assert_eq!(format!("{:?}", shown.uds), format!("{:?}", default.uds));
+    assert_eq!(format!("{:?}", shown.identity), format!("{:?}", default.identity));
+    assert_eq!(shown.state_dir, default.state_dir);
+    let websocket = format!("{:?}", shown.websocket.unwrap());
+    assert_eq!(websocket, format!("{:?}", good("[websocket]").websocket.unwrap()));
+}

@@ -1,0 +1,278 @@
+//! The loop around the core: its one owner.
+//!
+//! Whatever comes in becomes one `handle`, and its outputs are carried out before the next input is taken. Nothing here
+//! waits: what takes time (a write to disk, an exchange with a device, a slow reader) is under way elsewhere and comes back
+//! as an input.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use usp_adapters::{Adapters, FromAdapter};
+use usp_core::Broker;
+use usp_core::input::{ConnId, Input};
+use usp_core::output::{BatchId, CloseReason, Output, RestartCause};
+use usp_mapping::mapping::Site;
+
+use crate::clock::Clock;
+use crate::mtp::Event;
+use crate::mtp::outbox::Outbox;
+use crate::store::Store;
+
+/// Inputs that are taken before timers and the other queues have their turn.
+const TURN: usize = 64;
+
+/// How long goodbyes may take altogether.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Results of the store that may wait; the core has one batch under way.
+const STORED: usize = 32;
+
+/// Without a timer of the core: any long time.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Why the loop has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It was asked to.
+    Stopped,
+    /// `Device.Reboot()`.
+    Reboot,
+    /// `Device.FactoryReset()`: the store has been emptied.
+    FactoryReset,
+}
+
+/// Orders from outside the protocol.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Other devices; the answer says that they are in effect.
+    Site(Arc<Site>, oneshot::Sender<()>),
+}
+
+/// Everything that the loop listens to.
+#[derive(Debug)]
+pub(crate) struct Inlets {
+    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) adapters: mpsc::Receiver<FromAdapter>,
+    pub(crate) orders: mpsc::Receiver<Order>,
+    /// Fires when the process is to end.
+    pub(crate) stop: CancellationToken,
+}
+
+/// The core with everything that carries out its orders.
+pub(crate) struct Driver {
+    broker: Broker,
+    clock: Clock,
+    adapters: Adapters,
+    store: Store,
+    conns: HashMap<ConnId, Arc<Outbox>>,
+    results: mpsc::Sender<(BatchId, Result<(), String>)>,
+    stored: mpsc::Receiver<(BatchId, Result<(), String>)>,
+    batches: usize,
+    restart: Option<RestartCause>,
+    /// Single values that `Device.FactoryReset()` leaves.
+    keep: Vec<(String, String)>,
+}
+
+impl Driver {
+    /// `keep`: single values of the store that `Device.FactoryReset()` leaves.
+    pub(crate) fn new(
+        broker: Broker,
+        clock: Clock,
+        adapters: Adapters,
+        store: Store,
+        keep: Vec<(String, String)>,
+    ) -> Self {
+        let (results, stored) = mpsc::channel(STORED);
+        let conns = HashMap::new();
+        Self { broker, clock, adapters, store, conns, results, stored, batches: 0, restart: None, keep }
+    }
+
+    /// Runs until `stop` fires or the core wants a restart; `ready` is told when the devices of `site` are loaded and
+    /// what that changed is on disk.
+    pub(crate) async fn run(
+        mut self,
+        mut inlets: Inlets,
+        site: Arc<Site>,
+        ready: oneshot::Sender<()>,
+    ) -> Exit {
+        self.carry_out();
+        self.handle(Input::Site(site));
+        self.settle(&mut inlets).await;
+        // Whoever waited for it may have given up.
+        ready.send(()).ok();
+        while self.restart.is_none() && self.turn(&mut inlets).await {}
+        self.finish(inlets).await
+    }
+
+    /// Waits until no batch is under way.
+    async fn settle(&mut self, inlets: &mut Inlets) {
+        while self.batches > 0 && self.turn(inlets).await {}
+    }
+
+    /// Waits for something to happen, and handles it. `false`: it is time to end.
+    async fn turn(&mut self, inlets: &mut Inlets) -> bool {
+        let due = self.due();
+        tokio::select! {
+            () = inlets.stop.cancelled() => return false,
+            Some(result) = self.stored.recv() => self.on_stored(result),
+            Some(event) = inlets.events.recv() => self.on_event(event),
+            Some(report) = inlets.adapters.recv() => self.on_adapter(report),
+            Some(order) = inlets.orders.recv() => self.on_order(order).await,
+            () = sleep_until(due) => {}
+        }
+        self.take_more(inlets);
+        self.on_time();
+        true
+    }
+
+    /// What has come in meanwhile, up to a bound: waking up costs more than an input.
+    fn take_more(&mut self, inlets: &mut Inlets) {
+        for _ in 0..TURN {
+            let mut idle = true;
+            if let Ok(result) = self.stored.try_recv() {
+                self.on_stored(result);
+                idle = false;
+            }
+            if let Ok(event) = inlets.events.try_recv() {
+                self.on_event(event);
+                idle = false;
+            }
+            if let Ok(report) = inlets.adapters.try_recv() {
+                self.on_adapter(report);
+                idle = false;
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+
+    fn due(&self) -> Instant {
+        match self.broker.poll_timeout() {
+            Some(at) => self.clock.instant(at),
+            None => Instant::now() + IDLE,
+        }
+    }
+
+    fn on_time(&mut self) {
+        let now = self.clock.now();
+        if self.broker.poll_timeout().is_some_and(|at| at <= now.monotonic) {
+            self.broker.handle_timeout(now);
+            self.carry_out();
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Up { conn, link, outbox } => {
+                self.conns.insert(conn, outbox);
+                self.handle(Input::Connected { conn, link });
+            }
+            Event::Input(input) => {
+                if let Input::Disconnected { conn, .. } = &input {
+                    self.conns.remove(conn);
+                }
+                self.handle(input);
+            }
+        }
+    }
+
+    fn on_adapter(&mut self, from: FromAdapter) {
+        self.handle(match from {
+            FromAdapter::Reply(reply) => Input::Reply(reply),
+            FromAdapter::Report(report) => Input::Report(report),
+        });
+    }
+
+    fn on_stored(&mut self, (batch, result): (BatchId, Result<(), String>)) {
+        self.batches = self.batches.saturating_sub(1);
+        if let Err(error) = &result {
+            tracing::error!(batch = batch.0, %error, "changes were not kept");
+        }
+        self.handle(Input::Stored { batch, result });
+    }
+
+    async fn on_order(&mut self, order: Order) {
+        match order {
+            Order::Site(site, done) => {
+                // Buses that are no longer wanted stop at once.
+                self.adapters.apply(Arc::clone(&site)).await;
+                self.handle(Input::Site(site));
+                // Whoever asked may have stopped waiting.
+                done.send(()).ok();
+            }
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.broker.handle(self.clock.now(), input);
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.broker.poll_output() {
+            match output {
+                Output::Send { conn, record, merge } => {
+                    if let Some(outbox) = self.conns.get(&conn)
+                        && outbox.push(record, merge).is_err()
+                    {
+                        tracing::warn!(conn = conn.0, "outbox full, closing this connection");
+                    }
+                }
+                Output::Close { conn, why } => {
+                    if let Some(outbox) = self.conns.get(&conn) {
+                        outbox.close(why);
+                    }
+                }
+                Output::Call(call) => self.adapters.call(call),
+                Output::Store { batch, ops } => {
+                    self.batches += 1;
+                    let results = self.results.clone();
+                    // There is room: the store takes no more orders at a time than results may wait.
+                    self.store.submit(ops, move |result| drop(results.try_send((batch, result))));
+                }
+                Output::Restart(cause) => self.restart = Some(cause),
+            }
+        }
+    }
+
+    /// Says goodbye to everybody, waits for what is under way, and stops what was started, in this order.
+    async fn finish(mut self, mut inlets: Inlets) -> Exit {
+        if self.restart.is_none() {
+            self.handle(Input::Shutdown);
+        }
+        for outbox in self.conns.values() {
+            outbox.close(CloseReason::Shutdown);
+        }
+        inlets.stop = CancellationToken::new();
+        let farewell = async {
+            while self.batches > 0 || !self.conns.is_empty() {
+                self.turn(&mut inlets).await;
+            }
+        };
+        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+            tracing::warn!(connections = self.conns.len(), "some peers did not take our goodbye");
+        }
+        self.adapters.stop().await;
+        let exit = exit(self.restart);
+        if exit == Exit::FactoryReset
+            && let Err(error) = self.store.clear(self.keep).await
+        {
+            tracing::error!(%error, "the store could not be emptied");
+        }
+        self.store.close().await;
+        exit
+    }
+}
+
+fn exit(restart: Option<RestartCause>) -> Exit {
+    match restart {
+        None => Exit::Stopped,
+        Some(RestartCause::Reboot) => Exit::Reboot,
+        Some(RestartCause::FactoryReset) => Exit::FactoryReset,
+    }
+}

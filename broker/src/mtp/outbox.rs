@@ -1,0 +1,204 @@
+//! What waits to be sent on one connection: bounded, so that a peer that does not read costs only itself.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use prost::Message;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use usp_core::output::CloseReason;
+use usp_proto::record::Record;
+
+/// Records that are taken out in one turn: what is taken out can no longer be merged.
+const TURN: usize = 16;
+
+/// The queue between the driver and one connection's task.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    queue: Mutex<Queue>,
+    wake: Notify,
+    overflowed: CancellationToken,
+    max_records: usize,
+    max_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+    close: Option<CloseReason>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    record: Box<Record>,
+    merge: Option<u64>,
+    bytes: usize,
+}
+
+/// What the connection's task is to do next.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// Send these.
+    Send(Vec<Box<Record>>),
+    /// All is sent: say goodbye.
+    Close(CloseReason),
+}
+
+/// The outbox is full: the connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overflow;
+
+impl Outbox {
+    pub(crate) fn new(max_records: usize, max_bytes: usize) -> Self {
+        Self {
+            queue: Mutex::default(),
+            wake: Notify::new(),
+            overflowed: CancellationToken::new(),
+            max_records,
+            max_bytes,
+        }
+    }
+
+    /// Puts a Record in. One with the same `merge` that still waits is replaced, in its place.
+    ///
+    /// Errors: it does not fit. Nothing is sent any more then, and [`overflowed`](Self::overflowed) fires.
+    pub(crate) fn push(&self, record: Box<Record>, merge: Option<u64>) -> Result<(), Overflow> {
+        let mut queue = self.lock();
+        if queue.close.is_some() || self.overflowed.is_cancelled() {
+            return Ok(());
+        }
+        let entry = Waiting { bytes: size(&queue, &record), record, merge };
+        queue.put(entry);
+        if queue.waiting.len() > self.max_records || (queue.waiting.len() > 1 && queue.bytes > self.max_bytes)
+        {
+            queue.waiting.clear();
+            self.overflowed.cancel();
+            return Err(Overflow);
+        }
+        drop(queue);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// What waits is still sent, nothing more is taken in. The first reason stays.
+    pub(crate) fn close(&self, why: CloseReason) {
+        self.lock().close.get_or_insert(why);
+        self.wake.notify_one();
+    }
+
+    /// Waits for work. One task alone may ask.
+    pub(crate) async fn next(&self) -> Turn {
+        loop {
+            if let Some(turn) = self.lock().take() {
+                return turn;
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// Fires when the outbox has overflowed.
+    pub(crate) async fn overflowed(&self) {
+        self.overflowed.cancelled().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn put(&mut self, entry: Waiting) {
+        self.bytes += entry.bytes;
+        let same = |waiting: &&mut Waiting| entry.merge.is_some() && waiting.merge == entry.merge;
+        match self.waiting.iter_mut().find(same) {
+            Some(old) => self.bytes -= std::mem::replace(old, entry).bytes,
+            None => self.waiting.push_back(entry),
+        }
+    }
+
+    fn take(&mut self) -> Option<Turn> {
+        if self.waiting.is_empty() {
+            return self.close.clone().map(Turn::Close);
+        }
+        let count = self.waiting.len().min(TURN);
+        let taken: Vec<_> = self.waiting.drain(..count).collect();
+        self.bytes -= taken.iter().map(|waiting| waiting.bytes).sum::<usize>();
+        Some(Turn::Send(taken.into_iter().map(|waiting| waiting.record).collect()))
+    }
+}
+
+/// Measuring costs a walk through the Message, and a peer that keeps up never has a second one waiting: the first is not
+/// measured (one may always wait, however long).
+fn size(queue: &Queue, record: &Record) -> usize {
+    if queue.waiting.is_empty() {
+        return 0;
+    }
+    record.msg().map_or(0, Message::encoded_len)
+}
+
+#[cfg(test)]
+mod tests {
+    use usp_proto::endpoint_id::EndpointId;
+    use usp_proto::usp::{Header, Msg};
+
+    use super::*;
+
+    fn record(id: &str) -> Box<Record> {
+        let peer = EndpointId::parse("proto::peer").unwrap();
+        let header = Header { msg_id: id.to_owned(), ..Header::default() };
+        Box::new(Record::message(peer.clone(), peer, Msg { header: Some(header), body: None }))
+    }
+
+    fn ids(turn: Turn) -> Vec<String> {
+        let Turn::Send(records) = turn else { panic!("closed") };
+        records.iter().map(|r| r.msg().unwrap().header.as_ref().unwrap().msg_id.clone()).collect()
+    }
+
+    #[tokio::test]
+    async fn sends_in_order_and_merges_in_place() {
+        let outbox = Outbox::new(10, 1000);
+        for (id, merge) in [("a", None), ("old", Some(7)), ("b", None), ("new", Some(7)), ("c", Some(8))] {
+            outbox.push(record(id), merge).unwrap();
+        }
+        assert_eq!(ids(outbox.next().await), ["a", "new", "b", "c"]);
+        outbox.push(record("later"), Some(7)).unwrap();
+        assert_eq!(ids(outbox.next().await), ["later"]);
+    }
+
+    #[tokio::test]
+    async fn overflows_by_count() {
+        let outbox = Outbox::new(2, 1000);
+        outbox.push(record("a"), None).unwrap();
+        outbox.push(record("b"), Some(1)).unwrap();
+        outbox.push(record("c"), Some(1)).unwrap();
+        assert_eq!(outbox.push(record("d"), None), Err(Overflow));
+        outbox.overflowed().await;
+    }
+
+    #[tokio::test]
+    async fn overflows_by_bytes_but_takes_one_of_any_length() {
+        let long = "x".repeat(500);
+        let outbox = Outbox::new(100, 300);
+        outbox.push(record(&long), None).unwrap();
+        assert_eq!(outbox.push(record(&long), None), Err(Overflow));
+
+        let outbox = Outbox::new(100, 300);
+        for _ in 0..1000 {
+            outbox.push(record("merged"), Some(1)).unwrap();
+        }
+        assert_eq!(ids(outbox.next().await).len(), 1);
+        assert_eq!(outbox.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn close_comes_after_what_waits() {
+        let outbox = Outbox::new(10, 1000);
+        outbox.push(record("a"), None).unwrap();
+        outbox.close(CloseReason::Shutdown);
+        outbox.close(CloseReason::Replaced);
+        outbox.push(record("too late"), None).unwrap();
+        assert_eq!(ids(outbox.next().await), ["a"]);
+        assert!(matches!(outbox.next().await, Turn::Close(CloseReason::Shutdown)));
+    }
+}

@@ -1,0 +1,7 @@
+//! WebSocket (R-WS.1 to R-WS.24): the Agent's own server.
+
+mod connection;
+mod listener;
+mod upgrade;
+
+pub(crate) use listener::{BindError, Server};

@@ -1,0 +1,102 @@
+//! Site and mapping files: found and read here, understood by `usp-mapping`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use usp_mapping::diagnostic::{self, Diagnostic, SourceFile};
+use usp_mapping::draft::site::Use;
+use usp_mapping::library::Catalog;
+use usp_mapping::mapping::Site;
+use usp_mapping::site::{NotFound, compile_site};
+
+use crate::config::Config;
+
+/// Folders below a mapping folder are searched this deep: by protocol and vendor.
+const DEPTH: usize = 3;
+
+/// Why there are no devices.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// A file cannot be read.
+    #[error("the {what} {path}: {source}", path = .path.display())]
+    Unreadable {
+        /// In the user's words.
+        what: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The site or a mapping has errors.
+    #[error("{}", diagnostic::render(.0, false).trim_end())]
+    Invalid(Vec<Diagnostic>),
+}
+
+/// Reads and compiles the site of a configuration; without one there are no devices. Warnings are logged.
+pub(crate) fn load(config: &Config) -> Result<Site, SiteError> {
+    let Some(path) = &config.site else { return Ok(Site::default()) };
+    let file = read(path).map_err(|source| SiteError::Unreadable {
+        what: "site file",
+        path: path.clone(),
+        source,
+    })?;
+    let finder = Finder::new(&config.mappings, path)?;
+    let (site, found) = compile_site(&file, &|wanted| finder.find(wanted));
+    for warning in found.iter().filter(|diagnostic| !diagnostic.is_error()) {
+        tracing::warn!("{warning}");
+    }
+    site.ok_or(SiteError::Invalid(found))
+}
+
+/// Reads a file for diagnostics.
+pub(crate) fn read(path: &Path) -> io::Result<SourceFile> {
+    Ok(SourceFile::new(&path.display().to_string(), &fs::read_to_string(path)?))
+}
+
+/// Finds the mapping files that a site names.
+pub(crate) struct Finder {
+    catalog: Catalog,
+    base: PathBuf,
+}
+
+impl Finder {
+    /// Searches `folders` before the library inside the program; `file: …` starts where the site file is.
+    ///
+    /// Errors: a folder, or a mapping file in it, cannot be read.
+    pub(crate) fn new(folders: &[PathBuf], site: &Path) -> Result<Self, SiteError> {
+        let mut files = Vec::new();
+        for folder in folders {
+            gather(folder, DEPTH, &mut files)?;
+        }
+        Ok(Self { catalog: Catalog::new(files), base: site.parent().unwrap_or(Path::new("")).to_owned() })
+    }
+
+    pub(crate) fn find(&self, wanted: &Use) -> Result<SourceFile, NotFound> {
+        match wanted {
+            Use::File(path) => {
+                read(&self.base.join(path)).map_err(|error| NotFound::Unreadable(error.to_string()))
+            }
+            Use::Profile { .. } => self.catalog.find(wanted),
+        }
+    }
+}
+
+/// All mapping files of a folder and those below it, by name.
+fn gather(folder: &Path, depth: usize, files: &mut Vec<SourceFile>) -> Result<(), SiteError> {
+    let wrong = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| SiteError::Unreadable { what, path, source }
+    };
+    let entries = fs::read_dir(folder).map_err(wrong("mapping folder", folder))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() && depth > 0 {
+            gather(&path, depth - 1, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            files.push(read(&path).map_err(wrong("mapping file", &path))?);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! One process a state directory.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::error::StoreError;
+
+const LOCK_NAME: &str = "broker.lock";
+
+/// Holds a state directory for this process; the system frees it however the process ends.
+#[derive(Debug)]
+pub struct StateLock {
+    _file: File,
+}
+
+impl StateLock {
+    /// Takes the directory.
+    ///
+    /// Errors: [`StoreError::Busy`] names the process that has it.
+    pub fn take(state_dir: &Path) -> Result<Self, StoreError> {
+        let path = state_dir.join(LOCK_NAME);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|source| StoreError::io(&path, source))?;
+        match file.try_lock() {
+            Ok(()) => {
+                // The number is a courtesy to whoever comes second; the lock works without it.
+                note_pid(&mut file).ok();
+                Ok(Self { _file: file })
+            }
+            Err(TryLockError::WouldBlock) => {
+                Err(StoreError::Busy { path: state_dir.to_owned(), pid: read_pid(&mut file) })
+            }
+            Err(TryLockError::Error(source)) => Err(StoreError::io(&path, source)),
+        }
+    }
+}
+
+fn note_pid(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    write!(file, "{}", std::process::id())
+}
+
+fn read_pid(file: &mut File) -> Option<String> {
+    let mut text = String::new();
+    file.take(20).read_to_string(&mut text).ok()?;
+    let pid = text.trim();
+    (!pid.is_empty()).then(|| pid.to_owned())
+}
+
+/// Makes the state directory with mode 0700, if there is none.
+pub(super) fn make_dir(state_dir: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state_dir)
+        .map_err(|source| StoreError::io(state_dir, source))
+}
+
+/// Makes a file with mode 0600, if there is none; SQLite gives its log the same mode.
+pub(super) fn make_file(path: &Path) -> Result<(), StoreError> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(|source| StoreError::io(path, source))
+}
+
+/// Makes what happened in a directory (a new name, a rename) durable.
+pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|source| StoreError::io(dir, source))
+}
