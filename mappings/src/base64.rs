@@ -17,7 +17,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
     let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
-    if text.len() % 4 != 0 || digits.len() % 4 == 1 {
+    if !text.len().is_multiple_of(4) || digits.len() % 4 == 1 {
         return Err("not base64: its length is no multiple of four".to_owned());
     }
     let mut out = Vec::with_capacity(digits.len() / 4 * 3 + 2);

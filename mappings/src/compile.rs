@@ -20,7 +20,7 @@ use crate::mapping::{Mapping, ModbusOptions, OnlineRule, PollGroup, Protocol};
 use crate::port::PointId;
 use crate::read::Report;
 use crate::tr181;
-use crate::words::suggestion;
+use crate::words::{nearest, suggestion};
 
 /// The poll group of a file that names none.
 const DEFAULT_POLL: (&str, Duration) = ("default", Duration::from_secs(10));
@@ -94,9 +94,12 @@ impl Compiler<'_> {
     fn listed(&mut self, word: &At<String>, code: Code, what: &str, list: &[&str]) {
         let known = list.contains(&word.value.as_str()) || tr181::is_vendor_word(&word.value);
         if !known {
-            let vendor = format!("X_VENDOR_{}", word.value.trim_start_matches("X_"));
-            let help =
-                format!("{}; a value of one's own is written like `{vendor}`", suggestion(&word.value, list));
+            let own = format!(
+                "; a value of one's own is written like `X_VENDOR_{}`",
+                word.value.trim_start_matches("X_")
+            );
+            let near = nearest(&word.value, list.iter().copied()).is_some();
+            let help = suggestion(&word.value, list) + if near { "" } else { &own };
             self.report.error(code, word.span, format!("`{}` is no {what}", word.value)).help(help);
         }
     }

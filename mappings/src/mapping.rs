@@ -131,6 +131,12 @@ impl Class {
         }
     }
 
+    /// The name with its article.
+    pub(crate) fn a_name(self) -> String {
+        let article = if self.name().starts_with('E') { "an" } else { "a" };
+        format!("{article} {}", self.name())
+    }
+
     /// Whether Controllers may set its Value.
     pub fn is_control(self) -> bool {
         matches!(self, Self::BinaryControl | Self::LevelControl | Self::EnumControl)

@@ -51,6 +51,9 @@ pub enum Action {
     Refresh,
 }
 
+/// What each capability reads, or why it could not be read or written.
+pub type Readings = Vec<(PointId, Result<Value, DeviceFault>)>;
+
 /// The one answer to an [`AdapterCall`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdapterReply {
@@ -61,7 +64,7 @@ pub struct AdapterReply {
     ///
     /// For a write, `Ok` means that the device confirmed it as far as the mapping asks; after the first failed point
     /// of a write the rest is not sent and reported as [`DeviceFault::NotTried`].
-    pub outcome: Result<Vec<(PointId, Result<Value, DeviceFault>)>, DeviceFault>,
+    pub outcome: Result<Readings, DeviceFault>,
 }
 
 /// What a device or its bus says unasked.
@@ -72,7 +75,7 @@ pub enum AdapterReport {
         /// Whose.
         device: DeviceId,
         /// What each capability reads, or why it could not be read.
-        readings: Vec<(PointId, Result<Value, DeviceFault>)>,
+        readings: Readings,
     },
     /// The device became reachable, or stopped being so.
     Online {

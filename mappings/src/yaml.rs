@@ -90,7 +90,8 @@ fn syntax(file: &SourceFile, cause: &serde_saphyr::Error) -> Diagnostic {
     let span = cause
         .location()
         .map_or_else(Span::default, |at| file.span_at(to_usize(at.line()), to_usize(at.column())));
-    if let serde_saphyr::Error::Budget { .. } = cause.without_snippet() {
+    let is_too_deep = cause.to_string().contains("recursion limit");
+    if is_too_deep || matches!(cause.without_snippet(), serde_saphyr::Error::Budget { .. }) {
         let message = format!(
             "too much for one file: at most {MAX_NODES} values, nested at most {MAX_DEPTH} deep, in one YAML document"
         );
@@ -166,8 +167,8 @@ fn place(file: &SourceFile, location: serde_saphyr::Location) -> Span {
 enum Any {
     Text(String),
     Spelled,
-    List(Vec<Spanned<Any>>),
-    Map(Vec<(Spanned<Any>, Spanned<Any>)>),
+    List(Vec<Spanned<Self>>),
+    Map(Vec<(Spanned<Self>, Spanned<Self>)>),
 }
 
 impl<'de> Deserialize<'de> for Any {

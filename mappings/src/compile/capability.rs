@@ -68,15 +68,15 @@ impl Compiler<'_> {
         match elsewhere.filter(|_| !known && nearest(word, tr181::types(class).iter().copied()).is_none()) {
             Some(other) => self
                 .report
-                .error(Code::Type, kind.span, format!("`{word}` is no Type of a {}", class.name()))
+                .error(Code::Type, kind.span, format!("`{word}` is no Type of {}", class.a_name()))
                 .help(format!(
-                    "it is one of a {}; a {} has {}",
-                    other.name(),
-                    class.name(),
+                    "it is one of {}; {} has {}",
+                    other.a_name(),
+                    class.a_name(),
                     tr181::types(class).join(", ")
                 )),
             None => {
-                self.listed(kind, Code::Type, &format!("Type of a {}", class.name()), tr181::types(class))
+                self.listed(kind, Code::Type, &format!("Type of {}", class.a_name()), tr181::types(class))
             }
         }
         kind.value.clone()
@@ -85,7 +85,7 @@ impl Compiler<'_> {
     fn check_class(&mut self, cap: &CapabilityDraft, class: Class) {
         if matches!(class, Class::MultiLevelSensor | Class::BlobSensor) {
             let span = cap.class.map_or(cap.id.span, |class| class.span);
-            let message = format!("a {} cannot be had over Modbus", class.name());
+            let message = format!("{} cannot be had over Modbus", class.a_name());
             self.report
                 .error(Code::ClassOfProtocol, span, message)
                 .help("use one LevelSensor for each number");
@@ -100,7 +100,7 @@ impl Compiler<'_> {
         match (&cap.unit, is_level(class) || class == Class::MultiLevelSensor) {
             (Some(unit), true) => self.listed(unit, Code::Unit, "Unit", tr181::UNITS),
             (Some(unit), false) => {
-                let message = format!("a {} has no Unit", class.name());
+                let message = format!("{} has no Unit", class.a_name());
                 self.report.error(Code::UnitPresence, unit.span, message).help("remove `unit`");
             }
             (None, true) => {
@@ -126,7 +126,7 @@ impl Compiler<'_> {
             ("high", cap.high.map(|at| at.span), sensor, "LevelSensor"),
         ] {
             if let Some(span) = span.filter(|_| !belongs) {
-                let message = format!("a {} has no `{key}`", class.name());
+                let message = format!("{} has no `{key}`", class.a_name());
                 self.report.error(Code::KeyOfClass, span, message).help(format!("`{key}` belongs to {to}"));
             }
         }
@@ -140,16 +140,19 @@ impl Compiler<'_> {
         let (id, name) = (&cap.id.value, class.name());
         match (&cap.write, class.is_control()) {
             (Some(write), false) => {
-                let message = format!("a {name} cannot be written");
+                let message = format!("{} cannot be written", class.a_name());
                 let error = self.report.error(Code::Access, write.span, message);
-                error.help(format!("remove `write`, or make it a {}", name.replace("Sensor", "Control")));
+                error.help(format!(
+                    "remove `write`, or make it {}",
+                    class.a_name().replace("Sensor", "Control")
+                ));
             }
             (None, true) => {
                 let message = format!("the {name} `{id}` needs `write`");
                 let error = self.report.error(Code::Access, cap.id.span, message);
                 error.help(format!(
-                    "add `write: {{}}` to write where it is read, or make it a {}",
-                    name.replace("Control", "Sensor")
+                    "add `write: {{}}` to write where it is read, or make it {}",
+                    class.a_name().replace("Control", "Sensor")
                 ));
             }
             (None, false) if cap.read.is_none() => {

@@ -47,7 +47,7 @@ impl Compiler<'_> {
         if !write.point.invalid.is_empty() {
             transform.invalid = self.raws(&write.point.invalid, kind);
         }
-        transform.valid = limits(cap);
+        transform.valid = limits(cap).filter(|(min, max)| min <= max);
         self.check_writable(cap, class, meaning, &transform, kind, write.span);
         transform
     }
@@ -99,7 +99,7 @@ impl Compiler<'_> {
         self.check_map(class, draft.map.as_ref(), kind, span);
         for (key, at) in [("scale", draft.scale), ("offset", draft.offset)] {
             if let Some(at) = at.filter(|_| !is_level(class)) {
-                let message = format!("a {} is no number and has no `{key}`", class.name());
+                let message = format!("{} is no number and has no `{key}`", class.a_name());
                 self.report.error(Code::Scale, at.span, message).help(format!("remove `{key}`"));
             }
         }
@@ -107,7 +107,7 @@ impl Compiler<'_> {
             self.report.error(Code::Scale, scale.span, "a scale of 0 makes every value the same");
         }
         if let Some(invert) = draft.invert.filter(|_| !is_binary(class)) {
-            let message = format!("a {} cannot be inverted", class.name());
+            let message = format!("{} cannot be inverted", class.a_name());
             self.report
                 .error(Code::KeyOfClass, invert.span, message)
                 .help("`invert` belongs to the Binary classes");
@@ -115,10 +115,10 @@ impl Compiler<'_> {
     }
 
     fn check_map(&mut self, class: Class, map: Option<&MapDraft>, kind: RawKind, span: Span) {
-        let name = class.name();
+        let name = class.a_name();
         let Some(map) = map else {
             if is_enum(class) {
-                let error = self.report.error(Code::MapPresence, span, format!("a {name} needs a `map`"));
+                let error = self.report.error(Code::MapPresence, span, format!("{name} needs a `map`"));
                 error.help(
                     "such as `map: {0: Peak, 1: OffPeak}`; its order is that of ValidValues and of steps",
                 );
@@ -126,7 +126,7 @@ impl Compiler<'_> {
             return;
         };
         if is_level(class) {
-            let error = self.report.error(Code::MapPresence, map.span, format!("a {name} has no `map`"));
+            let error = self.report.error(Code::MapPresence, map.span, format!("{name} has no `map`"));
             error.help("use `scale` and `offset`, or an Enum class");
         } else if kind.int_range().is_none() {
             let error = self.report.error(Code::MapPresence, map.span, "a float has no `map`");
@@ -142,13 +142,13 @@ impl Compiler<'_> {
     fn check_state(&mut self, class: Class, target: &At<MapTarget>) {
         match &target.value {
             MapTarget::Text(text) if is_binary(class) => {
-                let message = format!("`{text}` is no state of a {}", class.name());
+                let message = format!("`{text}` is no state of {}", class.a_name());
                 self.report
                     .error(Code::MapKind, target.span, message)
                     .help("write true or false without quotes");
             }
             MapTarget::Bool(state) if is_enum(class) => {
-                let message = format!("{state} is no state of a {}", class.name());
+                let message = format!("{state} is no state of {}", class.a_name());
                 let error = self.report.error(Code::MapKind, target.span, message);
                 error.help(format!("quote it, or make it a {}", class.name().replace("Enum", "Binary")));
             }

@@ -39,13 +39,13 @@ impl Compiler<'_> {
             ("bits", draft.bits.map(|at| at.span)),
         ] {
             if let Some(place) = place {
-                let message = format!("a {table} is a single bit and has no `{key}`");
+                let message = format!("`{table}` is a single bit and has no `{key}`");
                 self.report.error(Code::RegisterKeys, place, message).help(format!("remove `{key}`"));
             }
         }
         if is_level(class) {
             let span = draft.place.map_or(span, |place| place.span);
-            let message = format!("a {table} is a single bit, and a {} is a number", class.name());
+            let message = format!("`{table}` is a single bit, and {} is a number", class.a_name());
             self.report.error(Code::Table, span, message).help("use `holding` or `input`, or a Binary class");
         }
     }

@@ -86,10 +86,14 @@ impl<'m> Runner<'m> {
                     holds.extend(cells.clone());
                     sent.extend(cells);
                 }
-                Some(Err(fault)) => self.failed(text.span, format!("`{}`: {fault}", id.value)),
-                None => {}
+                Some(Err(fault)) => return self.failed(text.span, format!("`{}`: {fault}", id.value)),
+                None => return,
             }
         }
+        self.compare(test, &sent);
+    }
+
+    fn compare(&mut self, test: &TestDraft, sent: &Cells) {
         let wanted = cells(&test.sends);
         let span = test.sends.first().map_or(test.span, |run| run.address.span);
         for (cell, value) in &wanted {

@@ -145,7 +145,9 @@ impl Report<'_> {
             return Some(());
         }
         let message = format!("`{text}` is octal to some YAML readers and decimal to others");
-        let decimal = digits.trim_start_matches('0');
+        let bare = digits.trim_start_matches('0');
+        let decimal =
+            if bare.starts_with(|c: char| c.is_ascii_digit()) { bare.to_owned() } else { format!("0{bare}") };
         self.error(Code::YamlTrap, span, message).help(format!("write {decimal}, or 0x… for hexadecimal"));
         None
     }
