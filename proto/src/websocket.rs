@@ -176,6 +176,8 @@ mod tests {
         let mixed = "permessage-deflate; x=\"a,b;eid=\\\"\", BBF-usp-protocol ; eid = self::c1";
         assert_eq!(eid_from_extensions(mixed), Ok(Some(id("self::c1"))));
         assert!(offers_extension(mixed));
+        let backslash = r#"other; x="a\\", bbf-usp-protocol; eid="self::c1""#;
+        assert_eq!(eid_from_extensions(backslash), Ok(Some(id("self::c1"))));
         assert_eq!(eid_from_extensions("bbf-usp-protocol"), Ok(None));
         assert_eq!(eid_from_extensions("permessage-deflate; eid=\"self::x\""), Ok(None));
         assert!(!offers_extension("permessage-deflate; eid=\"self::x\""));

@@ -24,16 +24,18 @@ proptest! {
         let msg = usp::Msg::decode(&*bytes).unwrap();
         let ours = msg.encode_to_vec();
         prop_assert_eq!(&usp::Msg::decode(&*ours).unwrap(), &msg);
-        let theirs = try_decode_msg(&ours).unwrap().to_vec().unwrap();
-        prop_assert_eq!(usp::Msg::decode(&*theirs).unwrap(), msg);
+        let theirs = try_decode_msg(&ours).unwrap();
+        prop_assert_eq!(&theirs, &try_decode_msg(&bytes).unwrap());
+        prop_assert_eq!(usp::Msg::decode(&*theirs.to_vec().unwrap()).unwrap(), msg);
     }
 
     #[test]
     fn any_raw_record_survives_us_and_the_oracle(bytes in encoded("usp_record.Record")) {
         let record = usp_record::Record::decode(&*bytes).unwrap();
         let ours = record.encode_to_vec();
-        let theirs = try_decode_record(&ours).unwrap().to_vec().unwrap();
-        prop_assert_eq!(usp_record::Record::decode(&*theirs).unwrap(), record);
+        let theirs = try_decode_record(&ours).unwrap();
+        prop_assert_eq!(&theirs, &try_decode_record(&bytes).unwrap());
+        prop_assert_eq!(usp_record::Record::decode(&*theirs.to_vec().unwrap()).unwrap(), record);
     }
 
     #[test]
