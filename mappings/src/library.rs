@@ -30,6 +30,7 @@ struct Entry {
     profile: String,
     version: Version,
     file: SourceFile,
+    is_own: bool,
 }
 
 impl Catalog {
@@ -38,11 +39,12 @@ impl Catalog {
         Self::new(std::iter::empty())
     }
 
-    /// These files, searched in their order, before those inside the program. A file without a profile and a version is
-    /// left out.
+    /// These files before those inside the program: of a profile that some of them have in a version that will do, no
+    /// other is taken. A file without a profile and a version is left out.
     pub fn new(files: impl IntoIterator<Item = SourceFile>) -> Self {
-        let inside = builtin().iter().map(|(name, text)| SourceFile::new(name, text));
-        Self { entries: files.into_iter().chain(inside).filter_map(entry).collect() }
+        let own = files.into_iter().filter_map(|file| entry(file, true));
+        let inside = builtin().iter().filter_map(|(name, text)| entry(SourceFile::new(name, text), false));
+        Self { entries: own.chain(inside).collect() }
     }
 
     /// Profile and version of every file, in the order of the search.
@@ -50,8 +52,7 @@ impl Catalog {
         self.entries.iter().map(|entry| (entry.profile.as_str(), entry.version))
     }
 
-    /// The file of a profile: of the first place that has the profile at all in a version that will do, the newest
-    /// such version.
+    /// The file of a profile in the newest version that will do, the first of equals.
     ///
     /// Errors: [`NotFound`]; always for [`Use::File`], which needs somebody who opens files.
     pub fn find(&self, wanted: &Use) -> Result<SourceFile, NotFound> {
@@ -65,7 +66,7 @@ impl Catalog {
         let versions: Vec<&Entry> = self.entries.iter().filter(|entry| entry.profile == name).collect();
         let fitting = versions.iter().filter(|entry| requirement.admits(entry.version));
         // `max_by_key` takes the last of equals; the first in the order of the search is wanted.
-        match fitting.rev().max_by_key(|entry| entry.version) {
+        match fitting.rev().max_by_key(|entry| (entry.is_own, entry.version)) {
             Some(entry) => Ok(entry.file.clone()),
             None if versions.is_empty() => {
                 let mut known: Vec<String> = self.entries.iter().map(|entry| entry.profile.clone()).collect();
@@ -79,10 +80,10 @@ impl Catalog {
     }
 }
 
-fn entry(file: SourceFile) -> Option<Entry> {
+fn entry(file: SourceFile, is_own: bool) -> Option<Entry> {
     let (draft, found) = MappingDraft::parse(&file);
     let unreadable = found.iter().any(|diagnostic| diagnostic.code == Code::Version);
     let draft = draft.filter(|_| !unreadable)?;
     let version = Version::parse(&draft.version?.value)?;
-    Some(Entry { profile: draft.profile?.value, version, file })
+    Some(Entry { profile: draft.profile?.value, version, file, is_own })
 }

@@ -45,3 +45,19 @@ impl Help<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{mapping, point, vectors};
+
+    #[test]
+    fn every_key_is_in_the_reference() {
+        let reference = include_str!("../README.md");
+        let keys = mapping::KEYS.iter().chain(&mapping::CAPABILITY_KEYS).chain(&point::READ_KEYS);
+        for key in keys.chain(&point::WRITE_KEYS).chain(&vectors::KEYS) {
+            let is_listed =
+                reference.contains(&format!("`{key}`")) || reference.contains(&format!("`{key}."));
+            assert!(is_listed, "`{key}` is not in README.md");
+        }
+    }
+}

@@ -29,10 +29,10 @@ pub(crate) const CLASSES: [(&str, Class); 8] = [
     ("BlobSensor", Class::BlobSensor),
 ];
 
-const KEYS: [&str; 10] =
+pub(super) const KEYS: [&str; 10] =
     ["uspmap", "profile", "version", "device", "params", "modbus", "poll", "online", "capabilities", "tests"];
 
-const CAPABILITY_KEYS: [&str; 17] = [
+pub(super) const CAPABILITY_KEYS: [&str; 17] = [
     "class",
     "type",
     "unit",

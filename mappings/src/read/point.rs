@@ -35,12 +35,12 @@ pub(super) const ORDERS: [(&str, ByteOrder); 4] = [
     ("DCBA", ByteOrder::Dcba),
 ];
 
-const READ_KEYS: [&str; 13] = [
+pub(super) const READ_KEYS: [&str; 13] = [
     "input", "holding", "coil", "discrete", "as", "order", "bits", "map", "scale", "offset", "invert",
     "invalid", "within",
 ];
 
-const WRITE_KEYS: [&str; 18] = [
+pub(super) const WRITE_KEYS: [&str; 18] = [
     "holding", "coil", "input", "discrete", "as", "order", "bits", "map", "scale", "offset", "invert",
     "invalid", "fc", "rmw", "verify", "ttl", "coalesce", "undo",
 ];

@@ -6,7 +6,7 @@ use super::point::TABLES;
 use crate::draft::{At, RunDraft, TestDraft};
 use crate::yaml::{Kind, Node};
 
-const KEYS: [&str; 9] =
+pub(super) const KEYS: [&str; 9] =
     ["input", "holding", "coil", "discrete", "expect", "invalid", "write", "sends", "refuses"];
 
 impl Report<'_> {
