@@ -90,7 +90,7 @@ impl App {
         let (orders, orders_inlet) = mpsc::channel(1);
         let (ready, is_ready) = oneshot::channel();
         let stop = CancellationToken::new();
-        let inlets = Inlets { events, adapters: adapters_inlet, orders: orders_inlet, stop: stop.clone() };
+        let inlets = Inlets { events, adapters: adapters_inlet, orders: orders_inlet, stop: stop.clone(), closing: gateway.stop.clone() };
         let driver = Driver::new(
             broker,
             clock,
@@ -190,7 +190,7 @@ async fn finished(driver: &mut JoinHandle<Exit>) -> Exit {
 /// Runs the driver; listeners and connections end with it.
 async fn supervise(driver: impl Future<Output = Exit>, gateway: Gateway) -> Exit {
     let exit = driver.await;
-    gateway.stop.cancel();
+    gateway.end.cancel();
     gateway.tasks.close();
     gateway.tasks.wait().await;
     exit
@@ -260,15 +260,4 @@ fn random() -> Result<u64, StartFailure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn derived_endpoint_ids_are_valid() {
-        for (high, low) in [(0, 0), (u64::MAX, u64::MAX), (0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210)] {
-            let text = format!("uuid::{}", uuid(high, low));
-            EndpointId::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        }
-        assert_eq!(uuid(0, 0), "00000000-0000-4000-8000-000000000000");
-    }
-}
+mod tests;

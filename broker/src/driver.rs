@@ -60,6 +60,8 @@ pub(crate) struct Inlets {
     pub(crate) orders: mpsc::Receiver<Order>,
     /// Fires when the process is to end.
     pub(crate) stop: CancellationToken,
+    /// To be fired when no new connection is wanted.
+    pub(crate) closing: CancellationToken,
 }
 
 /// The core with everything that carries out its orders.
@@ -73,6 +75,7 @@ pub(crate) struct Driver {
     stored: mpsc::Receiver<(BatchId, Result<(), String>)>,
     batches: usize,
     restart: Option<RestartCause>,
+    ending: bool,
     /// Single values that `Device.FactoryReset()` leaves.
     keep: Vec<(String, String)>,
 }
@@ -88,7 +91,7 @@ impl Driver {
     ) -> Self {
         let (results, stored) = mpsc::channel(STORED);
         let conns = HashMap::new();
-        Self { broker, clock, adapters, store, conns, results, stored, batches: 0, restart: None, keep }
+        Self { broker, clock, adapters, store, conns, results, stored, batches: 0, restart: None, ending: false, keep }
     }
 
     /// Runs until `stop` fires or the core wants a restart; `ready` is told when the devices of `site` are loaded and
@@ -169,6 +172,9 @@ impl Driver {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Up { conn, link, outbox } => {
+                if self.ending {
+                    outbox.close(CloseReason::Shutdown);
+                }
                 self.conns.insert(conn, outbox);
                 self.handle(Input::Connected { conn, link });
             }
@@ -218,7 +224,7 @@ impl Driver {
             match output {
                 Output::Send { conn, record, merge } => {
                     if let Some(outbox) = self.conns.get(&conn)
-                        && outbox.push(record, merge).is_err()
+                        && outbox.push(*record, merge).is_err()
                     {
                         tracing::warn!(conn = conn.0, "outbox full, closing this connection");
                     }
@@ -242,6 +248,8 @@ impl Driver {
 
     /// Says goodbye to everybody, waits for what is under way, and stops what was started, in this order.
     async fn finish(mut self, mut inlets: Inlets) -> Exit {
+        inlets.closing.cancel();
+        self.ending = true;
         if self.restart.is_none() {
             self.handle(Input::Shutdown);
         }

@@ -9,6 +9,8 @@ use clap::{Parser, Subcommand};
 mod backup;
 mod config;
 mod controller;
+#[cfg(feature = "demo")]
+mod demo;
 mod interrupt;
 mod mapping;
 mod output;
@@ -35,6 +37,9 @@ enum Command {
     Mapping(mapping::Command),
     Backup(backup::Backup),
     Restore(backup::Restore),
+    /// Runs a broker with simulated devices and a sample USP Service: everything to try, nothing to prepare
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
     #[command(flatten)]
     Controller(controller::Command),
 }
@@ -55,6 +60,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Mapping(command) => mapping::run(&command),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(args),
         Command::Controller(command) => controller::run(command),
     }
 }

@@ -103,14 +103,14 @@ impl<'d> Table<'d> {
     }
 
     /// A table below this one.
-    pub(super) fn table(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Option<Table<'d>> {
+    pub(super) fn table(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Option<Self> {
         let name = self.child(key);
         let at = self.typed(key, problems, &format!("a table: [{name}]"), DeValue::as_table)?;
         Some(Table::new(name, at.span, at.value))
     }
 
     /// The tables of a `[[list]]` below this one, in the order of the file.
-    pub(super) fn tables(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Vec<Table<'d>> {
+    pub(super) fn tables(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Vec<Self> {
         let name = self.child(key);
         let list = |value: &'d DeValue<'d>| {
             let item = |item: &'d Spanned<DeValue<'d>>| {

@@ -2,6 +2,8 @@
 //! outbox per connection back.
 
 pub(crate) mod outbox;
+#[cfg(test)]
+mod testing;
 pub(crate) mod uds;
 pub(crate) mod websocket;
 
@@ -48,6 +50,8 @@ pub(crate) struct Gateway {
     pub(crate) limits: Arc<EdgeLimits>,
     /// Fires when no new connection is wanted.
     pub(crate) stop: CancellationToken,
+    /// Fires when nobody is left to serve connections.
+    pub(crate) end: CancellationToken,
     /// All tasks of listeners and connections.
     pub(crate) tasks: TaskTracker,
     events: mpsc::Sender<Event>,
@@ -61,6 +65,7 @@ impl Gateway {
             own,
             limits: Arc::new(limits),
             stop: CancellationToken::new(),
+            end: CancellationToken::new(),
             tasks: TaskTracker::new(),
             events,
             ids: Arc::default(),
@@ -75,7 +80,7 @@ impl Gateway {
         tracing::info!(conn = conn.0, peer = %link.peer, mtp = ?link.mtp, side = ?link.side, "connected");
         let up = Event::Up { conn, link, outbox: Arc::clone(&outbox) };
         self.events.send(up).await.ok()?;
-        Some(Session { conn, outbox, events: self.events.clone() })
+        Some(Session { conn, outbox, events: self.events.clone(), stopped: self.end.clone() })
     }
 }
 
@@ -85,9 +90,18 @@ pub(crate) struct Session {
     conn: ConnId,
     pub(crate) outbox: Arc<Outbox>,
     events: mpsc::Sender<Event>,
+    stopped: CancellationToken,
 }
 
 impl Session {
+    /// Ends when the connection is to end for a reason that is neither the peer's nor the core's.
+    pub(crate) async fn aborted(&self) -> End {
+        tokio::select! {
+            () = self.outbox.overflowed() => End::Overflow,
+            () = self.stopped.cancelled() => End::Stopped,
+        }
+    }
+
     /// Decodes one Record and passes it on; waits while the core is busy.
     ///
     /// Errors: the bytes are no Record at all: the transport closes.

@@ -31,7 +31,7 @@ struct Queue {
 
 #[derive(Debug)]
 struct Waiting {
-    record: Box<Record>,
+    record: Record,
     merge: Option<u64>,
     bytes: usize,
 }
@@ -40,7 +40,7 @@ struct Waiting {
 #[derive(Debug)]
 pub(crate) enum Turn {
     /// Send these.
-    Send(Vec<Box<Record>>),
+    Send(Vec<Record>),
     /// All is sent: say goodbye.
     Close(CloseReason),
 }
@@ -63,7 +63,7 @@ impl Outbox {
     /// Puts a Record in. One with the same `merge` that still waits is replaced, in its place.
     ///
     /// Errors: it does not fit. Nothing is sent any more then, and [`overflowed`](Self::overflowed) fires.
-    pub(crate) fn push(&self, record: Box<Record>, merge: Option<u64>) -> Result<(), Overflow> {
+    pub(crate) fn push(&self, record: Record, merge: Option<u64>) -> Result<(), Overflow> {
         let mut queue = self.lock();
         if queue.close.is_some() || self.overflowed.is_cancelled() {
             return Ok(());
@@ -144,10 +144,10 @@ mod tests {
 
     use super::*;
 
-    fn record(id: &str) -> Box<Record> {
+    fn record(id: &str) -> Record {
         let peer = EndpointId::parse("proto::peer").unwrap();
         let header = Header { msg_id: id.to_owned(), ..Header::default() };
-        Box::new(Record::message(peer.clone(), peer, Msg { header: Some(header), body: None }))
+        Record::message(peer.clone(), peer, Msg { header: Some(header), body: None })
     }
 
     fn ids(turn: Turn) -> Vec<String> {

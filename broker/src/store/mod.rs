@@ -96,12 +96,18 @@ impl Store {
     }
 
     /// Ends the thread when everything before is done, closes the file and releases the lock.
-    pub async fn close(mut self) {
+    pub async fn close(self) {
+        // A panic of the thread has been reported by its own hook.
+        tokio::task::spawn_blocking(move || drop(self)).await.ok();
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
         let (commands, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.commands, commands));
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been reported by its own hook.
-            tokio::task::spawn_blocking(move || thread.join().ok()).await.ok();
+            thread.join().ok();
         }
     }
 }

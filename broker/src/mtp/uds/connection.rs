@@ -107,7 +107,7 @@ async fn exchange(
     tokio::select! {
         end = receive(session, reader) => end,
         end = send(&session.outbox, write) => end,
-        () = session.outbox.overflowed() => End::Overflow,
+        end = session.aborted() => end,
     }
 }
 

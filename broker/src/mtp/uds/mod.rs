@@ -3,4 +3,7 @@
 mod connection;
 mod listener;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use listener::{BindError, Socket};

@@ -19,7 +19,7 @@ use usp_core::input::{Link, MtpKind, Side};
 use usp_core::output::CloseReason;
 use usp_proto::endpoint_id::EndpointId;
 
-use super::upgrade;
+use super::upgrade::{self, Refusal};
 use crate::config::WebSocketConfig;
 use crate::mtp::outbox::{Outbox, Turn};
 use crate::mtp::{End, GOODBYE, Gateway, Session, close_text};
@@ -87,9 +87,10 @@ struct Upgrade<'a> {
 impl Callback for Upgrade<'_> {
     fn on_request(self, request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
         if self.full {
-            return Err(upgrade::full());
+            return Err(Refusal::full().response());
         }
-        *self.peer = Some(upgrade::accept(request, &mut response, self.path, self.own)?);
+        let peer = upgrade::accept(request, &mut response, self.path, self.own).map_err(Refusal::response)?;
+        *self.peer = Some(peer);
         Ok(response)
     }
 }
@@ -107,7 +108,7 @@ async fn serve(
         end = receive(&session, &mut stream, &alive, max_record) => end,
         end = send(&session.outbox, &mut sink, keep_alive) => end,
         end = watch(&alive, keep_alive) => end,
-        () = session.outbox.overflowed() => End::Overflow,
+        end = session.aborted() => end,
     };
     if let Some(frame) = last_words(&end) {
         // The connection ends either way.

@@ -4,4 +4,7 @@ mod connection;
 mod listener;
 mod upgrade;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use listener::{BindError, Server};

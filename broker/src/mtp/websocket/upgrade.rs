@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::http::header::{
 };
 use tokio_tungstenite::tungstenite::http::{HeaderMap, StatusCode};
 use usp_proto::endpoint_id::EndpointId;
-use usp_proto::websocket;
+use usp_proto::websocket::{self, EidError};
 
 /// Checks a request and completes its response; says who is there.
 pub(super) fn accept(
@@ -14,7 +14,7 @@ pub(super) fn accept(
     response: &mut Response,
     path: &str,
     own: &EndpointId,
-) -> Result<EndpointId, ErrorResponse> {
+) -> Result<EndpointId, Refusal> {
     if request.uri().path() != path {
         return Err(refuse(
             StatusCode::NOT_FOUND,
@@ -41,8 +41,8 @@ pub(super) fn accept(
 }
 
 /// The Endpoint ID: in the query (R-WS.10b), or as older Endpoints tell it (R-WS.10a).
-fn peer(request: &Request) -> Result<EndpointId, ErrorResponse> {
-    let bad = |error: websocket::EidError| refuse(StatusCode::BAD_REQUEST, error.to_string());
+fn peer(request: &Request) -> Result<EndpointId, Refusal> {
+    let bad = |error: EidError| refuse(StatusCode::BAD_REQUEST, error.to_string());
     if let Some(peer) = websocket::eid_from_query(request.uri().query().unwrap_or_default()).map_err(bad)? {
         return Ok(peer);
     }
@@ -79,16 +79,29 @@ fn texts(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }
 
-/// A refusal with a line of text for whoever looks.
-fn refuse(status: StatusCode, text: String) -> ErrorResponse {
-    tracing::info!(status = status.as_u16(), %text, "WebSocket request refused");
-    let mut response = ErrorResponse::new(Some(text + "\n"));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response
+/// Why there is no WebSocket, for whoever asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    text: String,
 }
 
-/// There is no place for another connection.
-pub(super) fn full() -> ErrorResponse {
-    refuse(StatusCode::SERVICE_UNAVAILABLE, "too many connections".to_owned())
+impl Refusal {
+    /// There is no place for another connection.
+    pub(super) fn full() -> Self {
+        refuse(StatusCode::SERVICE_UNAVAILABLE, "too many connections (max_connections)".to_owned())
+    }
+
+    /// The status with a line of text.
+    pub(super) fn response(self) -> ErrorResponse {
+        tracing::info!(status = self.status.as_u16(), text = %self.text, "WebSocket request refused");
+        let mut response = ErrorResponse::new(Some(self.text + "\n"));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        response
+    }
+}
+
+fn refuse(status: StatusCode, text: String) -> Refusal {
+    Refusal { status, text }
 }

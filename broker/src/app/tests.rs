@@ -1,0 +1,138 @@
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use tempfile::TempDir;
+use usp_core::output::Snapshot;
+
+use super::*;
+use crate::store::Store;
+
+fn config(dir: &TempDir, text: &str) -> Config {
+    let uds = "[uds]\nagent_path = \"agent\"\ncontroller_path = \"controller\"\n";
+    Config::parse(&format!("{uds}{text}"), "broker.toml", dir.path()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn dir() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+async fn failure(config: Config) -> String {
+    App::start(config).await.map(|app| app.endpoint_id().clone()).unwrap_err().to_string()
+}
+
+#[test]
+fn derived_endpoint_ids_are_valid() {
+    for (high, low) in [(0, 0), (u64::MAX, u64::MAX), (0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210)] {
+        let text = format!("uuid::{}", uuid(high, low));
+        EndpointId::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    assert_eq!(uuid(0, 0), "00000000-0000-4000-8000-000000000000");
+}
+
+#[tokio::test]
+async fn starts_listens_and_ends_without_a_trace() {
+    let dir = dir();
+    let app = App::start(config(&dir, "[websocket]\nlisten = \"127.0.0.1:0\"\n")).await.unwrap();
+    assert_ne!(app.websocket_address().unwrap().port(), 0);
+    std::net::TcpStream::connect(app.websocket_address().unwrap()).unwrap();
+    std::os::unix::net::UnixStream::connect(app.agent_path().unwrap()).unwrap();
+    std::os::unix::net::UnixStream::connect(app.controller_path().unwrap()).unwrap();
+    assert_eq!(app.shutdown().await, Exit::Stopped);
+    assert!(!dir.path().join("agent").exists() && !dir.path().join("controller").exists());
+}
+
+#[tokio::test]
+async fn a_derived_endpoint_id_stays() {
+    let dir = dir();
+    let start = async || {
+        let app = App::start(config(&dir, "")).await.unwrap();
+        let id = app.endpoint_id().clone();
+        app.shutdown().await;
+        id
+    };
+    let first = start().await;
+    assert_eq!(first.scheme(), "uuid");
+    assert_eq!(start().await, first);
+    let other = dir.path().join("other");
+    let app = App::start(Config { state_dir: other, ..config(&dir, "") }).await.unwrap();
+    assert_ne!(*app.endpoint_id(), first);
+}
+
+#[tokio::test]
+async fn whatever_is_in_the_way_is_named() {
+    let dir = dir();
+    let app = App::start(config(&dir, "[websocket]\nlisten = \"127.0.0.1:0\"\n")).await.unwrap();
+    let error = failure(config(&dir, "")).await;
+    assert!(error.contains("in use by another usp-broker"), "{error}");
+    let state = "[agent]\nstate_dir = \"other\"\n";
+    let error = failure(config(&dir, state)).await;
+    assert!(error.contains("agent is in use by another process"), "{error}");
+    let port = app.websocket_address().unwrap();
+    let text = format!("enable = false\n{state}[websocket]\nlisten = \"{port}\"\n");
+    let error = failure(config(&dir, &text)).await;
+    assert_eq!(error, format!("[websocket] listen = \"{port}\": the port is in use"));
+    app.shutdown().await;
+
+    // What had been started before the failure is gone: the same place works.
+    App::start(config(&dir, state)).await.unwrap().shutdown().await;
+}
+
+#[tokio::test]
+async fn a_missing_site_or_mapping_folder_is_named() {
+    let dir = dir();
+    let error = failure(config(&dir, "[agent]\nsite = \"home.yaml\"\n")).await;
+    assert!(error.contains("the site file") && error.contains("home.yaml: No such file"), "{error}");
+    fs::write(dir.path().join("home.yaml"), "site: 1\n").unwrap();
+    let error = failure(config(&dir, "[agent]\nsite = \"home.yaml\"\nmappings = [\"maps\"]\n")).await;
+    assert!(error.contains("the mapping folder") && error.contains("maps: No such file"), "{error}");
+}
+
+#[tokio::test]
+async fn a_broken_site_is_shown_with_its_place() {
+    let dir = dir();
+    fs::write(dir.path().join("home.yaml"), "site: 1\ndevices:\n  m1: {use: no.such, bus: b, unit: 1}\n").unwrap();
+    let error = failure(config(&dir, "[agent]\nsite = \"home.yaml\"\n")).await;
+    assert!(error.contains("home.yaml:3:") && error.contains("no.such"), "{error}");
+}
+
+#[tokio::test]
+async fn a_changed_site_is_used_if_it_is_right() {
+    let dir = dir();
+    let site = dir.path().join("home.yaml");
+    fs::write(&site, "site: 1\nbuses: {}\ndevices: {}\n").unwrap();
+    let mut app = App::start(config(&dir, "[agent]\nsite = \"home.yaml\"\n")).await.unwrap();
+    app.reload_site().await.unwrap();
+    fs::write(&site, "site: 1\ndevices: [\n").unwrap();
+    assert!(matches!(app.reload_site().await, Err(SiteError::Invalid(_))));
+    app.reload(config(&dir, "")).await.unwrap();
+    app.reload_site().await.unwrap();
+    app.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_seed_that_does_not_fit_keeps_it_from_starting_and_from_passing_the_check() {
+    let dir = dir();
+    let text = "[[object]]\npath = \"Device.NoSuch.\"\nparams = { A = \"b\" }\n";
+    assert!(check(&config(&dir, text)).unwrap_err().to_string().contains("Device.NoSuch."));
+    assert!(failure(config(&dir, text)).await.contains("Device.NoSuch."));
+    assert_eq!(check(&config(&dir, "")).unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_stale_socket_is_replaced() {
+    let dir = dir();
+    drop(UnixListener::bind(dir.path().join("agent")).unwrap());
+    App::start(config(&dir, "")).await.unwrap().shutdown().await;
+}
+
+#[tokio::test]
+async fn the_endpoint_id_outlives_a_factory_reset() {
+    let dir = dir();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    let id = own_id(&config(&dir, ""), &store, &Snapshot::default()).await.unwrap();
+    store.clear(vec![(ENDPOINT_ID.to_owned(), id.to_string())]).await.unwrap();
+    store.close().await;
+    let (store, snapshot) = Store::open(Path::new(dir.path())).unwrap();
+    assert_eq!(own_id(&config(&dir, ""), &store, &snapshot).await.unwrap(), id);
+}
