@@ -28,7 +28,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// Nothing came in time.
-    #[error("{via} accepted the connection, but {missing} did not come within {} s", .within.as_secs_f32())]
+    #[error("no answer from {via}: {missing} did not come within {} s", .within.as_secs_f32())]
     TimedOut {
         /// Where.
         via: Via,

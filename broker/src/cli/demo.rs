@@ -1,0 +1,73 @@
+//! `usp-broker demo`: a broker with simulated devices and a sample USP Service, all in one process.
+
+mod files;
+mod guide;
+mod logs;
+mod place;
+mod things;
+
+use std::path::PathBuf;
+
+use files::write_files;
+use guide::Guide;
+use place::Place;
+use things::Things;
+
+use super::interrupt::Interrupt;
+use super::{Failure, print_line};
+use crate::Exit;
+use crate::app::App;
+use crate::config::Config;
+
+/// `demo`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Keep sockets, state, logs and the generated files here; without it they vanish at the end
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    let place = Place::prepare(args.dir)?;
+    logs::start(&place)?;
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    runtime.block_on(demonstrate(&place))
+}
+
+async fn demonstrate(place: &Place) -> Result<(), Failure> {
+    let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
+    let mut things = Things::start().await?;
+    write_files(place, things.meters())?;
+    let config = Config::load(&place.config()).map_err(Failure::invalid)?;
+    let mut restarted = None;
+    loop {
+        let mut app = App::start(config.clone()).await.map_err(Failure::failed)?;
+        things.start_service(place).await;
+        greet(place, &app, restarted).await?;
+        let exit = tokio::select! {
+            exit = app.ended() => exit,
+            () = interrupt.wait() => Exit::Stopped,
+        };
+        restarted = match exit {
+            Exit::Reboot => Some("Device.Reboot()"),
+            Exit::FactoryReset => Some("Device.FactoryReset()"),
+            Exit::Stopped => {
+                app.shutdown().await;
+                things.stop().await;
+                return Ok(());
+            }
+        };
+    }
+}
+
+/// At the first start says what there is; then, as after each restart, that it is ready.
+async fn greet(place: &Place, app: &App, restarted: Option<&str>) -> Result<(), Failure> {
+    let guide = Guide::look_around(place, app).await;
+    match restarted {
+        Some(command) => guide::say(&format!("Restarted by {command}.\n")),
+        None => guide::say(&guide.text()),
+    }
+    print_line(format!("ready endpoint_id={}", app.endpoint_id()))
+}

@@ -1,0 +1,85 @@
+//! The files that a demo generates: what an integrator would write for such a hub.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+
+use super::place::Place;
+use crate::cli::Failure;
+
+/// The broker's usual port for WebSocket.
+const WEBSOCKET_PORT: u16 = 5683;
+
+/// Writes `broker.toml` and `site.yaml`, anew at each start: the ports may be others.
+pub(super) fn write_files(place: &Place, meters: SocketAddr) -> Result<(), Failure> {
+    let port =
+        websocket_port().map_err(|error| Failure::failed(format!("no free port on 127.0.0.1: {error}")))?;
+    write(&place.config(), &broker_toml(port))?;
+    write(&place.site(), &site_yaml(meters))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text)
+        .map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))
+}
+
+/// The usual one if it is free, else any; the same after a restart, so that Controllers find it again.
+fn websocket_port() -> io::Result<u16> {
+    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    bind(WEBSOCKET_PORT).or_else(|_| bind(0))?.local_addr().map(|address| address.port())
+}
+
+fn broker_toml(port: u16) -> String {
+    format!(
+        r#"# Written by `usp-broker demo` at each start: copy it before you change it.
+# `usp-broker run --config FILE` runs a broker with such a file.
+
+[agent]
+state_dir = "state"
+site = "site.yaml"
+
+[uds]
+agent_path = "broker_agent_path"
+controller_path = "broker_controller_path"
+
+[websocket]
+listen = "127.0.0.1:{port}"
+path = "/usp"
+local_role = "Full Access"
+"#
+    )
+}
+
+fn site_yaml(meters: SocketAddr) -> String {
+    format!(
+        r#"# Written by `usp-broker demo` at each start: copy it before you change it.
+site: 1
+buses:
+  simulated: {{modbus_tcp: "{meters}"}}
+devices:
+  meter1: {{use: usp.demo-meter, bus: simulated, unit: 1, name: "Main meter"}}
+  meter2: {{use: usp.demo-meter, bus: simulated, unit: 2, name: "Heat pump"}}
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn the_generated_configuration_is_valid() {
+        let config = Config::parse(&broker_toml(5683), "broker.toml", Path::new("/demo")).unwrap();
+        assert_eq!(config.uds.unwrap().agent_path, Path::new("/demo/broker_agent_path"));
+        assert_eq!(config.websocket.unwrap().listen.port(), 5683);
+    }
+
+    #[test]
+    fn a_port_in_use_is_avoided() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, WEBSOCKET_PORT));
+        let port = websocket_port().unwrap();
+        assert!(taken.is_err() || port != WEBSOCKET_PORT);
+    }
+}
