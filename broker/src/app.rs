@@ -90,7 +90,13 @@ impl App {
         let (orders, orders_inlet) = mpsc::channel(1);
         let (ready, is_ready) = oneshot::channel();
         let stop = CancellationToken::new();
-        let inlets = Inlets { events, adapters: adapters_inlet, orders: orders_inlet, stop: stop.clone(), closing: gateway.stop.clone() };
+        let inlets = Inlets {
+            events,
+            adapters: adapters_inlet,
+            orders: orders_inlet,
+            stop: stop.clone(),
+            closing: gateway.stop.clone(),
+        };
         let driver = Driver::new(
             broker,
             clock,

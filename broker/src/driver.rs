@@ -91,7 +91,19 @@ impl Driver {
     ) -> Self {
         let (results, stored) = mpsc::channel(STORED);
         let conns = HashMap::new();
-        Self { broker, clock, adapters, store, conns, results, stored, batches: 0, restart: None, ending: false, keep }
+        Self {
+            broker,
+            clock,
+            adapters,
+            store,
+            conns,
+            results,
+            stored,
+            batches: 0,
+            restart: None,
+            ending: false,
+            keep,
+        }
     }
 
     /// Runs until `stop` fires or the core wants a restart; `ready` is told when the devices of `site` are loaded and

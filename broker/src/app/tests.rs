@@ -10,7 +10,8 @@ use crate::store::Store;
 
 fn config(dir: &TempDir, text: &str) -> Config {
     let uds = "[uds]\nagent_path = \"agent\"\ncontroller_path = \"controller\"\n";
-    Config::parse(&format!("{uds}{text}"), "broker.toml", dir.path()).unwrap_or_else(|error| panic!("{error}"))
+    Config::parse(&format!("{uds}{text}"), "broker.toml", dir.path())
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn dir() -> TempDir {
@@ -91,7 +92,8 @@ async fn a_missing_site_or_mapping_folder_is_named() {
 #[tokio::test]
 async fn a_broken_site_is_shown_with_its_place() {
     let dir = dir();
-    fs::write(dir.path().join("home.yaml"), "site: 1\ndevices:\n  m1: {use: no.such, bus: b, unit: 1}\n").unwrap();
+    fs::write(dir.path().join("home.yaml"), "site: 1\ndevices:\n  m1: {use: no.such, bus: b, unit: 1}\n")
+        .unwrap();
     let error = failure(config(&dir, "[agent]\nsite = \"home.yaml\"\n")).await;
     assert!(error.contains("home.yaml:3:") && error.contains("no.such"), "{error}");
 }

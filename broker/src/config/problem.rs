@@ -116,23 +116,28 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein's distance.
+/// How many letters are wrong, missing, too many or exchanged with their neighbour (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (y, cell) in b.iter().zip(row.iter_mut().skip(1)) {
-            let best = (diagonal + usize::from(x != *y)).min(*cell + 1).min(left + 1);
-            diagonal = std::mem::replace(cell, best);
-            left = best;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let cell = |up: usize, left: usize| at(&rows, i + 1 - up, j + 1 - left);
+            let left = row.last().copied().unwrap_or_default();
+            let mut best = (cell(1, 1) + usize::from(x != y)).min(cell(1, 0) + 1).min(left + 1);
+            if i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x) {
+                best = best.min(cell(2, 2) + 1);
+            }
+            row.push(best);
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        rows.push(row);
     }
-    row.last().copied().unwrap_or_default()
+    at(&rows, a.len(), b.len())
+}
+
+fn at(rows: &[Vec<usize>], row: usize, column: usize) -> usize {
+    rows.get(row).and_then(|row| row.get(column)).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -144,7 +149,8 @@ mod tests {
         let check = |a, b, expected| assert_eq!(distance(a, b), expected, "{a} {b}");
         check("", "", 0);
         check("listen", "listen", 0);
-        check("listne", "listen", 2);
+        check("listne", "listen", 1);
+        check("nelist", "listen", 4);
         check("", "abc", 3);
         check("kitten", "sitting", 3);
         check("é", "e", 1);

@@ -55,13 +55,20 @@ fn read_pid(file: &mut File) -> Option<String> {
     (!pid.is_empty()).then(|| pid.to_owned())
 }
 
-/// Makes the state directory with mode 0700, if there is none.
+/// Makes the state directory with mode 0700, if there is none, and its name durable.
 pub(super) fn make_dir(state_dir: &Path) -> Result<(), StoreError> {
+    if state_dir.is_dir() {
+        return Ok(());
+    }
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(state_dir)
-        .map_err(|source| StoreError::io(state_dir, source))
+        .map_err(|source| StoreError::io(state_dir, source))?;
+    match state_dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_dir(parent),
+        _ => sync_dir(Path::new(".")),
+    }
 }
 
 /// Makes a file with mode 0600, if there is none; SQLite gives its log the same mode.

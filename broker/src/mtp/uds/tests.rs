@@ -76,7 +76,10 @@ async fn shakes_hands_and_carries_records_both_ways() {
     let (mut bench, path, _dir) = listening(EdgeLimits::default());
     let mut peer = Peer::shaken(&path, "proto::c1").await;
     let (conn, link, outbox) = bench.up().await;
-    assert_eq!((link.mtp, link.side, link.peer, link.trusted), (MtpKind::Uds, Side::Agent, id("proto::c1"), true));
+    assert_eq!(
+        (link.mtp, link.side, link.peer, link.trusted),
+        (MtpKind::Uds, Side::Agent, id("proto::c1"), true)
+    );
 
     // Two Records in one frame with an unknown part and a second Handshake between them (R-UDS.15, R-UDS.19).
     let record = hello("proto::c1");
@@ -127,7 +130,8 @@ async fn bad_handshakes_are_answered_with_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_says_nothing_is_sent_away() {
-    let (_bench, path, _dir) = listening(EdgeLimits { handshake_timeout: Duration::from_secs(3), ..Default::default() });
+    let (_bench, path, _dir) =
+        listening(EdgeLimits { handshake_timeout: Duration::from_secs(3), ..Default::default() });
     Peer::connect(&path).await.refused("no handshake within 3 s").await;
 }
 

@@ -83,7 +83,10 @@ async fn carries_records_both_ways() {
     assert!(response.headers().get("sec-websocket-extensions").is_none());
     let (conn, link, outbox) = bench.up().await;
     // R-WS.10c: one level of percent escapes belongs to the query.
-    assert_eq!((link.mtp, link.side, link.peer, link.trusted), (MtpKind::WebSocket, Side::Agent, id("proto::c%25"), true));
+    assert_eq!(
+        (link.mtp, link.side, link.peer, link.trusted),
+        (MtpKind::WebSocket, Side::Agent, id("proto::c%25"), true)
+    );
 
     let record = hello("proto::c1");
     socket.send(Message::Binary(record.encode().into())).await.unwrap();
@@ -115,7 +118,10 @@ async fn the_endpoint_id_may_come_by_the_older_extension() {
     let count = stream.read(&mut response).await.unwrap();
     let response = String::from_utf8_lossy(&response[..count]).to_lowercase();
     assert!(response.starts_with("http/1.1 101"), "{response}");
-    assert!(response.contains("\r\nsec-websocket-extensions: bbf-usp-protocol; eid=\"proto::broker\"\r\n"), "{response}");
+    assert!(
+        response.contains("\r\nsec-websocket-extensions: bbf-usp-protocol; eid=\"proto::broker\"\r\n"),
+        "{response}"
+    );
 }
 
 #[tokio::test]
@@ -166,7 +172,8 @@ async fn what_is_no_record_closes_with_1003() {
 
 #[tokio::test]
 async fn too_long_a_record_closes_with_1009() {
-    let (mut bench, address) = listening(&config(), EdgeLimits { max_record_bytes: 1000, ..Default::default() });
+    let (mut bench, address) =
+        listening(&config(), EdgeLimits { max_record_bytes: 1000, ..Default::default() });
     let mut socket = connected(address, "proto::c1").await;
     let (conn, ..) = bench.up().await;
     socket.send(Message::Binary(vec![0; 1001].into())).await.unwrap();
@@ -231,7 +238,8 @@ async fn a_silent_peer_is_dropped() {
 
 #[tokio::test]
 async fn there_are_places_for_so_many() {
-    let (mut bench, address) = listening(&config(), EdgeLimits { max_connections: 1, ..EdgeLimits::default() });
+    let (mut bench, address) =
+        listening(&config(), EdgeLimits { max_connections: 1, ..EdgeLimits::default() });
     let _first = connected(address, "proto::c1").await;
     bench.up().await;
     assert_eq!(refused(request(address, "/usp?eid=proto::c2")).await.0, 503);
@@ -241,7 +249,10 @@ async fn there_are_places_for_so_many() {
 async fn a_port_in_use_is_named() {
     let first = Server::bind(&config()).unwrap();
     let error = Server::bind(&WebSocketConfig { listen: first.address(), ..config() }).unwrap_err();
-    assert_eq!(error.to_string(), format!("[websocket] listen = \"{}\": the port is in use", first.address()));
+    assert_eq!(
+        error.to_string(),
+        format!("[websocket] listen = \"{}\": the port is in use", first.address())
+    );
 }
 
 #[test]

@@ -1,0 +1,149 @@
+//! `run`, `config check`, `mapping check`, `backup` and `restore`.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use crate::support::{Place, exists, program, stderr, stdout};
+
+#[test]
+fn says_ready_and_ends_cleanly_on_both_signals() {
+    for signal in ["TERM", "INT"] {
+        let place = Place::new("[agent]\nendpoint_id = \"self::hub\"\n");
+        let daemon = place.start();
+        assert_eq!(daemon.ready, "ready endpoint_id=self::hub\n");
+        assert!(exists(&place.path("agent")) && exists(&place.path("controller")));
+        daemon.signal(signal);
+        let (code, out, log) = daemon.end();
+        assert_eq!((code, out.as_str()), (Some(0), ""), "{log}");
+        assert!(!exists(&place.path("agent")) && !exists(&place.path("controller")));
+    }
+}
+
+#[test]
+fn starts_again_after_kill_9() {
+    let place = Place::new("");
+    let first = place.start();
+    let ready = first.ready.clone();
+    first.signal("KILL");
+    assert_eq!(first.end().0, None);
+    assert!(exists(&place.path("agent")), "a killed process cannot tidy up");
+    let second = place.start();
+    assert_eq!(second.ready, ready, "the derived Endpoint ID stays");
+}
+
+#[test]
+fn tells_systemd() {
+    let place = Place::new("");
+    let socket = UnixDatagram::bind(place.path("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut child = program()
+        .args(["run", "--config"])
+        .arg(place.config())
+        .env("NOTIFY_SOCKET", place.path("notify"))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut buffer = [0; 100];
+    let count = socket.recv(&mut buffer).unwrap();
+    assert_eq!(std::str::from_utf8(&buffer[..count]).unwrap().trim(), "READY=1");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_broken_configuration_is_exit_code_2() {
+    let place = Place::new("[agnet]\n");
+    for arguments in [["run", "--config", "broker.toml"], ["config", "check", "broker.toml"]] {
+        let output = place.output(&arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(
+            stderr(&output),
+            "error: broker.toml:4:2: error: unknown section `agnet`; help: did you mean `agent`?\n"
+        );
+    }
+    let output = place.output(&["run", "--config", "none.toml"]);
+    assert_eq!(
+        (output.status.code(), stderr(&output)),
+        (Some(2), "error: none.toml: No such file or directory (os error 2)\n".into())
+    );
+    assert_eq!(place.output(&["run"]).status.code(), Some(2));
+    assert_eq!(place.output(&["run", "--config", "broker.toml", "--log", "loud"]).status.code(), Some(2));
+}
+
+#[test]
+fn what_is_in_the_way_is_exit_code_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let place = Place::new(&format!("[websocket]\nlisten = \"{address}\"\n"));
+    let output = place.output(&["run", "--config", "broker.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains(&format!("\"{address}\": the port is in use")), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "", "it was never ready");
+}
+
+#[test]
+fn config_check_reads_the_site_too() {
+    let place = Place::new("[agent]\nsite = \"site.yaml\"\n");
+    let output = place.output(&["config", "check", "broker.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("site.yaml: No such file"), "{}", stderr(&output));
+    fs::write(place.path("site.yaml"), "site: 1\nbuses: {}\ndevices: {}\n").unwrap();
+    let output = place.output(&["config", "check", "broker.toml"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "broker.toml: ok, 0 devices\n"));
+    assert!(!exists(&place.path("state")), "nothing was started");
+}
+
+#[test]
+fn mapping_check_shows_every_file_and_has_a_form_for_programs() {
+    let place = Place::new("");
+    fs::write(place.path("good.yaml"), "site: 1\nbuses: {}\ndevices: {}\n").unwrap();
+    fs::write(place.path("bad.yaml"), "site: 1\ndevices:\n  m: {use: no.such, bus: b, unit: 1}\n").unwrap();
+    let output = place.output(&["mapping", "check", "bad.yaml", "good.yaml"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), "good.yaml: ok\n"));
+    assert!(stderr(&output).contains("bad.yaml:3:"), "{}", stderr(&output));
+
+    let output = place.output(&["mapping", "check", "--json", "bad.yaml", "good.yaml"]);
+    assert_eq!(output.status.code(), Some(2));
+    let lines: Vec<serde_json::Value> =
+        stdout(&output).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!((lines[0]["ok"].as_bool(), lines[1]["ok"].as_bool()), (Some(false), Some(true)));
+    assert_eq!(lines[0]["diagnostics"][0]["line"], 3);
+    assert_eq!(place.output(&["mapping", "check", "none.yaml"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_broken_site_after_sighup_changes_nothing() {
+    let place = Place::new("[agent]\nsite = \"site.yaml\"\n");
+    fs::write(place.path("site.yaml"), "site: 1\nbuses: {}\ndevices: {}\n").unwrap();
+    let mut daemon = place.start();
+    daemon.signal("HUP");
+    daemon.log_until("loaded anew");
+    fs::write(place.path("site.yaml"), "site: 1\ndevices: [\n").unwrap();
+    daemon.signal("HUP");
+    daemon.log_until("changed site is not used");
+    fs::write(place.config(), "[nonsense]\n").unwrap();
+    daemon.signal("HUP");
+    daemon.log_until("changed configuration is not used");
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
+}
+
+#[test]
+fn backup_works_beside_a_running_broker_and_restore_does_not() {
+    let place = Place::new("");
+    let daemon = place.start();
+    let output = place.output(&["backup", "hub.backup", "--config", "broker.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let output = place.output(&["restore", "hub.backup", "--config", "broker.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("in use by another usp-broker"), "{}", stderr(&output));
+
+    let moved = Place::new("");
+    fs::copy(place.path("hub.backup"), moved.path("hub.backup")).unwrap();
+    assert_eq!(moved.output(&["restore", "hub.backup", "--state-dir", "state"]).status.code(), Some(0));
+    assert_eq!(moved.start().ready, daemon.ready, "the Endpoint ID moved with the hub");
+    assert_eq!(moved.output(&["backup", "x"]).status.code(), Some(2), "which broker?");
+}
