@@ -1,1 +1,19 @@
-//! .
+//! Things to talk to when the real ones are not at hand: simulated devices over a physical model that moves, a
+//! simulated USP Service, and faults on demand.
+//!
+//! - [`world`]: quantities that move plausibly and always the same way from the same seed.
+//! - [`modbus`]: a Modbus TCP server made from a mapping draft.
+//! - [`service`]: a USP Service with a small data model of its own, over UNIX domain sockets.
+//! - [`mischief`]: named faults, and how many times each is to happen.
+//!
+//! What is deliberately absent: the broker's and the adapters' code, and of the mapping crate everything but the parsed
+//! draft. Registers, frames and paths are encoded here by code of its own, written from the documents, so that one
+//! wrong constant cannot pass on both sides.
+
+pub mod console;
+pub mod mischief;
+pub mod modbus;
+pub mod rng;
+pub mod service;
+pub mod value;
+pub mod world;

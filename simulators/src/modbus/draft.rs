@@ -1,0 +1,182 @@
+//! From a mapping draft to what has to be simulated.
+//!
+//! Only the parsed draft is used; how its words become registers is decided here and in [`super::encoding`] again.
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use usp_mapping::draft::{CapabilityDraft, MapDraft, MappingDraft, PointDraft};
+use usp_mapping::mapping::{ByteOrder, ModbusPoint, ModbusTable, RegisterEncoding};
+use usp_mapping::transform::MapTarget;
+
+use super::device::ModbusDevice;
+use super::encoding::{Encoding, Order};
+use super::pdu::Table;
+use super::point::{Blueprint, Codec, Nature, Place, Point};
+
+/// Why no device can be made from a draft.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DraftError {
+    /// The draft has no capability.
+    #[error("the mapping has no capability to simulate")]
+    Empty,
+    /// Something is missing that the mapping's own check reports too.
+    #[error("capability {capability} cannot be simulated: it has no usable {missing}")]
+    Incomplete {
+        /// Its key.
+        capability: String,
+        /// What is missing.
+        missing: &'static str,
+    },
+    /// There is no simulation for this class.
+    #[error("capability {capability} cannot be simulated: class {class}")]
+    Class {
+        /// Its key.
+        capability: String,
+        /// Its class.
+        class: String,
+    },
+}
+
+impl ModbusDevice {
+    /// Builds the device that a mapping describes.
+    ///
+    /// Errors: the draft lacks something that the mapping's own check reports as well.
+    pub fn from_draft(draft: &MappingDraft, seed: u64) -> Result<Self, DraftError> {
+        blueprint(draft).map(|blueprint| Self::new(blueprint, seed))
+    }
+}
+
+/// What a draft says about a device.
+pub fn blueprint(draft: &MappingDraft) -> Result<Blueprint, DraftError> {
+    let points: Vec<Point> =
+        draft.capabilities.iter().map(|capability| point(draft, capability)).collect::<Result<_, _>>()?;
+    if points.is_empty() {
+        return Err(DraftError::Empty);
+    }
+    let profile = draft.profile.as_ref().map(|at| at.value.clone()).unwrap_or_default();
+    let max_gap = draft.modbus.max_gap.map_or(0, |at| at.value);
+    Ok(Blueprint { profile, points, max_gap })
+}
+
+fn point(draft: &MappingDraft, capability: &CapabilityDraft) -> Result<Point, DraftError> {
+    let id = &capability.id.value;
+    let missing = |missing| DraftError::Incomplete { capability: id.clone(), missing };
+    let class = capability.class.ok_or_else(|| missing("class"))?.value.name();
+    let nature = Nature::of_class(class)
+        .ok_or_else(|| DraftError::Class { capability: id.clone(), class: class.to_owned() })?;
+    let meaning = capability.read.as_ref().map(|read| &read.point);
+    let own = capability.write.as_ref().map(|write| &write.point);
+    let states = named_states([meaning, own]);
+    if nature.is_named() && states.is_empty() {
+        return Err(missing("map"));
+    }
+    let write_meaning = own.filter(|point| point.has_meaning()).or(meaning).or(own);
+    let read = place(capability.read_point(draft), meaning, nature, &states);
+    let write = place(capability.write_point(draft), write_meaning, nature, &states);
+    if read.is_none() && write.is_none() {
+        return Err(missing("read or write"));
+    }
+    Ok(Point {
+        capability: id.clone(),
+        nature,
+        kind: capability.kind.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
+        unit: capability.unit.as_ref().map(|at| at.value.clone()),
+        range: range(capability),
+        states,
+        read,
+        write,
+    })
+}
+
+/// A control's `min` and `max`, else a sensor's `valid`.
+fn range(capability: &CapabilityDraft) -> Option<(f64, f64)> {
+    let bounds = capability.min.zip(capability.max).map(|(min, max)| (min.value, max.value));
+    let (low, high) = bounds.or(capability.valid.map(|at| at.value))?;
+    low.to_f64().zip(high.to_f64())
+}
+
+/// The names of all states, in the order of the file.
+fn named_states(points: [Option<&PointDraft>; 2]) -> Vec<String> {
+    let mut states: Vec<String> = Vec::new();
+    let maps = points.into_iter().flatten().filter_map(|point| point.map.as_ref());
+    for target in maps.flat_map(|map| &map.entries).map(|(_, target)| &target.value) {
+        if let MapTarget::Text(text) = target
+            && !states.contains(text)
+        {
+            states.push(text.clone());
+        }
+    }
+    states
+}
+
+fn place(
+    point: Option<ModbusPoint>,
+    meaning: Option<&PointDraft>,
+    nature: Nature,
+    states: &[String],
+) -> Option<Place> {
+    let (point, meaning) = point.zip(meaning)?;
+    Some(Place {
+        table: table(point.table),
+        address: point.address,
+        encoding: encoding(point.encoding),
+        order: order(point.order),
+        bits: point.bits,
+        codec: codec(meaning, nature, states),
+        sentinel: meaning.invalid.first().map(|at| at.value),
+    })
+}
+
+fn codec(meaning: &PointDraft, nature: Nature, states: &[String]) -> Codec {
+    if let Some(map) = &meaning.map {
+        return Codec::Listed(listed(map, states));
+    }
+    if nature.is_binary() {
+        return Codec::Flag { invert: meaning.invert.is_some_and(|at| at.value) };
+    }
+    Codec::Linear {
+        scale: meaning.scale.map_or(Decimal::ONE, |at| at.value),
+        offset: meaning.offset.map_or(Decimal::ZERO, |at| at.value),
+    }
+}
+
+fn listed(map: &MapDraft, states: &[String]) -> Vec<(i128, f64)> {
+    let value = |target: &MapTarget| match target {
+        MapTarget::Bool(on) => Some(f64::from(u8::from(*on))),
+        MapTarget::Text(text) => states.iter().position(|state| state == text).map(|state| state as f64),
+    };
+    map.entries.iter().filter_map(|(raw, target)| Some((raw.value, value(&target.value)?))).collect()
+}
+
+fn table(table: ModbusTable) -> Table {
+    match table {
+        ModbusTable::Coil => Table::Coil,
+        ModbusTable::Discrete => Table::Discrete,
+        ModbusTable::Holding => Table::Holding,
+        ModbusTable::Input => Table::Input,
+    }
+}
+
+fn encoding(encoding: RegisterEncoding) -> Encoding {
+    let int = |bits, signed| Encoding::Int { bits, signed };
+    match encoding {
+        RegisterEncoding::U16 => int(16, false),
+        RegisterEncoding::S16 => int(16, true),
+        RegisterEncoding::U32 => int(32, false),
+        RegisterEncoding::S32 => int(32, true),
+        RegisterEncoding::U64 => int(64, false),
+        RegisterEncoding::S64 => int(64, true),
+        RegisterEncoding::F32 => Encoding::F32,
+        RegisterEncoding::F64 => Encoding::F64,
+    }
+}
+
+fn order(order: ByteOrder) -> Order {
+    let (low_word_first, low_byte_first) = match order {
+        ByteOrder::Abcd => (false, false),
+        ByteOrder::Cdab => (true, false),
+        ByteOrder::Badc => (false, true),
+        ByteOrder::Dcba => (true, true),
+    };
+    Order { low_word_first, low_byte_first }
+}

@@ -1,0 +1,311 @@
+//! A simulated device as its mapping describes it: which capability is where, and how its value is put there.
+
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
+use super::encoding::{Encoding, Number, Order};
+use super::pdu::Table;
+
+/// Everything that a mapping says about a device that matters to a simulator.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Blueprint {
+    /// `vendor.model`.
+    pub profile: String,
+    /// In the order of the file.
+    pub points: Vec<Point>,
+    /// As many unused addresses in a row are readable between two used ones.
+    pub max_gap: u16,
+}
+
+/// One capability.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// Its name in the mapping, and that of its quantity in the world.
+    pub capability: String,
+    /// What its value is.
+    pub nature: Nature,
+    /// `Type` of its class: `Temperature`, `Switch`.
+    pub kind: String,
+    /// Its unit.
+    pub unit: Option<String>,
+    /// Lowest and highest value.
+    pub range: Option<(f64, f64)>,
+    /// Names of states; the value in the world is the place in this list.
+    pub states: Vec<String>,
+    /// Where it is read.
+    pub read: Option<Place>,
+    /// Where it is written.
+    pub write: Option<Place>,
+}
+
+/// What kind of value a capability has and who changes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// BinaryControl.
+    Switch,
+    /// LevelControl.
+    Level,
+    /// EnumControl.
+    Choice,
+    /// BinarySensor.
+    Detector,
+    /// LevelSensor.
+    Gauge,
+    /// EnumSensor.
+    Indicator,
+}
+
+impl Nature {
+    /// By the name of the class; `None`: this class has no simulation.
+    pub fn of_class(class: &str) -> Option<Self> {
+        Some(match class {
+            "BinaryControl" => Self::Switch,
+            "LevelControl" => Self::Level,
+            "EnumControl" => Self::Choice,
+            "BinarySensor" => Self::Detector,
+            "LevelSensor" => Self::Gauge,
+            "EnumSensor" => Self::Indicator,
+            _ => return None,
+        })
+    }
+
+    /// Whether it has two states.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Switch | Self::Detector)
+    }
+
+    /// Whether it has named states.
+    pub fn is_named(self) -> bool {
+        matches!(self, Self::Choice | Self::Indicator)
+    }
+}
+
+/// Where a value is and what it looks like there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// Which table.
+    pub table: Table,
+    /// First address.
+    pub address: u16,
+    /// How registers make a number.
+    pub encoding: Encoding,
+    /// Their order.
+    pub order: Order,
+    /// First and last bit, both included, 0 the least significant.
+    pub bits: Option<(u8, u8)>,
+    /// What the number means.
+    pub codec: Codec,
+    /// The integer that means "no reading", if the mapping names one.
+    pub sentinel: Option<i128>,
+}
+
+/// What a raw number means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Codec {
+    /// 0 is off, anything else on.
+    Flag {
+        /// The other way round.
+        invert: bool,
+    },
+    /// value = raw × scale + offset.
+    Linear {
+        /// See there.
+        scale: Decimal,
+        /// See there.
+        offset: Decimal,
+    },
+    /// Raw integers and the value each stands for; no other is accepted.
+    Listed(Vec<(i128, f64)>),
+}
+
+impl Place {
+    /// How many cells it takes.
+    pub fn cells(&self) -> u16 {
+        match self.table {
+            Table::Coil | Table::Discrete => 1,
+            Table::Holding | Table::Input => self.encoding.words(),
+        }
+    }
+
+    /// Its addresses; what would lie beyond the table is left out.
+    pub fn addresses(&self) -> impl Iterator<Item = u16> + use<> {
+        let start = self.address;
+        (0..self.cells()).map_while(move |offset| start.checked_add(offset))
+    }
+
+    /// The value in its cells; `None`: they mean nothing.
+    pub fn decode(&self, cells: &[u16]) -> Option<f64> {
+        let raw = self.raw(cells)?;
+        match &self.codec {
+            Codec::Flag { invert } => Some(f64::from(u8::from((raw != Number::Int(0)) != *invert))),
+            Codec::Linear { scale, offset } => Some(scaled(raw, *scale, *offset)),
+            Codec::Listed(list) => match raw {
+                Number::Int(raw) => list.iter().find(|(known, _)| *known == raw).map(|(_, value)| *value),
+                Number::Float(_) => None,
+            },
+        }
+    }
+
+    /// What its cells become for a value; bits that are not its own stay.
+    pub fn encode(&self, value: f64, cells: &[u16]) -> Vec<u16> {
+        let raw = match &self.codec {
+            Codec::Flag { invert } => Number::Int(i128::from((value != 0.0) != *invert)),
+            Codec::Linear { scale, offset } => unscaled(value, *scale, *offset),
+            Codec::Listed(list) => {
+                let found = list.iter().find(|(_, known)| *known == value).or(list.first());
+                Number::Int(found.map_or(0, |(raw, _)| *raw))
+            }
+        };
+        self.put(raw, cells)
+    }
+
+    /// What its cells are when there is no reading: the mapping's sentinel, else what devices usually send.
+    pub fn without_reading(&self, cells: &[u16]) -> Vec<u16> {
+        let usual = match (self.encoding, self.bits) {
+            (Encoding::F32 | Encoding::F64, _) => Number::Float(f64::NAN),
+            (Encoding::Int { .. }, Some((first, last))) => Number::Int(i128::from(ones(first, last))),
+            (Encoding::Int { signed, .. }, None) => {
+                let (low, high) = self.encoding.integers().unwrap_or((0, 0));
+                Number::Int(if signed { low } else { high })
+            }
+        };
+        match self.table {
+            Table::Coil | Table::Discrete => cells.to_vec(),
+            Table::Holding | Table::Input => self.put(self.sentinel.map_or(usual, Number::Int), cells),
+        }
+    }
+
+    fn raw(&self, cells: &[u16]) -> Option<Number> {
+        if cells.len() != usize::from(self.cells()) {
+            return None;
+        }
+        if matches!(self.table, Table::Coil | Table::Discrete) {
+            return cells.first().map(|cell| Number::Int(i128::from(*cell)));
+        }
+        match self.bits {
+            None => Some(self.encoding.decode(self.order, cells)),
+            Some((first, last)) => {
+                let whole = self.pattern(cells);
+                Some(Number::Int(i128::from(whole >> first & ones(first, last))))
+            }
+        }
+    }
+
+    fn put(&self, raw: Number, cells: &[u16]) -> Vec<u16> {
+        if matches!(self.table, Table::Coil | Table::Discrete) {
+            return vec![u16::from(raw != Number::Int(0))];
+        }
+        let Some((first, last)) = self.bits else { return self.encoding.encode(self.order, raw) };
+        let field = match raw {
+            Number::Int(integer) => integer as u64,
+            Number::Float(float) => float.round() as u64,
+        };
+        let mask = ones(first, last);
+        let whole = self.pattern(cells) & !(mask << first) | (field & mask) << first;
+        self.unsigned().encode(self.order, Number::Int(i128::from(whole)))
+    }
+
+    /// Its registers as one unsigned integer.
+    fn pattern(&self, cells: &[u16]) -> u64 {
+        match self.unsigned().decode(self.order, cells) {
+            Number::Int(integer) => integer as u64,
+            Number::Float(_) => 0,
+        }
+    }
+
+    fn unsigned(&self) -> Encoding {
+        Encoding::Int { bits: (self.encoding.words() * 16) as u8, signed: false }
+    }
+}
+
+/// As many ones as the field has bits.
+fn ones(first: u8, last: u8) -> u64 {
+    let width = u32::from(last.saturating_sub(first)) + 1;
+    1_u64.checked_shl(width).map_or(u64::MAX, |bit| bit - 1)
+}
+
+fn scaled(raw: Number, scale: Decimal, offset: Decimal) -> f64 {
+    let exact = match raw {
+        Number::Int(integer) => Decimal::try_from_i128_with_scale(integer, 0).ok(),
+        Number::Float(float) if scale == Decimal::ONE && offset.is_zero() => return float,
+        Number::Float(float) => decimal(float),
+    };
+    let value = exact.and_then(|raw| raw.checked_mul(scale)?.checked_add(offset));
+    // By its text: the double nearest to the exact decimal.
+    value.and_then(|value| value.to_string().parse().ok()).unwrap_or(f64::NAN)
+}
+
+fn unscaled(value: f64, scale: Decimal, offset: Decimal) -> Number {
+    if scale == Decimal::ONE && offset.is_zero() {
+        return Number::Float(value);
+    }
+    let raw = decimal(value).and_then(|value| value.checked_sub(offset)?.checked_div(scale));
+    Number::Float(raw.and_then(|raw| raw.to_f64()).unwrap_or(value))
+}
+
+fn decimal(float: f64) -> Option<Decimal> {
+    Decimal::from_str(&float.to_string()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(encoding: Encoding, codec: Codec) -> Place {
+        let (table, order) = (Table::Holding, Order::default());
+        Place { table, address: 10, encoding, order, bits: None, codec, sentinel: None }
+    }
+
+    fn linear(scale: &str, offset: &str) -> Codec {
+        Codec::Linear { scale: scale.parse().unwrap(), offset: offset.parse().unwrap() }
+    }
+
+    const S16: Encoding = Encoding::Int { bits: 16, signed: true };
+    const U16: Encoding = Encoding::Int { bits: 16, signed: false };
+
+    #[test]
+    fn scale_and_offset_are_exact() {
+        let tenths = place(S16, linear("0.1", "0"));
+        assert_eq!(tenths.encode(21.5, &[0]), [215]);
+        assert_eq!(tenths.decode(&[215]), Some(21.5));
+        assert_eq!(tenths.decode(&[3]), Some(0.3));
+        assert_eq!(tenths.encode(-0.3, &[0]), [0xfffd]);
+        let shifted = place(U16, linear("0.5", "-40"));
+        assert_eq!(shifted.encode(21.5, &[0]), [123]);
+        assert_eq!(shifted.decode(&[0]), Some(-40.0));
+        let float = place(Encoding::F32, linear("1", "0"));
+        assert_eq!(float.encode(230.2, &[0, 0]), [0x4366, 0x3333]);
+        assert_eq!(float.decode(&[0x4366, 0x3333]), Some(230.2));
+    }
+
+    #[test]
+    fn a_bit_field_leaves_the_other_bits() {
+        let mut mode = place(U16, Codec::Listed(vec![(0, 0.0), (1, 1.0), (5, 2.0)]));
+        mode.bits = Some((4, 6));
+        assert_eq!(mode.decode(&[0b1101_1010]), Some(2.0));
+        assert_eq!(mode.encode(1.0, &[0b1101_1010]), [0b1001_1010]);
+        assert_eq!(mode.decode(&[0b0010_0000]), None, "raw 2 is not listed");
+        assert_eq!(mode.without_reading(&[0]), [0b0111_0000]);
+    }
+
+    #[test]
+    fn flags_and_sentinels() {
+        let mut flag = place(U16, Codec::Flag { invert: true });
+        assert_eq!((flag.decode(&[0]), flag.decode(&[7])), (Some(1.0), Some(0.0)));
+        flag.table = Table::Coil;
+        assert_eq!(flag.encode(1.0, &[1]), [0]);
+        assert_eq!(place(S16, linear("1", "0")).without_reading(&[0]), [0x8000]);
+        assert_eq!(place(Encoding::F32, linear("1", "0")).without_reading(&[0, 0]), [0x7fc0, 0]);
+        let named = Place { sentinel: Some(32767), ..place(S16, linear("0.1", "0")) };
+        assert_eq!(named.without_reading(&[0]), [32767]);
+    }
+
+    #[test]
+    fn a_place_at_the_end_of_its_table_stays_inside() {
+        let last = Place { address: 65535, ..place(Encoding::F32, linear("1", "0")) };
+        assert_eq!(last.addresses().collect::<Vec<_>>(), [65535]);
+        assert_eq!(last.decode(&[1]), None);
+    }
+}

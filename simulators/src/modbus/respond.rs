@@ -1,0 +1,102 @@
+//! What goes back over the wire for one request, faults included. Pure: waiting is written down, not done.
+
+use std::time::Duration;
+
+use crate::mischief::Fault;
+
+use super::device::ModbusDevice;
+use super::frame::{self, Frame};
+use super::log::Seen;
+use super::pdu::{self, Exception};
+
+/// One step of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Send these bytes.
+    Send(Vec<u8>),
+    /// Wait; nothing else of this connection is done meanwhile.
+    Wait(Duration),
+    /// Send these bytes after this time, and go on at once.
+    Later(Duration, Vec<u8>),
+    /// Close the connection.
+    Close,
+}
+
+/// Answers one frame for a unit that may not exist.
+pub(crate) fn respond(device: Option<&mut ModbusDevice>, asked: &Frame) -> (Vec<Step>, Seen) {
+    let function = asked.pdu.first().copied().unwrap_or(0);
+    let request = pdu::parse(&asked.pdu);
+    let mut seen = Seen::of(asked.unit, function, request.as_ref().ok());
+    let Some(device) = device else {
+        seen.refused = Some(Exception::NO_TARGET);
+        let answer = Frame { pdu: pdu::refusal(function, Exception::NO_TARGET), ..asked.clone() };
+        return (vec![Step::Send(frame::bytes(&answer))], seen);
+    };
+    if device.mischief.happen(|fault| *fault == Fault::Silent).is_some() {
+        return (Vec::new(), seen);
+    }
+    let outcome = match refused(device) {
+        Some(exception) => Err(exception),
+        None => request.and_then(|request| device.answer(&request)),
+    };
+    seen.refused = outcome.as_ref().err().copied();
+    let pdu = outcome.unwrap_or_else(|exception| pdu::refusal(function, exception));
+    let answer = Frame { pdu, ..asked.clone() };
+    (steps(device, answer), seen)
+}
+
+/// A refusal that a fault demands.
+fn refused(device: &mut ModbusDevice) -> Option<Exception> {
+    match device.mischief.happen(|fault| matches!(fault, Fault::Exception(_) | Fault::Busy))? {
+        Fault::Exception(code) => Some(Exception(code)),
+        _ => Some(Exception::BUSY),
+    }
+}
+
+/// The steps of an answer, spoiled by whatever fault of the wire is on.
+fn steps(device: &mut ModbusDevice, mut answer: Frame) -> Vec<Step> {
+    let mischief = &mut device.mischief;
+    let mut steps = Vec::new();
+    if let Some(Fault::Slow(time)) = mischief.happen(|fault| matches!(fault, Fault::Slow(_))) {
+        steps.push(Step::Wait(time));
+    }
+    if mischief.happen(|fault| *fault == Fault::WrongTransactionId).is_some() {
+        answer.transaction = answer.transaction.wrapping_add(1000);
+    }
+    if mischief.happen(|fault| *fault == Fault::WrongUnit).is_some() {
+        answer.unit = answer.unit.wrapping_add(1);
+    }
+    let mut bytes = frame::bytes(&answer);
+    if mischief.happen(|fault| *fault == Fault::Garbled).is_some() {
+        bytes = garbled(&answer);
+    }
+    if let Some(Fault::Late(time)) = mischief.happen(|fault| matches!(fault, Fault::Late(_))) {
+        steps.push(Step::Later(time, bytes));
+        return steps;
+    }
+    if mischief.happen(|fault| *fault == Fault::DisconnectMidFrame).is_some() {
+        bytes.truncate(bytes.len() / 2);
+        steps.extend([Step::Send(bytes), Step::Close]);
+        return steps;
+    }
+    let twice = mischief.happen(|fault| *fault == Fault::Duplicate).is_some();
+    steps.extend(twice.then(|| Step::Send(bytes.clone())));
+    steps.push(Step::Send(bytes));
+    steps
+}
+
+/// An answer that makes no sense, each time in another of four ways.
+fn garbled(answer: &Frame) -> Vec<u8> {
+    let mut spoiled = answer.clone();
+    match answer.transaction % 4 {
+        // More bytes announced than follow.
+        0 => spoiled.pdu.iter_mut().skip(1).for_each(|byte| *byte = byte.wrapping_add(0x5a)),
+        // The answer to another function.
+        1 => spoiled.pdu.iter_mut().take(1).for_each(|byte| *byte ^= 0x18),
+        // Cut short.
+        2 => spoiled.pdu.truncate(1),
+        // Another protocol altogether.
+        _ => return [&b"HTTP/1.0 500 "[..], &frame::bytes(answer)].concat(),
+    }
+    frame::bytes(&spoiled)
+}
