@@ -71,7 +71,9 @@ impl ModbusPoint {
         }
         let word = assemble(self.order, registers.iter().copied());
         Some(match (self.bits, self.encoding) {
-            (Some((first, last)), _) => Raw::Int(i128::from(word >> first & mask(first, last))),
+            (Some((first, last)), _) => {
+                Raw::Int(i128::from(word.checked_shr(first.into())? & mask(first, last)))
+            }
             (None, RegisterEncoding::U16 | RegisterEncoding::U32 | RegisterEncoding::U64) => {
                 Raw::Int(i128::from(word))
             }
@@ -105,7 +107,7 @@ impl ModbusPoint {
             Some((first, last)) => {
                 let old = before.map_or(0, |before| assemble(self.order, before.iter().copied()));
                 let mask = mask(first, last).checked_shl(first.into()).unwrap_or_default();
-                old & !mask | word << first & mask
+                old & !mask | word.checked_shl(first.into())? & mask
             }
         };
         Some(split(self.order, word, self.encoding.registers()))

@@ -1,9 +1,17 @@
 //! The nearest word, for "did you mean".
 
+/// Most words of a similar length that are compared.
+const MAX_COMPARED: usize = 256;
+/// Longest list that is shown whole.
+const MAX_LISTED: usize = 64;
+
 /// The word that was most probably meant, if any is near enough.
 pub(crate) fn nearest<'w>(given: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let limit = (given.chars().count() / 3).max(1);
-    let ranked = words.into_iter().map(|word| (distance(&given.to_lowercase(), &word.to_lowercase()), word));
+    let length = given.chars().count();
+    let similar =
+        words.into_iter().filter(|word| word.chars().count().abs_diff(length) <= limit).take(MAX_COMPARED);
+    let ranked = similar.map(|word| (distance(&given.to_lowercase(), &word.to_lowercase()), word));
     // A word of which nothing is left was not meant.
     let is_near = |far: usize, word: &str| far <= limit && far < given.len().min(word.len());
     ranked.filter(|(far, word)| is_near(*far, word)).min_by_key(|(far, _)| *far).map(|(_, word)| word)
@@ -14,7 +22,10 @@ pub(crate) fn suggestion(given: &str, words: &[&str]) -> String {
     match nearest(given, words.iter().copied()) {
         Some(word) => format!("did you mean `{word}`?"),
         None if words.is_empty() => "there is none to choose from".to_owned(),
-        None => format!("one of {}", words.join(", ")),
+        None => match words.get(..MAX_LISTED) {
+            Some(some) => format!("one of {}, …", some.join(", ")),
+            None => format!("one of {}", words.join(", ")),
+        },
     }
 }
 

@@ -121,6 +121,12 @@ fn hint(file: &SourceFile, span: Span) -> Option<String> {
     if let Some(sign) = bare {
         return Some(format!("`{sign}` cannot begin an unquoted value: write \"{sign}\""));
     }
+    if line.contains("${") {
+        return Some("a text with `${…}` must be quoted".to_owned());
+    }
+    if line.matches(": ").count() > 1 && !line.contains('{') {
+        return Some("a text with `: ` in it must be quoted".to_owned());
+    }
     line.contains('\t').then(|| "YAML is indented with spaces, never with tabs".to_owned())
 }
 

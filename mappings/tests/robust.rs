@@ -110,6 +110,18 @@ fn too_much_is_refused() {
 }
 
 #[test]
+fn many_problems_take_reasonable_time() {
+    let head = "uspmap: 1\nprofile: a.b\nversion: 1.0.0\ndevice: {type: Meter}\n";
+    let keys: String = (0..20_000).map(|at| format!("k{at}: 1\n")).collect();
+    assert_eq!(check(&format!("{head}{keys}")).len(), 20_001, "every unknown key, and no capabilities");
+    let tests: String = (0..1000).map(|at| format!("  - {{expect: {{x{at}: 1}}}}\n")).collect();
+    let caps: String = (0..2000)
+        .map(|at| format!("  c{at}: {{class: LevelSensor, type: Power, unit: W, read: {{input: {at}}}}}\n"))
+        .collect();
+    assert_eq!(check(&format!("{head}capabilities:\n{caps}tests:\n{tests}")).len(), 1000);
+}
+
+#[test]
 fn a_large_file_is_checked_in_reasonable_time() {
     let mut text =
         "uspmap: 1\nprofile: a.b\nversion: 1.0.0\ndevice: {type: Meter}\ncapabilities:\n".to_owned();

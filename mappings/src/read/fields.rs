@@ -1,11 +1,16 @@
 //! Maps with known keys, maps with names for keys, and lists.
 
+use std::collections::BTreeMap;
+
 use super::Report;
 use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::At;
 use crate::words::suggestion;
 use crate::yaml::{Kind, Node};
+
+/// Most entries of a map or list that grows with the device or the site.
+pub(super) const MAX_NAMED: usize = 4096;
 
 /// The entries of a map that has fixed keys.
 pub(super) struct Fields<'n> {
@@ -38,9 +43,13 @@ impl Report<'_> {
         Some(Fields { span: node.span, entries })
     }
 
-    /// A map whose keys are names that the file chooses.
+    /// A map whose keys are names that the file chooses, at most [`MAX_NAMED`].
     pub(super) fn named<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(At<String>, &'n Node)> {
-        let entries = self.entries(node, what).unwrap_or_default();
+        let mut entries = self.entries(node, what).unwrap_or_default();
+        if entries.len() > MAX_NAMED {
+            self.error(Code::NumberRange, node.span, format!("{what} has more than {MAX_NAMED} entries"));
+            entries.truncate(MAX_NAMED);
+        }
         entries.into_iter().map(|(key, span, node)| (At::new(key.to_owned(), span), node)).collect()
     }
 
@@ -55,17 +64,21 @@ impl Report<'_> {
             return None;
         };
         let mut entries: Vec<(&str, Span, &Node)> = Vec::new();
+        let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
         for (key, value) in pairs {
             let Kind::Scalar { text, .. } = &key.kind else {
                 self.wrong_kind(key, "a key must be a word");
                 continue;
             };
-            match entries.iter().find(|(known, ..)| known == text) {
-                Some((_, first, _)) => {
-                    let message = format!("the key `{text}` is already on line {}", first.line);
+            match lines.get(text.as_str()) {
+                Some(first) => {
+                    let message = format!("the key `{text}` is already on line {first}");
                     self.error(Code::DuplicateKey, key.span, message).help("keep one of the two");
                 }
-                None => entries.push((text, key.span, value)),
+                None => {
+                    lines.insert(text, key.span.line);
+                    entries.push((text, key.span, value));
+                }
             }
         }
         Some(entries)

@@ -232,10 +232,7 @@ impl Report<'_> {
             self.error(Code::MissingKey, node.span, "there is no capability")
                 .help("a device needs at least one");
         }
-        if named.len() > 4096 {
-            self.error(Code::NumberRange, node.span, "there are more than 4096 capabilities");
-        }
-        named.into_iter().take(4096).filter_map(|(id, node)| self.capability(id, node)).collect()
+        named.into_iter().filter_map(|(id, node)| self.capability(id, node)).collect()
     }
 
     fn capability(&mut self, id: At<String>, node: &Node) -> Option<CapabilityDraft> {

@@ -1,8 +1,9 @@
 //! `tests`: what is in the device, and what must follow.
 
 use super::Report;
-use super::fields::Fields;
+use super::fields::{Fields, MAX_NAMED};
 use super::point::TABLES;
+use crate::code::Code;
 use crate::draft::{At, RunDraft, TestDraft};
 use crate::yaml::{Kind, Node};
 
@@ -11,7 +12,11 @@ pub(super) const KEYS: [&str; 9] =
 
 impl Report<'_> {
     pub(super) fn tests(&mut self, node: &Node) -> Vec<TestDraft> {
-        self.list(node, "`tests`").iter().filter_map(|item| self.test(item)).collect()
+        let tests = self.list(node, "`tests`");
+        if tests.len() > MAX_NAMED {
+            self.error(Code::NumberRange, node.span, format!("there are more than {MAX_NAMED} tests"));
+        }
+        tests.iter().take(MAX_NAMED).filter_map(|item| self.test(item)).collect()
     }
 
     fn test(&mut self, node: &Node) -> Option<TestDraft> {

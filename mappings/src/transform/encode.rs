@@ -78,8 +78,9 @@ fn check_rounding(transform: &Transform, value: Decimal, nearest: Decimal) -> Re
     let scaled = nearest.checked_mul(transform.scale.unwrap_or(Decimal::ONE));
     let shown = scaled.and_then(|scaled| scaled.checked_add(transform.offset.unwrap_or_default()));
     let shown = shown.ok_or_else(|| too_large(value))?;
-    let moved = (shown - value).abs();
-    if moved.is_zero() || transform.step.is_some_and(|step| moved + moved < step) {
+    let moved = shown.checked_sub(value).ok_or_else(|| too_large(value))?.abs();
+    let twice = moved.checked_add(moved);
+    if moved.is_zero() || transform.step.zip(twice).is_some_and(|(step, twice)| twice < step) {
         return Ok(());
     }
     let [value, shown] = [value, shown].map(decimal_text);
