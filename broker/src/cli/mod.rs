@@ -65,3 +65,24 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Controller(command) => controller::run(command),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_shipped_unit_starts_what_there_is() {
+        let unit = include_str!("../../../config/systemd/usp-broker.service");
+        let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+        let cli = Cli::try_parse_from(start.split_whitespace()).unwrap();
+        assert!(matches!(cli.command, Command::Run(_)));
+        assert!(unit.contains("\nRestart=always\n") && unit.contains("\nType=notify\n"));
+    }
+}

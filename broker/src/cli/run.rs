@@ -7,6 +7,7 @@ use clap::Args;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::interrupt::Interrupt;
 use super::{Failure, print_line};
 use crate::app::{App, StartFailure};
 use crate::config::Config;
@@ -44,23 +45,24 @@ pub(crate) fn run(args: &Run) -> Result<(), Failure> {
 }
 
 async fn serve(args: &Run, config: Config) -> Result<Exit, Failure> {
-    let mut ends = Ends::new()?;
-    let hangup = listen(SignalKind::hangup())?;
+    let mut interrupt = Interrupt::new().map_err(|error| Failure::failed(format!("signals: {error}")))?;
+    let hangup =
+        signal(SignalKind::hangup()).map_err(|error| Failure::failed(format!("signals: {error}")))?;
     let watch = Watch::new(&args.config, &config);
     let app = tokio::select! {
         app = App::start(config) => app.map_err(start_failure)?,
-        () = ends.next() => return Ok(Exit::Stopped),
+        () = interrupt.wait() => return Ok(Exit::Stopped),
     };
     notify(&[NotifyState::Ready]);
     print_line(format_args!("ready endpoint_id={}", app.endpoint_id()))?;
-    attend(args, app, ends, hangup, watch).await
+    attend(args, app, interrupt, hangup, watch).await
 }
 
 /// Waits for whatever ends the broker, and reloads on the way.
 async fn attend(
     args: &Run,
     mut app: App,
-    mut ends: Ends,
+    mut interrupt: Interrupt,
     mut hangup: Signal,
     mut watch: Watch,
 ) -> Result<Exit, Failure> {
@@ -70,7 +72,7 @@ async fn attend(
                 notify(&[NotifyState::Stopping]);
                 return Ok(exit);
             }
-            () = ends.next() => {
+            () = interrupt.wait() => {
                 tracing::info!("asked to end");
                 notify(&[NotifyState::Stopping]);
                 return Ok(app.shutdown().await);
@@ -114,27 +116,4 @@ fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "systemd could not be told");
     }
-}
-
-/// SIGTERM and SIGINT.
-struct Ends {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Ends {
-    fn new() -> Result<Self, Failure> {
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-fn listen(kind: SignalKind) -> Result<Signal, Failure> {
-    signal(kind).map_err(|error| Failure::failed(format!("signals: {error}")))
 }
