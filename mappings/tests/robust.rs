@@ -112,8 +112,8 @@ fn too_much_is_refused() {
 #[test]
 fn many_problems_take_reasonable_time() {
     let head = "uspmap: 1\nprofile: a.b\nversion: 1.0.0\ndevice: {type: Meter}\n";
-    let keys: String = (0..20_000).map(|at| format!("k{at}: 1\n")).collect();
-    assert_eq!(check(&format!("{head}{keys}")).len(), 20_001, "every unknown key, and no capabilities");
+    let keys: String = (0..5000).map(|at| format!("k{at}: 1\n")).collect();
+    assert_eq!(check(&format!("{head}{keys}")).len(), 5001, "every unknown key, and no capabilities");
     let tests: String = (0..1000).map(|at| format!("  - {{expect: {{x{at}: 1}}}}\n")).collect();
     let caps: String = (0..2000)
         .map(|at| format!("  c{at}: {{class: LevelSensor, type: Power, unit: W, read: {{input: {at}}}}}\n"))
