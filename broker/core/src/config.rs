@@ -57,6 +57,8 @@ pub struct Limits {
     pub max_subscriptions: usize,
     /// Undelivered notifications kept for one Controller.
     pub max_notifications_per_controller: usize,
+    /// Rows of any other table that Controllers may add to.
+    pub max_rows_per_table: usize,
     /// `multi_device_atomic = "refuse"`: all-or-nothing requests may touch one device only.
     pub refuse_multi_device_atomic: bool,
     /// Get over several owners: put a failed Service's error into the entry that has the values, instead of a further entry.
@@ -72,6 +74,7 @@ impl Default for Limits {
             max_pending_per_controller: 256,
             max_subscriptions: 4096,
             max_notifications_per_controller: 1024,
+            max_rows_per_table: 4096,
             refuse_multi_device_atomic: false,
             merge_get_errors: false,
         }

@@ -1,43 +1,191 @@
-//! The pure state machine of usp-broker.
+//! The pure state machine of usp-broker: data model, requests, fan-out, Services, Subscriptions, access.
+//!
+//! It has no clock, no file, no socket, no task and no random source of its own: everything that happens comes in as
+//! an [`input::Input`], everything that is to be done goes out as an [`output::Output`]. A recorded run replays exactly.
 
+pub mod access;
+mod boot;
+mod commit;
 pub mod config;
+mod dispatch;
+pub mod dm;
+pub mod fault;
+pub mod gather;
 pub mod input;
 pub mod output;
+pub mod proxied;
+mod request;
+mod rng;
+mod services;
+mod session;
+pub mod subscriptions;
 pub mod time;
+mod timers;
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+
+use access::Rights;
+use commit::Commits;
 use config::CoreConfig;
+use dm::rows::Rows;
+use dm::{Facts, Model};
+use gather::{Gatherer, LegId, LegReply};
 use input::Input;
-use output::{Output, Snapshot};
+use output::{Output, Snapshot, StoreOp};
+use proxied::Devices;
+use rng::Rng;
+use services::Services;
+use services::commands::RunningCommands;
+use session::Sessions;
+use subscriptions::Subscriptions;
+use subscriptions::notices::Notices;
 use time::{Mono, Now};
+use timers::{Timer, Timers};
 
 /// The broker: one owner of the data model, of requests, Services, Subscriptions and access.
 ///
 /// Contract: give it one input with [`handle`](Self::handle), then take outputs with
 /// [`poll_output`](Self::poll_output) until there is none, then wait until the next input or the instant of
 /// [`poll_timeout`](Self::poll_timeout), at which [`handle_timeout`](Self::handle_timeout) is due.
-pub struct Broker {}
+pub struct Broker {
+    config: CoreConfig,
+    model: Model,
+    sessions: Sessions,
+    services: Services,
+    commands: RunningCommands,
+    subs: Subscriptions,
+    notices: Notices,
+    gather: Gatherer,
+    commits: Commits,
+    timers: Timers,
+    rng: Rng,
+    outputs: VecDeque<Output>,
+    /// Replies that were known without asking.
+    ready: VecDeque<(LegId, LegReply)>,
+    /// Store operations that go with the next change and are no rows.
+    extra_ops: Vec<StoreOp>,
+    /// Numbers by table and identity.
+    identities: BTreeMap<(String, String), u32>,
+    meta: BTreeMap<String, String>,
+    /// Rights by Controller row, until a role changes.
+    rights_cache: RefCell<BTreeMap<u32, Rights>>,
+    site_loaded: bool,
+    /// Sets our msg_ids apart from those of former lives.
+    life: u64,
+    next_msg: u64,
+}
 
 impl Broker {
     /// Builds the state from what was on disk. The first outputs are due at once.
-    pub fn new(_config: CoreConfig, _snapshot: Snapshot, _now: Now) -> Result<Self, StartError> {
-        Ok(Self {})
+    ///
+    /// Errors: a seed that does not fit the data model, a store that cannot be understood.
+    pub fn new(config: CoreConfig, snapshot: Snapshot, now: Now) -> Result<Self, StartError> {
+        let schema = dm::schema_text::own_model().map_err(StartError::Snapshot)?;
+        let facts = Facts::new(&config, now);
+        let mut rng = Rng::new(config.entropy);
+        let life = rng.next();
+        let model = Model { schema, rows: Rows::default(), devices: Devices::default(), facts, now };
+        let mut broker = Self {
+            config,
+            model,
+            sessions: Sessions::default(),
+            services: Services::default(),
+            commands: RunningCommands::default(),
+            subs: Subscriptions::default(),
+            notices: Notices::default(),
+            gather: Gatherer::default(),
+            commits: Commits::default(),
+            timers: Timers::default(),
+            rng,
+            outputs: VecDeque::new(),
+            ready: VecDeque::new(),
+            extra_ops: Vec::new(),
+            identities: BTreeMap::new(),
+            meta: BTreeMap::new(),
+            rights_cache: RefCell::default(),
+            site_loaded: false,
+            life,
+            next_msg: 0,
+        };
+        broker.start(snapshot)?;
+        Ok(broker)
+    }
+
+    fn start(&mut self, mut snapshot: Snapshot) -> Result<(), StartError> {
+        let kept = std::mem::take(&mut snapshot.notifications);
+        self.restore(snapshot)?;
+        self.configure();
+        self.seed()?;
+        self.commit(None);
+        self.restore_notices(kept);
+        self.settle_down();
+        Ok(())
     }
 
     /// Takes in one event.
-    pub fn handle(&mut self, _now: Now, _input: Input) {}
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.model.now = now;
+        match input {
+            Input::Connected { conn, link } => self.handle_connected(conn, link),
+            Input::Record { conn, record } => self.handle_record(conn, *record),
+            Input::BadRecord { conn, bad } => self.handle_bad_record(conn, &bad),
+            Input::Disconnected { conn, reason } => self.handle_disconnected(conn, &reason),
+            Input::Reply(reply) => self.handle_adapter_reply(reply),
+            Input::Report(report) => self.handle_report(report),
+            Input::Stored { batch, result } => self.handle_stored(batch, result),
+            Input::Site(site) => self.handle_site(&site),
+            Input::Shutdown => self.shut_down(),
+        }
+        self.settle_down();
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.model.now = now;
+        while let Some(timer) = self.timers.pop(now.monotonic) {
+            match timer {
+                Timer::Leg(leg) => self.handle_leg_deadline(leg),
+                Timer::Notice(id) => self.handle_notice_timer(id),
+                Timer::Subscription(number) => self.expire_subscription(number),
+                Timer::Discovery(service) => self.discover(service),
+            }
+        }
+        self.settle_down();
+    }
+
+    /// Follows everything that one input set off until nothing is left but waiting.
+    fn settle_down(&mut self) {
+        loop {
+            self.deliver_ready();
+            self.flush_commits();
+            self.deliver_late_completions();
+            if self.ready.is_empty() && !self.commits.is_due() {
+                return;
+            }
+        }
+    }
 
     /// The next order for the caller, if there is one.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.outputs.pop_front()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        None
+        self.timers.next()
     }
 
-    /// Time has passed.
-    pub fn handle_timeout(&mut self, _now: Now) {}
+    /// How many requests are under way: for tests and statistics.
+    pub fn pending(&self) -> usize {
+        self.gather.jobs()
+    }
+
+    /// A msg_id that no other request of ours has, in this life or another.
+    fn next_msg_id(&mut self) -> String {
+        self.next_msg += 1;
+        format!("{:08x}-{}", self.life >> 32, self.next_msg)
+    }
 }
 
 /// Why the core cannot start.

@@ -29,6 +29,16 @@ pub fn error(msg_id: &str, code: ErrCode, text: &str, param_errs: Vec<usp::error
     build(msg_id, MsgType::Error, MsgBody::Error(error))
 }
 
+/// A Message as bytes, without a Record around it.
+pub fn encode(msg: &usp::Msg) -> Vec<u8> {
+    prost::Message::encode_to_vec(msg)
+}
+
+/// The Message that [`encode`] made; `None` for anything else.
+pub fn decode(bytes: &[u8]) -> Option<usp::Msg> {
+    prost::Message::decode(bytes).ok()
+}
+
 fn build(msg_id: &str, msg_type: MsgType, body: MsgBody) -> usp::Msg {
     usp::Msg {
         header: Some(usp::Header { msg_id: msg_id.to_owned(), msg_type: msg_type.into() }),

@@ -1,0 +1,232 @@
+//! Who may do what: roles, permissions, and the rights of one Controller (R-SEC.1).
+//!
+//! Within a role the entry with the largest Order that covers an element decides; over several roles a right given by
+//! any of them is given. Nothing that no entry covers is allowed.
+
+use std::sync::Arc;
+
+use usp_proto::path::{Leaf, Path};
+use usp_proto::tr106;
+
+use crate::dm::Model;
+use crate::dm::rows::ObjRef;
+
+/// What one Controller may do.
+#[derive(Clone, Debug)]
+pub struct Rights {
+    roles: Arc<[Role]>,
+    /// Full access needs no matching.
+    all: bool,
+}
+
+/// One role, ready for matching.
+#[derive(Clone, Debug, PartialEq)]
+struct Role {
+    /// Largest Order first.
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    order: u32,
+    targets: Vec<Path>,
+    param: Bits,
+    obj: Bits,
+    instantiated_obj: Bits,
+    command_event: Bits,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bits(u8);
+
+/// Which of the four permission strings is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `Param`.
+    Param,
+    /// `Obj`.
+    Obj,
+    /// `InstantiatedObj`.
+    InstantiatedObj,
+    /// `CommandEvent`.
+    CommandEvent,
+}
+
+/// Which letter of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// `r`
+    Read = 8,
+    /// `w`
+    Write = 4,
+    /// `x`
+    Execute = 2,
+    /// `n`
+    Notify = 1,
+}
+
+impl Bits {
+    const ALL: Self = Self(0b1111);
+
+    /// `rw-n` and the like.
+    fn parse(text: &str) -> Option<Self> {
+        let letters: Vec<char> = text.chars().collect();
+        let wanted = ['r', 'w', 'x', 'n'];
+        if letters.len() != wanted.len() {
+            return None;
+        }
+        let mut bits = 0;
+        for (index, (letter, wanted)) in letters.iter().zip(wanted).enumerate() {
+            match *letter {
+                l if l == wanted => bits |= 8 >> index,
+                '-' => {}
+                _ => return None,
+            }
+        }
+        Some(Self(bits))
+    }
+}
+
+/// Whether a text is a permission string: `r`, `w`, `x`, `n` each in its place, or `-`.
+pub fn is_permission(text: &str) -> bool {
+    Bits::parse(text).is_some()
+}
+
+impl Rights {
+    /// Everything: the broker's own doings.
+    pub fn all() -> Self {
+        Self { roles: Arc::new([]), all: true }
+    }
+
+    /// Nothing.
+    pub fn none() -> Self {
+        Self { roles: Arc::new([]), all: false }
+    }
+
+    /// The rights of the given roles (paths of `Role` rows, as `AssignedRole` lists them).
+    pub fn of_roles(model: &Model, list: &str) -> Self {
+        let rows = tr106::split_list(list).filter_map(|path| model.locate(path));
+        let roles: Vec<Role> = rows.filter_map(|row| Role::read(model, &row)).collect();
+        let all = roles.iter().any(Role::is_full);
+        Self { roles: roles.into(), all }
+    }
+
+    /// Whether an act on an element of our own is allowed. `leaf` names the Parameter, Command or Event; it is
+    /// `Leaf::Object` for the object itself.
+    pub fn allow(&self, model: &Model, kind: Kind, act: Act, at: &ObjRef, leaf: &Leaf) -> bool {
+        self.decide(kind, act, |target| model.covers(target, at, leaf))
+    }
+
+    /// Whether an act on an element of a Service is allowed, by its concrete or written path.
+    pub fn allow_path(&self, kind: Kind, act: Act, path: &Path) -> bool {
+        self.decide(kind, act, |target| covers_written(target, path))
+    }
+
+    /// Whether nothing at all is allowed.
+    pub fn is_none(&self) -> bool {
+        !self.all && self.roles.iter().all(|r| r.entries.is_empty())
+    }
+
+    /// Whether nothing is forbidden.
+    pub fn is_all(&self) -> bool {
+        self.all
+    }
+
+    fn decide(&self, kind: Kind, act: Act, covers: impl Fn(&Path) -> bool) -> bool {
+        if self.all {
+            return true;
+        }
+        self.roles.iter().any(|role| {
+            let deciding = role.entries.iter().find(|e| e.targets.iter().any(&covers));
+            deciding.is_some_and(|e| e.bits(kind).0 & act as u8 != 0)
+        })
+    }
+}
+
+impl Role {
+    fn read(model: &Model, row: &ObjRef) -> Option<Self> {
+        if model.text(row, "Enable")? != "true" {
+            return None;
+        }
+        let table = model.schema.find("Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.")?;
+        let rows = model.rows.of_table(table, &row.numbers);
+        let mut entries: Vec<Entry> = rows.filter_map(|(at, _)| Entry::read(model, at)).collect();
+        entries.sort_by(|a, b| b.order.cmp(&a.order));
+        Some(Self { entries })
+    }
+
+    /// One entry that gives everything below `Device.`, and none that overrides it.
+    fn is_full(&self) -> bool {
+        let Some(first) = self.entries.first() else { return false };
+        let everything = first.targets.iter().any(|t| t.to_string() == "Device.");
+        let bits = [first.param, first.obj, first.instantiated_obj, first.command_event];
+        everything && bits.iter().all(|b| *b == Bits::ALL)
+    }
+}
+
+impl Entry {
+    fn read(model: &Model, at: &ObjRef) -> Option<Self> {
+        if model.text(at, "Enable")? != "true" {
+            return None;
+        }
+        let bits = |name: &str| model.text(at, name).and_then(|t| Bits::parse(&t));
+        let targets = model.text(at, "Targets")?;
+        Some(Self {
+            order: model.text(at, "Order")?.parse().ok()?,
+            targets: tr106::split_list(&targets).flat_map(parse_target).collect(),
+            param: bits("Param")?,
+            obj: bits("Obj")?,
+            instantiated_obj: bits("InstantiatedObj")?,
+            command_event: bits("CommandEvent")?,
+        })
+    }
+
+    fn bits(&self, kind: Kind) -> Bits {
+        match kind {
+            Kind::Param => self.param,
+            Kind::Obj => self.obj,
+            Kind::InstantiatedObj => self.instantiated_obj,
+            Kind::CommandEvent => self.command_event,
+        }
+    }
+}
+
+/// A target may be written without its final dot; it is then the object or the Parameter of that name.
+fn parse_target(text: &str) -> Vec<Path> {
+    let mut paths: Vec<Path> = Path::parse(text).into_iter().collect();
+    if !text.ends_with(['.', ')', '!']) {
+        paths.extend(Path::parse(&format!("{text}.")));
+    }
+    paths
+}
+
+/// Whether a target covers a path as it is written, without looking at rows: names equal, numbers equal or under `*`.
+fn covers_written(target: &Path, path: &Path) -> bool {
+    use usp_proto::path::Segment;
+    if target.segments.len() > path.segments.len() {
+        return false;
+    }
+    let fits =
+        |(t, p): (&Segment, &Segment)| t == p || (*t == Segment::Wildcard && !matches!(p, Segment::Name(_)));
+    if !target.segments.iter().zip(&path.segments).all(fits) {
+        return false;
+    }
+    match &target.leaf {
+        Leaf::Object => true,
+        leaf => target.segments.len() == path.segments.len() && *leaf == path.leaf,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permission_strings_have_each_letter_in_its_place() {
+        assert_eq!(Bits::parse("rwxn"), Some(Bits::ALL));
+        assert_eq!(Bits::parse("r--n"), Some(Bits(0b1001)));
+        for wrong in ["", "r", "wr--", "rwxnn", "x---"] {
+            assert_eq!(Bits::parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Group commit: a change is in memory at once, and promised to nobody before it is on disk.
+//!
+//! At most one batch is under way. What changes meanwhile is collected and goes out as the next batch. When a batch
+//! fails, everything that was changed since is taken back in reverse order and its requests are answered with 7005.
+//! Notifications follow a change only once it is on disk, and after the answer to the request that made it.
+
+use crate::Broker;
+use crate::dm::rows::{Change, Mark};
+use crate::fault::Fault;
+use crate::gather::{LegId, LegReply};
+use crate::output::{BatchId, Output, StoreOp};
+use usp_proto::err_code::ErrCode;
+
+/// One request's changes.
+struct Unit {
+    leg: Option<LegId>,
+    changes: Vec<Change>,
+}
+
+/// Changes that go to disk together.
+#[derive(Default)]
+struct Batch {
+    units: Vec<Unit>,
+    ops: Vec<StoreOp>,
+    marks: Vec<Mark>,
+}
+
+/// The two batches that can exist.
+#[derive(Default)]
+pub(crate) struct Commits {
+    under_way: Option<(BatchId, Batch)>,
+    collecting: Batch,
+    next: u64,
+}
+
+impl Commits {
+    /// Something is collected and could go out now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.under_way.is_none() && !self.collecting.units.is_empty()
+    }
+}
+
+impl Broker {
+    /// Ends a change: what the journal holds becomes one unit. Without anything to write it takes effect at once,
+    /// unless earlier changes are still on their way to disk (effects keep their order).
+    pub(crate) fn commit(&mut self, leg: Option<LegId>) {
+        let (changes, marks) = self.model.rows.take_journal();
+        let mut ops = std::mem::take(&mut self.extra_ops);
+        ops.extend(changes.iter().filter_map(|change| self.row_op(change)));
+        ops.extend(marks.iter().map(|mark| self.mark_op(mark)));
+        let unit = Unit { leg, changes };
+        let batch = &mut self.commits.collecting;
+        batch.marks.extend(marks);
+        batch.ops.extend(ops);
+        batch.units.push(unit);
+    }
+
+    /// Sends the collected batch, if none is under way. Called after each input.
+    pub(crate) fn flush_commits(&mut self) {
+        while self.commits.under_way.is_none() && !self.commits.collecting.units.is_empty() {
+            let mut batch = std::mem::take(&mut self.commits.collecting);
+            if batch.ops.is_empty() {
+                self.settle(batch);
+                continue;
+            }
+            self.commits.next += 1;
+            let id = BatchId(self.commits.next);
+            let ops = std::mem::take(&mut batch.ops);
+            self.outputs.push_back(Output::Store { batch: id, ops });
+            self.commits.under_way = Some((id, batch));
+        }
+    }
+
+    /// The store's word on a batch.
+    pub(crate) fn handle_stored(&mut self, id: BatchId, result: Result<(), String>) {
+        let Some((expected, batch)) = self.commits.under_way.take() else { return };
+        if expected != id {
+            self.commits.under_way = Some((expected, batch));
+            return;
+        }
+        match result {
+            Ok(()) => self.settle(batch),
+            Err(problem) => self.take_back(batch, &problem),
+        }
+    }
+
+    /// The batch holds: answer, then let effects follow.
+    fn settle(&mut self, batch: Batch) {
+        for unit in batch.units {
+            if let Some(leg) = unit.leg {
+                self.close_leg(leg, LegReply::Stored(Ok(())));
+            }
+            self.apply_effects(&unit.changes);
+        }
+    }
+
+    /// The batch failed, and with it whatever was built upon it.
+    fn take_back(&mut self, batch: Batch, problem: &str) {
+        tracing::error!(problem, "the store could not keep a change; it was taken back");
+        let later = std::mem::take(&mut self.commits.collecting);
+        self.model.rows.mark_again(batch.marks.into_iter().chain(later.marks));
+        let units: Vec<Unit> = batch.units.into_iter().chain(later.units).collect();
+        for change in units.iter().rev().flat_map(|u| u.changes.iter().rev()) {
+            self.model.rows.revert(change.clone());
+        }
+        for leg in units.into_iter().filter_map(|u| u.leg) {
+            let fault =
+                Fault::new(ErrCode::RESOURCES_EXCEEDED, format!("the change could not be stored: {problem}"));
+            self.close_leg(leg, LegReply::Stored(Err(fault)));
+        }
+    }
+
+    /// What a change of a row is on disk.
+    fn row_op(&self, change: &Change) -> Option<StoreOp> {
+        let kept = |row: &Option<crate::dm::rows::Row>| row.as_ref().is_some_and(|r| !r.volatile);
+        let path = self.model.path(&change.at);
+        match &change.after {
+            Some(row) if !row.volatile => Some(StoreOp::PutRow {
+                path,
+                params: row.params.iter().map(|(n, v)| (n.to_string(), v.clone())).collect(),
+            }),
+            _ => kept(&change.before).then_some(StoreOp::DeleteRow { path }),
+        }
+    }
+
+    fn mark_op(&self, mark: &Mark) -> StoreOp {
+        let path = self.model.schema.get(mark.table).map_or("", |o| &*o.path);
+        let table = path.strip_suffix("{i}.").unwrap_or(path);
+        StoreOp::PutHighest { table: crate::dm::fill_numbers(table, &mark.above), number: mark.number }
+    }
+}

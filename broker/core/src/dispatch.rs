@@ -1,0 +1,193 @@
+//! From a Record to the handler of its Message (R-MSG.10: the body decides, not msg_type).
+
+use usp_proto::err_code::ErrCode;
+use usp_proto::message;
+use usp_proto::record::{BadRecord, Record, RecordBody};
+use usp_proto::usp::notify::Notification;
+use usp_proto::usp::{self, body::MsgBody, request::ReqType, response::RespType};
+
+use crate::Broker;
+use crate::dm::schema::ServiceId;
+use crate::fault::Fault;
+use crate::input::{ConnId, Side};
+use crate::output::CloseReason;
+use crate::request::Origin;
+use crate::session::Admission;
+
+impl Broker {
+    /// A Record came in.
+    pub(crate) fn handle_record(&mut self, conn: ConnId, record: Record) {
+        let Some(session) = self.sessions.get(conn) else { return };
+        let (peer, service, side) = (session.link.peer.clone(), session.service, session.link.side);
+        if record.to != self.config.endpoint_id {
+            // R-E2E.1
+            tracing::debug!(%peer, to = %record.to, "a Record for somebody else is ignored");
+            return;
+        }
+        if record.from != peer {
+            // R-SEC.0a: whoever opened the connection is whom its Records come from.
+            let why = format!("from_id {} on a connection of {peer}", record.from);
+            return self.close(conn, CloseReason::Protocol(why));
+        }
+        match record.body {
+            RecordBody::Message(msg) => self.handle_message(conn, side, service, &msg),
+            RecordBody::Connect(_) => tracing::debug!(%peer, "Connect Record"),
+            RecordBody::Disconnect { code, reason } => {
+                tracing::debug!(%peer, code, reason, "Disconnect Record");
+                if let Some(service) = service {
+                    self.forget_service(service, "it sent a Disconnect Record");
+                }
+            }
+            RecordBody::Session { .. } => {
+                // R-E2E.6a
+                let own = self.config.endpoint_id.clone();
+                let text = "Session Context is not supported";
+                let code = ErrCode::SESSION_CONTEXT_NOT_ALLOWED;
+                self.send_record(conn, Record::disconnect(own, peer, code, text), None);
+            }
+        }
+    }
+
+    /// A Record that can be answered, but not used (R-MTP.5).
+    pub(crate) fn handle_bad_record(&mut self, conn: ConnId, bad: &BadRecord) {
+        let known = self.sessions.get(conn).is_some_and(|s| s.link.peer == bad.from);
+        if known && bad.to == self.config.endpoint_id {
+            let msg = message::error(&bad.msg_id, bad.code, &bad.text, Vec::new());
+            self.send_message(conn, msg, None);
+        }
+    }
+
+    fn handle_message(&mut self, conn: ConnId, side: Side, service: Option<ServiceId>, msg: &usp::Msg) {
+        let Some(body) = message::body(msg) else { return };
+        match body {
+            MsgBody::Request(request) => {
+                let Some(request) = &request.req_type else { return };
+                match self.admit(conn, message::msg_id(msg)) {
+                    Some(Admission::Accepted(origin)) => self.handle_request(side, service, origin, request),
+                    Some(Admission::Full(origin)) => {
+                        let most = self.config.limits.max_pending_per_controller;
+                        let text = format!(
+                            "{most} requests are under way already (limits.max_pending_per_controller)"
+                        );
+                        self.refuse(&origin, &Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
+                    }
+                    Some(Admission::Duplicate) => {
+                        tracing::debug!(msg_id = message::msg_id(msg), "a repeated request is ignored")
+                    }
+                    None => {}
+                }
+            }
+            MsgBody::Response(_) | MsgBody::Error(_) => self.handle_answer(conn, msg),
+        }
+    }
+
+    fn handle_answer(&mut self, conn: ConnId, msg: &usp::Msg) {
+        let controller = self.sessions.get(conn).and_then(|s| s.controller);
+        let known = self.handle_notify_answer(controller, message::msg_id(msg))
+            || self.handle_service_answer(conn, msg);
+        if !known {
+            tracing::debug!(
+                msg_id = message::msg_id(msg),
+                "an answer that nobody waits for is ignored (R-MSG.9)"
+            );
+        }
+    }
+
+    fn handle_request(&mut self, side: Side, service: Option<ServiceId>, origin: Origin, request: &ReqType) {
+        match (side, service) {
+            (Side::Agent, _) => self.handle_controller_request(origin, request),
+            (Side::Controller, Some(service)) => self.handle_service_request(service, &origin, request),
+            (Side::Controller, None) => {}
+        }
+    }
+
+    /// What a Controller may ask of our Agent.
+    fn handle_controller_request(&mut self, origin: Origin, request: &ReqType) {
+        if origin.rights.is_none() {
+            let text = format!(
+                "{} is not known here: it has no row in Device.LocalAgent.Controller. and no role that allows anything",
+                origin.peer
+            );
+            return self.refuse(&origin, &Fault::new(ErrCode::PERMISSION_DENIED, text));
+        }
+        match request {
+            ReqType::Get(get) => self.handle_get(origin, get),
+            ReqType::GetSupportedDm(request) => self.handle_get_supported_dm(&origin, request),
+            ReqType::GetInstances(request) => self.handle_get_instances(origin, request),
+            ReqType::GetSupportedProtocol(_) => self.handle_get_supported_protocol(&origin),
+            ReqType::Set(set) => self.handle_set(origin, set.clone()),
+            ReqType::Add(add) => self.handle_add(origin, add.clone()),
+            ReqType::Delete(delete) => self.handle_delete(origin, delete.clone()),
+            ReqType::Operate(operate) => self.handle_operate(origin, operate.clone()),
+            ReqType::Notify(_) | ReqType::Register(_) | ReqType::Deregister(_) => {
+                self.refuse_kind(&origin, request, "an Agent does not take it from a Controller");
+            }
+        }
+    }
+
+    /// What a Service's Agent may ask of our Controller.
+    fn handle_service_request(&mut self, service: ServiceId, origin: &Origin, request: &ReqType) {
+        match request {
+            ReqType::Register(register) => self.handle_register(service, origin, register),
+            ReqType::Deregister(deregister) => self.handle_deregister(service, origin, deregister),
+            ReqType::Notify(notify) => self.handle_service_notify(service, origin, notify),
+            ReqType::Get(_)
+            | ReqType::GetSupportedDm(_)
+            | ReqType::GetInstances(_)
+            | ReqType::GetSupportedProtocol(_)
+            | ReqType::Set(_)
+            | ReqType::Add(_)
+            | ReqType::Delete(_)
+            | ReqType::Operate(_) => {
+                self.refuse_kind(
+                    origin,
+                    request,
+                    "a Controller does not take it; it belongs on the Agent's socket",
+                );
+            }
+        }
+    }
+
+    fn refuse_kind(&mut self, origin: &Origin, request: &ReqType, why: &str) {
+        let name = message::type_name(message::request_type(request));
+        let fault = Fault::new(ErrCode::MESSAGE_NOT_SUPPORTED, format!("{name}: {why}"));
+        self.refuse(origin, &fault);
+    }
+
+    /// A Service notifies: confirmed first, then passed on to whoever wanted to know.
+    fn handle_service_notify(&mut self, service: ServiceId, origin: &Origin, notify: &usp::Notify) {
+        let response = usp::NotifyResp { subscription_id: notify.subscription_id.clone() };
+        if notify.send_resp {
+            self.respond(origin, RespType::NotifyResp(response));
+        } else {
+            self.sessions.request_done(origin.conn, &origin.msg_id);
+        }
+        let Some(notification) = notify.notification.clone() else { return };
+        let shadow = self.services.get(service).and_then(|s| s.shadows.by_id(&notify.subscription_id));
+        let Some(serves) = shadow.map(|(_, serves)| serves.clone()) else {
+            tracing::debug!(id = notify.subscription_id, "a Notify for no Subscription of ours is ignored");
+            return;
+        };
+        if let Notification::OperComplete(done) = notification {
+            return self.take_completion(service, done);
+        }
+        let Some(path) = notified_path(&notification) else { return };
+        for number in serves {
+            self.notify(number, &path, notification.clone());
+        }
+    }
+}
+
+/// What a notification is about.
+fn notified_path(notification: &Notification) -> Option<usp_proto::path::Path> {
+    let text = match notification {
+        Notification::ValueChange(change) => change.param_path.clone(),
+        Notification::ObjCreation(created) => created.obj_path.clone(),
+        Notification::ObjDeletion(deleted) => deleted.obj_path.clone(),
+        Notification::Event(event) => {
+            format!("{}{}!", event.obj_path, event.event_name.trim_end_matches('!'))
+        }
+        Notification::OperComplete(_) | Notification::OnBoardReq(_) => return None,
+    };
+    usp_proto::path::Path::parse(&text).ok()
+}

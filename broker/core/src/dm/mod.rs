@@ -1,0 +1,222 @@
+//! The data model: what is supported ([`schema`]), what is there ([`rows`], [`crate::proxied`]), how a Path finds it
+//! ([`resolve`]) and what each Parameter reads ([`compute`]).
+
+pub mod compute;
+pub mod covers;
+pub mod resolve;
+pub mod rows;
+pub mod schema;
+pub mod schema_text;
+pub mod search;
+pub mod types;
+
+use std::sync::Arc;
+
+use usp_proto::path::{InstanceNumber, Leaf, Name, Path, Segment};
+
+use crate::config::{CoreConfig, Identity};
+use crate::proxied::Devices;
+use crate::time::{Mono, Now};
+use rows::{Numbers, ObjRef, Rows};
+use schema::{ObjId, Object, Schema};
+
+/// Everything a Path can lead to, with the moment at which it is looked at.
+#[derive(Debug)]
+pub struct Model {
+    /// What is supported.
+    pub schema: Schema,
+    /// Stored rows.
+    pub rows: Rows,
+    /// Proxied devices and their readings.
+    pub devices: Devices,
+    /// What does not change while the process lives.
+    pub facts: Facts,
+    /// When.
+    pub now: Now,
+}
+
+/// What does not change while the process lives.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// `Device.DeviceInfo.`
+    pub identity: Identity,
+    /// `Device.LocalAgent.EndpointID`
+    pub endpoint_id: String,
+    /// `Device.LocalAgent.SupportedProtocols`
+    pub protocols: String,
+    /// For UpTime.
+    pub started: Mono,
+}
+
+impl Facts {
+    /// What the configuration says.
+    pub fn new(config: &CoreConfig, now: Now) -> Self {
+        let protocols =
+            [config.websocket.is_some().then_some("WebSocket"), config.uds.is_some().then_some("UDS")];
+        Self {
+            identity: config.identity.clone(),
+            endpoint_id: config.endpoint_id.to_string(),
+            protocols: protocols.into_iter().flatten().collect::<Vec<_>>().join(","),
+            started: now.monotonic,
+        }
+    }
+}
+
+impl Model {
+    /// The instantiated path of an object, with its final dot (R-MSG.3).
+    pub fn path(&self, at: &ObjRef) -> String {
+        let Some(object) = self.schema.get(at.object) else { return String::new() };
+        fill_numbers(&object.path, &at.numbers)
+    }
+
+    /// The object above, if there is one.
+    pub fn above(&self, at: &ObjRef) -> Option<ObjRef> {
+        let object = self.schema.get(at.object)?;
+        let kept = at.numbers.len() - usize::from(object.table);
+        Some(ObjRef::new(object.parent?, at.numbers.get(..kept)?))
+    }
+
+    /// Whether the object is instantiated.
+    pub fn exists(&self, at: &ObjRef) -> bool {
+        let Some(object) = self.schema.get(at.object) else { return false };
+        if object.table {
+            return self.rows.contains(at);
+        }
+        let Some(above) = self.above(at) else { return true };
+        self.exists(&above) && self.is_chosen(object, &above)
+    }
+
+    /// Whether a discriminator in the row above lets this object exist.
+    fn is_chosen(&self, object: &Object, above: &ObjRef) -> bool {
+        object.when.as_ref().is_none_or(|param| self.text(above, param).as_deref() == Some(&*object.name))
+    }
+
+    /// Instantiated objects directly below, single ones and rows alike, by name and number.
+    pub fn below(&self, at: &ObjRef) -> Vec<ObjRef> {
+        let Some(object) = self.schema.get(at.object) else { return Vec::new() };
+        let mut found = Vec::new();
+        for id in object.children.values() {
+            let Some(child) = self.schema.get(*id) else { continue };
+            if child.table {
+                found.extend(self.rows.of_table(*id, &at.numbers).map(|(row, _)| row.clone()));
+            } else if self.is_chosen(child, at) {
+                found.push(ObjRef { object: *id, numbers: at.numbers.clone() });
+            }
+        }
+        found
+    }
+
+    /// All supported objects below, including the object itself.
+    pub fn descendants(&self, object: ObjId) -> Vec<ObjId> {
+        let mut found = vec![object];
+        let mut next = 0;
+        while let Some(id) = found.get(next) {
+            let children = self.schema.get(*id).map(|o| o.children.values().copied().collect::<Vec<_>>());
+            found.extend(children.unwrap_or_default());
+            next += 1;
+        }
+        found
+    }
+
+    /// The object that a concrete path (numbers only) names, if it is supported and instantiated. The final dot may be
+    /// missing, as in the value of a reference.
+    pub fn locate(&self, path: &str) -> Option<ObjRef> {
+        let dotted = if path.ends_with('.') { path.to_owned() } else { format!("{path}.") };
+        let at = self.locate_supported(&Path::parse(&dotted).ok()?)?;
+        self.exists(&at).then_some(at)
+    }
+
+    /// The object that a concrete path names, whether or not it is instantiated.
+    pub fn locate_supported(&self, path: &Path) -> Option<ObjRef> {
+        if path.leaf != Leaf::Object {
+            return None;
+        }
+        let mut supported = String::new();
+        let mut numbers = Vec::new();
+        for segment in &path.segments {
+            match segment {
+                Segment::Name(name) => {
+                    supported.push_str(name.as_str());
+                    supported.push('.');
+                }
+                Segment::Instance(number) => {
+                    supported.push_str("{i}.");
+                    numbers.push(*number);
+                }
+                Segment::Wildcard | Segment::Search(_) | Segment::Follow(_) => return None,
+            }
+        }
+        let object = self.schema.find(&supported)?;
+        Some(ObjRef { object, numbers: numbers.into() })
+    }
+
+    /// The table with this path (with its final dot, without `{i}.`), for tables that no row leads to.
+    pub fn table(&self, path: &str) -> Option<ObjId> {
+        self.schema.find(&format!("{path}{{i}}."))
+    }
+
+    /// The table with this instantiated path, and the numbers that lead to it.
+    pub fn table_at(&self, path: &str) -> Option<(ObjId, Vec<InstanceNumber>)> {
+        let parsed = Path::parse(path).ok().filter(|p| p.leaf == Leaf::Object)?;
+        let mut supported = String::new();
+        let mut numbers = Vec::new();
+        for segment in &parsed.segments {
+            match segment {
+                Segment::Name(name) => supported.push_str(&format!("{name}.")),
+                Segment::Instance(number) => {
+                    supported.push_str("{i}.");
+                    numbers.push(*number);
+                }
+                Segment::Wildcard | Segment::Search(_) | Segment::Follow(_) => return None,
+            }
+        }
+        Some((self.schema.find(&format!("{supported}{{i}}."))?, numbers))
+    }
+
+    /// The row of a table whose Parameter has this value.
+    pub fn row_with(
+        &self,
+        table: ObjId,
+        above: &[InstanceNumber],
+        name: &str,
+        value: &str,
+    ) -> Option<ObjRef> {
+        let mut rows = self.rows.of_table(table, above);
+        rows.find(|(_, row)| row.params.get(name).is_some_and(|v| v == value)).map(|(at, _)| at.clone())
+    }
+
+    /// Unique keys of a row with their values, as Add and GetInstances report them.
+    pub fn unique_keys(&self, at: &ObjRef) -> Vec<(Name, String)> {
+        let Some(object) = self.schema.get(at.object) else { return Vec::new() };
+        let mut found: Vec<(Name, String)> = Vec::new();
+        for name in object.keys.iter().flat_map(|k| &k.params) {
+            if !found.iter().any(|(known, _)| known == name)
+                && let Some(value) = self.text(at, name)
+            {
+                found.push((name.clone(), value));
+            }
+        }
+        found
+    }
+
+    /// Numbers as a row's path carries them.
+    pub fn numbers(&self, at: &ObjRef) -> Numbers {
+        Arc::clone(&at.numbers)
+    }
+}
+
+/// Puts numbers in the place of `{i}`.
+pub fn fill_numbers(supported: &str, numbers: &[InstanceNumber]) -> String {
+    let mut text = String::with_capacity(supported.len() + 4);
+    let mut numbers = numbers.iter();
+    let mut parts = supported.split("{i}");
+    text.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        match numbers.next() {
+            Some(number) => text.push_str(&number.to_string()),
+            None => text.push_str("{i}"),
+        }
+        text.push_str(part);
+    }
+    text
+}

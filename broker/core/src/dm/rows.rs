@@ -1,0 +1,265 @@
+//! The instantiated part of the data model that the broker itself holds: rows, their stored Parameters and their
+//! Instance Numbers (R-ARC.8), with a journal of what changed so that a change can be taken back.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use usp_proto::path::{InstanceNumber, Name};
+
+use super::schema::ObjId;
+
+/// Instance Numbers from the top down.
+pub type Numbers = Arc<[InstanceNumber]>;
+
+/// One instantiated Object: which, and the numbers of the rows that lead to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjRef {
+    /// The supported object.
+    pub object: ObjId,
+    /// As many numbers as its path has `{i}`.
+    pub numbers: Numbers,
+}
+
+impl ObjRef {
+    /// Shorthand.
+    pub fn new(object: ObjId, numbers: &[InstanceNumber]) -> Self {
+        Self { object, numbers: numbers.into() }
+    }
+
+    /// The row's own number (the last).
+    pub fn number(&self) -> InstanceNumber {
+        self.numbers.last().copied().unwrap_or(0)
+    }
+}
+
+/// The stored Parameters of one object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// Text values by name.
+    pub params: BTreeMap<Name, String>,
+    /// Not kept on disk: it vanishes at a restart.
+    pub volatile: bool,
+}
+
+/// One step of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which object.
+    pub at: ObjRef,
+    /// What it was; `None`: there was none.
+    pub before: Option<Row>,
+    /// What it is; `None`: it is gone.
+    pub after: Option<Row>,
+}
+
+/// A number that is marked as used on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The table.
+    pub table: ObjId,
+    /// Numbers above the table's rows.
+    pub above: Numbers,
+    /// The highest number that may have been given.
+    pub number: InstanceNumber,
+}
+
+/// How many numbers of volatile rows are marked as used in advance, so that making one seldom costs a disk write.
+const RESERVE: u32 = 64;
+
+/// All rows.
+#[derive(Debug, Default)]
+pub struct Rows {
+    rows: BTreeMap<ObjRef, Row>,
+    highest: BTreeMap<(ObjId, Numbers), Highest>,
+    journal: Vec<Change>,
+    marks: Vec<Mark>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Highest {
+    given: u32,
+    marked: u32,
+}
+
+impl Rows {
+    /// The stored part of an object.
+    pub fn get(&self, at: &ObjRef) -> Option<&Row> {
+        self.rows.get(at)
+    }
+
+    /// One stored Parameter.
+    pub fn param(&self, at: &ObjRef, name: &str) -> Option<&str> {
+        self.rows.get(at)?.params.get(name).map(String::as_str)
+    }
+
+    /// Whether the row is there.
+    pub fn contains(&self, at: &ObjRef) -> bool {
+        self.rows.contains_key(at)
+    }
+
+    /// Every row of a table below the given numbers, by number.
+    pub fn of_table<'a>(
+        &'a self,
+        table: ObjId,
+        above: &'a [InstanceNumber],
+    ) -> impl Iterator<Item = (&'a ObjRef, &'a Row)> {
+        let from = ObjRef::new(table, above);
+        self.rows
+            .range((Bound::Included(from), Bound::Unbounded))
+            .take_while(move |(at, _)| at.object == table && at.numbers.starts_with(above))
+            .filter(move |(at, _)| at.numbers.len() == above.len() + 1)
+    }
+
+    /// Every object whose numbers begin with the row's, in any object: the row and what lies below it, when limited to
+    /// the objects `below`.
+    pub fn subtree(&self, below: &[ObjId], numbers: &[InstanceNumber]) -> Vec<ObjRef> {
+        let mut found = Vec::new();
+        for object in below {
+            let from = ObjRef::new(*object, numbers);
+            let run = self.rows.range((Bound::Included(from), Bound::Unbounded));
+            let run = run.take_while(|(at, _)| at.object == *object && at.numbers.starts_with(numbers));
+            found.extend(run.map(|(at, _)| at.clone()));
+        }
+        found
+    }
+
+    /// The next number of a table: never one that was given before.
+    pub fn next_number(&mut self, table: ObjId, above: &[InstanceNumber], volatile: bool) -> InstanceNumber {
+        let key = (table, Numbers::from(above));
+        let highest = self.highest.entry(key.clone()).or_default();
+        highest.given = highest.given.saturating_add(1);
+        if highest.given > highest.marked {
+            highest.marked = highest.given.saturating_add(if volatile { RESERVE - 1 } else { 0 });
+            self.marks.push(Mark { table: key.0, above: key.1, number: highest.marked });
+        }
+        highest.given
+    }
+
+    /// Remembers a number that came from elsewhere (the disk, a seed).
+    pub fn note_number(&mut self, table: ObjId, above: &[InstanceNumber], number: InstanceNumber) {
+        let highest = self.highest.entry((table, above.into())).or_default();
+        highest.given = highest.given.max(number);
+        highest.marked = highest.marked.max(number);
+    }
+
+    /// Like [`note_number`](Self::note_number), for a number chosen now: it is marked on disk.
+    pub fn claim_number(&mut self, table: ObjId, above: &[InstanceNumber], number: InstanceNumber) {
+        let key = (table, Numbers::from(above));
+        let highest = self.highest.entry(key.clone()).or_default();
+        highest.given = highest.given.max(number);
+        if number > highest.marked {
+            highest.marked = number;
+            self.marks.push(Mark { table: key.0, above: key.1, number });
+        }
+    }
+
+    /// Makes or replaces an object's stored part.
+    pub fn put(&mut self, at: ObjRef, row: Row) {
+        let before = self.rows.insert(at.clone(), row.clone());
+        self.journal.push(Change { at, before, after: Some(row) });
+    }
+
+    /// Changes one Parameter; makes the stored part if there is none.
+    pub fn set(&mut self, at: &ObjRef, name: &Name, value: String) {
+        let mut row = self.rows.get(at).cloned().unwrap_or_default();
+        if row.params.get(name) != Some(&value) {
+            row.params.insert(name.clone(), value);
+            self.put(at.clone(), row);
+        }
+    }
+
+    /// Takes an object's stored part away.
+    pub fn delete(&mut self, at: &ObjRef) {
+        if let Some(before) = self.rows.remove(at) {
+            self.journal.push(Change { at: at.clone(), before: Some(before), after: None });
+        }
+    }
+
+    /// Where the journal stands.
+    pub fn savepoint(&self) -> usize {
+        self.journal.len()
+    }
+
+    /// Takes back everything since the savepoint. Numbers that were given stay given.
+    pub fn rollback(&mut self, savepoint: usize) {
+        while self.journal.len() > savepoint {
+            if let Some(change) = self.journal.pop() {
+                self.revert(change);
+            }
+        }
+    }
+
+    /// Takes back one change that had already left the journal.
+    pub fn revert(&mut self, change: Change) {
+        match change.before {
+            Some(row) => self.rows.insert(change.at, row),
+            None => self.rows.remove(&change.at),
+        };
+    }
+
+    /// Marks that did not reach the disk are to be written with the next change.
+    pub fn mark_again(&mut self, marks: impl Iterator<Item = Mark>) {
+        self.marks.extend(marks);
+    }
+
+    /// What changed since the last call, and which numbers must be marked on disk.
+    pub fn take_journal(&mut self) -> (Vec<Change>, Vec<Mark>) {
+        (std::mem::take(&mut self.journal), std::mem::take(&mut self.marks))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: ObjId = ObjId(7);
+
+    fn row(value: &str) -> Row {
+        let name = Name::new("A").unwrap();
+        Row { params: BTreeMap::from([(name, value.to_owned())]), volatile: false }
+    }
+
+    #[test]
+    fn rollback_restores_what_was() {
+        let mut rows = Rows::default();
+        rows.put(ObjRef::new(TABLE, &[1]), row("old"));
+        let point = rows.savepoint();
+        rows.set(&ObjRef::new(TABLE, &[1]), &Name::new("A").unwrap(), "new".to_owned());
+        rows.put(ObjRef::new(TABLE, &[2]), row("x"));
+        rows.delete(&ObjRef::new(TABLE, &[1]));
+        rows.rollback(point);
+        assert_eq!(rows.param(&ObjRef::new(TABLE, &[1]), "A"), Some("old"));
+        assert!(!rows.contains(&ObjRef::new(TABLE, &[2])));
+    }
+
+    #[test]
+    fn numbers_are_never_given_twice_even_after_a_rollback() {
+        let mut rows = Rows::default();
+        let point = rows.savepoint();
+        assert_eq!(rows.next_number(TABLE, &[], false), 1);
+        rows.rollback(point);
+        assert_eq!(rows.next_number(TABLE, &[], false), 2);
+    }
+
+    #[test]
+    fn volatile_numbers_are_marked_in_blocks() {
+        let mut rows = Rows::default();
+        for _ in 0..RESERVE {
+            rows.next_number(TABLE, &[], true);
+        }
+        assert_eq!(rows.take_journal().1.len(), 1);
+        rows.next_number(TABLE, &[], true);
+        assert_eq!(rows.take_journal().1.len(), 1);
+    }
+
+    #[test]
+    fn a_table_lists_its_own_rows_alone() {
+        let mut rows = Rows::default();
+        for numbers in [&[1][..], &[1, 5], &[2], &[10]] {
+            rows.put(ObjRef::new(TABLE, numbers), Row::default());
+        }
+        let found: Vec<u32> = rows.of_table(TABLE, &[]).map(|(at, _)| at.number()).collect();
+        assert_eq!(found, [1, 2, 10]);
+    }
+}

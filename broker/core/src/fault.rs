@@ -1,0 +1,71 @@
+//! A fault is part of an answer: a code and a text for the Controller. The one place where other errors become codes.
+
+use usp_mapping::port::DeviceFault;
+use usp_proto::err_code::ErrCode;
+use usp_proto::path::PathError;
+
+/// Why a request, or one part of it, failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// 7000–7999.
+    pub code: ErrCode,
+    /// For people; names the thing.
+    pub text: String,
+}
+
+impl Fault {
+    /// A fault with a text.
+    pub fn new(code: ErrCode, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+
+    /// The same, with what it is about in front.
+    #[must_use]
+    pub fn about(self, what: impl std::fmt::Display) -> Self {
+        Self { code: self.code, text: format!("{what}: {}", self.text) }
+    }
+
+    /// 7026.
+    pub fn unsupported(path: impl std::fmt::Display) -> Self {
+        Self::new(ErrCode::INVALID_PATH, format!("{path} is not in the supported data model"))
+    }
+
+    /// 7006.
+    pub fn denied(what: impl std::fmt::Display) -> Self {
+        Self::new(ErrCode::PERMISSION_DENIED, format!("no permission for {what}"))
+    }
+
+    /// What a device's fault is when a Parameter of it was to be read or written.
+    pub fn from_device(device: &str, fault: &DeviceFault) -> Self {
+        let code = match fault {
+            DeviceFault::QueueFull => ErrCode::RESOURCES_EXCEEDED,
+            DeviceFault::Unwritable(_) => ErrCode::INVALID_VALUE,
+            DeviceFault::Timeout(_)
+            | DeviceFault::Unreachable(_)
+            | DeviceFault::Refused(_)
+            | DeviceFault::Garbled(_)
+            | DeviceFault::Invalid(_)
+            | DeviceFault::NotConfirmed { .. }
+            | DeviceFault::Expired
+            | DeviceFault::NotTried
+            | DeviceFault::Unknown
+            | DeviceFault::Stopping => ErrCode::INTERNAL_ERROR,
+        };
+        Self::new(code, format!("device {device}: {fault}"))
+    }
+
+    /// What a device's fault is when a Command of it was to run.
+    pub fn from_device_command(device: &str, fault: &DeviceFault) -> Self {
+        let parameter = Self::from_device(device, fault);
+        match parameter.code {
+            ErrCode::RESOURCES_EXCEEDED => parameter,
+            _ => Self { code: ErrCode::COMMAND_FAILURE, ..parameter },
+        }
+    }
+}
+
+impl From<PathError> for Fault {
+    fn from(error: PathError) -> Self {
+        Self::new(ErrCode::INVALID_PATH_SYNTAX, error.to_string())
+    }
+}

@@ -1,0 +1,353 @@
+//! Fan-out: a request becomes a job with legs, the legs are answered in any order, and when none is open the job goes
+//! on to its next phase or answers.
+//!
+//! Invariants: each leg gets exactly one reply (an answer, a deadline, or its owner's end), whatever happens; a leg's
+//! deadline never waits for another leg; an answer that no leg waits for is counted and dropped; an answer counts only
+//! when it comes over the connection that was asked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use usp_mapping::port::{Action, AdapterCall, AdapterReply, CallId, DeviceFault, PointId};
+use usp_mapping::value::Value;
+use usp_proto::err_code::ErrCode;
+use usp_proto::message;
+use usp_proto::usp::{self, request::ReqType, response::RespType};
+
+use crate::Broker;
+use crate::dm::schema::ServiceId;
+use crate::fault::Fault;
+use crate::input::ConnId;
+use crate::output::Output;
+use crate::time::Mono;
+use crate::timers::Timer;
+
+/// One request under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobId(pub u64);
+
+/// One part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LegId(pub u64);
+
+/// How much longer than the adapter the core waits for it, before it answers on its own.
+const ADAPTER_MARGIN: Duration = Duration::from_millis(500);
+
+/// A multi-step request.
+pub trait Job {
+    /// One leg's reply. `tag` is what the job gave when it asked.
+    fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply);
+
+    /// No leg is open: ask more (and return the job), or answer.
+    fn advance(self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>>;
+}
+
+/// What a leg brought.
+#[derive(Debug)]
+pub enum LegReply {
+    /// A Service's response, its Error, or why there is none.
+    Service(Result<RespType, ServiceFault>),
+    /// A device's.
+    Device(DeviceOutcome),
+    /// The store's: whether the change is on disk.
+    Stored(Result<(), Fault>),
+}
+
+/// A device's outcome of a call.
+pub type DeviceOutcome = Result<Vec<(PointId, Result<Value, DeviceFault>)>, DeviceFault>;
+
+/// A Service's part failed.
+#[derive(Clone, Debug)]
+pub struct ServiceFault {
+    /// Code and text.
+    pub fault: Fault,
+    /// Details of a Service's Error Message.
+    pub params: Vec<usp::error::ParamError>,
+}
+
+impl From<Fault> for ServiceFault {
+    fn from(fault: Fault) -> Self {
+        Self { fault, params: Vec::new() }
+    }
+}
+
+/// A job with the number of its open legs.
+struct Pending {
+    job: Option<Box<dyn Job>>,
+    open: usize,
+}
+
+/// One open leg.
+struct Leg {
+    job: JobId,
+    tag: usize,
+    deadline: Option<Mono>,
+    wait: Wait,
+}
+
+/// What a leg waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wait {
+    Service { service: ServiceId, conn: ConnId, msg_id: String },
+    Device { call: CallId, device: u32 },
+    Store,
+}
+
+/// All jobs and legs.
+#[derive(Default)]
+pub struct Gatherer {
+    jobs: BTreeMap<JobId, Pending>,
+    legs: BTreeMap<LegId, Leg>,
+    by_msg_id: BTreeMap<String, LegId>,
+    by_call: BTreeMap<CallId, Vec<LegId>>,
+    /// Reads under way, so that whoever asks for the same meanwhile shares them.
+    reads: BTreeMap<(u32, PointId), CallId>,
+    next: u64,
+    /// Answers that nobody waited for.
+    pub strays: u64,
+}
+
+impl Gatherer {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Requests under way.
+    pub fn jobs(&self) -> usize {
+        self.jobs.len()
+    }
+
+    fn remove_leg(&mut self, id: LegId) -> Option<Leg> {
+        let leg = self.legs.remove(&id)?;
+        match &leg.wait {
+            Wait::Service { msg_id, .. } => {
+                self.by_msg_id.remove(msg_id);
+            }
+            Wait::Device { call, .. } => {
+                if let Some(sharing) = self.by_call.get_mut(call) {
+                    sharing.retain(|other| *other != id);
+                    if sharing.is_empty() {
+                        self.forget_call(*call);
+                    }
+                }
+            }
+            Wait::Store => {}
+        }
+        Some(leg)
+    }
+
+    fn forget_call(&mut self, call: CallId) -> Vec<LegId> {
+        self.reads.retain(|_, c| *c != call);
+        self.by_call.remove(&call).unwrap_or_default()
+    }
+}
+
+impl Broker {
+    /// Begins a job: `start` asks its first legs; without any it advances at once.
+    pub(crate) fn begin(&mut self, job: Box<dyn Job>) {
+        let id = JobId(self.gather.number());
+        self.gather.jobs.insert(id, Pending { job: Some(job), open: 0 });
+        self.advance(id);
+    }
+
+    /// Runs a job until it waits for something or is done.
+    fn advance(&mut self, id: JobId) {
+        loop {
+            let Some(pending) = self.gather.jobs.get_mut(&id).filter(|p| p.open == 0) else { return };
+            let Some(job) = pending.job.take() else { return };
+            let next = job.advance(self, id);
+            match (next, self.gather.jobs.get_mut(&id)) {
+                (Some(job), Some(pending)) => pending.job = Some(job),
+                _ => {
+                    self.gather.jobs.remove(&id);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn open_leg(&mut self, job: JobId, tag: usize, deadline: Option<Mono>, wait: Wait) -> LegId {
+        let id = LegId(self.gather.number());
+        if let Some(pending) = self.gather.jobs.get_mut(&job) {
+            pending.open += 1;
+        }
+        if let Some(at) = deadline {
+            self.timers.set(at, Timer::Leg(id));
+        }
+        self.gather.legs.insert(id, Leg { job, tag, deadline, wait });
+        id
+    }
+
+    /// Asks a Service. A Service that is gone gives its reply at once.
+    pub(crate) fn ask_service(&mut self, job: JobId, tag: usize, service: ServiceId, request: ReqType) {
+        let Some(conn) = self.services.connection(service) else {
+            let fault = Fault::new(ErrCode::INTERNAL_ERROR, "the Service is gone");
+            return self.reply_at_once(job, tag, LegReply::Service(Err(fault.into())));
+        };
+        let msg_id = self.next_msg_id();
+        let deadline = self.model.now.monotonic + self.config.limits.service_timeout;
+        let wait = Wait::Service { service, conn, msg_id: msg_id.clone() };
+        let leg = self.open_leg(job, tag, Some(deadline), wait);
+        self.gather.by_msg_id.insert(msg_id.clone(), leg);
+        self.send_message(conn, message::request(&msg_id, request), None);
+    }
+
+    /// Asks a device to read; a read of the same capability that is under way is shared.
+    pub(crate) fn ask_read(&mut self, job: JobId, tag: usize, device: u32, point: PointId, within: Duration) {
+        if let Some(call) = self.gather.reads.get(&(device, point)).copied() {
+            let deadline = self.model.now.monotonic + within + ADAPTER_MARGIN;
+            let leg = self.open_leg(job, tag, Some(deadline), Wait::Device { call, device });
+            self.gather.by_call.entry(call).or_default().push(leg);
+            return;
+        }
+        if let Some(call) = self.ask_device(job, tag, device, Action::Read(vec![point]), within) {
+            self.gather.reads.insert((device, point), call);
+        }
+    }
+
+    /// Asks a device. A device that is gone gives its reply at once.
+    pub(crate) fn ask_device(
+        &mut self,
+        job: JobId,
+        tag: usize,
+        device: u32,
+        action: Action,
+        within: Duration,
+    ) -> Option<CallId> {
+        let Some(id) = self.model.devices.get(device).map(|d| d.id.clone()) else {
+            self.reply_at_once(job, tag, LegReply::Device(Err(DeviceFault::Unknown)));
+            return None;
+        };
+        let call = CallId(self.gather.number());
+        let deadline = self.model.now.monotonic + within + ADAPTER_MARGIN;
+        let leg = self.open_leg(job, tag, Some(deadline), Wait::Device { call, device });
+        self.gather.by_call.insert(call, vec![leg]);
+        self.outputs.push_back(Output::Call(AdapterCall { id: call, device: id, within, action }));
+        Some(call)
+    }
+
+    /// Puts what the journal holds on disk and waits for it.
+    pub(crate) fn ask_store(&mut self, job: JobId, tag: usize) {
+        let leg = self.open_leg(job, tag, None, Wait::Store);
+        self.commit(Some(leg));
+    }
+
+    /// A reply that is known without asking. The job has an open leg for as long as it is handed over.
+    fn reply_at_once(&mut self, job: JobId, tag: usize, reply: LegReply) {
+        let leg = self.open_leg(job, tag, None, Wait::Store);
+        self.ready.push_back((leg, reply));
+    }
+
+    /// Hands over replies that were known at once. Called after each input, so that a job never sees a reply while it
+    /// is still asking.
+    pub(crate) fn deliver_ready(&mut self) {
+        while let Some((leg, reply)) = self.ready.pop_front() {
+            self.close_leg(leg, reply);
+        }
+    }
+
+    /// One leg is answered.
+    pub(crate) fn close_leg(&mut self, id: LegId, reply: LegReply) {
+        let Some(leg) = self.gather.remove_leg(id) else { return };
+        if let Some(at) = leg.deadline {
+            self.timers.clear(at, Timer::Leg(id));
+        }
+        let Some(pending) = self.gather.jobs.get_mut(&leg.job) else { return };
+        pending.open = pending.open.saturating_sub(1);
+        let Some(mut job) = pending.job.take() else { return };
+        job.reply(self, leg.tag, reply);
+        if let Some(pending) = self.gather.jobs.get_mut(&leg.job) {
+            pending.job = Some(job);
+        }
+        self.advance(leg.job);
+    }
+
+    /// A response or Error came in. `false`: nobody waits for it (any more), or not from there.
+    pub(crate) fn handle_service_answer(&mut self, from: ConnId, msg: &usp::Msg) -> bool {
+        let Some(leg) = self.gather.by_msg_id.get(message::msg_id(msg)).copied() else {
+            self.gather.strays += 1;
+            return false;
+        };
+        let asked = self.gather.legs.get(&leg).map(|l| &l.wait);
+        if !matches!(asked, Some(Wait::Service { conn, .. }) if *conn == from) {
+            self.gather.strays += 1;
+            return false;
+        }
+        self.close_leg(leg, LegReply::Service(service_result(msg)));
+        true
+    }
+
+    /// An adapter answered a call: whoever shares it gets the reply.
+    pub(crate) fn handle_adapter_reply(&mut self, reply: AdapterReply) {
+        let legs = self.gather.forget_call(reply.id);
+        if legs.is_empty() {
+            self.gather.strays += 1;
+        }
+        for leg in legs {
+            self.close_leg(leg, LegReply::Device(reply.outcome.clone()));
+        }
+    }
+
+    /// A leg's deadline has passed.
+    pub(crate) fn handle_leg_deadline(&mut self, id: LegId) {
+        let Some(leg) = self.gather.legs.get(&id) else { return };
+        let reply = match &leg.wait {
+            Wait::Service { service, .. } => {
+                let name = self.services.name(*service);
+                let ms = self.config.limits.service_timeout.as_millis();
+                let text = format!("Service {name} did not answer within {ms} ms");
+                LegReply::Service(Err(Fault::new(ErrCode::INTERNAL_ERROR, text).into()))
+            }
+            Wait::Device { .. } => {
+                LegReply::Device(Err(DeviceFault::Unreachable("the adapter does not answer".to_owned())))
+            }
+            Wait::Store => return,
+        };
+        self.close_leg(id, reply);
+    }
+
+    /// A Service is gone: what it was asked is answered now.
+    pub(crate) fn fail_service_legs(&mut self, gone: ServiceId, text: &str) {
+        let legs: Vec<LegId> = self
+            .gather
+            .legs
+            .iter()
+            .filter(|(_, l)| matches!(l.wait, Wait::Service { service, .. } if service == gone))
+            .map(|(id, _)| *id)
+            .collect();
+        for leg in legs {
+            let fault = Fault::new(ErrCode::INTERNAL_ERROR, text);
+            self.close_leg(leg, LegReply::Service(Err(fault.into())));
+        }
+    }
+
+    /// A device left the site: what it was asked is answered now.
+    pub(crate) fn fail_device_legs(&mut self, gone: u32) {
+        let legs: Vec<LegId> = self
+            .gather
+            .legs
+            .iter()
+            .filter(|(_, l)| matches!(l.wait, Wait::Device { device, .. } if device == gone))
+            .map(|(id, _)| *id)
+            .collect();
+        for leg in legs {
+            self.close_leg(leg, LegReply::Device(Err(DeviceFault::Unknown)));
+        }
+    }
+}
+
+/// What a Service's answer says.
+fn service_result(msg: &usp::Msg) -> Result<RespType, ServiceFault> {
+    let unusable = || {
+        ServiceFault::from(Fault::new(ErrCode::INTERNAL_ERROR, "the Service's answer cannot be understood"))
+    };
+    match msg.body.as_ref().and_then(|b| b.msg_body.as_ref()) {
+        Some(usp::body::MsgBody::Response(response)) => response.resp_type.clone().ok_or_else(unusable),
+        Some(usp::body::MsgBody::Error(error)) => Err(ServiceFault {
+            fault: Fault::new(ErrCode(error.err_code), error.err_msg.clone()),
+            params: error.param_errs.clone(),
+        }),
+        Some(usp::body::MsgBody::Request(_)) | None => Err(unusable()),
+    }
+}

@@ -1,0 +1,235 @@
+//! Commands of proxied devices: Toggle(), StepUp(), StepDown(), X_USPBROKER_Refresh(). They are async: the device's
+//! confirmation completes them.
+
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+use usp_mapping::mapping;
+use usp_mapping::port::{Action, DeviceFault, PointId};
+use usp_mapping::value::Value;
+use usp_proto::err_code::ErrCode;
+use usp_proto::path::Name;
+use usp_proto::usp::notify::operation_complete::{OperationResp as Completed, OutputArgs};
+
+use crate::Broker;
+use crate::dm::rows::ObjRef;
+use crate::fault::Fault;
+use crate::gather::{DeviceOutcome, Job, JobId, LegReply};
+use crate::request::check::Effect;
+use crate::services::commands::command_failed;
+
+/// How long reading everything may take.
+const REFRESH_WITHIN: Duration = Duration::from_secs(30);
+
+struct CommandJob {
+    at: ObjRef,
+    name: Name,
+    row: u32,
+    key: String,
+    phase: Phase,
+    value: Option<Value>,
+    outcome: Result<(), Fault>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Phase {
+    Start,
+    Reading,
+    Acting,
+}
+
+impl Broker {
+    /// Starts a device's command whose Request row is on disk.
+    pub(crate) fn run_device_command(&mut self, at: &ObjRef, name: &Name, key: &str, row: u32) {
+        self.begin(Box::new(CommandJob {
+            at: at.clone(),
+            name: name.clone(),
+            row,
+            key: key.to_owned(),
+            phase: Phase::Start,
+            value: None,
+            outcome: Ok(()),
+        }));
+    }
+
+    fn device_point(&self, at: &ObjRef) -> Option<(u32, PointId)> {
+        let number = *at.numbers.first()?;
+        let capability = self.model.devices.get(number)?.capabilities.get(at.numbers.get(1)?)?;
+        Some((number, capability.point))
+    }
+
+    fn capability_model(&self, at: &ObjRef) -> Option<&mapping::Capability> {
+        let (number, point) = self.device_point(at)?;
+        self.model.devices.get(number)?.mapping.capabilities.get(usize::from(point.0))
+    }
+
+    /// The present value of a capability, if memory has a good one.
+    fn present_value(&self, at: &ObjRef) -> Option<Value> {
+        let device = self.model.devices.get(*at.numbers.first()?)?;
+        let capability = device.capabilities.get(at.numbers.get(1)?)?;
+        let good = self.model.quality(device, capability) == super::Quality::Good;
+        capability.reading.as_ref().filter(|_| good).map(|r| r.value.clone())
+    }
+
+    /// What the command makes of the present value (N-IOT.2: levels are clamped, states wrap around).
+    fn next_value(&self, at: &ObjRef, name: &Name, value: &Value) -> Result<Value, Fault> {
+        let failed = |why: &str| Fault::new(ErrCode::COMMAND_FAILURE, why);
+        let model = self.capability_model(at).ok_or_else(|| failed("the capability is gone"))?;
+        match (value, name.as_str()) {
+            (Value::Bool(on), "Toggle") => Ok(Value::Bool(!on)),
+            (Value::Number(level), "StepUp" | "StepDown") => {
+                let step = self.model.text(at, "StepValue").and_then(|t| t.parse::<Decimal>().ok());
+                let step = step.ok_or_else(|| failed("the capability has no StepValue"))?;
+                let (low, high) = model.range.unwrap_or((Decimal::MIN, Decimal::MAX));
+                let moved =
+                    if name.as_str() == "StepUp" { level.checked_add(step) } else { level.checked_sub(step) };
+                Ok(Value::Number(moved.unwrap_or(*level).clamp(low, high)))
+            }
+            (Value::Text(state), "StepUp" | "StepDown") => {
+                let states = &model.valid_values;
+                let index = states
+                    .iter()
+                    .position(|s| s == state)
+                    .ok_or_else(|| failed("its state is not a valid one"))?;
+                let next = if name.as_str() == "StepUp" { index + 1 } else { index + states.len() - 1 };
+                let state = states.get(next % states.len().max(1));
+                Ok(Value::Text(state.cloned().unwrap_or_default()))
+            }
+            _ => Err(failed("the command does not fit the capability")),
+        }
+    }
+}
+
+impl Job for CommandJob {
+    fn reply(&mut self, broker: &mut Broker, _: usize, reply: LegReply) {
+        let LegReply::Device(outcome) = reply else { return };
+        match self.phase {
+            Phase::Reading => self.take_present(broker, &outcome),
+            Phase::Acting if self.value.is_some() => self.take_written(broker, &outcome),
+            Phase::Acting | Phase::Start => self.take_refreshed(broker, outcome),
+        }
+    }
+
+    fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        if self.outcome.is_ok() {
+            match self.phase {
+                Phase::Start if self.name.as_str() == "X_USPBROKER_Refresh" => {
+                    self.phase = Phase::Acting;
+                    let number = self.at.number();
+                    broker.ask_device(id, 0, number, Action::Refresh, REFRESH_WITHIN);
+                    return Some(self);
+                }
+                Phase::Start => {
+                    self.value = broker.present_value(&self.at);
+                    self.phase = Phase::Reading;
+                    if self.value.is_none() {
+                        return self.read_first(broker, id);
+                    }
+                    return self.act(broker, id);
+                }
+                Phase::Reading => return self.act(broker, id),
+                Phase::Acting => {}
+            }
+        }
+        self.complete(broker);
+        None
+    }
+}
+
+impl CommandJob {
+    fn device_id(&self, broker: &Broker) -> String {
+        let device = self.at.numbers.first().and_then(|n| broker.model.devices.get(*n));
+        device.map_or_else(|| "that is gone".to_owned(), |d| d.id.to_string())
+    }
+
+    /// Nothing fresh in memory: the step starts from what the device says now.
+    fn read_first(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        let readable = broker.capability_model(&self.at).filter(|m| m.read.is_some()).map(|m| m.read_within);
+        match (broker.device_point(&self.at), readable) {
+            (Some((device, point)), Some(within)) => {
+                broker.ask_read(id, 0, device, point, within);
+                Some(self)
+            }
+            _ => {
+                self.outcome = Err(Fault::new(ErrCode::COMMAND_FAILURE, "its present value is not known"));
+                self.complete(broker);
+                None
+            }
+        }
+    }
+
+    fn act(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        let next = match &self.value {
+            Some(value) => broker.next_value(&self.at, &self.name, value),
+            None => Err(Fault::new(ErrCode::COMMAND_FAILURE, "its present value is not known")),
+        };
+        match (next, broker.device_point(&self.at)) {
+            (Ok(next), Some((device, point))) => {
+                self.phase = Phase::Acting;
+                self.value = Some(next.clone());
+                let writes = vec![(point, next)];
+                let within = broker.write_within(device, &writes);
+                broker.ask_device(id, 0, device, Action::Write(writes), within);
+                Some(self)
+            }
+            (next, _) => {
+                self.outcome = next.map(|_| ());
+                self.complete(broker);
+                None
+            }
+        }
+    }
+
+    fn take_present(&mut self, broker: &mut Broker, outcome: &DeviceOutcome) {
+        let Some((device, point)) = broker.device_point(&self.at) else { return };
+        match broker.take_reading(device, point, outcome) {
+            Ok(_) => self.value = broker.present_value(&self.at).or_else(|| first_value(outcome)),
+            Err(fault) => self.outcome = Err(Fault { code: ErrCode::COMMAND_FAILURE, ..fault }),
+        }
+    }
+
+    fn take_written(&mut self, broker: &mut Broker, outcome: &DeviceOutcome) {
+        let id = self.device_id(broker);
+        let result = match outcome {
+            Ok(results) => results.first().map_or(Err(DeviceFault::Unknown), |(_, r)| r.clone()),
+            Err(fault) => Err(fault.clone()),
+        };
+        match (result, broker.device_point(&self.at), Name::new("Value")) {
+            (Ok(value), Some((device, point)), Ok(name)) => {
+                let effect = Effect::Write { device, point, value: value.clone(), at: self.at.clone(), name };
+                broker.take_written(&effect, value);
+            }
+            (Err(fault), _, _) => self.outcome = Err(Fault::from_device_command(&id, &fault)),
+            _ => self.outcome = Err(Fault::new(ErrCode::COMMAND_FAILURE, "the device is gone")),
+        }
+    }
+
+    fn take_refreshed(&mut self, broker: &mut Broker, outcome: DeviceOutcome) {
+        let id = self.device_id(broker);
+        match outcome {
+            Ok(results) => {
+                let device = broker.model.devices.get(self.at.number()).map(|d| d.id.clone());
+                if let Some(device) = device {
+                    broker.handle_report(usp_mapping::port::AdapterReport::Readings {
+                        device,
+                        readings: results,
+                    });
+                }
+            }
+            Err(fault) => self.outcome = Err(Fault::from_device_command(&id, &fault)),
+        }
+    }
+
+    fn complete(&mut self, broker: &mut Broker) {
+        let command = format!("{}{}()", broker.model.path(&self.at), self.name);
+        let outcome = match std::mem::replace(&mut self.outcome, Ok(())) {
+            Ok(()) => Completed::ReqOutputArgs(OutputArgs::default()),
+            Err(fault) => command_failed(&fault),
+        };
+        broker.complete_command(self.row, &command, &self.key, outcome);
+    }
+}
+
+fn first_value(outcome: &DeviceOutcome) -> Option<Value> {
+    outcome.as_ref().ok()?.first()?.1.clone().ok()
+}

@@ -1,0 +1,219 @@
+//! What devices say, taken into their rows: readings with age and quality, reachability, changes worth telling.
+
+use usp_mapping::port::{AdapterReport, DeviceFault, DeviceId, PointId};
+use usp_mapping::value::Value;
+
+use super::{Capability, Device, Reading};
+use crate::Broker;
+use crate::dm::rows::ObjRef;
+use crate::fault::Fault;
+use crate::gather::DeviceOutcome;
+use crate::request::check::Effect;
+use crate::time::Now;
+
+impl Broker {
+    /// A device reports.
+    pub(crate) fn handle_report(&mut self, report: AdapterReport) {
+        match report {
+            AdapterReport::Readings { device, readings } => {
+                for (point, result) in readings {
+                    self.take_result(&device, point, &result);
+                }
+            }
+            AdapterReport::Online { device, online } => self.take_online(&device, online),
+        }
+    }
+
+    fn take_online(&mut self, id: &DeviceId, online: Result<(), DeviceFault>) {
+        let now = self.model.now;
+        let Some(device) = self.model.devices.by_id(id) else { return };
+        let was = device.is_online();
+        let changed = device.online.is_none() || was != online.is_ok();
+        let before = device.qualities(now);
+        if online.is_ok() {
+            device.last_contact = Some(now.wall);
+        }
+        device.online = Some(online);
+        let number = device.number;
+        if changed {
+            if let Some(at) = self.device_row(number) {
+                self.emit_change(&at, "Online");
+            }
+            self.tell_qualities(number, &before);
+        }
+    }
+
+    /// One capability was read, or could not be.
+    fn take_result(&mut self, id: &DeviceId, point: PointId, result: &Result<Value, DeviceFault>) {
+        let now = self.model.now;
+        let Some(device) = self.model.devices.by_id(id) else { return };
+        let number = device.number;
+        let came_online = result.is_ok() && !device.is_online();
+        let before = device.qualities(now);
+        if result.is_ok() {
+            device.online = Some(Ok(()));
+        }
+        if is_contact(result) {
+            device.last_contact = Some(now.wall);
+        }
+        let mapping = device.mapping.clone();
+        let Some((own, capability)) = device.at_point(point) else { return };
+        let model = mapping.capabilities.get(usize::from(point.0));
+        let levels = (capability.number(), capability.reading.is_some());
+        let changed = capability.take(result, model.and_then(|m| m.deadband), now);
+        let class = model.map_or("", |m| m.class.name());
+        let moved = levels.0 != capability.number() || !levels.1;
+        if came_online && let Some(at) = self.device_row(number) {
+            self.emit_change(&at, "Online");
+        }
+        if changed && let Some(at) = self.class_object(number, own, class) {
+            self.tell_value(&at, moved);
+        }
+        self.tell_qualities(number, &before);
+    }
+
+    fn tell_value(&mut self, at: &ObjRef, moved: bool) {
+        for name in ["Value", "Values", "LastChange"] {
+            self.emit_change(at, name);
+        }
+        if moved {
+            for name in ["LowLevel", "HighLevel"] {
+                self.emit_change(at, name);
+            }
+        }
+    }
+
+    /// Quality and LastError that are not what they were.
+    fn tell_qualities(&mut self, number: u32, before: &[(u32, String, String)]) {
+        let now = self.model.now;
+        let Some(device) = self.model.devices.get(number) else { return };
+        let after = device.qualities(now);
+        for ((own, quality, error), (_, old_quality, old_error)) in after.iter().zip(before) {
+            let Some(at) = self.capability_row(number, *own) else { continue };
+            if quality != old_quality {
+                self.emit_change(&at, "X_USPBROKER_Quality");
+            }
+            if error != old_error {
+                self.emit_change(&at, "X_USPBROKER_LastError");
+            }
+        }
+    }
+
+    /// A read that a Controller asked for: taken like a report, and given back as text.
+    pub(crate) fn take_reading(
+        &mut self,
+        number: u32,
+        point: PointId,
+        outcome: &DeviceOutcome,
+    ) -> Result<String, Fault> {
+        let gone = || Fault::from_device("that is gone", &DeviceFault::Unknown);
+        let id = self.model.devices.get(number).map(|d| d.id.clone()).ok_or_else(gone)?;
+        let result = match outcome {
+            Ok(results) => results.iter().find(|(p, _)| *p == point).map(|(_, r)| r.clone()),
+            Err(fault) => Some(Err(fault.clone())),
+        };
+        let result = result.unwrap_or(Err(DeviceFault::Unknown));
+        self.take_result(&id, point, &result);
+        match result {
+            Ok(value) => Ok(value.to_usp()),
+            Err(fault) => self.stale_value(number, point).ok_or_else(|| Fault::from_device(&id.0, &fault)),
+        }
+    }
+
+    /// The last reading, where the mapping allows to show it.
+    fn stale_value(&self, number: u32, point: PointId) -> Option<String> {
+        let device = self.model.devices.get(number)?;
+        let model = device.mapping.capabilities.get(usize::from(point.0)).filter(|m| m.serve_stale)?;
+        let capability = device.capabilities.values().find(|c| c.point == point)?;
+        debug_assert!(model.serve_stale);
+        Some(capability.reading.as_ref()?.value.to_usp())
+    }
+
+    /// A write that the device confirmed: what it now shows.
+    pub(crate) fn take_written(&mut self, effect: &Effect, value: Value) {
+        let Effect::Write { device, point, .. } = effect else { return };
+        let Some(state) = self.model.devices.get_mut(*device) else { return };
+        let id = state.id.clone();
+        if let Some((_, capability)) = state.at_point(*point) {
+            capability.before_write = capability.reading.as_ref().map(|r| r.value.clone());
+        }
+        self.take_result(&id, *point, &Ok(value));
+    }
+
+    /// The row of a device.
+    pub(crate) fn device_row(&self, number: u32) -> Option<ObjRef> {
+        Some(ObjRef::new(self.model.table("Device.ProxiedDevice.")?, &[number]))
+    }
+
+    fn capability_row(&self, number: u32, own: u32) -> Option<ObjRef> {
+        let table = self.model.schema.find("Device.ProxiedDevice.{i}.IoTCapability.{i}.")?;
+        Some(ObjRef::new(table, &[number, own]))
+    }
+
+    /// The class object of a capability.
+    pub(crate) fn class_object(&self, number: u32, own: u32, class: &str) -> Option<ObjRef> {
+        let object =
+            self.model.schema.find(&format!("Device.ProxiedDevice.{{i}}.IoTCapability.{{i}}.{class}."))?;
+        Some(ObjRef::new(object, &[number, own]))
+    }
+}
+
+/// Whether a result shows that the device is there.
+fn is_contact(result: &Result<Value, DeviceFault>) -> bool {
+    matches!(
+        result,
+        Ok(_)
+            | Err(DeviceFault::Refused(_)
+                | DeviceFault::Garbled(_)
+                | DeviceFault::Invalid(_)
+                | DeviceFault::NotConfirmed { .. })
+    )
+}
+
+impl Device {
+    /// Quality and LastError of every capability, to see later what has changed.
+    fn qualities(&self, now: Now) -> Vec<(u32, String, String)> {
+        let of = |(number, c): (&u32, &Capability)| {
+            (*number, self.quality(c, now.monotonic).to_string(), c.last_error.clone().unwrap_or_default())
+        };
+        self.capabilities.iter().map(of).collect()
+    }
+}
+
+impl Capability {
+    /// Takes a result in. `true`: what is shown has changed.
+    fn take(
+        &mut self,
+        result: &Result<Value, DeviceFault>,
+        deadband: Option<rust_decimal::Decimal>,
+        now: Now,
+    ) -> bool {
+        let value = match result {
+            Ok(value) => value,
+            Err(fault) => {
+                self.last_error = Some(fault.to_string());
+                return false;
+            }
+        };
+        self.last_error = None;
+        self.contact = Some(now.wall);
+        match &mut self.reading {
+            Some(reading) if is_same(&reading.value, value, deadband) => {
+                reading.at = now.monotonic;
+                false
+            }
+            _ => {
+                self.reading = Some(Reading { value: value.clone(), at: now.monotonic, changed: now.wall });
+                true
+            }
+        }
+    }
+}
+
+/// A change smaller than the deadband is none.
+fn is_same(old: &Value, new: &Value, deadband: Option<rust_decimal::Decimal>) -> bool {
+    match (old, new, deadband) {
+        (Value::Number(old), Value::Number(new), Some(band)) => (*old - *new).abs() < band,
+        (old, new, _) => old == new,
+    }
+}

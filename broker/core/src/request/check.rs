@@ -1,0 +1,252 @@
+//! What can be known about a setting before anything is done: existence, access, type, range, references, keys.
+
+use usp_mapping::port::PointId;
+use usp_mapping::value::Value;
+use usp_proto::endpoint_id::EndpointId;
+use usp_proto::err_code::ErrCode;
+use usp_proto::path::{Leaf, Name, Path, RelativeParam, Segment};
+use usp_proto::tr106;
+
+use crate::access::{Act, Kind, Rights, is_permission};
+use crate::dm::Model;
+use crate::dm::resolve::Found;
+use crate::dm::rows::ObjRef;
+use crate::dm::schema::{Param, ParamAccess, Reference};
+use crate::fault::Fault;
+use crate::proxied::Device;
+
+/// What a good setting will do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A stored Parameter gets a value.
+    Store {
+        /// Of which object.
+        at: ObjRef,
+        /// Which.
+        name: Name,
+        /// Canonical text.
+        value: String,
+    },
+    /// A device gets a command.
+    Write {
+        /// Number of its row.
+        device: u32,
+        /// Which capability.
+        point: PointId,
+        /// What to write.
+        value: Value,
+        /// The class object.
+        at: ObjRef,
+        /// `Value`.
+        name: Name,
+    },
+}
+
+impl Effect {
+    /// The object whose Parameter it is.
+    pub fn at(&self) -> &ObjRef {
+        match self {
+            Self::Store { at, .. } | Self::Write { at, .. } => at,
+        }
+    }
+
+    /// The Parameter.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Store { name, .. } | Self::Write { name, .. } => name,
+        }
+    }
+}
+
+impl Model {
+    /// Checks one setting of an object that exists, or is being made.
+    pub fn check_setting(
+        &self,
+        at: &ObjRef,
+        relative: &str,
+        text: &str,
+        creating: bool,
+        rights: &Rights,
+    ) -> Result<Effect, Fault> {
+        let (at, name) = self.locate_setting(at, relative, creating)?;
+        let unsupported = || unsupported_param(&self.path(&at), relative);
+        let object = self.schema.get(at.object).ok_or_else(unsupported)?;
+        let param = object.params.get(&name).ok_or_else(unsupported)?;
+        if !creating && !rights.allow(self, Kind::Param, Act::Read, &at, &Leaf::Parameter(name.clone())) {
+            return Err(unsupported());
+        }
+        if !rights.allow(self, Kind::Param, Act::Write, &at, &Leaf::Parameter(name.clone())) {
+            return Err(Fault::denied(format!("{}{name}", self.path(&at))));
+        }
+        self.check_access(&at, &name, param, creating)?;
+        if let Some(device) = self.device_of_value(&at, &name) {
+            return self.check_write(device, &at, &name, text);
+        }
+        let value = self.accept(&at, &name, param, text)?;
+        Ok(Effect::Store { at, name, value })
+    }
+
+    fn locate_setting(&self, at: &ObjRef, relative: &str, creating: bool) -> Result<(ObjRef, Name), Fault> {
+        let parsed: RelativeParam = RelativeParam::parse(relative)?;
+        let unsupported = || unsupported_param(&self.path(at), relative);
+        let mut object = at.object;
+        for name in &parsed.objects {
+            object = *self.schema.get(object).and_then(|o| o.children.get(name)).ok_or_else(unsupported)?;
+        }
+        let found = ObjRef { object, numbers: at.numbers.clone() };
+        if !creating && !self.exists(&found) {
+            return Err(unsupported());
+        }
+        Ok((found, parsed.parameter))
+    }
+
+    fn check_access(&self, at: &ObjRef, name: &Name, param: &Param, creating: bool) -> Result<(), Fault> {
+        let refuse = |why: &str| {
+            let text = format!("{}{name} {why}", self.path(at));
+            Err(Fault::new(ErrCode::NON_WRITEABLE_PARAMETER, text))
+        };
+        let frozen = self.schema.get(at.object).is_some_and(|o| o.is_frozen_key(name));
+        let is_set = self.rows.param(at, name).is_some_and(|v| !v.is_empty());
+        match param.access {
+            ParamAccess::Read => refuse("is read-only"),
+            ParamAccess::Once if !creating && is_set => refuse("can be written once only, and is set"),
+            ParamAccess::ReadWrite if frozen && !creating => refuse("is a key that never changes"),
+            _ => Ok(()),
+        }
+    }
+
+    /// The device whose capability this `Value` is, if it is one.
+    fn device_of_value(&self, at: &ObjRef, name: &Name) -> Option<&Device> {
+        let object = self.schema.get(at.object)?;
+        let is_value =
+            name.as_str() == "Value" && object.path.starts_with("Device.ProxiedDevice.{i}.IoTCapability.");
+        self.devices.get(*at.numbers.first()?).filter(|_| is_value)
+    }
+
+    fn check_write(&self, device: &Device, at: &ObjRef, name: &Name, text: &str) -> Result<Effect, Fault> {
+        let path = || format!("{}{name}", self.path(at));
+        let absent = || Fault::new(ErrCode::UNSUPPORTED_PARAMETER, format!("{} is not there", path()));
+        let capability = at.numbers.get(1).and_then(|n| device.capabilities.get(n)).ok_or_else(absent)?;
+        let model = device.model(capability).ok_or_else(absent)?;
+        if model.write.is_none() {
+            let text = format!("{} cannot be written on this device", path());
+            return Err(Fault::new(ErrCode::NON_WRITEABLE_PARAMETER, text));
+        }
+        let value = Value::parse(model.class, text)
+            .map_err(|why| Fault::new(ErrCode::INVALID_TYPE, format!("{}: {why}", path())))?;
+        check_bounds(model, &value).map_err(|fault| fault.about(path()))?;
+        if let Some(Err(why)) = &device.online {
+            return Err(Fault::from_device(&device.id.0, why));
+        }
+        Ok(Effect::Write {
+            device: device.number,
+            point: capability.point,
+            value,
+            at: at.clone(),
+            name: name.clone(),
+        })
+    }
+
+    /// The canonical text of a value that this Parameter can take.
+    pub fn accept(&self, at: &ObjRef, name: &Name, param: &Param, text: &str) -> Result<String, Fault> {
+        let path = || format!("{}{name}", self.path(at));
+        let value = param.ty.accept(text).map_err(|fault| fault.about(path()))?;
+        let value = match &param.reference {
+            Some(reference) => {
+                self.accept_references(reference, &value).map_err(|fault| fault.about(path()))?
+            }
+            None => value,
+        };
+        self.check_meaning(at, name, &value).map_err(|fault| fault.about(path()))?;
+        Ok(value)
+    }
+
+    /// References are kept as instance paths without a final dot (R-ARC.11); a strong one must lead somewhere (R-ARC.12).
+    fn accept_references(&self, reference: &Reference, text: &str) -> Result<String, Fault> {
+        let mut items = Vec::new();
+        for item in tr106::split_list(text) {
+            let dotted = if item.ends_with('.') { item.to_owned() } else { format!("{item}.") };
+            let path = Path::parse(&dotted)?;
+            let found = match self.resolve(&path.segments) {
+                Ok(Found::Local(local)) if !local.table => local.at,
+                _ => Vec::new(),
+            };
+            let is_row = |at: &ObjRef| self.path(at).starts_with(&*reference.table);
+            match found.as_slice() {
+                [at] if is_row(at) => items.push(self.path(at).trim_end_matches('.').to_owned()),
+                _ if reference.strong => {
+                    let text = format!("{item} does not name a row of {}", reference.table);
+                    return Err(Fault::new(ErrCode::INVALID_VALUE, text));
+                }
+                _ => items.push(item.to_owned()),
+            }
+        }
+        Ok(items.join(","))
+    }
+
+    /// Rules that the type does not tell.
+    fn check_meaning(&self, at: &ObjRef, name: &Name, value: &str) -> Result<(), Fault> {
+        let path = self.schema.get(at.object).map_or("", |o| &*o.path);
+        let invalid = |why: String| Err(Fault::new(ErrCode::INVALID_VALUE, why));
+        match (path, name.as_str()) {
+            ("Device.LocalAgent.Controller.{i}." | "Device.USPServices.Trust.{i}.", "EndpointID") => {
+                EndpointId::parse(value).map_or_else(|e| invalid(e.to_string()), |_| Ok(()))
+            }
+            (
+                "Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.",
+                "Param" | "Obj" | "InstantiatedObj" | "CommandEvent",
+            ) if !is_permission(value) => {
+                invalid(format!("'{value}' is not a permission: r, w, x, n each in its place, or -"))
+            }
+            ("Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.", "Targets")
+            | ("Device.LocalAgent.Subscription.{i}.", "ReferenceList")
+            | ("Device.USPServices.Trust.{i}.", "TargetPaths") => {
+                for item in tr106::split_list(value) {
+                    Path::parse(item).map_err(|e| Fault::new(ErrCode::INVALID_VALUE, e.to_string()))?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a row's unique keys differ from those of all other rows of its table (7025).
+    pub fn check_keys(&self, at: &ObjRef) -> Result<(), Fault> {
+        let Some(object) = self.schema.get(at.object).filter(|o| o.table) else { return Ok(()) };
+        let above = at.numbers.get(..at.numbers.len().saturating_sub(1)).unwrap_or_default();
+        for key in &object.keys {
+            let of = |row: &ObjRef| key.params.iter().map(|p| self.text(row, p)).collect::<Vec<_>>();
+            let own = of(at);
+            let twin = self.rows.of_table(at.object, above).find(|(row, _)| *row != at && of(row) == own);
+            if let Some((row, _)) = twin {
+                let names: Vec<&str> = key.params.iter().map(Name::as_str).collect();
+                let text = format!("{} already has this {}", self.path(row), names.join(" and "));
+                return Err(Fault::new(ErrCode::DUPLICATE_KEY, text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a path has a search expression or wildcard in it.
+    pub fn is_search(path: &Path) -> bool {
+        path.segments.iter().any(|s| matches!(s, Segment::Wildcard | Segment::Search(_) | Segment::Follow(_)))
+    }
+}
+
+/// MinValue..MaxValue, and ValidValues.
+pub(crate) fn check_bounds(model: &usp_mapping::mapping::Capability, value: &Value) -> Result<(), Fault> {
+    let invalid = |why: String| Err(Fault::new(ErrCode::INVALID_VALUE, why));
+    match (value, model.range) {
+        (Value::Number(n), Some((low, high))) if *n < low || *n > high => {
+            invalid(format!("{n} is outside {low}..{high}"))
+        }
+        (Value::Text(text), _) if !model.valid_values.contains(text) => {
+            invalid(format!("'{text}' is not one of {}", model.valid_values.join(", ")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unsupported_param(object: &str, relative: &str) -> Fault {
+    Fault::new(ErrCode::UNSUPPORTED_PARAMETER, format!("{object}{relative} is not supported"))
+}

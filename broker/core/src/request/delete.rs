@@ -1,0 +1,222 @@
+//! Delete.
+
+use usp_proto::err_code::ErrCode;
+use usp_proto::path::{Leaf, Path};
+use usp_proto::usp::delete_resp::deleted_object_result::{
+    OperationStatus,
+    operation_status::{OperStatus, OperationFailure, OperationSuccess},
+};
+use usp_proto::usp::delete_resp::{DeletedObjectResult, UnaffectedPathError};
+use usp_proto::usp::{self, error::ParamError, response::RespType};
+
+use super::set::units_of;
+use super::unit::{Step, UnitJob, UnitKind};
+use super::{Origin, param_error, wrong_form};
+use crate::Broker;
+use crate::access::{Act, Kind, Rights};
+use crate::dm::resolve::Found;
+use crate::dm::rows::ObjRef;
+use crate::fault::Fault;
+
+/// The answer to one requested path.
+#[derive(Debug, Default)]
+pub(crate) struct DeleteEntry {
+    requested: String,
+    affected: Vec<String>,
+    unaffected: Vec<UnaffectedPathError>,
+    failed: Option<Fault>,
+    service: Option<DeletedObjectResult>,
+}
+
+impl DeleteEntry {
+    pub(crate) fn fail(&mut self, fault: &Fault) {
+        self.failed = Some(fault.clone());
+    }
+
+    /// What a Service answered for it; gives back its failure.
+    pub(crate) fn take_service_result(&mut self, mut result: DeletedObjectResult) -> Option<Fault> {
+        result.requested_path.clone_from(&self.requested);
+        let fault = match result.oper_status.as_ref().and_then(|s| s.oper_status.as_ref()) {
+            Some(OperStatus::OperFailure(f)) => Some(Fault::new(ErrCode(f.err_code), f.err_msg.clone())),
+            Some(OperStatus::OperSuccess(_)) => None,
+            None => Some(Fault::new(ErrCode::INTERNAL_ERROR, "a result without a status")),
+        };
+        self.service = Some(result);
+        fault
+    }
+}
+
+impl Broker {
+    /// Delete.
+    pub(crate) fn handle_delete(&mut self, origin: Origin, delete: usp::Delete) {
+        let (mut entries, mut steps) = (Vec::new(), Vec::new());
+        let mut services = Vec::new();
+        for requested in &delete.obj_paths {
+            let mut entry = DeleteEntry { requested: requested.clone(), ..DeleteEntry::default() };
+            let planned = self.plan_delete(&mut entry, requested, &origin.rights, delete.allow_partial);
+            let todo = planned.unwrap_or_else(|fault| {
+                entry.failed = Some(fault);
+                Vec::new()
+            });
+            services.extend(todo.iter().filter_map(|s| match s {
+                Step::DeleteAtService { service, .. } => Some(*service),
+                _ => None,
+            }));
+            steps.push(todo);
+            entries.push(entry);
+        }
+        services.sort_unstable();
+        services.dedup();
+        if !delete.allow_partial && entries.iter().any(|e| e.failed.is_some()) {
+            return self.refuse_delete(&origin, &entries, Vec::new());
+        }
+        if !delete.allow_partial && services.len() > 1 {
+            let text = "a Delete with allow_partial=false cannot span several Services: a deleted row cannot be restored";
+            return self.refuse(&origin, &Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
+        }
+        let units =
+            units_of(steps, delete.allow_partial, |i| entries.get(i).is_some_and(|e| e.failed.is_some()));
+        let kind = UnitKind::Delete { allow_partial: delete.allow_partial, entries };
+        self.begin(Box::new(UnitJob::new(origin, kind, units)));
+    }
+
+    fn plan_delete(
+        &self,
+        entry: &mut DeleteEntry,
+        requested: &str,
+        rights: &Rights,
+        allow_partial: bool,
+    ) -> Result<Vec<Step>, Fault> {
+        let path = Path::parse(requested)?;
+        if path.leaf != Leaf::Object {
+            return Err(wrong_form(requested, "the path of a row"));
+        }
+        let local = match self.model.resolve(&path.segments)? {
+            Found::Service(service) => {
+                if !rights.allow_path(Kind::InstantiatedObj, Act::Write, &path) {
+                    return Err(Fault::denied(path));
+                }
+                return Ok(vec![Step::DeleteAtService { service, path: path.to_string() }]);
+            }
+            Found::Local(local) => local,
+        };
+        if local.table || local.object.is_some_and(|id| self.model.schema.get(id).is_some_and(|o| !o.table)) {
+            return Err(wrong_form(requested, "the path of a row"));
+        }
+        let mut steps = Vec::new();
+        for at in local.at {
+            let own_path = self.model.path(&at);
+            match self.may_delete(&at, rights) {
+                Ok(()) => {
+                    entry.affected.push(own_path);
+                    steps.push(Step::Remove(at));
+                }
+                Err(fault) if !local.search || !allow_partial => return Err(fault),
+                Err(fault) => entry.unaffected.push(UnaffectedPathError {
+                    unaffected_path: own_path,
+                    err_code: fault.code.0,
+                    err_msg: fault.text,
+                }),
+            }
+        }
+        Ok(steps)
+    }
+
+    fn may_delete(&self, at: &ObjRef, rights: &Rights) -> Result<(), Fault> {
+        let path = self.model.path(at);
+        if !rights.allow(&self.model, Kind::InstantiatedObj, Act::Write, at, &Leaf::Object) {
+            return Err(Fault::denied(path));
+        }
+        let refuse = |why: &str| Err(Fault::new(ErrCode::DELETE_FAILURE, format!("{path} {why}")));
+        if !self.model.schema.get(at.object).is_some_and(|o| o.access.delete) {
+            return refuse("is not deleted by Controllers");
+        }
+        if path == "Device.LocalAgent.ControllerTrust.Role.1."
+            || path == "Device.LocalAgent.ControllerTrust.Role.2."
+        {
+            return refuse("is a built-in role");
+        }
+        Ok(())
+    }
+
+    /// Takes a row away with all below it, with Subscriptions whose recipient it was (N-SUB.1), and with what strong
+    /// references name it (R-ARC.12).
+    pub(crate) fn remove_row(&mut self, at: &ObjRef) {
+        let below = self.model.descendants(at.object);
+        let gone = self.model.rows.subtree(&below, &at.numbers);
+        let paths: Vec<String> = gone.iter().map(|g| self.model.path(g)).collect();
+        for row in gone.iter().rev() {
+            self.model.rows.delete(row);
+        }
+        for path in paths {
+            self.forget_references(path.trim_end_matches('.'));
+        }
+    }
+
+    fn forget_references(&mut self, path: &str) {
+        let references: Vec<_> = self
+            .model
+            .schema
+            .iter()
+            .flat_map(|(id, o)| o.params.iter().map(move |(n, p)| (id, n.clone(), p.reference.clone())))
+            .filter(|(_, _, r)| r.as_ref().is_some_and(|r| r.strong && path.starts_with(&*r.table)))
+            .collect();
+        for (object, name, _) in references {
+            for row in self.model.rows.subtree(&[object], &[]) {
+                let Some(value) = self.model.rows.param(&row, &name).map(str::to_owned) else { continue };
+                let kept: Vec<&str> =
+                    usp_proto::tr106::split_list(&value).filter(|item| *item != path).collect();
+                let kept = kept.join(",");
+                if kept == value {
+                    continue;
+                }
+                if name.as_str() == "Recipient" {
+                    self.remove_row(&row);
+                } else {
+                    self.model.rows.set(&row, &name, kept);
+                }
+            }
+        }
+    }
+
+    fn refuse_delete(&mut self, origin: &Origin, entries: &[DeleteEntry], given: Vec<ParamError>) {
+        let failed = entries.iter().filter_map(|e| Some((e, e.failed.as_ref()?)));
+        let own = failed.clone().map(|(entry, fault)| param_error(entry.requested.clone(), fault));
+        let params = if given.is_empty() { own.collect() } else { given };
+        let Some((_, fault)) = failed.clone().next() else { return };
+        let fault = fault.clone();
+        self.refuse_with(origin, &fault, params);
+    }
+
+    /// The response.
+    pub(crate) fn finish_delete(
+        &mut self,
+        origin: &Origin,
+        entries: Vec<DeleteEntry>,
+        allow_partial: bool,
+        params: Vec<ParamError>,
+    ) {
+        if !allow_partial && entries.iter().any(|e| e.failed.is_some()) {
+            return self.refuse_delete(origin, &entries, params);
+        }
+        let results = entries.into_iter().map(delete_result).collect();
+        self.respond(origin, RespType::DeleteResp(usp::DeleteResp { deleted_obj_results: results }));
+    }
+}
+
+fn delete_result(entry: DeleteEntry) -> DeletedObjectResult {
+    if let Some(result) = entry.service {
+        return result;
+    }
+    let status = match entry.failed {
+        Some(fault) => {
+            OperStatus::OperFailure(OperationFailure { err_code: fault.code.0, err_msg: fault.text })
+        }
+        None => OperStatus::OperSuccess(OperationSuccess {
+            affected_paths: entry.affected,
+            unaffected_path_errs: entry.unaffected,
+        }),
+    };
+    let oper_status = Some(OperationStatus { oper_status: Some(status) });
+    DeletedObjectResult { requested_path: entry.requested, oper_status }
+}

@@ -1,0 +1,434 @@
+//! Get: plan the answer's shape, fill it from memory, from Services and from devices, merge.
+//!
+//! Only an explicit Parameter Path may cause a read on a wire; everything else answers from memory (ARCHITECTURE.md).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use usp_proto::err_code::ErrCode;
+use usp_proto::path::{Leaf, Name, Path};
+use usp_proto::usp::get_resp::{RequestedPathResult, ResolvedPathResult};
+use usp_proto::usp::{self, request::ReqType, response::RespType};
+
+use super::{Origin, wrong_form};
+use crate::Broker;
+use crate::access::{Act, Kind};
+use crate::dm::compute::{Have, Unread};
+use crate::dm::resolve::{Found, Local};
+use crate::dm::rows::ObjRef;
+use crate::dm::schema::{Owner, ServiceId};
+use crate::fault::Fault;
+use crate::gather::{Job, JobId, LegReply};
+
+/// The answer to one requested path, as far as it is known.
+#[derive(Debug, Default)]
+struct Entry {
+    requested: String,
+    /// From our own model.
+    own: Vec<ResolvedPathResult>,
+    /// From others, by the ask that brought it, so that the order of replies changes nothing.
+    others: BTreeMap<usize, Vec<ResolvedPathResult>>,
+    /// The path as a whole failed.
+    fault: Option<Fault>,
+    /// Owners of parts of it that failed, by ask.
+    failed: BTreeMap<usize, Fault>,
+}
+
+/// One question to somebody else.
+#[derive(Debug)]
+enum Ask {
+    Service { service: ServiceId, depth: u32, parts: Vec<Part> },
+    Read { entry: usize, unread: Unread, within: Duration, object: String, name: Name },
+}
+
+/// A path that a Service is asked for.
+#[derive(Debug)]
+struct Part {
+    entry: usize,
+    path: String,
+    /// The Service owns the requested path as a whole.
+    whole: bool,
+}
+
+struct GetJob {
+    origin: Origin,
+    entries: Vec<Entry>,
+    asks: Vec<Ask>,
+    asked: bool,
+}
+
+impl Broker {
+    /// Get.
+    pub(crate) fn handle_get(&mut self, origin: Origin, get: &usp::Get) {
+        let mut job = GetJob {
+            origin,
+            entries: Vec::with_capacity(get.param_paths.len()),
+            asks: Vec::new(),
+            asked: false,
+        };
+        for requested in &get.param_paths {
+            let index = job.entries.len();
+            job.entries.push(Entry { requested: requested.clone(), ..Entry::default() });
+            if let Err(fault) = self.plan_get(&mut job, index, requested, get.max_depth)
+                && let Some(entry) = job.entries.get_mut(index)
+            {
+                entry.fault = Some(fault);
+            }
+        }
+        if job.asks.is_empty() {
+            let response = job.merge(self.config.limits.merge_get_errors);
+            self.respond(&job.origin, response);
+        } else {
+            self.begin(Box::new(job));
+        }
+    }
+
+    fn plan_get(&self, job: &mut GetJob, entry: usize, requested: &str, depth: u32) -> Result<(), Fault> {
+        let path = Path::parse(requested)?;
+        match &path.leaf {
+            Leaf::Object | Leaf::Parameter(_) => {}
+            Leaf::Command(_) | Leaf::Event(_) => {
+                return Err(wrong_form(requested, "an Object or Parameter Path"));
+            }
+        }
+        match self.model.resolve(&path.segments)? {
+            Found::Service(service) => self.plan_service_whole(job, entry, service, &path, depth),
+            Found::Local(local) => match &path.leaf {
+                Leaf::Parameter(name) => self.plan_parameter(job, entry, &path, &local, name, depth),
+                _ => self.plan_objects(job, entry, &path, &local, depth),
+            },
+        }
+    }
+
+    fn plan_service_whole(
+        &self,
+        job: &mut GetJob,
+        entry: usize,
+        service: ServiceId,
+        path: &Path,
+        depth: u32,
+    ) -> Result<(), Fault> {
+        let kind = if matches!(path.leaf, Leaf::Object) { Kind::Obj } else { Kind::Param };
+        if !path.is_search() && kind == Kind::Param && !job.origin.rights.allow_path(kind, Act::Read, path) {
+            return Err(Fault::unsupported(path));
+        }
+        job.ask_service(service, depth, Part { entry, path: path.to_string(), whole: true });
+        Ok(())
+    }
+
+    fn plan_parameter(
+        &self,
+        job: &mut GetJob,
+        entry: usize,
+        path: &Path,
+        local: &Local,
+        name: &Name,
+        depth: u32,
+    ) -> Result<(), Fault> {
+        let missing = || Fault::unsupported(path);
+        if let Some(object) = local.object.and_then(|id| self.model.schema.get(id)) {
+            if local.table {
+                return Err(missing());
+            }
+            let param = object.params.get(name).ok_or_else(missing)?;
+            if let Owner::Service(service) = param.owner {
+                return self.plan_service_whole(job, entry, service, path, depth);
+            }
+        }
+        let leaf = Leaf::Parameter(name.clone());
+        let rights = job.origin.rights.clone();
+        let readable = |at: &ObjRef| rights.allow(&self.model, Kind::Param, Act::Read, at, &leaf);
+        if local.search {
+            let found = local.at.iter().filter(|at| readable(at));
+            let own = found.filter_map(|at| self.resolved(at, [(name, self.model.text(at, name)?)]));
+            job.own(entry, own.collect());
+            return Ok(());
+        }
+        let at = local.at.first().filter(|at| readable(at)).ok_or_else(missing)?;
+        match self.model.look(at, name) {
+            Have::Value(value) => job.own(entry, self.resolved(at, [(name, value)]).into_iter().collect()),
+            Have::Absent => return Err(missing()),
+            Have::Unread(unread) => self.plan_read(job, entry, at, name, unread)?,
+        }
+        Ok(())
+    }
+
+    /// An explicit Parameter whose reading is not fresh: ask the device, if that can help.
+    fn plan_read(
+        &self,
+        job: &mut GetJob,
+        entry: usize,
+        at: &ObjRef,
+        name: &Name,
+        unread: Unread,
+    ) -> Result<(), Fault> {
+        let device = self.model.devices.get(unread.device);
+        let id = device.map_or(String::new(), |d| d.id.to_string());
+        let offline = device.is_none_or(|d| matches!(d.online, Some(Err(_))));
+        if offline || !unread.readable {
+            let text = format!("device {id}: {}", unread.why);
+            return Err(Fault::new(ErrCode::INTERNAL_ERROR, text));
+        }
+        let model = device.and_then(|d| d.mapping.capabilities.get(usize::from(unread.point.0)));
+        let within = model.map_or(Duration::from_secs(5), |m| m.read_within);
+        let object = self.model.path(at);
+        job.asks.push(Ask::Read { entry, unread, within, object, name: name.clone() });
+        Ok(())
+    }
+
+    fn plan_objects(
+        &self,
+        job: &mut GetJob,
+        entry: usize,
+        path: &Path,
+        local: &Local,
+        depth: u32,
+    ) -> Result<(), Fault> {
+        if local.at.is_empty() && !local.search {
+            return Err(Fault::new(ErrCode::INVALID_PATH, format!("{path} does not exist")));
+        }
+        let mut own = Vec::new();
+        for at in self.chosen(local) {
+            if !local.search && !local.table && !self.may_see(job, &at) {
+                return Err(Fault::unsupported(path));
+            }
+            self.collect(job, &at, depth, &mut own);
+            self.plan_services_below(job, entry, &at, depth);
+        }
+        job.own(entry, own);
+        Ok(())
+    }
+
+    /// The objects that a path means: those found, or all rows of a table.
+    pub(crate) fn chosen(&self, local: &Local) -> Vec<ObjRef> {
+        match local.object {
+            Some(table) if local.table => {
+                let rows = local.at.iter().flat_map(|above| self.model.rows.of_table(table, &above.numbers));
+                rows.map(|(row, _)| row.clone()).collect()
+            }
+            _ => local.at.clone(),
+        }
+    }
+
+    fn may_see(&self, job: &GetJob, at: &ObjRef) -> bool {
+        job.origin.rights.allow(&self.model, Kind::Obj, Act::Read, at, &Leaf::Object)
+    }
+
+    /// An object and, as far as the depth goes, all below it. A depth of 0 has no limit.
+    fn collect(&self, job: &GetJob, at: &ObjRef, depth: u32, into: &mut Vec<ResolvedPathResult>) {
+        if !self.may_see(job, at) {
+            return;
+        }
+        into.extend(self.parameters(job, at));
+        if depth == 1 {
+            return;
+        }
+        for child in self.model.below(at) {
+            if self.model.schema.get(child.object).is_some_and(|o| o.owner == Owner::Local) {
+                self.collect(job, &child, depth.saturating_sub(1), into);
+            }
+        }
+    }
+
+    /// All Parameters of one object that may be read and have something to show.
+    fn parameters(&self, job: &GetJob, at: &ObjRef) -> Option<ResolvedPathResult> {
+        let object = self.model.schema.get(at.object)?;
+        let rights = &job.origin.rights;
+        let own = object.params.iter().filter(|(_, p)| p.owner == Owner::Local).map(|(name, _)| name);
+        let readable = own.filter(|name| {
+            rights.is_all()
+                || rights.allow(&self.model, Kind::Param, Act::Read, at, &Leaf::Parameter((*name).clone()))
+        });
+        let values = readable.filter_map(|name| Some((name, self.model.text(at, name)?)));
+        self.resolved(at, values).filter(|_| !object.params.is_empty())
+    }
+
+    fn resolved<'a>(
+        &self,
+        at: &ObjRef,
+        values: impl IntoIterator<Item = (&'a Name, String)>,
+    ) -> Option<ResolvedPathResult> {
+        let result_params = values.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+        Some(ResolvedPathResult { resolved_path: self.model.path(at), result_params })
+    }
+
+    /// What Services have registered below an object of ours is asked from them.
+    fn plan_services_below(&self, job: &mut GetJob, entry: usize, at: &ObjRef, depth: u32) {
+        if !at.numbers.is_empty() {
+            return;
+        }
+        let Some(object) = self.model.schema.get(at.object) else { return };
+        let above = object.path.matches('.').count();
+        for (service, registered) in self.services.below(&object.path) {
+            // An object's own final dot counts as a level; a Parameter belongs to the level of its object.
+            let levels = u32::try_from(registered.matches('.').count() - above).unwrap_or(u32::MAX);
+            let left = match depth {
+                0 => 0,
+                depth if depth > levels => depth - levels,
+                _ => continue,
+            };
+            let part = Part { entry, path: registered.to_owned(), whole: false };
+            let left = if registered.ends_with('.') { left } else { 0 };
+            job.ask_service(service, left, part);
+        }
+    }
+}
+
+impl GetJob {
+    fn own(&mut self, entry: usize, own: Vec<ResolvedPathResult>) {
+        if let Some(entry) = self.entries.get_mut(entry) {
+            entry.own = own;
+        }
+    }
+
+    /// Adds to a question that goes to this Service anyway, or makes one.
+    fn ask_service(&mut self, service: ServiceId, depth: u32, part: Part) {
+        for ask in &mut self.asks {
+            match ask {
+                Ask::Service { service: s, depth: d, parts } if *s == service && *d == depth => {
+                    return parts.push(part);
+                }
+                Ask::Service { .. } | Ask::Read { .. } => {}
+            }
+        }
+        self.asks.push(Ask::Service { service, depth, parts: vec![part] });
+    }
+
+    /// The response. Failed owners of parts get entries of their own behind the entry that they belong to.
+    fn merge(&mut self, into_one: bool) -> RespType {
+        let mut results = Vec::with_capacity(self.entries.len());
+        for entry in &mut self.entries {
+            let mut resolved = std::mem::take(&mut entry.own);
+            resolved.extend(std::mem::take(&mut entry.others).into_values().flatten());
+            let mut failed: Vec<Fault> = std::mem::take(&mut entry.failed).into_values().collect();
+            let mut fault = entry.fault.take();
+            if into_one && fault.is_none() && !failed.is_empty() {
+                fault = Some(failed.remove(0));
+                failed.clear();
+            }
+            results.push(result(&entry.requested, fault.as_ref(), resolved));
+            results.extend(failed.iter().map(|fault| result(&entry.requested, Some(fault), Vec::new())));
+        }
+        RespType::GetResp(usp::GetResp { req_path_results: results })
+    }
+}
+
+fn result(
+    requested: &str,
+    fault: Option<&Fault>,
+    resolved_path_results: Vec<ResolvedPathResult>,
+) -> RequestedPathResult {
+    RequestedPathResult {
+        requested_path: requested.to_owned(),
+        err_code: fault.map_or(0, |f| f.code.0),
+        err_msg: fault.map_or(String::new(), |f| f.text.clone()),
+        resolved_path_results,
+    }
+}
+
+impl Job for GetJob {
+    fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
+        match (self.asks.get(tag), reply) {
+            (Some(Ask::Service { service, parts, .. }), LegReply::Service(outcome)) => {
+                let name = broker.services.name(*service);
+                let filled = service_parts(parts, &name, outcome.map_err(|f| f.fault));
+                for (entry, whole, outcome) in filled {
+                    self.fill(tag, entry, whole, outcome);
+                }
+            }
+            (Some(Ask::Read { entry, unread, object, name, .. }), LegReply::Device(outcome)) => {
+                let outcome = broker.take_reading(unread.device, unread.point, &outcome);
+                let outcome = outcome.map(|value| {
+                    let result_params = BTreeMap::from([(name.to_string(), value)]);
+                    vec![ResolvedPathResult { resolved_path: object.clone(), result_params }]
+                });
+                self.fill(tag, *entry, true, outcome);
+            }
+            _ => {}
+        }
+    }
+
+    fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        if self.asked {
+            let response = self.merge(broker.config.limits.merge_get_errors);
+            broker.respond(&self.origin, response);
+            return None;
+        }
+        self.asked = true;
+        for (tag, ask) in self.asks.iter().enumerate() {
+            match ask {
+                Ask::Service { service, depth, parts } => {
+                    let param_paths = parts.iter().map(|p| p.path.clone()).collect();
+                    let get = usp::Get { param_paths, max_depth: *depth };
+                    broker.ask_service(id, tag, *service, ReqType::Get(get));
+                }
+                Ask::Read { unread, within, .. } => {
+                    broker.ask_read(id, tag, unread.device, unread.point, *within);
+                }
+            }
+        }
+        Some(self)
+    }
+}
+
+type Outcome = Result<Vec<ResolvedPathResult>, Fault>;
+
+/// Splits a Service's answer into the entries that it was asked for.
+fn service_parts(
+    parts: &[Part],
+    service: &str,
+    outcome: Result<RespType, Fault>,
+) -> Vec<(usize, bool, Outcome)> {
+    let response = match outcome {
+        Ok(RespType::GetResp(response)) => Ok(response),
+        Ok(_) => Err(Fault::new(
+            ErrCode::INTERNAL_ERROR,
+            format!("Service {service} answered a Get with something else"),
+        )),
+        Err(fault) => Err(fault),
+    };
+    let of_part = |part: &Part| -> Outcome {
+        let response = response.as_ref().map_err(Clone::clone)?;
+        let results: Vec<&RequestedPathResult> =
+            response.req_path_results.iter().filter(|r| r.requested_path == part.path).collect();
+        if results.is_empty() {
+            let text = format!("Service {service} left {} out of its answer", part.path);
+            return Err(Fault::new(ErrCode::INTERNAL_ERROR, text));
+        }
+        let failed = results.iter().find(|r| r.err_code != 0);
+        match failed {
+            Some(r) if part.whole || r.err_code != ErrCode::INVALID_PATH.0 => {
+                Err(Fault::new(ErrCode(r.err_code), format!("Service {service}: {}", r.err_msg)))
+            }
+            _ => Ok(results.iter().flat_map(|r| r.resolved_path_results.clone()).collect()),
+        }
+    };
+    parts.iter().map(|part| (part.entry, part.whole, of_part(part))).collect()
+}
+
+impl GetJob {
+    fn fill(&mut self, tag: usize, entry: usize, whole: bool, outcome: Outcome) {
+        let rights = self.origin.rights.clone();
+        let Some(entry) = self.entries.get_mut(entry) else { return };
+        match outcome {
+            Ok(mut found) => {
+                if !rights.is_all() {
+                    found.iter_mut().for_each(|r| keep_readable(&rights, r));
+                }
+                entry.others.entry(tag).or_default().extend(found);
+            }
+            Err(fault) if whole => entry.fault = Some(fault),
+            Err(fault) => {
+                entry.failed.insert(tag, fault);
+            }
+        }
+    }
+}
+
+/// Leaves out what the Controller may not read.
+fn keep_readable(rights: &crate::access::Rights, result: &mut ResolvedPathResult) {
+    let object = result.resolved_path.clone();
+    result.result_params.retain(|name, _| {
+        Path::parse(&format!("{object}{name}")).is_ok_and(|p| rights.allow_path(Kind::Param, Act::Read, &p))
+    });
+}

@@ -1,0 +1,68 @@
+//! One file per request of a Controller. Each plans, asks owners through [`crate::gather`] and merges.
+
+pub(crate) mod add;
+pub(crate) mod check;
+pub(crate) mod delete;
+pub(crate) mod get;
+pub(crate) mod instances;
+pub(crate) mod operate;
+pub(crate) mod set;
+pub(crate) mod supported;
+pub(crate) mod unit;
+
+use usp_proto::endpoint_id::EndpointId;
+use usp_proto::err_code::ErrCode;
+use usp_proto::message;
+use usp_proto::usp::{self, error::ParamError, response::RespType};
+
+use crate::Broker;
+use crate::access::Rights;
+use crate::fault::Fault;
+use crate::input::ConnId;
+
+/// Who asked, and how to answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// The connection that the request came over; the answer goes there or nowhere.
+    pub conn: ConnId,
+    /// The peer's Endpoint ID.
+    pub peer: EndpointId,
+    /// The request's msg_id (R-MSG.9).
+    pub msg_id: String,
+    /// What the peer may do.
+    pub rights: Rights,
+    /// Number of its row in `Device.LocalAgent.Controller.`.
+    pub controller: Option<u32>,
+}
+
+impl Broker {
+    /// Answers a request with a response.
+    pub(crate) fn respond(&mut self, origin: &Origin, response: RespType) {
+        self.finish(origin, message::response(&origin.msg_id, response));
+    }
+
+    /// Answers a request with an Error.
+    pub(crate) fn refuse(&mut self, origin: &Origin, fault: &Fault) {
+        self.refuse_with(origin, fault, Vec::new());
+    }
+
+    /// Answers a request with an Error that has details.
+    pub(crate) fn refuse_with(&mut self, origin: &Origin, fault: &Fault, params: Vec<ParamError>) {
+        self.finish(origin, message::error(&origin.msg_id, fault.code, &fault.text, params));
+    }
+
+    fn finish(&mut self, origin: &Origin, msg: usp::Msg) {
+        self.sessions.request_done(origin.conn, &origin.msg_id);
+        self.send_message(origin.conn, msg, None);
+    }
+}
+
+/// The details of an Error for one path.
+pub(crate) fn param_error(path: impl Into<String>, fault: &Fault) -> ParamError {
+    ParamError { param_path: path.into(), err_code: fault.code.0, err_msg: fault.text.clone() }
+}
+
+/// A fault for a path form that a request does not take.
+pub(crate) fn wrong_form(path: &str, wanted: &str) -> Fault {
+    Fault::new(ErrCode::INVALID_PATH_SYNTAX, format!("{path} is not {wanted}"))
+}

@@ -1,0 +1,360 @@
+//! Operate: sync commands of ours and of Services, async ones with a Request row each (R-OPR.0, R-OPR.2).
+
+use std::collections::BTreeMap;
+
+use usp_proto::err_code::ErrCode;
+use usp_proto::path::{Leaf, Name, Path};
+use usp_proto::usp::operate_resp::OperationResult;
+use usp_proto::usp::operate_resp::operation_result::{CommandFailure, OperationResp, OutputArgs};
+use usp_proto::usp::{self, request::ReqType, response::RespType};
+
+use super::{Origin, wrong_form};
+use crate::Broker;
+use crate::access::{Act, Kind};
+use crate::dm::resolve::Found;
+use crate::dm::rows::{ObjRef, Row};
+use crate::dm::schema::{Command, Owner, ServiceId};
+use crate::fault::Fault;
+use crate::gather::{Job, JobId, LegReply};
+use crate::output::RestartCause;
+
+/// One command that is to run.
+enum Task {
+    /// A command of ours that answers at once.
+    Sync { at: ObjRef, name: Name },
+    /// A command of a device.
+    Async { at: ObjRef, name: Name },
+    /// A command at a Service.
+    Service { service: ServiceId, path: String, is_async: bool },
+}
+
+/// What became of it.
+enum Outcome {
+    Open,
+    Done(Vec<OperationResult>),
+}
+
+struct OperateJob {
+    origin: Origin,
+    operate: usp::Operate,
+    tasks: Vec<(Task, Outcome)>,
+    /// Request rows by task.
+    requests: BTreeMap<usize, u32>,
+    phase: Phase,
+    restart: Option<RestartCause>,
+}
+
+#[derive(PartialEq)]
+enum Phase {
+    Plan,
+    Stored,
+    Asked,
+}
+
+impl Broker {
+    /// Operate.
+    pub(crate) fn handle_operate(&mut self, origin: Origin, operate: usp::Operate) {
+        match self.plan_operate(&origin, &operate) {
+            Ok(tasks) => {
+                let tasks = tasks.into_iter().map(|t| (t, Outcome::Open)).collect();
+                let job = OperateJob {
+                    origin,
+                    operate,
+                    tasks,
+                    requests: BTreeMap::new(),
+                    phase: Phase::Plan,
+                    restart: None,
+                };
+                self.begin(Box::new(job));
+            }
+            Err(fault) => {
+                // R-OPR.1: a failing operation is a result, never an Error.
+                let result = failure(&operate.command, &fault);
+                self.respond_operate(&origin, &operate, vec![result]);
+            }
+        }
+    }
+
+    fn respond_operate(&mut self, origin: &Origin, operate: &usp::Operate, results: Vec<OperationResult>) {
+        if operate.send_resp {
+            self.respond(origin, RespType::OperateResp(usp::OperateResp { operation_results: results }));
+        } else {
+            self.sessions.request_done(origin.conn, &origin.msg_id);
+        }
+    }
+
+    fn plan_operate(&self, origin: &Origin, operate: &usp::Operate) -> Result<Vec<Task>, Fault> {
+        let path = Path::parse(&operate.command)?;
+        let Leaf::Command(name) = &path.leaf else {
+            return Err(wrong_form(&operate.command, "a Command Path; it would end in ()"));
+        };
+        let local = match self.model.resolve(&path.segments)? {
+            Found::Service(service) => return self.plan_at_service(origin, service, &path),
+            Found::Local(local) => local,
+        };
+        let Some(object) = local.object.and_then(|id| self.model.schema.get(id)).filter(|_| !local.table)
+        else {
+            return if local.search { Ok(Vec::new()) } else { Err(Fault::unsupported(&path)) };
+        };
+        let command = object.commands.get(name).ok_or_else(|| Fault::unsupported(&path))?;
+        if let Owner::Service(service) = command.owner {
+            return self.plan_at_service(origin, service, &path);
+        }
+        check_arguments(command, &operate.input_args)?;
+        if local.at.is_empty() && !local.search {
+            return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist")));
+        }
+        let mut tasks = Vec::new();
+        for at in local.at {
+            self.check_operable(origin, &at, name, local.search)?;
+            if !self.model.has(&at, name) {
+                continue;
+            }
+            let name = name.clone();
+            tasks.push(if command.is_async { Task::Async { at, name } } else { Task::Sync { at, name } });
+        }
+        if tasks.is_empty() && !local.search {
+            return Err(Fault::unsupported(&path));
+        }
+        Ok(tasks)
+    }
+
+    fn check_operable(&self, origin: &Origin, at: &ObjRef, name: &Name, search: bool) -> Result<(), Fault> {
+        let leaf = Leaf::Command(name.clone());
+        if origin.rights.allow(&self.model, Kind::CommandEvent, Act::Execute, at, &leaf) || search {
+            return Ok(());
+        }
+        Err(Fault::denied(format!("{}{name}()", self.model.path(at))))
+    }
+
+    fn plan_at_service(&self, origin: &Origin, service: ServiceId, path: &Path) -> Result<Vec<Task>, Fault> {
+        if !origin.rights.allow_path(Kind::CommandEvent, Act::Execute, path) {
+            return Err(Fault::denied(path));
+        }
+        let is_async = self.model.command_of(path).is_none_or(|c| c.is_async);
+        Ok(vec![Task::Service { service, path: path.to_string(), is_async }])
+    }
+
+    /// Makes a Request row and gives its number.
+    pub(crate) fn add_request(&mut self, origin: &Origin, command: &str, key: &str) -> Result<u32, Fault> {
+        let table = self.model.table("Device.LocalAgent.Request.");
+        let table = table.ok_or_else(|| Fault::unsupported("Device.LocalAgent.Request."))?;
+        if self.model.rows.of_table(table, &[]).count() >= self.config.limits.max_rows_per_table {
+            return Err(Fault::new(ErrCode::RESOURCES_EXCEEDED, "too many commands are running"));
+        }
+        // Kept on disk although commands do not outlive the process: the next start tells that they failed.
+        let number = self.model.rows.next_number(table, &[], false);
+        let at = ObjRef::new(table, &[number]);
+        self.model.rows.put(at.clone(), Row::default());
+        let originator = origin.peer.to_string();
+        for (name, value) in [
+            ("Alias", format!("cpe-{number}")),
+            ("Originator", originator),
+            ("Command", command.to_owned()),
+            ("CommandKey", key.to_owned()),
+            ("Status", "Active".to_owned()),
+        ] {
+            self.put_param(&at, name, value);
+        }
+        Ok(number)
+    }
+
+    /// Takes a Request row away: its command is complete.
+    pub(crate) fn remove_request(&mut self, number: u32) {
+        if let Some(table) = self.model.table("Device.LocalAgent.Request.") {
+            self.model.rows.delete(&ObjRef::new(table, &[number]));
+            self.commit(None);
+        }
+    }
+
+    fn run_sync(
+        &mut self,
+        at: &ObjRef,
+        name: &Name,
+        operate: &usp::Operate,
+    ) -> (Option<RestartCause>, Fault) {
+        let path = format!("{}{name}()", self.model.path(at));
+        let cause = match path.as_str() {
+            "Device.Reboot()" => RestartCause::Reboot,
+            "Device.FactoryReset()" => RestartCause::FactoryReset,
+            _ => return (None, Fault::unsupported(path)),
+        };
+        self.note_restart(&cause, &operate.input_args, &operate.command_key);
+        (Some(cause), Fault::unsupported(path))
+    }
+}
+
+/// R-OPR.5: mandatory inputs are there. Unknown ones are ignored (R-OPR.6).
+fn check_arguments(command: &Command, given: &BTreeMap<String, String>) -> Result<(), Fault> {
+    let missing = command.inputs.iter().find(|(name, mandatory)| *mandatory && !given.contains_key(name));
+    match missing {
+        Some((name, _)) => {
+            Err(Fault::new(ErrCode::INVALID_COMMAND_ARGUMENTS, format!("the argument {name} is missing")))
+        }
+        None => Ok(()),
+    }
+}
+
+impl Job for OperateJob {
+    fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
+        match reply {
+            LegReply::Stored(Err(fault)) => self.fail_all(&fault),
+            LegReply::Service(outcome) => self.take_service(broker, tag, outcome.map_err(|e| e.fault)),
+            LegReply::Stored(Ok(())) | LegReply::Device(_) => {}
+        }
+    }
+
+    fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        match self.phase {
+            Phase::Plan => {
+                self.phase = Phase::Stored;
+                self.make_rows(broker);
+                broker.ask_store(id, usize::MAX);
+                Some(self)
+            }
+            Phase::Stored => {
+                self.phase = Phase::Asked;
+                self.start_all(broker, id);
+                Some(self)
+            }
+            Phase::Asked => {
+                let results = self.tasks.iter_mut().flat_map(|(_, outcome)| match outcome {
+                    Outcome::Done(results) => std::mem::take(results),
+                    Outcome::Open => Vec::new(),
+                });
+                let results = results.collect();
+                broker.respond_operate(&self.origin, &self.operate, results);
+                if let Some(cause) = self.restart.take() {
+                    broker.restart(cause);
+                }
+                self.run_devices(broker);
+                None
+            }
+        }
+    }
+}
+
+impl OperateJob {
+    fn fail_all(&mut self, fault: &Fault) {
+        for (task, outcome) in &mut self.tasks {
+            *outcome = Outcome::Done(vec![failure(&task.text(), fault)]);
+        }
+        self.requests.clear();
+    }
+
+    /// Request rows come first, so that nothing runs that nobody could find.
+    fn make_rows(&mut self, broker: &mut Broker) {
+        for (index, (task, outcome)) in self.tasks.iter_mut().enumerate() {
+            let command = match task {
+                Task::Async { at, name } => format!("{}{name}()", broker.model.path(at)),
+                Task::Service { path, is_async: true, .. } => path.clone(),
+                Task::Sync { .. } | Task::Service { .. } => continue,
+            };
+            match broker.add_request(&self.origin, &command, &self.operate.command_key) {
+                Ok(number) => {
+                    self.requests.insert(index, number);
+                }
+                Err(fault) => *outcome = Outcome::Done(vec![failure(&command, &fault)]),
+            }
+        }
+    }
+
+    fn start_all(&mut self, broker: &mut Broker, id: JobId) {
+        for (index, (task, outcome)) in self.tasks.iter_mut().enumerate() {
+            if !matches!(outcome, Outcome::Open) {
+                continue;
+            }
+            match task {
+                Task::Sync { at, name } => {
+                    let command = format!("{}{name}()", broker.model.path(at));
+                    let (cause, fault) = broker.run_sync(at, name, &self.operate);
+                    let resp = match &cause {
+                        Some(_) => OperationResp::ReqOutputArgs(OutputArgs::default()),
+                        None => command_failure(&fault),
+                    };
+                    self.restart = cause;
+                    *outcome = Outcome::Done(vec![result(command, resp)]);
+                }
+                Task::Async { at, name } => {
+                    let command = format!("{}{name}()", broker.model.path(at));
+                    let row = self.requests.get(&index).copied().unwrap_or_default();
+                    *outcome =
+                        Outcome::Done(vec![result(command, OperationResp::ReqObjPath(request_path(row)))]);
+                }
+                Task::Service { service, path, .. } => {
+                    let operate = usp::Operate {
+                        command: path.clone(),
+                        command_key: broker.service_command_key(
+                            self.requests.get(&index).copied(),
+                            &self.operate.command_key,
+                        ),
+                        send_resp: true,
+                        input_args: self.operate.input_args.clone(),
+                    };
+                    broker.ask_service(id, index, *service, ReqType::Operate(operate));
+                }
+            }
+        }
+    }
+
+    /// Devices are asked after the answer has gone out, so that no OperationComplete overtakes it.
+    fn run_devices(&mut self, broker: &mut Broker) {
+        for (index, (task, _)) in self.tasks.iter().enumerate() {
+            if let (Task::Async { at, name }, Some(row)) = (task, self.requests.get(&index)) {
+                broker.run_device_command(at, name, &self.operate.command_key, *row);
+            }
+        }
+    }
+
+    /// A Service's OperateResp: its Request rows become ours.
+    fn take_service(&mut self, broker: &mut Broker, index: usize, outcome: Result<RespType, Fault>) {
+        let row = self.requests.get(&index).copied();
+        let Some((Task::Service { service, path, .. }, slot)) = self.tasks.get_mut(index) else { return };
+        let service = *service;
+        let name = broker.services.name(service);
+        let results = match outcome {
+            Ok(RespType::OperateResp(response))
+                if !response.operation_results.is_empty() || row.is_none() =>
+            {
+                response.operation_results
+            }
+            Ok(RespType::OperateResp(_)) => Vec::new(),
+            Ok(_) => {
+                let fault = Fault::new(
+                    ErrCode::INTERNAL_ERROR,
+                    format!("Service {name} answered with something else"),
+                );
+                vec![failure(path, &fault)]
+            }
+            Err(fault) => vec![failure(path, &fault)],
+        };
+        let results = broker.adopt_results(&self.origin, service, row, &self.operate.command_key, results);
+        *slot = Outcome::Done(results);
+    }
+}
+
+impl Task {
+    fn text(&self) -> String {
+        match self {
+            Self::Sync { name, .. } | Self::Async { name, .. } => format!("{name}()"),
+            Self::Service { path, .. } => path.clone(),
+        }
+    }
+}
+
+/// The path of a Request row (with its final dot, as in OperateResp).
+pub(crate) fn request_path(number: u32) -> String {
+    format!("Device.LocalAgent.Request.{number}.")
+}
+
+fn result(executed_command: String, resp: OperationResp) -> OperationResult {
+    OperationResult { executed_command, operation_resp: Some(resp) }
+}
+
+fn command_failure(fault: &Fault) -> OperationResp {
+    OperationResp::CmdFailure(CommandFailure { err_code: fault.code.0, err_msg: fault.text.clone() })
+}
+
+pub(crate) fn failure(command: &str, fault: &Fault) -> OperationResult {
+    result(command.to_owned(), command_failure(fault))
+}

@@ -1,0 +1,317 @@
+//! Set. Each entry, or with allow_partial=false the whole Message, is one unit that holds or fails as a whole
+//! ([`super::unit`]).
+
+use std::collections::BTreeMap;
+
+use usp_proto::err_code::ErrCode;
+use usp_proto::path::{Leaf, Path};
+use usp_proto::usp::set_resp::updated_object_result::{
+    OperationStatus,
+    operation_status::{OperStatus, OperationFailure, OperationSuccess},
+};
+use usp_proto::usp::set_resp::{
+    ParameterError, UpdatedInstanceFailure, UpdatedInstanceResult, UpdatedObjectResult,
+};
+use usp_proto::usp::{self, error::ParamError, response::RespType, set::UpdateObject};
+
+use super::check::Effect;
+use super::unit::{Step, Unit, UnitJob, UnitKind};
+use super::{Origin, param_error, wrong_form};
+use crate::Broker;
+use crate::access::{Act, Kind, Rights};
+use crate::dm::resolve::Found;
+use crate::dm::rows::ObjRef;
+use crate::fault::Fault;
+
+/// The answer to one `update_objs` entry.
+#[derive(Debug, Default)]
+pub(crate) struct SetEntry {
+    requested: String,
+    targets: Vec<Target>,
+    failed: Option<Failed>,
+    /// A Service's own results.
+    service: Vec<UpdatedObjectResult>,
+}
+
+/// One object of an entry.
+#[derive(Debug)]
+struct Target {
+    at: ObjRef,
+    path: String,
+    errors: Vec<ParameterError>,
+    effects: Vec<(String, Effect)>,
+}
+
+/// Why an entry failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Failed {
+    pub(crate) fault: Fault,
+    pub(crate) instances: Vec<UpdatedInstanceFailure>,
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self { fault, instances: Vec::new() }
+    }
+}
+
+impl Broker {
+    /// Set.
+    pub(crate) fn handle_set(&mut self, origin: Origin, set: usp::Set) {
+        let mut entries = Vec::with_capacity(set.update_objs.len());
+        let mut steps = Vec::with_capacity(set.update_objs.len());
+        for object in &set.update_objs {
+            let mut entry = SetEntry { requested: object.obj_path.clone(), ..SetEntry::default() };
+            match self.plan_set(&mut entry, object, &origin.rights) {
+                Ok(step) => steps.push(step),
+                Err(failed) => {
+                    entry.failed = Some(failed);
+                    steps.push(Vec::new());
+                }
+            }
+            entries.push(entry);
+        }
+        if !set.allow_partial && entries.iter().any(|e| e.failed.is_some()) {
+            return self.refuse_set(&origin, &entries, Vec::new());
+        }
+        let units =
+            units_of(steps, set.allow_partial, |i| entries.get(i).is_some_and(|e| e.failed.is_some()));
+        let kind = UnitKind::Set { allow_partial: set.allow_partial, entries };
+        self.begin(Box::new(UnitJob::new(origin, kind, units)));
+    }
+
+    fn plan_set(
+        &self,
+        entry: &mut SetEntry,
+        object: &UpdateObject,
+        rights: &Rights,
+    ) -> Result<Vec<Step>, Failed> {
+        let path = Path::parse(&object.obj_path).map_err(Fault::from)?;
+        if path.leaf != Leaf::Object {
+            return Err(wrong_form(&object.obj_path, "an Object Path").into());
+        }
+        let local = match self.model.resolve(&path.segments)? {
+            Found::Service(service) => {
+                self.check_service_settings(&path, object, rights)?;
+                return Ok(vec![Step::SetAtService { service, object: object.clone() }]);
+            }
+            Found::Local(local) => local,
+        };
+        if local.table {
+            let wanted = "the path of a row: a number, a key, an expression or * is missing at its end";
+            return Err(wrong_form(&object.obj_path, wanted).into());
+        }
+        if local.at.is_empty() && !local.search {
+            let text = format!("{path} does not exist");
+            return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, text).into());
+        }
+        let mut failures = Vec::new();
+        for at in local.at {
+            match self.plan_target(at, object, rights) {
+                Ok(target) => entry.targets.push(target),
+                Err((failure, fault)) => failures.push((failure, fault)),
+            }
+        }
+        let Some((_, fault)) = failures.first() else { return Ok(entry.steps()) };
+        let fault = fault.clone();
+        entry.targets.clear();
+        Err(Failed { fault, instances: failures.into_iter().map(|(failure, _)| failure).collect() })
+    }
+
+    fn check_service_settings(
+        &self,
+        path: &Path,
+        object: &UpdateObject,
+        rights: &Rights,
+    ) -> Result<(), Failed> {
+        for setting in &object.param_settings {
+            let full = Path::parse(&format!("{path}{}", setting.param)).map_err(Fault::from)?;
+            if !rights.allow_path(Kind::Param, Act::Write, &full) {
+                return Err(Fault::denied(full).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks all settings of one object. Failed optional ones are kept as errors, a failed required one fails it.
+    fn plan_target(
+        &self,
+        at: ObjRef,
+        object: &UpdateObject,
+        rights: &Rights,
+    ) -> Result<Target, (UpdatedInstanceFailure, Fault)> {
+        let path = self.model.path(&at);
+        let mut target = Target { at, path, errors: Vec::new(), effects: Vec::new() };
+        let mut first_required = None;
+        for setting in &object.param_settings {
+            match self.model.check_setting(&target.at, &setting.param, &setting.value, false, rights) {
+                Ok(effect) => target.effects.push((setting.param.clone(), effect)),
+                Err(fault) => {
+                    target.errors.push(parameter_error(&setting.param, &fault));
+                    if setting.required && first_required.is_none() {
+                        first_required = Some(fault);
+                    }
+                }
+            }
+        }
+        match first_required {
+            None => Ok(target),
+            Some(fault) => {
+                Err((UpdatedInstanceFailure { affected_path: target.path, param_errs: target.errors }, fault))
+            }
+        }
+    }
+
+    /// allow_partial=false and something failed: the Error names each failed Parameter.
+    fn refuse_set(&mut self, origin: &Origin, entries: &[SetEntry], given: Vec<ParamError>) {
+        let failed = entries.iter().filter_map(|e| Some((e, e.failed.as_ref()?)));
+        let params = match given.is_empty() {
+            true => failed.clone().flat_map(|(e, f)| error_params(e, f)).collect(),
+            false => given,
+        };
+        let Some((_, first)) = failed.clone().next() else { return };
+        let fault = first.fault.clone();
+        self.refuse_with(origin, &fault, params);
+    }
+
+    /// The response, from what memory says after everything is done.
+    pub(crate) fn finish_set(
+        &mut self,
+        origin: &Origin,
+        entries: Vec<SetEntry>,
+        allow_partial: bool,
+        params: Vec<ParamError>,
+    ) {
+        if !allow_partial && entries.iter().any(|e| e.failed.is_some()) {
+            return self.refuse_set(origin, &entries, params);
+        }
+        let results = entries.into_iter().flat_map(|e| self.set_results(e, &origin.rights));
+        let response = usp::SetResp { updated_obj_results: results.collect() };
+        self.respond(origin, RespType::SetResp(response));
+    }
+
+    fn set_results(&self, entry: SetEntry, rights: &Rights) -> Vec<UpdatedObjectResult> {
+        if let Some(failed) = entry.failed {
+            let status = OperStatus::OperFailure(OperationFailure {
+                err_code: failed.fault.code.0,
+                err_msg: failed.fault.text,
+                updated_inst_failures: failed.instances,
+            });
+            return vec![updated(entry.requested, status)];
+        }
+        if !entry.service.is_empty() {
+            return entry.service;
+        }
+        let results = entry.targets.into_iter().map(|target| UpdatedInstanceResult {
+            updated_params: self.updated_params(&target, rights),
+            affected_path: target.path,
+            param_errs: target.errors,
+        });
+        let status = OperStatus::OperSuccess(OperationSuccess { updated_inst_results: results.collect() });
+        vec![updated(entry.requested, status)]
+    }
+
+    /// What was set, as far as the Controller may read it (R-SET.3), under the names that it used.
+    fn updated_params(&self, target: &Target, rights: &Rights) -> BTreeMap<String, String> {
+        let readable = target.effects.iter().filter(|(_, effect)| {
+            let leaf = Leaf::Parameter(effect.name().clone());
+            rights.allow(&self.model, Kind::Param, Act::Read, effect.at(), &leaf)
+        });
+        readable
+            .map(|(relative, effect)| {
+                let value = match effect {
+                    Effect::Store { at, name, value } => {
+                        self.model.text(at, name).unwrap_or_else(|| value.clone())
+                    }
+                    Effect::Write { value, .. } => value.to_usp(),
+                };
+                (relative.clone(), value)
+            })
+            .collect()
+    }
+}
+
+fn updated(requested_path: String, status: OperStatus) -> UpdatedObjectResult {
+    UpdatedObjectResult { requested_path, oper_status: Some(OperationStatus { oper_status: Some(status) }) }
+}
+
+fn parameter_error(param: &str, fault: &Fault) -> ParameterError {
+    ParameterError { param: param.to_owned(), err_code: fault.code.0, err_msg: fault.text.clone() }
+}
+
+/// Groups entries: each by itself, or all together. Failed entries have nothing to do.
+pub(crate) fn units_of(steps: Vec<Vec<Step>>, apart: bool, failed: impl Fn(usize) -> bool) -> Vec<Unit> {
+    let entries = steps.into_iter().enumerate().filter(|(i, _)| !failed(*i));
+    let tagged = entries.map(|(i, steps)| (i, steps.into_iter().map(move |s| (i, s)).collect::<Vec<_>>()));
+    if apart {
+        return tagged.map(|(i, steps)| Unit::new(vec![i], steps)).collect();
+    }
+    let (indexes, steps): (Vec<usize>, Vec<Vec<(usize, Step)>>) = tagged.unzip();
+    vec![Unit::new(indexes, steps.into_iter().flatten().collect())]
+}
+
+/// What an Error says of a failed entry.
+fn error_params(entry: &SetEntry, failed: &Failed) -> Vec<ParamError> {
+    if failed.instances.is_empty() {
+        return vec![param_error(entry.requested.clone(), &failed.fault)];
+    }
+    let of_instance = |i: &UpdatedInstanceFailure| {
+        let full = |p: &ParameterError| ParamError {
+            param_path: format!("{}{}", i.affected_path, p.param),
+            err_code: p.err_code,
+            err_msg: p.err_msg.clone(),
+        };
+        i.param_errs.iter().map(full).collect::<Vec<_>>()
+    };
+    failed.instances.iter().flat_map(of_instance).collect()
+}
+
+impl SetEntry {
+    /// Everything that is to be done for it.
+    fn steps(&self) -> Vec<Step> {
+        let effects = self.targets.iter().flat_map(|t| &t.effects);
+        effects.map(|(_, effect)| Step::Effect(effect.clone())).collect()
+    }
+
+    /// The entry fails, because of one effect or as a whole.
+    pub(crate) fn fail(&mut self, fault: &Fault, because: Option<&Effect>) {
+        let instance = because.and_then(|effect| {
+            let target = self.targets.iter().find(|t| t.effects.iter().any(|(_, e)| e == effect))?;
+            let (param, _) = target.effects.iter().find(|(_, e)| e == effect)?;
+            let param_errs = vec![parameter_error(param, fault)];
+            Some(UpdatedInstanceFailure { affected_path: target.path.clone(), param_errs })
+        });
+        match &mut self.failed {
+            Some(failed) => failed.instances.extend(instance),
+            None => {
+                self.failed = Some(Failed { fault: fault.clone(), instances: instance.into_iter().collect() })
+            }
+        }
+    }
+
+    /// The unit failed: so does the entry, unless it has a more exact reason already.
+    pub(crate) fn fail_whole(&mut self, fault: &Fault) {
+        match &mut self.failed {
+            Some(failed) => failed.fault.text.clone_from(&fault.text),
+            None => self.failed = Some(Failed::from(fault.clone())),
+        }
+    }
+
+    /// What a Service answered for it; gives back its failure.
+    pub(crate) fn take_service_result(&mut self, mut result: UpdatedObjectResult) -> Option<Fault> {
+        result.requested_path.clone_from(&self.requested);
+        let status = result.oper_status.as_ref().and_then(|s| s.oper_status.as_ref());
+        let fault = match status {
+            Some(OperStatus::OperFailure(f)) => {
+                let fault = Fault::new(ErrCode(f.err_code), f.err_msg.clone());
+                self.failed =
+                    Some(Failed { fault: fault.clone(), instances: f.updated_inst_failures.clone() });
+                Some(fault)
+            }
+            Some(OperStatus::OperSuccess(_)) => None,
+            None => Some(Fault::new(ErrCode::INTERNAL_ERROR, "a result without a status")),
+        };
+        self.service.push(result);
+        fault
+    }
+}

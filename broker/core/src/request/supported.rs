@@ -1,0 +1,313 @@
+//! GetSupportedDM and GetSupportedProtocol. Answered from the model alone: what Services support is known since they
+//! registered.
+
+use usp_proto::path::{Leaf, Name, Segment, SupportedPath, SupportedSegment};
+use usp_proto::usp::get_supported_dm_resp::{
+    CmdType, ObjAccessType, ParamAccessType, ParamValueType, RequestedObjectResult, SupportedCommandResult,
+    SupportedEventResult, SupportedObjectResult, SupportedParamResult, SupportedUniqueKeySet,
+    ValueChangeType,
+};
+use usp_proto::usp::{self, response::RespType};
+
+use super::Origin;
+use crate::Broker;
+use crate::access::{Act, Kind};
+use crate::dm::fill_numbers;
+use crate::dm::rows::ObjRef;
+use crate::dm::schema::{Command, Event, ObjId, Object, Param, ParamAccess, Schema};
+use crate::dm::types::Base;
+use crate::fault::Fault;
+
+/// `data_model_inst_uri`
+const MODEL_URI: &str = "urn:broadband-forum-org:tr-181-2-19-1-usp";
+
+/// Versions of USP whose Messages are understood.
+const PROTOCOL_VERSIONS: &str = "1.0,1.1,1.2,1.3,1.4";
+
+/// What of each object is wanted.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    request: &'a usp::GetSupportedDm,
+    origin: &'a Origin,
+}
+
+impl Broker {
+    /// GetSupportedProtocol.
+    pub(crate) fn handle_get_supported_protocol(&mut self, origin: &Origin) {
+        let versions = PROTOCOL_VERSIONS.to_owned();
+        let response = usp::GetSupportedProtocolResp { agent_supported_protocol_versions: versions };
+        self.respond(origin, RespType::GetSupportedProtocolResp(response));
+    }
+
+    /// GetSupportedDM.
+    pub(crate) fn handle_get_supported_dm(&mut self, origin: &Origin, request: &usp::GetSupportedDm) {
+        let wanted = Wanted { request, origin };
+        let results = request.obj_paths.iter().map(|path| match self.supported(path, wanted) {
+            Ok(supported_objs) => RequestedObjectResult {
+                req_obj_path: path.clone(),
+                data_model_inst_uri: MODEL_URI.to_owned(),
+                supported_objs,
+                ..RequestedObjectResult::default()
+            },
+            Err(fault) => RequestedObjectResult {
+                req_obj_path: path.clone(),
+                err_code: fault.code.0,
+                err_msg: fault.text,
+                ..RequestedObjectResult::default()
+            },
+        });
+        let response = usp::GetSupportedDmResp { req_obj_results: results.collect() };
+        self.respond(origin, RespType::GetSupportedDmResp(response));
+    }
+
+    fn supported(&self, text: &str, wanted: Wanted<'_>) -> Result<Vec<SupportedObjectResult>, Fault> {
+        let path = SupportedPath::parse(text)?;
+        let (id, numbers) = self.supported_object(&path).ok_or_else(|| Fault::unsupported(text))?;
+        let object = self.model.schema.get(id).ok_or_else(|| Fault::unsupported(text))?;
+        if !self.may_know(wanted.origin, id, None) {
+            return Err(Fault::unsupported(text));
+        }
+        if path.leaf != Leaf::Object {
+            return self
+                .single_element(object, id, &path.leaf, &numbers, wanted)
+                .ok_or_else(|| Fault::unsupported(text));
+        }
+        let mut found = Vec::new();
+        let instance = (!numbers.is_empty()).then_some(numbers.as_slice());
+        self.describe(id, object, instance, wanted, 0, &mut found);
+        Ok(found)
+    }
+
+    /// The object of a supported path: in `{i}` notation, or with the numbers of a divergent row. A final `{i}.` may be
+    /// missing.
+    fn supported_object(&self, path: &SupportedPath) -> Option<(ObjId, Vec<u32>)> {
+        let mut text = String::new();
+        let mut numbers = Vec::new();
+        for segment in &path.segments {
+            match segment {
+                SupportedSegment::Name(name) => text.push_str(&format!("{name}.")),
+                SupportedSegment::AnyInstance => text.push_str("{i}."),
+                SupportedSegment::Instance(number) => {
+                    text.push_str("{i}.");
+                    numbers.push(*number);
+                }
+            }
+        }
+        let id =
+            self.model.schema.find(&text).or_else(|| self.model.schema.find(&format!("{text}{{i}}.")))?;
+        let exists = numbers.is_empty() || self.row_of_numbers(id, &numbers).is_some();
+        exists.then_some((id, numbers))
+    }
+
+    /// The row that the first numbers of an instantiated path lead to.
+    fn row_of_numbers(&self, id: ObjId, numbers: &[u32]) -> Option<ObjRef> {
+        let tables = self.model.schema.lineage(id).into_iter().filter(|o| o.table);
+        let last = tables.take(numbers.len()).last()?;
+        let row = ObjRef::new(self.model.schema.find(&last.path)?, numbers);
+        self.model.rows.contains(&row).then_some(row)
+    }
+
+    fn may_know(&self, origin: &Origin, id: ObjId, leaf: Option<(Kind, Leaf)>) -> bool {
+        if origin.rights.is_all() {
+            return true;
+        }
+        let Some(object) = self.model.schema.get(id) else { return false };
+        let (kind, leaf) = leaf.unwrap_or((Kind::Obj, Leaf::Object));
+        let segments = written_segments(object, &self.model.schema, id);
+        origin.rights.allow_path(kind, Act::Read, &usp_proto::path::Path { segments, leaf })
+    }
+
+    /// One Parameter, Command or Event: the flags do not matter.
+    fn single_element(
+        &self,
+        object: &Object,
+        id: ObjId,
+        leaf: &Leaf,
+        numbers: &[u32],
+        wanted: Wanted<'_>,
+    ) -> Option<Vec<SupportedObjectResult>> {
+        let mut result = self.bare(object, numbers);
+        let kind = if matches!(leaf, Leaf::Parameter(_)) { Kind::Param } else { Kind::CommandEvent };
+        if !self.may_know(wanted.origin, id, Some((kind, leaf.clone()))) {
+            return None;
+        }
+        match leaf {
+            Leaf::Parameter(name) => result.supported_params.push(param(name, object.params.get(name)?)),
+            Leaf::Command(name) => result.supported_commands.push(command(name, object.commands.get(name)?)),
+            Leaf::Event(name) => result.supported_events.push(event(name, object.events.get(name)?)),
+            Leaf::Object => return None,
+        }
+        Some(vec![result])
+    }
+
+    fn bare(&self, object: &Object, numbers: &[u32]) -> SupportedObjectResult {
+        let access = match (object.table, object.access.add, object.access.delete) {
+            (true, true, true) => ObjAccessType::ObjAddDelete,
+            (true, true, false) => ObjAccessType::ObjAddOnly,
+            (true, false, true) => ObjAccessType::ObjDeleteOnly,
+            _ => ObjAccessType::ObjReadOnly,
+        };
+        SupportedObjectResult {
+            supported_obj_path: fill_numbers(&object.path, numbers),
+            access: access as i32,
+            is_multi_instance: object.table,
+            ..SupportedObjectResult::default()
+        }
+    }
+
+    /// An object and what is below it. A table whose rows differ ends the walk with the rows' paths.
+    fn describe(
+        &self,
+        id: ObjId,
+        object: &Object,
+        instance: Option<&[u32]>,
+        wanted: Wanted<'_>,
+        level: usize,
+        into: &mut Vec<SupportedObjectResult>,
+    ) {
+        if !self.may_know(wanted.origin, id, None) || !self.is_there(id, object, instance) {
+            return;
+        }
+        let mut result = self.bare(object, instance.unwrap_or_default());
+        if object.divergent && instance.is_none() {
+            let rows = self.model.rows.of_table(id, &[]);
+            result.divergent_paths = rows.map(|(row, _)| self.model.path(row)).collect();
+            into.push(result);
+            return;
+        }
+        if level == 0 || !wanted.request.first_level_only {
+            self.fill(&mut result, id, object, instance, wanted);
+        }
+        into.push(result);
+        if level > 0 && wanted.request.first_level_only {
+            return;
+        }
+        for (child_id, child) in
+            object.children.values().filter_map(|c| Some((*c, self.model.schema.get(*c)?)))
+        {
+            self.describe(child_id, child, instance, wanted, level + 1, into);
+        }
+    }
+
+    fn fill(
+        &self,
+        result: &mut SupportedObjectResult,
+        id: ObjId,
+        object: &Object,
+        instance: Option<&[u32]>,
+        wanted: Wanted<'_>,
+    ) {
+        let request = wanted.request;
+        let may = |kind, leaf| self.may_know(wanted.origin, id, Some((kind, leaf)));
+        let here = |name: &str| self.has_element(id, instance, name);
+        if request.return_params {
+            let all = object
+                .params
+                .iter()
+                .filter(|(n, _)| may(Kind::Param, Leaf::Parameter((*n).clone())) && here(n));
+            result.supported_params = all.map(|(n, p)| param(n, p)).collect();
+        }
+        if request.return_commands {
+            let all = object.commands.iter();
+            let all = all.filter(|(n, _)| may(Kind::CommandEvent, Leaf::Command((*n).clone())) && here(n));
+            result.supported_commands = all.map(|(n, c)| command(n, c)).collect();
+        }
+        if request.return_events {
+            let all =
+                object.events.iter().filter(|(n, _)| may(Kind::CommandEvent, Leaf::Event((*n).clone())));
+            result.supported_events = all.map(|(n, e)| event(n, e)).collect();
+        }
+        if request.return_unique_key_sets {
+            let names = |k: &crate::dm::schema::Key| k.params.iter().map(Name::to_string).collect();
+            let sets = object.keys.iter().map(|k| SupportedUniqueKeySet { key_names: names(k) });
+            result.unique_key_sets = sets.collect();
+        }
+    }
+
+    /// Below a proxied device: whether any of its capabilities has this class object.
+    fn is_there(&self, id: ObjId, object: &Object, instance: Option<&[u32]>) -> bool {
+        instance.is_none() || object.when.is_none() || !self.rows_with(id, instance).is_empty()
+    }
+
+    /// Below a proxied device: whether any of its capabilities has this Parameter or Command.
+    fn has_element(&self, id: ObjId, instance: Option<&[u32]>, name: &str) -> bool {
+        let Some(object) = self.model.schema.get(id) else { return false };
+        if instance.is_none() || object.when.is_none() {
+            return true;
+        }
+        self.rows_with(id, instance).iter().any(|at| self.model.has(at, name))
+    }
+
+    /// Instances of a single object below the given row.
+    fn rows_with(&self, id: ObjId, instance: Option<&[u32]>) -> Vec<ObjRef> {
+        let parent = self.model.schema.get(id).and_then(|o| o.parent);
+        let rows =
+            parent.map(|p| self.model.rows.subtree(&[p], instance.unwrap_or_default())).unwrap_or_default();
+        let below = rows.into_iter().map(|row| ObjRef { object: id, numbers: row.numbers });
+        below.filter(|at| self.model.exists(at)).collect()
+    }
+}
+
+/// A supported object's path with `*` for rows, for the permission check.
+fn written_segments(object: &Object, schema: &Schema, id: ObjId) -> Vec<Segment> {
+    debug_assert!(schema.get(id).is_some_and(|o| o.path == object.path));
+    let mut segments = Vec::new();
+    for object in schema.lineage(id) {
+        segments.push(Segment::Name(object.name.clone()));
+        if object.table {
+            segments.push(Segment::Wildcard);
+        }
+    }
+    segments
+}
+
+fn param(name: &Name, param: &Param) -> SupportedParamResult {
+    let access = match param.access {
+        ParamAccess::Read => ParamAccessType::ParamReadOnly,
+        ParamAccess::ReadWrite | ParamAccess::Once => ParamAccessType::ParamReadWrite,
+        ParamAccess::Write => ParamAccessType::ParamWriteOnly,
+    };
+    let change = if param.quiet {
+        ValueChangeType::ValueChangeWillIgnore
+    } else {
+        ValueChangeType::ValueChangeAllowed
+    };
+    SupportedParamResult {
+        param_name: name.to_string(),
+        access: access as i32,
+        value_type: value_type(param) as i32,
+        value_change: change as i32,
+    }
+}
+
+fn value_type(param: &Param) -> ParamValueType {
+    if param.ty.list {
+        return ParamValueType::ParamString;
+    }
+    match param.ty.base {
+        Base::Base64 => ParamValueType::ParamBase64,
+        Base::Boolean => ParamValueType::ParamBoolean,
+        Base::DateTime => ParamValueType::ParamDateTime,
+        Base::Decimal => ParamValueType::ParamDecimal,
+        Base::HexBinary => ParamValueType::ParamHexBinary,
+        Base::Int => ParamValueType::ParamInt,
+        Base::Long => ParamValueType::ParamLong,
+        Base::String => ParamValueType::ParamString,
+        Base::UnsignedInt => ParamValueType::ParamUnsignedInt,
+        Base::UnsignedLong => ParamValueType::ParamUnsignedLong,
+        Base::Unknown => ParamValueType::ParamUnknown,
+    }
+}
+
+fn command(name: &Name, command: &Command) -> SupportedCommandResult {
+    SupportedCommandResult {
+        command_name: format!("{name}()"),
+        input_arg_names: command.inputs.iter().map(|(n, _)| n.clone()).collect(),
+        output_arg_names: command.outputs.clone(),
+        command_type: if command.is_async { CmdType::CmdAsync } else { CmdType::CmdSync } as i32,
+    }
+}
+
+fn event(name: &Name, event: &Event) -> SupportedEventResult {
+    SupportedEventResult { event_name: format!("{name}!"), arg_names: event.args.clone() }
+}

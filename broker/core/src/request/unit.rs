@@ -1,0 +1,635 @@
+//! All-or-nothing over several owners, for Set, Add and Delete.
+//!
+//! A unit is one entry of a request, or the whole of it with allow_partial=false. Everything that can be known was
+//! checked before a unit begins. Its phases: remember what Services hold now (only if taking back may be needed), then
+//! Services, then devices, then the broker's own rows with the store. When one refuses, what was done is taken back:
+//! rows created at Services are deleted, Parameters set there are written back, devices are written back only where
+//! their mapping says `undo: true`. What stays changed is named in the fault.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use usp_mapping::port::{Action, PointId};
+use usp_mapping::value::Value;
+use usp_proto::err_code::ErrCode;
+use usp_proto::usp::{
+    self, add::CreateObject, error::ParamError, request::ReqType, response::RespType, set::UpdateObject,
+};
+
+use super::Origin;
+use super::add::{AddItem, Creation};
+use super::check::Effect;
+use super::delete::DeleteEntry;
+use super::set::SetEntry;
+use crate::Broker;
+use crate::dm::rows::ObjRef;
+use crate::dm::schema::ServiceId;
+use crate::fault::Fault;
+use crate::gather::{DeviceOutcome, Job, JobId, LegReply, ServiceFault};
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// Set a Parameter of ours or of a device.
+    Effect(Effect),
+    /// Set at a Service.
+    SetAtService { service: ServiceId, object: UpdateObject },
+    /// Make a row of ours.
+    Create(Creation),
+    /// Add at a Service.
+    AddAtService { service: ServiceId, object: CreateObject },
+    /// Delete a row of ours.
+    Remove(ObjRef),
+    /// Delete at a Service.
+    DeleteAtService { service: ServiceId, path: String },
+}
+
+impl Step {
+    fn service(&self) -> Option<ServiceId> {
+        match self {
+            Self::SetAtService { service, .. }
+            | Self::AddAtService { service, .. }
+            | Self::DeleteAtService { service, .. } => Some(*service),
+            Self::Effect(_) | Self::Create(_) | Self::Remove(_) => None,
+        }
+    }
+
+    fn device(&self) -> Option<u32> {
+        match self {
+            Self::Effect(Effect::Write { device, .. }) => Some(*device),
+            _ => None,
+        }
+    }
+}
+
+/// Where a unit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Before,
+    Services,
+    Devices,
+    Own,
+    Undo,
+    Done,
+}
+
+/// Steps that hold or fail together, each with the entry that it belongs to.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    entries: Vec<usize>,
+    steps: Vec<(usize, Step)>,
+    phase: Phase,
+    fault: Option<Fault>,
+    params: Vec<ParamError>,
+    /// What Services held before: Service, object, Parameter, value.
+    held: Vec<(ServiceId, String, String, String)>,
+    done_services: Vec<ServiceId>,
+    created_at_services: Vec<(ServiceId, String)>,
+    /// Device writes that were confirmed.
+    written: Vec<Effect>,
+    stayed: Vec<String>,
+}
+
+impl Unit {
+    pub(crate) fn new(entries: Vec<usize>, steps: Vec<(usize, Step)>) -> Self {
+        Self {
+            entries,
+            steps,
+            phase: Phase::Before,
+            fault: None,
+            params: Vec::new(),
+            held: Vec::new(),
+            done_services: Vec::new(),
+            created_at_services: Vec::new(),
+            written: Vec::new(),
+            stayed: Vec::new(),
+        }
+    }
+
+    fn services(&self) -> Vec<ServiceId> {
+        distinct(self.steps.iter().filter_map(|(_, s)| s.service()))
+    }
+
+    fn devices(&self) -> Vec<u32> {
+        distinct(self.steps.iter().filter_map(|(_, s)| s.device()))
+    }
+
+    fn has_own(&self) -> bool {
+        self.steps.iter().any(|(_, s)| s.service().is_none() && s.device().is_none())
+    }
+
+    fn of_service(&self, service: ServiceId) -> impl Iterator<Item = &(usize, Step)> {
+        self.steps.iter().filter(move |(_, s)| s.service() == Some(service))
+    }
+
+    /// Several owners, so that one may refuse after another has done its part.
+    fn is_mixed(&self) -> bool {
+        self.services().len() + self.devices().len() + usize::from(self.has_own()) > 1
+    }
+
+    fn fail(&mut self, fault: Fault, params: Vec<ParamError>) {
+        if self.fault.is_none() {
+            self.fault = Some(fault);
+            self.params = params;
+        }
+    }
+}
+
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    items.fold(Vec::new(), |mut found, item| {
+        if !found.contains(&item) {
+            found.push(item);
+        }
+        found
+    })
+}
+
+/// The request that units belong to.
+pub(crate) enum UnitKind {
+    Set { allow_partial: bool, entries: Vec<SetEntry> },
+    Add { allow_partial: bool, items: Vec<AddItem> },
+    Delete { allow_partial: bool, entries: Vec<DeleteEntry> },
+}
+
+/// What a leg is for.
+#[derive(Clone, Debug)]
+enum What {
+    Before(ServiceId),
+    Service(ServiceId),
+    Device(u32),
+    Store,
+    UndoService(String),
+    UndoDevice(Vec<Effect>),
+}
+
+/// Set, Add or Delete under way.
+pub(crate) struct UnitJob {
+    origin: Origin,
+    kind: UnitKind,
+    units: Vec<Unit>,
+    asks: Vec<(usize, What)>,
+}
+
+impl UnitJob {
+    pub(crate) fn new(origin: Origin, kind: UnitKind, units: Vec<Unit>) -> Self {
+        Self { origin, kind, units, asks: Vec::new() }
+    }
+}
+
+impl Job for UnitJob {
+    fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
+        let Some((index, what)) = self.asks.get(tag).cloned() else { return };
+        let Some(unit) = self.units.get_mut(index) else { return };
+        match (what, reply) {
+            (What::Before(service), LegReply::Service(outcome)) => unit.remember(service, outcome),
+            (What::Service(service), LegReply::Service(outcome)) => {
+                let name = broker.services.name(service);
+                unit.take_service(service, &name, outcome, &mut self.kind);
+            }
+            (What::Device(device), LegReply::Device(outcome)) => {
+                unit.take_device(broker, device, &outcome, &mut self.kind);
+            }
+            (What::Store, LegReply::Stored(Err(fault))) => unit.fail(fault, Vec::new()),
+            (What::UndoService(path), LegReply::Service(Err(_))) => unit.stayed.push(path),
+            (What::UndoDevice(effects), LegReply::Device(outcome)) => {
+                unit.take_undone(broker, effects, &outcome);
+            }
+            _ => {}
+        }
+    }
+
+    fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        let asked_before = self.asks.len();
+        for index in 0..self.units.len() {
+            self.run_unit(broker, id, index);
+        }
+        if self.asks.len() > asked_before {
+            return Some(self);
+        }
+        self.finish(broker);
+        None
+    }
+}
+
+impl UnitJob {
+    /// Takes one unit as far as it goes without waiting.
+    fn run_unit(&mut self, broker: &mut Broker, id: JobId, index: usize) {
+        loop {
+            let waits_from = self.asks.len();
+            let Some(unit) = self.units.get_mut(index) else { return };
+            if unit.fault.is_some() && !matches!(unit.phase, Phase::Undo | Phase::Done) {
+                unit.phase = Phase::Undo;
+            }
+            let phase = unit.phase;
+            match phase {
+                Phase::Before => self.ask_before(broker, id, index),
+                Phase::Services => self.ask_services(broker, id, index),
+                Phase::Devices => self.ask_devices(broker, id, index),
+                Phase::Own => self.do_own(broker, id, index),
+                Phase::Undo => self.undo(broker, id, index),
+                Phase::Done => return,
+            }
+            if let Some(unit) = self.units.get_mut(index) {
+                unit.phase = match phase {
+                    Phase::Before => Phase::Services,
+                    Phase::Services => Phase::Devices,
+                    Phase::Devices => Phase::Own,
+                    Phase::Own | Phase::Undo | Phase::Done => Phase::Done,
+                };
+                if unit.fault.is_some() && phase == Phase::Own {
+                    unit.phase = Phase::Undo;
+                }
+            }
+            if self.asks.len() > waits_from {
+                return;
+            }
+        }
+    }
+
+    fn ask(&mut self, index: usize, what: What) -> usize {
+        self.asks.push((index, what));
+        self.asks.len() - 1
+    }
+
+    /// Reads what Services hold now, if it may have to be written back.
+    fn ask_before(&mut self, broker: &mut Broker, id: JobId, index: usize) {
+        let Some(unit) = self.units.get(index) else { return };
+        if !unit.is_mixed() {
+            return;
+        }
+        let mut wanted: BTreeMap<ServiceId, Vec<String>> = BTreeMap::new();
+        for (_, step) in &unit.steps {
+            if let Step::SetAtService { service, object } = step {
+                let paths = object.param_settings.iter().map(|s| format!("{}{}", object.obj_path, s.param));
+                wanted.entry(*service).or_default().extend(paths);
+            }
+        }
+        for (service, param_paths) in wanted {
+            let tag = self.ask(index, What::Before(service));
+            broker.ask_service(id, tag, service, ReqType::Get(usp::Get { param_paths, max_depth: 0 }));
+        }
+    }
+
+    fn ask_services(&mut self, broker: &mut Broker, id: JobId, index: usize) {
+        let Some(unit) = self.units.get(index) else { return };
+        let apart = self.kind.allow_partial();
+        let requests: Vec<(ServiceId, ReqType)> = unit
+            .services()
+            .into_iter()
+            .filter_map(|service| Some((service, unit.request_to(service, apart)?)))
+            .collect();
+        for (service, request) in requests {
+            let tag = self.ask(index, What::Service(service));
+            broker.ask_service(id, tag, service, request);
+        }
+    }
+
+    /// All writes to one device are one call, so that nothing comes between them.
+    fn ask_devices(&mut self, broker: &mut Broker, id: JobId, index: usize) {
+        let Some(unit) = self.units.get(index) else { return };
+        for device in unit.devices() {
+            let Some(unit) = self.units.get(index) else { return };
+            let writes: Vec<(PointId, Value)> = unit.writes_to(device).map(|(p, v)| (p, v.clone())).collect();
+            let within = broker.write_within(device, &writes);
+            let tag = self.ask(index, What::Device(device));
+            broker.ask_device(id, tag, device, Action::Write(writes), within);
+        }
+    }
+
+    /// The broker's own rows come last, because nothing can refuse them any more but the store.
+    fn do_own(&mut self, broker: &mut Broker, id: JobId, index: usize) {
+        let Some(unit) = self.units.get_mut(index) else { return };
+        if !unit.has_own() {
+            return;
+        }
+        let savepoint = broker.model.rows.savepoint();
+        let result = unit.apply_own(broker, &self.origin, &mut self.kind);
+        match result {
+            Ok(()) => {
+                let tag = self.ask(index, What::Store);
+                broker.ask_store(id, tag);
+            }
+            Err(fault) => {
+                broker.model.rows.rollback(savepoint);
+                unit.fail(fault, Vec::new());
+            }
+        }
+    }
+
+    /// Takes back what was done.
+    fn undo(&mut self, broker: &mut Broker, id: JobId, index: usize) {
+        let Some(unit) = self.units.get_mut(index) else { return };
+        let requests = unit.undo_requests();
+        let writes = unit.undo_writes(broker);
+        for (service, path, request) in requests {
+            let tag = self.ask(index, What::UndoService(path));
+            broker.ask_service(id, tag, service, request);
+        }
+        for (device, effects) in writes {
+            let writes: Vec<(PointId, Value)> = effects.iter().filter_map(write_of).collect();
+            let within = broker.write_within(device, &writes);
+            let tag = self.ask(index, What::UndoDevice(effects));
+            broker.ask_device(id, tag, device, Action::Write(writes), within);
+        }
+    }
+
+    fn finish(mut self, broker: &mut Broker) {
+        let mut params = Vec::new();
+        for unit in &mut self.units {
+            let Some(mut fault) = unit.fault.take() else { continue };
+            if !unit.stayed.is_empty() {
+                fault.text = format!("{}; stayed changed: {}", fault.text, unit.stayed.join(", "));
+            }
+            self.kind.fail_entries(&unit.entries, &fault);
+            params.append(&mut unit.params);
+        }
+        let origin = self.origin;
+        match self.kind {
+            UnitKind::Set { allow_partial, entries } => {
+                broker.finish_set(&origin, entries, allow_partial, params)
+            }
+            UnitKind::Add { allow_partial, items } => {
+                broker.finish_add(&origin, items, allow_partial, params)
+            }
+            UnitKind::Delete { allow_partial, entries } => {
+                broker.finish_delete(&origin, entries, allow_partial, params);
+            }
+        }
+    }
+}
+
+impl UnitKind {
+    fn allow_partial(&self) -> bool {
+        match self {
+            Self::Set { allow_partial, .. }
+            | Self::Add { allow_partial, .. }
+            | Self::Delete { allow_partial, .. } => *allow_partial,
+        }
+    }
+
+    fn fail_entries(&mut self, indexes: &[usize], fault: &Fault) {
+        for index in indexes {
+            match self {
+                Self::Set { entries, .. } => entries.get_mut(*index).map(|e| e.fail_whole(fault)),
+                Self::Add { items, .. } => items.get_mut(*index).map(|i| i.fail(fault)),
+                Self::Delete { entries, .. } => entries.get_mut(*index).map(|e| e.fail(fault)),
+            };
+        }
+    }
+}
+
+fn write_of(effect: &Effect) -> Option<(PointId, Value)> {
+    match effect {
+        Effect::Write { point, value, .. } => Some((*point, value.clone())),
+        Effect::Store { .. } => None,
+    }
+}
+
+impl Unit {
+    fn writes_to(&self, device: u32) -> impl Iterator<Item = (PointId, &Value)> {
+        self.steps.iter().filter_map(move |(_, step)| match step {
+            Step::Effect(Effect::Write { device: d, point, value, .. }) if *d == device => {
+                Some((*point, value))
+            }
+            _ => None,
+        })
+    }
+
+    /// One Message to one Service for all that the unit wants of it.
+    fn request_to(&self, service: ServiceId, allow_partial: bool) -> Option<ReqType> {
+        let (mut set, mut add, mut delete) = (Vec::new(), Vec::new(), Vec::new());
+        for (_, step) in self.of_service(service) {
+            match step {
+                Step::SetAtService { object, .. } => set.push(object.clone()),
+                Step::AddAtService { object, .. } => add.push(object.clone()),
+                Step::DeleteAtService { path, .. } => delete.push(path.clone()),
+                Step::Effect(_) | Step::Create(_) | Step::Remove(_) => {}
+            }
+        }
+        if !set.is_empty() {
+            Some(ReqType::Set(usp::Set { allow_partial, update_objs: set }))
+        } else if !add.is_empty() {
+            Some(ReqType::Add(usp::Add { allow_partial, create_objs: add }))
+        } else if !delete.is_empty() {
+            Some(ReqType::Delete(usp::Delete { allow_partial, obj_paths: delete }))
+        } else {
+            None
+        }
+    }
+
+    fn remember(&mut self, service: ServiceId, outcome: Result<RespType, ServiceFault>) {
+        let Ok(RespType::GetResp(response)) = outcome else { return };
+        for resolved in response.req_path_results.into_iter().flat_map(|r| r.resolved_path_results) {
+            for (param, value) in resolved.result_params {
+                self.held.push((service, resolved.resolved_path.clone(), param, value));
+            }
+        }
+    }
+
+    /// A Service's answer, spread over the entries that it is for.
+    fn take_service(
+        &mut self,
+        service: ServiceId,
+        name: &str,
+        outcome: Result<RespType, ServiceFault>,
+        kind: &mut UnitKind,
+    ) {
+        let entries: Vec<usize> = self.of_service(service).map(|(entry, _)| *entry).collect();
+        let failed = match (kind, outcome) {
+            (UnitKind::Set { entries: all, .. }, Ok(RespType::SetResp(response))) => {
+                give(&entries, response.updated_obj_results, |i, r| all.get_mut(i)?.take_service_result(r))
+            }
+            (UnitKind::Add { items, .. }, Ok(RespType::AddResp(response))) => {
+                let created = super::add::created_paths(&response);
+                self.created_at_services.extend(created.map(|path| (service, path)));
+                give_all(&entries, response.created_obj_results, |i, r| {
+                    items.get_mut(i)?.take_service_result(r)
+                })
+            }
+            (UnitKind::Delete { entries: all, .. }, Ok(RespType::DeleteResp(response))) => {
+                give(&entries, response.deleted_obj_results, |i, r| all.get_mut(i)?.take_service_result(r))
+            }
+            (_, Ok(_)) => Some(Fault::new(
+                ErrCode::INTERNAL_ERROR,
+                format!("Service {name} answered with something else"),
+            )),
+            (_, Err(error)) => {
+                self.fail(error.fault.about(format!("Service {name}")), error.params);
+                return;
+            }
+        };
+        self.done_services.push(service);
+        if let Some(fault) = failed {
+            self.fail(fault.about(format!("Service {name}")), Vec::new());
+        }
+    }
+
+    fn take_device(
+        &mut self,
+        broker: &mut Broker,
+        device: u32,
+        outcome: &DeviceOutcome,
+        kind: &mut UnitKind,
+    ) {
+        let id = broker.model.devices.get(device).map_or(String::new(), |d| d.id.to_string());
+        let effects: Vec<(usize, Effect)> = self
+            .steps
+            .iter()
+            .filter(|(_, s)| s.device() == Some(device))
+            .filter_map(|(i, s)| match s {
+                Step::Effect(effect) => Some((*i, effect.clone())),
+                _ => None,
+            })
+            .collect();
+        for (order, (entry, effect)) in effects.into_iter().enumerate() {
+            let result = match outcome {
+                Err(fault) => Err(fault.clone()),
+                Ok(results) => results
+                    .get(order)
+                    .map_or(Err(usp_mapping::port::DeviceFault::Unknown), |(_, r)| r.clone()),
+            };
+            match result {
+                Ok(value) => {
+                    broker.take_written(&effect, value);
+                    self.written.push(effect);
+                }
+                Err(fault) => {
+                    let fault = Fault::from_device(&id, &fault);
+                    if let UnitKind::Set { entries, .. } = kind
+                        && let Some(entry) = entries.get_mut(entry)
+                    {
+                        entry.fail(&fault, Some(&effect));
+                    }
+                    self.fail(fault, Vec::new());
+                }
+            }
+        }
+    }
+
+    fn apply_own(&mut self, broker: &mut Broker, origin: &Origin, kind: &mut UnitKind) -> Result<(), Fault> {
+        let mut touched = Vec::new();
+        for (entry, step) in &self.steps {
+            match step {
+                Step::Effect(Effect::Store { at, name, value }) => {
+                    if !broker.model.exists(at) {
+                        let text = format!("{} was deleted meanwhile", broker.model.path(at));
+                        return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, text));
+                    }
+                    broker.model.rows.set(at, name, value.clone());
+                    touched.push(at.clone());
+                }
+                Step::Create(creation) => {
+                    let created = broker.create(origin, creation, false)?;
+                    if let UnitKind::Add { items, .. } = kind
+                        && let Some(item) = items.get_mut(*entry)
+                    {
+                        item.created(created);
+                    }
+                }
+                Step::Remove(at) => broker.remove_row(at),
+                _ => {}
+            }
+        }
+        for at in distinct(touched.into_iter()) {
+            broker.model.check_keys(&at)?;
+            broker.settle_row(&at);
+        }
+        Ok(())
+    }
+
+    fn undo_requests(&mut self) -> Vec<(ServiceId, String, ReqType)> {
+        let done = std::mem::take(&mut self.done_services);
+        let mut requests = Vec::new();
+        for (service, object, param, value) in std::mem::take(&mut self.held) {
+            if !done.contains(&service) {
+                continue;
+            }
+            let path = format!("{object}{param}");
+            let setting = usp::set::UpdateParamSetting { param, value, required: true };
+            let update = UpdateObject { obj_path: object, param_settings: vec![setting] };
+            let set = usp::Set { allow_partial: false, update_objs: vec![update] };
+            requests.push((service, path, ReqType::Set(set)));
+        }
+        for (service, path) in std::mem::take(&mut self.created_at_services) {
+            let delete = usp::Delete { allow_partial: false, obj_paths: vec![path.clone()] };
+            requests.push((service, path, ReqType::Delete(delete)));
+        }
+        requests
+    }
+
+    /// Writes that take confirmed ones back, where the mapping allows; the others stay changed.
+    fn undo_writes(&mut self, broker: &Broker) -> BTreeMap<u32, Vec<Effect>> {
+        let mut back: BTreeMap<u32, Vec<Effect>> = BTreeMap::new();
+        for effect in std::mem::take(&mut self.written) {
+            match broker.undo_of(&effect) {
+                Some(undo @ Effect::Write { device, .. }) => back.entry(device).or_default().push(undo),
+                _ => self.stayed.push(broker.path_of(&effect)),
+            }
+        }
+        back
+    }
+
+    fn take_undone(&mut self, broker: &mut Broker, effects: Vec<Effect>, outcome: &DeviceOutcome) {
+        for (order, effect) in effects.into_iter().enumerate() {
+            match outcome.as_ref().ok().and_then(|r| r.get(order)) {
+                Some((_, Ok(value))) => broker.take_written(&effect, value.clone()),
+                _ => self.stayed.push(broker.path_of(&effect)),
+            }
+        }
+    }
+}
+
+/// Gives each entry its one result, in order. The first failure is the unit's.
+fn give<R>(
+    entries: &[usize],
+    results: Vec<R>,
+    mut take: impl FnMut(usize, R) -> Option<Fault>,
+) -> Option<Fault> {
+    if entries.len() != results.len() {
+        let text = format!("the answer has {} results for {} entries", results.len(), entries.len());
+        return Some(Fault::new(ErrCode::INTERNAL_ERROR, text));
+    }
+    entries.iter().zip(results).fold(None, |first, (entry, result)| first.or(take(*entry, result)))
+}
+
+/// Gives results to entries when a search path can have made several results of one entry: the last takes the rest.
+fn give_all<R>(
+    entries: &[usize],
+    results: Vec<R>,
+    mut take: impl FnMut(usize, R) -> Option<Fault>,
+) -> Option<Fault> {
+    let Some(last) = entries.last() else { return None };
+    let mut first = None;
+    for (index, result) in results.into_iter().enumerate() {
+        let fault = take(*entries.get(index).unwrap_or(last), result);
+        first = first.or(fault);
+    }
+    first
+}
+
+impl Broker {
+    /// How long a write may take in all: waiting, sending, confirming.
+    pub(crate) fn write_within(&self, device: u32, writes: &[(PointId, Value)]) -> Duration {
+        let mapping = self.model.devices.get(device).map(|d| d.mapping.clone());
+        let of_point = |point: &PointId| {
+            let write = mapping.as_ref()?.capabilities.get(usize::from(point.0))?.write.as_ref()?;
+            Some(write.ttl + write.verify.unwrap_or_default())
+        };
+        let longest = writes.iter().filter_map(|(p, _)| of_point(p)).max().unwrap_or(Duration::from_secs(5));
+        longest + Duration::from_secs(1)
+    }
+
+    /// The write that restores what a capability showed before, where its mapping says `undo: true`.
+    fn undo_of(&self, effect: &Effect) -> Option<Effect> {
+        let Effect::Write { device, point, at, name, .. } = effect else { return None };
+        let state = self.model.devices.get(*device)?;
+        let write = state.mapping.capabilities.get(usize::from(point.0))?.write.as_ref()?;
+        let capability = state.capabilities.get(at.numbers.get(1)?)?;
+        let value = capability.before_write.clone().filter(|_| write.undo)?;
+        Some(Effect::Write { device: *device, point: *point, value, at: at.clone(), name: name.clone() })
+    }
+
+    fn path_of(&self, effect: &Effect) -> String {
+        format!("{}{}", self.model.path(effect.at()), effect.name())
+    }
+}

@@ -1,0 +1,169 @@
+//! Async commands that run at Services: the Service's Request row is replaced by ours, its command_key by one that is
+//! unique, so that OperationComplete finds its way back whoever chose equal keys.
+
+use std::collections::BTreeMap;
+
+use usp_proto::err_code::ErrCode;
+use usp_proto::path::{Leaf, Path};
+use usp_proto::usp;
+use usp_proto::usp::notify::operation_complete::{CommandFailure, OperationResp as Completed};
+use usp_proto::usp::operate_resp::OperationResult;
+use usp_proto::usp::operate_resp::operation_result::OperationResp;
+
+use crate::Broker;
+use crate::dm::Model;
+use crate::dm::schema::{Command, ServiceId};
+use crate::fault::Fault;
+use crate::request::Origin;
+use crate::request::operate::{failure, request_path};
+use crate::services::register::is_within;
+
+/// Commands running at Services.
+#[derive(Default)]
+pub(crate) struct RunningCommands {
+    /// By our command_key and the executed command's path.
+    running: BTreeMap<(String, String), Running>,
+    /// Completions that came before the answer to their Operate.
+    early: BTreeMap<(String, String), Completed>,
+    /// Completions to be told once the answer has gone out.
+    late: Vec<((String, String), Completed)>,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+struct Running {
+    service: ServiceId,
+    row: u32,
+    /// The Controller's own.
+    key: String,
+}
+
+/// Completions without an Operate that are kept at most.
+const MAX_EARLY: usize = 256;
+
+impl Model {
+    /// The supported Command that a path names.
+    pub fn command_of(&self, path: &Path) -> Option<&Command> {
+        let Leaf::Command(name) = &path.leaf else { return None };
+        let object = Path { segments: path.segments.clone(), leaf: Leaf::Object }.to_supported()?.to_string();
+        let id = self.schema.find(&object)?;
+        self.schema.get(id)?.commands.get(name)
+    }
+}
+
+fn own_key(row: u32) -> String {
+    format!("uspb-{row}")
+}
+
+impl Broker {
+    /// The command_key that a Service sees: ours while a Request row stands for the command.
+    pub(crate) fn service_command_key(&self, row: Option<u32>, key: &str) -> String {
+        row.map_or_else(|| key.to_owned(), own_key)
+    }
+
+    /// Puts our Request rows in the place of a Service's. The first result has a row already.
+    pub(crate) fn adopt_results(
+        &mut self,
+        origin: &Origin,
+        service: ServiceId,
+        row: Option<u32>,
+        key: &str,
+        mut results: Vec<OperationResult>,
+    ) -> Vec<OperationResult> {
+        let Some(first) = row else { return results };
+        let mut free = Some(first);
+        for result in &mut results {
+            if !matches!(result.operation_resp, Some(OperationResp::ReqObjPath(_))) {
+                continue;
+            }
+            let command = result.executed_command.clone();
+            let row = match free.take() {
+                Some(row) => Ok(row),
+                None => self.add_request(origin, &command, key),
+            };
+            match row {
+                Ok(row) => {
+                    self.rename_request(row, &command);
+                    result.operation_resp = Some(OperationResp::ReqObjPath(request_path(row)));
+                    let id = (own_key(first), command);
+                    self.commands.running.insert(id.clone(), Running { service, row, key: key.to_owned() });
+                    if let Some(early) = self.commands.early.remove(&id) {
+                        self.commands.late.push((id, early));
+                    }
+                }
+                Err(fault) => *result = failure(&command, &fault),
+            }
+        }
+        if let Some(unused) = free {
+            self.remove_request(unused);
+        }
+        self.commit(None);
+        results
+    }
+
+    /// A search path became a concrete command.
+    fn rename_request(&mut self, row: u32, command: &str) {
+        if let Some(table) = self.model.table("Device.LocalAgent.Request.") {
+            self.put_param(&crate::dm::rows::ObjRef::new(table, &[row]), "Command", command.to_owned());
+        }
+    }
+
+    /// A Service says that a command is complete.
+    pub(crate) fn take_completion(&mut self, service: ServiceId, done: usp::notify::OperationComplete) {
+        let command = format!("{}{}", done.obj_path, done.command_name);
+        let id = (done.command_key.clone(), command);
+        let Some(outcome) = done.operation_resp else { return };
+        let known = self.commands.running.get(&id).is_some_and(|r| r.service == service);
+        if known {
+            self.complete_running(&id, outcome);
+        } else if id.0.starts_with("uspb-") && self.commands.early.len() < MAX_EARLY {
+            self.commands.early.insert(id, outcome);
+        }
+    }
+
+    /// Tells completions that had to wait for the answer to their Operate.
+    pub(crate) fn deliver_late_completions(&mut self) {
+        for (id, outcome) in std::mem::take(&mut self.commands.late) {
+            self.complete_running(&id, outcome);
+        }
+    }
+
+    fn complete_running(&mut self, id: &(String, String), outcome: Completed) {
+        if let Some(running) = self.commands.running.remove(id) {
+            self.complete_command(running.row, &id.1, &running.key, outcome);
+        }
+    }
+
+    /// Commands of a Service that will never complete.
+    pub(crate) fn end_commands(&mut self, gone: ServiceId, why: &str) {
+        self.end_commands_where(|service, _| service == gone, why);
+    }
+
+    /// The same, for those below paths that the Service gave back.
+    pub(crate) fn end_commands_below(&mut self, gone: ServiceId, paths: &[String], why: &str) {
+        let below = |command: &str| {
+            let supported = Path::parse(command).ok().and_then(|p| p.to_supported()).map(|p| p.to_string());
+            supported.is_some_and(|c| paths.iter().any(|p| is_within(&c, p)))
+        };
+        self.end_commands_where(|service, command| service == gone && below(command), why);
+    }
+
+    fn end_commands_where(&mut self, ended: impl Fn(ServiceId, &str) -> bool, why: &str) {
+        let ids: Vec<(String, String)> = self
+            .commands
+            .running
+            .iter()
+            .filter(|((_, command), r)| ended(r.service, command))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ids {
+            let fault = Fault::new(ErrCode::COMMAND_FAILURE, why);
+            self.complete_running(&id, command_failed(&fault));
+        }
+    }
+}
+
+/// A failed completion.
+pub(crate) fn command_failed(fault: &Fault) -> Completed {
+    Completed::CmdFailure(CommandFailure { err_code: fault.code.0, err_msg: fault.text.clone() })
+}

@@ -1,0 +1,325 @@
+//! Subscriptions on Services: rows that the broker keeps there so that changes come to it, reconciled and not replayed.
+//!
+//! Wanted rows follow from the broker's own Subscription table and from what is registered. A row's ID is made from its
+//! content, so that after a reconnect rows that are still right are found again, stale ones deleted and missing ones
+//! added. A Service that cannot hold Subscriptions is used for everything else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use usp_proto::path::{Leaf, Path};
+use usp_proto::usp::add::{CreateObject, CreateParamSetting};
+use usp_proto::usp::{self, request::ReqType, response::RespType};
+
+use crate::Broker;
+use crate::dm::resolve::Found;
+use crate::dm::schema::ServiceId;
+use crate::gather::{Job, JobId, LegReply};
+use crate::request::add::created_paths;
+use crate::subscriptions::NotifKind;
+
+/// Marks our rows in a Service's table.
+const ID_PREFIX: &str = "uspb-";
+
+/// What a row at a Service is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Wanted {
+    /// NotifType.
+    pub kind: NotifKind,
+    /// The one entry of its ReferenceList.
+    pub path: String,
+}
+
+/// The broker's rows at one Service.
+#[derive(Default)]
+pub(crate) struct Shadows {
+    rows: BTreeMap<Wanted, Shadow>,
+    /// The Service's table was read since it connected.
+    read: bool,
+    /// A synchronisation is under way.
+    busy: bool,
+    /// Something changed meanwhile.
+    again: bool,
+    /// The Service has no usable Subscription table.
+    refused: bool,
+}
+
+/// One of them.
+#[derive(Default)]
+struct Shadow {
+    /// The row's path at the Service, once it is known.
+    row: Option<String>,
+    /// Our own Subscriptions that it serves.
+    serves: BTreeSet<u32>,
+}
+
+impl Shadows {
+    /// The row with this ID and our Subscriptions that it serves.
+    pub(crate) fn by_id(&self, id: &str) -> Option<(&Wanted, &BTreeSet<u32>)> {
+        self.rows.iter().find(|(wanted, _)| wanted.id() == id).map(|(wanted, s)| (wanted, &s.serves))
+    }
+}
+
+impl Wanted {
+    /// The row's ID: the same for the same content (FNV-1a, 64 bit).
+    fn id(&self) -> String {
+        let text = format!("{} {}", self.kind.name(), self.path);
+        let hash = text
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        format!("{ID_PREFIX}{hash:016x}")
+    }
+
+    fn to_create(&self) -> CreateObject {
+        let set = |param: &str, value: &str, required| CreateParamSetting {
+            param: param.to_owned(),
+            value: value.to_owned(),
+            required,
+        };
+        CreateObject {
+            obj_path: "Device.LocalAgent.Subscription.".to_owned(),
+            param_settings: vec![
+                set("ID", &self.id(), true),
+                set("NotifType", self.kind.name(), true),
+                set("ReferenceList", &self.path, true),
+                set("Enable", "true", true),
+                set("Persistent", "false", false),
+                set("NotifRetry", "false", false),
+            ],
+        }
+    }
+}
+
+/// Reads the table, deletes what is stale, adds what is missing.
+struct SyncJob {
+    service: ServiceId,
+    phase: Phase,
+    stale: Vec<String>,
+    adding: Vec<Wanted>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Phase {
+    Start,
+    Reading,
+    Changing,
+}
+
+impl Broker {
+    /// Brings every Service's rows in line after a change of our own table.
+    pub(crate) fn sync_services(&mut self) {
+        let ids: Vec<ServiceId> = self.services.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.sync_service(id);
+        }
+    }
+
+    /// Brings one Service's rows in line. While that is under way, further changes only ask for another round.
+    pub(crate) fn sync_service(&mut self, id: ServiceId) {
+        let wanted = self.wanted_of(id);
+        let Some(service) = self.services.get_mut(id) else { return };
+        let shadows = &mut service.shadows;
+        if shadows.refused {
+            return;
+        }
+        if shadows.busy {
+            shadows.again = true;
+            return;
+        }
+        for (what, serves) in &wanted {
+            if let Some(shadow) = shadows.rows.get_mut(what) {
+                shadow.serves.clone_from(serves);
+            }
+        }
+        let same = wanted.keys().eq(shadows.rows.keys());
+        if same && (shadows.read || wanted.is_empty()) {
+            return;
+        }
+        shadows.busy = true;
+        let job = SyncJob { service: id, phase: Phase::Start, stale: Vec::new(), adding: Vec::new() };
+        self.begin(Box::new(job));
+    }
+
+    /// What should be subscribed at a Service, and for which of our Subscriptions.
+    fn wanted_of(&self, id: ServiceId) -> BTreeMap<Wanted, BTreeSet<u32>> {
+        let mut wanted: BTreeMap<Wanted, BTreeSet<u32>> = BTreeMap::new();
+        let Some(service) = self.services.get(id) else { return wanted };
+        let known: Vec<&String> = service.registered.iter().filter(|(_, k)| **k).map(|(p, _)| p).collect();
+        for path in &known {
+            if path.ends_with('.') || path.ends_with("()") {
+                wanted.insert(
+                    Wanted { kind: NotifKind::OperationComplete, path: (*path).clone() },
+                    BTreeSet::new(),
+                );
+            }
+        }
+        for (number, sub) in self.subs.enabled() {
+            if sub.kind == NotifKind::OperationComplete {
+                continue;
+            }
+            for reference in &sub.references {
+                for path in self.parts_at(id, sub.kind, reference, &known) {
+                    wanted.entry(Wanted { kind: sub.kind, path }).or_default().insert(number);
+                }
+            }
+        }
+        wanted
+    }
+
+    /// The part of a reference that a Service serves.
+    fn parts_at(&self, id: ServiceId, kind: NotifKind, reference: &Path, known: &[&String]) -> Vec<String> {
+        match self.model.resolve(&reference.segments) {
+            Ok(Found::Service(owner)) => {
+                return if owner == id { vec![reference.to_string()] } else { Vec::new() };
+            }
+            Ok(Found::Local(_)) => {}
+            Err(_) => return Vec::new(),
+        }
+        let text = reference.to_string();
+        match &reference.leaf {
+            Leaf::Object => {
+                let below = known.iter().filter(|p| p.starts_with(&text) && kind.takes(p));
+                below.map(|p| (*p).clone()).collect()
+            }
+            _ => known.iter().filter(|p| ***p == text).map(|p| (*p).clone()).collect(),
+        }
+    }
+
+    fn finish_sync(&mut self, id: ServiceId, problem: Option<String>) {
+        let name = self.services.name(id);
+        let Some(service) = self.services.get_mut(id) else { return };
+        service.shadows.busy = false;
+        if let Some(problem) = problem {
+            service.shadows.refused = true;
+            tracing::warn!(
+                service = name,
+                problem,
+                "a Service holds no Subscriptions: its changes are not forwarded"
+            );
+            return;
+        }
+        if std::mem::take(&mut service.shadows.again) {
+            self.sync_service(id);
+        }
+    }
+}
+
+impl SyncJob {
+    /// The Service's own table: rows of ours that are right are kept, the others are stale.
+    fn take_table(&mut self, broker: &mut Broker, response: &usp::GetResp) {
+        let wanted = broker.wanted_of(self.service);
+        let Some(service) = broker.services.get_mut(self.service) else { return };
+        for row in response.req_path_results.iter().flat_map(|r| &r.resolved_path_results) {
+            let text = |name: &str| row.result_params.get(name).map_or("", String::as_str);
+            if !text("ID").starts_with(ID_PREFIX) {
+                continue;
+            }
+            let right = wanted.iter().find(|(what, _)| {
+                what.id() == text("ID")
+                    && text("Enable") == "true"
+                    && text("NotifType") == what.kind.name()
+                    && text("ReferenceList") == what.path
+            });
+            match right {
+                Some((what, serves)) if !service.shadows.rows.contains_key(what) => {
+                    let shadow = Shadow { row: Some(row.resolved_path.clone()), serves: serves.clone() };
+                    service.shadows.rows.insert(what.clone(), shadow);
+                }
+                _ => self.stale.push(row.resolved_path.clone()),
+            }
+        }
+        service.shadows.read = true;
+    }
+
+    /// Works out what is to be deleted and added now.
+    fn plan(&mut self, broker: &mut Broker) {
+        let wanted = broker.wanted_of(self.service);
+        let Some(service) = broker.services.get_mut(self.service) else { return };
+        let rows = &mut service.shadows.rows;
+        let gone: Vec<Wanted> = rows.keys().filter(|w| !wanted.contains_key(w)).cloned().collect();
+        for what in gone {
+            self.stale.extend(rows.remove(&what).and_then(|s| s.row));
+        }
+        for (what, serves) in wanted {
+            if !rows.contains_key(&what) {
+                rows.insert(what.clone(), Shadow { row: None, serves });
+                self.adding.push(what);
+            }
+        }
+    }
+
+    fn ask_changes(&mut self, broker: &mut Broker, id: JobId) -> bool {
+        if !self.stale.is_empty() {
+            let delete = usp::Delete { allow_partial: true, obj_paths: std::mem::take(&mut self.stale) };
+            broker.ask_service(id, 1, self.service, ReqType::Delete(delete));
+        }
+        if !self.adding.is_empty() {
+            let create_objs = self.adding.iter().map(Wanted::to_create).collect();
+            let add = usp::Add { allow_partial: true, create_objs };
+            broker.ask_service(id, 2, self.service, ReqType::Add(add));
+            return true;
+        }
+        false
+    }
+
+    /// Rows that were made, in the order in which they were asked for.
+    fn take_added(&mut self, broker: &mut Broker, response: &usp::AddResp) {
+        let Some(service) = broker.services.get_mut(self.service) else { return };
+        let one_by_one = response
+            .created_obj_results
+            .iter()
+            .map(|r| created_paths(&usp::AddResp { created_obj_results: vec![r.clone()] }).next());
+        for (what, row) in self.adding.iter().zip(one_by_one) {
+            if row.is_none() {
+                tracing::warn!(kind = what.kind.name(), path = what.path, "a Service refused a Subscription");
+            }
+            if let Some(shadow) = service.shadows.rows.get_mut(what) {
+                shadow.row = row;
+            }
+        }
+        self.adding.clear();
+    }
+}
+
+impl Job for SyncJob {
+    fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
+        let LegReply::Service(outcome) = reply else { return };
+        match (tag, outcome) {
+            (0, Ok(RespType::GetResp(response)))
+                if response.req_path_results.iter().all(|r| r.err_code == 0) =>
+            {
+                self.take_table(broker, &response);
+            }
+            (2, Ok(RespType::AddResp(response))) => self.take_added(broker, &response),
+            _ => {}
+        }
+    }
+
+    fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        let read = broker.services.get(self.service).is_some_and(|s| s.shadows.read);
+        match self.phase {
+            Phase::Start if !read => {
+                self.phase = Phase::Reading;
+                let param_paths = vec!["Device.LocalAgent.Subscription.".to_owned()];
+                broker.ask_service(id, 0, self.service, ReqType::Get(usp::Get { param_paths, max_depth: 0 }));
+                Some(self)
+            }
+            Phase::Reading if !read => {
+                broker.finish_sync(self.service, Some("its Subscription table cannot be read".to_owned()));
+                None
+            }
+            Phase::Start | Phase::Reading => {
+                self.phase = Phase::Changing;
+                self.plan(broker);
+                self.ask_changes(broker, id);
+                Some(self)
+            }
+            Phase::Changing => {
+                // Rows that were asked for and of which no answer came (a deadline) are asked for again later.
+                let failed = (!self.adding.is_empty())
+                    .then(|| "it does not answer an Add of Subscriptions".to_owned());
+                broker.finish_sync(self.service, failed);
+                None
+            }
+        }
+    }
+}

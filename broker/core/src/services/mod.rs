@@ -1,0 +1,149 @@
+//! USP Services: who is connected, what each has registered, and what is known of it.
+
+pub(crate) mod commands;
+pub(crate) mod discovery;
+pub(crate) mod forward;
+pub(crate) mod register;
+
+use std::collections::BTreeMap;
+
+use usp_proto::endpoint_id::EndpointId;
+
+use crate::dm::schema::ServiceId;
+use crate::input::{ConnId, MtpKind};
+use forward::Shadows;
+
+/// All connected Services.
+#[derive(Default)]
+pub(crate) struct Services {
+    by_id: BTreeMap<ServiceId, Service>,
+    by_endpoint: BTreeMap<EndpointId, ServiceId>,
+    next: u32,
+}
+
+/// One connected Service Agent.
+pub(crate) struct Service {
+    /// Its Endpoint ID.
+    pub endpoint: EndpointId,
+    /// The connection of its Agent.
+    pub conn: ConnId,
+    /// How it is connected.
+    pub mtp: MtpKind,
+    /// Number of its `USPServices.USPService` row; it has one while it has registered something.
+    pub row: Option<u32>,
+    /// What it registered, by path. `true`: its model is known, so it is part of ours.
+    pub registered: BTreeMap<String, bool>,
+    /// Attempts at discovery since the last success.
+    pub attempts: u32,
+    /// A discovery is under way.
+    pub discovering: bool,
+    /// Our Subscriptions there.
+    pub shadows: Shadows,
+}
+
+impl Services {
+    /// A Service Agent has connected.
+    pub(crate) fn insert(&mut self, endpoint: EndpointId, conn: ConnId, mtp: MtpKind) -> ServiceId {
+        self.next += 1;
+        let id = ServiceId(self.next);
+        self.by_endpoint.insert(endpoint.clone(), id);
+        let service = Service {
+            endpoint,
+            conn,
+            mtp,
+            row: None,
+            registered: BTreeMap::new(),
+            attempts: 0,
+            discovering: false,
+            shadows: Shadows::default(),
+        };
+        self.by_id.insert(id, service);
+        id
+    }
+
+    /// It is gone.
+    pub(crate) fn remove(&mut self, id: ServiceId) -> Option<Service> {
+        let service = self.by_id.remove(&id)?;
+        self.by_endpoint.remove(&service.endpoint);
+        Some(service)
+    }
+
+    /// The Service with this number.
+    pub(crate) fn get(&self, id: ServiceId) -> Option<&Service> {
+        self.by_id.get(&id)
+    }
+
+    /// For changes.
+    pub(crate) fn get_mut(&mut self, id: ServiceId) -> Option<&mut Service> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// The Service with this Endpoint ID.
+    pub(crate) fn find(&self, endpoint: &EndpointId) -> Option<ServiceId> {
+        self.by_endpoint.get(endpoint).copied()
+    }
+
+    /// The connection to ask it over.
+    pub(crate) fn connection(&self, id: ServiceId) -> Option<ConnId> {
+        self.by_id.get(&id).map(|s| s.conn)
+    }
+
+    /// Its Endpoint ID, for messages.
+    pub(crate) fn name(&self, id: ServiceId) -> String {
+        self.by_id.get(&id).map_or_else(|| "that is gone".to_owned(), |s| s.endpoint.to_string())
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
+        self.by_id.iter().map(|(id, s)| (*id, s))
+    }
+
+    /// How many are connected.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether none is connected.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Registered paths of known model below an object's path, with their owners, in the order of the paths.
+    pub(crate) fn below(&self, object: &str) -> Vec<(ServiceId, &str)> {
+        let mut found: Vec<(ServiceId, &str)> = Vec::new();
+        for (id, service) in &self.by_id {
+            let paths = service.registered.iter().filter(|(path, known)| **known && path.starts_with(object));
+            found.extend(paths.map(|(path, _)| (*id, path.as_str())));
+        }
+        found.sort_by(|a, b| a.1.cmp(b.1));
+        found
+    }
+
+    /// Who has registered a path that overlaps with this one, and what.
+    pub(crate) fn overlapping(&self, path: &str) -> Option<(ServiceId, &str)> {
+        self.by_id.iter().find_map(|(id, service)| {
+            let hit = service.registered.keys().find(|own| overlap(own, path))?;
+            Some((*id, hit.as_str()))
+        })
+    }
+}
+
+/// Whether one path is the other, or an object above it.
+fn overlap(a: &str, b: &str) -> bool {
+    a == b || (a.ends_with('.') && b.starts_with(a)) || (b.ends_with('.') && a.starts_with(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlaps_are_found_at_dots_only() {
+        assert!(overlap("Device.A.", "Device.A.B."));
+        assert!(overlap("Device.A.B", "Device.A."));
+        assert!(overlap("Device.A.X()", "Device.A.X()"));
+        assert!(!overlap("Device.A.", "Device.AB."));
+        assert!(!overlap("Device.A.B", "Device.A.BC"));
+        assert!(!overlap("Device.A.B", "Device.A.B."));
+    }
+}

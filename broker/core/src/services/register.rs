@@ -1,0 +1,239 @@
+//! Register and Deregister: who owns which path (R-REG.*, R-DEREG.*, TR-369 appendix on modularisation).
+
+use std::collections::BTreeMap;
+
+use usp_proto::err_code::ErrCode;
+use usp_proto::path::SupportedPath;
+use usp_proto::tr106;
+use usp_proto::usp::deregister_resp::{self, DeregisteredPathResult, deregistered_path_result as dereg};
+use usp_proto::usp::register_resp::{self, RegisteredPathResult, registered_path_result as reg};
+use usp_proto::usp::{self, response::RespType};
+
+use crate::Broker;
+use crate::config::UdsTrust;
+use crate::dm::rows::{ObjRef, Row};
+use crate::dm::schema::{Owner, ServiceId};
+use crate::fault::Fault;
+use crate::input::MtpKind;
+use crate::request::{Origin, param_error};
+
+/// Objects of the broker itself, in which nobody else may register anything.
+const PROTECTED: [&str; 4] =
+    ["Device.LocalAgent.", "Device.USPServices.", "Device.UnixDomainSockets.", "Device.ProxiedDevice."];
+
+impl Broker {
+    /// Register. The answer does not wait for discovery: a Service may answer nothing before it has it.
+    pub(crate) fn handle_register(&mut self, service: ServiceId, origin: &Origin, request: &usp::Register) {
+        if request.reg_paths.is_empty() {
+            return self.refuse(origin, &Fault::new(ErrCode::REGISTER_FAILURE, "no path is given"));
+        }
+        let before = self.services.get(service).map(|s| s.registered.clone()).unwrap_or_default();
+        let mut results: Vec<(String, Result<(), Fault>)> = Vec::new();
+        for path in &request.reg_paths {
+            let result = self.register_path(service, &path.path);
+            results.push((path.path.clone(), result));
+        }
+        let failed: Vec<_> = results.iter().filter_map(|(p, r)| Some((p, r.as_ref().err()?))).collect();
+        if let (false, Some((_, first))) = (request.allow_partial, failed.first()) {
+            if let Some(service) = self.services.get_mut(service) {
+                service.registered = before;
+            }
+            let params = failed.iter().map(|(path, fault)| param_error((*path).clone(), fault)).collect();
+            let first = (*first).clone();
+            return self.refuse_with(origin, &first, params);
+        }
+        let registered_path_results =
+            results.into_iter().map(|(path, result)| registered(path, result)).collect();
+        self.respond(origin, RespType::RegisterResp(usp::RegisterResp { registered_path_results }));
+        self.update_service_row(service);
+        self.discover(service);
+    }
+
+    /// Reserves one path.
+    fn register_path(&mut self, id: ServiceId, text: &str) -> Result<(), Fault> {
+        let failure = |why: String| Fault::new(ErrCode::REGISTER_FAILURE, why);
+        let path = SupportedPath::parse(text).map_err(|e| failure(e.to_string()))?;
+        if !path.is_registrable() || text == "Device." {
+            return Err(failure(format!(
+                "{text} cannot be registered: it is the root, or holds a number or {{i}}"
+            )));
+        }
+        if let Some(protected) = PROTECTED.iter().find(|p| text.starts_with(**p)) {
+            return Err(failure(format!("{protected} belongs to the broker")));
+        }
+        self.check_trust(id, text)?;
+        match self.services.overlapping(text) {
+            Some((owner, own)) if owner == id && own == text => return Ok(()),
+            Some((owner, other)) => {
+                let name = self.services.name(owner);
+                let why = format!("{text} overlaps with {other}, which {name} has registered");
+                return Err(Fault::new(ErrCode::ALREADY_IN_USE, why));
+            }
+            None => {}
+        }
+        if self.is_own_element(&path, text) {
+            return Err(Fault::new(
+                ErrCode::ALREADY_IN_USE,
+                format!("{text} is served by the broker itself"),
+            ));
+        }
+        if let Some(service) = self.services.get_mut(id) {
+            service.registered.insert(text.to_owned(), false);
+        }
+        Ok(())
+    }
+
+    /// Whether the broker itself serves exactly this.
+    fn is_own_element(&self, path: &SupportedPath, text: &str) -> bool {
+        use usp_proto::path::Leaf;
+        let schema = &self.model.schema;
+        let object_text = SupportedPath { leaf: Leaf::Object, ..path.clone() }.to_string();
+        let object = schema.find(&object_text).or_else(|| schema.find(&format!("{text}{{i}}.")));
+        let Some(object) = object.and_then(|id| schema.get(id)) else { return false };
+        match &path.leaf {
+            Leaf::Object => object.owner == Owner::Local,
+            Leaf::Parameter(name) => object.params.get(name).is_some_and(|p| p.owner == Owner::Local),
+            Leaf::Command(name) => object.commands.get(name).is_some_and(|c| c.owner == Owner::Local),
+            Leaf::Event(name) => object.events.get(name).is_some_and(|e| e.owner == Owner::Local),
+        }
+    }
+
+    /// `USPServices.Trust.` says what a Service may register, unless the socket is trusted as a whole.
+    fn check_trust(&self, id: ServiceId, text: &str) -> Result<(), Fault> {
+        let Some(service) = self.services.get(id) else { return Ok(()) };
+        let by_socket = self.config.uds.as_ref().is_some_and(|u| u.trust == UdsTrust::Socket);
+        if service.mtp == MtpKind::Uds && by_socket {
+            return Ok(());
+        }
+        let endpoint = service.endpoint.to_string();
+        let row = self
+            .model
+            .table("Device.USPServices.Trust.")
+            .and_then(|table| self.model.row_with(table, &[], "EndpointID", &endpoint));
+        let targets = row.and_then(|row| self.model.text(&row, "TargetPaths")).unwrap_or_default();
+        let covered =
+            tr106::split_list(&targets).any(|t| t == text || (t.ends_with('.') && text.starts_with(t)));
+        if covered {
+            return Ok(());
+        }
+        let why = format!("Device.USPServices.Trust. does not let {endpoint} register {text}");
+        Err(Fault::new(ErrCode::REGISTER_FAILURE, why))
+    }
+
+    /// Makes, updates or takes away the Service's row.
+    pub(crate) fn update_service_row(&mut self, id: ServiceId) {
+        let Some(table) = self.model.table("Device.USPServices.USPService.") else { return };
+        let Some(service) = self.services.get(id) else { return };
+        let paths = service.registered.keys().cloned().collect::<Vec<_>>().join(",");
+        let (endpoint, old) = (service.endpoint.clone(), service.row);
+        let row = match (old, paths.is_empty()) {
+            (Some(row), true) => {
+                self.model.rows.delete(&ObjRef::new(table, &[row]));
+                None
+            }
+            (Some(row), false) => Some(row),
+            (None, true) => None,
+            (None, false) => {
+                let row = self.model.rows.next_number(table, &[], true);
+                self.model.rows.put(ObjRef::new(table, &[row]), Row { volatile: true, ..Row::default() });
+                Some(row)
+            }
+        };
+        if let Some(service) = self.services.get_mut(id) {
+            service.row = row;
+        }
+        if let Some(row) = row {
+            let at = ObjRef::new(table, &[row]);
+            let has_controller = self.sessions.controller_conn(&endpoint).is_some();
+            self.put_param(&at, "EndpointID", endpoint.to_string());
+            self.put_param(&at, "Protocol", "UDS".to_owned());
+            self.put_param(&at, "DataModelPaths", paths);
+            self.put_param(&at, "HasController", has_controller.to_string());
+        }
+        self.update_controller_of_service(&endpoint);
+        self.commit(None);
+    }
+
+    /// Deregister: always a response (R-DEREG.4).
+    pub(crate) fn handle_deregister(
+        &mut self,
+        service: ServiceId,
+        origin: &Origin,
+        request: &usp::Deregister,
+    ) {
+        let mut results = Vec::new();
+        for path in &request.paths {
+            let result = self.deregister_path(service, path);
+            results.push(deregistered(path.clone(), result));
+        }
+        let response = usp::DeregisterResp { deregistered_path_results: results };
+        self.respond(origin, RespType::DeregisterResp(response));
+        self.update_service_row(service);
+        self.sync_service(service);
+    }
+
+    fn deregister_path(&mut self, id: ServiceId, path: &str) -> Result<Vec<String>, Fault> {
+        let all: BTreeMap<String, bool> =
+            self.services.get(id).map(|s| s.registered.clone()).unwrap_or_default();
+        let gone: Vec<String> = if path.is_empty() {
+            all.keys().cloned().collect()
+        } else if all.contains_key(path) {
+            vec![path.to_owned()]
+        } else {
+            let other = self.services.iter().any(|(_, s)| s.registered.contains_key(path));
+            let (code, why) = match other {
+                true => (ErrCode::PATH_ALREADY_REGISTERED, "is registered by another Service"),
+                false => (ErrCode::DEREGISTER_FAILURE, "is not registered"),
+            };
+            return Err(Fault::new(code, format!("{path} {why}")));
+        };
+        self.end_commands_below(id, &gone, "its path was deregistered");
+        if let Some(service) = self.services.get_mut(id) {
+            service.registered.retain(|p, _| !gone.contains(p));
+            let kept: Vec<String> = service.registered.keys().cloned().collect();
+            self.model.schema.remove_service(id, |element| kept.iter().any(|k| is_within(element, k)));
+        }
+        Ok(gone)
+    }
+}
+
+/// Whether an element of the supported model is a registered path or lies below it.
+pub(crate) fn is_within(element: &str, registered: &str) -> bool {
+    element == registered || (registered.ends_with('.') && element.starts_with(registered))
+}
+
+fn registered(requested_path: String, result: Result<(), Fault>) -> RegisteredPathResult {
+    let status = match result {
+        Ok(()) => reg::operation_status::OperStatus::OperSuccess(reg::operation_status::OperationSuccess {
+            registered_path: requested_path.clone(),
+        }),
+        Err(fault) => {
+            reg::operation_status::OperStatus::OperFailure(reg::operation_status::OperationFailure {
+                err_code: fault.code.0,
+                err_msg: fault.text,
+            })
+        }
+    };
+    let oper_status =
+        Some(register_resp::registered_path_result::OperationStatus { oper_status: Some(status) });
+    RegisteredPathResult { requested_path, oper_status }
+}
+
+fn deregistered(requested_path: String, result: Result<Vec<String>, Fault>) -> DeregisteredPathResult {
+    let status = match result {
+        Ok(deregistered_path) => {
+            dereg::operation_status::OperStatus::OperSuccess(dereg::operation_status::OperationSuccess {
+                deregistered_path,
+            })
+        }
+        Err(fault) => {
+            dereg::operation_status::OperStatus::OperFailure(dereg::operation_status::OperationFailure {
+                err_code: fault.code.0,
+                err_msg: fault.text,
+            })
+        }
+    };
+    let oper_status =
+        Some(deregister_resp::deregistered_path_result::OperationStatus { oper_status: Some(status) });
+    DeregisteredPathResult { requested_path, oper_status }
+}

@@ -1,0 +1,403 @@
+//! Connections and the peers behind them: who is connected, what a Controller may do, Connect and Disconnect Records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use usp_proto::endpoint_id::EndpointId;
+use usp_proto::err_code::ErrCode;
+use usp_proto::record::{Connect, Record};
+use usp_proto::usp;
+
+use crate::Broker;
+use crate::access::Rights;
+use crate::dm::rows::{ObjRef, Row};
+use crate::dm::schema::ServiceId;
+use crate::input::{ConnId, Link, MtpKind, Side};
+use crate::output::{CloseReason, Output};
+use crate::request::Origin;
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    by_conn: BTreeMap<ConnId, Session>,
+}
+
+/// One connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    /// What its transport told.
+    pub link: Link,
+    /// Number of the Controller's row.
+    pub controller: Option<u32>,
+    /// What the Controller may do.
+    pub rights: Rights,
+    /// The Service behind it.
+    pub service: Option<ServiceId>,
+    /// Requests that are not answered yet, by msg_id (R-MSG.4).
+    open: BTreeSet<String>,
+    /// We asked for its end: nothing more is taken from it or sent to it.
+    closing: bool,
+}
+
+impl Sessions {
+    /// The connection.
+    pub(crate) fn get(&self, conn: ConnId) -> Option<&Session> {
+        self.by_conn.get(&conn)
+    }
+
+    /// Where a Controller is connected; the newest, if it has several transports.
+    pub(crate) fn controller_conn(&self, endpoint: &EndpointId) -> Option<ConnId> {
+        let found = self
+            .by_conn
+            .iter()
+            .rev()
+            .find(|(_, s)| s.link.side == Side::Agent && s.link.peer == *endpoint && !s.closing);
+        found.map(|(conn, _)| *conn)
+    }
+
+    /// A request was answered.
+    pub(crate) fn request_done(&mut self, conn: ConnId, msg_id: &str) {
+        if let Some(session) = self.by_conn.get_mut(&conn) {
+            session.open.remove(msg_id);
+        }
+    }
+}
+
+/// What becomes of a request before it is looked at.
+pub(crate) enum Admission {
+    /// It is dealt with.
+    Accepted(Origin),
+    /// The same msg_id is under way already (R-MSG.4).
+    Duplicate,
+    /// Too many are under way.
+    Full(Origin),
+}
+
+impl Broker {
+    /// A peer has told its Endpoint ID.
+    pub(crate) fn handle_connected(&mut self, conn: ConnId, link: Link) {
+        tracing::debug!(?conn, peer = %link.peer, side = ?link.side, "connected");
+        let twin = self.sessions.by_conn.iter().find(|(_, s)| {
+            s.link.side == link.side && s.link.mtp == link.mtp && s.link.peer == link.peer && !s.closing
+        });
+        let twin = twin.map(|(conn, _)| *conn);
+        let session = Session {
+            link: link.clone(),
+            controller: None,
+            rights: Rights::none(),
+            service: None,
+            open: BTreeSet::new(),
+            closing: false,
+        };
+        self.sessions.by_conn.insert(conn, session);
+        if link.peer == self.config.endpoint_id {
+            let why = "this is the broker's own Endpoint ID".to_owned();
+            return self.close(conn, CloseReason::Protocol(why));
+        }
+        match (twin, link.mtp) {
+            (Some(_), MtpKind::Uds) => return self.close(conn, CloseReason::EndpointInUse),
+            (Some(old), MtpKind::WebSocket) => self.close(old, CloseReason::Replaced),
+            (None, _) => {}
+        }
+        match link.side {
+            Side::Agent => self.welcome_controller(conn, &link),
+            Side::Controller => self.welcome_service(conn, &link),
+        }
+    }
+
+    fn welcome_service(&mut self, conn: ConnId, link: &Link) {
+        if self.services.len() >= self.config.limits.max_services {
+            let why = format!("limits.max_services = {}", self.config.limits.max_services);
+            return self.close(conn, CloseReason::Limit(why));
+        }
+        // The same Service over another transport: the newest connection counts.
+        if let Some(old) = self.services.find(&link.peer).and_then(|id| self.services.connection(id)) {
+            self.close(old, CloseReason::EndpointInUse);
+        }
+        let id = self.services.insert(link.peer.clone(), conn, link.mtp);
+        if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
+            session.service = Some(id);
+        }
+    }
+
+    fn welcome_controller(&mut self, conn: ConnId, link: &Link) {
+        let number = match self.find_controller(&link.peer) {
+            Some(row) if self.model.text(&row, "Enable").as_deref() != Some("true") => {
+                let why = format!("{} is disabled in Device.LocalAgent.Controller.", link.peer);
+                return self.close(conn, CloseReason::Protocol(why));
+            }
+            Some(row) => Some(row.number()),
+            None => match self.admit_local(link) {
+                Ok(number) => number,
+                Err(why) => return self.close(conn, why),
+            },
+        };
+        let rights = self.rights_on(link, number);
+        if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
+            session.controller = number;
+            session.rights = rights;
+        }
+        let connect = match link.mtp {
+            MtpKind::Uds => Connect::Uds,
+            MtpKind::WebSocket => Connect::WebSocket,
+        };
+        let own = self.config.endpoint_id.clone();
+        self.send_record(conn, Record::connect(own, link.peer.clone(), connect), None);
+        self.note_controller_presence(&link.peer);
+        if let Some(number) = number {
+            self.deliver_waiting(number, conn);
+        }
+    }
+
+    fn find_controller(&self, endpoint: &EndpointId) -> Option<ObjRef> {
+        let table = self.model.table("Device.LocalAgent.Controller.")?;
+        self.model.row_with(table, &[], "EndpointID", endpoint.as_str())
+    }
+
+    /// A local Controller without a row of its own gets one for as long as it is needed, with the configured role.
+    fn admit_local(&mut self, link: &Link) -> Result<Option<u32>, CloseReason> {
+        let role = match link.mtp {
+            MtpKind::Uds => self.config.uds.as_ref().map(|u| u.local_role.clone()),
+            MtpKind::WebSocket => self.config.websocket.as_ref().and_then(|w| w.local_role.clone()),
+        };
+        let (Some(role), true) = (role, link.trusted) else { return Ok(None) };
+        let Some(table) = self.model.table("Device.LocalAgent.Controller.") else { return Ok(None) };
+        if self.model.rows.of_table(table, &[]).count() >= self.config.limits.max_controllers {
+            let why = format!("limits.max_controllers = {}", self.config.limits.max_controllers);
+            return Err(CloseReason::Limit(why));
+        }
+        let number = self.model.rows.next_number(table, &[], true);
+        let at = ObjRef::new(table, &[number]);
+        self.model.rows.put(at.clone(), Row { volatile: true, ..Row::default() });
+        let role = self.role_path(&role).unwrap_or_default();
+        for (name, value) in [
+            ("Alias", format!("cpe-{number}")),
+            ("EndpointID", link.peer.to_string()),
+            ("Enable", "true".to_owned()),
+            ("AssignedRole", role),
+        ] {
+            self.put_param(&at, name, value);
+        }
+        self.commit(None);
+        Ok(Some(number))
+    }
+
+    /// The path of the role with this name, without a final dot.
+    pub(crate) fn role_path(&self, name: &str) -> Option<String> {
+        let table = self.model.table("Device.LocalAgent.ControllerTrust.Role.")?;
+        let row = self.model.row_with(table, &[], "Name", name)?;
+        Some(self.model.path(&row).trim_end_matches('.').to_owned())
+    }
+
+    /// Off a trusted link, and without a row, everybody has the Untrusted role.
+    fn rights_on(&self, link: &Link, controller: Option<u32>) -> Rights {
+        match controller.filter(|_| link.trusted) {
+            Some(number) => self.rights_of_controller(number),
+            None => {
+                let trust = self.model.locate("Device.LocalAgent.ControllerTrust.");
+                let roles = trust.and_then(|at| self.model.text(&at, "UntrustedRole")).unwrap_or_default();
+                Rights::of_roles(&self.model, &roles)
+            }
+        }
+    }
+
+    /// What a Controller may do by its row.
+    pub(crate) fn rights_of_controller(&self, number: u32) -> Rights {
+        if let Some(rights) = self.rights_cache.borrow().get(&number) {
+            return rights.clone();
+        }
+        let roles = self.controller_row(number).and_then(|row| self.model.text(&row, "AssignedRole"));
+        let rights = Rights::of_roles(&self.model, &roles.unwrap_or_default());
+        self.rights_cache.borrow_mut().insert(number, rights.clone());
+        rights
+    }
+
+    /// Roles, permissions or Controllers have changed.
+    pub(crate) fn refresh_rights(&mut self) {
+        self.rights_cache.borrow_mut().clear();
+        let links: Vec<(ConnId, Link, Option<u32>)> =
+            self.sessions.by_conn.iter().map(|(c, s)| (*c, s.link.clone(), s.controller)).collect();
+        for (conn, link, controller) in links.into_iter().filter(|(_, l, _)| l.side == Side::Agent) {
+            let number = controller.or_else(|| self.find_controller(&link.peer).map(|row| row.number()));
+            let rights = self.rights_on(&link, number);
+            if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
+                session.rights = rights;
+                session.controller = number;
+            }
+        }
+    }
+
+    /// A Controller's row has changed: whoever was disabled or deleted is no longer served (N-SUB.2).
+    pub(crate) fn check_controller(&mut self, number: u32) {
+        let enabled = self.controller_row(number).is_some_and(|row| {
+            self.model.text(&row, "Enable").as_deref() == Some("true") && self.model.rows.contains(&row)
+        });
+        if enabled {
+            return;
+        }
+        let conns: Vec<ConnId> = self
+            .sessions
+            .by_conn
+            .iter()
+            .filter(|(_, s)| s.controller == Some(number))
+            .map(|(c, _)| *c)
+            .collect();
+        for conn in conns {
+            self.close(conn, CloseReason::Protocol("this Controller was disabled or deleted".to_owned()));
+        }
+    }
+
+    /// Where the Controller of a row is connected.
+    pub(crate) fn controller_conn(&self, number: u32) -> Option<ConnId> {
+        let found =
+            self.sessions.by_conn.iter().rev().find(|(_, s)| s.controller == Some(number) && !s.closing);
+        found.map(|(conn, _)| *conn)
+    }
+
+    /// The connection is gone.
+    pub(crate) fn handle_disconnected(&mut self, conn: ConnId, reason: &str) {
+        let Some(session) = self.sessions.by_conn.remove(&conn) else { return };
+        tracing::debug!(?conn, peer = %session.link.peer, reason, "disconnected");
+        if let Some(service) = session.service {
+            self.service_gone(service, reason);
+        }
+        if session.link.side == Side::Agent {
+            self.note_controller_presence(&session.link.peer);
+            self.drop_idle_controller(session.controller);
+        }
+    }
+
+    /// A Service is gone: its part of the model, its row, and what it was asked (N-BRK.5).
+    pub(crate) fn service_gone(&mut self, id: ServiceId, reason: &str) {
+        let Some(service) = self.services.get_mut(id) else { return };
+        let name = service.endpoint.to_string();
+        service.registered.clear();
+        self.update_service_row(id);
+        self.model.schema.remove_service(id, |_| false);
+        let why = format!("Service {name} is gone: {reason}");
+        self.services.remove(id);
+        self.fail_service_legs(id, &why);
+        self.end_commands(id, &why);
+    }
+
+    /// A Service says goodbye but keeps its connection: it may register again.
+    pub(crate) fn forget_service(&mut self, id: ServiceId, reason: &str) {
+        let Some(service) = self.services.get(id) else { return };
+        let (endpoint, conn, mtp) = (service.endpoint.clone(), service.conn, service.mtp);
+        self.service_gone(id, reason);
+        let fresh = self.services.insert(endpoint, conn, mtp);
+        if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
+            session.service = Some(fresh);
+        }
+    }
+
+    /// A Controller that only happened to connect leaves nothing behind, unless it has Subscriptions.
+    fn drop_idle_controller(&mut self, number: Option<u32>) {
+        let Some(number) = number.filter(|n| self.controller_conn(*n).is_none()) else { return };
+        let Some(row) = self.controller_row(number) else { return };
+        let volatile = self.model.rows.get(&row).is_some_and(|r| r.volatile);
+        if volatile && !self.subs.any_of(number) {
+            self.remove_row(&row);
+            self.commit(None);
+        }
+    }
+
+    /// HasController, and the Controller row of a Service (N-BRK.7), follow the Service's other connection.
+    fn note_controller_presence(&mut self, endpoint: &EndpointId) {
+        if let Some(id) = self.services.find(endpoint)
+            && self.services.get(id).is_some_and(|s| s.row.is_some())
+        {
+            self.update_service_row(id);
+        }
+    }
+
+    /// A Service's Controller row says over which socket it comes and which Service it is.
+    pub(crate) fn update_controller_of_service(&mut self, endpoint: &EndpointId) {
+        let Some(row) = self.find_controller(endpoint) else { return };
+        let Some(table) = self.model.schema.find("Device.LocalAgent.Controller.{i}.MTP.{i}.") else { return };
+        let Some(uds) = self.model.schema.find("Device.LocalAgent.Controller.{i}.MTP.{i}.UDS.") else {
+            return;
+        };
+        let service = self.services.find(endpoint).and_then(|id| self.services.get(id)).and_then(|s| s.row);
+        let (mtp, details) = (ObjRef::new(table, &[row.number(), 1]), ObjRef::new(uds, &[row.number(), 1]));
+        let Some(service) = service else {
+            self.model.rows.delete(&details);
+            self.model.rows.delete(&mtp);
+            return;
+        };
+        for at in [&mtp, &details] {
+            if !self.model.rows.contains(at) {
+                self.model.rows.put(at.clone(), Row { volatile: true, ..Row::default() });
+            }
+        }
+        let reference = format!("Device.USPServices.USPService.{service}");
+        self.put_param(&mtp, "Alias", "cpe-1".to_owned());
+        self.put_param(&mtp, "Enable", "true".to_owned());
+        self.put_param(&mtp, "Protocol", "UDS".to_owned());
+        self.put_param(&details, "USPServiceRef", reference);
+        self.put_param(
+            &details,
+            "UnixDomainSocketRef",
+            "Device.UnixDomainSockets.UnixDomainSocket.1".to_owned(),
+        );
+    }
+
+    /// Lets a request in, or says why not.
+    pub(crate) fn admit(&mut self, conn: ConnId, msg_id: &str) -> Option<Admission> {
+        let most = self.config.limits.max_pending_per_controller;
+        let session = self.sessions.by_conn.get_mut(&conn).filter(|s| !s.closing)?;
+        let origin = Origin {
+            conn,
+            peer: session.link.peer.clone(),
+            msg_id: msg_id.to_owned(),
+            rights: session.rights.clone(),
+            controller: session.controller,
+        };
+        if session.open.contains(msg_id) {
+            return Some(Admission::Duplicate);
+        }
+        if session.open.len() >= most {
+            return Some(Admission::Full(origin));
+        }
+        session.open.insert(msg_id.to_owned());
+        Some(Admission::Accepted(origin))
+    }
+
+    /// Ends a connection; its peer is told why.
+    pub(crate) fn close(&mut self, conn: ConnId, why: CloseReason) {
+        let Some(session) = self.sessions.by_conn.get_mut(&conn).filter(|s| !s.closing) else { return };
+        session.closing = true;
+        tracing::info!(?conn, peer = %session.link.peer, ?why, "closing a connection");
+        self.outputs.push_back(Output::Close { conn, why });
+    }
+
+    /// Says goodbye to everybody.
+    pub(crate) fn shut_down(&mut self) {
+        let conns: Vec<(ConnId, EndpointId)> = self
+            .sessions
+            .by_conn
+            .iter()
+            .filter(|(_, s)| !s.closing)
+            .map(|(c, s)| (*c, s.link.peer.clone()))
+            .collect();
+        for (conn, peer) in conns {
+            let own = self.config.endpoint_id.clone();
+            // R-MTP.7; no code of the 71xx list says "shutting down".
+            let record = Record::disconnect(own, peer, ErrCode(0), "the broker is shutting down");
+            self.send_record(conn, record, None);
+            self.close(conn, CloseReason::Shutdown);
+        }
+    }
+
+    /// Sends a Message to whoever is behind a connection.
+    pub(crate) fn send_message(&mut self, conn: ConnId, msg: usp::Msg, merge: Option<u64>) {
+        let Some(peer) = self.sessions.get(conn).map(|s| s.link.peer.clone()) else { return };
+        let own = self.config.endpoint_id.clone();
+        self.send_record(conn, Record::message(own, peer, msg), merge);
+    }
+
+    pub(crate) fn send_record(&mut self, conn: ConnId, record: Record, merge: Option<u64>) {
+        if self.sessions.get(conn).is_some_and(|s| !s.closing) {
+            self.outputs.push_back(Output::Send { conn, record: Box::new(record), merge });
+        }
+    }
+}

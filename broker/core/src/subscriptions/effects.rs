@@ -1,0 +1,113 @@
+//! What follows from a change of our own rows once it holds: derived state is brought in line, then subscribers are told.
+
+use std::collections::BTreeSet;
+
+use usp_proto::path::{Name, Path};
+use usp_proto::usp::notify::{self, Notification};
+
+use super::{Happening, NotifKind};
+use crate::Broker;
+use crate::dm::rows::{Change, ObjRef, Row};
+
+impl Broker {
+    /// Everything that follows from the changes of one request.
+    pub(crate) fn apply_effects(&mut self, changes: &[Change]) {
+        self.bring_in_line(changes);
+        for change in changes {
+            match (&change.before, &change.after) {
+                (None, Some(_)) => self.tell_created(&change.at),
+                (Some(_), None) => self.tell_deleted(&change.at),
+                (Some(before), Some(after)) => self.tell_changed(&change.at, before, after),
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn bring_in_line(&mut self, changes: &[Change]) {
+        let mut subscriptions = BTreeSet::new();
+        let (mut rights, mut controllers) = (false, BTreeSet::new());
+        for change in changes {
+            match self.model.schema.get(change.at.object).map(|o| &*o.path) {
+                Some("Device.LocalAgent.Subscription.{i}.") => {
+                    subscriptions.insert(change.at.number());
+                }
+                Some("Device.LocalAgent.Controller.{i}.") => {
+                    controllers.insert(change.at.number());
+                    rights = true;
+                }
+                Some(path) if path.starts_with("Device.LocalAgent.ControllerTrust.") => rights = true,
+                _ => {}
+            }
+        }
+        for number in &subscriptions {
+            self.refresh_subscription(*number);
+        }
+        if rights {
+            self.refresh_rights();
+        }
+        for number in controllers {
+            self.check_controller(number);
+        }
+        if !subscriptions.is_empty() {
+            self.sync_services();
+        }
+    }
+
+    fn is_row(&self, at: &ObjRef) -> bool {
+        self.model.schema.get(at.object).is_some_and(|o| o.table)
+    }
+
+    fn tell_created(&mut self, at: &ObjRef) {
+        if !self.is_row(at) || !self.model.rows.contains(at) {
+            return;
+        }
+        let obj_path = self.model.path(at);
+        let Ok(path) = Path::parse(&obj_path) else { return };
+        let unique_keys = self.model.unique_keys(at).into_iter().map(|(n, v)| (n.to_string(), v)).collect();
+        let notification = Notification::ObjCreation(notify::ObjectCreation { obj_path, unique_keys });
+        self.emit(&Happening { kind: NotifKind::ObjectCreation, path: &path, at: Some(at), notification });
+        self.tell_count(at);
+    }
+
+    fn tell_deleted(&mut self, at: &ObjRef) {
+        if !self.is_row(at) || self.model.rows.contains(at) {
+            return;
+        }
+        let obj_path = self.model.path(at);
+        let Ok(path) = Path::parse(&obj_path) else { return };
+        let notification = Notification::ObjDeletion(notify::ObjectDeletion { obj_path });
+        self.emit(&Happening { kind: NotifKind::ObjectDeletion, path: &path, at: None, notification });
+        self.tell_count(at);
+    }
+
+    /// The table's `…NumberOfEntries` has changed with its rows.
+    fn tell_count(&mut self, row: &ObjRef) {
+        let (Some(above), Some(table)) = (self.model.above(row), self.model.schema.get(row.object)) else {
+            return;
+        };
+        let count = format!("{}NumberOfEntries", table.name);
+        self.emit_change(&above, &count);
+    }
+
+    fn tell_changed(&mut self, at: &ObjRef, before: &Row, after: &Row) {
+        let changed: Vec<Name> = after
+            .params
+            .iter()
+            .filter(|(n, v)| before.params.get(*n) != Some(*v))
+            .map(|(n, _)| n.clone())
+            .collect();
+        for name in changed {
+            if self.model.exists(at) {
+                self.emit_change(at, &name);
+            }
+            self.tell_threshold(at, &name);
+        }
+    }
+
+    /// A new threshold can change what LowLevel and HighLevel say.
+    fn tell_threshold(&mut self, at: &ObjRef, name: &Name) {
+        if let Some(level) = name.as_str().strip_suffix("Threshold") {
+            self.emit_change(at, level);
+        }
+    }
+}

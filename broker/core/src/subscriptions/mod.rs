@@ -1,0 +1,305 @@
+//! Subscriptions: the compiled form of `Device.LocalAgent.Subscription.`, and who is told what.
+
+pub mod effects;
+pub mod notices;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use usp_proto::path::{Leaf, Path};
+use usp_proto::tr106;
+use usp_proto::usp::notify::{self, Notification};
+
+use crate::Broker;
+use crate::access::{Act, Kind};
+use crate::dm::covers::Element;
+use crate::dm::rows::ObjRef;
+use crate::time::Mono;
+use crate::timers::Timer;
+
+/// `NotifType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NotifKind {
+    /// ValueChange.
+    ValueChange,
+    /// ObjectCreation.
+    ObjectCreation,
+    /// ObjectDeletion.
+    ObjectDeletion,
+    /// OperationComplete.
+    OperationComplete,
+    /// Event.
+    Event,
+}
+
+impl NotifKind {
+    const ALL: [Self; 5] =
+        [Self::ValueChange, Self::ObjectCreation, Self::ObjectDeletion, Self::OperationComplete, Self::Event];
+
+    /// As the data model spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ValueChange => "ValueChange",
+            Self::ObjectCreation => "ObjectCreation",
+            Self::ObjectDeletion => "ObjectDeletion",
+            Self::OperationComplete => "OperationComplete",
+            Self::Event => "Event",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|k| k.name() == text)
+    }
+
+    /// Whether a registered path can bring notifications of this kind when an object above it is subscribed.
+    pub fn takes(self, registered: &str) -> bool {
+        match self {
+            Self::ValueChange => registered.ends_with('.') || !registered.ends_with([')', '!']),
+            Self::ObjectCreation | Self::ObjectDeletion => registered.ends_with('.'),
+            Self::OperationComplete => registered.ends_with('.') || registered.ends_with("()"),
+            Self::Event => registered.ends_with('.') || registered.ends_with('!'),
+        }
+    }
+
+    /// The right that its recipient needs.
+    fn right(self) -> Kind {
+        match self {
+            Self::ValueChange => Kind::Param,
+            Self::ObjectCreation => Kind::Obj,
+            Self::ObjectDeletion => Kind::InstantiatedObj,
+            Self::OperationComplete | Self::Event => Kind::CommandEvent,
+        }
+    }
+}
+
+/// One Subscription, ready for matching.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// Number of the recipient's row.
+    pub controller: u32,
+    /// `ID`.
+    pub id: String,
+    /// `NotifType`.
+    pub kind: NotifKind,
+    /// `ReferenceList`.
+    pub references: Vec<Path>,
+    /// `Enable`.
+    pub enabled: bool,
+    /// `NotifRetry`.
+    pub retry: bool,
+    /// `NotifExpiration`; `None`: never.
+    pub expiration: Option<Duration>,
+    /// `Persistent`.
+    pub persistent: bool,
+    /// When TimeToLive ends.
+    pub ends: Option<Mono>,
+}
+
+/// All of them, by the number of their row.
+#[derive(Debug, Default)]
+pub struct Subscriptions(BTreeMap<u32, Subscription>);
+
+impl Subscriptions {
+    /// The one with this number.
+    pub fn get(&self, number: u32) -> Option<&Subscription> {
+        self.0.get(&number)
+    }
+
+    /// Those that are enabled.
+    pub fn enabled(&self) -> impl Iterator<Item = (u32, &Subscription)> {
+        self.0.iter().filter(|(_, s)| s.enabled).map(|(n, s)| (*n, s))
+    }
+
+    /// Whether a Controller has any.
+    pub fn any_of(&self, controller: u32) -> bool {
+        self.0.values().any(|s| s.controller == controller)
+    }
+}
+
+/// Something that Subscriptions can be about.
+pub(crate) struct Happening<'a> {
+    pub(crate) kind: NotifKind,
+    /// Concrete path of the object, Parameter, Command or Event.
+    pub(crate) path: &'a Path,
+    /// The object, if it is one of ours that still exists.
+    pub(crate) at: Option<&'a ObjRef>,
+    pub(crate) notification: Notification,
+}
+
+impl Broker {
+    /// Brings one Subscription in line with its row.
+    pub(crate) fn refresh_subscription(&mut self, number: u32) {
+        let Some(table) = self.model.table("Device.LocalAgent.Subscription.") else { return };
+        let row = ObjRef::new(table, &[number]);
+        if let Some(old) = self.subs.0.remove(&number).and_then(|s| s.ends) {
+            self.timers.clear(old, Timer::Subscription(number));
+        }
+        match self.read_subscription(&row) {
+            Some(subscription) => {
+                if let Some(at) = subscription.ends {
+                    self.timers.set(at, Timer::Subscription(number));
+                }
+                self.subs.0.insert(number, subscription);
+            }
+            None => self.drop_notices_of(number),
+        }
+    }
+
+    fn read_subscription(&self, row: &ObjRef) -> Option<Subscription> {
+        if !self.model.rows.contains(row) {
+            return None;
+        }
+        let text = |name: &str| self.model.text(row, name).unwrap_or_default();
+        let seconds = |name: &str| text(name).parse::<u64>().ok().filter(|s| *s > 0).map(Duration::from_secs);
+        let references = text("ReferenceList");
+        Some(Subscription {
+            controller: self.model.locate(&text("Recipient"))?.number(),
+            id: text("ID"),
+            kind: NotifKind::parse(&text("NotifType"))?,
+            references: tr106::split_list(&references).flat_map(parse_reference).collect(),
+            enabled: text("Enable") == "true",
+            retry: text("NotifRetry") == "true",
+            expiration: seconds("NotifExpiration"),
+            persistent: text("Persistent") == "true",
+            ends: seconds("TimeToLive").map(|ttl| self.end_of_life(&text("CreationDate"), ttl)),
+        })
+    }
+
+    /// TimeToLive counts from CreationDate (N-SUB.4).
+    fn end_of_life(&self, created: &str, ttl: Duration) -> Mono {
+        let age =
+            tr106::parse_datetime(created).map_or(0, |ms| self.model.now.wall.0.saturating_sub(ms).max(0));
+        let age = Duration::from_millis(age.unsigned_abs());
+        self.model.now.monotonic + ttl.saturating_sub(age)
+    }
+
+    /// A Subscription's time to live has ended.
+    pub(crate) fn expire_subscription(&mut self, number: u32) {
+        let due = self.subs.get(number).and_then(|s| s.ends).is_some_and(|at| at <= self.model.now.monotonic);
+        if !due {
+            return;
+        }
+        if let Some(table) = self.model.table("Device.LocalAgent.Subscription.") {
+            self.remove_row(&ObjRef::new(table, &[number]));
+            self.commit(None);
+        }
+    }
+
+    /// Tells everybody whose Subscription covers what happened.
+    pub(crate) fn emit(&mut self, happening: &Happening<'_>) {
+        let numbers: Vec<u32> = self
+            .subs
+            .enabled()
+            .filter(|(_, s)| {
+                s.kind == happening.kind && s.references.iter().any(|r| self.is_about(r, happening))
+            })
+            .map(|(number, _)| number)
+            .collect();
+        for number in numbers {
+            self.notify(number, happening.path, happening.notification.clone());
+        }
+    }
+
+    fn is_about(&self, reference: &Path, happening: &Happening<'_>) -> bool {
+        if happening.kind == NotifKind::ObjectCreation {
+            return self.is_table_of(reference, happening);
+        }
+        match happening.at {
+            Some(at) => self.model.covers(reference, at, &happening.path.leaf),
+            None => {
+                Element::parsed(happening.path).is_some_and(|e| e.is_covered_by(reference, &|_, _| false))
+            }
+        }
+    }
+
+    /// ObjectCreation names the table, or an object above it; a path down to the row itself would name the future.
+    fn is_table_of(&self, reference: &Path, happening: &Happening<'_>) -> bool {
+        let mut table = happening.path.clone();
+        table.segments.pop();
+        let covered = |pattern: &Path, element: &Path| {
+            Element::parsed(element).is_some_and(|e| {
+                e.is_covered_by(pattern, &|steps, expression| {
+                    let row = happening.at.and_then(|at| self.model.row_at(at, steps));
+                    row.is_some_and(|row| self.model.meets(&row, expression).unwrap_or(false))
+                })
+            })
+        };
+        covered(reference, &table)
+    }
+
+    /// Sends one notification for one Subscription, if its recipient may have it.
+    pub(crate) fn notify(&mut self, number: u32, path: &Path, notification: Notification) {
+        let Some(subscription) = self.subs.get(number).filter(|s| s.enabled) else { return };
+        let rights = self.rights_of_controller(subscription.controller);
+        if !rights.is_all() && !rights.allow_path(subscription.kind.right(), Act::Notify, path) {
+            return;
+        }
+        let merge = match &notification {
+            Notification::ValueChange(change) => Some(merge_key(number, &change.param_path)),
+            _ => None,
+        };
+        self.post(number, notification, merge);
+    }
+
+    /// A Parameter of ours has a new value.
+    pub(crate) fn emit_change(&mut self, at: &ObjRef, name: &str) {
+        let Some(param) = self.model.schema.get(at.object).and_then(|o| o.params.get(name)) else { return };
+        if param.quiet {
+            return;
+        }
+        let Some(param_value) = self.model.text(at, name) else { return };
+        let param_path = format!("{}{name}", self.model.path(at));
+        let Ok(path) = Path::parse(&param_path) else { return };
+        let change = notify::ValueChange { param_path, param_value };
+        let notification = Notification::ValueChange(change);
+        self.emit(&Happening { kind: NotifKind::ValueChange, path: &path, at: Some(at), notification });
+    }
+
+    /// An Event of ours.
+    pub(crate) fn emit_event(&mut self, object: &str, name: &str, params: BTreeMap<String, String>) {
+        let Ok(path) = Path::parse(&format!("{object}{name}!")) else { return };
+        let at = self.model.locate(object);
+        let event = notify::Event { obj_path: object.to_owned(), event_name: format!("{name}!"), params };
+        let notification = Notification::Event(event);
+        self.emit(&Happening { kind: NotifKind::Event, path: &path, at: at.as_ref(), notification });
+    }
+
+    /// A command is complete: its Request row goes, its subscribers are told.
+    pub(crate) fn complete_command(
+        &mut self,
+        row: u32,
+        command: &str,
+        key: &str,
+        outcome: notify::operation_complete::OperationResp,
+    ) {
+        self.remove_request(row);
+        let Ok(path) = Path::parse(command) else { return };
+        let Leaf::Command(name) = &path.leaf else { return };
+        let obj_path = Path { segments: path.segments.clone(), leaf: Leaf::Object }.to_string();
+        let at = self.model.locate(&obj_path);
+        let done = notify::OperationComplete {
+            obj_path,
+            command_name: format!("{name}()"),
+            command_key: key.to_owned(),
+            operation_resp: Some(outcome),
+        };
+        let notification = Notification::OperComplete(done);
+        let kind = NotifKind::OperationComplete;
+        self.emit(&Happening { kind, path: &path, at: at.as_ref(), notification });
+    }
+}
+
+/// Only the newest value of one Parameter matters to one Subscription (FNV-1a).
+fn merge_key(number: u32, path: &str) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(number);
+    path.bytes().fold(start, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// A reference may lack its final dot; it is then an object or a Parameter.
+fn parse_reference(text: &str) -> Vec<Path> {
+    let mut paths: Vec<Path> = Path::parse(text).into_iter().collect();
+    if !text.ends_with(['.', ')', '!']) {
+        paths.extend(Path::parse(&format!("{text}.")));
+    }
+    paths
+}

@@ -1,0 +1,312 @@
+//! Notifications on their way: sent, sent again until they are confirmed, kept for a Controller that is away.
+//!
+//! Only the broker retries towards Controllers (R-NOT.1 to R-NOT.4). OperationComplete of a persistent Subscription is on
+//! disk until it is delivered; Boot! is made anew at each start; everything else that waits, waits in memory.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use usp_proto::message;
+use usp_proto::usp::notify::Notification;
+use usp_proto::usp::{self, request::ReqType};
+
+use super::Subscription;
+use crate::Broker;
+use crate::dm::rows::ObjRef;
+use crate::input::ConnId;
+use crate::output::StoreOp;
+use crate::time::Mono;
+use crate::timers::Timer;
+
+/// Notifications that are not confirmed yet.
+#[derive(Debug, Default)]
+pub struct Notices {
+    by_number: BTreeMap<u64, Notice>,
+    next: u64,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+struct Notice {
+    controller: u32,
+    /// Number of the Subscription's row; `None`: restored from disk, and the row is gone.
+    subscription: Option<u32>,
+    subscription_id: String,
+    msg_id: String,
+    notification: Notification,
+    /// It is to be confirmed and sent again until then.
+    retry: bool,
+    /// On disk.
+    kept: bool,
+    tries: u32,
+    due: Option<Mono>,
+    expires: Option<Mono>,
+    merge: Option<u64>,
+}
+
+/// What a kept notification needs to be found again: a Notify Message, and whom it is for.
+const KEPT_FORMAT: u8 = 1;
+
+impl Broker {
+    /// Sends a notification for a Subscription, and keeps it if it must arrive.
+    pub(crate) fn post(&mut self, number: u32, notification: Notification, merge: Option<u64>) {
+        let Some(subscription) = self.subs.get(number).cloned() else { return };
+        let connected = self.controller_conn(subscription.controller);
+        let waits = is_boot(&notification) && connected.is_none();
+        if !subscription.retry && !waits {
+            if let Some(conn) = connected {
+                let msg_id = self.next_msg_id();
+                let msg = notify_message(&msg_id, &subscription.id, false, notification);
+                self.send_message(conn, msg, merge);
+            }
+            return;
+        }
+        self.keep(number, &subscription, notification, merge, connected);
+    }
+
+    fn keep(
+        &mut self,
+        number: u32,
+        subscription: &Subscription,
+        notification: Notification,
+        merge: Option<u64>,
+        connected: Option<ConnId>,
+    ) {
+        self.make_room(subscription.controller, merge);
+        let kept = subscription.persistent && matches!(notification, Notification::OperComplete(_));
+        self.notices.next += 1;
+        let id = self.notices.next;
+        let notice = Notice {
+            controller: subscription.controller,
+            subscription: Some(number),
+            subscription_id: subscription.id.clone(),
+            msg_id: self.next_msg_id(),
+            notification,
+            retry: subscription.retry,
+            kept,
+            tries: 0,
+            due: None,
+            expires: subscription.expiration.map(|after| self.model.now.monotonic + after),
+            merge,
+        };
+        if kept {
+            self.extra_ops.push(StoreOp::PutNotification { id, bytes: notice.encode() });
+            self.commit(None);
+        }
+        if let Some(at) = notice.expires {
+            self.timers.set(at, Timer::Notice(id));
+        }
+        self.notices.by_number.insert(id, notice);
+        if let Some(conn) = connected {
+            self.send_notice(id, conn);
+        }
+    }
+
+    /// A newer value replaces an older one of the same Parameter; beyond the limit the oldest gives way.
+    fn make_room(&mut self, controller: u32, merge: Option<u64>) {
+        let older = self
+            .notices
+            .by_number
+            .iter()
+            .find(|(_, n)| n.controller == controller && n.merge.is_some() && n.merge == merge);
+        if let Some(id) = older.map(|(id, _)| *id) {
+            self.forget_notice(id);
+        }
+        let of_controller = self.notices.by_number.iter().filter(|(_, n)| n.controller == controller);
+        let (count, oldest) =
+            of_controller.fold((0, None), |(n, first), (id, _)| (n + 1, first.or(Some(*id))));
+        if let Some(id) = oldest.filter(|_| count >= self.config.limits.max_notifications_per_controller) {
+            tracing::warn!(controller, "too many undelivered notifications: the oldest is dropped");
+            self.forget_notice(id);
+        }
+    }
+
+    fn send_notice(&mut self, id: u64, conn: ConnId) {
+        let Some(notice) = self.notices.by_number.get_mut(&id) else { return };
+        let msg = notify_message(
+            &notice.msg_id,
+            &notice.subscription_id,
+            notice.retry,
+            notice.notification.clone(),
+        );
+        notice.tries += 1;
+        let (retry, controller, tries, merge) = (notice.retry, notice.controller, notice.tries, notice.merge);
+        self.send_message(conn, msg, merge);
+        if !retry {
+            self.forget_notice(id);
+            return;
+        }
+        let due = self.model.now.monotonic + self.retry_wait(controller, tries);
+        if let Some(notice) = self.notices.by_number.get_mut(&id)
+            && let Some(old) = notice.due.replace(due)
+        {
+            self.timers.clear(old, Timer::Notice(id));
+        }
+        self.timers.set(due, Timer::Notice(id));
+    }
+
+    /// Random in m·(k/1000)^(n-1) … m·(k/1000)^n seconds; from the tenth try the range stays (R-NOT.1, R-NOT.2).
+    fn retry_wait(&mut self, controller: u32, tries: u32) -> Duration {
+        let row = self.controller_row(controller);
+        let number = |name: &str, default: u64| {
+            row.as_ref()
+                .and_then(|r| self.model.text(r, name))
+                .and_then(|t| t.parse().ok())
+                .unwrap_or(default)
+        };
+        let minimum = number("USPNotifRetryMinimumWaitInterval", 5).saturating_mul(1000);
+        let multiplier = number("USPNotifRetryIntervalMultiplier", 2000);
+        let grow = |from: u64| (0..from).fold(minimum, |ms, _| ms.saturating_mul(multiplier) / 1000);
+        let n = u64::from(tries.clamp(1, 10));
+        let (low, high) = (grow(n - 1), grow(n));
+        Duration::from_millis(self.rng.between(low, high))
+    }
+
+    /// A notification is due again, or has expired.
+    pub(crate) fn handle_notice_timer(&mut self, id: u64) {
+        let now = self.model.now.monotonic;
+        let Some(notice) = self.notices.by_number.get(&id) else { return };
+        if notice.expires.is_some_and(|at| at <= now) {
+            return self.forget_notice(id);
+        }
+        if notice.due.is_some_and(|at| at <= now)
+            && let Some(conn) = self.controller_conn(notice.controller)
+        {
+            self.send_notice(id, conn);
+        }
+    }
+
+    /// A Controller is here: what waited for it is sent, oldest first.
+    pub(crate) fn deliver_waiting(&mut self, controller: u32, conn: ConnId) {
+        let waiting: Vec<u64> = self
+            .notices
+            .by_number
+            .iter()
+            .filter(|(_, n)| n.controller == controller)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in waiting {
+            self.send_notice(id, conn);
+        }
+    }
+
+    /// A NotifyResp (or an Error in its place) came in. R-NOT.9: its subscription_id does not matter.
+    pub(crate) fn handle_notify_answer(&mut self, controller: Option<u32>, msg_id: &str) -> bool {
+        let found = self
+            .notices
+            .by_number
+            .iter()
+            .find(|(_, n)| n.msg_id == msg_id && Some(n.controller) == controller)
+            .map(|(id, _)| *id);
+        if let Some(id) = found {
+            self.forget_notice(id);
+        }
+        found.is_some()
+    }
+
+    fn forget_notice(&mut self, id: u64) {
+        let Some(notice) = self.notices.by_number.remove(&id) else { return };
+        for at in [notice.due, notice.expires].into_iter().flatten() {
+            self.timers.clear(at, Timer::Notice(id));
+        }
+        if notice.kept {
+            self.extra_ops.push(StoreOp::DeleteNotification { id });
+            self.commit(None);
+        }
+    }
+
+    /// A Subscription is gone: what it still had to say is not said any more.
+    pub(crate) fn drop_notices_of(&mut self, subscription: u32) {
+        let gone: Vec<u64> = self
+            .notices
+            .by_number
+            .iter()
+            .filter(|(_, n)| n.subscription == Some(subscription))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in gone {
+            self.forget_notice(id);
+        }
+    }
+
+    /// Takes back what was on disk at the start.
+    pub(crate) fn restore_notices(&mut self, kept: Vec<(u64, Vec<u8>)>) {
+        for (id, bytes) in kept {
+            self.notices.next = self.notices.next.max(id);
+            let restored = decode_kept(&bytes).and_then(|(controller, subscription_id, notification)| {
+                self.controller_row(controller).filter(|row| self.model.rows.contains(row))?;
+                let subscription =
+                    self.subs.0.iter().find(|(_, s)| s.controller == controller && s.id == subscription_id);
+                let subscription = subscription.map(|(number, s)| (*number, s.expiration));
+                Some((controller, subscription_id, notification, subscription))
+            });
+            let Some((controller, subscription_id, notification, subscription)) = restored else {
+                self.extra_ops.push(StoreOp::DeleteNotification { id });
+                continue;
+            };
+            let expires = subscription.and_then(|(_, e)| e).map(|after| self.model.now.monotonic + after);
+            if let Some(at) = expires {
+                self.timers.set(at, Timer::Notice(id));
+            }
+            let notice = Notice {
+                controller,
+                subscription: subscription.map(|(number, _)| number),
+                subscription_id,
+                msg_id: self.next_msg_id(),
+                notification,
+                retry: true,
+                kept: true,
+                tries: 0,
+                due: None,
+                expires,
+                merge: None,
+            };
+            self.notices.by_number.insert(id, notice);
+        }
+    }
+
+    /// The row of a Controller.
+    pub(crate) fn controller_row(&self, number: u32) -> Option<ObjRef> {
+        Some(ObjRef::new(self.model.table("Device.LocalAgent.Controller.")?, &[number]))
+    }
+}
+
+impl Notice {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![KEPT_FORMAT];
+        bytes.extend(self.controller.to_be_bytes());
+        let msg = notify_message(&self.msg_id, &self.subscription_id, true, self.notification.clone());
+        bytes.extend(message::encode(&msg));
+        bytes
+    }
+}
+
+fn decode_kept(bytes: &[u8]) -> Option<(u32, String, Notification)> {
+    let (format, rest) = bytes.split_first()?;
+    let (number, msg) = rest.split_first_chunk::<4>().filter(|_| *format == KEPT_FORMAT)?;
+    let msg = message::decode(msg)?;
+    match msg.body?.msg_body? {
+        usp::body::MsgBody::Request(usp::Request { req_type: Some(ReqType::Notify(notify)) }) => {
+            Some((u32::from_be_bytes(*number), notify.subscription_id, notify.notification?))
+        }
+        _ => None,
+    }
+}
+
+fn is_boot(notification: &Notification) -> bool {
+    matches!(notification, Notification::Event(e) if e.obj_path == "Device." && e.event_name == "Boot!")
+}
+
+fn notify_message(
+    msg_id: &str,
+    subscription_id: &str,
+    send_resp: bool,
+    notification: Notification,
+) -> usp::Msg {
+    let notify = usp::Notify {
+        subscription_id: subscription_id.to_owned(),
+        send_resp,
+        notification: Some(notification),
+    };
+    message::request(msg_id, ReqType::Notify(notify))
+}

@@ -1,0 +1,49 @@
+//! Everything that is due at some instant, in one ordered set.
+
+use std::collections::BTreeSet;
+
+use crate::dm::schema::ServiceId;
+use crate::gather::LegId;
+use crate::time::Mono;
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A leg's deadline.
+    Leg(LegId),
+    /// A notification is to be sent again, or expires.
+    Notice(u64),
+    /// A Subscription's TimeToLive ends.
+    Subscription(u32),
+    /// Discovery of a Service is to be tried again.
+    Discovery(ServiceId),
+}
+
+/// The set.
+#[derive(Debug, Default)]
+pub(crate) struct Timers(BTreeSet<(Mono, Timer)>);
+
+impl Timers {
+    /// Adds one.
+    pub(crate) fn set(&mut self, at: Mono, timer: Timer) {
+        self.0.insert((at, timer));
+    }
+
+    /// Takes one away.
+    pub(crate) fn clear(&mut self, at: Mono, timer: Timer) {
+        self.0.remove(&(at, timer));
+    }
+
+    /// When the next is due.
+    pub(crate) fn next(&self) -> Option<Mono> {
+        self.0.first().map(|(at, _)| *at)
+    }
+
+    /// The next that is due by `now`.
+    pub(crate) fn pop(&mut self, now: Mono) -> Option<Timer> {
+        if self.next()? > now {
+            return None;
+        }
+        self.0.pop_first().map(|(_, timer)| timer)
+    }
+}
