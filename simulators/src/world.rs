@@ -37,17 +37,26 @@ pub enum Behaviour {
         /// Typical noise on top.
         noise: f64,
     },
-    /// Its own wandering load while every named switch is on, and nothing otherwise.
+    /// Its own wandering load while every named switch is on, and what is left of it otherwise.
     Load {
         /// Mean load.
         middle: f64,
+        /// What part of it is left when it is switched off, 0 to 1.
+        idle: f64,
         /// Typical distance from it.
         spread: f64,
         /// Quantities that must all be on.
         switches: Vec<String>,
     },
+    /// All of these together.
+    Sum {
+        /// Which.
+        of: Vec<String>,
+    },
     /// One quantity divided by another (current is power over voltage).
     Ratio {
+        /// Its part of the whole, 0 to 1: a third for one phase of three.
+        share: f64,
         /// Above the line.
         over: String,
         /// Below it.
@@ -80,8 +89,9 @@ impl Behaviour {
         match self {
             Self::Held | Self::Around { .. } | Self::Jumps { .. } | Self::Drains { .. } => 0,
             Self::Approaches { .. } | Self::Load { .. } => 1,
-            Self::Ratio { .. } => 2,
-            Self::Integral { .. } => 3,
+            Self::Sum { .. } => 2,
+            Self::Ratio { .. } => 3,
+            Self::Integral { .. } => 4,
         }
     }
 }
@@ -221,13 +231,14 @@ impl World {
                 let aim = self.get(target).unwrap_or(state.initial);
                 value + (aim - value) * (seconds / memory).min(1.0) + noise * seconds.sqrt() * rng.bell()
             }
-            Behaviour::Load { middle, spread, switches } => {
+            Behaviour::Load { middle, idle, spread, switches } => {
                 state.hidden = wandered(state.hidden, *spread, 20.0, seconds, rng);
                 let on = switches.iter().all(|name| self.get(name).is_none_or(|v| v != 0.0));
-                if on { middle + state.hidden } else { 0.0 }
+                (middle + state.hidden) * if on { 1.0 } else { *idle }
             }
-            Behaviour::Ratio { over, by } => match (self.get(over), self.get(by)) {
-                (Some(over), Some(by)) if by != 0.0 => over / by,
+            Behaviour::Sum { of } => of.iter().filter_map(|name| self.get(name)).sum(),
+            Behaviour::Ratio { share, over, by } => match (self.get(over), self.get(by)) {
+                (Some(over), Some(by)) if by != 0.0 => share * over / by,
                 (Some(_) | None, Some(_) | None) => 0.0,
             },
             Behaviour::Integral { of, gain } => {
@@ -269,8 +280,10 @@ mod tests {
         );
         world.add("relay", 1.0, (0.0, 1.0), Behaviour::Held);
         let switches = vec!["relay".to_owned()];
-        world.add("power", 0.0, ANY, Behaviour::Load { middle: 1000.0, spread: 50.0, switches });
-        world.add("current", 0.0, ANY, Behaviour::Ratio { over: "power".into(), by: "voltage".into() });
+        world.add("power", 0.0, ANY, Behaviour::Load { middle: 1000.0, idle: 0.0, spread: 50.0, switches });
+        let ratio = Behaviour::Ratio { share: 0.5, over: "total".into(), by: "voltage".into() };
+        world.add("current", 0.0, ANY, ratio);
+        world.add("total", 0.0, ANY, Behaviour::Sum { of: vec!["power".into(), "power".into()] });
         world.add("energy", 100.0, ANY, Behaviour::Integral { of: "power".into(), gain: 1.0 / 3_600_000.0 });
         world.add("setpoint", 21.0, (5.0, 30.0), Behaviour::Held);
         let follow = Behaviour::Approaches { target: "setpoint".into(), memory: 60.0, noise: 0.01 };

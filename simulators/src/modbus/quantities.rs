@@ -1,7 +1,7 @@
 //! Which quantity of the world stands behind a capability: chosen by what it is, its `Type`, unit and name.
 
 use crate::rng::Rng;
-use crate::world::{Behaviour, World};
+use crate::world::{Behaviour, TICK, World};
 
 use super::point::{Nature, Point};
 
@@ -13,6 +13,8 @@ pub(super) fn world_for(points: &[Point], seed: u64) -> World {
         let (initial, behaviour) = behaviour(point, points, seed);
         world.add(&point.capability, initial, range, behaviour);
     }
+    // So that what follows from something else does so from the start.
+    world.step(TICK);
     world
 }
 
@@ -28,7 +30,7 @@ fn behaviour(point: &Point, points: &[Point], seed: u64) -> (f64, Behaviour) {
     match point.nature {
         Nature::Switch | Nature::Choice => (0.0, Behaviour::Held),
         Nature::Level => (level(point), Behaviour::Held),
-        Nature::Detector => (0.0, Behaviour::Jumps { among: vec![0.0, 1.0], every: 30.0 }),
+        Nature::Detector => (0.0, Behaviour::Jumps { among: vec![0.0, 0.0, 0.0, 1.0], every: 60.0 }),
         Nature::Indicator => {
             let among = (0..point.states.len()).map(|state| state as f64).collect();
             (0.0, Behaviour::Jumps { among, every: 45.0 })
@@ -48,26 +50,19 @@ fn level(point: &Point) -> f64 {
 }
 
 fn gauge(point: &Point, points: &[Point], seed: u64) -> (f64, Behaviour) {
-    let find = |wanted: &dyn Fn(&Point) -> bool| {
-        points.iter().filter(|other| wanted(other)).max_by_key(|other| kinship(point, other))
-    };
-    let gauge_in =
-        |unit: &'static str| move |p: &Point| p.nature == Nature::Gauge && p.unit.as_deref() == Some(unit);
-    let name = |other: &Point| other.capability.clone();
     match point.unit.as_deref().unwrap_or("-") {
         "V" => around(nearest(point, &[230.0, 400.0, 48.0, 24.0, 12.0, 3.0]), 0.006, 8.0),
-        "W" => (0.0, load(point, points, seed)),
-        "A" => match (find(&gauge_in("W")), find(&gauge_in("V"))) {
-            (Some(power), Some(volts)) => (0.0, Behaviour::Ratio { over: name(power), by: name(volts) }),
-            (Some(_) | None, Some(_) | None) => (0.0, load(point, points, seed)),
-        },
+        "W" => (0.0, power(point, points, seed)),
+        "A" => (0.0, current(point, points).unwrap_or_else(|| load(point, points, seed))),
         unit @ ("kWh" | "Wh" | "J") => {
             let gain = match unit {
                 "kWh" => 1.0 / 3_600_000.0,
                 "Wh" => 1.0 / 3600.0,
                 _ => 1.0,
             };
-            let of = find(&gauge_in("W")).map(name).unwrap_or_default();
+            // A load gives nothing back: what is exported stands still.
+            let power = kin(point, points, "W").filter(|_| !point.capability.contains("export"));
+            let of = power.map(|power| power.capability.clone()).unwrap_or_default();
             let initial = (Rng::named(seed, &point.capability).unit() * 5000.0).round();
             (initial, Behaviour::Integral { of, gain })
         }
@@ -94,12 +89,43 @@ fn nearest(point: &Point, usual: &[f64]) -> f64 {
     usual.iter().copied().find(|value| (low..=high).contains(value)).unwrap_or(f64::midpoint(low, high))
 }
 
-/// A load that runs while the device's switch is on.
+fn gauges<'a>(points: &'a [Point], unit: &'a str) -> impl Iterator<Item = &'a Point> {
+    points.iter().filter(move |other| other.nature == Nature::Gauge && other.unit.as_deref() == Some(unit))
+}
+
+/// The gauge in this unit that has most to do with a point: of the same phase, else of none.
+fn kin<'a>(point: &Point, points: &'a [Point], unit: &'a str) -> Option<&'a Point> {
+    gauges(points, unit).max_by_key(|other| (phase(point) == phase(other), phase(other).is_none()))
+}
+
+/// `l1`, `l2` or `l3` at the end of a name.
+fn phase(point: &Point) -> Option<char> {
+    let mut end = point.capability.chars().rev();
+    let digit = end.next().filter(|c| ('1'..='3').contains(c));
+    digit.filter(|_| end.next().is_some_and(|c| c.eq_ignore_ascii_case(&'l')))
+}
+
+/// The load of one phase or of the whole device; where there are phases, the whole is their sum.
+fn power(point: &Point, points: &[Point], seed: u64) -> Behaviour {
+    let phases = gauges(points, "W").filter(|other| phase(other).is_some());
+    let of: Vec<String> = phases.map(|other| other.capability.clone()).collect();
+    if phase(point).is_none() && !of.is_empty() { Behaviour::Sum { of } } else { load(point, points, seed) }
+}
+
+/// Power over voltage; an even share of it where only the whole power is known.
+fn current(point: &Point, points: &[Point]) -> Option<Behaviour> {
+    let (power, volts) = kin(point, points, "W").zip(kin(point, points, "V"))?;
+    let sharing = if phase(power).is_none() { gauges(points, "A").count() } else { 1 };
+    let (over, by) = (power.capability.clone(), volts.capability.clone());
+    Some(Behaviour::Ratio { share: 1.0 / sharing as f64, over, by })
+}
+
+/// A load that runs while the device's switch is on; a little is left when it is off.
 fn load(point: &Point, points: &[Point], seed: u64) -> Behaviour {
     let middle = nearest(point, &[300.0 + 1200.0 * Rng::named(seed, &point.capability).unit(), 5.0]);
     let switch = points.iter().find(|other| other.nature == Nature::Switch && other.kind == "Switch");
     let switches = switch.map(|other| other.capability.clone()).into_iter().collect();
-    Behaviour::Load { middle, spread: middle * 0.03, switches }
+    Behaviour::Load { middle, idle: 0.05, spread: middle * 0.03, switches }
 }
 
 /// Follows the device's set-point of the same unit, or wanders about room temperature.
@@ -113,12 +139,6 @@ fn temperature(point: &Point, points: &[Point], zero: f64, degree: f64) -> (f64,
         }
         None => (room, Behaviour::Around { middle: room, spread: 0.8 * degree, memory: 300.0 }),
     }
-}
-
-/// How much two names have in common at their ends: `current_l2` belongs to `voltage_l2`.
-fn kinship(one: &Point, other: &Point) -> usize {
-    let (one, other) = (one.capability.bytes().rev(), other.capability.bytes().rev());
-    one.zip(other).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
@@ -152,7 +172,29 @@ mod tests {
         assert!(world.get("energy").unwrap() > before);
         world.actuate("relay", 0.0).unwrap();
         world.step(Duration::from_secs(1));
-        assert_eq!(world.get("power"), Some(0.0));
+        assert!(world.get("power").unwrap() < 100.0);
+    }
+
+    #[test]
+    fn phases_add_up() {
+        let gauge = |name: &str, unit: &str| point(name, Nature::Gauge, "Meter", unit);
+        let points = [
+            gauge("power-l1", "W"),
+            gauge("power-l2", "W"),
+            gauge("power", "W"),
+            gauge("voltage-l1", "V"),
+            gauge("current-l1", "A"),
+            gauge("energy-import", "kWh"),
+            gauge("energy-export", "kWh"),
+        ];
+        let mut world = world_for(&points, 1);
+        let (imported, exported) = (world.get("energy-import"), world.get("energy-export"));
+        world.step(Duration::from_secs(60));
+        let value = |name: &str| world.get(name).unwrap();
+        assert_eq!(value("power"), value("power-l1") + value("power-l2"));
+        assert_eq!(value("current-l1"), value("power-l1") / value("voltage-l1"));
+        assert!(world.get("energy-import") > imported);
+        assert_eq!(world.get("energy-export"), exported);
     }
 
     #[test]
