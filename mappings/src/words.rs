@@ -11,7 +11,8 @@ pub(crate) fn nearest<'w>(given: &str, words: impl IntoIterator<Item = &'w str>)
     let length = given.chars().count();
     let similar =
         words.into_iter().filter(|word| word.chars().count().abs_diff(length) <= limit).take(MAX_COMPARED);
-    let ranked = similar.map(|word| (distance(&given.to_lowercase(), &word.to_lowercase()), word));
+    let given = given.to_lowercase();
+    let ranked = similar.map(|word| (distance(&given, &word.to_lowercase()), word));
     // A word of which nothing is left was not meant.
     let is_near = |far: usize, word: &str| far <= limit && far < given.len().min(word.len());
     ranked.filter(|(far, word)| is_near(*far, word)).min_by_key(|(far, _)| *far).map(|(_, word)| word)
