@@ -151,7 +151,7 @@ impl Role {
         let table = model.schema.find("Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.")?;
         let rows = model.rows.of_table(table, &row.numbers);
         let mut entries: Vec<Entry> = rows.filter_map(|(at, _)| Entry::read(model, at)).collect();
-        entries.sort_by(|a, b| b.order.cmp(&a.order));
+        entries.sort_by_key(|e| std::cmp::Reverse(e.order));
         Some(Self { entries })
     }
 

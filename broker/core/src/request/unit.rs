@@ -598,7 +598,7 @@ fn give_all<R>(
     results: Vec<R>,
     mut take: impl FnMut(usize, R) -> Option<Fault>,
 ) -> Option<Fault> {
-    let Some(last) = entries.last() else { return None };
+    let last = entries.last()?;
     let mut first = None;
     for (index, result) in results.into_iter().enumerate() {
         let fault = take(*entries.get(index).unwrap_or(last), result);

@@ -103,11 +103,6 @@ impl Services {
         self.by_id.len()
     }
 
-    /// Whether none is connected.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
-
     /// Registered paths of known model below an object's path, with their owners, in the order of the paths.
     pub(crate) fn below(&self, object: &str) -> Vec<(ServiceId, &str)> {
         let mut found: Vec<(ServiceId, &str)> = Vec::new();

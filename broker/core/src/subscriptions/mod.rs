@@ -255,15 +255,6 @@ impl Broker {
         self.emit(&Happening { kind: NotifKind::ValueChange, path: &path, at: Some(at), notification });
     }
 
-    /// An Event of ours.
-    pub(crate) fn emit_event(&mut self, object: &str, name: &str, params: BTreeMap<String, String>) {
-        let Ok(path) = Path::parse(&format!("{object}{name}!")) else { return };
-        let at = self.model.locate(object);
-        let event = notify::Event { obj_path: object.to_owned(), event_name: format!("{name}!"), params };
-        let notification = Notification::Event(event);
-        self.emit(&Happening { kind: NotifKind::Event, path: &path, at: at.as_ref(), notification });
-    }
-
     /// A command is complete: its Request row goes, its subscribers are told.
     pub(crate) fn complete_command(
         &mut self,
