@@ -97,14 +97,7 @@ impl App {
             stop: stop.clone(),
             closing: gateway.stop.clone(),
         };
-        let driver = Driver::new(
-            broker,
-            clock,
-            adapters,
-            store,
-            vec![(ENDPOINT_ID.to_owned(), endpoint_id.to_string())],
-        )
-        .run(inlets, site, ready);
+        let driver = Driver::new(broker, clock, adapters, store).run(inlets, site, ready);
         let driver = tokio::spawn(supervise(driver, gateway.clone()));
         if is_ready.await.is_err() {
             return Err(StartFailure::Stopped);
@@ -112,6 +105,7 @@ impl App {
         let agent_path = config.uds.as_ref().map(|uds| uds.agent_path.clone());
         let controller_path = config.uds.as_ref().map(|uds| uds.controller_path.clone());
         listeners.serve(&gateway);
+        tracing::info!(%endpoint_id, websocket = ?websocket, agent = ?agent_path, controller = ?controller_path, "listening");
         Ok(Self { endpoint_id, websocket, agent_path, controller_path, config, orders, stop, driver })
     }
 

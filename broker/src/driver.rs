@@ -34,6 +34,10 @@ const STORED: usize = 32;
 /// Without a timer of the core: any long time.
 const IDLE: Duration = Duration::from_secs(3600);
 
+/// Single values of the store that `Device.FactoryReset()` leaves, by the start of their names: what this side keeps
+/// (the derived Endpoint ID), and why the process starts again, for the core's next Boot!.
+pub(crate) const KEPT: [&str; 2] = ["edge.", "boot_"];
+
 /// Why the loop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -76,33 +80,22 @@ pub(crate) struct Driver {
     batches: usize,
     restart: Option<RestartCause>,
     ending: bool,
-    /// Single values that `Device.FactoryReset()` leaves.
-    keep: Vec<(String, String)>,
 }
 
 impl Driver {
-    /// `keep`: single values of the store that `Device.FactoryReset()` leaves.
-    pub(crate) fn new(
-        broker: Broker,
-        clock: Clock,
-        adapters: Adapters,
-        store: Store,
-        keep: Vec<(String, String)>,
-    ) -> Self {
+    pub(crate) fn new(broker: Broker, clock: Clock, adapters: Adapters, store: Store) -> Self {
         let (results, stored) = mpsc::channel(STORED);
-        let conns = HashMap::new();
         Self {
             broker,
             clock,
             adapters,
             store,
-            conns,
+            conns: HashMap::new(),
             results,
             stored,
             batches: 0,
             restart: None,
             ending: false,
-            keep,
         }
     }
 
@@ -280,7 +273,7 @@ impl Driver {
         self.adapters.stop().await;
         let exit = exit(self.restart);
         if exit == Exit::FactoryReset
-            && let Err(error) = self.store.clear(self.keep).await
+            && let Err(error) = self.store.clear(&KEPT).await
         {
             tracing::error!(%error, "the store could not be emptied");
         }

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use usp_core::output::Snapshot;
 
 use super::*;
+use crate::driver::KEPT;
 use crate::store::Store;
 
 fn config(dir: &TempDir, text: &str) -> Config {
@@ -133,7 +134,7 @@ async fn the_endpoint_id_outlives_a_factory_reset() {
     let dir = dir();
     let (store, _) = Store::open(dir.path()).unwrap();
     let id = own_id(&config(&dir, ""), &store, &Snapshot::default()).await.unwrap();
-    store.clear(vec![(ENDPOINT_ID.to_owned(), id.to_string())]).await.unwrap();
+    store.clear(&KEPT).await.unwrap();
     store.close().await;
     let (store, snapshot) = Store::open(Path::new(dir.path())).unwrap();
     assert_eq!(own_id(&config(&dir, ""), &store, &snapshot).await.unwrap(), id);

@@ -8,7 +8,9 @@ use super::{Failure, print_line};
 use crate::config::Config;
 use crate::store;
 
-/// Copies everything that the broker remembers (rows, instance numbers, subscriptions) into one file; also while it runs.
+/// Copy what the broker remembers into one file, also while it runs
+///
+/// Rows, instance numbers, Subscriptions and notifications not yet delivered; not the configuration.
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
     /// The backup
@@ -18,7 +20,9 @@ pub(crate) struct Backup {
     place: Place,
 }
 
-/// Puts a backup back in place of what the broker remembers; the broker must not run.
+/// Put a backup back in place of what the broker remembers
+///
+/// The broker must not run. The former state is replaced only when the backup was checked and is in place.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
     /// The backup

@@ -10,7 +10,7 @@ use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Checks a configuration file with its site and mappings; starts nothing
+    /// Check a configuration file with its site and mappings; starts nothing
     Check {
         /// The configuration file (broker.toml)
         #[arg(value_name = "FILE")]

@@ -16,7 +16,7 @@ pub(crate) enum Command {
     Check(Check),
 }
 
-/// Checks mapping and site files: every problem at once, with line, column, code and what to do
+/// Check mapping and site files: every problem at once, with line, column, code and what to do
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Mapping or site files

@@ -29,10 +29,10 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
-    /// Checks configuration files
+    /// Check configuration files
     #[command(subcommand)]
     Config(config::Command),
-    /// Works on mapping and site files
+    /// Check mapping and site files
     #[command(subcommand)]
     Mapping(mapping::Command),
     Backup(backup::Backup),

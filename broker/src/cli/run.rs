@@ -18,7 +18,10 @@ use crate::watch::Watch;
 /// Threads of the runtime: the core's task and one for everybody else.
 const THREADS: usize = 2;
 
-/// Runs the broker until SIGTERM or SIGINT. Logs go to standard error; SIGHUP and a changed file load the devices anew.
+/// Run the broker
+///
+/// Prints `ready endpoint_id=<id>` on standard output once every listener is bound and the devices are loaded. Logs go to
+/// standard error. SIGTERM and SIGINT end it, SIGHUP or a changed file load the site and its mappings anew.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// The configuration file (broker.toml)

@@ -85,10 +85,11 @@ impl Store {
         answer.await.unwrap_or_else(|_| Err(GONE.to_owned()))
     }
 
-    /// Forgets everything except the given single values, in one transaction (`Device.FactoryReset()`).
+    /// Forgets everything except single values whose names begin with one of `keep`, in one transaction
+    /// (`Device.FactoryReset()`).
     ///
     /// Errors: the text names what failed; nothing was forgotten then.
-    pub async fn clear(&self, keep: Vec<(String, String)>) -> Result<(), String> {
+    pub async fn clear(&self, keep: &'static [&'static str]) -> Result<(), String> {
         let (done, answer) = oneshot::channel();
         let command = Command::Clear { keep, done: Box::new(move |result| drop(done.send(result))) };
         self.commands.send(command).await.map_err(|_| GONE.to_owned())?;

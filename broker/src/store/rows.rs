@@ -36,11 +36,15 @@ fn run(transaction: &Transaction<'_>, sql: &str, values: &[&dyn rusqlite::ToSql]
     transaction.prepare_cached(sql)?.execute(values).map(drop)
 }
 
-/// Forgets everything.
-pub(super) fn clear(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+/// Forgets everything except single values whose names begin with one of `keep`.
+pub(super) fn clear(transaction: &Transaction<'_>, keep: &[&str]) -> rusqlite::Result<()> {
     transaction.execute_batch(
-        "DELETE FROM object; DELETE FROM highest; DELETE FROM identity; DELETE FROM notification; DELETE FROM meta;",
-    )
+        "DELETE FROM object; DELETE FROM highest; DELETE FROM identity; DELETE FROM notification;",
+    )?;
+    let keys: Vec<String> = all(transaction, "SELECT key FROM meta", |row| row.get(0))?;
+    keys.iter()
+        .filter(|key| !keep.iter().any(|prefix| key.starts_with(prefix)))
+        .try_for_each(|key| run(transaction, "DELETE FROM meta WHERE key = ?1", params![key]))
 }
 
 /// Reads everything.

@@ -66,11 +66,16 @@ async fn keeps_every_kind_of_order() {
 async fn clear_keeps_only_what_is_named() {
     let dir = dir();
     let (store, _) = Store::open(dir.path()).unwrap();
-    store.write(vec![put("Device.A.1.", "x"), meta("old", "1")]).await.unwrap();
-    store.clear(vec![("cause".to_owned(), "reset".to_owned())]).await.unwrap();
+    let highest = StoreOp::PutHighest { table: "Device.A.".to_owned(), number: 1 };
+    store
+        .write(vec![put("Device.A.1.", "x"), highest, meta("old", "1"), meta("boot_cause", "reset")])
+        .await
+        .unwrap();
+    store.clear(&["boot_", "none"]).await.unwrap();
     store.close().await;
     let (_store, snapshot) = Store::open(dir.path()).unwrap();
-    let expected = Snapshot { meta: vec![("cause".to_owned(), "reset".to_owned())], ..Snapshot::default() };
+    let expected =
+        Snapshot { meta: vec![("boot_cause".to_owned(), "reset".to_owned())], ..Snapshot::default() };
     assert_eq!(snapshot, expected);
 }
 

@@ -16,7 +16,7 @@ pub(super) enum Command {
     /// All of this, durably.
     Write { ops: Vec<StoreOp>, done: Done },
     /// Nothing but this.
-    Clear { keep: Vec<(String, String)>, done: Done },
+    Clear { keep: &'static [&'static str], done: Done },
 }
 
 impl Command {
@@ -47,13 +47,8 @@ fn write(connection: &mut Connection, ops: &[StoreOp]) -> rusqlite::Result<()> {
     in_transaction(connection, |transaction| ops.iter().try_for_each(|op| rows::apply(transaction, op)))
 }
 
-fn clear(connection: &mut Connection, keep: &[(String, String)]) -> rusqlite::Result<()> {
-    in_transaction(connection, |transaction| {
-        rows::clear(transaction)?;
-        keep.iter()
-            .cloned()
-            .try_for_each(|(key, value)| rows::apply(transaction, &StoreOp::PutMeta { key, value }))
-    })
+fn clear(connection: &mut Connection, keep: &[&str]) -> rusqlite::Result<()> {
+    in_transaction(connection, |transaction| rows::clear(transaction, keep))
 }
 
 /// Commits when `work` succeeds; otherwise the transaction is rolled back as it goes out of scope.
