@@ -1,1 +1,303 @@
-//! Mappings for tests.
+//! Mappings and a protocol for tests: two points a read, no registers.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use usp_mapping::mapping::{
+    BusAddress, BusKind, ByteOrder, Capability, Class, Device, DeviceAddress, Mapping, ModbusOptions,
+    ModbusPoint, ModbusTable, ModbusWriteFunction, OnlineRule, Protocol, ReadBinding, ReadPoint,
+    RegisterEncoding, WriteBinding, WritePoint,
+};
+use usp_mapping::port::{Action, AdapterCall, CallId, DeviceFault, DeviceId, PointId};
+use usp_mapping::transform::Transform;
+use usp_mapping::value::Value;
+
+use crate::bus::{Medium, Model, Outcome, Understood, WriteStart};
+
+pub(crate) const MS: Duration = Duration::from_millis(1);
+
+/// Holding register 0.
+pub(crate) const PLACE: ModbusPoint = ModbusPoint {
+    table: ModbusTable::Holding,
+    address: 0,
+    count: 1,
+    encoding: RegisterEncoding::U16,
+    order: ByteOrder::Abcd,
+    bits: None,
+};
+
+/// A number that is read on demand only.
+pub(crate) fn on_demand() -> Capability {
+    Capability {
+        id: "point".to_owned(),
+        name: "Point".to_owned(),
+        class: Class::LevelControl,
+        kind: "Level".to_owned(),
+        description: String::new(),
+        unit: Some("V".to_owned()),
+        range: None,
+        step: None,
+        valid_values: Vec::new(),
+        value_names: Vec::new(),
+        low_threshold: None,
+        high_threshold: None,
+        deadband: None,
+        max_age: Duration::ZERO,
+        serve_stale: false,
+        read_within: Duration::from_secs(1),
+        read: Some(ReadBinding {
+            point: ReadPoint::Modbus(PLACE),
+            transform: Transform::default(),
+            poll: None,
+        }),
+        write: None,
+    }
+}
+
+/// A number that is polled.
+pub(crate) fn polled(every_ms: u32) -> Capability {
+    let mut capability = on_demand();
+    if let Some(read) = &mut capability.read {
+        read.poll = Some(every_ms * MS);
+    }
+    capability
+}
+
+/// A number that is written with a time to live of ten seconds.
+pub(crate) fn writable() -> Capability {
+    let point = WritePoint::Modbus {
+        point: PLACE,
+        function: ModbusWriteFunction::SingleRegister,
+        read_modify_write: false,
+    };
+    let ttl = Duration::from_secs(10);
+    let write = WriteBinding {
+        point,
+        transform: Transform::default(),
+        verify: None,
+        ttl,
+        coalesce: false,
+        undo: false,
+    };
+    Capability { write: Some(write), ..on_demand() }
+}
+
+/// Like [`writable`], verified.
+pub(crate) fn verified(verify_ms: u32) -> Capability {
+    let mut capability = writable();
+    if let Some(write) = &mut capability.write {
+        write.verify = Some(verify_ms * MS);
+    }
+    capability
+}
+
+/// A model that is offline after three silences and probed after 100 to 1000 ms.
+pub(crate) fn mapping(capabilities: &[Capability]) -> Mapping {
+    Mapping {
+        profile: "test.model".to_owned(),
+        version: "1.0.0".to_owned(),
+        device_type: "Test".to_owned(),
+        description: String::new(),
+        capabilities: capabilities.to_vec(),
+        poll_groups: Vec::new(),
+        online: OnlineRule { fails: 3, backoff_min: 100 * MS, backoff_max: 1000 * MS },
+        protocol: Protocol::Modbus(ModbusOptions {
+            max_registers: 80,
+            max_bits: 80,
+            max_gap: 4,
+            guard: Duration::ZERO,
+            timeout: 50 * MS,
+        }),
+    }
+}
+
+/// A device on the bus `bus`.
+pub(crate) fn device(id: &str, unit: u8, mapping: Mapping) -> Device {
+    Device {
+        id: DeviceId(id.into()),
+        name: id.to_owned(),
+        mapping: Arc::new(mapping),
+        bus: "bus".to_owned(),
+        address: DeviceAddress::ModbusUnit(unit),
+    }
+}
+
+/// The bus `bus` at an address.
+pub(crate) fn bus(address: std::net::SocketAddr) -> usp_mapping::mapping::Bus {
+    let kind = BusKind::ModbusTcp { address: BusAddress::Socket(address) };
+    usp_mapping::mapping::Bus { name: "bus".to_owned(), kind }
+}
+
+/// A call with ten seconds to live.
+pub(crate) fn call(id: u64, device: &str, action: Action) -> AdapterCall {
+    call_within(id, device, action, 10_000)
+}
+
+/// A call.
+pub(crate) fn call_within(id: u64, device: &str, action: Action, within_ms: u32) -> AdapterCall {
+    AdapterCall { id: CallId(id), device: DeviceId(device.into()), within: within_ms * MS, action }
+}
+
+/// A read of points.
+pub(crate) fn read(points: &[u16]) -> Action {
+    Action::Read(points.iter().copied().map(PointId).collect())
+}
+
+/// A write of one number.
+pub(crate) fn write(point: u16, value: i64) -> Action {
+    Action::Write(vec![(PointId(point), number(value))])
+}
+
+pub(crate) fn number(value: i64) -> Value {
+    Value::Number(value.into())
+}
+
+/// What goes over the fake wire: to whom, and what.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FakeAsk {
+    pub(crate) unit: u8,
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum What {
+    Read(Vec<u16>),
+    Write(u16, Value),
+}
+
+/// What comes back over it: the same value for all points of a read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum FakeAnswer {
+    Shows(i64),
+    Refuses,
+}
+
+#[derive(Debug)]
+pub(crate) struct FakeModel {
+    unit: u8,
+    mapping: Arc<Mapping>,
+}
+
+fn refused() -> DeviceFault {
+    DeviceFault::Refused("no".to_owned())
+}
+
+impl Model for FakeModel {
+    type Ask = FakeAsk;
+    type Answer = FakeAnswer;
+
+    fn new(device: &Device) -> Self {
+        let DeviceAddress::ModbusUnit(unit) = device.address;
+        Self { unit, mapping: Arc::clone(&device.mapping) }
+    }
+
+    fn plan(&mut self, _: Instant, points: &[PointId]) -> Vec<FakeAsk> {
+        let ask = |points: &[PointId]| FakeAsk {
+            unit: self.unit,
+            what: What::Read(points.iter().map(|point| point.0).collect()),
+        };
+        let readable = |point: &PointId| {
+            self.mapping.capabilities.get(usize::from(point.0)).is_some_and(|it| it.read.is_some())
+        };
+        let points: Vec<_> = points.iter().filter(|point| readable(point)).copied().collect();
+        points.chunks(2).map(ask).collect()
+    }
+
+    fn points(&self, ask: &FakeAsk) -> Vec<PointId> {
+        match &ask.what {
+            What::Read(points) => points.iter().copied().map(PointId).collect(),
+            What::Write(..) => Vec::new(),
+        }
+    }
+
+    fn understand(&mut self, _: Instant, ask: &FakeAsk, answer: FakeAnswer) -> Understood<FakeAsk> {
+        let reading = match answer {
+            FakeAnswer::Shows(value) => Ok(number(value)),
+            FakeAnswer::Refuses => Err(refused()),
+        };
+        let readings = self.points(ask).into_iter().map(|point| (point, reading.clone())).collect();
+        Understood { readings, again: Vec::new() }
+    }
+
+    fn write(&self, point: PointId, value: &Value) -> Result<WriteStart<FakeAsk>, DeviceFault> {
+        let capability = self.mapping.capabilities.get(usize::from(point.0)).ok_or(DeviceFault::Unknown)?;
+        match (&capability.write, value) {
+            (Some(_), Value::Number(_)) => {
+                Ok(WriteStart::Send(FakeAsk { unit: self.unit, what: What::Write(point.0, value.clone()) }))
+            }
+            _ => Err(DeviceFault::Unwritable("no".to_owned())),
+        }
+    }
+
+    fn modify(&self, _: PointId, _: &Value, _: FakeAnswer) -> Result<FakeAsk, DeviceFault> {
+        Err(refused())
+    }
+
+    fn acknowledge(&self, _: &FakeAsk, answer: FakeAnswer) -> Result<(), DeviceFault> {
+        if answer == FakeAnswer::Refuses { Err(refused()) } else { Ok(()) }
+    }
+
+    fn refuses(&self, answer: &FakeAnswer) -> bool {
+        *answer == FakeAnswer::Refuses
+    }
+
+    fn shows(&self, _: PointId, wanted: &Value, shown: &Value) -> bool {
+        wanted == shown
+    }
+
+    fn guard(&self) -> Duration {
+        let Protocol::Modbus(options) = &self.mapping.protocol;
+        options.guard
+    }
+}
+
+/// What the fake wire does with an exchange.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Play {
+    /// Answers it.
+    Show(i64),
+    /// Never ends it.
+    Hang,
+    /// Panics.
+    Panic,
+}
+
+/// A wire that follows a script, and shows 1 after its end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FakeMedium {
+    pub(crate) script: Arc<Mutex<VecDeque<Play>>>,
+    pub(crate) sent: Arc<Mutex<Vec<FakeAsk>>>,
+    up: bool,
+}
+
+impl FakeMedium {
+    pub(crate) fn new(script: &[Play]) -> Self {
+        Self { script: Arc::new(Mutex::new(script.iter().copied().collect())), ..Self::default() }
+    }
+}
+
+impl Medium for FakeMedium {
+    type Ask = FakeAsk;
+    type Answer = FakeAnswer;
+
+    async fn connect(&mut self) -> Result<(), String> {
+        self.up = true;
+        Ok(())
+    }
+
+    async fn exchange(&mut self, ask: FakeAsk) -> Outcome<FakeAnswer> {
+        self.sent.lock().unwrap().push(ask);
+        tokio::time::sleep(MS).await;
+        let play = self.script.lock().unwrap().pop_front();
+        match play.unwrap_or(Play::Show(1)) {
+            Play::Show(value) => Outcome::Answered(FakeAnswer::Shows(value)),
+            Play::Hang => std::future::pending().await,
+            Play::Panic => panic!("as the test wants"),
+        }
+    }
+
+    fn is_up(&mut self) -> bool {
+        self.up
+    }
+}

@@ -100,9 +100,11 @@ impl<M: Model> Scheduler<M> {
     /// is gone or changed is answered.
     pub(crate) fn configure(&mut self, now: Instant, devices: &[Arc<Device>]) {
         let keeps = |old: &Device| devices.iter().any(|new| new.id == old.id && same_device(old, new));
-        let gone: Vec<_> = self.devices.extract_if(.., |_, state| !keeps(state.device())).collect();
-        for (_, mut state) in gone {
-            self.remove(&mut state, devices);
+        let gone = self.devices.iter().filter(|(_, state)| !keeps(state.device())).map(|(key, _)| *key);
+        for key in gone.collect::<Vec<_>>() {
+            if let Some(mut state) = self.devices.remove(&key) {
+                self.remove(&mut state, devices);
+            }
         }
         for device in devices {
             if !self.keys.contains_key(&device.id) {
@@ -271,6 +273,8 @@ impl<M: Model> Scheduler<M> {
         let expiry = self.devices.values().filter_map(DeviceState::next_expiry).min();
         let work = match &self.link {
             _ if self.busy != Busy::No => None,
+            // Nothing is begun before the core has made room, which is no matter of time.
+            Link::Idle | Link::Up if self.is_congested() => None,
             Link::Down { retry_at, .. } => Some(*retry_at),
             Link::Idle | Link::Up => self.next_work(now),
         };

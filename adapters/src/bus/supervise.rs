@@ -1,5 +1,8 @@
 //! Keeps a bus served: restarts its worker when it panics, and answers its calls in the meantime.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use tokio::time::{self, Instant};

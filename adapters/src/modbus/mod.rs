@@ -10,6 +10,8 @@ pub(crate) mod poll;
 mod stream;
 
 #[cfg(test)]
+mod server;
+#[cfg(test)]
 mod tests;
 
 use usp_mapping::mapping::BusAddress;

@@ -1,1 +1,589 @@
+//! Every rule of the scheduler, under virtual time.
 
+use usp_mapping::mapping::{Capability, Protocol};
+use usp_mapping::port::{Action, AdapterReport, CallId, PointId};
+
+use super::*;
+use crate::bus::fake::{
+    FakeAnswer, FakeAsk, FakeModel, MS, What, call, call_within, device, mapping, number, on_demand, polled,
+    read, verified, writable, write,
+};
+
+/// A scheduler with its time, whose exchanges the test answers.
+struct Bench {
+    scheduler: Scheduler<FakeModel>,
+    now: Instant,
+}
+
+impl Bench {
+    /// Devices `a`, `b`, … with units 0, 1, …
+    fn new(devices: &[Vec<Capability>]) -> Self {
+        let mut scheduler = Scheduler::new(Arc::default(), Jitter::seeded(1));
+        let devices = devices.iter().zip(0..).map(|(capabilities, unit): (_, u8)| {
+            let id = char::from(b'a' + unit).to_string();
+            Arc::new(device(&id, unit, mapping(capabilities)))
+        });
+        let now = Instant::now();
+        scheduler.configure(now, &devices.collect::<Vec<_>>());
+        Self { scheduler, now }
+    }
+
+    fn connected(devices: &[Vec<Capability>]) -> Self {
+        let mut bench = Self::new(devices);
+        bench.scheduler.handle_connect(bench.now, Ok(()));
+        bench
+    }
+
+    fn call(&mut self, call: AdapterCall) {
+        self.scheduler.handle_call(self.now, self.now, call);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.scheduler.handle_timeout(self.now);
+    }
+
+    /// The next exchange, making connections on the way.
+    fn ask(&mut self) -> Option<FakeAsk> {
+        match self.scheduler.poll_command(self.now)? {
+            Command::Exchange(ask) => Some(ask),
+            Command::Connect => {
+                self.scheduler.handle_connect(self.now, Ok(()));
+                self.ask()
+            }
+        }
+    }
+
+    /// To whom the next exchange goes, and what it is.
+    fn next(&mut self) -> (u8, What) {
+        let ask = self.ask().expect("an exchange");
+        (ask.unit, ask.what)
+    }
+
+    fn answer(&mut self, answer: FakeAnswer) {
+        self.scheduler.handle_exchange(self.now, Outcome::Answered(answer), true);
+    }
+
+    /// The exchange in progress times out, after which the connection is gone.
+    fn silence(&mut self) {
+        self.pass(50 * MS);
+        self.scheduler.handle_exchange(self.now, Outcome::Silent(DeviceFault::Timeout(50 * MS)), false);
+    }
+
+    /// Answers all that is to be sent now.
+    fn settle(&mut self) -> Vec<(u8, What)> {
+        let mut sent = Vec::new();
+        while let Some(ask) = self.ask() {
+            sent.push((ask.unit, ask.what));
+            self.answer(FakeAnswer::Shows(1));
+        }
+        sent
+    }
+
+    /// Lets all the time pass that nothing happens in, up to `limit`.
+    fn wake(&mut self, limit: Duration) {
+        let at = self.scheduler.poll_timeout(self.now).expect("something to wait for");
+        assert!(at <= self.now + limit, "waits {:?}", at - self.now);
+        self.pass(at - self.now);
+    }
+
+    fn messages(&mut self) -> Vec<FromAdapter> {
+        std::iter::from_fn(|| self.scheduler.poll_output()).collect()
+    }
+
+    fn replies(&mut self) -> Vec<(u64, Results)> {
+        let messages = self.messages().into_iter().filter_map(|message| match message {
+            FromAdapter::Reply(reply) => Some(reply),
+            FromAdapter::Report(_) => None,
+        });
+        let value = |(_, result): (PointId, Result<_, _>)| result.map(|value| plain(&value));
+        messages
+            .map(|reply| (reply.id.0, reply.outcome.map(|all| all.into_iter().map(value).collect())))
+            .collect()
+    }
+}
+
+/// The outcome of a call, without its points.
+type Results = Result<Vec<Result<i64, DeviceFault>>, DeviceFault>;
+
+fn plain(value: &usp_mapping::value::Value) -> i64 {
+    value.to_usp().parse().unwrap()
+}
+
+fn is_write(what: &What) -> bool {
+    matches!(what, What::Write(..))
+}
+
+fn online(id: &str, online: Result<(), &str>) -> FromAdapter {
+    let online = online.map_err(|cause| DeviceFault::Unreachable(cause.to_owned()));
+    FromAdapter::Report(AdapterReport::Online { device: DeviceId(id.into()), online })
+}
+
+#[test]
+fn everything_is_polled_at_the_start_and_reported_once_online() {
+    let mut bench = Bench::new(&[vec![polled(100), polled(1000), on_demand()]]);
+    assert_eq!(bench.scheduler.poll_command(bench.now), Some(Command::Connect));
+    bench.scheduler.handle_connect(bench.now, Ok(()));
+    assert_eq!(bench.settle(), [(0, What::Read(vec![0, 1]))]);
+    let readings = vec![(PointId(0), Ok(number(1))), (PointId(1), Ok(number(1)))];
+    let report = AdapterReport::Readings { device: DeviceId("a".into()), readings };
+    assert_eq!(bench.messages(), [online("a", Ok(())), FromAdapter::Report(report)]);
+    bench.wake(100 * MS);
+    assert_eq!(bench.settle(), [(0, What::Read(vec![0]))]);
+    assert_eq!(bench.messages().len(), 1, "online is reported once");
+}
+
+#[test]
+fn writes_go_before_reads_before_polls() {
+    let mut bench = Bench::connected(&[vec![polled(100), writable()], vec![on_demand(), writable()]]);
+    bench.call(call(1, "b", read(&[0])));
+    bench.call(call(2, "b", write(1, 7)));
+    bench.call(call(3, "a", write(1, 8)));
+    let sent: Vec<_> = bench.settle();
+    let kinds: Vec<_> = sent.iter().map(|(unit, what)| (*unit, is_write(what))).collect();
+    assert!(kinds[..2].iter().all(|(_, write)| *write), "{sent:?}");
+    assert_eq!(kinds[2..], [(1, false), (0, false)], "the read of b, then the poll of a");
+    let ids: Vec<_> = bench.replies().iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids.len(), 3);
+}
+
+#[test]
+fn a_write_overtakes_a_poll_and_a_read_that_have_begun() {
+    let mut bench = Bench::connected(&[(0..6).map(|_| polled(100)).chain([writable()]).collect()]);
+    bench.next();
+    bench.call(call(1, "a", write(6, 5)));
+    bench.answer(FakeAnswer::Shows(1));
+    assert_eq!(bench.next().1, What::Write(6, number(5)));
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.settle().len(), 2, "the rest of the poll");
+    bench.call(call(2, "a", read(&[6, 0, 1, 2])));
+    assert_eq!(bench.next().1, What::Read(vec![0, 1]));
+    bench.call(call(3, "a", write(6, 9)));
+    bench.answer(FakeAnswer::Shows(5));
+    assert_eq!(bench.next().1, What::Write(6, number(9)));
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.settle(), [(0, What::Read(vec![2, 6]))]);
+    assert_eq!(bench.replies().into_iter().map(|(id, _)| id).collect::<Vec<_>>(), [1, 3, 2]);
+}
+
+#[test]
+fn a_reading_from_before_a_write_does_not_answer_after_it() {
+    let mut bench = Bench::connected(&[vec![writable(), on_demand(), on_demand()]]);
+    bench.call(call(1, "a", read(&[0, 1, 2])));
+    assert_eq!(bench.next().1, What::Read(vec![0, 1]));
+    bench.call(call(2, "a", write(0, 9)));
+    bench.answer(FakeAnswer::Shows(5));
+    assert!(is_write(&bench.next().1));
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.next().1, What::Read(vec![2]));
+    bench.answer(FakeAnswer::Shows(5));
+    assert_eq!(bench.next().1, What::Read(vec![0]), "read again");
+    bench.answer(FakeAnswer::Shows(9));
+    assert_eq!(bench.replies()[1], (1, Ok(vec![Ok(9), Ok(5), Ok(5)])));
+}
+
+#[test]
+fn devices_take_turns_and_no_stream_of_calls_stops_the_polls() {
+    let mut bench = Bench::connected(&[vec![writable()], vec![writable()], vec![polled(10)]]);
+    let mut served = [0i32; 3];
+    for id in 0..200 {
+        bench.call(call(2 * id, "a", write(0, 1)));
+        bench.call(call(2 * id + 1, "b", write(0, 1)));
+        let (unit, _) = bench.next();
+        served[usize::from(unit)] += 1;
+        bench.pass(10 * MS);
+        bench.answer(FakeAnswer::Shows(1));
+        bench.messages();
+    }
+    assert!((served[0] - served[1]).abs() <= 1, "{served:?}");
+    assert!(served[2] >= 15, "{served:?}");
+}
+
+#[test]
+fn one_busy_device_does_not_hold_its_neighbour_up() {
+    let mut bench = Bench::connected(&[vec![on_demand()], vec![on_demand()]]);
+    bench.call(call_within(0, "a", Action::Refresh, 9000));
+    assert_eq!(bench.next().0, 0);
+    for id in 1..=20 {
+        bench.call(call(id, "a", read(&[0])));
+    }
+    bench.call(call(99, "b", read(&[0])));
+    bench.answer(FakeAnswer::Shows(1));
+    assert_eq!(bench.next().0, 1);
+}
+
+#[test]
+fn reads_that_wait_share_their_exchanges() {
+    let mut bench = Bench::connected(&[vec![on_demand(), on_demand(), on_demand()]]);
+    bench.call(call(1, "a", read(&[0])));
+    bench.call(call(2, "a", read(&[1, 0])));
+    bench.call(call(3, "a", Action::Refresh));
+    assert_eq!(bench.next().1, What::Read(vec![0, 1]));
+    bench.answer(FakeAnswer::Shows(4));
+    let early = bench.replies();
+    assert_eq!(
+        early,
+        [(1, Ok(vec![Ok(4)])), (2, Ok(vec![Ok(4), Ok(4)]))],
+        "answered as soon as all is there"
+    );
+    bench.settle();
+    assert_eq!(bench.replies(), [(3, Ok(vec![Ok(4), Ok(4), Ok(1)]))]);
+}
+
+#[test]
+fn an_expired_write_is_never_sent() {
+    let mut bench = Bench::connected(&[vec![writable()], vec![on_demand()]]);
+    bench.call(call(1, "b", read(&[0])));
+    assert_eq!(bench.next().0, 1);
+    bench.call(call_within(2, "a", write(0, 7), 30));
+    bench.silence();
+    assert_eq!(bench.replies(), [(2, Err(DeviceFault::Expired))]);
+    let sent = bench.settle();
+    assert!(sent.iter().all(|(unit, _)| *unit == 1), "{sent:?}");
+}
+
+#[test]
+fn the_time_to_live_of_the_binding_counts_too() {
+    let mut short = writable();
+    short.write.as_mut().unwrap().ttl = 20 * MS;
+    let mut bench = Bench::connected(&[vec![short], vec![on_demand()]]);
+    bench.call(call(1, "b", read(&[0])));
+    bench.next();
+    bench.call(call(2, "a", write(0, 7)));
+    bench.pass(20 * MS);
+    assert_eq!(bench.replies(), [(2, Err(DeviceFault::Expired))]);
+}
+
+#[test]
+fn deadlines_are_kept_while_an_exchange_is_on_the_wire() {
+    let mut bench = Bench::connected(&[vec![on_demand(), writable()]]);
+    bench.call(call_within(1, "a", read(&[0]), 20));
+    bench.next();
+    bench.wake(20 * MS);
+    assert_eq!(bench.replies(), [(1, Err(DeviceFault::Timeout(20 * MS)))]);
+    bench.answer(FakeAnswer::Shows(3));
+    assert_eq!(bench.messages(), [online("a", Ok(()))], "the late answer shows only that it is there");
+    bench.call(call_within(2, "a", write(1, 7), 20));
+    bench.next();
+    bench.wake(20 * MS);
+    assert_eq!(bench.replies(), [(2, Ok(vec![Err(DeviceFault::Timeout(20 * MS))]))]);
+}
+
+#[test]
+fn a_unit_of_writes_is_sent_in_order_and_stops_at_the_first_failure() {
+    let mut bench = Bench::connected(&[vec![writable(), writable(), writable()]]);
+    let items = [(0, 1), (1, 2), (2, 3)].map(|(point, value)| (PointId(point), number(value)));
+    bench.call(call(1, "a", Action::Write(items.to_vec())));
+    bench.call(call(2, "a", read(&[0])));
+    assert_eq!(bench.next().1, What::Write(0, number(1)));
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.next().1, What::Write(1, number(2)), "nothing comes between");
+    bench.answer(FakeAnswer::Refuses);
+    let refused = DeviceFault::Refused("no".to_owned());
+    assert_eq!(bench.replies(), [(1, Ok(vec![Ok(1), Err(refused), Err(DeviceFault::NotTried)]))]);
+    assert_eq!(bench.settle(), [(0, What::Read(vec![0]))]);
+}
+
+#[test]
+fn what_cannot_be_written_is_known_before_anything_is_sent() {
+    let mut bench = Bench::connected(&[vec![writable(), on_demand()]]);
+    bench.call(call(1, "a", Action::Write(vec![(PointId(0), number(1)), (PointId(1), number(2))])));
+    let unwritable = DeviceFault::Unwritable("no".to_owned());
+    assert_eq!(bench.replies(), [(1, Ok(vec![Err(DeviceFault::NotTried), Err(unwritable)]))]);
+    bench.call(call(2, "a", read(&[9])));
+    bench.call(call(3, "x", read(&[0])));
+    bench.call(call(4, "a", Action::Write(Vec::new())));
+    let unknown = DeviceFault::Unknown;
+    assert_eq!(bench.replies(), [(2, Ok(vec![Err(unknown.clone())])), (3, Err(unknown)), (4, Ok(vec![]))]);
+    assert_eq!(bench.settle(), []);
+}
+
+#[test]
+fn a_write_without_acknowledgement_is_not_repeated() {
+    let mut bench = Bench::connected(&[vec![writable()]]);
+    bench.call(call(1, "a", write(0, 7)));
+    bench.next();
+    bench.silence();
+    assert_eq!(bench.replies(), [(1, Ok(vec![Err(DeviceFault::Timeout(50 * MS))]))]);
+    assert_eq!(bench.settle(), []);
+}
+
+#[test]
+fn a_verified_write_waits_until_the_device_shows_the_value() {
+    let mut bench = Bench::connected(&[vec![verified(200)], vec![on_demand()]]);
+    bench.call(call(1, "a", write(0, 7)));
+    bench.next();
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.next(), (0, What::Read(vec![0])));
+    bench.answer(FakeAnswer::Shows(3));
+    bench.call(call(2, "b", read(&[0])));
+    bench.call(call(3, "a", read(&[0])));
+    assert_eq!(bench.next().0, 1, "the neighbour does not wait for it, its own reads do");
+    bench.answer(FakeAnswer::Shows(1));
+    assert_eq!(bench.ask(), None);
+    assert_eq!(bench.replies().len(), 1);
+    bench.wake(25 * MS);
+    assert_eq!(bench.next(), (0, What::Read(vec![0])));
+    bench.answer(FakeAnswer::Shows(7));
+    let messages = bench.messages();
+    assert!(
+        matches!(&messages[0], FromAdapter::Report(AdapterReport::Readings { readings, .. }) if *readings == [(PointId(0), Ok(number(7)))]),
+        "{messages:?}"
+    );
+    assert!(
+        matches!(&messages[1], FromAdapter::Reply(reply) if reply.id == CallId(1) && reply.outcome.is_ok())
+    );
+}
+
+#[test]
+fn a_write_that_the_device_does_not_show_is_not_confirmed() {
+    let mut bench = Bench::connected(&[vec![verified(100)]]);
+    bench.call(call(1, "a", write(0, 7)));
+    let begun = bench.now;
+    let fault = loop {
+        bench.settle();
+        match bench.replies().pop() {
+            Some((_, outcome)) => break outcome.unwrap().remove(0).unwrap_err(),
+            None => bench.wake(100 * MS),
+        }
+    };
+    assert_eq!(fault, DeviceFault::NotConfirmed { wanted: "7".to_owned(), shown: "1".to_owned() });
+    assert!(bench.now - begun >= 100 * MS && bench.now - begun <= 130 * MS);
+}
+
+#[test]
+fn a_lost_acknowledgement_is_made_up_for_by_reading_back() {
+    let mut bench = Bench::connected(&[vec![verified(100)]]);
+    bench.call(call(1, "a", write(0, 7)));
+    bench.next();
+    bench.silence();
+    assert_eq!(bench.next().1, What::Read(vec![0]));
+    bench.answer(FakeAnswer::Shows(7));
+    assert_eq!(bench.replies(), [(1, Ok(vec![Ok(7)]))]);
+}
+
+#[test]
+fn a_burst_of_writes_is_merged_where_the_mapping_allows() {
+    let mut merging = writable();
+    merging.write.as_mut().unwrap().coalesce = true;
+    let mut bench = Bench::connected(&[vec![merging, writable()]]);
+    bench.call(call(0, "a", write(1, 1)));
+    bench.next();
+    for id in 1..=4 {
+        bench.call(call(id, "a", write(0, id as i64)));
+    }
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.settle(), [(0, What::Write(0, number(4)))]);
+    let ids: Vec<_> = bench.replies().into_iter().skip(1).collect();
+    assert_eq!(ids, [1, 2, 3, 4].map(|id| (id, Ok(vec![Ok(4)]))));
+}
+
+#[test]
+fn a_silent_device_goes_offline_and_costs_its_neighbour_only_its_time_outs() {
+    let mut bench = Bench::connected(&[vec![polled(100)], vec![polled(100)]]);
+    let mut order = Vec::new();
+    for _ in 0..6 {
+        let (unit, _) = bench.next();
+        order.push(unit);
+        if unit == 0 {
+            bench.silence()
+        } else {
+            bench.answer(FakeAnswer::Shows(1))
+        }
+        bench.pass(60 * MS);
+    }
+    assert_eq!(order, [0, 1, 0, 1, 0, 1], "the neighbour's turn comes after each time-out");
+    let reports = bench.messages();
+    assert!(reports.contains(&online("a", Err("no answer within 50 ms"))), "{reports:?}");
+    bench.call(call(1, "a", read(&[0])));
+    let cause = DeviceFault::Unreachable("no answer within 50 ms".to_owned());
+    assert_eq!(bench.replies(), [(1, Err(cause))], "at once");
+    let (mut probes, begun) = (Vec::new(), bench.now);
+    while bench.now < begun + 20_000 * MS {
+        match bench.ask() {
+            Some(ask) if ask.unit == 0 => {
+                probes.push(bench.now);
+                bench.silence();
+            }
+            Some(_) => bench.answer(FakeAnswer::Shows(1)),
+            None => bench.wake(100 * MS),
+        }
+        bench.messages();
+    }
+    assert!((18..=30).contains(&probes.len()), "{}", probes.len());
+    let pauses: Vec<_> = probes.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.iter().skip(5).all(|pause| *pause >= 750 * MS), "{pauses:?}");
+}
+
+#[test]
+fn whatever_waits_is_answered_at_once_when_the_device_goes_offline() {
+    let mut bench = Bench::connected(&[vec![on_demand(), verified(100)]]);
+    bench.call(call(1, "a", read(&[0])));
+    bench.next();
+    bench.call(call(2, "a", read(&[0])));
+    bench.silence();
+    for _ in 0..2 {
+        bench.next();
+        bench.silence();
+    }
+    let cause = DeviceFault::Unreachable("no answer within 50 ms".to_owned());
+    assert_eq!(bench.replies(), [(1, Err(cause.clone())), (2, Err(cause))]);
+}
+
+#[test]
+fn a_probe_that_is_answered_brings_the_device_and_all_its_polls_back() {
+    let mut bench = Bench::connected(&[vec![polled(60_000), polled(120_000)]]);
+    for _ in 0..3 {
+        bench.next();
+        bench.silence();
+    }
+    assert_eq!(bench.ask(), None);
+    bench.messages();
+    bench.wake(125 * MS);
+    assert_eq!(bench.next().1, What::Read(vec![0]), "the probe is one point");
+    bench.answer(FakeAnswer::Refuses);
+    assert_eq!(bench.messages(), [online("a", Ok(()))], "a refusal is a sign of life");
+    assert_eq!(bench.settle(), [(0, What::Read(vec![0, 1]))], "all groups are due");
+}
+
+#[test]
+fn a_refusal_is_an_answer() {
+    let mut bench = Bench::connected(&[vec![polled(100)]]);
+    for _ in 0..10 {
+        bench.next();
+        bench.answer(FakeAnswer::Refuses);
+        bench.pass(100 * MS);
+    }
+    let messages = bench.messages();
+    assert_eq!(messages[0], online("a", Ok(())));
+    let refused = vec![(PointId(0), Err(DeviceFault::Refused("no".to_owned())))];
+    let report = AdapterReport::Readings { device: DeviceId("a".into()), readings: refused };
+    assert!(messages[1..].iter().all(|message| *message == FromAdapter::Report(report.clone())));
+}
+
+#[test]
+fn one_read_that_the_device_leaves_unanswered_does_not_take_it_offline() {
+    let mut bench = Bench::connected(&[(0..4).map(|_| polled(1000)).collect()]);
+    let mut faults = 0;
+    for _ in 0..40 {
+        match bench.ask() {
+            Some(ask) if ask.what == What::Read(vec![0, 1]) => bench.silence(),
+            Some(_) => bench.answer(FakeAnswer::Shows(1)),
+            None => bench.wake(1000 * MS),
+        }
+        for message in bench.messages() {
+            match message {
+                FromAdapter::Report(AdapterReport::Online { online, .. }) => assert_eq!(online, Ok(())),
+                FromAdapter::Report(AdapterReport::Readings { readings, .. }) => {
+                    faults += readings.iter().filter(|(_, reading)| reading.is_err()).count();
+                }
+                FromAdapter::Reply(reply) => panic!("{reply:?}"),
+            }
+        }
+    }
+    assert!(faults >= 10, "its points say so: {faults}");
+}
+
+#[test]
+fn without_a_connection_all_devices_are_offline_with_its_cause() {
+    let mut bench = Bench::new(&[vec![polled(100)], vec![writable()]]);
+    bench.call(call(1, "b", write(0, 1)));
+    let cause = "cannot connect to 192.0.2.1:502: connection refused";
+    assert_eq!(bench.scheduler.poll_command(bench.now), Some(Command::Connect));
+    bench.scheduler.handle_connect(bench.now, Err(cause.to_owned()));
+    let messages = bench.messages();
+    assert!(messages.contains(&online("a", Err(cause))) && messages.contains(&online("b", Err(cause))));
+    assert!(messages.iter().any(|message| matches!(message, FromAdapter::Reply(reply) if reply.outcome == Err(DeviceFault::Unreachable(cause.to_owned())))));
+    bench.call(call(2, "a", read(&[0])));
+    assert_eq!(bench.replies(), [(2, Err(DeviceFault::Unreachable(cause.to_owned())))], "at once");
+    let mut attempts = Vec::new();
+    for _ in 0..8 {
+        assert_eq!(bench.scheduler.poll_command(bench.now), None);
+        bench.wake(1000 * MS);
+        assert_eq!(bench.scheduler.poll_command(bench.now), Some(Command::Connect));
+        attempts.push(bench.now);
+        bench.scheduler.handle_connect(bench.now, Err(cause.to_owned()));
+        assert_eq!(bench.messages(), [], "told once");
+    }
+    assert!(attempts[7] - attempts[6] >= 750 * MS);
+    bench.wake(1000 * MS);
+    bench.ask().expect("the first poll after the connection is back");
+    bench.answer(FakeAnswer::Shows(1));
+    assert_eq!(bench.messages()[0], online("a", Ok(())));
+}
+
+#[test]
+fn the_line_is_left_alone_between_exchanges() {
+    let mut model = mapping(&[on_demand()]);
+    let Protocol::Modbus(options) = &mut model.protocol;
+    options.guard = 5 * MS;
+    let mut bench = Bench::connected(&[]);
+    bench.scheduler.configure(bench.now, &[Arc::new(device("a", 0, model))]);
+    bench.call(call(1, "a", read(&[0])));
+    bench.next();
+    bench.answer(FakeAnswer::Shows(1));
+    bench.call(call(2, "a", read(&[0])));
+    assert_eq!(bench.ask(), None);
+    bench.wake(5 * MS);
+    assert!(bench.ask().is_some());
+}
+
+#[test]
+fn a_full_queue_refuses_at_once() {
+    let mut bench = Bench::connected(&[vec![on_demand()], vec![on_demand()]]);
+    bench.call(call(1000, "b", read(&[0])));
+    bench.next();
+    for id in 0..65 {
+        bench.call(call(id, "a", read(&[0])));
+    }
+    bench.call(call(1001, "b", read(&[0])));
+    assert_eq!(bench.replies(), [(64, Err(DeviceFault::QueueFull))], "and only the one device's");
+}
+
+#[test]
+fn a_core_that_does_not_listen_stops_the_exchanges_and_nothing_piles_up() {
+    let mut bench = Bench::connected(&[vec![polled(10)]]);
+    for _ in 0..1000 {
+        if bench.ask().is_some() {
+            bench.answer(FakeAnswer::Shows(1));
+        }
+        bench.pass(10 * MS);
+    }
+    assert!(bench.scheduler.is_congested());
+    assert_eq!(bench.scheduler.poll_timeout(bench.now), None, "no busy waiting");
+    assert!(bench.messages().len() <= OUTBOX + 2);
+    assert!(bench.ask().is_some());
+}
+
+#[test]
+fn a_reload_disturbs_only_what_changed() {
+    let same = Arc::new(device("same", 0, mapping(&[on_demand()])));
+    let old = Arc::new(device("changed", 1, mapping(&[on_demand()])));
+    let gone = Arc::new(device("gone", 2, mapping(&[on_demand()])));
+    let new = Arc::new(device("changed", 1, mapping(&[on_demand(), on_demand()])));
+    let renamed = Arc::new(Device { name: "another".to_owned(), ..Device::clone(&same) });
+    let mut bench = Bench::connected(&[]);
+    bench.scheduler.configure(bench.now, &[same, old, gone]);
+    for (id, device) in [(1, "same"), (2, "changed"), (3, "gone")] {
+        bench.call(call(id, device, read(&[0])));
+    }
+    bench.next();
+    bench.scheduler.configure(bench.now, &[new, renamed]);
+    let changed = DeviceFault::Unreachable("its configuration has just changed".to_owned());
+    assert_eq!(bench.replies(), [(2, Err(changed)), (3, Err(DeviceFault::Unknown))]);
+    bench.answer(FakeAnswer::Shows(5));
+    assert_eq!(bench.replies(), [(1, Ok(vec![Ok(5)]))]);
+    bench.call(call(4, "changed", read(&[1])));
+    assert_eq!(bench.settle(), [(1, What::Read(vec![1]))]);
+}
+
+#[test]
+fn an_answer_for_a_device_that_is_gone_is_nobodys() {
+    let mut bench = Bench::connected(&[vec![on_demand()]]);
+    bench.call(call(1, "a", read(&[0])));
+    bench.next();
+    bench.scheduler.configure(bench.now, &[Arc::new(device("a", 7, mapping(&[on_demand()])))]);
+    bench.messages();
+    bench.answer(FakeAnswer::Shows(5));
+    assert_eq!(bench.messages(), []);
+}
