@@ -8,7 +8,7 @@ mod things;
 
 use std::path::PathBuf;
 
-use files::write_files;
+use files::{any_port, websocket_port, write_files};
 use guide::Guide;
 use place::Place;
 use things::Things;
@@ -16,8 +16,11 @@ use things::Things;
 use super::interrupt::Interrupt;
 use super::{Failure, print_line};
 use crate::Exit;
-use crate::app::App;
+use crate::app::{App, StartFailure};
 use crate::config::Config;
+
+/// Ports that are tried before the demo gives up.
+const TRIES: u32 = 5;
 
 /// `demo`
 #[derive(Debug, clap::Args)]
@@ -39,11 +42,10 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 async fn demonstrate(place: &Place) -> Result<(), Failure> {
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
     let mut things = Things::start().await?;
-    write_files(place, things.meters())?;
-    let config = Config::load(&place.config()).map_err(Failure::invalid)?;
+    let mut port = websocket_port()?;
     let mut restarted = None;
     loop {
-        let mut app = App::start(config.clone()).await.map_err(Failure::failed)?;
+        let mut app = start(place, &things, &mut port).await?;
         things.start_service(place).await;
         greet(place, &app, restarted).await?;
         let exit = tokio::select! {
@@ -59,6 +61,20 @@ async fn demonstrate(place: &Place) -> Result<(), Failure> {
                 return Ok(());
             }
         };
+    }
+}
+
+/// Starts the broker, on another port when somebody has taken the one that was free a moment ago.
+async fn start(place: &Place, things: &Things, port: &mut u16) -> Result<App, Failure> {
+    let mut tries = TRIES;
+    loop {
+        write_files(place, *port, things.meters())?;
+        let config = Config::load(&place.config()).map_err(Failure::invalid)?;
+        match App::start(config).await {
+            Err(StartFailure::WebSocket(_)) if tries > 0 => *port = any_port()?,
+            outcome => return outcome.map_err(Failure::failed),
+        }
+        tries -= 1;
     }
 }
 

@@ -47,6 +47,16 @@ pub(super) fn to_json(value: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(Failure::failed)
 }
 
+/// Prints one line. `false`: nobody reads any more, and the command should end.
+pub(super) fn print_if_read(line: &str) -> Result<bool, Failure> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::failed(format!("standard output: {error}"))),
+    }
+}
+
 /// One line on standard error.
 pub(super) fn say(line: impl fmt::Display) {
     // Nobody is left to tell when standard error itself is closed.
@@ -118,8 +128,11 @@ impl Report for Refusal {
         String::new()
     }
 
+    /// The whole is not told when one of its parts tells the same.
     fn faults(&self) -> Vec<&Fault> {
-        std::iter::once(&self.error).chain(&self.errors).collect()
+        let told = |part: &Fault| (part.code, &part.message) == (self.error.code, &self.error.message);
+        let whole = (!self.errors.iter().any(told)).then_some(&self.error);
+        whole.into_iter().chain(&self.errors).collect()
     }
 }
 
@@ -187,6 +200,8 @@ fn place(path: &str) -> impl Iterator<Item = (bool, u64, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use usp_proto::usp::error::ParamError;
+
     use super::*;
 
     #[test]
@@ -214,6 +229,13 @@ mod tests {
         let fault = Fault::at("Device.No.", 7026, "Device.No. is unknown");
         assert_eq!(fault.to_string(), "error 7026 Invalid path: Device.No. is unknown");
         assert_eq!(Fault::unless_ok("Device.", 0, ""), None);
+        let same = ParamError { param_path: "Device.X".into(), err_code: 7013, err_msg: "read-only".into() };
+        let refusal = |err_msg: &str| {
+            let error =
+                usp::Error { err_code: 7013, err_msg: err_msg.into(), param_errs: vec![same.clone()] };
+            Refusal::from(error).faults().len()
+        };
+        assert_eq!((refusal("read-only"), refusal("one Parameter failed")), (1, 2));
         assert_eq!(
             Fault::at("Device.X", 7850, "jammed").to_string(),
             "error 7850 Vendor error: jammed (Device.X)"

@@ -5,15 +5,14 @@ use std::time::Duration;
 use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Serialize;
-use usp_proto::usp::Notify;
 use usp_proto::usp::notify::operation_complete::OperationResp;
 use usp_proto::usp::notify::{Notification, OperationComplete};
 
 use super::session::Session;
-use super::show::{Fault, Values, one_line, say, to_json};
+use super::show::{Fault, Values, one_line, print_if_read, say, to_json};
 use super::subscription::{Temporary, Wanted};
+use crate::cli::Failure;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::{Failure, print_line};
 
 /// For how long a row lives unless it is renewed.
 const LIFE: Duration = Duration::from_secs(120);
@@ -103,21 +102,26 @@ async fn print_all(session: &mut Session, rows: &Temporary, count: Option<u64>) 
     let mut left = count;
     while left != Some(0) {
         let notify = session.notifications.next().await.map_err(Failure::failed)?;
-        if rows.has(&notify.subscription_id) {
-            print(notify, session.json)?;
-            left = left.map(|left| left - 1);
+        let Some(told) = notify.notification.and_then(Told::new) else { continue };
+        if !rows.has(&notify.subscription_id) {
+            continue;
         }
+        let line = Line { time: now(), told };
+        // The reader has seen enough (`… | head`); the rows are still to be deleted.
+        if !print_if_read(&if session.json { to_json(&line)? } else { line.text() })? {
+            break;
+        }
+        left = left.map(|left| left - 1);
     }
     Ok(())
 }
 
-fn print(notify: Notify, json: bool) -> Result<(), Failure> {
-    let Some(event) = notify.notification.and_then(Told::new) else { return Ok(()) };
-    let line = Line { time: Timestamp::now().to_string(), told: event };
-    print_line(if json { to_json(&line)? } else { line.text() })
+/// In UTC, to the millisecond.
+fn now() -> String {
+    format!("{:.3}", Timestamp::now())
 }
 
-/// One line: `{"time":"2026-01-01T00:00:00Z","type":"ValueChange","path":"…","value":"…"}`.
+/// One line: `{"time":"2026-01-01T00:00:00.000Z","type":"ValueChange","path":"…","value":"…"}`.
 #[derive(Debug, Serialize)]
 struct Line {
     /// When it came in, in UTC.

@@ -12,10 +12,8 @@ use crate::cli::Failure;
 const WEBSOCKET_PORT: u16 = 5683;
 
 /// Writes `broker.toml` and `site.yaml`, anew at each start: the ports may be others.
-pub(super) fn write_files(place: &Place, meters: SocketAddr) -> Result<(), Failure> {
-    let port =
-        websocket_port().map_err(|error| Failure::failed(format!("no free port on 127.0.0.1: {error}")))?;
-    write(&place.config(), &broker_toml(port))?;
+pub(super) fn write_files(place: &Place, websocket: u16, meters: SocketAddr) -> Result<(), Failure> {
+    write(&place.config(), &broker_toml(websocket))?;
     write(&place.site(), &site_yaml(meters))
 }
 
@@ -24,10 +22,18 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))
 }
 
-/// The usual one if it is free, else any; the same after a restart, so that Controllers find it again.
-fn websocket_port() -> io::Result<u16> {
-    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    bind(WEBSOCKET_PORT).or_else(|_| bind(0))?.local_addr().map(|address| address.port())
+/// The usual port if it is free, else any other.
+pub(super) fn websocket_port() -> Result<u16, Failure> {
+    free(WEBSOCKET_PORT).or_else(|_| any_port())
+}
+
+/// Any free port.
+pub(super) fn any_port() -> Result<u16, Failure> {
+    free(0).map_err(|error| Failure::failed(format!("no free port on 127.0.0.1: {error}")))
+}
+
+fn free(port: u16) -> io::Result<u16> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))?.local_addr().map(|address| address.port())
 }
 
 fn broker_toml(port: u16) -> String {

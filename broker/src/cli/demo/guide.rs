@@ -105,7 +105,7 @@ impl Guide {
         }
         if let Some(path) = self.seen.service_paths.first() {
             commands.push(format!("{program} get {path}"));
-            commands.push(format!("{program} operate '{path}Calibrate()'"));
+            commands.push(format!("{program} operate '{path}Calibrate()' Reference=20.5"));
         }
         commands.push(format!("{program} supported Device."));
         if let Some(websocket) = &self.websocket {
