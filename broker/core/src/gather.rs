@@ -34,7 +34,7 @@ pub struct LegId(pub u64);
 const ADAPTER_MARGIN: Duration = Duration::from_millis(500);
 
 /// A multi-step request.
-pub trait Job {
+pub trait Job: Send {
     /// One leg's reply. `tag` is what the job gave when it asked.
     fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply);
 

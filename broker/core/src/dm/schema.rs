@@ -171,8 +171,12 @@ impl Schema {
 
     /// Adds an empty object below `parent` (or the root), or finds the one that is there.
     pub fn ensure(&mut self, parent: Option<ObjId>, name: &Name, table: bool, owner: Owner) -> ObjId {
-        if let Some(id) = parent.and_then(|p| self.get(p)).and_then(|p| p.children.get(name)) {
-            return *id;
+        let known = match parent {
+            Some(parent) => self.get(parent).and_then(|p| p.children.get(name)).copied(),
+            None => self.find(&format!("{name}.")),
+        };
+        if let Some(id) = known {
+            return id;
         }
         let above = parent.and_then(|p| self.get(p)).map_or("", |p| &*p.path);
         let path: Arc<str> = format!("{above}{name}.{}", if table { "{i}." } else { "" }).into();
@@ -296,5 +300,36 @@ impl Object {
     /// Whether a Parameter belongs to a non-functional key, which never changes after creation (R-KEY.1).
     pub fn is_frozen_key(&self, param: &Name) -> bool {
         self.keys.iter().any(|k| !k.functional && k.params.contains(param))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_known_object_is_found_again_from_the_root_on() {
+        let mut schema = crate::dm::schema_text::own_model().unwrap();
+        assert_eq!(schema.ensure(None, &name("Device"), false, Owner::Local), Schema::ROOT);
+        let own = schema.find("Device.DeviceInfo.").unwrap();
+        assert_eq!(schema.ensure(Some(Schema::ROOT), &name("DeviceInfo"), false, Owner::Local), own);
+    }
+
+    #[test]
+    fn a_service_takes_its_bridges_with_it() {
+        let mut schema = crate::dm::schema_text::own_model().unwrap();
+        let before = schema.iter().count();
+        let bridge = schema.ensure(Some(Schema::ROOT), &name("X_A"), false, Owner::Local);
+        let (one, two) = (ServiceId(1), ServiceId(2));
+        schema.ensure(Some(bridge), &name("One"), false, Owner::Service(one));
+        schema.ensure(Some(bridge), &name("Two"), true, Owner::Service(two));
+        schema.remove_service(one, |_| false);
+        assert!(schema.find("Device.X_A.One.").is_none() && schema.find("Device.X_A.Two.{i}.").is_some());
+        schema.remove_service(two, |_| false);
+        assert_eq!(schema.iter().count(), before);
     }
 }
