@@ -1,0 +1,68 @@
+"""The demo's energy meter, played by pymodbus: registers of another hand than the project's simulators.
+
+Prints `ready PORT`, then one line for each write: `coil ADDRESS VALUE`, `holding ADDRESS VALUE`.
+Obeys lines on standard input: `input ADDRESS VALUE…` sets input registers. Ends with its standard input.
+"""
+
+import asyncio
+import struct
+import sys
+
+from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
+from pymodbus.server import ModbusTcpServer
+
+COIL, CONTACT = 3, 515
+
+
+class Told(ModbusSequentialDataBlock):
+    """A block that tells what is written to it, and lets something follow."""
+
+    def __init__(self, name, values, then=lambda address, value: None):
+        super().__init__(1, values)
+        self.name, self.then = name, then
+
+    def setValues(self, address, values):
+        super().setValues(address, values)
+        for offset, value in enumerate(values):
+            print(self.name, address + offset - 1, int(value), flush=True)
+            self.then(address + offset - 1, int(value))
+
+
+def f32(value):
+    return list(struct.unpack(">HH", struct.pack(">f", value)))
+
+
+def inputs():
+    low, high = f32(0.95)
+    registers = f32(230.5) + f32(231.25) + f32(229.75) + f32(1.5) + f32(2.5) + f32(3.5)
+    registers += list(struct.unpack(">HH", struct.pack(">i", -12345)))  # power, tenths of a watt
+    registers += list(struct.unpack(">HHHH", struct.pack(">Q", 123456)))  # energy, Wh
+    registers += [4998, 215, high, low, 0x0010]  # frequency, temperature, power factor, importing
+    return registers
+
+
+async def main():
+    contacts = ModbusSequentialDataBlock(1, [False] * 520)
+    discrete = lambda address, value: contacts.setValues(CONTACT + 1, [bool(value)]) if address == COIL else None
+    holding = [0] * 21
+    holding[12], holding[20] = 0x0000, 190
+    inputs_block = ModbusSequentialDataBlock(1, inputs())
+    unit = ModbusSlaveContext(
+        di=contacts,
+        co=Told("coil", [False] * 8, discrete),
+        ir=inputs_block,
+        hr=Told("holding", holding),
+    )
+    server = ModbusTcpServer(ModbusServerContext(slaves={1: unit}, single=False), address=("127.0.0.1", 0))
+    await server.serve_forever(background=True)
+    print("ready", server.transport.sockets[0].getsockname()[1], flush=True)
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        verb, address, *values = line.split()
+        assert verb == "input", line
+        inputs_block.setValues(int(address) + 1, [int(value) for value in values])
+        print("ok", flush=True)
+    await server.shutdown()
+
+
+asyncio.run(main())

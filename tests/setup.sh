@@ -1,0 +1,37 @@
+#!/bin/sh
+# Makes what the tests need besides Rust: a Python environment with what python/requirements.txt names.
+# The tests call it themselves; it does nothing where nothing is to be done.
+#
+# usage: tests/setup.sh [DIR]      DIR is where the environment is made, target/python unless told otherwise.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+dir=${1:-${CARGO_TARGET_DIR:-$here/../target}/python}
+wanted=$here/python/requirements.txt
+
+if cmp -s "$wanted" "$dir/requirements.txt"; then
+    exit 0
+fi
+
+fail() {
+    echo "tests/setup.sh: $1" >&2
+    exit 1
+}
+
+# Debian has Python's venv in a package of its own.
+if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        { apt-get update && apt-get install -y --no-install-recommends python3 python3-venv; } >/dev/null 2>&1 ||
+            fail "apt-get could not install python3 and python3-venv"
+    else
+        fail "python3 with venv is missing; on Debian: sudo apt-get install python3-venv"
+    fi
+fi
+
+# The copy of the list comes last: an interrupted run leaves nothing that looks complete.
+rm -rf "$dir"
+mkdir -p "$dir"
+python3 -m venv "$dir" || fail "python3 -m venv $dir failed"
+"$dir/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$wanted" ||
+    fail "pip could not install what $wanted names: is there a network?"
+cp "$wanted" "$dir/requirements.txt"

@@ -1,0 +1,23 @@
+//! Waiting for conditions, with one patience for all.
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take that is not timed. A busy machine is not a fault.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// From one look to the next.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Looks again and again until there is something; its value.
+///
+/// Panics after [`PATIENCE`], naming what was waited for.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "waited in vain: {what}");
+        std::thread::sleep(PAUSE);
+    }
+}
