@@ -23,6 +23,9 @@ use super::{Options, Via, uds, websocket};
 /// Notifications that wait for their reader. When they are full, nothing more is read from the connection.
 const NOTIFICATIONS: usize = 1024;
 
+/// How long the reason of an ended connection is waited for.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
 /// Requests that wait to be sent.
 const ORDERS: usize = 256;
 
@@ -223,7 +226,22 @@ impl Session {
 
     async fn send(&mut self, msg: Msg) -> Result<(), String> {
         let record = Record::message(self.own.clone(), self.agent.clone(), msg);
-        self.link.send(record.encode()).await
+        match self.link.send(record.encode()).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.last_words().await.unwrap_or(error)),
+        }
+    }
+
+    /// Why the Agent closed a connection that cannot be written to any more: its reason may wait to be read.
+    async fn last_words(&mut self) -> Option<String> {
+        let reason = async {
+            loop {
+                if let Err(reason) = self.link.receive().await {
+                    return reason;
+                }
+            }
+        };
+        tokio::time::timeout(LAST_WORDS, reason).await.ok()
     }
 
     async fn take(&mut self, bytes: &[u8]) -> Result<(), String> {

@@ -143,6 +143,21 @@ async fn an_error_frame_instead_of_the_handshake_is_shown() {
 }
 
 #[tokio::test]
+async fn the_reason_of_a_closed_connection_is_found_after_writing_to_it_failed() {
+    let (closed, is_closed) = tokio::sync::oneshot::channel();
+    let (_dir, via) = socket(async |mut peer: Peer| {
+        peer.greet().await;
+        peer.write(&uds_frame::error("no room")).await;
+        drop(peer);
+        closed.send(()).unwrap();
+    });
+    let (client, _notifications) = Client::connect(&options(via)).await.unwrap();
+    is_closed.await.unwrap();
+    let error = client.request(get("Device.")).await.unwrap_err().to_string();
+    assert_eq!(error, "the connection ended: the Agent refuses it: no room");
+}
+
+#[tokio::test]
 async fn a_place_where_nobody_listens_is_named_with_a_way_out() {
     let dir = tempfile::tempdir().unwrap();
     let via = Via::Uds(dir.path().join("agent"));

@@ -44,8 +44,10 @@ impl UdsLink {
     /// Records that come before the Handshake are ignored (R-UDS.20).
     async fn handshake(&mut self) -> Result<String, String> {
         loop {
-            if let Tlv::Handshake(id) = self.next().await? {
-                return Ok(id);
+            match self.next().await? {
+                Tlv::Handshake(id) => return Ok(id),
+                Tlv::Error(text) => return Err(text),
+                Tlv::Record(_) | Tlv::Unknown { .. } => {}
             }
         }
     }
@@ -58,9 +60,12 @@ impl UdsLink {
     /// The next Record. Cancelling it loses nothing. The error is the reason why there is none any more.
     pub(super) async fn receive(&mut self) -> Result<Vec<u8>, String> {
         loop {
-            // A second Handshake is ignored (R-UDS.19).
-            if let Tlv::Record(record) = self.next().await? {
-                return Ok(record);
+            match self.next().await? {
+                Tlv::Record(record) => return Ok(record),
+                // R-UDS.25
+                Tlv::Error(text) => return Err(format!("the Agent refuses it: {text}")),
+                // A second Handshake is ignored (R-UDS.19).
+                Tlv::Handshake(_) | Tlv::Unknown { .. } => {}
             }
         }
     }
@@ -76,17 +81,14 @@ impl UdsLink {
         self.close().await;
     }
 
-    /// The next part of a frame. An Error ends the connection (R-UDS.25).
+    /// The next part of a frame.
     async fn next(&mut self) -> Result<Tlv, String> {
         loop {
-            match self.waiting.pop_front() {
-                Some(Tlv::Error(text)) => return Err(text),
-                Some(tlv) => return Ok(tlv),
-                None => {
-                    let Frame { tlvs } = self.frame().await?;
-                    self.waiting.extend(tlvs);
-                }
+            if let Some(tlv) = self.waiting.pop_front() {
+                return Ok(tlv);
             }
+            let Frame { tlvs } = self.frame().await?;
+            self.waiting.extend(tlvs);
         }
     }
 

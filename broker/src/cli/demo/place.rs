@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Failure;
@@ -29,7 +30,15 @@ impl Place {
         check_length(&dir)?;
         make(&dir)
             .map_err(|error| Failure::failed(format!("cannot make the folder {}: {error}", dir.display())))?;
-        Ok(Self { dir, temporary })
+        let place = Self { dir, temporary };
+        // Its files must not be written anew under its feet.
+        if UnixStream::connect(place.agent_path()).is_ok() {
+            let dir = place.dir.display();
+            return Err(Failure::failed(format!(
+                "a broker is running in {dir} already; choose another --dir"
+            )));
+        }
+        Ok(place)
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -118,6 +127,15 @@ mod tests {
         let dir = parent.path().join("a/b");
         drop(Place::prepare(Some(dir.clone())).unwrap());
         assert!(dir.is_dir());
+    }
+
+    #[test]
+    fn a_place_where_a_broker_runs_is_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let place = Place::prepare(Some(parent.path().to_owned())).unwrap();
+        let _broker = std::os::unix::net::UnixListener::bind(place.agent_path()).unwrap();
+        let error = Place::prepare(Some(parent.path().to_owned())).unwrap_err().to_string();
+        assert!(error.contains("is running in"), "{error}");
     }
 
     #[test]
