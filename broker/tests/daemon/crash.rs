@@ -4,7 +4,6 @@
 //! was not synced ([`powercut.c`](powercut.c) is preloaded into it); then everything that it said must be there, and each
 //! batch whole or not at all.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -13,6 +12,8 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use usp_broker::store::Store;
 use usp_core::output::{Snapshot, StoreOp};
+
+use crate::powercut::{self, Shim};
 
 /// Set for the child: its state directory.
 const STATE: &str = "CRASH_TEST_STATE";
@@ -107,8 +108,7 @@ async fn kill_9_loses_nothing_that_was_answered() {
 /// Dies at each change of a file in turn, from the first start on, over two closes of the store.
 #[tokio::test]
 async fn a_power_cut_at_any_change_of_a_file_loses_nothing_that_was_answered() {
-    let tools = tempfile::tempdir().unwrap();
-    let shim = compile(&tools);
+    let shim = Shim::compile();
     let whole = Cut::run(&shim, 0);
     assert_eq!((whole.code, whole.said), (Some(0), 8), "without a cut it goes through");
     let mut cuts = 0;
@@ -128,15 +128,6 @@ async fn a_power_cut_at_any_change_of_a_file_loses_nothing_that_was_answered() {
     assert!(cuts > 60, "{cuts}");
 }
 
-fn compile(tools: &TempDir) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/daemon/powercut.c");
-    let shim = tools.path().join("powercut.so");
-    let status =
-        Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&shim, &source]).arg("-ldl").status();
-    assert!(status.expect("a C compiler, which the store's SQLite needs too").success());
-    shim
-}
-
 /// What is left after a power cut.
 struct Cut {
     dir: TempDir,
@@ -147,18 +138,14 @@ struct Cut {
 }
 
 impl Cut {
-    fn run(shim: &Path, at: u64) -> Self {
+    fn run(shim: &Shim, at: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (state, shadow) = (dir.path().join("state"), dir.path().join("shadow"));
         fs::create_dir(&state).unwrap();
         fs::create_dir(&shadow).unwrap();
-        let output = command(&state, 2, 4)
-            .env("LD_PRELOAD", shim)
-            .env("POWERCUT_DIR", &state)
-            .env("POWERCUT_SHADOW", &shadow)
-            .env("POWERCUT_AT", at.to_string())
-            .output()
-            .unwrap();
+        let mut command = command(&state, 2, 4);
+        shim.arm(&mut command, &state, &shadow, at);
+        let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         let said = text.lines().filter_map(durable).max().unwrap_or(0);
         Self { dir, code: output.status.code(), said, at }
@@ -167,10 +154,7 @@ impl Cut {
     /// Starts again from what is durable. With a seed, any sectors of what was not synced have reached the disk too.
     async fn check(&self, seed: Option<u64>) {
         let disk = self.dir.path().join("disk");
-        fs::create_dir(&disk).unwrap();
-        for (name, bytes) in self.durable(seed) {
-            fs::write(disk.join(name), bytes).unwrap();
-        }
+        powercut::leave(&self.dir.path().join("state"), &self.dir.path().join("shadow"), &disk, seed);
         let context = format!("cut at change {}, sectors {seed:?}", self.at);
         let (store, snapshot) = Store::open(&disk).unwrap_or_else(|error| panic!("{context}: {error}"));
         let found = last_batch(&snapshot);
@@ -179,41 +163,4 @@ impl Cut {
         store.close().await;
         fs::remove_dir_all(&disk).unwrap();
     }
-
-    fn durable(&self, seed: Option<u64>) -> BTreeMap<String, Vec<u8>> {
-        let shadow = self.dir.path().join("shadow");
-        let listing = fs::read_to_string(shadow.join("listing")).unwrap_or_default();
-        let names = listing.lines().filter_map(|line| line.split_once(' '));
-        // The index of the log is made anew, and the lock says nothing.
-        let kept = names.filter(|(_, name)| !name.ends_with("-shm") && !name.ends_with(".lock"));
-        let content = |(inode, name): (&str, &str)| {
-            let old = fs::read(shadow.join(format!("ino.{inode}"))).unwrap_or_default();
-            let new = fs::read(self.dir.path().join("state").join(name)).unwrap_or_default();
-            let bytes = seed.map_or_else(|| old.clone(), |seed| mixed(&old, &new, seed));
-            (name.to_owned(), bytes)
-        };
-        kept.map(content).collect()
-    }
-}
-
-/// Each sector old or new, and the length one of both.
-fn mixed(old: &[u8], new: &[u8], seed: u64) -> Vec<u8> {
-    const SECTOR: usize = 512;
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut coin = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state & 0x100 != 0
-    };
-    let length = if coin() { old.len() } else { new.len() };
-    let mut bytes = old.to_vec();
-    bytes.resize(length, 0);
-    for (index, sector) in bytes.chunks_mut(SECTOR).enumerate() {
-        let from = new.get(index * SECTOR..).unwrap_or_default();
-        if coin() && from.len() >= sector.len() {
-            sector.copy_from_slice(&from[..sector.len()]);
-        }
-    }
-    bytes
 }

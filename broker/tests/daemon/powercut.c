@@ -95,6 +95,23 @@ static void keep_names(void) {
     put("listing", text, length);
 }
 
+// What is there at the start has been there for long.
+__attribute__((constructor)) static void begin(void) {
+    struct dirent *entry;
+    DIR *dir = opendir(setting("POWERCUT_DIR"));
+    if (!dir)
+        return;
+    while ((entry = readdir(dir))) {
+        struct stat stat;
+        int fd = openat(dirfd(dir), entry->d_name, O_RDONLY);
+        if (fd >= 0 && fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode))
+            keep_file(fd, &stat);
+        close(fd);
+    }
+    closedir(dir);
+    keep_names();
+}
+
 static int sync_fd(int fd) {
     struct stat stat;
     change();

@@ -42,13 +42,15 @@ impl Place {
     }
 
     pub(crate) fn start(&self) -> Daemon {
-        let mut child = program()
-            .args(["run", "--config"])
-            .arg(self.config())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        self.start_with(|_| {})
+    }
+
+    /// Starts it and waits for its first line, which is empty if it died before.
+    pub(crate) fn start_with(&self, prepare: impl FnOnce(&mut Command)) -> Daemon {
+        let mut command = program();
+        command.args(["run", "--config"]).arg(self.config()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        prepare(&mut command);
+        let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut ready = String::new();
         out.read_line(&mut ready).unwrap();
