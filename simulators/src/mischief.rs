@@ -71,7 +71,8 @@ pub enum ServiceFault {
 pub struct Order<F> {
     /// What.
     pub fault: F,
-    /// How many times; `None`: until it is cleared.
+    /// How many times; `None`: until it is cleared. `holes` and `refuse_connections` are states of the device and
+    /// `reboot` happens once: these are not counted.
     pub times: Option<u32>,
 }
 

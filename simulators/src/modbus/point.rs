@@ -188,7 +188,8 @@ impl Place {
             None => Some(self.encoding.decode(self.order, cells)),
             Some((first, last)) => {
                 let whole = self.pattern(cells);
-                Some(Number::Int(i128::from(whole >> first & ones(first, last))))
+                let field = whole.checked_shr(first.into()).unwrap_or(0);
+                Some(Number::Int(i128::from(field & ones(first, last))))
             }
         }
     }
@@ -203,7 +204,8 @@ impl Place {
             Number::Float(float) => float.round() as u64,
         };
         let mask = ones(first, last);
-        let whole = self.pattern(cells) & !(mask << first) | (field & mask) << first;
+        let placed = |bits: u64| bits.checked_shl(first.into()).unwrap_or(0);
+        let whole = self.pattern(cells) & !placed(mask) | placed(field & mask);
         self.unsigned().encode(self.order, Number::Int(i128::from(whole)))
     }
 
@@ -288,6 +290,8 @@ mod tests {
         assert_eq!(mode.encode(1.0, &[0b1101_1010]), [0b1001_1010]);
         assert_eq!(mode.decode(&[0b0010_0000]), None, "raw 2 is not listed");
         assert_eq!(mode.without_reading(&[0]), [0b0111_0000]);
+        mode.bits = Some((200, 100));
+        assert_eq!((mode.decode(&[1]), mode.encode(1.0, &[1])), (Some(0.0), vec![1]), "no such bits");
     }
 
     #[test]

@@ -15,8 +15,10 @@ use usp_proto::usp::response::RespType;
 use usp_proto::usp::{Msg, Notify, NotifyResp};
 use usp_proto::usp_record::record::RecordType;
 
+use super::link::pause;
 use super::message;
 use super::wire::{self, Wire, WireError};
+use crate::rng::Rng;
 
 /// As many Notify Messages are kept for [`Controller::next_notify`]; older ones go.
 const MAX_NOTIFIES: usize = 4096;
@@ -24,8 +26,8 @@ const MAX_NOTIFIES: usize = 4096;
 /// As many requests may wait to be sent.
 const OUTBOX: usize = 256;
 
-/// Pause before a connection that failed is tried again.
-const RECONNECT: Duration = Duration::from_secs(1);
+/// Shortest and longest pause before a connection that failed is tried again (R-UDS.5).
+const RECONNECT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 /// The connection ended before the answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,14 +132,16 @@ impl Drop for Controller {
 }
 
 async fn run(shared: Arc<Shared>, mut outbox: mpsc::Receiver<Msg>) {
+    let mut rng = Rng::named(0, &shared.own);
     let for_ever = async {
         loop {
             if let Err(error) = connected_once(&shared, &mut outbox).await {
-                tracing::debug!(controller = shared.own, %error, "the Controller's connection ended");
+                let error: &dyn std::error::Error = &error;
+                tracing::debug!(controller = shared.own, error, "the Controller's connection ended");
             }
             shared.connected.send_replace(false);
             shared.state().pending.clear();
-            tokio::time::sleep(RECONNECT).await;
+            tokio::time::sleep(pause(RECONNECT, &mut rng)).await;
         }
     };
     shared.stop.run_until_cancelled(for_ever).await;

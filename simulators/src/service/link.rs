@@ -34,7 +34,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 async fn connected_for_ever(shared: &Shared, rng: &mut Rng) {
     loop {
         if let Err(error) = connected_once(shared).await {
-            tracing::debug!(service = shared.config.endpoint_id, %error, "the Service's connection ended");
+            let error: &dyn std::error::Error = &error;
+            tracing::debug!(service = shared.config.endpoint_id, error, "the Service's connection ended");
         }
         shared.state().disconnected();
         shared.link.send_replace(Link::Down);
@@ -43,7 +44,7 @@ async fn connected_for_ever(shared: &Shared, rng: &mut Rng) {
 }
 
 /// R-UDS.5: a random time.
-fn pause((shortest, longest): (Duration, Duration), rng: &mut Rng) -> Duration {
+pub(crate) fn pause((shortest, longest): (Duration, Duration), rng: &mut Rng) -> Duration {
     shortest + longest.saturating_sub(shortest).mul_f64(rng.unit())
 }
 

@@ -118,7 +118,7 @@ const SCHEDULE: &[Param] =
     &[ALIAS, p("Start", Kind::Text(5), Write, "06:00"), p("Setpoint", Kind::Decimal(5, 30), Write, "20.0")];
 
 const NOTIF_TYPES: &[&str] =
-    &["ValueChange", "ObjectCreation", "ObjectDeletion", "OperationComplete", "Event", "OnBoardRequest"];
+    &["ValueChange", "ObjectCreation", "ObjectDeletion", "OperationComplete", "Event"];
 
 /// TR-181 `Device.LocalAgent.Subscription.{i}.`
 const SUBSCRIPTION: &[Param] = &[
@@ -127,8 +127,8 @@ const SUBSCRIPTION: &[Param] = &[
     p("Recipient", Kind::Text(256), Read, "Device.LocalAgent.Controller.1"),
     p("ID", Kind::Text(64), Once, ""),
     p("CreationDate", Kind::DateTime, Read, "0001-01-01T00:00:00Z"),
-    p("NotifType", Kind::Choice(NOTIF_TYPES), Once, ""),
-    p("ReferenceList", Kind::Text(4096), Once, ""),
+    p("NotifType", Kind::Choice(NOTIF_TYPES), Write, ""),
+    p("ReferenceList", Kind::Text(4096), Write, ""),
     p("Persistent", Kind::Boolean, Write, "false"),
     p("TimeToLive", Kind::Unsigned, Write, "0"),
     p("NotifRetry", Kind::Boolean, Write, "false"),

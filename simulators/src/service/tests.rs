@@ -167,6 +167,26 @@ fn only_agents_messages_are_taken() {
     assert!(core().handle(&Msg::default()).is_empty());
 }
 
+#[test]
+fn garbage_never_panics() {
+    let mut rng = crate::rng::Rng::new(3);
+    let words = [
+        "Device", ".", "X_T", "Zone", "1", "*", "[", "]", "==", "\"", "&&", "Name", "()", "!", "{i}", "ü",
+        "+",
+    ];
+    let mut core = core();
+    for _ in 0..3000 {
+        let path: String =
+            (0..rng.below(12)).map(|_| words[rng.below(words.len() as u64) as usize]).collect();
+        for content in [get(&path), operate(&path, &[]), subscribe("ValueChange", &path)] {
+            assert!(!core.handle(&message::request("1", content)).is_empty(), "{path}");
+        }
+        let mut bytes: Vec<u8> = b"_USP\0\0\0\x0c".to_vec();
+        bytes.extend((0..12).map(|_| (rng.next_u64() % 5) as u8));
+        drop(super::frame::take(&mut bytes));
+    }
+}
+
 /// The Broker's end of one connection.
 struct Broker {
     listener: UnixListener,
