@@ -9,7 +9,8 @@
 //! - Every call gets exactly one [`AdapterReply`], whatever happens: at its deadline ([`AdapterCall::within`]) at the
 //!   latest, and at once when the device is unknown or known to be down, or its queue is full.
 //! - A write that was not begun within the smaller of `within` and its binding's `ttl` is never sent. One that was begun
-//!   is sent once: a write whose acknowledgement is lost is not repeated.
+//!   is sent once: a write whose acknowledgement is lost is not repeated. `within` should leave room for `verify` and one
+//!   exchange more, or the caller is gone before the device has had its time.
 //! - The answer of a write without `verify` is all that is said about the new value: the core takes what it wrote. With
 //!   `verify`, the value that was read back is also reported as a reading, before the reply.
 //! - The readings of a [`Read`](usp_mapping::port::Action::Read) or [`Refresh`](usp_mapping::port::Action::Refresh) are in the

@@ -1,19 +1,21 @@
 //! One device of a bus: its queue, its jobs, and whether it is there.
 
+mod intake;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use usp_mapping::mapping::{Capability, Device};
-use usp_mapping::port::{Action, AdapterCall, AdapterReply, AdapterReport, CallId, DeviceFault, PointId};
-use usp_mapping::value::Value;
+use usp_mapping::mapping::Device;
+use usp_mapping::port::{AdapterReply, AdapterReport, CallId, DeviceFault, PointId};
 
 use crate::FromAdapter;
-use crate::bus::backoff::{Backoff, Jitter};
+use crate::bus::backoff::Jitter;
 use crate::bus::clock::PollClock;
+use crate::bus::health::{Allowed, Health};
 use crate::bus::plan::{ReadPlan, Readings};
 use crate::bus::precedence::{Class, Precedence};
-use crate::bus::queue::{Caller, Queue, ReadCall, WriteCall};
+use crate::bus::queue::Queue;
 use crate::bus::read_job::ReadJob;
 use crate::bus::statistics::{DeviceCounters, count};
 use crate::bus::write_job::{Step, WriteJob};
@@ -41,16 +43,6 @@ enum Purpose {
     Nobody,
 }
 
-#[derive(Clone, Debug)]
-enum Health {
-    /// It answers, or nothing is known yet: calls are taken.
-    Usable,
-    /// Calls are refused; a probe looks for it at this instant.
-    Offline { cause: String, probe_at: Instant },
-    /// The connection is down: nothing is sent before it is back.
-    Cut { cause: String },
-}
-
 /// A device and all that waits for it.
 #[derive(Debug)]
 pub(crate) struct DeviceState<M: Model> {
@@ -64,10 +56,8 @@ pub(crate) struct DeviceState<M: Model> {
     clock: PollClock,
     precedence: Precedence,
     health: Health,
-    silences: u32,
-    backoff: Backoff,
-    /// What the core was told last.
-    reported: Option<Result<(), DeviceFault>>,
+    /// What a probe reads; `None`: there is nothing to read.
+    sign_of_life: Option<PointId>,
     flying: Option<Purpose>,
 }
 
@@ -77,21 +67,18 @@ pub(crate) type Outbox = Vec<FromAdapter>;
 impl<M: Model> DeviceState<M> {
     /// A device of which nothing is known yet; everything it polls is due.
     pub(crate) fn new(device: Arc<Device>, counters: Arc<DeviceCounters>, now: Instant) -> Self {
-        let (clock, rule) = (PollClock::new(&device.mapping, now), &device.mapping.online);
         Self {
-            backoff: Backoff::new(rule.backoff_min, rule.backoff_max),
             model: M::new(&device),
+            clock: PollClock::new(&device.mapping, now),
+            health: Health::new(&device.mapping.online),
+            sign_of_life: readable(&device).first().copied(),
             device,
             counters,
             queue: Queue::default(),
             write: None,
             read: None,
             polls: ReadPlan::default(),
-            clock,
             precedence: Precedence::default(),
-            health: Health::Usable,
-            silences: 0,
-            reported: None,
             flying: None,
         }
     }
@@ -106,68 +93,13 @@ impl<M: Model> DeviceState<M> {
         self.model.guard()
     }
 
-    /// Takes a call in, or answers it at once.
-    pub(crate) fn handle_call(&mut self, call: AdapterCall, received: Instant, out: &mut Outbox) {
-        let id = call.id;
-        let caller = Caller { id, within: call.within, deadline: received + call.within };
-        let outcome = match &self.health {
-            Health::Offline { cause, .. } | Health::Cut { cause } => {
-                Err(DeviceFault::Unreachable(cause.clone()))
-            }
-            Health::Usable => match call.action {
-                Action::Write(items) => self.take_write(caller, items, received),
-                Action::Read(points) => self.take_read(caller, points),
-                Action::Refresh => self.take_read(caller, self.readable()),
-            },
-        };
-        match outcome {
-            Ok(None) => {}
-            Ok(Some(results)) => push_reply(out, AdapterReply { id, outcome: Ok(results) }),
-            Err(fault) => push_reply(out, AdapterReply { id, outcome: Err(fault) }),
-        }
-        self.count_waiting();
-    }
-
-    /// Checks all that can be known before anything is sent. `Some`: the answer is known already.
-    fn take_write(
-        &mut self,
-        caller: Caller,
-        items: Vec<(PointId, Value)>,
-        received: Instant,
-    ) -> Result<Option<Readings>, DeviceFault> {
-        let check = |(point, value): &(PointId, Value)| self.model.write(*point, value).err();
-        let faults: Vec<_> = items.iter().map(check).collect();
-        if items.is_empty() || faults.iter().any(Option::is_some) {
-            let results = faults.into_iter().map(|fault| Err(fault.unwrap_or(DeviceFault::NotTried)));
-            return Ok(Some(items.into_iter().map(|(point, _)| point).zip(results).collect()));
-        }
-        let bindings =
-            items.iter().map(|(point, _)| self.capability(*point).and_then(|it| it.write.as_ref()));
-        let coalesce = bindings.clone().all(|write| write.is_some_and(|write| write.coalesce));
-        let begin_by = bindings
-            .map(|write| received + write.map_or(caller.within, |write| write.ttl.min(caller.within)))
-            .collect();
-        self.queue.push_write(WriteCall { callers: vec![caller], items, begin_by, coalesce })?;
-        Ok(None)
-    }
-
-    /// Points that are unknown or cannot be read are so in the answer, the others are read.
-    fn take_read(&mut self, caller: Caller, points: Vec<PointId>) -> Result<Option<Readings>, DeviceFault> {
-        let readable = |point: &PointId| self.capability(*point).is_some_and(|it| it.read.is_some());
-        if !points.iter().any(readable) {
-            return Ok(Some(points.into_iter().map(|point| (point, Err(DeviceFault::Unknown))).collect()));
-        }
-        self.queue.push_read(ReadCall { caller, points })?;
-        Ok(None)
-    }
-
     /// What it would do next.
     pub(crate) fn work(&self, now: Instant) -> Work {
-        match &self.health {
-            Health::Cut { .. } => return Work::Nothing,
-            Health::Offline { probe_at, .. } if *probe_at <= now => return Work::Now(Class::Probe),
-            Health::Offline { probe_at, .. } => return Work::At(*probe_at),
-            Health::Usable => {}
+        match self.health.allows() {
+            Allowed::All => {}
+            Allowed::Probe(at) if at <= now => return Work::Now(Class::Probe),
+            Allowed::Probe(at) => return Work::At(at),
+            Allowed::Nothing => return Work::Nothing,
         }
         if let Some(write) = &self.write {
             let later = write.waits_until().filter(|at| *at > now);
@@ -177,10 +109,23 @@ impl<M: Model> DeviceState<M> {
         self.precedence.choose(self.waiting(now)).map_or_else(next_poll, Work::Now)
     }
 
+    /// As if it had answered before.
+    #[cfg(test)]
+    pub(crate) fn meet(&mut self) {
+        if self.is_unknown() {
+            self.health.tell(&Ok(()));
+        }
+    }
+
+    /// Whether nobody knows if it is there, and no poll will tell.
+    fn is_unknown(&self) -> bool {
+        !self.health.is_known_online() && self.sign_of_life.is_some() && self.clock.next_due().is_none()
+    }
+
     /// Which classes have work; a write unit in progress is looked at before.
     fn waiting(&self, now: Instant) -> [bool; 4] {
         let polls = !self.polls.is_empty() || self.clock.next_due().is_some_and(|at| at <= now);
-        [self.queue.has_writes(), self.read.is_some() || self.queue.has_reads(), polls, false]
+        [self.queue.has_writes(), self.read.is_some() || self.queue.has_reads(), polls, self.is_unknown()]
     }
 
     /// Begins the exchange that [`DeviceState::work`] announced; `None`: there was none to do after all.
@@ -238,10 +183,10 @@ impl<M: Model> DeviceState<M> {
 
     /// The cheapest sign of life: one point. A device that has none to read is given another chance instead.
     fn begin_probe(&mut self, now: Instant) -> Option<M::Ask> {
-        let ask =
-            self.readable().first().and_then(|point| self.model.plan(now, &[*point]).into_iter().next());
+        let ask = self.sign_of_life.and_then(|point| self.model.plan(now, &[point]).into_iter().next());
         if ask.is_none() {
-            self.recover(now);
+            self.sign_of_life = None;
+            self.health.allow();
         }
         ask
     }
@@ -255,7 +200,16 @@ impl<M: Model> DeviceState<M> {
         out: &mut Outbox,
     ) {
         let purpose = self.flying.take();
-        let silence = self.judge(now, &outcome, out);
+        let silence = match &outcome {
+            Outcome::Answered(answer) => {
+                self.handle_answer(now, self.model.refuses(answer), out);
+                None
+            }
+            Outcome::Silent(fault) => {
+                self.handle_silence(fault);
+                Some(fault.clone())
+            }
+        };
         match purpose {
             Some(Purpose::Write) => self.write_outcome(now, outcome, out),
             Some(Purpose::Read) => self.read_outcome(now, outcome, out),
@@ -263,35 +217,29 @@ impl<M: Model> DeviceState<M> {
             Some(Purpose::Probe | Purpose::Nobody) | None => {}
         }
         if let Some(fault) = silence
-            && (purpose == Some(Purpose::Probe) || self.silences >= self.device.mapping.online.fails.max(1))
+            && self.health.is_lost()
         {
-            self.go_offline(now, &fault, jitter, out);
+            let cause = self.health.lose(now, &fault, jitter);
+            self.go_offline(cause, out);
         }
         self.count_waiting();
     }
 
-    /// Counts the outcome. An answer, whatever it says, shows that the device is there.
-    fn judge(&mut self, now: Instant, outcome: &Outcome<M::Answer>, out: &mut Outbox) -> Option<DeviceFault> {
-        match outcome {
-            Outcome::Answered(answer) => {
-                if self.model.refuses(answer) {
-                    count(&self.counters.refusals);
-                }
-                self.silences = 0;
-                self.backoff.reset();
-                if !matches!(self.health, Health::Usable) {
-                    self.recover(now);
-                }
-                self.report_online(Ok(()), out);
-                None
-            }
-            Outcome::Silent(fault) => {
-                let timeout = matches!(fault, DeviceFault::Timeout(_));
-                count(if timeout { &self.counters.timeouts } else { &self.counters.failures });
-                self.silences = self.silences.saturating_add(1);
-                Some(fault.clone())
-            }
+    /// An answer, whatever it says, shows that the device is there.
+    fn handle_answer(&mut self, now: Instant, refused: bool, out: &mut Outbox) {
+        if refused {
+            count(&self.counters.refusals);
         }
+        if self.health.answered() {
+            self.poll_all(now);
+        }
+        self.report_online(Ok(()), out);
+    }
+
+    fn handle_silence(&mut self, fault: &DeviceFault) {
+        let timeout = matches!(fault, DeviceFault::Timeout(_));
+        count(if timeout { &self.counters.timeouts } else { &self.counters.failures });
+        self.health.silent();
     }
 
     fn write_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
@@ -312,7 +260,7 @@ impl<M: Model> DeviceState<M> {
 
     fn read_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
         if let Some(job) = &mut self.read {
-            push_replies(out, job.handle(&mut self.model, now, outcome, self.silences));
+            push_replies(out, job.handle(&mut self.model, now, outcome, self.health.silences()));
         }
         self.read.take_if(|job| job.waiting() == 0);
     }
@@ -320,7 +268,7 @@ impl<M: Model> DeviceState<M> {
     fn poll_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
         let readings = match outcome {
             Outcome::Answered(answer) => self.polls.answered(&mut self.model, now, answer),
-            Outcome::Silent(fault) => self.polls.silent(&self.model, self.silences, &fault),
+            Outcome::Silent(fault) => self.polls.silent(&self.model, self.health.silences(), &fault),
         };
         self.report_readings(readings, out);
     }
@@ -360,16 +308,14 @@ impl<M: Model> DeviceState<M> {
 
     /// The connection cannot be made.
     pub(crate) fn cut(&mut self, cause: &str, out: &mut Outbox) {
-        self.health = Health::Cut { cause: cause.to_owned() };
-        self.abandon(&DeviceFault::Unreachable(cause.to_owned()), out);
-        self.report_online(Err(DeviceFault::Unreachable(cause.to_owned())), out);
+        let cause = self.health.cut(cause);
+        self.go_offline(cause, out);
     }
 
     /// The connection is back: whether the device is there is seen at its first exchange.
     pub(crate) fn reconnect(&mut self, now: Instant) {
-        if matches!(self.health, Health::Cut { .. }) {
-            self.silences = 0;
-            self.recover(now);
+        if self.health.reconnected() {
+            self.poll_all(now);
         }
     }
 
@@ -389,28 +335,20 @@ impl<M: Model> DeviceState<M> {
         self.count_waiting();
     }
 
-    fn go_offline(&mut self, now: Instant, fault: &DeviceFault, jitter: &mut Jitter, out: &mut Outbox) {
-        let cause = match fault {
-            DeviceFault::Unreachable(cause) => cause.clone(),
-            other => other.to_string(),
-        };
-        let probe_at = now + self.backoff.next(jitter);
-        self.health = Health::Offline { cause: cause.clone(), probe_at };
-        self.abandon(&DeviceFault::Unreachable(cause.clone()), out);
-        self.report_online(Err(DeviceFault::Unreachable(cause)), out);
+    fn go_offline(&mut self, cause: DeviceFault, out: &mut Outbox) {
+        self.abandon(&cause, out);
+        self.report_online(Err(cause), out);
     }
 
-    /// Calls are taken again, and everything that is polled is due.
-    fn recover(&mut self, now: Instant) {
-        self.health = Health::Usable;
+    /// Makes everything due that is polled.
+    fn poll_all(&mut self, now: Instant) {
         self.polls = ReadPlan::default();
         self.clock.restart(now);
     }
 
     fn report_online(&mut self, online: Result<(), DeviceFault>, out: &mut Outbox) {
         self.counters.online.store(online.is_ok(), Ordering::Relaxed);
-        if self.reported.as_ref() != Some(&online) {
-            self.reported = Some(online.clone());
+        if self.health.tell(&online) {
             let device = self.device.id.clone();
             out.push(FromAdapter::Report(AdapterReport::Online { device, online }));
         }
@@ -428,15 +366,11 @@ impl<M: Model> DeviceState<M> {
             self.write.as_ref().map_or(0, WriteJob::waiting) + self.read.as_ref().map_or(0, ReadJob::waiting);
         self.counters.waiting.store(self.queue.len() + jobs, Ordering::Relaxed);
     }
+}
 
-    fn capability(&self, point: PointId) -> Option<&Capability> {
-        self.device.mapping.capabilities.get(usize::from(point.0))
-    }
-
-    fn readable(&self) -> Vec<PointId> {
-        let points = (0..).map(PointId).zip(&self.device.mapping.capabilities);
-        points.filter(|(_, capability)| capability.read.is_some()).map(|(point, _)| point).collect()
-    }
+fn readable(device: &Device) -> Vec<PointId> {
+    let points = (0..).map(PointId).zip(&device.mapping.capabilities);
+    points.filter(|(_, capability)| capability.read.is_some()).map(|(point, _)| point).collect()
 }
 
 fn push_reply(out: &mut Outbox, reply: AdapterReply) {

@@ -92,6 +92,17 @@ pub(crate) fn verified(verify_ms: u32) -> Capability {
     capability
 }
 
+/// Like [`writable`], by read, modify, write.
+pub(crate) fn modified() -> Capability {
+    let mut capability = writable();
+    if let Some(WriteBinding { point: WritePoint::Modbus { read_modify_write, .. }, .. }) =
+        &mut capability.write
+    {
+        *read_modify_write = true;
+    }
+    capability
+}
+
 /// A model that is offline after three silences and probed after 100 to 1000 ms.
 pub(crate) fn mapping(capabilities: &[Capability]) -> Mapping {
     Mapping {
@@ -223,15 +234,28 @@ impl Model for FakeModel {
     fn write(&self, point: PointId, value: &Value) -> Result<WriteStart<FakeAsk>, DeviceFault> {
         let capability = self.mapping.capabilities.get(usize::from(point.0)).ok_or(DeviceFault::Unknown)?;
         match (&capability.write, value) {
-            (Some(_), Value::Number(_)) => {
-                Ok(WriteStart::Send(FakeAsk { unit: self.unit, what: What::Write(point.0, value.clone()) }))
+            (Some(binding), Value::Number(_)) => {
+                let WritePoint::Modbus { read_modify_write, .. } = &binding.point;
+                let ask = |what| FakeAsk { unit: self.unit, what };
+                Ok(if *read_modify_write {
+                    WriteStart::Fetch(ask(What::Read(vec![point.0])))
+                } else {
+                    WriteStart::Send(ask(What::Write(point.0, value.clone())))
+                })
             }
             _ => Err(DeviceFault::Unwritable("no".to_owned())),
         }
     }
 
-    fn modify(&self, _: PointId, _: &Value, _: FakeAnswer) -> Result<FakeAsk, DeviceFault> {
-        Err(refused())
+    /// Adds what was fetched.
+    fn modify(&self, point: PointId, value: &Value, fetched: FakeAnswer) -> Result<FakeAsk, DeviceFault> {
+        match (fetched, value) {
+            (FakeAnswer::Shows(old), Value::Number(new)) => {
+                let what = What::Write(point.0, Value::Number(new + rust_decimal::Decimal::from(old)));
+                Ok(FakeAsk { unit: self.unit, what })
+            }
+            _ => Err(refused()),
+        }
     }
 
     fn acknowledge(&self, _: &FakeAsk, answer: FakeAnswer) -> Result<(), DeviceFault> {

@@ -6,15 +6,18 @@
 //! socket, so that each of its rules is tested under virtual time. The [`worker`] ties them together, one task per bus,
 //! and [`supervise`] restarts a worker that panics.
 
-pub(crate) mod backoff;
 pub(crate) mod outlet;
 pub(crate) mod statistics;
 pub(crate) mod supervise;
 
 #[cfg(any(feature = "modbus", test))]
+pub(crate) mod backoff;
+#[cfg(any(feature = "modbus", test))]
 pub(crate) mod clock;
 #[cfg(any(feature = "modbus", test))]
 pub(crate) mod device;
+#[cfg(any(feature = "modbus", test))]
+pub(crate) mod health;
 #[cfg(any(feature = "modbus", test))]
 pub(crate) mod plan;
 #[cfg(any(feature = "modbus", test))]
@@ -45,6 +48,7 @@ use self::outlet::Outlet;
 use self::statistics::BusCounters;
 
 /// Most calls that wait for one device; one more is answered [`QueueFull`](usp_mapping::port::DeviceFault::QueueFull).
+#[cfg(any(feature = "modbus", test))]
 pub(crate) const QUEUE_PER_DEVICE: usize = 64;
 
 /// Most calls on their way to a worker that has not yet looked at them.

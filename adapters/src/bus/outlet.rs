@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::{self, Permit};
+use tokio::sync::mpsc;
 use usp_mapping::port::{AdapterReply, CallId, DeviceFault};
 
 use crate::FromAdapter;
@@ -84,7 +84,7 @@ impl Outlet {
 #[cfg(any(feature = "modbus", test))]
 pub(crate) struct Room<'a> {
     outlet: &'a Outlet,
-    permit: Permit<'a, FromAdapter>,
+    permit: mpsc::Permit<'a, FromAdapter>,
 }
 
 #[cfg(any(feature = "modbus", test))]

@@ -66,6 +66,7 @@ pub(crate) struct BusCounters {
 }
 
 /// One more.
+#[cfg(any(feature = "modbus", test))]
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{self, Instant};
@@ -17,6 +18,7 @@ pub(crate) use restart::supervise;
 /// Refuses all calls of a bus until it is stopped, or until `end`.
 pub(crate) async fn refuse_until(ends: &mut Ends, cause: &str, end: Option<Instant>) {
     let fault = DeviceFault::Unreachable(cause.to_owned());
+    ends.counters.connected.store(false, Ordering::Relaxed);
     report_offline(ends, &fault);
     let end = end.unwrap_or_else(|| Instant::now() + Duration::from_secs(100 * 365 * 86_400));
     loop {
@@ -54,7 +56,6 @@ pub(crate) fn farewell(ends: &mut Ends) {
 mod restart {
     use std::any::Any;
     use std::panic::AssertUnwindSafe;
-    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     use futures_util::FutureExt;
@@ -105,7 +106,6 @@ mod restart {
 
     fn record(ends: &Ends, panic: &(dyn Any + Send), pause: Duration) {
         count(&ends.counters.restarts);
-        ends.counters.connected.store(false, Ordering::Relaxed);
         let text = panic.downcast_ref::<&str>().map(ToString::to_string);
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
         let bus = &ends.plan.borrow().bus.name;

@@ -12,7 +12,7 @@ use crate::bus::schedule::{Command, Scheduler};
 use crate::bus::statistics::count;
 use crate::bus::{BusPlan, Ends, Medium, Model};
 
-/// Why [`Worker::run`] ended: it was told to, or the core is gone.
+/// Why a worker ended: it was told to, or the core is gone.
 #[derive(Debug)]
 struct Stopped;
 

@@ -182,3 +182,94 @@ pub(crate) fn extract(point: &ModbusPoint, block: &Block, answer: &Answer) -> Re
     }
     .ok_or_else(missing)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use usp_mapping::mapping::{ByteOrder, RegisterEncoding};
+    use usp_mapping::port::PointId;
+
+    fn read(table: ModbusTable, address: u16, count: u16) -> Query {
+        Query::Read(Block { table, address, count, points: vec![PointId(0)] })
+    }
+
+    fn point(table: ModbusTable, address: u16, encoding: RegisterEncoding) -> ModbusPoint {
+        let count = encoding.registers();
+        ModbusPoint { table, address, count, encoding, order: ByteOrder::Abcd, bits: None }
+    }
+
+    #[test]
+    fn bits_come_in_whole_bytes() {
+        let query = read(ModbusTable::Coil, 0, 10);
+        let bits = answer(&query, Response::ReadCoils([[true; 8], [false; 8]].concat())).unwrap();
+        assert_eq!(bits, Answer::Bits([[true; 8].as_slice(), &[false; 2]].concat()));
+        for wrong in [8, 24] {
+            assert!(answer(&query, Response::ReadCoils(vec![true; wrong])).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_answer_to_something_else_is_garbled() {
+        for (query, response) in [
+            (read(ModbusTable::Holding, 0, 2), Response::ReadHoldingRegisters(vec![1])),
+            (read(ModbusTable::Holding, 0, 2), Response::ReadHoldingRegisters(vec![1, 2, 3])),
+            (read(ModbusTable::Holding, 0, 2), Response::WriteSingleRegister(0, 2)),
+            (Query::WriteRegister(3, 7), Response::WriteSingleRegister(3, 8)),
+            (Query::WriteRegister(3, 7), Response::WriteSingleRegister(4, 7)),
+            (Query::WriteCoil(3, true), Response::WriteSingleCoil(3, false)),
+            (Query::WriteCoils(3, vec![true]), Response::WriteMultipleCoils(3, 2)),
+            (Query::WriteRegisters(3, vec![1, 2]), Response::WriteMultipleRegisters(3, 1)),
+        ] {
+            let outcome = answer(&query, response);
+            assert!(matches!(outcome, Err(DeviceFault::Garbled(_))), "{query:?} {outcome:?}");
+        }
+    }
+
+    /// Every encoding at an offset within a larger read; the orders are tested where they are made.
+    #[test]
+    fn values_are_found_within_a_larger_read() {
+        let words = Answer::Registers(vec![0, 0xfffe, 0xffff, 0xffff, 0xfffd, 0x4366, 0x3333]);
+        let block = Block { table: ModbusTable::Holding, address: 100, count: 7, points: Vec::new() };
+        for (address, encoding, expected) in [
+            (101, RegisterEncoding::U16, Raw::Int(0xfffe)),
+            (101, RegisterEncoding::S16, Raw::Int(-2)),
+            (103, RegisterEncoding::U32, Raw::Int(0xffff_fffd)),
+            (103, RegisterEncoding::S32, Raw::Int(-3)),
+            (100, RegisterEncoding::U64, Raw::Int(0xfffe_ffff_ffff)),
+            (101, RegisterEncoding::S64, Raw::Int(-0x0001_0000_0000_0003)),
+            (105, RegisterEncoding::F32, Raw::F32(230.2)),
+        ] {
+            let point = point(ModbusTable::Holding, address, encoding);
+            assert_eq!(extract(&point, &block, &words), Ok(expected), "{encoding:?}");
+        }
+        for outside in [99, 106] {
+            let point = point(ModbusTable::Holding, outside, RegisterEncoding::U32);
+            assert!(extract(&point, &block, &words).is_err(), "{outside}");
+        }
+    }
+
+    #[test]
+    fn the_function_of_a_write_is_the_mappings() {
+        let register = point(ModbusTable::Holding, 9, RegisterEncoding::U16);
+        let (seven, on) = (Raw::Int(7), Raw::Bool(true));
+        let single = ModbusWriteFunction::SingleRegister;
+        assert_eq!(write(&register, single, &seven, None), Ok(Query::WriteRegister(9, 7)));
+        let multiple = ModbusWriteFunction::MultipleRegisters;
+        assert_eq!(write(&register, multiple, &seven, None), Ok(Query::WriteRegisters(9, vec![7])));
+        let coil = point(ModbusTable::Coil, 9, RegisterEncoding::U16);
+        assert_eq!(write(&coil, ModbusWriteFunction::SingleCoil, &on, None), Ok(Query::WriteCoil(9, true)));
+        let coils = write(&coil, ModbusWriteFunction::MultipleCoils, &Raw::Int(0), None);
+        assert_eq!(coils, Ok(Query::WriteCoils(9, vec![false])));
+        assert!(write(&coil, ModbusWriteFunction::SingleCoil, &seven, None).is_err());
+        assert!(write(&register, single, &Raw::Int(65_536), None).is_err());
+    }
+
+    #[test]
+    fn a_gateways_exceptions_are_no_answer_of_the_device() {
+        assert_eq!(exception(ExceptionCode::IllegalDataAddress), Ok(Answer::Exception(2)));
+        assert_eq!(exception(ExceptionCode::Custom(99)), Ok(Answer::Exception(99)));
+        for code in [ExceptionCode::GatewayPathUnavailable, ExceptionCode::GatewayTargetDevice] {
+            assert!(matches!(exception(code), Err(DeviceFault::Unreachable(_))));
+        }
+    }
+}

@@ -5,8 +5,8 @@ use usp_mapping::port::{Action, AdapterReport, CallId, PointId};
 
 use super::*;
 use crate::bus::fake::{
-    FakeAnswer, FakeAsk, FakeModel, MS, What, call, call_within, device, mapping, number, on_demand, polled,
-    read, verified, writable, write,
+    FakeAnswer, FakeAsk, FakeModel, MS, What, call, call_within, device, mapping, modified, number,
+    on_demand, polled, read, verified, writable, write,
 };
 
 /// A scheduler with its time, whose exchanges the test answers.
@@ -28,10 +28,16 @@ impl Bench {
         Self { scheduler, now }
     }
 
+    /// Connected, and those that poll nothing are known to be there.
     fn connected(devices: &[Vec<Capability>]) -> Self {
         let mut bench = Self::new(devices);
         bench.scheduler.handle_connect(bench.now, Ok(()));
+        bench.meet();
         bench
+    }
+
+    fn meet(&mut self) {
+        self.scheduler.devices.values_mut().for_each(DeviceState::meet);
     }
 
     fn call(&mut self, call: AdapterCall) {
@@ -262,7 +268,7 @@ fn deadlines_are_kept_while_an_exchange_is_on_the_wire() {
     bench.wake(20 * MS);
     assert_eq!(bench.replies(), [(1, Err(DeviceFault::Timeout(20 * MS)))]);
     bench.answer(FakeAnswer::Shows(3));
-    assert_eq!(bench.messages(), [online("a", Ok(()))], "the late answer shows only that it is there");
+    assert_eq!(bench.messages(), [], "the late answer is nobody's");
     bench.call(call_within(2, "a", write(1, 7), 20));
     bench.next();
     bench.wake(20 * MS);
@@ -306,6 +312,47 @@ fn a_write_without_acknowledgement_is_not_repeated() {
     bench.silence();
     assert_eq!(bench.replies(), [(1, Ok(vec![Err(DeviceFault::Timeout(50 * MS))]))]);
     assert_eq!(bench.settle(), []);
+}
+
+#[test]
+fn bits_are_fetched_before_they_are_written_and_nothing_comes_between() {
+    let mut bench = Bench::connected(&[vec![modified()]]);
+    bench.call(call(1, "a", write(0, 7)));
+    bench.call(call(2, "a", read(&[0])));
+    assert_eq!(bench.next().1, What::Read(vec![0]));
+    bench.answer(FakeAnswer::Shows(100));
+    assert_eq!(bench.next().1, What::Write(0, number(107)));
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.replies(), [(1, Ok(vec![Ok(7)]))]);
+}
+
+#[test]
+fn a_fetch_without_answer_is_tried_again_but_never_sent_too_late() {
+    let mut short = modified();
+    short.write.as_mut().unwrap().ttl = 80 * MS;
+    let mut bench = Bench::connected(&[vec![short]]);
+    bench.call(call(1, "a", write(0, 7)));
+    assert_eq!(bench.next().1, What::Read(vec![0]));
+    bench.silence();
+    assert_eq!(bench.next().1, What::Read(vec![0]));
+    bench.pass(50 * MS);
+    bench.answer(FakeAnswer::Shows(100));
+    assert_eq!(bench.settle(), []);
+    assert_eq!(bench.replies(), [(1, Ok(vec![Err(DeviceFault::Expired)]))]);
+}
+
+#[test]
+fn a_device_that_polls_nothing_is_looked_for_once() {
+    let mut bench = Bench::new(&[vec![on_demand()], vec![on_demand()]]);
+    assert_eq!(bench.next(), (0, What::Read(vec![0])));
+    bench.answer(FakeAnswer::Shows(1));
+    for _ in 0..3 {
+        assert_eq!(bench.next().0, 1);
+        bench.silence();
+    }
+    let silent = online("b", Err("no answer within 50 ms"));
+    assert_eq!(bench.messages(), [online("a", Ok(())), silent], "its reading is nobody's");
+    assert_eq!(bench.ask(), None);
 }
 
 #[test]
@@ -519,6 +566,7 @@ fn the_line_is_left_alone_between_exchanges() {
     options.guard = 5 * MS;
     let mut bench = Bench::connected(&[]);
     bench.scheduler.configure(bench.now, &[Arc::new(device("a", 0, model))]);
+    bench.meet();
     bench.call(call(1, "a", read(&[0])));
     bench.next();
     bench.answer(FakeAnswer::Shows(1));
@@ -564,11 +612,13 @@ fn a_reload_disturbs_only_what_changed() {
     let renamed = Arc::new(Device { name: "another".to_owned(), ..Device::clone(&same) });
     let mut bench = Bench::connected(&[]);
     bench.scheduler.configure(bench.now, &[same, old, gone]);
+    bench.meet();
     for (id, device) in [(1, "same"), (2, "changed"), (3, "gone")] {
         bench.call(call(id, device, read(&[0])));
     }
     bench.next();
     bench.scheduler.configure(bench.now, &[new, renamed]);
+    bench.meet();
     let changed = DeviceFault::Unreachable("its configuration has just changed".to_owned());
     assert_eq!(bench.replies(), [(2, Err(changed)), (3, Err(DeviceFault::Unknown))]);
     bench.answer(FakeAnswer::Shows(5));
