@@ -139,3 +139,154 @@ async fn the_endpoint_id_outlives_a_factory_reset() {
     let (store, snapshot) = Store::open(Path::new(dir.path())).unwrap();
     assert_eq!(own_id(&config(&dir, ""), &store, &snapshot).await.unwrap(), id);
 }
+
+mod live {
+    //! A Controller at the sockets of a whole broker.
+
+    use usp_proto::usp::request::ReqType;
+    use usp_proto::usp::response::RespType;
+    use usp_proto::usp::{Get, Operate, Set, set};
+
+    use super::*;
+    use crate::client::{Client, Notifications, Options, RequestError};
+
+    const CONTROLLER: &str = "[websocket]\nlisten = \"127.0.0.1:0\"\n[[controller]]\nendpoint_id = \"self::c\"\nrole = \"Full Access\"\n";
+    const VALUE: &str = "Device.LocalAgent.Controller.1.ProvisioningCode";
+
+    async fn over_uds(app: &App, name: &str) -> (Client, Notifications) {
+        let via = format!("uds:{}", app.agent_path().unwrap().display()).parse().unwrap();
+        Client::connect(&Options::new(via, name.parse().unwrap())).await.unwrap()
+    }
+
+    async fn over_websocket(app: &App, name: &str) -> (Client, Notifications) {
+        let via = format!("ws://{}/usp", app.websocket_address().unwrap()).parse().unwrap();
+        Client::connect(&Options::new(via, name.parse().unwrap())).await.unwrap()
+    }
+
+    async fn get(client: &Client, path: &str) -> Result<Option<String>, RequestError> {
+        let get = Get { param_paths: vec![path.to_owned()], max_depth: 0 };
+        let RespType::GetResp(answer) = client.request(ReqType::Get(get)).await? else {
+            panic!("not a GetResp")
+        };
+        let found = answer.req_path_results.into_iter().next().unwrap().resolved_path_results;
+        Ok(found.into_iter().next().and_then(|object| object.result_params.into_values().next()))
+    }
+
+    async fn set(client: &Client, value: &str) -> Result<RespType, RequestError> {
+        let (obj_path, param) = VALUE.split_at(VALUE.rfind('.').unwrap() + 1);
+        let param_settings = vec![set::UpdateParamSetting {
+            param: param.to_owned(),
+            value: value.to_owned(),
+            required: true,
+        }];
+        let update_objs = vec![set::UpdateObject { obj_path: obj_path.to_owned(), param_settings }];
+        client.request(ReqType::Set(Set { allow_partial: false, update_objs })).await
+    }
+
+    async fn operate(client: &Client, command: &str) -> Result<RespType, RequestError> {
+        let operate = Operate { command: command.to_owned(), send_resp: true, ..Operate::default() };
+        client.request(ReqType::Operate(operate)).await
+    }
+
+    #[tokio::test]
+    async fn both_transports_reach_the_same_agent() {
+        let dir = dir();
+        let app = App::start(config(&dir, CONTROLLER)).await.unwrap();
+        let (uds, _told) = over_uds(&app, "self::c").await;
+        let (websocket, _told) = over_websocket(&app, "self::c").await;
+        set(&uds, "by socket").await.unwrap();
+        assert_eq!(get(&websocket, VALUE).await.unwrap().as_deref(), Some("by socket"));
+        app.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn one_endpoint_has_one_connection_of_a_kind() {
+        let dir = dir();
+        let app = App::start(config(&dir, CONTROLLER)).await.unwrap();
+        // On a socket the newcomer is refused, over WebSocket it takes over.
+        let (first, _told) = over_uds(&app, "self::c").await;
+        let (second, mut told) = over_uds(&app, "self::c").await;
+        let end = told.next().await.unwrap_err().to_string();
+        assert!(end.contains("in use"), "{end}");
+        drop(second);
+        get(&first, VALUE).await.unwrap();
+
+        let (_first, mut told) = over_websocket(&app, "self::c").await;
+        let (second, _told) = over_websocket(&app, "self::c").await;
+        let end = told.next().await.unwrap_err().to_string();
+        assert!(end.contains("took over"), "{end}");
+        get(&second, VALUE).await.unwrap();
+        app.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn goodbye_is_said_and_nobody_waits_for_long() {
+        let dir = dir();
+        let app = App::start(config(&dir, CONTROLLER)).await.unwrap();
+        let (_uds, mut of_uds) = over_uds(&app, "self::c").await;
+        let (_websocket, mut of_websocket) = over_websocket(&app, "self::c").await;
+        let began = std::time::Instant::now();
+        assert_eq!(app.shutdown().await, Exit::Stopped);
+        assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
+        of_uds.next().await.unwrap_err();
+        of_websocket.next().await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn reboot_ends_the_app_and_keeps_what_was_set() {
+        let dir = dir();
+        let mut app = App::start(config(&dir, CONTROLLER)).await.unwrap();
+        let (client, _told) = over_uds(&app, "self::c").await;
+        set(&client, "kept").await.unwrap();
+        operate(&client, "Device.Reboot()").await.unwrap();
+        assert_eq!(app.ended().await, Exit::Reboot);
+        let app = App::start(config(&dir, CONTROLLER)).await.unwrap();
+        let (client, _told) = over_uds(&app, "self::c").await;
+        assert_eq!(get(&client, VALUE).await.unwrap().as_deref(), Some("kept"));
+        app.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn factory_reset_forgets_all_but_who_we_are() {
+        let dir = dir();
+        let mut app = App::start(config(&dir, CONTROLLER)).await.unwrap();
+        let id = app.endpoint_id().clone();
+        let (client, _told) = over_uds(&app, "self::c").await;
+        set(&client, "forgotten").await.unwrap();
+        operate(&client, "Device.FactoryReset()").await.unwrap();
+        assert_eq!(app.ended().await, Exit::FactoryReset);
+
+        let (store, snapshot) = Store::open(&dir.path().join("state")).unwrap();
+        assert!(snapshot.rows.is_empty() && snapshot.highest.is_empty());
+        let cause =
+            snapshot.meta.iter().find(|(key, _)| key == "boot_cause").map(|(_, value)| value.as_str());
+        assert_eq!(cause, Some("RemoteFactoryReset"), "{:?}", snapshot.meta);
+        store.close().await;
+
+        let app = App::start(config(&dir, CONTROLLER)).await.unwrap();
+        assert_eq!(*app.endpoint_id(), id);
+        let (client, _told) = over_uds(&app, "self::c").await;
+        assert_eq!(get(&client, VALUE).await.unwrap().as_deref(), Some(""));
+        app.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_changes_and_nothing_else() {
+        let dir = dir();
+        let app = App::start(config(&dir, CONTROLLER)).await.unwrap();
+        let (client, _told) = over_uds(&app, "self::c").await;
+        set(&client, "kept").await.unwrap();
+        let blocker =
+            rusqlite::Connection::open(dir.path().join("state").join(crate::store::FILE_NAME)).unwrap();
+        // Another writer holds the file for longer than SQLite waits: as good as a full disk, without one.
+        blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+        match set(&client, "lost").await {
+            Err(RequestError::Refused(error)) => assert_eq!(error.err_code, 7005, "{error:?}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(get(&client, VALUE).await.unwrap().as_deref(), Some("kept"));
+        blocker.execute_batch("ROLLBACK").unwrap();
+        set(&client, "better").await.unwrap();
+        app.shutdown().await;
+    }
+}
