@@ -258,9 +258,8 @@ mod live {
 
         let (store, snapshot) = Store::open(&dir.path().join("state")).unwrap();
         assert!(snapshot.rows.is_empty() && snapshot.highest.is_empty());
-        let cause =
-            snapshot.meta.iter().find(|(key, _)| key == "boot_cause").map(|(_, value)| value.as_str());
-        assert_eq!(cause, Some("RemoteFactoryReset"), "{:?}", snapshot.meta);
+        let kept = |key: &str| KEPT.iter().any(|prefix| key.starts_with(prefix));
+        assert!(snapshot.meta.iter().all(|(key, _)| kept(key)), "{:?}", snapshot.meta);
         store.close().await;
 
         let app = App::start(config(&dir, CONTROLLER)).await.unwrap();

@@ -48,7 +48,8 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 256;
-             PRAGMA journal_size_limit = 1048576; PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;",
+             PRAGMA journal_size_limit = 1048576; PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;
+             PRAGMA busy_timeout = 2000;",
         )
         .map_err(wrong)?;
     migrate(connection, version).map_err(wrong)
