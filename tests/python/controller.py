@@ -34,6 +34,15 @@ def relay(address, unit):
     return bits
 
 
+def supported(usp, path):
+    """Supported objects by their path."""
+    answer = usp.ask("get_supported_dm", {
+        "obj_paths": [path], "return_commands": True, "return_events": True, "return_params": True,
+        "return_unique_key_sets": True,
+    })
+    return {o["supported_obj_path"]: o for result in answer["req_obj_results"] for o in result["supported_objs"]}
+
+
 def main(agent, modbus):
     host, port = agent.rsplit(":", 1)
     usp = Controller(host, int(port), "/usp", "self::python%21")
@@ -56,18 +65,18 @@ def main(agent, modbus):
     check("unknown path", [code for code, _ in errors.get("Device.NoSuch.Thing", [])] == [7026], errors)
     check("the error names it", "Device.NoSuch." in errors["Device.NoSuch.Thing"][0][1], errors)
 
-    supported = usp.ask("get_supported_dm", {
-        "obj_paths": ["Device."], "return_commands": True, "return_events": True, "return_params": True,
-        "return_unique_key_sets": True,
-    })
-    objects = {o["supported_obj_path"]: o for result in supported["req_obj_results"] for o in result["supported_objs"]}
-    control = objects["Device.ProxiedDevice.{i}.IoTCapability.{i}.BinaryControl."]
+    objects = supported(usp, "Device.")
+    check("supported of the broker", "Device.LocalAgent.Subscription.{i}." in objects, sorted(objects))
+    check("supported of the Service", THERMOSTAT + "Zone.{i}." in objects, sorted(objects))
+    keys = [k["key_names"] for k in objects[THERMOSTAT + "Zone.{i}."]["unique_key_sets"]]
+    check("unique keys", keys == [["Alias"], ["Name"]], keys)
+    rows = objects["Device.ProxiedDevice.{i}."]["divergent_paths"]
+    check("rows differ", rows == ["Device.ProxiedDevice.1.", "Device.ProxiedDevice.2."], rows)
+    objects = supported(usp, rows[0])
+    control = objects["Device.ProxiedDevice.1.IoTCapability.{i}.BinaryControl."]
     check("supported command", [c["command_name"] for c in control["supported_commands"]] == ["Toggle()"], control)
     value = [p for p in control["supported_params"] if p["param_name"] == "Value"]
     check("supported parameter", value and value[0]["access"] == 1 and value[0]["value_type"] == 2, control)
-    check("supported of the Service", THERMOSTAT + "Zone.{i}." in objects, sorted(objects))
-    check("unique keys", ["Alias"] in [k["key_names"] for k in objects["Device.ProxiedDevice.{i}."]["unique_key_sets"]],
-          objects["Device.ProxiedDevice.{i}."])
 
     values, _ = usp.get(SWITCHES)
     switch = sorted(path for path in values if path.startswith("Device.ProxiedDevice.1."))[0]

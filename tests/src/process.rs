@@ -1,7 +1,7 @@
 //! Processes with a line to wait for.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use crate::wait::{PATIENCE, eventually};
@@ -27,6 +27,11 @@ impl Process {
     /// The next line of its standard output.
     pub fn line(&self) -> String {
         self.lines.recv_timeout(PATIENCE).expect("a line on standard output")
+    }
+
+    /// Its standard input, if it was piped.
+    pub fn stdin(&mut self) -> &mut ChildStdin {
+        self.child.stdin.as_mut().expect("a standard input")
     }
 
     /// Its number.

@@ -1,0 +1,142 @@
+//! The demo, end to end, over both transports: what README promises.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use usp_tests::cli::Cli;
+use usp_tests::modbus::relay;
+use usp_tests::process::Process;
+use usp_tests::role;
+
+use crate::ACTOR;
+
+const SENSORS: &str = "Device.ProxiedDevice.*.IoTCapability.*.LevelSensor.";
+const RELAY: &str = r#"Device.ProxiedDevice.1.IoTCapability.[Name=="Relay"].BinaryControl.Value"#;
+const THERMOSTAT: &str = "Device.X_USPBROKER-DEMO_Thermostat.";
+
+/// A running demo in a folder of its own.
+pub(crate) struct Demo {
+    dir: TempDir,
+    process: Process,
+}
+
+impl Demo {
+    pub(crate) fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = role::broker(ACTOR);
+        let process =
+            Process::start(command.args(["demo", "--dir"]).arg(dir.path()).stdin(Stdio::null()).stderr(Stdio::null()));
+        let ready = process.line();
+        assert!(ready.starts_with("ready endpoint_id="), "{ready}");
+        Self { dir, process }
+    }
+
+    /// An address that a generated file names.
+    fn address(&self, file: &str, before: &str) -> SocketAddr {
+        let text = fs::read_to_string(self.dir.path().join(file)).unwrap();
+        let (_, rest) = text.split_once(before).unwrap();
+        rest.split_once('"').unwrap().0.parse().unwrap()
+    }
+
+    /// The simulated meters' Modbus server.
+    pub(crate) fn meters(&self) -> SocketAddr {
+        self.address("site.yaml", "modbus_tcp: \"")
+    }
+
+    /// The WebSocket server.
+    pub(crate) fn websocket(&self) -> SocketAddr {
+        self.address("broker.toml", "listen = \"")
+    }
+
+    fn over(&self, via: &str) -> Cli {
+        Cli::new(ACTOR, via, self.dir.path())
+    }
+
+    fn both(&self) -> [Cli; 2] {
+        let socket = self.dir.path().join("broker_agent_path");
+        [self.over(&format!("uds:{}", socket.display())), self.over(&format!("ws://{}/usp", self.websocket()))]
+    }
+}
+
+#[test]
+fn the_demo_does_what_it_promises_over_both_transports() {
+    let demo = Demo::start();
+    for cli in demo.both() {
+        sensors_are_read(&cli);
+        a_get_spans_all_owners(&cli);
+        everything_is_supported(&cli);
+        a_relay_is_switched_and_watched(&cli, demo.meters());
+        a_service_is_used(&cli);
+    }
+    demo.process.signal("TERM");
+    assert!(demo.process.ended().success());
+}
+
+fn sensors_are_read(cli: &Cli) {
+    let sensors = cli.values(SENSORS);
+    let values = sensors.iter().filter(|(path, _)| path.ends_with(".Value"));
+    let readings: Vec<f64> = values.map(|(_, value)| value.parse().unwrap()).collect();
+    assert_eq!(readings.len(), 22, "eleven sensors in each of two meters: {sensors:#?}");
+    assert!(readings.iter().filter(|reading| (200.0..260.0).contains(*reading)).count() >= 6, "{readings:?}");
+}
+
+fn a_get_spans_all_owners(cli: &Cli) {
+    let answer = cli.json(&["get", "Device."]);
+    assert_eq!(answer["results"].as_array().unwrap().len(), 1, "no part failed: {answer}");
+    let all = answer["results"][0]["values"].as_object().unwrap();
+    let setpoint = format!("{THERMOSTAT}Setpoint");
+    for path in ["Device.LocalAgent.EndpointID", &setpoint, "Device.ProxiedDevice.2.Online"] {
+        assert!(all.contains_key(path), "{path}: {answer}");
+    }
+}
+
+fn everything_is_supported(cli: &Cli) {
+    let text = cli.ok(&["supported", "Device."]);
+    let zone = format!("{THERMOSTAT}Zone.{{i}}. (table, add-delete) keys: Alias, Name");
+    for line in ["Device.LocalAgent.Subscription.{i}. (table, add-delete)", &zone, "Device.ProxiedDevice.{i}. "] {
+        assert!(text.lines().any(|told| told.starts_with(line)), "{line}\n{text}");
+    }
+}
+
+fn a_relay_is_switched_and_watched(cli: &Cli, meters: SocketAddr) {
+    let (path, value) = cli.values(RELAY).pop_first().expect("meter 1 has a relay");
+    let before = value == "true";
+    assert_eq!(relay(meters, 1), (before, before));
+
+    let watch = cli.watch(&["Device.ProxiedDevice."]);
+    let told = |expected: bool| loop {
+        let line: Value = serde_json::from_str(&watch.line()).unwrap();
+        assert_eq!(line["type"], "ValueChange", "{line}");
+        if line["path"] == *path {
+            assert_eq!(line["value"], expected.to_string(), "{line}");
+            break;
+        }
+    };
+    let set = cli.ok(&["set", &format!("{RELAY}={}", !before)]);
+    assert_eq!(set, format!("{path} = {}\n", !before));
+    assert_eq!(relay(meters, 1), (!before, !before), "the relay is really switched");
+    told(!before);
+
+    let toggle = path.replace("Value", "Toggle()");
+    let done = cli.ok(&["operate", &toggle]);
+    assert!(done.starts_with(&format!("{toggle} done")), "{done}");
+    assert_eq!(relay(meters, 1), (before, before));
+    told(before);
+    assert_eq!(cli.value(&path), value);
+}
+
+fn a_service_is_used(cli: &Cli) {
+    let zones = format!("{THERMOSTAT}Zone.");
+    let row = cli.ok(&["add", &zones, "Name=Hall", "Setpoint=18.5"]);
+    let row = row.trim();
+    assert_eq!(cli.value(&format!("{row}Setpoint")), "18.5");
+    let found = cli.values(&format!("{zones}[Name==\"Hall\"].Name"));
+    assert_eq!(found.into_keys().collect::<Vec<_>>(), [format!("{row}Name")]);
+    cli.ok(&["delete", row]);
+    assert_eq!(cli.json(&["get", &format!("{row}Name")])["results"][0]["error"]["code"], 7016);
+    let done = cli.ok(&["operate", &format!("{THERMOSTAT}Calibrate()"), "Reference=20.5"]);
+    assert!(done.contains("done"), "{done}");
+}

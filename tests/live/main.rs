@@ -1,0 +1,11 @@
+//! The broker as its users meet it: real processes, real sockets on loopback, simulated and foreign peers.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod demo;
+mod python;
+mod stalled;
+mod things;
+
+/// The program that plays the broker or a Service in a process of its own.
+const ACTOR: &str = env!("CARGO_BIN_EXE_actor");

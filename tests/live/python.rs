@@ -1,0 +1,90 @@
+//! Peers that share no code with the project: a Controller in Python, and pymodbus as the device.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use usp_tests::place::Place;
+use usp_tests::process::Process;
+use usp_tests::wait::eventually;
+
+use crate::ACTOR;
+use crate::demo::Demo;
+
+fn here(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// A Python with pymodbus. It is made where it is missing; without it the test fails.
+fn python() -> PathBuf {
+    let target = Path::new(ACTOR).parent().and_then(Path::parent).unwrap();
+    let dir = target.join("python");
+    let output = Command::new(here("setup.sh")).arg(&dir).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    dir.join("bin/python")
+}
+
+#[test]
+fn a_controller_that_shares_no_code_does_all_of_it() {
+    let demo = Demo::start();
+    let output = Command::new("python3")
+        .arg(here("python/controller.py"))
+        .args([demo.websocket().to_string(), demo.meters().to_string()])
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .expect("python3");
+    let (out, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{told}\nafter\n{out}");
+    assert_eq!(out.lines().last(), Some("ok delete"));
+}
+
+#[test]
+fn a_device_that_shares_no_code_is_read_and_written() {
+    let mut command = Command::new(python());
+    command.arg(here("python/modbus_server.py")).stdin(Stdio::piped());
+    let mut device = Process::start(&mut command);
+    let ready = device.line();
+    let port: u16 = ready.strip_prefix("ready ").expect(&ready).parse().unwrap();
+
+    let place = Place::new(ACTOR, "");
+    place.meters(&[("meter", ([127, 0, 0, 1], port).into(), 1)]);
+    let _broker = place.start();
+    let cli = place.cli();
+    let path = |name: &str| format!("Device.ProxiedDevice.1.IoTCapability.[Name==\"{name}\"].");
+    let value = |name: &str, class: &str| {
+        cli.values(&format!("{}{class}.Value", path(name))).into_values().next()
+    };
+    eventually("the readings", || value("Energy", "LevelSensor"));
+    for (name, expected) in [
+        ("Voltage L1", "230.5"),
+        ("Voltage L2", "231.25"),
+        ("Current L3", "3.5"),
+        ("Power", "-1234.5"),
+        ("Energy", "123.456"),
+        ("Frequency", "49.98"),
+        ("Temperature", "21.5"),
+        ("Power factor", "0.95"),
+    ] {
+        assert_eq!(value(name, "LevelSensor").as_deref(), Some(expected), "{name}");
+    }
+    assert_eq!(value("Energy flow", "EnumSensor").as_deref(), Some("Importing"));
+    assert_eq!(value("Heater set point", "LevelControl").as_deref(), Some("19"));
+    assert_eq!(value("Relay", "BinaryControl").as_deref(), Some("false"));
+
+    for (setting, wire) in [
+        (format!("{}BinaryControl.Value=true", path("Relay")), "coil 3 1"),
+        (format!("{}EnumControl.Value=Holiday", path("Tariff")), "holding 12 32"),
+        (format!("{}LevelControl.Value=22.5", path("Heater set point")), "holding 20 225"),
+    ] {
+        cli.ok(&["set", &setting]);
+        assert_eq!(device.line(), wire);
+    }
+    assert_eq!(value("Relay", "BinaryControl").as_deref(), Some("true"));
+    assert_eq!(value("Heater set point", "LevelControl").as_deref(), Some("22.5"));
+
+    let watch = cli.watch(&["Device.ProxiedDevice.1.", "--count", "1"]);
+    device.stdin().write_all(b"input 19 300\n").unwrap();
+    assert_eq!(device.line(), "ok");
+    let line = watch.line();
+    assert!(line.contains(".LevelSensor.Value") && line.contains("\"30\""), "{line}");
+}
