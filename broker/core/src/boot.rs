@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Path};
-use usp_proto::tr106;
 
 use crate::access::Rights;
 use crate::config::{CoreConfig, PermissionSeed};
+use crate::dm::compute::datetime;
 use crate::dm::rows::{ObjRef, Row};
 use crate::fault::Fault;
 use crate::output::{Output, RestartCause, Snapshot, StoreOp};
@@ -131,6 +131,11 @@ impl Broker {
             self.model.rows.put(at.clone(), Row::default());
         }
         for (param, value) in params {
+            if param == "Recipient" {
+                // Read-only for Controllers, but the configuration may say whom a Subscription is for.
+                self.seed_recipient(&at, value).map_err(|fault| problem(fault.text))?;
+                continue;
+            }
             let effect = self.model.check_setting(&at, param, value, true, &Rights::all());
             match effect.map_err(|fault| problem(format!("{param}: {}", fault.text)))? {
                 crate::request::check::Effect::Store { at, name, value } => {
@@ -149,17 +154,28 @@ impl Broker {
         Ok(())
     }
 
+    fn seed_recipient(&mut self, at: &ObjRef, value: &str) -> Result<(), Fault> {
+        let name = usp_proto::path::Name::new("Recipient")?;
+        let param = self.model.schema.get(at.object).and_then(|o| o.params.get(&name)).cloned();
+        let param = param.ok_or_else(|| Fault::unsupported(format!("{}Recipient", self.model.path(at))))?;
+        let value = self.model.accept(at, &name, &param, value)?;
+        self.model.rows.set(at, &name, value);
+        Ok(())
+    }
+
     fn prepare_seeded(&mut self, at: &ObjRef, params: &[(String, String)]) -> Result<(), Fault> {
         let path = self.model.schema.get(at.object).map_or("", |o| &*o.path);
         if path == "Device.LocalAgent.Subscription.{i}." {
             // The configuration names no recipient: the first Controller of the configuration is meant.
             let first = "Device.LocalAgent.Controller.1";
-            if !params.iter().any(|(n, _)| n == "Recipient") && self.model.locate(first).is_none() {
-                let text = "a Subscription needs a [[controller]] that receives its notifications";
-                return Err(Fault::new(ErrCode::INVALID_ARGUMENTS, text));
+            if !params.iter().any(|(n, _)| n == "Recipient") {
+                if self.model.locate(first).is_none() {
+                    let text = "a Subscription needs a [[controller]] that receives its notifications";
+                    return Err(Fault::new(ErrCode::INVALID_ARGUMENTS, text));
+                }
+                self.put_param(at, "Recipient", first.to_owned());
             }
-            self.put_param(at, "Recipient", first.to_owned());
-            self.put_param(at, "CreationDate", tr106::format_datetime(self.model.now.wall.0));
+            self.put_param(at, "CreationDate", datetime(self.model.now.known_wall()));
             self.put_param(at, "Persistent", "true".to_owned());
         }
         if self.model.schema.get(at.object).is_some_and(|o| o.params.contains_key("Enable"))
@@ -239,16 +255,18 @@ impl Broker {
         }
     }
 
-    /// Everything is in place: unfinished commands have failed, and Boot! is told.
-    pub(crate) fn announce_boot(&mut self) {
-        let numbers: Vec<u32> = self
-            .model
-            .table("Device.LocalAgent.Subscription.")
-            .map(|table| self.model.rows.of_table(table, &[]).map(|(at, _)| at.number()).collect())
-            .unwrap_or_default();
+    /// Compiles every Subscription that was on disk or is a seed.
+    pub(crate) fn refresh_subscriptions(&mut self) {
+        let table = self.model.table("Device.LocalAgent.Subscription.");
+        let rows = table.map(|table| self.model.rows.of_table(table, &[]).map(|(at, _)| at.number()));
+        let numbers: Vec<u32> = rows.map(Iterator::collect).unwrap_or_default();
         for number in numbers {
             self.refresh_subscription(number);
         }
+    }
+
+    /// Everything is in place: unfinished commands have failed, and Boot! is told.
+    pub(crate) fn announce_boot(&mut self) {
         self.fail_unfinished_commands();
         self.emit_boot();
         for key in [BOOT_CAUSE, BOOT_REASON, BOOT_KEY] {

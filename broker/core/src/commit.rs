@@ -4,8 +4,10 @@
 //! fails, everything that was changed since is taken back in reverse order and its requests are answered with 7005.
 //! Notifications follow a change only once it is on disk, and after the answer to the request that made it.
 
+use std::collections::BTreeMap;
+
 use crate::Broker;
-use crate::dm::rows::{Change, Mark};
+use crate::dm::rows::{Change, Mark, ObjRef};
 use crate::fault::Fault;
 use crate::gather::{LegId, LegReply};
 use crate::output::{BatchId, Output, StoreOp};
@@ -45,6 +47,7 @@ impl Broker {
     /// unless earlier changes are still on their way to disk (effects keep their order).
     pub(crate) fn commit(&mut self, leg: Option<LegId>) {
         let (changes, marks) = self.model.rows.take_journal();
+        let changes = net_changes(changes);
         let mut ops = std::mem::take(&mut self.extra_ops);
         ops.extend(changes.iter().filter_map(|change| self.row_op(change)));
         ops.extend(marks.iter().map(|mark| self.mark_op(mark)));
@@ -127,5 +130,43 @@ impl Broker {
         let path = self.model.schema.get(mark.table).map_or("", |o| &*o.path);
         let table = path.strip_suffix("{i}.").unwrap_or(path);
         StoreOp::PutHighest { table: crate::dm::fill_numbers(table, &mark.above), number: mark.number }
+    }
+}
+
+/// What a request changed in all: one change a row, from what it was before to what it is in the end.
+fn net_changes(changes: Vec<Change>) -> Vec<Change> {
+    let mut net: Vec<Change> = Vec::with_capacity(changes.len());
+    let mut places: BTreeMap<ObjRef, usize> = BTreeMap::new();
+    for change in changes {
+        match places.get(&change.at).and_then(|place| net.get_mut(*place)) {
+            Some(known) => known.after = change.after,
+            None => {
+                places.insert(change.at.clone(), net.len());
+                net.push(change);
+            }
+        }
+    }
+    net.retain(|change| change.before != change.after);
+    net
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dm::rows::Row;
+    use crate::dm::schema::ObjId;
+
+    #[test]
+    fn a_row_changes_once_a_request() {
+        let at = |n| ObjRef::new(ObjId(1), &[n]);
+        let row = |volatile| Some(Row { volatile, ..Row::default() });
+        let change = |n, before, after| Change { at: at(n), before, after };
+        let net = net_changes(vec![
+            change(1, None, row(true)),
+            change(2, None, row(true)),
+            change(1, row(true), row(false)),
+            change(2, row(true), None),
+        ]);
+        assert_eq!(net, [change(1, None, row(false))]);
     }
 }

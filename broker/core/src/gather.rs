@@ -292,6 +292,11 @@ impl Broker {
     /// A leg's deadline has passed.
     pub(crate) fn handle_leg_deadline(&mut self, id: LegId) {
         let Some(leg) = self.gather.legs.get(&id) else { return };
+        if let Wait::Device { call, .. } = leg.wait {
+            // An adapter that broke its promise once is not waited for by those who ask from now on.
+            self.gather.reads.retain(|_, c| *c != call);
+        }
+        let Some(leg) = self.gather.legs.get(&id) else { return };
         let reply = match &leg.wait {
             Wait::Service { service, .. } => {
                 let name = self.services.name(*service);

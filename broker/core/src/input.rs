@@ -85,6 +85,16 @@ pub enum MtpKind {
     WebSocket,
 }
 
+impl MtpKind {
+    /// As the data model spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uds => "UDS",
+            Self::WebSocket => "WebSocket",
+        }
+    }
+}
+
 /// Which of the broker's two sides a connection reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {

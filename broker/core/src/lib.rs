@@ -118,6 +118,7 @@ impl Broker {
         self.configure();
         self.seed()?;
         self.commit(None);
+        self.refresh_subscriptions();
         self.restore_notices(kept);
         self.settle_down();
         Ok(())

@@ -25,6 +25,13 @@ impl Mono {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Wall(pub i64);
 
+impl Now {
+    /// The wall time, if it can be believed.
+    pub fn known_wall(self) -> Option<Wall> {
+        self.wall_is_true.then_some(self.wall)
+    }
+}
+
 /// The two clocks at the moment of an input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {

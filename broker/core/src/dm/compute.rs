@@ -14,6 +14,11 @@ use crate::time::Wall;
 /// TR-106: a dateTime that is not known.
 pub const UNKNOWN_TIME: &str = "0001-01-01T00:00:00Z";
 
+/// A moment as TR-106 writes it.
+pub fn datetime(wall: Option<Wall>) -> String {
+    wall.map_or_else(|| UNKNOWN_TIME.to_owned(), |w| tr106::format_datetime(w.0))
+}
+
 /// What a look at a Parameter finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Have {
@@ -141,7 +146,6 @@ impl Model {
     fn class_param(&self, at: &ObjRef, device: &Device, capability: &Capability, name: &str) -> Have {
         let Some(model) = device.model(capability) else { return Have::Absent };
         let reading = capability.reading.as_ref();
-        let time = |wall: Option<Wall>| wall.map_or(UNKNOWN_TIME.to_owned(), |w| tr106::format_datetime(w.0));
         let number = |n: Option<rust_decimal::Decimal>| n.map(decimal_text);
         let value = match name {
             "Type" => Some(model.kind.clone()),
@@ -152,8 +156,8 @@ impl Model {
             "StepValue" => number(model.step),
             "ValidValues" => Some(model.valid_values.join(",")),
             "ValueNames" => Some(model.value_names.join(",")),
-            "LastChange" => Some(time(reading.map(|r| r.changed))),
-            "LastContactTime" => Some(time(capability.contact)),
+            "LastChange" => Some(datetime(reading.and_then(|r| r.changed))),
+            "LastContactTime" => Some(datetime(capability.contact)),
             "LowLevelThreshold" => number(model.low_threshold),
             "HighLevelThreshold" => number(model.high_threshold),
             "LowLevel" => self.beyond(at, capability, "LowLevelThreshold", |v, t| v <= t),
@@ -207,9 +211,7 @@ fn device_param(device: &Device, name: &str) -> Have {
         "Type" => device.mapping.device_type.clone(),
         "Description" => device.mapping.description.clone(),
         "Online" => device.is_online().to_string(),
-        "LastTimeContacted" => {
-            device.last_contact.map_or(UNKNOWN_TIME.to_owned(), |w| tr106::format_datetime(w.0))
-        }
+        "LastTimeContacted" => datetime(device.last_contact),
         "ProxyProtocol" => device.protocol().to_owned(),
         "NodeNumberOfEntries" => "0".to_owned(),
         "InterfaceReference" | "Alias" | "Name" => String::new(),

@@ -118,6 +118,22 @@ impl Model {
         found
     }
 
+    /// Whether a Path leads to something in the supported data model. Behind a reference that cannot be known.
+    pub fn supports(&self, path: &Path) -> bool {
+        let Some(supported) = (Path { segments: path.segments.clone(), leaf: Leaf::Object }).to_supported()
+        else {
+            return true;
+        };
+        let text = supported.to_string();
+        let object = self.schema.find(&text).or_else(|| self.schema.find(&format!("{text}{{i}}.")));
+        object.and_then(|id| self.schema.get(id)).is_some_and(|object| match &path.leaf {
+            Leaf::Object => true,
+            Leaf::Parameter(name) => object.params.contains_key(name),
+            Leaf::Command(name) => object.commands.contains_key(name),
+            Leaf::Event(name) => object.events.contains_key(name),
+        })
+    }
+
     /// The object that a concrete path (numbers only) names, if it is supported and instantiated. The final dot may be
     /// missing, as in the value of a reference.
     pub fn locate(&self, path: &str) -> Option<ObjRef> {
@@ -213,6 +229,8 @@ pub fn fill_numbers(supported: &str, numbers: &[InstanceNumber]) -> String {
     text.push_str(parts.next().unwrap_or_default());
     for part in parts {
         match numbers.next() {
+            // A row that is only being tried out has the number 0, which no row ever has.
+            Some(0) => text.push_str("{i}"),
             Some(number) => text.push_str(&number.to_string()),
             None => text.push_str("{i}"),
         }

@@ -67,7 +67,7 @@ pub struct Reading {
     /// When the device last said so.
     pub at: Mono,
     /// `LastChange`.
-    pub changed: Wall,
+    pub changed: Option<Wall>,
 }
 
 /// `X_USPBROKER_Quality`.

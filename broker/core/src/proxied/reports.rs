@@ -31,7 +31,7 @@ impl Broker {
         let changed = device.online.is_none() || was != online.is_ok();
         let before = device.qualities(now);
         if online.is_ok() {
-            device.last_contact = Some(now.wall);
+            device.last_contact = now.known_wall();
         }
         device.online = Some(online);
         let number = device.number;
@@ -45,6 +45,17 @@ impl Broker {
 
     /// One capability was read, or could not be.
     fn take_result(&mut self, id: &DeviceId, point: PointId, result: &Result<Value, DeviceFault>) {
+        self.take_result_within(id, point, result, true);
+    }
+
+    /// The same; what a Controller has set is shown as it was set, whatever the deadband.
+    fn take_result_within(
+        &mut self,
+        id: &DeviceId,
+        point: PointId,
+        result: &Result<Value, DeviceFault>,
+        use_deadband: bool,
+    ) {
         let now = self.model.now;
         let Some(device) = self.model.devices.by_id(id) else { return };
         let number = device.number;
@@ -54,13 +65,14 @@ impl Broker {
             device.online = Some(Ok(()));
         }
         if is_contact(result) {
-            device.last_contact = Some(now.wall);
+            device.last_contact = now.known_wall();
         }
         let mapping = device.mapping.clone();
         let Some((own, capability)) = device.at_point(point) else { return };
         let model = mapping.capabilities.get(usize::from(point.0));
+        let deadband = model.and_then(|m| m.deadband).filter(|_| use_deadband);
         let levels = (capability.number(), capability.reading.is_some());
-        let changed = capability.take(result, model.and_then(|m| m.deadband), now);
+        let changed = capability.take(result, deadband, now);
         let class = model.map_or("", |m| m.class.name());
         let moved = levels.0 != capability.number() || !levels.1;
         if came_online && let Some(at) = self.device_row(number) {
@@ -137,7 +149,7 @@ impl Broker {
         if let Some((_, capability)) = state.at_point(*point) {
             capability.before_write = capability.reading.as_ref().map(|r| r.value.clone());
         }
-        self.take_result(&id, *point, &Ok(value));
+        self.take_result_within(&id, *point, &Ok(value), false);
     }
 
     /// The row of a device.
@@ -196,14 +208,15 @@ impl Capability {
             }
         };
         self.last_error = None;
-        self.contact = Some(now.wall);
+        self.contact = now.known_wall();
         match &mut self.reading {
             Some(reading) if is_same(&reading.value, value, deadband) => {
                 reading.at = now.monotonic;
                 false
             }
             _ => {
-                self.reading = Some(Reading { value: value.clone(), at: now.monotonic, changed: now.wall });
+                self.reading =
+                    Some(Reading { value: value.clone(), at: now.monotonic, changed: now.known_wall() });
                 true
             }
         }

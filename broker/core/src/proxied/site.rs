@@ -25,7 +25,7 @@ impl Broker {
             kept.push(number);
             self.put_device(table, number, device, site);
         }
-        // Rows of devices that are gone leave the data model; their numbers and names stay known on disk.
+        // Rows of devices that are gone leave the data model; their numbers stay known on disk.
         let all: Vec<u32> = self.model.rows.of_table(table, &[]).map(|(at, _)| at.number()).collect();
         for number in all.into_iter().filter(|n| !kept.contains(n)) {
             self.drop_device(table, number);

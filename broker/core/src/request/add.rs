@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{InstanceNumber, Leaf, Name, Path};
-use usp_proto::tr106;
 use usp_proto::usp::add::{CreateObject, CreateParamSetting};
 use usp_proto::usp::add_resp::created_object_result::{
     OperationStatus,
@@ -19,6 +18,7 @@ use super::unit::{Step, UnitJob, UnitKind};
 use super::{Origin, param_error, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind, Rights};
+use crate::dm::compute::datetime;
 use crate::dm::resolve::Found;
 use crate::dm::rows::{ObjRef, Row};
 use crate::dm::schema::{ObjId, ParamAccess};
@@ -244,7 +244,7 @@ impl Broker {
             );
             return Err(Fault::new(ErrCode::REQUEST_DENIED, text));
         };
-        let now = tr106::format_datetime(self.model.now.wall.0);
+        let now = datetime(self.model.now.known_wall());
         self.put_param(at, "Recipient", format!("Device.LocalAgent.Controller.{controller}"));
         self.put_param(at, "CreationDate", now);
         Ok(())
@@ -259,7 +259,7 @@ impl Broker {
             let known = self.model.rows.param(at, name).is_some();
             if param.access != ParamAccess::Read && !known {
                 let default = param.default.as_deref().map(str::to_owned);
-                let generated = keys.contains(name) && default.as_deref().is_none_or(str::is_empty);
+                let generated = keys.contains(name) && default.is_none();
                 let value = if generated { Some(self.generated_key(at, name)) } else { default };
                 values.extend(value.map(|v| (name.clone(), v)));
             }

@@ -9,9 +9,10 @@ use usp_proto::tr106;
 
 use crate::access::{Act, Kind, Rights, is_permission};
 use crate::dm::Model;
+use crate::dm::compute::Have;
 use crate::dm::resolve::Found;
 use crate::dm::rows::ObjRef;
-use crate::dm::schema::{Param, ParamAccess, Reference};
+use crate::dm::schema::{Owner, Param, ParamAccess, Reference, ServiceId};
 use crate::fault::Fault;
 use crate::proxied::Device;
 
@@ -78,12 +79,28 @@ impl Model {
         if !rights.allow(self, Kind::Param, Act::Write, &at, &Leaf::Parameter(name.clone())) {
             return Err(Fault::denied(format!("{}{name}", self.path(&at))));
         }
+        if !creating && self.look(&at, &name) == Have::Absent {
+            return Err(unsupported());
+        }
         self.check_access(&at, &name, param, creating)?;
         if let Some(device) = self.device_of_value(&at, &name) {
             return self.check_write(device, &at, &name, text);
         }
         let value = self.accept(&at, &name, param, text)?;
         Ok(Effect::Store { at, name, value })
+    }
+
+    /// The Service that serves a Parameter within an object of ours.
+    pub(crate) fn service_of_setting(
+        &self,
+        at: &ObjRef,
+        relative: &str,
+    ) -> Option<(ServiceId, Leaf, ObjRef)> {
+        let (at, name) = self.locate_setting(at, relative, false).ok()?;
+        match self.schema.get(at.object)?.params.get(&name)?.owner {
+            Owner::Service(service) => Some((service, Leaf::Parameter(name), at)),
+            Owner::Local => None,
+        }
     }
 
     fn locate_setting(&self, at: &ObjRef, relative: &str, creating: bool) -> Result<(ObjRef, Name), Fault> {

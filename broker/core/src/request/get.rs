@@ -260,6 +260,9 @@ impl Broker {
         let Some(object) = self.model.schema.get(at.object) else { return };
         let above = object.path.matches('.').count();
         for (service, registered) in self.services.below(&object.path) {
+            if registered.ends_with([')', '!']) {
+                continue;
+            }
             // An object's own final dot counts as a level; a Parameter belongs to the level of its object.
             let levels = u32::try_from(registered.matches('.').count() - above).unwrap_or(u32::MAX);
             let left = match depth {
@@ -298,8 +301,8 @@ impl GetJob {
     fn merge(&mut self, into_one: bool) -> RespType {
         let mut results = Vec::with_capacity(self.entries.len());
         for entry in &mut self.entries {
-            let mut resolved = std::mem::take(&mut entry.own);
-            resolved.extend(std::mem::take(&mut entry.others).into_values().flatten());
+            let others = std::mem::take(&mut entry.others).into_values().flatten();
+            let resolved = join(std::mem::take(&mut entry.own), others);
             let mut failed: Vec<Fault> = std::mem::take(&mut entry.failed).into_values().collect();
             let mut fault = entry.fault.take();
             if into_one && fault.is_none() && !failed.is_empty() {
@@ -311,6 +314,22 @@ impl GetJob {
         }
         RespType::GetResp(usp::GetResp { req_path_results: results })
     }
+}
+
+/// An object whose Parameters have several owners is one result.
+fn join(
+    mut own: Vec<ResolvedPathResult>,
+    others: impl Iterator<Item = ResolvedPathResult>,
+) -> Vec<ResolvedPathResult> {
+    let places: BTreeMap<String, usize> =
+        own.iter().enumerate().map(|(index, r)| (r.resolved_path.clone(), index)).collect();
+    for other in others {
+        match places.get(&other.resolved_path).and_then(|index| own.get_mut(*index)) {
+            Some(same) => same.result_params.extend(other.result_params),
+            None => own.push(other),
+        }
+    }
+    own
 }
 
 fn result(
@@ -358,7 +377,13 @@ impl Job for GetJob {
         for (tag, ask) in self.asks.iter().enumerate() {
             match ask {
                 Ask::Service { service, depth, parts } => {
-                    let param_paths = parts.iter().map(|p| p.path.clone()).collect();
+                    // A path that was requested twice is asked once: answers are told apart by their paths.
+                    let mut param_paths: Vec<String> = Vec::with_capacity(parts.len());
+                    for part in parts {
+                        if !param_paths.contains(&part.path) {
+                            param_paths.push(part.path.clone());
+                        }
+                    }
                     let get = usp::Get { param_paths, max_depth: *depth };
                     broker.ask_service(id, tag, *service, ReqType::Get(get));
                 }

@@ -167,20 +167,15 @@ impl Broker {
         }
     }
 
-    fn run_sync(
-        &mut self,
-        at: &ObjRef,
-        name: &Name,
-        operate: &usp::Operate,
-    ) -> (Option<RestartCause>, Fault) {
-        let path = format!("{}{name}()", self.model.path(at));
-        let cause = match path.as_str() {
+    /// What a sync command of ours will do once it is answered.
+    fn prepare_sync(&mut self, command: &str, operate: &usp::Operate) -> Option<RestartCause> {
+        let cause = match command {
             "Device.Reboot()" => RestartCause::Reboot,
             "Device.FactoryReset()" => RestartCause::FactoryReset,
-            _ => return (None, Fault::unsupported(path)),
+            _ => return None,
         };
         self.note_restart(&cause, &operate.input_args, &operate.command_key);
-        (Some(cause), Fault::unsupported(path))
+        Some(cause)
     }
 }
 
@@ -240,6 +235,7 @@ impl OperateJob {
             *outcome = Outcome::Done(vec![failure(&task.text(), fault)]);
         }
         self.requests.clear();
+        self.restart = None;
     }
 
     /// Request rows come first, so that nothing runs that nobody could find.
@@ -248,7 +244,18 @@ impl OperateJob {
             let command = match task {
                 Task::Async { at, name } => format!("{}{name}()", broker.model.path(at)),
                 Task::Service { path, is_async: true, .. } => path.clone(),
-                Task::Sync { .. } | Task::Service { .. } => continue,
+                Task::Sync { at, name } => {
+                    // The cause of a restart is on disk before anybody is told.
+                    let command = format!("{}{name}()", broker.model.path(at));
+                    match broker.prepare_sync(&command, &self.operate) {
+                        Some(cause) => self.restart = Some(cause),
+                        None => {
+                            *outcome = Outcome::Done(vec![failure(&command, &Fault::unsupported(&command))])
+                        }
+                    }
+                    continue;
+                }
+                Task::Service { .. } => continue,
             };
             match broker.add_request(&self.origin, &command, &self.operate.command_key) {
                 Ok(number) => {
@@ -267,12 +274,7 @@ impl OperateJob {
             match task {
                 Task::Sync { at, name } => {
                     let command = format!("{}{name}()", broker.model.path(at));
-                    let (cause, fault) = broker.run_sync(at, name, &self.operate);
-                    let resp = match &cause {
-                        Some(_) => OperationResp::ReqOutputArgs(OutputArgs::default()),
-                        None => command_failure(&fault),
-                    };
-                    self.restart = cause;
+                    let resp = OperationResp::ReqOutputArgs(OutputArgs::default());
                     *outcome = Outcome::Done(vec![result(command, resp)]);
                 }
                 Task::Async { at, name } => {

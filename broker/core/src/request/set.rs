@@ -12,7 +12,12 @@ use usp_proto::usp::set_resp::updated_object_result::{
 use usp_proto::usp::set_resp::{
     ParameterError, UpdatedInstanceFailure, UpdatedInstanceResult, UpdatedObjectResult,
 };
-use usp_proto::usp::{self, error::ParamError, response::RespType, set::UpdateObject};
+use usp_proto::usp::{
+    self,
+    error::ParamError,
+    response::RespType,
+    set::{UpdateObject, UpdateParamSetting},
+};
 
 use super::check::Effect;
 use super::unit::{Step, Unit, UnitJob, UnitKind};
@@ -21,6 +26,7 @@ use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::dm::resolve::Found;
 use crate::dm::rows::ObjRef;
+use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
 
 /// The answer to one `update_objs` entry.
@@ -40,6 +46,8 @@ struct Target {
     path: String,
     errors: Vec<ParameterError>,
     effects: Vec<(String, Effect)>,
+    /// What of it is set at Services that serve a Parameter within an object of ours.
+    elsewhere: Vec<(ServiceId, UpdateParamSetting)>,
 }
 
 /// Why an entry failed.
@@ -141,9 +149,15 @@ impl Broker {
         rights: &Rights,
     ) -> Result<Target, (UpdatedInstanceFailure, Fault)> {
         let path = self.model.path(&at);
-        let mut target = Target { at, path, errors: Vec::new(), effects: Vec::new() };
+        let mut target = Target { at, path, errors: Vec::new(), effects: Vec::new(), elsewhere: Vec::new() };
         let mut first_required = None;
         for setting in &object.param_settings {
+            if let Some((service, leaf, owner)) = self.model.service_of_setting(&target.at, &setting.param)
+                && rights.allow(&self.model, Kind::Param, Act::Write, &owner, &leaf)
+            {
+                target.elsewhere.push((service, setting.clone()));
+                continue;
+            }
             match self.model.check_setting(&target.at, &setting.param, &setting.value, false, rights) {
                 Ok(effect) => target.effects.push((setting.param.clone(), effect)),
                 Err(fault) => {
@@ -199,15 +213,28 @@ impl Broker {
             });
             return vec![updated(entry.requested, status)];
         }
-        if !entry.service.is_empty() {
+        if !entry.service.is_empty() && entry.targets.is_empty() {
             return entry.service;
         }
-        let results = entry.targets.into_iter().map(|target| UpdatedInstanceResult {
-            updated_params: self.updated_params(&target, rights),
-            affected_path: target.path,
-            param_errs: target.errors,
-        });
-        let status = OperStatus::OperSuccess(OperationSuccess { updated_inst_results: results.collect() });
+        let mut results: Vec<UpdatedInstanceResult> = Vec::with_capacity(entry.targets.len());
+        for target in entry.targets {
+            let mut result = UpdatedInstanceResult {
+                updated_params: self.updated_params(&target, rights),
+                affected_path: target.path,
+                param_errs: target.errors,
+            };
+            for other in entry
+                .service
+                .iter()
+                .flat_map(instances_of)
+                .filter(|o| o.affected_path == result.affected_path)
+            {
+                result.updated_params.extend(other.updated_params.clone());
+                result.param_errs.extend(other.param_errs.iter().cloned());
+            }
+            results.push(result);
+        }
+        let status = OperStatus::OperSuccess(OperationSuccess { updated_inst_results: results });
         vec![updated(entry.requested, status)]
     }
 
@@ -233,6 +260,14 @@ impl Broker {
 
 fn updated(requested_path: String, status: OperStatus) -> UpdatedObjectResult {
     UpdatedObjectResult { requested_path, oper_status: Some(OperationStatus { oper_status: Some(status) }) }
+}
+
+/// What a Service says it has set.
+fn instances_of(result: &UpdatedObjectResult) -> &[UpdatedInstanceResult] {
+    match result.oper_status.as_ref().and_then(|s| s.oper_status.as_ref()) {
+        Some(OperStatus::OperSuccess(success)) => &success.updated_inst_results,
+        Some(OperStatus::OperFailure(_)) | None => &[],
+    }
 }
 
 fn parameter_error(param: &str, fault: &Fault) -> ParameterError {
@@ -266,11 +301,21 @@ fn error_params(entry: &SetEntry, failed: &Failed) -> Vec<ParamError> {
     failed.instances.iter().flat_map(of_instance).collect()
 }
 
+impl Target {
+    fn steps_elsewhere(&self) -> impl Iterator<Item = Step> {
+        self.elsewhere.iter().map(|(service, setting)| {
+            let object = UpdateObject { obj_path: self.path.clone(), param_settings: vec![setting.clone()] };
+            Step::SetAtService { service: *service, object }
+        })
+    }
+}
+
 impl SetEntry {
     /// Everything that is to be done for it.
     fn steps(&self) -> Vec<Step> {
         let effects = self.targets.iter().flat_map(|t| &t.effects);
-        effects.map(|(_, effect)| Step::Effect(effect.clone())).collect()
+        let own = effects.map(|(_, effect)| Step::Effect(effect.clone()));
+        own.chain(self.targets.iter().flat_map(Target::steps_elsewhere)).collect()
     }
 
     /// The entry fails, because of one effect or as a whole.

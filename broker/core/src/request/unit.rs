@@ -69,6 +69,7 @@ enum Phase {
     Services,
     Devices,
     Own,
+    Stored,
     Undo,
     Done,
 }
@@ -226,6 +227,7 @@ impl UnitJob {
                 Phase::Services => self.ask_services(broker, id, index),
                 Phase::Devices => self.ask_devices(broker, id, index),
                 Phase::Own => self.do_own(broker, id, index),
+                Phase::Stored => {}
                 Phase::Undo => self.undo(broker, id, index),
                 Phase::Done => return,
             }
@@ -234,11 +236,9 @@ impl UnitJob {
                     Phase::Before => Phase::Services,
                     Phase::Services => Phase::Devices,
                     Phase::Devices => Phase::Own,
-                    Phase::Own | Phase::Undo | Phase::Done => Phase::Done,
+                    Phase::Own => Phase::Stored,
+                    Phase::Stored | Phase::Undo | Phase::Done => Phase::Done,
                 };
-                if unit.fault.is_some() && phase == Phase::Own {
-                    unit.phase = Phase::Undo;
-                }
             }
             if self.asks.len() > waits_from {
                 return;
@@ -253,7 +253,12 @@ impl UnitJob {
 
     /// Reads what Services hold now, if it may have to be written back.
     fn ask_before(&mut self, broker: &mut Broker, id: JobId, index: usize) {
-        let Some(unit) = self.units.get(index) else { return };
+        let Some(unit) = self.units.get_mut(index) else { return };
+        if broker.config.limits.refuse_multi_device_atomic && unit.devices().len() > 1 {
+            let text =
+                "more than one device in an all-or-nothing request (limits.multi_device_atomic = \"refuse\")";
+            return unit.fail(Fault::new(ErrCode::RESOURCES_EXCEEDED, text), Vec::new());
+        }
         if !unit.is_mixed() {
             return;
         }

@@ -156,7 +156,7 @@ impl Broker {
             if sub.kind == NotifKind::OperationComplete {
                 continue;
             }
-            for reference in &sub.references {
+            for reference in sub.references.iter().filter(|r| self.model.supports(r)) {
                 for path in self.parts_at(id, sub.kind, reference, &known) {
                     wanted.entry(Wanted { kind: sub.kind, path }).or_default().insert(number);
                 }

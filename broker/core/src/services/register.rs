@@ -125,6 +125,7 @@ impl Broker {
         let Some(table) = self.model.table("Device.USPServices.USPService.") else { return };
         let Some(service) = self.services.get(id) else { return };
         let paths = service.registered.keys().cloned().collect::<Vec<_>>().join(",");
+        let protocol = service.mtp.name();
         let (endpoint, old) = (service.endpoint.clone(), service.row);
         let row = match (old, paths.is_empty()) {
             (Some(row), true) => {
@@ -146,7 +147,7 @@ impl Broker {
             let at = ObjRef::new(table, &[row]);
             let has_controller = self.sessions.controller_conn(&endpoint).is_some();
             self.put_param(&at, "EndpointID", endpoint.to_string());
-            self.put_param(&at, "Protocol", "UDS".to_owned());
+            self.put_param(&at, "Protocol", protocol.to_owned());
             self.put_param(&at, "DataModelPaths", paths);
             self.put_param(&at, "HasController", has_controller.to_string());
         }

@@ -12,6 +12,7 @@ use usp_proto::usp::notify::{self, Notification};
 
 use crate::Broker;
 use crate::access::{Act, Kind};
+use crate::dm::compute::UNKNOWN_TIME;
 use crate::dm::covers::Element;
 use crate::dm::rows::ObjRef;
 use crate::time::Mono;
@@ -167,8 +168,10 @@ impl Broker {
 
     /// TimeToLive counts from CreationDate (N-SUB.4).
     fn end_of_life(&self, created: &str, ttl: Duration) -> Mono {
-        let age =
-            tr106::parse_datetime(created).map_or(0, |ms| self.model.now.wall.0.saturating_sub(ms).max(0));
+        // While one of the two times is not known, the Subscription counts as new.
+        let known = created != UNKNOWN_TIME && self.model.now.wall_is_true;
+        let created = tr106::parse_datetime(created).filter(|_| known);
+        let age = created.map_or(0, |ms| self.model.now.wall.0.saturating_sub(ms).max(0));
         let age = Duration::from_millis(age.unsigned_abs());
         self.model.now.monotonic + ttl.saturating_sub(age)
     }
