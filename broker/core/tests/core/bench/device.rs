@@ -1,0 +1,123 @@
+//! Adapters in memory: each point of each device has a value and behaves as told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use usp_mapping::port::{Action, AdapterCall, AdapterReport, DeviceFault, DeviceId, PointId, Readings};
+use usp_mapping::value::Value;
+
+use super::World;
+use usp_core::input::Input;
+
+/// How a device takes calls.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Behaviour {
+    /// Answers at once.
+    #[default]
+    Good,
+    /// Answers after a while.
+    Slow(Duration),
+    /// Never answers, nor does its adapter.
+    Silent,
+    /// Every call fails as a whole.
+    Fails(DeviceFault),
+    /// Confirms so many writes of each call and fails the next with this; the rest is not tried.
+    FailsAfter(usize, DeviceFault),
+    /// Answers with results of points that nobody asked for.
+    Garbage,
+}
+
+/// All devices.
+#[derive(Debug, Default)]
+pub(crate) struct Devices {
+    pub(crate) behaviour: BTreeMap<String, Behaviour>,
+    pub(crate) values: BTreeMap<(String, u16), Value>,
+}
+
+type Outcome = Result<Readings, DeviceFault>;
+
+impl Devices {
+    /// The answers to a call, each with its delay.
+    pub(crate) fn answers(&mut self, call: &AdapterCall) -> Vec<(Duration, Outcome)> {
+        let device = call.device.to_string();
+        match self.behaviour.get(&device).cloned().unwrap_or_default() {
+            Behaviour::Good => vec![(Duration::ZERO, Ok(self.act(&device, &call.action, usize::MAX, None)))],
+            Behaviour::Slow(after) => vec![(after, Ok(self.act(&device, &call.action, usize::MAX, None)))],
+            Behaviour::Silent => Vec::new(),
+            Behaviour::Fails(fault) => vec![(Duration::ZERO, Err(fault))],
+            Behaviour::FailsAfter(good, fault) => {
+                vec![(Duration::ZERO, Ok(self.act(&device, &call.action, good, Some(fault))))]
+            }
+            Behaviour::Garbage => vec![(Duration::ZERO, Ok(vec![(PointId(999), Ok(Value::Bool(true)))]))],
+        }
+    }
+
+    fn act(&mut self, device: &str, action: &Action, good: usize, fault: Option<DeviceFault>) -> Readings {
+        let read = |point: &PointId| {
+            let value = self.values.get(&(device.to_owned(), point.0)).cloned();
+            (*point, value.ok_or(DeviceFault::Unknown))
+        };
+        match action {
+            Action::Read(points) => points.iter().map(read).collect(),
+            Action::Refresh => {
+                let of_device = self.values.iter().filter(|((d, _), _)| d == device);
+                of_device.map(|((_, p), v)| (PointId(*p), Ok(v.clone()))).collect()
+            }
+            Action::Write(writes) => {
+                let mut results = Vec::new();
+                for (index, (point, value)) in writes.iter().enumerate() {
+                    let result = match (&fault, index.cmp(&good)) {
+                        (Some(fault), std::cmp::Ordering::Equal) => Err(fault.clone()),
+                        (Some(_), std::cmp::Ordering::Greater) => Err(DeviceFault::NotTried),
+                        _ => Ok(value.clone()),
+                    };
+                    if result.is_ok() {
+                        self.values.insert((device.to_owned(), point.0), value.clone());
+                    }
+                    results.push((*point, result));
+                }
+                results
+            }
+        }
+    }
+}
+
+impl World {
+    /// A device behaves like this from now on.
+    pub(crate) fn device(&mut self, device: &str, behaviour: Behaviour) {
+        self.devices.behaviour.insert(device.to_owned(), behaviour);
+    }
+
+    /// A device's poll brings these readings.
+    pub(crate) fn report(&mut self, device: &str, readings: &[(u16, Value)]) {
+        for (point, value) in readings {
+            self.devices.values.insert((device.to_owned(), *point), value.clone());
+        }
+        let readings = readings.iter().map(|(p, v)| (PointId(*p), Ok(v.clone()))).collect();
+        let device = DeviceId(device.into());
+        self.input(Input::Report(AdapterReport::Readings { device, readings }));
+    }
+
+    /// A poll of one point fails.
+    pub(crate) fn report_fault(&mut self, device: &str, point: u16, fault: DeviceFault) {
+        let readings = vec![(PointId(point), Err(fault))];
+        let device = DeviceId(device.into());
+        self.input(Input::Report(AdapterReport::Readings { device, readings }));
+    }
+
+    /// A device comes or goes.
+    pub(crate) fn report_online(&mut self, device: &str, online: Result<(), DeviceFault>) {
+        let device = DeviceId(device.into());
+        self.input(Input::Report(AdapterReport::Online { device, online }));
+    }
+}
+
+/// A number.
+pub(crate) fn number(text: &str) -> Value {
+    Value::parse(usp_mapping::mapping::Class::LevelSensor, text).unwrap()
+}
+
+/// A state.
+pub(crate) fn state(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}

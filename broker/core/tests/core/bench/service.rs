@@ -1,0 +1,410 @@
+//! USP Services in memory: a model of values, a Subscription table, commands.
+//!
+//! The usual one serves `Device.X_Lamp.`: a Parameter, a table, two commands and an event.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use usp_core::input::{ConnId, MtpKind, Side};
+use usp_proto::err_code::ErrCode;
+use usp_proto::message;
+use usp_proto::usp::get_supported_dm_resp::{
+    CmdType, ObjAccessType, ParamAccessType, ParamValueType, RequestedObjectResult, SupportedCommandResult,
+    SupportedEventResult, SupportedObjectResult, SupportedParamResult, SupportedUniqueKeySet,
+};
+use usp_proto::usp::notify::Notification;
+use usp_proto::usp::request::ReqType;
+use usp_proto::usp::response::RespType;
+use usp_proto::usp::{self, body::MsgBody};
+
+use super::World;
+
+/// How a Service takes requests.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Manner {
+    /// Answers at once.
+    #[default]
+    Good,
+    /// Answers after a while.
+    Slow(Duration),
+    /// Never answers.
+    Silent,
+    /// Answers everything with an Error of this code.
+    Refuses(u32),
+    /// Answers with a response of the wrong kind.
+    Garbage,
+    /// Answers everything twice.
+    Twice,
+}
+
+/// One of them.
+#[derive(Debug, Default)]
+pub(crate) struct FakeService {
+    pub(crate) manner: Manner,
+    /// Requests with these names are never answered, whatever the manner.
+    pub(crate) deaf_to: Vec<&'static str>,
+    pub(crate) supported: Vec<SupportedObjectResult>,
+    /// By full path.
+    pub(crate) values: BTreeMap<String, String>,
+    /// Parameters that refuse to be set, with the code.
+    pub(crate) stubborn: BTreeMap<String, u32>,
+    /// Every request it got.
+    pub(crate) asked: Vec<ReqType>,
+    /// What Operate is answered with, oldest first; then sync success.
+    pub(crate) outcomes: VecDeque<usp::operate_resp::operation_result::OperationResp>,
+    pub(crate) highest: BTreeMap<String, u32>,
+}
+
+/// The object of a path and the name behind it.
+fn split(path: &str) -> (&str, &str) {
+    let end = path.rfind('.').unwrap() + 1;
+    path.split_at(end)
+}
+
+/// Whether a concrete path meets a written one with `*`, as far as the written one goes.
+fn fits(written: &str, concrete: &str) -> bool {
+    let mut parts = concrete.split('.');
+    let written = written.strip_suffix('.').map_or((written, false), |w| (w, true));
+    let ok = written
+        .0
+        .split('.')
+        .all(|w| parts.next().is_some_and(|p| p == w || (w == "*" && p.parse::<u32>().is_ok())));
+    ok && (written.1 || parts.next().is_none())
+}
+
+impl FakeService {
+    /// The answers to a Message, each with its delay.
+    pub(crate) fn answers(&mut self, msg: &usp::Msg) -> Vec<(Duration, usp::Msg)> {
+        let Some(MsgBody::Request(request)) = message::body(msg) else { return Vec::new() };
+        let request = request.req_type.clone().unwrap();
+        self.asked.push(request.clone());
+        let msg_id = message::msg_id(msg);
+        if self.deaf_to.contains(&message::name(msg)) {
+            return Vec::new();
+        }
+        let wrong = RespType::DeregisterResp(usp::DeregisterResp::default());
+        let refused = |code| message::error(msg_id, ErrCode(code), "no", Vec::new());
+        match self.manner.clone() {
+            Manner::Good => vec![(Duration::ZERO, self.answer(msg_id, &request))],
+            Manner::Slow(after) => vec![(after, self.answer(msg_id, &request))],
+            Manner::Silent => Vec::new(),
+            Manner::Refuses(code) => vec![(Duration::ZERO, refused(code))],
+            Manner::Garbage => vec![(Duration::ZERO, message::response(msg_id, wrong))],
+            Manner::Twice => {
+                let answer = self.answer(msg_id, &request);
+                vec![(Duration::ZERO, answer.clone()), (Duration::ZERO, answer)]
+            }
+        }
+    }
+
+    fn answer(&mut self, msg_id: &str, request: &ReqType) -> usp::Msg {
+        let response = match request {
+            ReqType::Get(get) => RespType::GetResp(self.get(get)),
+            ReqType::Set(set) => match self.set(set) {
+                Ok(response) => RespType::SetResp(response),
+                Err(error) => return message::error(msg_id, ErrCode(error.0), "refused", error.1),
+            },
+            ReqType::Add(add) => RespType::AddResp(self.add(add)),
+            ReqType::Delete(delete) => RespType::DeleteResp(self.delete(delete)),
+            ReqType::Operate(operate) => RespType::OperateResp(self.operate(operate)),
+            ReqType::GetInstances(request) => RespType::GetInstancesResp(self.instances(request)),
+            ReqType::GetSupportedDm(request) => RespType::GetSupportedDmResp(self.supported(request)),
+            other => panic!("a Service is not asked {other:?}"),
+        };
+        message::response(msg_id, response)
+    }
+
+    fn get(&self, get: &usp::Get) -> usp::GetResp {
+        let one = |path: &String| {
+            let mut objects: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+            for (full, value) in self.values.iter().filter(|(full, _)| fits(path, full)) {
+                let (object, name) = split(full);
+                objects.entry(object.to_owned()).or_default().insert(name.to_owned(), value.clone());
+            }
+            let known = !objects.is_empty()
+                || path.contains('*')
+                || path.ends_with("Subscription.")
+                || self.supports(path);
+            usp::get_resp::RequestedPathResult {
+                requested_path: path.clone(),
+                err_code: if known { 0 } else { 7026 },
+                err_msg: if known { String::new() } else { "unknown".to_owned() },
+                resolved_path_results: objects
+                    .into_iter()
+                    .map(|(resolved_path, result_params)| usp::get_resp::ResolvedPathResult {
+                        resolved_path,
+                        result_params,
+                    })
+                    .collect(),
+            }
+        };
+        usp::GetResp { req_path_results: get.param_paths.iter().map(one).collect() }
+    }
+
+    fn supports(&self, path: &str) -> bool {
+        let table = format!("{path}{{i}}.");
+        self.supported.iter().any(|o| o.supported_obj_path == path || o.supported_obj_path == table)
+    }
+
+    fn set(&mut self, set: &usp::Set) -> Result<usp::SetResp, (u32, Vec<usp::error::ParamError>)> {
+        use usp::set_resp::updated_object_result::operation_status::{
+            OperStatus, OperationFailure, OperationSuccess,
+        };
+        let mut results = Vec::new();
+        for object in &set.update_objs {
+            let mut instances: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+            let mut failed = None;
+            for setting in &object.param_settings {
+                let written = format!("{}{}", object.obj_path, setting.param);
+                let full: Vec<String> = self.values.keys().filter(|k| fits(&written, k)).cloned().collect();
+                for path in full {
+                    if let Some(code) = self.stubborn.get(&path) {
+                        failed = failed.or(Some((*code, path.clone())));
+                    }
+                    let (own, name) = split(&path);
+                    instances
+                        .entry(own.to_owned())
+                        .or_default()
+                        .insert(name.to_owned(), setting.value.clone());
+                }
+            }
+            let status = match failed {
+                Some((code, path)) if !set.allow_partial => {
+                    let param = usp::error::ParamError {
+                        param_path: path,
+                        err_code: code,
+                        err_msg: "stubborn".to_owned(),
+                    };
+                    return Err((code, vec![param]));
+                }
+                Some((code, _)) => OperStatus::OperFailure(OperationFailure {
+                    err_code: code,
+                    err_msg: "stubborn".to_owned(),
+                    updated_inst_failures: Vec::new(),
+                }),
+                None => {
+                    for (own, params) in &instances {
+                        self.values.extend(params.iter().map(|(n, v)| (format!("{own}{n}"), v.clone())));
+                    }
+                    let result = |(affected_path, updated_params)| usp::set_resp::UpdatedInstanceResult {
+                        affected_path,
+                        param_errs: Vec::new(),
+                        updated_params,
+                    };
+                    OperStatus::OperSuccess(OperationSuccess {
+                        updated_inst_results: instances.into_iter().map(result).collect(),
+                    })
+                }
+            };
+            results.push(usp::set_resp::UpdatedObjectResult {
+                requested_path: object.obj_path.clone(),
+                oper_status: Some(usp::set_resp::updated_object_result::OperationStatus {
+                    oper_status: Some(status),
+                }),
+            });
+        }
+        Ok(usp::SetResp { updated_obj_results: results })
+    }
+
+    fn add(&mut self, add: &usp::Add) -> usp::AddResp {
+        use usp::add_resp::created_object_result::operation_status::{OperStatus, OperationSuccess};
+        let mut results = Vec::new();
+        for object in &add.create_objs {
+            let number = self.highest.entry(object.obj_path.clone()).or_default();
+            *number += 1;
+            let row = format!("{}{number}.", object.obj_path);
+            for setting in &object.param_settings {
+                self.values.insert(format!("{row}{}", setting.param), setting.value.clone());
+            }
+            let status = OperStatus::OperSuccess(OperationSuccess {
+                instantiated_path: row,
+                param_errs: Vec::new(),
+                unique_keys: BTreeMap::new(),
+            });
+            results.push(usp::add_resp::CreatedObjectResult {
+                requested_path: object.obj_path.clone(),
+                oper_status: Some(usp::add_resp::created_object_result::OperationStatus {
+                    oper_status: Some(status),
+                }),
+            });
+        }
+        usp::AddResp { created_obj_results: results }
+    }
+
+    fn delete(&mut self, delete: &usp::Delete) -> usp::DeleteResp {
+        use usp::delete_resp::deleted_object_result::operation_status::{OperStatus, OperationSuccess};
+        let mut results = Vec::new();
+        for path in &delete.obj_paths {
+            let mut affected: Vec<String> =
+                self.values.keys().filter(|k| fits(path, k)).map(|k| split(k).0.to_owned()).collect();
+            affected.dedup();
+            self.values.retain(|k, _| !fits(path, k));
+            let status = OperStatus::OperSuccess(OperationSuccess {
+                affected_paths: affected,
+                unaffected_path_errs: Vec::new(),
+            });
+            results.push(usp::delete_resp::DeletedObjectResult {
+                requested_path: path.clone(),
+                oper_status: Some(usp::delete_resp::deleted_object_result::OperationStatus {
+                    oper_status: Some(status),
+                }),
+            });
+        }
+        usp::DeleteResp { deleted_obj_results: results }
+    }
+
+    fn operate(&mut self, operate: &usp::Operate) -> usp::OperateResp {
+        use usp::operate_resp::operation_result::{OperationResp, OutputArgs};
+        let outcome = self.outcomes.pop_front();
+        let outcome = outcome.unwrap_or(OperationResp::ReqOutputArgs(OutputArgs::default()));
+        let result = usp::operate_resp::OperationResult {
+            executed_command: operate.command.clone(),
+            operation_resp: Some(outcome),
+        };
+        usp::OperateResp { operation_results: vec![result] }
+    }
+
+    fn instances(&self, request: &usp::GetInstances) -> usp::GetInstancesResp {
+        let one = |path: &String| {
+            let mut rows: Vec<String> = Vec::new();
+            for full in self.values.keys().filter(|k| fits(path, k)) {
+                let (object, _) = split(full);
+                let is_row = object.trim_end_matches('.').rsplit('.').next().unwrap().parse::<u32>().is_ok();
+                if is_row && !rows.contains(&object.to_owned()) {
+                    rows.push(object.to_owned());
+                }
+            }
+            let instance = |row| usp::get_instances_resp::CurrInstance {
+                instantiated_obj_path: row,
+                unique_keys: BTreeMap::new(),
+            };
+            usp::get_instances_resp::RequestedPathResult {
+                requested_path: path.clone(),
+                err_code: 0,
+                err_msg: String::new(),
+                curr_insts: rows.into_iter().map(instance).collect(),
+            }
+        };
+        usp::GetInstancesResp { req_path_results: request.obj_paths.iter().map(one).collect() }
+    }
+
+    fn supported(&self, request: &usp::GetSupportedDm) -> usp::GetSupportedDmResp {
+        let one = |path: &String| {
+            let object = split(path).0;
+            let found: Vec<_> =
+                self.supported.iter().filter(|o| o.supported_obj_path.starts_with(object)).cloned().collect();
+            RequestedObjectResult {
+                req_obj_path: path.clone(),
+                err_code: if found.is_empty() { 7026 } else { 0 },
+                err_msg: String::new(),
+                data_model_inst_uri: String::new(),
+                supported_objs: found,
+            }
+        };
+        usp::GetSupportedDmResp { req_obj_results: request.obj_paths.iter().map(one).collect() }
+    }
+
+    /// How often it was asked this.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.asked.iter().filter(|r| message::type_name(message::request_type(r)) == name).count()
+    }
+
+    /// IDs of its Subscription rows by type and reference.
+    pub(crate) fn subscriptions(&self) -> BTreeMap<(String, String), String> {
+        let ids = self
+            .values
+            .iter()
+            .filter(|(k, _)| k.starts_with("Device.LocalAgent.Subscription.") && k.ends_with(".ID"));
+        let of = |(path, id): (&String, &String)| {
+            let row = split(path).0;
+            let text = |name: &str| self.values.get(&format!("{row}{name}")).cloned().unwrap_or_default();
+            ((text("NotifType"), text("ReferenceList")), id.clone())
+        };
+        ids.map(of).collect()
+    }
+}
+
+/// A supported object: `Name`, `Name()` sync, `Name()&` async, `Name!` elements.
+pub(crate) fn object(path: &str, elements: &[&str]) -> SupportedObjectResult {
+    let table = path.ends_with("{i}.");
+    let mut object = SupportedObjectResult {
+        supported_obj_path: path.to_owned(),
+        access: if table { ObjAccessType::ObjAddDelete } else { ObjAccessType::ObjReadOnly } as i32,
+        is_multi_instance: table,
+        ..SupportedObjectResult::default()
+    };
+    for element in elements {
+        if element.contains("()") {
+            let kind = if element.ends_with('&') { CmdType::CmdAsync } else { CmdType::CmdSync };
+            object.supported_commands.push(SupportedCommandResult {
+                command_name: element.trim_end_matches('&').to_owned(),
+                command_type: kind as i32,
+                ..SupportedCommandResult::default()
+            });
+        } else if element.ends_with('!') {
+            let event_name = (*element).to_owned();
+            object.supported_events.push(SupportedEventResult { event_name, arg_names: Vec::new() });
+        } else {
+            object.supported_params.push(SupportedParamResult {
+                param_name: (*element).to_owned(),
+                access: ParamAccessType::ParamReadWrite as i32,
+                value_type: ParamValueType::ParamString as i32,
+                ..SupportedParamResult::default()
+            });
+        }
+    }
+    if table {
+        object.unique_key_sets.push(SupportedUniqueKeySet { key_names: vec!["Name".to_owned()] });
+    }
+    object
+}
+
+/// The usual model below an object such as `Device.X_Lamp.`, with two rows.
+pub(crate) fn lamp(top: &str) -> FakeService {
+    let value = |path: &str, value: &str| (format!("{top}{path}"), value.to_owned());
+    FakeService {
+        supported: vec![
+            object(top, &["Colour", "Blink()", "Fade()&", "Burnt!"]),
+            object(&format!("{top}Zone.{{i}}."), &["Name", "Level", "Dim()&"]),
+        ],
+        values: BTreeMap::from([
+            value("Colour", "red"),
+            value("Zone.1.Name", "north"),
+            value("Zone.1.Level", "10"),
+            value("Zone.2.Name", "south"),
+            value("Zone.2.Level", "20"),
+        ]),
+        highest: BTreeMap::from([(format!("{top}Zone."), 2)]),
+        ..FakeService::default()
+    }
+}
+
+impl World {
+    /// A Service connects; nothing is registered yet.
+    pub(crate) fn service_link(&mut self, peer: &str, service: FakeService) -> ConnId {
+        let conn = self.connect(MtpKind::Uds, Side::Controller, peer, true);
+        self.services.insert(conn, service);
+        conn
+    }
+
+    /// The usual Service, connected, registered and discovered.
+    pub(crate) fn lamp(&mut self, peer: &str, top: &str) -> ConnId {
+        let conn = self.service_link(peer, lamp(top));
+        assert_eq!(self.register(conn, false, &[top]), top);
+        conn
+    }
+
+    /// How a Service takes requests from now on.
+    pub(crate) fn manner(&mut self, conn: ConnId, manner: Manner) {
+        self.services.get_mut(&conn).unwrap().manner = manner;
+    }
+
+    /// A Service notifies for one of the broker's rows there.
+    pub(crate) fn service_notify(&mut self, conn: ConnId, kind: &str, reference: &str, what: Notification) {
+        let key = (kind.to_owned(), reference.to_owned());
+        let rows = self.services[&conn].subscriptions();
+        let id = rows.get(&key).unwrap_or_else(|| panic!("no {key:?} among {rows:?}"));
+        let notify = usp::Notify { subscription_id: id.clone(), send_resp: false, notification: Some(what) };
+        self.begin(conn, ReqType::Notify(notify));
+    }
+}

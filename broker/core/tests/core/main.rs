@@ -1,0 +1,17 @@
+//! The core as a whole, on a virtual clock: a broker with Controllers, Services, devices and a disk that are all made
+//! up. Nothing here waits, and every run is the same.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod add_delete;
+mod bench;
+mod devices;
+mod get;
+mod instances;
+mod model;
+mod notifications;
+mod operate;
+mod properties;
+mod rights;
+mod services;
+mod set;
+mod store;
