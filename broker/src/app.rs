@@ -13,6 +13,7 @@ use usp_core::Broker;
 use usp_core::StartError;
 use usp_core::input::Side;
 use usp_core::output::{Snapshot, StoreOp};
+use usp_mapping::diagnostic::Diagnostic;
 use usp_proto::endpoint_id::EndpointId;
 
 use crate::clock::Clock;
@@ -75,7 +76,7 @@ impl App {
     ///
     /// Errors: see [`StartFailure`]; what was started is stopped again.
     pub async fn start(config: Config) -> Result<Self, StartFailure> {
-        let site = Arc::new(site::load(&config)?);
+        let site = Arc::new(site::load_and_log(&config)?);
         let (store, snapshot) = Store::open(&config.state_dir)?;
         let endpoint_id = own_id(&config, &store, &snapshot).await?;
         let listeners = Listeners::bind(&config)?;
@@ -140,12 +141,15 @@ impl App {
     /// other sections take effect at the next start.
     pub async fn reload(&mut self, config: Config) -> Result<(), SiteError> {
         self.apply_site(&config).await?;
+        if at_start_only(&config) != at_start_only(&self.config) {
+            tracing::warn!("what else has changed in the configuration takes effect at the next start");
+        }
         self.config = config;
         Ok(())
     }
 
     async fn apply_site(&self, config: &Config) -> Result<(), SiteError> {
-        let site = Arc::new(site::load(config)?);
+        let site = Arc::new(site::load_and_log(config)?);
         let (done, is_done) = oneshot::channel();
         if self.orders.send(Order::Site(site, done)).await.is_ok() {
             // It may be ending just now; then no device matters any more.
@@ -166,14 +170,28 @@ impl App {
     }
 }
 
-/// Checks everything that can be checked without starting anything, and says how many devices there are.
+/// What there is to say about a good configuration.
+#[derive(Debug)]
+pub struct Checked {
+    /// Devices of the site.
+    pub devices: usize,
+    /// What is not quite right in the site.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Checks everything that can be checked without starting anything.
 ///
 /// Errors: as [`App::start`].
-pub fn check(config: &Config) -> Result<usize, StartFailure> {
-    let site = site::load(config)?;
+pub fn check(config: &Config) -> Result<Checked, StartFailure> {
+    let (site, warnings) = site::load(config)?;
     let id = config.endpoint_id.clone().map_or_else(derive_id, Ok)?;
     Broker::new(config.core(id, None, 0), Snapshot::default(), Clock::start().now())?;
-    Ok(site.devices.len())
+    Ok(Checked { devices: site.devices.len(), warnings })
+}
+
+/// Everything but the site and the mapping folders.
+fn at_start_only(config: &Config) -> String {
+    format!("{:?}", Config { site: None, mappings: Vec::new(), ..config.clone() })
 }
 
 async fn finished(driver: &mut JoinHandle<Exit>) -> Exit {

@@ -33,9 +33,9 @@ pub enum SiteError {
     Invalid(Vec<Diagnostic>),
 }
 
-/// Reads and compiles the site of a configuration; without one there are no devices. Warnings are logged.
-pub(crate) fn load(config: &Config) -> Result<Site, SiteError> {
-    let Some(path) = &config.site else { return Ok(Site::default()) };
+/// Reads and compiles the site of a configuration; without one there are no devices. What is not quite right comes along.
+pub(crate) fn load(config: &Config) -> Result<(Site, Vec<Diagnostic>), SiteError> {
+    let Some(path) = &config.site else { return Ok((Site::default(), Vec::new())) };
     let file = read(path).map_err(|source| SiteError::Unreadable {
         what: "site file",
         path: path.clone(),
@@ -43,10 +43,19 @@ pub(crate) fn load(config: &Config) -> Result<Site, SiteError> {
     })?;
     let finder = Finder::new(&config.mappings, path)?;
     let (site, found) = compile_site(&file, &|wanted| finder.find(wanted));
-    for warning in found.iter().filter(|diagnostic| !diagnostic.is_error()) {
+    match site {
+        Some(site) => Ok((site, found)),
+        None => Err(SiteError::Invalid(found)),
+    }
+}
+
+/// As [`load`]; warnings are logged.
+pub(crate) fn load_and_log(config: &Config) -> Result<Site, SiteError> {
+    let (site, warnings) = load(config)?;
+    for warning in warnings {
         tracing::warn!("{warning}");
     }
-    site.ok_or(SiteError::Invalid(found))
+    Ok(site)
 }
 
 /// Reads a file for diagnostics.

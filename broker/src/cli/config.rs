@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::mapping::show_diagnostics;
 use super::{Failure, print_line};
 use crate::app;
 use crate::config::Config;
@@ -22,8 +23,9 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Check { file } => {
             let config = Config::load(file).map_err(Failure::invalid)?;
-            let devices = app::check(&config).map_err(Failure::invalid)?;
-            print_line(format_args!("{}: ok, {}", file.display(), counted(devices, "device")))
+            let checked = app::check(&config).map_err(Failure::invalid)?;
+            show_diagnostics(&checked.warnings);
+            print_line(format_args!("{}: ok, {}", file.display(), counted(checked.devices, "device")))
         }
     }
 }

@@ -56,17 +56,20 @@ fn problems(path: &Path, folders: &[PathBuf]) -> Result<Vec<Diagnostic>, Failure
 }
 
 fn show(path: &Path, found: &[Diagnostic]) -> Result<(), Failure> {
-    if !found.is_empty() {
-        let mut out = io::stderr().lock();
-        let text = diagnostic::render(found, out.is_terminal());
-        // Nobody is left to tell when standard error itself is closed.
-        write!(out, "{text}").ok();
-    }
+    show_diagnostics(found);
     match found.len() {
         0 => print_line(format_args!("{}: ok", path.display())),
         _ if diagnostic::has_errors(found) => Ok(()),
         warnings => print_line(format_args!("{}: ok, warnings: {warnings}", path.display())),
     }
+}
+
+/// Shows them on standard error with the lines that they are about.
+pub(super) fn show_diagnostics(found: &[Diagnostic]) {
+    let mut out = io::stderr().lock();
+    let text = diagnostic::render(found, out.is_terminal());
+    // Nobody is left to tell when standard error itself is closed.
+    out.write_all(text.as_bytes()).ok();
 }
 
 fn show_json(path: &Path, found: &[Diagnostic]) -> Result<(), Failure> {

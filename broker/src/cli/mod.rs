@@ -18,6 +18,8 @@ mod run;
 
 pub(crate) use output::{Failure, print_line};
 
+use crate::telemetry;
+
 /// USP Broker (TR-369 1.4) and proxy gateway for smart-home hubs.
 #[derive(Debug, Parser)]
 #[command(name = "usp-broker", version, about, max_term_width = 110)]
@@ -47,7 +49,9 @@ enum Command {
 /// Runs the command line of this process and says how it ended.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match dispatch(cli.command) {
+    let outcome = dispatch(cli.command);
+    telemetry::flush();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

@@ -1,8 +1,9 @@
 //! `run`, `config check`, `mapping check`, `backup` and `restore`.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 
 use crate::support::{Place, exists, program, stderr, stdout};
@@ -70,7 +71,12 @@ fn a_broken_configuration_is_exit_code_2() {
         (Some(2), "error: none.toml: No such file or directory (os error 2)\n".into())
     );
     assert_eq!(place.output(&["run"]).status.code(), Some(2));
-    assert_eq!(place.output(&["run", "--config", "broker.toml", "--log", "loud"]).status.code(), Some(2));
+    let output = place.output(&["run", "--config", "broker.toml", "--log", "loud"]);
+    assert!(
+        output.status.code() == Some(2) && stderr(&output).contains("`loud` is none of"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -146,4 +152,22 @@ fn backup_works_beside_a_running_broker_and_restore_does_not() {
     assert_eq!(moved.output(&["restore", "hub.backup", "--state-dir", "state"]).status.code(), Some(0));
     assert_eq!(moved.start().ready, daemon.ready, "the Endpoint ID moved with the hub");
     assert_eq!(moved.output(&["backup", "x"]).status.code(), Some(2), "which broker?");
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let place = Place::new("");
+    let daemon = place.start_with(|command| {
+        command.args(["--log", "trace"]);
+    });
+    // Each connection is some lines, and a pipe holds 64 KiB.
+    for _ in 0..2000 {
+        let mut peer = UnixStream::connect(place.path("agent")).unwrap();
+        peer.write_all(b"no frame").unwrap();
+        peer.read_to_end(&mut Vec::new()).unwrap();
+    }
+    daemon.signal("TERM");
+    let (code, _, log) = daemon.end();
+    assert_eq!(code, Some(0));
+    assert!(log.len() > 65536 && log.contains("lines of this log are lost"), "{}", log.len());
 }

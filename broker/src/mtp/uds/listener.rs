@@ -1,8 +1,8 @@
 //! A listening socket: its file, and who is let in.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 
@@ -47,6 +47,7 @@ impl Socket {
     pub(crate) fn bind(path: &Path, mode: u32, side: Side) -> Result<Self, BindError> {
         let wrong = |source| BindError::Io { path: path.to_owned(), source };
         remove_stale(path)?;
+        make_folder(path);
         let listener = UnixListener::bind(path).map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => BindError::InUse(path.to_owned()),
             _ => wrong(source),
@@ -89,6 +90,15 @@ impl Drop for Socket {
             // It may be gone already; a stale file is replaced at the next start.
             fs::remove_file(&self.path).ok();
         }
+    }
+}
+
+/// The well-known folder is on a disk that is empty after each boot. Whatever goes wrong shows when the socket is made.
+fn make_folder(path: &Path) {
+    if let Some(folder) = path.parent()
+        && !folder.exists()
+    {
+        DirBuilder::new().mode(0o755).create(folder).ok();
     }
 }
 

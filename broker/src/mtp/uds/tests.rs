@@ -221,7 +221,9 @@ async fn the_file_of_a_dead_process_is_replaced_and_nothing_else() {
 
     fs::write(&path, "precious").unwrap();
     assert!(matches!(Socket::bind(&path, 0o600, Side::Agent).unwrap_err(), BindError::NotASocket(_)));
-    let nowhere = dir.path().join("none/agent");
+    let folder = dir.path().join("run/agent");
+    Socket::bind(&folder, 0o600, Side::Agent).unwrap();
+    let nowhere = dir.path().join("none/none/agent");
     let error = Socket::bind(&nowhere, 0o600, Side::Agent).unwrap_err().to_string();
     assert!(error.contains("none/agent: No such file"), "{error}");
 }
