@@ -3,7 +3,7 @@
 use usp_mapping::port::{AdapterReport, DeviceFault, DeviceId, PointId};
 use usp_mapping::value::Value;
 
-use super::{Capability, Device, Reading};
+use super::{Capability, Device, Quality, Reading};
 use crate::Broker;
 use crate::dm::rows::ObjRef;
 use crate::fault::Fault;
@@ -29,7 +29,7 @@ impl Broker {
         let Some(device) = self.model.devices.by_id(id) else { return };
         let was = device.is_online();
         let changed = device.online.is_none() || was != online.is_ok();
-        let before = device.qualities(now);
+        let before = device.qualities(now, None);
         if online.is_ok() {
             device.last_contact = now.known_wall();
         }
@@ -60,7 +60,8 @@ impl Broker {
         let Some(device) = self.model.devices.by_id(id) else { return };
         let number = device.number;
         let came_online = result.is_ok() && !device.is_online();
-        let before = device.qualities(now);
+        // Coming online can change what every reading is worth; else only the one that was read.
+        let before = device.qualities(now, (!came_online).then_some(point));
         if result.is_ok() {
             device.online = Some(Ok(()));
         }
@@ -96,16 +97,18 @@ impl Broker {
     }
 
     /// Quality and LastError that are not what they were.
-    fn tell_qualities(&mut self, number: u32, before: &[(u32, String, String)]) {
+    fn tell_qualities(&mut self, number: u32, before: &[(u32, Quality, Option<String>)]) {
         let now = self.model.now;
         let Some(device) = self.model.devices.get(number) else { return };
-        let after = device.qualities(now);
-        for ((own, quality, error), (_, old_quality, old_error)) in after.iter().zip(before) {
+        let of = |c: &Capability| (device.quality(c, now.monotonic), c.last_error.clone());
+        let after: Vec<_> = before.iter().map(|(own, _, _)| device.capabilities.get(own).map(of)).collect();
+        for ((own, old_quality, old_error), after) in before.iter().zip(after) {
+            let Some((quality, error)) = after else { continue };
             let Some(at) = self.capability_row(number, *own) else { continue };
-            if quality != old_quality {
+            if quality != *old_quality {
                 self.emit_change(&at, "X_USPBROKER_Quality");
             }
-            if error != old_error {
+            if error != *old_error {
                 self.emit_change(&at, "X_USPBROKER_LastError");
             }
         }
@@ -183,12 +186,12 @@ fn is_contact(result: &Result<Value, DeviceFault>) -> bool {
 }
 
 impl Device {
-    /// Quality and LastError of every capability, to see later what has changed.
-    fn qualities(&self, now: Now) -> Vec<(u32, String, String)> {
+    /// Quality and LastError of one capability, or of all, to see later what has changed.
+    fn qualities(&self, now: Now, only: Option<PointId>) -> Vec<(u32, Quality, Option<String>)> {
         let of = |(number, c): (&u32, &Capability)| {
-            (*number, self.quality(c, now.monotonic).to_string(), c.last_error.clone().unwrap_or_default())
+            (*number, self.quality(c, now.monotonic), c.last_error.clone())
         };
-        self.capabilities.iter().map(of).collect()
+        self.capabilities.iter().filter(|(_, c)| only.is_none_or(|point| c.point == point)).map(of).collect()
     }
 }
 
