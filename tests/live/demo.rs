@@ -27,8 +27,9 @@ impl Demo {
     pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut command = role::broker(ACTOR);
-        let process =
-            Process::start(command.args(["demo", "--dir"]).arg(dir.path()).stdin(Stdio::null()).stderr(Stdio::null()));
+        let process = Process::start(
+            command.args(["demo", "--dir"]).arg(dir.path()).stdin(Stdio::null()).stderr(Stdio::null()),
+        );
         let ready = process.line();
         assert!(ready.starts_with("ready endpoint_id="), "{ready}");
         Self { dir, process }
@@ -57,7 +58,10 @@ impl Demo {
 
     fn both(&self) -> [Cli; 2] {
         let socket = self.dir.path().join("broker_agent_path");
-        [self.over(&format!("uds:{}", socket.display())), self.over(&format!("ws://{}/usp", self.websocket()))]
+        [
+            self.over(&format!("uds:{}", socket.display())),
+            self.over(&format!("ws://{}/usp", self.websocket())),
+        ]
     }
 }
 
@@ -96,7 +100,9 @@ fn a_get_spans_all_owners(cli: &Cli) {
 fn everything_is_supported(cli: &Cli) {
     let text = cli.ok(&["supported", "Device."]);
     let zone = format!("{THERMOSTAT}Zone.{{i}}. (table, add-delete) keys: Alias, Name");
-    for line in ["Device.LocalAgent.Subscription.{i}. (table, add-delete)", &zone, "Device.ProxiedDevice.{i}. "] {
+    for line in
+        ["Device.LocalAgent.Subscription.{i}. (table, add-delete)", &zone, "Device.ProxiedDevice.{i}. "]
+    {
         assert!(text.lines().any(|told| told.starts_with(line)), "{line}\n{text}");
     }
 }
@@ -136,7 +142,7 @@ fn a_service_is_used(cli: &Cli) {
     let found = cli.values(&format!("{zones}[Name==\"Hall\"].Name"));
     assert_eq!(found.into_keys().collect::<Vec<_>>(), [format!("{row}Name")]);
     cli.ok(&["delete", row]);
-    assert_eq!(cli.json(&["get", &format!("{row}Name")])["results"][0]["error"]["code"], 7016);
+    assert_eq!(cli.json(&["get", &format!("{row}Name")])["results"][0]["error"]["code"], 7026);
     let done = cli.ok(&["operate", &format!("{THERMOSTAT}Calibrate()"), "Reference=20.5"]);
     assert!(done.contains("done"), "{done}");
 }

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod crash;
 mod demo;
+mod lifecycle;
 mod python;
 mod stalled;
 mod things;
+mod wrong_input;
 
 /// The program that plays the broker or a Service in a process of its own.
 const ACTOR: &str = env!("CARGO_BIN_EXE_actor");

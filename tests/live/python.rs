@@ -51,9 +51,8 @@ fn a_device_that_shares_no_code_is_read_and_written() {
     let _broker = place.start();
     let cli = place.cli();
     let path = |name: &str| format!("Device.ProxiedDevice.1.IoTCapability.[Name==\"{name}\"].");
-    let value = |name: &str, class: &str| {
-        cli.values(&format!("{}{class}.Value", path(name))).into_values().next()
-    };
+    let value =
+        |name: &str, class: &str| cli.values(&format!("{}{class}.Value", path(name))).into_values().next();
     eventually("the readings", || value("Energy", "LevelSensor"));
     for (name, expected) in [
         ("Voltage L1", "230.5"),

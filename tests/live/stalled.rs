@@ -28,7 +28,8 @@ async fn get(client: &Client, path: &str) -> Vec<RequestedPathResult> {
 
 async fn value(client: &Client, path: &str) -> String {
     let results = get(client, path).await;
-    let found = results.iter().flat_map(|r| &r.resolved_path_results).flat_map(|r| r.result_params.values()).next();
+    let found =
+        results.iter().flat_map(|r| &r.resolved_path_results).flat_map(|r| r.result_params.values()).next();
     found.unwrap_or_else(|| panic!("{path}: {results:?}")).clone()
 }
 
@@ -62,8 +63,10 @@ async fn a_stalled_service_and_a_silent_device_cost_only_themselves() {
     };
     let (silent_row, lively_row) = (of("silent"), of("lively"));
     lively.unit(1).unwrap().set("relay", usp_simulators::value::SimValue::Bool(true)).unwrap();
-    let contact = cli.values(&format!("{lively_row}IoTCapability.*.BinaryControl.Value")).into_keys().next().unwrap();
-    let level = cli.values(&format!("{silent_row}IoTCapability.*.LevelSensor.Value")).into_keys().next().unwrap();
+    let contact =
+        cli.values(&format!("{lively_row}IoTCapability.*.BinaryControl.Value")).into_keys().next().unwrap();
+    let level =
+        cli.values(&format!("{silent_row}IoTCapability.*.LevelSensor.Value")).into_keys().next().unwrap();
     eventually("the relay", || (cli.value(&contact) == "true").then_some(()));
 
     service.signal("STOP");
@@ -102,7 +105,9 @@ async fn a_stalled_service_and_a_silent_device_cost_only_themselves() {
     });
     assert_eq!(fault["code"], 7003, "{fault}");
     assert!(fault["message"].as_str().unwrap().contains("silent"), "it names the device: {fault}");
-    eventually("the device counts as gone", || (cli.value(&format!("{silent_row}Online")) == "false").then_some(()));
+    eventually("the device counts as gone", || {
+        (cli.value(&format!("{silent_row}Online")) == "false").then_some(())
+    });
 
     service.signal("CONT");
     silent.clear_faults();

@@ -39,7 +39,9 @@ impl Place {
 
     /// A site of demo meters: device, address of its bus, unit.
     pub fn meters(&self, meters: &[(&str, SocketAddr, u8)]) {
-        let bus = |(id, address, _): &(&str, SocketAddr, u8)| format!("  bus-{id}: {{modbus_tcp: \"{address}\"}}\n");
+        let bus = |(id, address, _): &(&str, SocketAddr, u8)| {
+            format!("  bus-{id}: {{modbus_tcp: \"{address}\"}}\n")
+        };
         let device = |(id, _, unit): &(&str, SocketAddr, u8)| {
             format!("  {id}: {{use: usp.demo-meter, bus: bus-{id}, unit: {unit}, name: \"{id}\"}}\n")
         };

@@ -15,7 +15,8 @@ pub struct Process {
 impl Process {
     /// Starts a command. Its standard output is read here.
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child =
+            command.stdout(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let out = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -41,7 +42,8 @@ impl Process {
 
     /// Sends a signal by its short name: `TERM`, `HUP`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
+        let status =
+            Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
         assert!(status.success());
     }
 

@@ -48,7 +48,8 @@ fn role(program: impl AsRef<OsStr>, name: &str) -> Command {
 fn service() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let socket = PathBuf::from(arguments.next().expect("the Broker's socket"));
-    let mut text = || arguments.next().and_then(|word| word.into_string().ok()).expect("Endpoint ID and root");
+    let mut text =
+        || arguments.next().and_then(|word| word.into_string().ok()).expect("Endpoint ID and root");
     let mut config = ServiceConfig::new(&text(), &socket);
     config.root = text();
     config.moves = false;

@@ -1,0 +1,13 @@
+//! Rules of the house that no compiler checks: who may depend on whom, and that the files that are shipped are valid.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod dependencies;
+mod files;
+
+use std::path::{Path, PathBuf};
+
+/// The top of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
