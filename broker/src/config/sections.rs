@@ -22,6 +22,8 @@ pub(super) fn compile(mut root: Table<'_>, base: &Path, problems: &mut Problems<
         .map(|name| (*name).to_owned())
         .chain(seed.roles.iter().map(|r| r.name.clone()))
         .collect();
+    let (sockets, server) = (root.table("uds", problems), root.table("websocket", problems));
+    let (at, has_server) = (sockets.as_ref().map(|table| table.span.clone()), server.is_some());
     let mut config = Config {
         endpoint_id: None,
         state_dir: base.join("state"),
@@ -29,13 +31,17 @@ pub(super) fn compile(mut root: Table<'_>, base: &Path, problems: &mut Problems<
         mappings: Vec::new(),
         reboot_command: Vec::new(),
         identity: identity(root.table("device", problems), problems),
-        uds: uds(root.table("uds", problems), base, &roles, problems),
-        websocket: root.table("websocket", problems).and_then(|table| websocket(table, &roles, problems)),
+        uds: uds(sockets, base, &roles, problems),
+        websocket: server.and_then(|table| websocket(table, &roles, problems)),
         limits: root.table("limits", problems).map(|table| limits(table, problems)).unwrap_or_default(),
         seed,
     };
     if let Some(table) = root.table("agent", problems) {
         agent(table, base, &mut config, problems);
+    }
+    if config.uds.is_none() && !has_server {
+        let message = "with [uds] off and no [websocket] nobody could reach the broker";
+        problems.add(at.unwrap_or_default(), message);
     }
     root.finish(problems);
     config

@@ -106,7 +106,7 @@ fn all_problems_come_at_once_in_order() {
             "2:1: error: unknown key `sit` in [agent]; help: did you mean `site`?",
             "4:8: error: `mode` must be a text, found an integer",
             "6:16: error: `max_services` must be a whole number from 1 to 1000000, found -1",
-            "7:2: error: unknown section `nonsense`; help: known here: role, controller, object, device, uds, websocket, \
+            "7:2: error: unknown section `nonsense`; help: known here: role, controller, object, uds, websocket, device, \
              limits, agent",
         ]
     );
@@ -152,6 +152,7 @@ fn each_wrong_value_is_told_in_its_own_words() {
         "4:9: error: `param` must be four characters",
     );
     check("[device]\nmanufacturer_oui = \"xyz\"", "2:20: error: `manufacturer_oui` must be six");
+    check("[uds]\nenable = false", "1:1: error: with [uds] off and no [websocket] nobody could reach");
     check("agent = 1", "1:9: error: `agent` must be a table: [agent]");
     check(
         "[[controller]]\nendpoint_id = \"self::c\"\n[[controller]]\nendpoint_id = \"self::c\"",
