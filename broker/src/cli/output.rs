@@ -42,12 +42,6 @@ impl Failure {
     }
 }
 
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Failed(format!("{error:#}"))
-    }
-}
-
 /// Prints one line to standard output at once, so that a pipe's reader sees it when it happens.
 pub(crate) fn print_line(line: impl Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
