@@ -1,7 +1,7 @@
 //! `kill -9` in a loop of Sets, Adds and Deletes: whatever was answered is there after each restart.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use usp_broker::client::Client;
 use usp_proto::usp::add::{CreateObject, CreateParamSetting};
@@ -56,7 +56,6 @@ async fn kill_9_loses_nothing_that_was_answered() {
     let place = Place::new(ACTOR, "");
     let mut expected = Expected::default();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let begun = Instant::now();
     for round in 0..rounds {
         let mut broker = place.start();
         let (client, notifications) = place.client("self::crash").await;
@@ -71,8 +70,7 @@ async fn kill_9_loses_nothing_that_was_answered() {
         assert!(working.await.is_err(), "only the time ends it");
         broker.kill();
     }
-    let Expected { answered, highest, .. } = expected;
-    println!("{rounds} rounds, {answered} answered changes, {highest} rows, {:.0?}", begun.elapsed());
+    let answered = expected.answered;
     assert!(answered > rounds, "{answered} answers in {rounds} rounds: hardly anything was tried");
 }
 

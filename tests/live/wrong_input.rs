@@ -78,7 +78,7 @@ async fn requests_that_cannot_be_done_name_the_thing() {
     let row = "Device.LocalAgent.Subscription.77.";
     refused(&["set", &format!("{row}Enable=true")], &["7016", row]);
     // Wrong types, of the broker's, the Service's and the device's Parameters.
-    set("Device.LocalAgent.MTP.1.Enable", "maybe", "7011");
+    set("Device.LocalAgent.ControllerTrust.Role.2.Enable", "maybe", "7011");
     set(&format!("{THERMOSTAT}Setpoint"), "warm", "7011");
     set(&relay, "maybe", "7011");
     set(&setpoint, "warm", "7011");

@@ -58,7 +58,7 @@ fn service() -> ExitCode {
         let service = Service::spawn(config);
         loop {
             service.until_registered().await;
-            writeln!(std::io::stdout(), "registered").unwrap();
+            std::io::stdout().write_all(b"registered\n").unwrap();
             service.until(|link| !matches!(link, Link::Registered(_))).await;
         }
     })

@@ -28,7 +28,7 @@ impl Raw {
     pub fn as_controller(path: &Path, endpoint_id: &str) -> Self {
         let mut raw = Self::connect(path);
         raw.send(&uds_frame::handshake(&endpoint_id.parse().unwrap()));
-        assert!(matches!(raw.next(), Some(Tlv::Handshake(_))));
+        assert!(matches!(raw.part(), Some(Tlv::Handshake(_))));
         assert!(raw.record().unwrap().msg().is_none(), "first comes the Connect Record");
         raw
     }
@@ -39,7 +39,7 @@ impl Raw {
     }
 
     /// The next part of a frame; `None`: the connection has ended.
-    pub fn next(&mut self) -> Option<Tlv> {
+    pub fn part(&mut self) -> Option<Tlv> {
         loop {
             if let Some(part) = self.parts.next() {
                 return Some(part);
@@ -61,7 +61,7 @@ impl Raw {
     /// The next Record; `None`: the connection has ended.
     pub fn record(&mut self) -> Option<Record> {
         loop {
-            if let Tlv::Record(bytes) = self.next()? {
+            if let Tlv::Record(bytes) = self.part()? {
                 return Some(Record::decode(&bytes).unwrap());
             }
         }
@@ -70,7 +70,7 @@ impl Raw {
     /// The text of the Error frame with which the connection ends.
     pub fn last_words(&mut self) -> String {
         let mut words = None;
-        while let Some(part) = self.next() {
+        while let Some(part) = self.part() {
             if let Tlv::Error(text) = part {
                 words = Some(text);
             }

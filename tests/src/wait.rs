@@ -11,6 +11,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Looks again and again until there is something; its value.
 ///
 /// Panics after [`PATIENCE`], naming what was waited for.
+#[expect(clippy::disallowed_methods, reason = "the one pause between two looks at a condition")]
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
     loop {
