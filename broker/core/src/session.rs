@@ -131,6 +131,8 @@ impl Broker {
                 Err(why) => return self.close(conn, why),
             },
         };
+        // Who is not vouched for gets nothing of what belongs to the row: neither its role nor its notifications.
+        let number = number.filter(|_| link.trusted);
         let rights = self.rights_on(link, number);
         if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
             session.controller = number;
@@ -217,7 +219,8 @@ impl Broker {
         let links: Vec<(ConnId, Link, Option<u32>)> =
             self.sessions.by_conn.iter().map(|(c, s)| (*c, s.link.clone(), s.controller)).collect();
         for (conn, link, controller) in links.into_iter().filter(|(_, l, _)| l.side == Side::Agent) {
-            let number = controller.or_else(|| self.find_controller(&link.peer).map(|row| row.number()));
+            let found = || self.find_controller(&link.peer).map(|row| row.number());
+            let number = controller.or_else(found).filter(|_| link.trusted);
             let rights = self.rights_on(&link, number);
             if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
                 session.rights = rights;

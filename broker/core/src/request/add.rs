@@ -168,7 +168,7 @@ impl Broker {
         creation: &Creation,
         trial: bool,
     ) -> Result<Created, Refusal> {
-        self.check_table_limit(creation.table).map_err(|f| (f, None))?;
+        self.check_table_limit(creation).map_err(|f| (f, None))?;
         let number = match trial {
             true => 0,
             false => self.model.rows.next_number(
@@ -187,14 +187,15 @@ impl Broker {
         Ok(Created { path: self.model.path(&at), at, errors })
     }
 
-    fn check_table_limit(&self, table: ObjId) -> Result<(), Fault> {
+    fn check_table_limit(&self, creation: &Creation) -> Result<(), Fault> {
         let limits = &self.config.limits;
+        let (table, above) = (creation.table, &creation.above.numbers);
         let most = match self.model.schema.get(table).map(|o| &*o.path) {
             Some("Device.LocalAgent.Controller.{i}.") => limits.max_controllers,
             Some("Device.LocalAgent.Subscription.{i}.") => limits.max_subscriptions,
             _ => limits.max_rows_per_table,
         };
-        if self.model.rows.of_table(table, &[]).count() >= most {
+        if self.model.rows.of_table(table, above).count() >= most {
             let text = format!("the table is full: it may have {most} rows");
             return Err(Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
         }

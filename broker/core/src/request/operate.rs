@@ -56,7 +56,6 @@ impl Broker {
     pub(crate) fn handle_operate(&mut self, origin: Origin, operate: usp::Operate) {
         match self.plan_operate(&origin, &operate) {
             Ok(tasks) => {
-                let tasks = tasks.into_iter().map(|t| (t, Outcome::Open)).collect();
                 let job = OperateJob {
                     origin,
                     operate,
@@ -83,7 +82,7 @@ impl Broker {
         }
     }
 
-    fn plan_operate(&self, origin: &Origin, operate: &usp::Operate) -> Result<Vec<Task>, Fault> {
+    fn plan_operate(&self, origin: &Origin, operate: &usp::Operate) -> Result<Vec<(Task, Outcome)>, Fault> {
         let path = Path::parse(&operate.command)?;
         let Leaf::Command(name) = &path.leaf else {
             return Err(wrong_form(&operate.command, "a Command Path; it would end in ()"));
@@ -106,12 +105,19 @@ impl Broker {
         }
         let mut tasks = Vec::new();
         for at in local.at {
-            self.check_operable(origin, &at, name, local.search)?;
             if !self.model.has(&at, name) {
                 continue;
             }
+            // Of several, those that are forbidden fail by themselves.
+            let outcome = match self.check_operable(origin, &at, name) {
+                Ok(()) => Outcome::Open,
+                Err(fault) => {
+                    Outcome::Done(vec![failure(&format!("{}{name}()", self.model.path(&at)), &fault)])
+                }
+            };
             let name = name.clone();
-            tasks.push(if command.is_async { Task::Async { at, name } } else { Task::Sync { at, name } });
+            let task = if command.is_async { Task::Async { at, name } } else { Task::Sync { at, name } };
+            tasks.push((task, outcome));
         }
         if tasks.is_empty() && !local.search {
             return Err(Fault::unsupported(&path));
@@ -119,20 +125,25 @@ impl Broker {
         Ok(tasks)
     }
 
-    fn check_operable(&self, origin: &Origin, at: &ObjRef, name: &Name, search: bool) -> Result<(), Fault> {
+    fn check_operable(&self, origin: &Origin, at: &ObjRef, name: &Name) -> Result<(), Fault> {
         let leaf = Leaf::Command(name.clone());
-        if origin.rights.allow(&self.model, Kind::CommandEvent, Act::Execute, at, &leaf) || search {
+        if origin.rights.allow(&self.model, Kind::CommandEvent, Act::Execute, at, &leaf) {
             return Ok(());
         }
         Err(Fault::denied(format!("{}{name}()", self.model.path(at))))
     }
 
-    fn plan_at_service(&self, origin: &Origin, service: ServiceId, path: &Path) -> Result<Vec<Task>, Fault> {
+    fn plan_at_service(
+        &self,
+        origin: &Origin,
+        service: ServiceId,
+        path: &Path,
+    ) -> Result<Vec<(Task, Outcome)>, Fault> {
         if !origin.rights.allow_path(Kind::CommandEvent, Act::Execute, path) {
             return Err(Fault::denied(path));
         }
         let is_async = self.model.command_of(path).is_none_or(|c| c.is_async);
-        Ok(vec![Task::Service { service, path: path.to_string(), is_async }])
+        Ok(vec![(Task::Service { service, path: path.to_string(), is_async }, Outcome::Open)])
     }
 
     /// Makes a Request row and gives its number.
@@ -241,6 +252,9 @@ impl OperateJob {
     /// Request rows come first, so that nothing runs that nobody could find.
     fn make_rows(&mut self, broker: &mut Broker) {
         for (index, (task, outcome)) in self.tasks.iter_mut().enumerate() {
+            if !matches!(outcome, Outcome::Open) {
+                continue;
+            }
             let command = match task {
                 Task::Async { at, name } => format!("{}{name}()", broker.model.path(at)),
                 Task::Service { path, is_async: true, .. } => path.clone(),

@@ -48,9 +48,12 @@ impl Broker {
         let Some(service) = self.services.get_mut(id) else { return };
         service.discovering = false;
         let name = service.endpoint.to_string();
+        // What was given back meanwhile is none of ours any more.
+        let paths: Vec<String> =
+            paths.iter().filter(|p| service.registered.contains_key(*p)).cloned().collect();
         let mut known = Vec::new();
         match answer {
-            Ok(response) => known = self.take_model(id, paths, &response),
+            Ok(response) => known = self.take_model(id, &paths, &response),
             Err(problem) => tracing::warn!(service = name, problem, "a Service did not tell its model"),
         }
         let Some(service) = self.services.get_mut(id) else { return };
@@ -63,6 +66,9 @@ impl Broker {
             service.registered.iter().filter(|(_, known)| !**known).map(|(path, _)| path).collect();
         if missing.is_empty() {
             service.attempts = 0;
+        } else if missing.iter().any(|path| !paths.contains(path)) {
+            // Registered since the question was asked.
+            self.discover(id);
         } else {
             tracing::warn!(
                 service = name,

@@ -64,7 +64,10 @@ impl Services {
     /// It is gone.
     pub(crate) fn remove(&mut self, id: ServiceId) -> Option<Service> {
         let service = self.by_id.remove(&id)?;
-        self.by_endpoint.remove(&service.endpoint);
+        // A newer connection of the same Service may have taken its place.
+        if self.by_endpoint.get(&service.endpoint) == Some(&id) {
+            self.by_endpoint.remove(&service.endpoint);
+        }
         Some(service)
     }
 

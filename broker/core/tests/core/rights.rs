@@ -1,1 +1,215 @@
-//! To come.
+//! Who may do what: roles, unknown and untrusted peers.
+
+use usp_core::config::{ControllerSeed, PermissionSeed, RoleSeed};
+use usp_core::input::{ConnId, Input, MtpKind, Side};
+use usp_core::output::CloseReason;
+use usp_proto::endpoint_id::EndpointId;
+use usp_proto::message;
+use usp_proto::record::Record;
+
+use crate::bench::World;
+use crate::bench::device::number;
+use crate::bench::peer::get;
+use crate::bench::text;
+
+fn permission(order: u32, target: &str, bits: [&str; 4]) -> PermissionSeed {
+    PermissionSeed {
+        order,
+        targets: vec![target.to_owned()],
+        param: bits[0].to_owned(),
+        obj: bits[1].to_owned(),
+        instantiated_obj: bits[2].to_owned(),
+        command_event: bits[3].to_owned(),
+    }
+}
+
+/// A world with a Reader who sees everything but `Device.LocalAgent.ControllerTrust.` and gets no notifications of
+/// `Device.DeviceInfo.`, and an administrator.
+fn world() -> (World, ConnId, ConnId) {
+    let mut config = crate::bench::config();
+    let read = ["r--n", "r--n", "r--n", "r--n"];
+    config.seed.roles.push(RoleSeed {
+        name: "Reader".to_owned(),
+        permissions: vec![
+            permission(1, "Device.", read),
+            permission(2, "Device.LocalAgent.ControllerTrust.", ["----"; 4]),
+            permission(3, "Device.DeviceInfo.", ["r---", "r---", "r---", "r---"]),
+            permission(4, "Device.LocalAgent.Subscription.", ["rw-n", "rw-n", "rw-n", "r--n"]),
+            permission(5, "Device.DeviceInfo.SerialNumber", ["----"; 4]),
+        ],
+    });
+    config.seed.controllers.push(ControllerSeed {
+        endpoint_id: EndpointId::parse("self::reader").unwrap(),
+        role: "Reader".to_owned(),
+        params: Vec::new(),
+    });
+    let mut w = World::with(config);
+    w.site("a: box");
+    let admin = w.controller("self::admin");
+    let reader = w.connect(MtpKind::WebSocket, Side::Agent, "self::reader", true);
+    (w, admin, reader)
+}
+
+#[test]
+fn a_reader_reads_what_it_may() {
+    let (mut w, _, r) = world();
+    w.lamp("self::lamp", "Device.X_Lamp.");
+    assert_eq!(w.get(r, "Device.DeviceInfo.ModelName"), "Device.DeviceInfo.ModelName=Hub");
+    assert_eq!(w.get(r, "Device.X_Lamp.Colour"), "Device.X_Lamp.Colour=red");
+    for hidden in [
+        "Device.LocalAgent.ControllerTrust.",
+        "Device.LocalAgent.ControllerTrust.Role.1.Name",
+        "Device.DeviceInfo.SerialNumber",
+    ] {
+        assert_eq!(w.get(r, hidden), format!("{hidden}: 7026"));
+    }
+    assert_eq!(w.get(r, "Device.LocalAgent.ControllerTrust.Role.*.Name"), "");
+    let all = w.get(r, "Device.");
+    assert!(
+        all.contains("Device.DeviceInfo.ModelName=")
+            && !all.contains("\nDevice.LocalAgent.ControllerTrust.")
+            && !all.contains("SerialNumber"),
+        "{all}"
+    );
+    assert!(!w.supported(r, "Device.").contains("ControllerTrust"));
+    assert!(!w.instances(r, "Device.", false).contains("ControllerTrust"));
+}
+
+#[test]
+fn a_reader_changes_nothing() {
+    let (mut w, _, r) = world();
+    w.lamp("self::lamp", "Device.X_Lamp.");
+    assert_eq!(
+        w.set(r, "Device.DeviceInfo.", &["FriendlyName=x"]),
+        "Error 7006\nDevice.DeviceInfo.FriendlyName: 7006"
+    );
+    assert_eq!(w.set(r, "Device.X_Lamp.", &["Colour=x"]), "Error 7006\nDevice.X_Lamp.: 7006");
+    let relay = "Device.ProxiedDevice.1.IoTCapability.2.BinaryControl.";
+    assert_eq!(w.set(r, relay, &["Value=true"]), format!("Error 7006\n{relay}Value: 7006"));
+    assert_eq!(
+        w.add(r, "Device.LocalAgent.Controller.", &[]),
+        "Error 7006\nDevice.LocalAgent.Controller.: 7006"
+    );
+    assert_eq!(w.add(r, "Device.X_Lamp.Zone.", &[]), "Error 7006\nDevice.X_Lamp.Zone.: 7006");
+    let row = "Device.LocalAgent.Controller.1.";
+    assert_eq!(w.delete(r, &[row]), format!("Error 7006\n{row}: 7006"));
+    assert_eq!(w.delete(r, &["Device.X_Lamp.Zone.1."]), "Error 7006\nDevice.X_Lamp.Zone.1.: 7006");
+    assert_eq!(w.operate(r, "Device.Reboot()", "", &[]), "Device.Reboot() -> 7006");
+    assert_eq!(w.operate(r, "Device.X_Lamp.Blink()", "", &[]), "Device.X_Lamp.Blink() -> 7006");
+    let toggle = "Device.ProxiedDevice.*.IoTCapability.*.BinaryControl.Toggle()";
+    let answer = w.operate(r, toggle, "", &[]);
+    assert!(answer.lines().count() == 2 && answer.lines().all(|l| l.ends_with("7006")), "{answer}");
+    assert!(w.calls.is_empty() && w.restarts.is_empty());
+}
+
+#[test]
+fn notifications_follow_the_right_to_them() {
+    let (mut w, admin, r) = world();
+    w.subscribe(r, "all", "ValueChange", "Device.");
+    w.notes(r);
+    w.set(admin, "Device.DeviceInfo.", &["FriendlyName=x"]);
+    assert!(w.notes(r).is_empty());
+    w.report("a", &[(0, number("5"))]);
+    assert!(w.notes(r).iter().any(|n| n.ends_with("LevelSensor.Value=5")));
+}
+
+#[test]
+fn a_role_that_changes_counts_at_once() {
+    let (mut w, admin, r) = world();
+    let role = "Device.LocalAgent.ControllerTrust.Role.3.";
+    let rows = w.get(admin, &format!("{role}Permission.[Order==3]."));
+    let row = rows.split("Alias").next().unwrap().to_owned();
+    w.set(admin, &row, &["Param=rw--"]);
+    assert_eq!(w.set(r, "Device.DeviceInfo.", &["FriendlyName=x"]), "Device.DeviceInfo. FriendlyName=x");
+    w.set(admin, role, &["Enable=false"]);
+    assert!(w.get(r, "Device.DeviceInfo.ModelName").starts_with("Error 7006"));
+    w.set(
+        admin,
+        "Device.LocalAgent.Controller.1.",
+        &["AssignedRole=Device.LocalAgent.ControllerTrust.Role.1"],
+    );
+    assert_eq!(w.get(r, "Device.DeviceInfo.ModelName"), "Device.DeviceInfo.ModelName=Hub");
+}
+
+#[test]
+fn an_unknown_controller_is_told_so() {
+    let (mut w, ..) = world();
+    let stranger = w.connect(MtpKind::WebSocket, Side::Agent, "self::stranger", false);
+    let answer = text::loud(&w.ask(stranger, get(&["Device.DeviceInfo."], 0)));
+    assert!(answer.starts_with("Error 7006 self::stranger is not known here"), "{answer}");
+    let local = w.connect(MtpKind::WebSocket, Side::Agent, "self::local", true);
+    assert!(w.get(local, "Device.").starts_with("Error 7006"));
+}
+
+#[test]
+fn a_name_alone_opens_no_door() {
+    let (mut w, admin, _) = world();
+    w.add(
+        admin,
+        "Device.LocalAgent.Controller.",
+        &["EndpointID=self::boss", "Enable=true", "AssignedRole=Device.LocalAgent.ControllerTrust.Role.1"],
+    );
+    let boss = w.connect(MtpKind::WebSocket, Side::Agent, "self::boss", true);
+    w.subscribe_with(boss, "all", "ValueChange", "Device.", &["NotifRetry=true", "Persistent=true"]);
+    w.disconnect(boss);
+    w.report("a", &[(0, number("5"))]);
+    let impostor = w.connect(MtpKind::WebSocket, Side::Agent, "self::boss", false);
+    assert!(w.get(impostor, "Device.DeviceInfo.ModelName").starts_with("Error 7006"));
+    w.report("a", &[(0, number("50"))]);
+    w.set(admin, "Device.LocalAgent.Controller.[EndpointID==\"self::boss\"].", &["ProvisioningCode=x"]);
+    w.report("a", &[(0, number("500"))]);
+    assert!(w.notes(impostor).is_empty());
+    assert!(w.get(impostor, "Device.DeviceInfo.ModelName").starts_with("Error 7006"));
+    w.disconnect(impostor);
+    let boss = w.connect(MtpKind::WebSocket, Side::Agent, "self::boss", true);
+    assert!(!w.notes(boss).is_empty());
+}
+
+#[test]
+fn a_disabled_controller_is_not_served() {
+    let (mut w, admin, r) = world();
+    w.set(admin, "Device.LocalAgent.Controller.1.", &["Enable=false"]);
+    assert!(matches!(w.closed.last(), Some((conn, CloseReason::Protocol(_))) if *conn == r));
+    let again = w.connect(MtpKind::WebSocket, Side::Agent, "self::reader", true);
+    assert!(matches!(w.closed.last(), Some((conn, CloseReason::Protocol(_))) if *conn == again));
+}
+
+#[test]
+fn a_record_in_a_foreign_name_ends_the_connection() {
+    let (mut w, admin, _) = world();
+    let (from, to) =
+        (EndpointId::parse("self::other").unwrap(), EndpointId::parse(crate::bench::BROKER).unwrap());
+    let record = Box::new(Record::message(from, to, message::request("m", get(&["Device."], 0))));
+    w.input(Input::Record { conn: admin, record });
+    assert!(matches!(w.closed.last(), Some((conn, CloseReason::Protocol(_))) if *conn == admin));
+}
+
+#[test]
+fn a_record_for_somebody_else_is_ignored() {
+    let (mut w, admin, _) = world();
+    let (from, to) = (EndpointId::parse("self::admin").unwrap(), EndpointId::parse("os::000000-x").unwrap());
+    let record = Box::new(Record::message(from, to, message::request("m", get(&["Device."], 0))));
+    w.input(Input::Record { conn: admin, record });
+    assert!(w.answer(admin, "m").is_none() && w.closed.is_empty());
+}
+
+#[test]
+fn a_repeated_request_is_answered_once_and_too_many_are_refused() {
+    let mut config = crate::bench::config();
+    config.limits.max_pending_per_controller = 3;
+    let mut w = World::with(config);
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.manner(s, crate::bench::service::Manner::Silent);
+    let request = message::request("twice", get(&["Device.X_Lamp.Colour"], 0));
+    w.send(c, request.clone());
+    w.send(c, request.clone());
+    let others: Vec<String> = (0..2).map(|_| w.begin(c, get(&["Device.X_Lamp.Colour"], 0))).collect();
+    assert_eq!(w.get(c, "Device.DeviceInfo.ModelName"), "Error 7005");
+    w.wait(5);
+    assert_eq!(w.answers(c, "twice").len(), 1);
+    assert!(others.iter().all(|id| w.answer(c, id).is_some()));
+    w.send(c, request);
+    assert!(w.answers(c, "twice").is_empty());
+    assert_eq!(w.get(c, "Device.DeviceInfo.ModelName"), "Device.DeviceInfo.ModelName=Hub");
+}
