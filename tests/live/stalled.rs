@@ -109,6 +109,13 @@ async fn a_stalled_service_and_a_silent_device_cost_only_themselves() {
         (cli.value(&format!("{silent_row}Online")) == "false").then_some(())
     });
 
+    // What would change something says so too, and does nothing.
+    let relay = format!("{silent_row}IoTCapability.[Name==\"Relay\"].BinaryControl.");
+    let told = cli.fails(1, &["set", &format!("{relay}Value=true")]);
+    assert!(told.contains("silent"), "{told}");
+    let told = cli.fails(1, &["operate", &format!("{THERMOSTAT}Reset()")]);
+    assert!(told.contains("proto::stalled"), "{told}");
+
     service.signal("CONT");
     silent.clear_faults();
     eventually("the Service again", || cli.values(&format!("{THERMOSTAT}Setpoint")).into_keys().next());
@@ -116,4 +123,32 @@ async fn a_stalled_service_and_a_silent_device_cost_only_themselves() {
     eventually("its readings", || cli.values(&level).into_keys().next());
     drop((broker, service, other));
     tokio::time::timeout(Duration::from_secs(5), silent.stop()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_device_leaves_its_bus_to_the_others() {
+    let bus = meters(&[1, 2]).await;
+    let place = Place::new(ACTOR, "");
+    let address = bus.local_addr();
+    place.write(
+        "site.yaml",
+        &format!(
+            "site: 1\nbuses:\n  b: {{modbus_tcp: \"{address}\"}}\ndevices:\n  \
+             silent: {{use: usp.demo-meter, bus: b, unit: 1}}\n  lively: {{use: usp.demo-meter, bus: b, unit: 2}}\n"
+        ),
+    );
+    let _broker = place.start();
+    let cli = place.cli();
+    let online = |row: u32| cli.value(&format!("Device.ProxiedDevice.{row}.Online")) == "true";
+    eventually("both devices", || (online(1) && online(2)).then_some(()));
+    bus.unit(1).unwrap().fault(Fault::Silent);
+    let relay = "Device.ProxiedDevice.2.IoTCapability.[Name==\"Relay\"].BinaryControl.";
+    let mut on = false;
+    eventually("the silent device counts as gone", || {
+        on = !on;
+        cli.ok(&["set", &format!("{relay}Value={on}")]);
+        assert_eq!(usp_tests::modbus::relay(address, 2), (on, on), "the other is switched meanwhile");
+        (!online(1)).then_some(())
+    });
+    assert!(online(2));
 }

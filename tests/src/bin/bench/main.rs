@@ -1,2 +1,75 @@
-//! Benchmarks.
-fn main() {}
+//! Figures of the broker, measured against something of the same make; printed, never asserted.
+//!
+//! `cargo run --release -p usp-tests --bin bench -- all`
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a figure that cannot be measured is a failure")]
+
+mod echo;
+mod get;
+mod load;
+mod memory;
+mod stall;
+mod table;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use usp_tests::role;
+
+/// Measures the broker. Everything runs on loopback, in temporary folders.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Args {
+    /// What to measure
+    #[arg(value_enum, default_value = "all")]
+    what: What,
+    /// Interleaved rounds, of which the median is shown
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Gets after which memory is looked at last
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    gets: u64,
+    /// Seconds of each part of a round of `stall`
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Get of one Parameter against an echo server of the same make
+    Get,
+    /// Memory after very many Gets
+    Memory,
+    /// Gets on other paths while a Service is stopped and a device silent
+    Stall,
+    /// All of it
+    All,
+}
+
+fn main() -> ExitCode {
+    if let Some(place) = echo::wanted() {
+        return echo::serve(&place);
+    }
+    if let Some(code) = role::play() {
+        return code;
+    }
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let wants = |what| args.what == what || args.what == What::All;
+        if cfg!(debug_assertions) {
+            table::line("This is a debug build: the figures say little. Build with --release.");
+        }
+        if wants(What::Get) {
+            get::measure(args.rounds).await;
+        }
+        if wants(What::Memory) {
+            memory::measure(args.gets).await;
+        }
+        if wants(What::Stall) {
+            stall::measure(args.rounds, args.seconds).await;
+        }
+    });
+    ExitCode::SUCCESS
+}

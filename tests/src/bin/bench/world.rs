@@ -1,0 +1,56 @@
+//! A broker with one Service and one meter, as most figures want it.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+
+use usp_simulators::modbus::ModbusServer;
+use usp_tests::place::Place;
+use usp_tests::process::Process;
+use usp_tests::things::meters;
+use usp_tests::wait::eventually;
+
+/// Root of the Service.
+pub(crate) const SERVICE: &str = "Device.X_USPBROKER-DEMO_Thermostat.";
+
+/// The Service's Endpoint ID.
+pub(crate) const SERVICE_ID: &str = "proto::measured";
+
+/// Everything that runs; stopped when dropped.
+pub(crate) struct World {
+    pub(crate) place: Place,
+    pub(crate) broker: Process,
+    pub(crate) service: Process,
+    pub(crate) meter: ModbusServer,
+    /// One Parameter of each owner.
+    pub(crate) paths: Vec<(&'static str, String)>,
+}
+
+/// The program that runs.
+pub(crate) fn program() -> OsString {
+    std::env::current_exe().unwrap().into_os_string()
+}
+
+impl World {
+    /// Starts all and waits until each owner answers. `others` are further devices.
+    pub(crate) async fn start(others: &[(&str, SocketAddr, u8)]) -> Self {
+        let meter = meters(&[1]).await;
+        let place = Place::new(program().to_str().unwrap(), "local_role = \"Full Access\"");
+        let devices = [&[("meter", meter.local_addr(), 1)], others].concat();
+        place.meters(&devices);
+        let broker = place.start();
+        let service = place.service(SERVICE_ID, SERVICE);
+        let paths = vec![
+            ("the broker's own", "Device.DeviceInfo.Manufacturer".to_owned()),
+            ("a Service's", format!("{SERVICE}Label")),
+            ("a device's, in memory", reading(&place, "meter")),
+        ];
+        Self { place, broker, service, meter, paths }
+    }
+}
+
+/// The path of a device's voltage, as soon as it has one.
+pub(crate) fn reading(place: &Place, device: &str) -> String {
+    let row = format!("Device.ProxiedDevice.[Name==\"{device}\"].");
+    let path = format!("{row}IoTCapability.[Name==\"Voltage L1\"].LevelSensor.Value");
+    eventually("a reading", || place.cli().values(&path).into_keys().next())
+}
