@@ -1,29 +1,40 @@
 //! Group commit: a change is in memory at once, and promised to nobody before it is on disk.
 //!
 //! At most one batch is under way. What changes meanwhile is collected and goes out as the next batch. When a batch
-//! fails, everything that was changed since is taken back in reverse order and its requests are answered with 7005.
+//! fails, everything that was changed since is taken back in reverse order and its requests are answered with 7005;
+//! what no request asked for is done again at once and written as soon as the store takes it.
 //! Notifications follow a change only once it is on disk, and after the answer to the request that made it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::Broker;
 use crate::dm::rows::{Change, Mark, ObjRef};
 use crate::fault::Fault;
 use crate::gather::{LegId, LegReply};
 use crate::output::{BatchId, Output, StoreOp};
+use crate::time::Mono;
+use crate::timers::Timer;
 use usp_proto::err_code::ErrCode;
 
-/// One request's changes.
+/// Pause before what no request asked for is written again to a store that refused it.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// One request's changes, or a change that no request asked for.
 struct Unit {
+    /// Whom to tell; `None`: nobody asked for it, so nobody can be refused.
     leg: Option<LegId>,
     changes: Vec<Change>,
+    /// What is no row.
+    extra: Vec<StoreOp>,
+    /// Its effects have followed already.
+    told: bool,
 }
 
 /// Changes that go to disk together.
 #[derive(Default)]
 struct Batch {
     units: Vec<Unit>,
-    ops: Vec<StoreOp>,
     marks: Vec<Mark>,
 }
 
@@ -32,13 +43,17 @@ struct Batch {
 pub(crate) struct Commits {
     under_way: Option<(BatchId, Batch)>,
     collecting: Batch,
+    /// Until then nothing but a new change is a reason to try the store again.
+    retry_at: Option<Mono>,
     next: u64,
 }
 
 impl Commits {
     /// Something is collected and could go out now.
     pub(crate) fn is_due(&self) -> bool {
-        self.under_way.is_none() && !self.collecting.units.is_empty()
+        let fresh = self.collecting.units.iter().any(|unit| !unit.told);
+        let owed = !self.collecting.units.is_empty() && self.retry_at.is_none();
+        self.under_way.is_none() && (fresh || owed)
     }
 }
 
@@ -48,30 +63,34 @@ impl Broker {
     pub(crate) fn commit(&mut self, leg: Option<LegId>) {
         let (changes, marks) = self.model.rows.take_journal();
         let changes = net_changes(changes);
-        let mut ops = std::mem::take(&mut self.extra_ops);
-        ops.extend(changes.iter().filter_map(|change| self.row_op(change)));
-        ops.extend(marks.iter().map(|mark| self.mark_op(mark)));
-        let unit = Unit { leg, changes };
-        let batch = &mut self.commits.collecting;
-        batch.marks.extend(marks);
-        batch.ops.extend(ops);
-        batch.units.push(unit);
+        let extra = std::mem::take(&mut self.extra_ops);
+        self.commits.collecting.marks.extend(marks);
+        self.commits.collecting.units.push(Unit { leg, changes, extra, told: false });
     }
 
     /// Sends the collected batch, if none is under way. Called after each input.
     pub(crate) fn flush_commits(&mut self) {
-        while self.commits.under_way.is_none() && !self.commits.collecting.units.is_empty() {
-            let mut batch = std::mem::take(&mut self.commits.collecting);
-            if batch.ops.is_empty() {
+        while self.commits.is_due() {
+            let batch = std::mem::take(&mut self.commits.collecting);
+            let ops = self.batch_ops(&batch);
+            if ops.is_empty() {
                 self.settle(batch);
                 continue;
             }
             self.commits.next += 1;
             let id = BatchId(self.commits.next);
-            let ops = std::mem::take(&mut batch.ops);
             self.outputs.push_back(Output::Store { batch: id, ops });
             self.commits.under_way = Some((id, batch));
         }
+    }
+
+    fn batch_ops(&self, batch: &Batch) -> Vec<StoreOp> {
+        let of_unit = |unit: &Unit| {
+            let rows = unit.changes.iter().filter_map(|change| self.row_op(change));
+            unit.extra.iter().cloned().chain(rows).collect::<Vec<_>>()
+        };
+        let marks = batch.marks.iter().map(|mark| self.mark_op(mark));
+        batch.units.iter().flat_map(of_unit).chain(marks).collect()
     }
 
     /// The store's word on a batch.
@@ -93,11 +112,14 @@ impl Broker {
             if let Some(leg) = unit.leg {
                 self.close_leg(leg, LegReply::Stored(Ok(())));
             }
-            self.apply_effects(&unit.changes);
+            if !unit.told {
+                self.apply_effects(&unit.changes);
+            }
         }
     }
 
-    /// The batch failed, and with it whatever was built upon it.
+    /// The batch failed, and with it whatever a request had built upon it. What no request asked for (a device of the
+    /// site, a peer that came, a command that ended) is true all the same: it stays, and is owed to the store.
     fn take_back(&mut self, batch: Batch, problem: &str) {
         tracing::error!(problem, "the store could not keep a change; it was taken back");
         let later = std::mem::take(&mut self.commits.collecting);
@@ -106,10 +128,45 @@ impl Broker {
         for change in units.iter().rev().flat_map(|u| u.changes.iter().rev()) {
             self.model.rows.revert(change.clone());
         }
-        for leg in units.into_iter().filter_map(|u| u.leg) {
-            let fault =
-                Fault::new(ErrCode::RESOURCES_EXCEEDED, format!("the change could not be stored: {problem}"));
-            self.close_leg(leg, LegReply::Stored(Err(fault)));
+        let mut owed = Unit { leg: None, changes: Vec::new(), extra: Vec::new(), told: true };
+        for unit in units {
+            match unit.leg {
+                Some(leg) => {
+                    let text = format!("the change could not be stored: {problem}");
+                    let fault = Fault::new(ErrCode::RESOURCES_EXCEEDED, text);
+                    self.close_leg(leg, LegReply::Stored(Err(fault)));
+                }
+                None => self.do_again(unit, &mut owed),
+            }
+        }
+        owed.changes = net_changes(owed.changes);
+        self.owe(owed);
+    }
+
+    /// Does again what was taken back with the rest, and lets its effects follow.
+    fn do_again(&mut self, unit: Unit, owed: &mut Unit) {
+        let again: Vec<Change> = unit.changes.iter().filter_map(|c| self.model.rows.redo(c)).collect();
+        owed.extra.extend(unit.extra);
+        if !unit.told {
+            self.apply_effects(&again);
+        }
+        owed.changes.extend(again);
+    }
+
+    fn owe(&mut self, owed: Unit) {
+        if owed.extra.is_empty() && !owed.changes.iter().any(|change| self.row_op(change).is_some()) {
+            return;
+        }
+        self.commits.collecting.units.insert(0, owed);
+        let at = self.model.now.monotonic + RETRY_AFTER;
+        self.commits.retry_at = Some(at);
+        self.timers.set(at, Timer::Store);
+    }
+
+    /// What is owed to the store is due.
+    pub(crate) fn retry_store(&mut self) {
+        if self.commits.retry_at.is_some_and(|at| at <= self.model.now.monotonic) {
+            self.commits.retry_at = None;
         }
     }
 

@@ -116,6 +116,8 @@ impl Broker {
         let kept = std::mem::take(&mut snapshot.notifications);
         self.restore(snapshot)?;
         self.configure();
+        // What follows from the configuration is no change.
+        self.model.rows.take_journal();
         self.seed()?;
         self.commit(None);
         self.refresh_subscriptions();
@@ -150,6 +152,7 @@ impl Broker {
                 Timer::Notice(id) => self.handle_notice_timer(id),
                 Timer::Subscription(number) => self.expire_subscription(number),
                 Timer::Discovery(service) => self.discover(service),
+                Timer::Store => self.retry_store(),
             }
         }
         self.settle_down();

@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     Subscription(u32),
     /// Discovery of a Service is to be tried again.
     Discovery(ServiceId),
+    /// What is owed to the store is to be tried again.
+    Store,
 }
 
 /// The set.

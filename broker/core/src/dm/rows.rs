@@ -42,6 +42,20 @@ pub struct Row {
     pub volatile: bool,
 }
 
+impl Row {
+    /// This row with what differs between two others.
+    fn moved(&self, before: &Self, after: &Self) -> Self {
+        let mut row = self.clone();
+        row.params.retain(|name, _| !before.params.contains_key(name) || after.params.contains_key(name));
+        let changed = after.params.iter().filter(|(name, value)| before.params.get(*name) != Some(*value));
+        row.params.extend(changed.map(|(name, value)| (name.clone(), value.clone())));
+        if before.volatile != after.volatile {
+            row.volatile = after.volatile;
+        }
+        row
+    }
+}
+
 /// One step of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -196,6 +210,23 @@ impl Rows {
             Some(row) => self.rows.insert(change.at, row),
             None => self.rows.remove(&change.at),
         };
+    }
+
+    /// Does a change again that was taken back together with others: Parameter by Parameter, so that nothing of the
+    /// others comes along. `None`: there is nothing left to do it to.
+    pub fn redo(&mut self, change: &Change) -> Option<Change> {
+        let current = self.rows.get(&change.at).cloned();
+        let after = match (&change.before, &change.after, &current) {
+            (_, None, _) => None,
+            (None, Some(after), _) => Some(after.clone()),
+            (Some(_), Some(_), None) => return None,
+            (Some(before), Some(after), Some(current)) => Some(current.moved(before, after)),
+        };
+        match &after {
+            Some(row) => self.rows.insert(change.at.clone(), row.clone()),
+            None => self.rows.remove(&change.at),
+        };
+        (current != after).then(|| Change { at: change.at.clone(), before: current, after })
     }
 
     /// Marks that did not reach the disk are to be written with the next change.

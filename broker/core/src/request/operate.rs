@@ -204,7 +204,7 @@ fn check_arguments(command: &Command, given: &BTreeMap<String, String>) -> Resul
 impl Job for OperateJob {
     fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
         match reply {
-            LegReply::Stored(Err(fault)) => self.fail_all(&fault),
+            LegReply::Stored(Err(fault)) => self.fail_all(broker, &fault),
             LegReply::Service(outcome) => self.take_service(broker, tag, outcome.map_err(|e| e.fault)),
             LegReply::Stored(Ok(())) | LegReply::Device(_) => {}
         }
@@ -241,9 +241,9 @@ impl Job for OperateJob {
 }
 
 impl OperateJob {
-    fn fail_all(&mut self, fault: &Fault) {
+    fn fail_all(&mut self, broker: &Broker, fault: &Fault) {
         for (task, outcome) in &mut self.tasks {
-            *outcome = Outcome::Done(vec![failure(&task.text(), fault)]);
+            *outcome = Outcome::Done(vec![failure(&task.text(broker), fault)]);
         }
         self.requests.clear();
         self.restart = None;
@@ -350,9 +350,11 @@ impl OperateJob {
 }
 
 impl Task {
-    fn text(&self) -> String {
+    fn text(&self, broker: &Broker) -> String {
         match self {
-            Self::Sync { name, .. } | Self::Async { name, .. } => format!("{name}()"),
+            Self::Sync { at, name } | Self::Async { at, name } => {
+                format!("{}{name}()", broker.model.path(at))
+            }
             Self::Service { path, .. } => path.clone(),
         }
     }

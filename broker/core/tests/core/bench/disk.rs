@@ -1,7 +1,5 @@
 //! A disk in memory.
 
-use std::collections::BTreeMap;
-
 use usp_core::output::{BatchId, Snapshot, StoreOp};
 
 /// What it does with the next batches.
@@ -85,11 +83,6 @@ impl Disk {
     pub(crate) fn rows(&self, prefix: &str) -> Vec<String> {
         let all = self.snapshot.rows.iter().map(|(p, _)| p.clone());
         all.filter(|p| p.starts_with(prefix)).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
-    }
-
-    /// Identities by table and key.
-    pub(crate) fn identities(&self) -> BTreeMap<(String, String), u32> {
-        self.snapshot.identities.iter().map(|(t, i, n)| ((t.clone(), i.clone()), *n)).collect()
     }
 }
 
