@@ -294,7 +294,7 @@ impl Broker {
     }
 
     /// A Controller that only happened to connect leaves nothing behind, unless it has Subscriptions.
-    fn drop_idle_controller(&mut self, number: Option<u32>) {
+    pub(crate) fn drop_idle_controller(&mut self, number: Option<u32>) {
         let Some(number) = number.filter(|n| self.controller_conn(*n).is_none()) else { return };
         let Some(row) = self.controller_row(number) else { return };
         let volatile = self.model.rows.get(&row).is_some_and(|r| r.volatile);

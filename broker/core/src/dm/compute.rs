@@ -198,7 +198,8 @@ impl Model {
     }
 }
 
-fn stored_default(param: &Param) -> String {
+/// What a Parameter reads that was never stored and is not computed.
+pub(crate) fn stored_default(param: &Param) -> String {
     match &param.default {
         Some(text) => text.to_string(),
         None if param.ty.list => String::new(),

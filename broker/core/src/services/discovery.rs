@@ -32,8 +32,11 @@ impl Broker {
         let Some(service) = self.services.get_mut(id) else { return };
         let paths: Vec<String> =
             service.registered.iter().filter(|(_, known)| !**known).map(|(path, _)| path.clone()).collect();
-        if paths.is_empty() || service.discovering {
+        if service.discovering {
             return;
+        }
+        if paths.is_empty() {
+            return self.sync_service(id);
         }
         service.discovering = true;
         self.begin(Box::new(DiscoveryJob { service: id, paths, asked: false, answer: None }));

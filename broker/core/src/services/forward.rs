@@ -5,7 +5,9 @@
 //! added. A Service that cannot hold Subscriptions is used for everything else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::add::{CreateObject, CreateParamSetting};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
@@ -16,9 +18,13 @@ use crate::dm::schema::ServiceId;
 use crate::gather::{Job, JobId, LegReply};
 use crate::request::add::created_paths;
 use crate::subscriptions::NotifKind;
+use crate::timers::Timer;
 
 /// Marks our rows in a Service's table.
 const ID_PREFIX: &str = "uspb-";
+
+/// Pause before a Service that did not answer is asked again.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// What a row at a Service is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +101,8 @@ struct SyncJob {
     phase: Phase,
     stale: Vec<String>,
     adding: Vec<Wanted>,
+    /// It said that it cannot, which is more than saying nothing.
+    refused: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -135,7 +143,13 @@ impl Broker {
             return;
         }
         shadows.busy = true;
-        let job = SyncJob { service: id, phase: Phase::Start, stale: Vec::new(), adding: Vec::new() };
+        let job = SyncJob {
+            service: id,
+            phase: Phase::Start,
+            stale: Vec::new(),
+            adding: Vec::new(),
+            refused: false,
+        };
         self.begin(Box::new(job));
     }
 
@@ -184,21 +198,29 @@ impl Broker {
         }
     }
 
-    fn finish_sync(&mut self, id: ServiceId, problem: Option<String>) {
+    fn finish_sync(&mut self, id: ServiceId, problem: Option<String>, refused: bool) {
         let name = self.services.name(id);
         let Some(service) = self.services.get_mut(id) else { return };
         service.shadows.busy = false;
-        if let Some(problem) = problem {
-            service.shadows.refused = true;
-            tracing::warn!(
-                service = name,
-                problem,
-                "a Service holds no Subscriptions: its changes are not forwarded"
-            );
-            return;
-        }
-        if std::mem::take(&mut service.shadows.again) {
-            self.sync_service(id);
+        let again = std::mem::take(&mut service.shadows.again);
+        match problem {
+            Some(problem) if refused => {
+                service.shadows.refused = true;
+                tracing::warn!(
+                    service = name,
+                    problem,
+                    "a Service holds no Subscriptions: its changes are not forwarded"
+                );
+            }
+            Some(problem) => {
+                // It may have done what it did not answer: its table is read again.
+                service.shadows.rows.retain(|_, shadow| shadow.row.is_some());
+                service.shadows.read = false;
+                tracing::warn!(service = name, problem, "Subscriptions at a Service are tried again later");
+                self.timers.set(self.model.now.monotonic + RETRY_AFTER, Timer::Discovery(id));
+            }
+            None if again => self.sync_service(id),
+            None => {}
         }
     }
 }
@@ -283,6 +305,12 @@ impl SyncJob {
 impl Job for SyncJob {
     fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
         let LegReply::Service(outcome) = reply else { return };
+        // Our own words for silence have this code; a Service that means it is asked in vain a few times more.
+        self.refused |= match &outcome {
+            Ok(RespType::GetResp(got)) => got.req_path_results.iter().any(|r| r.err_code != 0),
+            Ok(_) => false,
+            Err(error) => error.fault.code != ErrCode::INTERNAL_ERROR,
+        };
         match (tag, outcome) {
             (0, Ok(RespType::GetResp(response)))
                 if response.req_path_results.iter().all(|r| r.err_code == 0) =>
@@ -304,7 +332,8 @@ impl Job for SyncJob {
                 Some(self)
             }
             Phase::Reading if !read => {
-                broker.finish_sync(self.service, Some("its Subscription table cannot be read".to_owned()));
+                let problem = "its Subscription table cannot be read".to_owned();
+                broker.finish_sync(self.service, Some(problem), self.refused);
                 None
             }
             Phase::Start | Phase::Reading => {
@@ -314,10 +343,9 @@ impl Job for SyncJob {
                 Some(self)
             }
             Phase::Changing => {
-                // Rows that were asked for and of which no answer came (a deadline) are asked for again later.
                 let failed = (!self.adding.is_empty())
                     .then(|| "it does not answer an Add of Subscriptions".to_owned());
-                broker.finish_sync(self.service, failed);
+                broker.finish_sync(self.service, failed, self.refused);
                 None
             }
         }

@@ -7,23 +7,52 @@ use usp_proto::usp::notify::{self, Notification};
 
 use super::{Happening, NotifKind};
 use crate::Broker;
+use crate::dm::compute::stored_default;
 use crate::dm::rows::{Change, ObjRef, Row};
 
 impl Broker {
     /// Everything that follows from the changes of one request.
     pub(crate) fn apply_effects(&mut self, changes: &[Change]) {
-        self.bring_in_line(changes);
+        let controllers = self.bring_in_line(changes);
         for change in changes {
             match (&change.before, &change.after) {
-                (None, Some(_)) => self.tell_created(&change.at),
+                (None, Some(_)) if self.is_row(&change.at) => self.tell_created(&change.at),
+                (None, Some(after)) => self.tell_changed(&change.at, &self.defaults(&change.at), after),
                 (Some(_), None) => self.tell_deleted(&change.at),
                 (Some(before), Some(after)) => self.tell_changed(&change.at, before, after),
                 (None, None) => {}
             }
         }
+        // N-SUB.2: whoever loses its connection through the change has heard of it.
+        for number in controllers {
+            self.check_controller(number);
+        }
+        self.drop_idle_recipients(changes);
     }
 
-    fn bring_in_line(&mut self, changes: &[Change]) {
+    /// Controllers that were remembered for their Subscriptions alone, when the last of these is gone.
+    fn drop_idle_recipients(&mut self, changes: &[Change]) {
+        let table = self.model.table("Device.LocalAgent.Subscription.");
+        let gone = changes.iter().filter(|c| Some(c.at.object) == table && c.after.is_none());
+        let recipients: BTreeSet<u32> = gone
+            .filter_map(|change| change.before.as_ref()?.params.get("Recipient"))
+            .filter_map(|path| self.model.locate(path).map(|row| row.number()))
+            .collect();
+        for number in recipients {
+            self.drop_idle_controller(Some(number));
+        }
+    }
+
+    /// What an object's Parameters read before the first of them was stored.
+    fn defaults(&self, at: &ObjRef) -> Row {
+        let object =
+            self.model.schema.get(at.object).filter(|o| !o.path.starts_with("Device.ProxiedDevice."));
+        let params = object.into_iter().flat_map(|o| &o.params);
+        Row { params: params.map(|(n, p)| (n.clone(), stored_default(p))).collect(), volatile: false }
+    }
+
+    /// Gives back the Controllers whose rows have changed.
+    fn bring_in_line(&mut self, changes: &[Change]) -> BTreeSet<u32> {
         let mut subscriptions = BTreeSet::new();
         let (mut rights, mut controllers) = (false, BTreeSet::new());
         for change in changes {
@@ -45,12 +74,10 @@ impl Broker {
         if rights {
             self.refresh_rights();
         }
-        for number in controllers {
-            self.check_controller(number);
-        }
         if !subscriptions.is_empty() {
             self.sync_services();
         }
+        controllers
     }
 
     fn is_row(&self, at: &ObjRef) -> bool {

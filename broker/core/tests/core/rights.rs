@@ -168,7 +168,9 @@ fn a_name_alone_opens_no_door() {
 #[test]
 fn a_disabled_controller_is_not_served() {
     let (mut w, admin, r) = world();
+    w.subscribe(r, "me", "ValueChange", "Device.LocalAgent.Controller.1.Enable");
     w.set(admin, "Device.LocalAgent.Controller.1.", &["Enable=false"]);
+    assert_eq!(w.notes(r), ["me: ValueChange Device.LocalAgent.Controller.1.Enable=false"]);
     assert!(matches!(w.closed.last(), Some((conn, CloseReason::Protocol(_))) if *conn == r));
     let again = w.connect(MtpKind::WebSocket, Side::Agent, "self::reader", true);
     assert!(matches!(w.closed.last(), Some((conn, CloseReason::Protocol(_))) if *conn == again));
