@@ -6,6 +6,7 @@ mod crash;
 mod demo;
 mod lifecycle;
 mod python;
+mod readme;
 mod stalled;
 mod things;
 mod wrong_input;
