@@ -4,10 +4,18 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::error::StoreError;
 
 const LOCK_NAME: &str = "broker.lock";
+
+/// How long the directory may still belong to another process: a supervisor can start the next one before the system has
+/// cleaned up after the last, and a child that is just being started holds the lock of its parent until it runs.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Holds a state directory for this process; the system frees it however the process ends.
 #[derive(Debug)]
@@ -16,7 +24,7 @@ pub struct StateLock {
 }
 
 impl StateLock {
-    /// Takes the directory.
+    /// Takes the directory. A predecessor that is just ending is waited for, [`PATIENCE`] at most.
     ///
     /// Errors: [`StoreError::Busy`] names the process that has it.
     pub fn take(state_dir: &Path) -> Result<Self, StoreError> {
@@ -29,7 +37,7 @@ impl StateLock {
             .mode(0o600)
             .open(&path)
             .map_err(|source| StoreError::io(&path, source))?;
-        match file.try_lock() {
+        match wait_for(&file) {
             Ok(()) => {
                 // The number is a courtesy to whoever comes second; the lock works without it.
                 note_pid(&mut file).ok();
@@ -39,6 +47,16 @@ impl StateLock {
                 Err(StoreError::Busy { path: state_dir.to_owned(), pid: read_pid(&mut file) })
             }
             Err(TryLockError::Error(source)) => Err(StoreError::io(&path, source)),
+        }
+    }
+}
+
+fn wait_for(file: &File) -> Result<(), TryLockError> {
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => thread::park_timeout(PAUSE),
+            result => return result,
         }
     }
 }
