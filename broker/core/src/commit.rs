@@ -25,6 +25,8 @@ struct Unit {
     /// Whom to tell; `None`: nobody asked for it, so nobody can be refused.
     leg: Option<LegId>,
     changes: Vec<Change>,
+    /// Numbers that it used up.
+    marks: Vec<Mark>,
     /// What is no row.
     extra: Vec<StoreOp>,
     /// Its effects have followed already.
@@ -35,7 +37,6 @@ struct Unit {
 #[derive(Default)]
 struct Batch {
     units: Vec<Unit>,
-    marks: Vec<Mark>,
 }
 
 /// The two batches that can exist.
@@ -64,8 +65,7 @@ impl Broker {
         let (changes, marks) = self.model.rows.take_journal();
         let changes = net_changes(changes);
         let extra = std::mem::take(&mut self.extra_ops);
-        self.commits.collecting.marks.extend(marks);
-        self.commits.collecting.units.push(Unit { leg, changes, extra, told: false });
+        self.commits.collecting.units.push(Unit { leg, changes, marks, extra, told: false });
     }
 
     /// Sends the collected batch, if none is under way. Called after each input.
@@ -87,10 +87,10 @@ impl Broker {
     fn batch_ops(&self, batch: &Batch) -> Vec<StoreOp> {
         let of_unit = |unit: &Unit| {
             let rows = unit.changes.iter().filter_map(|change| self.row_op(change));
-            unit.extra.iter().cloned().chain(rows).collect::<Vec<_>>()
+            let marks = unit.marks.iter().map(|mark| self.mark_op(mark));
+            unit.extra.iter().cloned().chain(rows).chain(marks).collect::<Vec<_>>()
         };
-        let marks = batch.marks.iter().map(|mark| self.mark_op(mark));
-        batch.units.iter().flat_map(of_unit).chain(marks).collect()
+        batch.units.iter().flat_map(of_unit).collect()
     }
 
     /// The store's word on a batch.
@@ -123,15 +123,16 @@ impl Broker {
     fn take_back(&mut self, batch: Batch, problem: &str) {
         tracing::error!(problem, "the store could not keep a change; it was taken back");
         let later = std::mem::take(&mut self.commits.collecting);
-        self.model.rows.mark_again(batch.marks.into_iter().chain(later.marks));
         let units: Vec<Unit> = batch.units.into_iter().chain(later.units).collect();
         for change in units.iter().rev().flat_map(|u| u.changes.iter().rev()) {
             self.model.rows.revert(change.clone());
         }
-        let mut owed = Unit { leg: None, changes: Vec::new(), extra: Vec::new(), told: true };
+        let mut owed =
+            Unit { leg: None, changes: Vec::new(), marks: Vec::new(), extra: Vec::new(), told: true };
         for unit in units {
             match unit.leg {
                 Some(leg) => {
+                    self.model.rows.unmark(&unit.marks);
                     let text = format!("the change could not be stored: {problem}");
                     let fault = Fault::new(ErrCode::RESOURCES_EXCEEDED, text);
                     self.close_leg(leg, LegReply::Stored(Err(fault)));
@@ -147,6 +148,7 @@ impl Broker {
     fn do_again(&mut self, unit: Unit, owed: &mut Unit) {
         let again: Vec<Change> = unit.changes.iter().filter_map(|c| self.model.rows.redo(c)).collect();
         owed.extra.extend(unit.extra);
+        owed.marks.extend(unit.marks);
         if !unit.told {
             self.apply_effects(&again);
         }
@@ -154,7 +156,10 @@ impl Broker {
     }
 
     fn owe(&mut self, owed: Unit) {
-        if owed.extra.is_empty() && !owed.changes.iter().any(|change| self.row_op(change).is_some()) {
+        if owed.extra.is_empty()
+            && owed.marks.is_empty()
+            && !owed.changes.iter().any(|change| self.row_op(change).is_some())
+        {
             return;
         }
         self.commits.collecting.units.insert(0, owed);

@@ -229,9 +229,13 @@ impl Rows {
         (current != after).then(|| Change { at: change.at.clone(), before: current, after })
     }
 
-    /// Marks that did not reach the disk are to be written with the next change.
-    pub fn mark_again(&mut self, marks: impl Iterator<Item = Mark>) {
-        self.marks.extend(marks);
+    /// Marks that did not reach the disk: the next number of these tables is marked anew.
+    pub fn unmark(&mut self, marks: &[Mark]) {
+        for mark in marks {
+            if let Some(highest) = self.highest.get_mut(&(mark.table, mark.above.clone())) {
+                highest.marked = 0;
+            }
+        }
     }
 
     /// What changed since the last call, and which numbers must be marked on disk.
