@@ -25,6 +25,7 @@ fn cases(few: u32) -> ProptestConfig {
 }
 
 const TOPS: [&str; 3] = ["Device.X_A.", "Device.X_B.", "Device.X_C."];
+const SERVICES: [&str; 3] = ["self::a", "self::b", "self::c"];
 const DEVICES: [&str; 2] = ["a", "b"];
 
 /// Three Services and three boxes, of which the last is left in peace.
@@ -45,8 +46,8 @@ impl Town {
                 &[(0, number("20")), (1, off.clone()), (3, number("50")), (4, number("1")), (6, off)],
             );
         }
-        let c = w.controller("self::c");
-        let services = TOPS.iter().map(|top| w.lamp(&format!("self::{}", &top[7..10]), top)).collect();
+        let c = w.controller("self::boss");
+        let services = SERVICES.iter().zip(TOPS).map(|(name, top)| w.lamp(name, top)).collect();
         Self { w, c, services }
     }
 }
@@ -202,7 +203,7 @@ impl Town {
             Event::Leave(index) => w.disconnect(self.services[index]),
             Event::Return(index) => {
                 if !w.services.contains_key(&self.services[index]) {
-                    let conn = w.service_link(&format!("self::{}", &TOPS[index][7..10]), lamp(TOPS[index]));
+                    let conn = w.service_link(SERVICES[index], lamp(TOPS[index]));
                     self.services[index] = conn;
                     w.register(conn, true, &[TOPS[index]]);
                 }
@@ -306,7 +307,7 @@ impl Reference {
         let ok = !self.full && !self.is_taken(name, None);
         assert_eq!(answer.starts_with(ROLE), ok, "{answer}");
         if ok {
-            let number = answer[ROLE.len()..].split('.').next().unwrap().parse().unwrap();
+            let number = answer.trim_start_matches(ROLE).split('.').next().unwrap().parse().unwrap();
             assert!(number > self.highest, "{number} was given before");
             self.highest = number;
             self.names.insert(number, name.to_owned());
