@@ -6,6 +6,9 @@
 //! rows created at Services are deleted, Parameters set there are written back, devices are written back only where
 //! their mapping says `undo: true`. What stays changed is named in the fault.
 
+mod answers;
+mod undo;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,7 +16,7 @@ use usp_mapping::port::{Action, PointId};
 use usp_mapping::value::Value;
 use usp_proto::err_code::ErrCode;
 use usp_proto::usp::{
-    self, add::CreateObject, error::ParamError, request::ReqType, response::RespType, set::UpdateObject,
+    self, add::CreateObject, error::ParamError, request::ReqType, set::UpdateObject,
 };
 
 use super::Origin;
@@ -25,7 +28,7 @@ use crate::Broker;
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
-use crate::gather::{DeviceOutcome, Job, JobId, LegReply, ServiceFault};
+use crate::gather::{Job, JobId, LegReply};
 
 /// One thing to do.
 #[derive(Clone, Debug)]
@@ -421,195 +424,6 @@ impl Unit {
             None
         }
     }
-
-    fn remember(&mut self, service: ServiceId, outcome: Result<RespType, ServiceFault>) {
-        let Ok(RespType::GetResp(response)) = outcome else { return };
-        for resolved in response.req_path_results.into_iter().flat_map(|r| r.resolved_path_results) {
-            for (param, value) in resolved.result_params {
-                self.held.push((service, resolved.resolved_path.clone(), param, value));
-            }
-        }
-    }
-
-    /// A Service's answer, spread over the entries that it is for.
-    fn take_service(
-        &mut self,
-        service: ServiceId,
-        name: &str,
-        outcome: Result<RespType, ServiceFault>,
-        kind: &mut UnitKind,
-    ) {
-        let entries: Vec<usize> = self.of_service(service).map(|(entry, _)| *entry).collect();
-        let failed = match (kind, outcome) {
-            (UnitKind::Set { entries: all, .. }, Ok(RespType::SetResp(response))) => {
-                give(&entries, response.updated_obj_results, |i, r| all.get_mut(i)?.take_service_result(r))
-            }
-            (UnitKind::Add { items, .. }, Ok(RespType::AddResp(response))) => {
-                let created = super::add::created_paths(&response);
-                self.created_at_services.extend(created.map(|path| (service, path)));
-                give_all(&entries, response.created_obj_results, |i, r| {
-                    items.get_mut(i)?.take_service_result(r)
-                })
-            }
-            (UnitKind::Delete { entries: all, .. }, Ok(RespType::DeleteResp(response))) => {
-                give(&entries, response.deleted_obj_results, |i, r| all.get_mut(i)?.take_service_result(r))
-            }
-            (_, Ok(_)) => Some(Fault::new(
-                ErrCode::INTERNAL_ERROR,
-                format!("Service {name} answered with something else"),
-            )),
-            (_, Err(error)) => {
-                self.fail(error.fault.about(format!("Service {name}")), error.params);
-                return;
-            }
-        };
-        self.done_services.push(service);
-        if let Some(fault) = failed {
-            self.fail(fault.about(format!("Service {name}")), Vec::new());
-        }
-    }
-
-    fn take_device(
-        &mut self,
-        broker: &mut Broker,
-        device: u32,
-        outcome: &DeviceOutcome,
-        kind: &mut UnitKind,
-    ) {
-        let id = broker.model.devices.get(device).map_or(String::new(), |d| d.id.to_string());
-        let effects: Vec<(usize, Effect)> = self
-            .steps
-            .iter()
-            .filter(|(_, s)| s.device() == Some(device))
-            .filter_map(|(i, s)| match s {
-                Step::Effect(effect) => Some((*i, effect.clone())),
-                _ => None,
-            })
-            .collect();
-        for (order, (entry, effect)) in effects.into_iter().enumerate() {
-            let result = match outcome {
-                Err(fault) => Err(fault.clone()),
-                Ok(results) => results
-                    .get(order)
-                    .map_or(Err(usp_mapping::port::DeviceFault::Unknown), |(_, r)| r.clone()),
-            };
-            match result {
-                Ok(value) => {
-                    broker.take_written(&effect, value);
-                    self.written.push(effect);
-                }
-                Err(fault) => {
-                    let fault = Fault::from_device(&id, &fault);
-                    if let UnitKind::Set { entries, .. } = kind
-                        && let Some(entry) = entries.get_mut(entry)
-                    {
-                        entry.fail(&fault, Some(&effect));
-                    }
-                    self.fail(fault, Vec::new());
-                }
-            }
-        }
-    }
-
-    fn apply_own(&mut self, broker: &mut Broker, origin: &Origin, kind: &mut UnitKind) -> Result<(), Fault> {
-        let mut touched = Vec::new();
-        for (entry, step) in &self.steps {
-            match step {
-                Step::Effect(Effect::Store { at, name, value }) => {
-                    if !broker.model.exists(at) {
-                        let text = format!("{} was deleted meanwhile", broker.model.path(at));
-                        return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, text));
-                    }
-                    broker.model.rows.set(at, name, value.clone());
-                    touched.push(at.clone());
-                }
-                Step::Create(creation) => {
-                    let created = broker.create(origin, creation, false)?;
-                    if let UnitKind::Add { items, .. } = kind
-                        && let Some(item) = items.get_mut(*entry)
-                    {
-                        item.created(created);
-                    }
-                }
-                Step::Remove(at) => broker.remove_row(at),
-                _ => {}
-            }
-        }
-        for at in distinct(touched.into_iter()) {
-            broker.model.check_keys(&at)?;
-            broker.settle_row(&at);
-        }
-        Ok(())
-    }
-
-    fn undo_requests(&mut self) -> Vec<(ServiceId, String, ReqType)> {
-        let done = std::mem::take(&mut self.done_services);
-        let mut requests = Vec::new();
-        for (service, object, param, value) in std::mem::take(&mut self.held) {
-            if !done.contains(&service) {
-                continue;
-            }
-            let path = format!("{object}{param}");
-            let setting = usp::set::UpdateParamSetting { param, value, required: true };
-            let update = UpdateObject { obj_path: object, param_settings: vec![setting] };
-            let set = usp::Set { allow_partial: false, update_objs: vec![update] };
-            requests.push((service, path, ReqType::Set(set)));
-        }
-        for (service, path) in std::mem::take(&mut self.created_at_services) {
-            let delete = usp::Delete { allow_partial: false, obj_paths: vec![path.clone()] };
-            requests.push((service, path, ReqType::Delete(delete)));
-        }
-        requests
-    }
-
-    /// Writes that take confirmed ones back, where the mapping allows; the others stay changed.
-    fn undo_writes(&mut self, broker: &Broker) -> BTreeMap<u32, Vec<Effect>> {
-        let mut back: BTreeMap<u32, Vec<Effect>> = BTreeMap::new();
-        for effect in std::mem::take(&mut self.written) {
-            match broker.undo_of(&effect) {
-                Some(undo @ Effect::Write { device, .. }) => back.entry(device).or_default().push(undo),
-                _ => self.stayed.push(broker.path_of(&effect)),
-            }
-        }
-        back
-    }
-
-    fn take_undone(&mut self, broker: &mut Broker, effects: Vec<Effect>, outcome: &DeviceOutcome) {
-        for (order, effect) in effects.into_iter().enumerate() {
-            match outcome.as_ref().ok().and_then(|r| r.get(order)) {
-                Some((_, Ok(value))) => broker.take_written(&effect, value.clone()),
-                _ => self.stayed.push(broker.path_of(&effect)),
-            }
-        }
-    }
-}
-
-/// Gives each entry its one result, in order. The first failure is the unit's.
-fn give<R>(
-    entries: &[usize],
-    results: Vec<R>,
-    mut take: impl FnMut(usize, R) -> Option<Fault>,
-) -> Option<Fault> {
-    if entries.len() != results.len() {
-        let text = format!("the answer has {} results for {} entries", results.len(), entries.len());
-        return Some(Fault::new(ErrCode::INTERNAL_ERROR, text));
-    }
-    entries.iter().zip(results).fold(None, |first, (entry, result)| first.or(take(*entry, result)))
-}
-
-/// Gives results to entries when a search path can have made several results of one entry: the last takes the rest.
-fn give_all<R>(
-    entries: &[usize],
-    results: Vec<R>,
-    mut take: impl FnMut(usize, R) -> Option<Fault>,
-) -> Option<Fault> {
-    let last = entries.last()?;
-    let mut first = None;
-    for (index, result) in results.into_iter().enumerate() {
-        let fault = take(*entries.get(index).unwrap_or(last), result);
-        first = first.or(fault);
-    }
-    first
 }
 
 impl Broker {
@@ -622,19 +436,5 @@ impl Broker {
         };
         let longest = writes.iter().filter_map(|(p, _)| of_point(p)).max().unwrap_or(Duration::from_secs(5));
         longest + Duration::from_secs(1)
-    }
-
-    /// The write that restores what a capability showed before, where its mapping says `undo: true`.
-    fn undo_of(&self, effect: &Effect) -> Option<Effect> {
-        let Effect::Write { device, point, at, name, .. } = effect else { return None };
-        let state = self.model.devices.get(*device)?;
-        let write = state.mapping.capabilities.get(usize::from(point.0))?.write.as_ref()?;
-        let capability = state.capabilities.get(at.numbers.get(1)?)?;
-        let value = capability.before_write.clone().filter(|_| write.undo)?;
-        Some(Effect::Write { device: *device, point: *point, value, at: at.clone(), name: name.clone() })
-    }
-
-    fn path_of(&self, effect: &Effect) -> String {
-        format!("{}{}", self.model.path(effect.at()), effect.name())
     }
 }

@@ -1,0 +1,158 @@
+//! What owners answer to a unit, spread over the entries that it is for.
+
+use usp_proto::err_code::ErrCode;
+use usp_proto::usp::response::RespType;
+
+use super::{Step, Unit, UnitKind, distinct};
+use crate::Broker;
+use crate::dm::schema::ServiceId;
+use crate::fault::Fault;
+use crate::gather::{DeviceOutcome, ServiceFault};
+use crate::request::Origin;
+use crate::request::check::Effect;
+
+impl Unit {
+    /// A Service's answer, spread over the entries that it is for.
+    pub(super) fn take_service(
+        &mut self,
+        service: ServiceId,
+        name: &str,
+        outcome: Result<RespType, ServiceFault>,
+        kind: &mut UnitKind,
+    ) {
+        let entries: Vec<usize> = self.of_service(service).map(|(entry, _)| *entry).collect();
+        let failed = match (kind, outcome) {
+            (UnitKind::Set { entries: all, .. }, Ok(RespType::SetResp(response))) => {
+                give(&entries, response.updated_obj_results, |i, r| all.get_mut(i)?.take_service_result(r))
+            }
+            (UnitKind::Add { items, .. }, Ok(RespType::AddResp(response))) => {
+                let created = crate::request::add::created_paths(&response);
+                self.created_at_services.extend(created.map(|path| (service, path)));
+                give_all(&entries, response.created_obj_results, |i, r| {
+                    items.get_mut(i)?.take_service_result(r)
+                })
+            }
+            (UnitKind::Delete { entries: all, .. }, Ok(RespType::DeleteResp(response))) => {
+                give(&entries, response.deleted_obj_results, |i, r| all.get_mut(i)?.take_service_result(r))
+            }
+            (_, Ok(_)) => Some(Fault::new(
+                ErrCode::INTERNAL_ERROR,
+                format!("Service {name} answered with something else"),
+            )),
+            (_, Err(error)) => {
+                self.fail(error.fault.about(format!("Service {name}")), error.params);
+                return;
+            }
+        };
+        self.done_services.push(service);
+        if let Some(fault) = failed {
+            self.fail(fault.about(format!("Service {name}")), Vec::new());
+        }
+    }
+
+    pub(super) fn take_device(
+        &mut self,
+        broker: &mut Broker,
+        device: u32,
+        outcome: &DeviceOutcome,
+        kind: &mut UnitKind,
+    ) {
+        let id = broker.model.devices.get(device).map_or(String::new(), |d| d.id.to_string());
+        let effects: Vec<(usize, Effect)> = self
+            .steps
+            .iter()
+            .filter(|(_, s)| s.device() == Some(device))
+            .filter_map(|(i, s)| match s {
+                Step::Effect(effect) => Some((*i, effect.clone())),
+                _ => None,
+            })
+            .collect();
+        for (order, (entry, effect)) in effects.into_iter().enumerate() {
+            let result = match outcome {
+                Err(fault) => Err(fault.clone()),
+                Ok(results) => results
+                    .get(order)
+                    .map_or(Err(usp_mapping::port::DeviceFault::Unknown), |(_, r)| r.clone()),
+            };
+            match result {
+                Ok(value) => {
+                    broker.take_written(&effect, value);
+                    self.written.push(effect);
+                }
+                Err(fault) => {
+                    let fault = Fault::from_device(&id, &fault);
+                    if let UnitKind::Set { entries, .. } = kind
+                        && let Some(entry) = entries.get_mut(entry)
+                    {
+                        entry.fail(&fault, Some(&effect));
+                    }
+                    self.fail(fault, Vec::new());
+                }
+            }
+        }
+    }
+
+    pub(super) fn apply_own(
+        &mut self,
+        broker: &mut Broker,
+        origin: &Origin,
+        kind: &mut UnitKind,
+    ) -> Result<(), Fault> {
+        let mut touched = Vec::new();
+        for (entry, step) in &self.steps {
+            match step {
+                Step::Effect(Effect::Store { at, name, value }) => {
+                    if !broker.model.exists(at) {
+                        let text = format!("{} was deleted meanwhile", broker.model.path(at));
+                        return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, text));
+                    }
+                    broker.model.rows.set(at, name, value.clone());
+                    touched.push(at.clone());
+                }
+                Step::Create(creation) => {
+                    let created = broker.create(origin, creation, false)?;
+                    if let UnitKind::Add { items, .. } = kind
+                        && let Some(item) = items.get_mut(*entry)
+                    {
+                        item.created(created);
+                    }
+                }
+                Step::Remove(at) => broker.remove_row(at),
+                _ => {}
+            }
+        }
+        for at in distinct(touched.into_iter()) {
+            broker.model.check_keys(&at)?;
+            broker.settle_row(&at);
+        }
+        Ok(())
+    }
+}
+
+/// Gives each entry its one result, in order. The first failure is the unit's.
+fn give<R>(
+    entries: &[usize],
+    results: Vec<R>,
+    mut take: impl FnMut(usize, R) -> Option<Fault>,
+) -> Option<Fault> {
+    if entries.len() != results.len() {
+        let text = format!("the answer has {} results for {} entries", results.len(), entries.len());
+        return Some(Fault::new(ErrCode::INTERNAL_ERROR, text));
+    }
+    entries.iter().zip(results).fold(None, |first, (entry, result)| first.or(take(*entry, result)))
+}
+
+/// Gives results to entries when a search path can have made several results of one entry: the last takes the rest.
+fn give_all<R>(
+    entries: &[usize],
+    results: Vec<R>,
+    mut take: impl FnMut(usize, R) -> Option<Fault>,
+) -> Option<Fault> {
+    let last = entries.last()?;
+    let mut first = None;
+    for (index, result) in results.into_iter().enumerate() {
+        let fault = take(*entries.get(index).unwrap_or(last), result);
+        first = first.or(fault);
+    }
+    first
+}
