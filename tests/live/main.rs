@@ -5,6 +5,7 @@
 mod crash;
 mod demo;
 mod lifecycle;
+mod notifications;
 mod python;
 mod readme;
 mod stalled;
