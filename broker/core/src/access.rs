@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use usp_proto::path::{Leaf, Path};
+use usp_proto::path::{Leaf, Path, Segment};
 use usp_proto::tr106;
 
 use crate::dm::Model;
@@ -122,6 +122,13 @@ impl Rights {
         self.decide(kind, act, |target| covers_written(target, path))
     }
 
+    /// Whether every Parameter that a path's search expressions look at may be read (R-GIN.0, R-GET.1): a search must
+    /// not tell what a Get would not.
+    pub fn may_search(&self, model: &Model, path: &Path) -> bool {
+        let may_read = |param: &Path| self.allow_path(Kind::Param, Act::Read, param);
+        self.all || model.searched_parameters(path).is_some_and(|params| params.iter().all(may_read))
+    }
+
     /// Whether nothing at all is allowed.
     pub fn is_none(&self) -> bool {
         !self.all && self.roles.iter().all(|r| r.entries.is_empty())
@@ -202,7 +209,6 @@ fn parse_target(text: &str) -> Vec<Path> {
 
 /// Whether a target covers a path as it is written, without looking at rows: names equal, numbers equal or under `*`.
 fn covers_written(target: &Path, path: &Path) -> bool {
-    use usp_proto::path::Segment;
     if target.segments.len() > path.segments.len() {
         return false;
     }

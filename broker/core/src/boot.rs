@@ -313,7 +313,7 @@ impl Broker {
                 event_name: "Boot!".to_owned(),
                 params: self.boot_arguments(controller),
             };
-            self.notify(number, &path, usp_proto::usp::notify::Notification::Event(event));
+            self.notify(number, &path, device.as_ref(), usp_proto::usp::notify::Notification::Event(event));
         }
     }
 

@@ -172,8 +172,12 @@ impl Broker {
             return self.take_completion(service, done);
         }
         let Some(path) = notified_path(&notification) else { return };
+        if !self.services.owns(service, &path.to_string()) {
+            tracing::warn!(%path, service = self.services.name(service), "a Notify about what is not the Service's");
+            return;
+        }
         for number in serves {
-            self.notify(number, &path, notification.clone());
+            self.notify(number, &path, None, notification.clone());
         }
     }
 }

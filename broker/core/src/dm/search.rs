@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use rust_decimal::Decimal;
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{Component, Expression, Literal, Operator};
+use usp_proto::path::{Component, Expression, Leaf, Literal, Operator, Path, Segment};
 use usp_proto::tr106;
 
 use super::Model;
@@ -46,6 +46,43 @@ impl Model {
             Comparison::new(component, param)?;
         }
         Ok(())
+    }
+
+    /// The Parameters that a path's search expressions look at, with `*` for rows. `None`: one of them follows a
+    /// reference of which it is not known where it leads.
+    pub fn searched_parameters(&self, path: &Path) -> Option<Vec<Path>> {
+        let mut found = Vec::new();
+        for (index, segment) in path.segments.iter().enumerate() {
+            let Segment::Search(expression) = segment else { continue };
+            let mut row = path.segments.get(..index)?.to_vec();
+            row.push(Segment::Wildcard);
+            for component in &expression.0 {
+                self.compared_parameters(row.clone(), component, &mut found)?;
+            }
+        }
+        Some(found)
+    }
+
+    fn compared_parameters(
+        &self,
+        mut segments: Vec<Segment>,
+        component: &Component,
+        into: &mut Vec<Path>,
+    ) -> Option<()> {
+        for (name, follow) in &component.objects {
+            if follow.is_none() {
+                segments.push(Segment::Name(name.clone()));
+                continue;
+            }
+            let object = Path { segments: segments.clone(), leaf: Leaf::Object }.to_supported()?.to_string();
+            let param = self.schema.get(self.schema.find(&object)?)?.params.get(name)?;
+            let table = Path::parse(&param.reference.as_ref()?.table).ok()?;
+            into.push(Path { segments, leaf: Leaf::Parameter(name.clone()) });
+            segments = table.segments;
+            segments.push(Segment::Wildcard);
+        }
+        into.push(Path { segments, leaf: Leaf::Parameter(component.parameter.clone()) });
+        Some(())
     }
 
     fn component_holds(&self, row: &ObjRef, component: &Component) -> Result<bool, Fault> {

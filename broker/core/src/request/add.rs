@@ -15,7 +15,7 @@ use usp_proto::usp::{self, error::ParamError, response::RespType};
 use super::check::Effect;
 use super::set::units_of;
 use super::unit::{Step, UnitJob, UnitKind};
-use super::{Origin, param_error, wrong_form};
+use super::{Origin, param_error, parse_path, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::dm::compute::datetime;
@@ -109,7 +109,8 @@ impl Broker {
 
     /// One plan for each row that the entry means to make.
     fn plan_add(&mut self, origin: &Origin, object: &CreateObject) -> Result<Vec<Planned>, Refusal> {
-        let path = Path::parse(&object.obj_path).map_err(|e| (Fault::from(e), None))?;
+        let path =
+            parse_path(&self.model, &object.obj_path, &origin.rights).map_err(|fault| (fault, None))?;
         if path.leaf != Leaf::Object {
             return Err((wrong_form(&object.obj_path, "an Object Path"), None));
         }

@@ -1,7 +1,7 @@
 //! Delete.
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{Leaf, Path};
+use usp_proto::path::Leaf;
 use usp_proto::usp::delete_resp::deleted_object_result::{
     OperationStatus,
     operation_status::{OperStatus, OperationFailure, OperationSuccess},
@@ -11,7 +11,7 @@ use usp_proto::usp::{self, error::ParamError, response::RespType};
 
 use super::set::units_of;
 use super::unit::{Step, UnitJob, UnitKind};
-use super::{Origin, param_error, wrong_form};
+use super::{Origin, param_error, parse_path, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::dm::resolve::Found;
@@ -87,7 +87,7 @@ impl Broker {
         rights: &Rights,
         allow_partial: bool,
     ) -> Result<Vec<Step>, Fault> {
-        let path = Path::parse(requested)?;
+        let path = parse_path(&self.model, requested, rights)?;
         if path.leaf != Leaf::Object {
             return Err(wrong_form(requested, "the path of a row"));
         }

@@ -10,7 +10,7 @@ use usp_proto::path::{Leaf, Name, Path};
 use usp_proto::usp::get_resp::{RequestedPathResult, ResolvedPathResult};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
-use super::{Origin, wrong_form};
+use super::{Origin, parse_path, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
 use crate::dm::compute::{Have, Unread};
@@ -84,7 +84,7 @@ impl Broker {
     }
 
     fn plan_get(&self, job: &mut GetJob, entry: usize, requested: &str, depth: u32) -> Result<(), Fault> {
-        let path = Path::parse(requested)?;
+        let path = parse_path(&self.model, requested, &job.origin.rights)?;
         match &path.leaf {
             Leaf::Object | Leaf::Parameter(_) => {}
             Leaf::Command(_) | Leaf::Event(_) => {
@@ -349,9 +349,16 @@ impl Job for GetJob {
     fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
         match (self.asks.get(tag), reply) {
             (Some(Ask::Service { service, parts, .. }), LegReply::Service(outcome)) => {
-                let name = broker.services.name(*service);
+                let service = *service;
+                let name = broker.services.name(service);
                 let filled = service_parts(parts, &name, outcome.map_err(|f| f.fault));
-                for (entry, whole, outcome) in filled {
+                for (entry, whole, mut outcome) in filled {
+                    if let Ok(found) = &mut outcome {
+                        found.iter_mut().for_each(|r| broker.services.keep_owned(service, r));
+                        found.retain(|r| {
+                            broker.services.owns(service, &r.resolved_path) || !r.result_params.is_empty()
+                        });
+                    }
                     self.fill(tag, entry, whole, outcome);
                 }
             }
@@ -439,6 +446,7 @@ impl GetJob {
             Ok(mut found) => {
                 if !rights.is_all() {
                     found.iter_mut().for_each(|r| keep_readable(&rights, r));
+                    found.retain(|r| !r.result_params.is_empty());
                 }
                 entry.others.entry(tag).or_default().extend(found);
             }

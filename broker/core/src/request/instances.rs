@@ -7,7 +7,7 @@ use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::get_instances_resp::{CurrInstance, RequestedPathResult};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
-use super::{Origin, wrong_form};
+use super::{Origin, parse_path, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
 use crate::dm::resolve::Found;
@@ -64,7 +64,7 @@ impl Broker {
         entry: &mut Entry,
         requested: &str,
     ) -> Result<(), Fault> {
-        let path = Path::parse(requested)?;
+        let path = parse_path(&self.model, requested, &job.origin.rights)?;
         if path.leaf != Leaf::Object {
             return Err(wrong_form(requested, "an Object Path"));
         }
@@ -163,6 +163,7 @@ impl Job for InstancesJob {
         let Some(entry) = self.entries.get_mut(ask.entry) else { return };
         match outcome {
             Ok(mut found) => {
+                found.retain(|i| broker.services.owns(ask.service, &i.instantiated_obj_path));
                 found.retain(|i| {
                     rights.is_all()
                         || Path::parse(&i.instantiated_obj_path)

@@ -13,10 +13,12 @@ pub(crate) mod unit;
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::err_code::ErrCode;
 use usp_proto::message;
+use usp_proto::path::Path;
 use usp_proto::usp::{self, error::ParamError, response::RespType};
 
 use crate::Broker;
 use crate::access::Rights;
+use crate::dm::Model;
 use crate::fault::Fault;
 use crate::input::ConnId;
 
@@ -55,6 +57,12 @@ impl Broker {
         self.sessions.request_done(origin.conn, &origin.msg_id);
         self.send_message(origin.conn, msg, None);
     }
+}
+
+/// A path as a Controller wrote it, if it may look at what the path searches by.
+pub(crate) fn parse_path(model: &Model, text: &str, rights: &Rights) -> Result<Path, Fault> {
+    let path = Path::parse(text)?;
+    if rights.may_search(model, &path) { Ok(path) } else { Err(Fault::unsupported(text)) }
 }
 
 /// The details of an Error for one path.

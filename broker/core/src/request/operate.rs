@@ -8,7 +8,7 @@ use usp_proto::usp::operate_resp::OperationResult;
 use usp_proto::usp::operate_resp::operation_result::{CommandFailure, OperationResp, OutputArgs};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
-use super::{Origin, wrong_form};
+use super::{Origin, parse_path, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
 use crate::dm::resolve::Found;
@@ -83,7 +83,7 @@ impl Broker {
     }
 
     fn plan_operate(&self, origin: &Origin, operate: &usp::Operate) -> Result<Vec<(Task, Outcome)>, Fault> {
-        let path = Path::parse(&operate.command)?;
+        let path = parse_path(&self.model, &operate.command, &origin.rights)?;
         let Leaf::Command(name) = &path.leaf else {
             return Err(wrong_form(&operate.command, "a Command Path; it would end in ()"));
         };

@@ -21,7 +21,7 @@ use usp_proto::usp::{
 
 use super::check::Effect;
 use super::unit::{Step, Unit, UnitJob, UnitKind};
-use super::{Origin, param_error, wrong_form};
+use super::{Origin, param_error, parse_path, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::dm::resolve::Found;
@@ -94,7 +94,7 @@ impl Broker {
         object: &UpdateObject,
         rights: &Rights,
     ) -> Result<Vec<Step>, Failed> {
-        let path = Path::parse(&object.obj_path).map_err(Fault::from)?;
+        let path = parse_path(&self.model, &object.obj_path, rights)?;
         if path.leaf != Leaf::Object {
             return Err(wrong_form(&object.obj_path, "an Object Path").into());
         }

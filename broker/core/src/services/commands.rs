@@ -116,9 +116,18 @@ impl Broker {
         let known = self.commands.running.get(&id).is_some_and(|r| r.service == service);
         if known {
             self.complete_running(&id, outcome);
-        } else if id.0.starts_with("uspb-") && self.commands.early.len() < MAX_EARLY {
+        } else if self.is_awaited(&id.0) && self.commands.early.len() < MAX_EARLY {
             self.commands.early.insert(id, outcome);
         }
+    }
+
+    /// Whether a Request row waits for a command with this key: its Operate is not answered yet.
+    fn is_awaited(&self, key: &str) -> bool {
+        let row = key.strip_prefix("uspb-").and_then(|number| number.parse().ok());
+        let table = self.model.table("Device.LocalAgent.Request.");
+        row.zip(table).is_some_and(|(row, table): (u32, _)| {
+            self.model.rows.contains(&crate::dm::rows::ObjRef::new(table, &[row]))
+        })
     }
 
     /// Tells completions that had to wait for the answer to their Operate.

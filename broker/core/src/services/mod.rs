@@ -8,6 +8,7 @@ pub(crate) mod register;
 use std::collections::BTreeMap;
 
 use usp_proto::endpoint_id::EndpointId;
+use usp_proto::usp::get_resp::ResolvedPathResult;
 
 use crate::dm::schema::ServiceId;
 use crate::input::{ConnId, MtpKind};
@@ -115,6 +116,19 @@ impl Services {
         }
         found.sort_by(|a, b| a.1.cmp(b.1));
         found
+    }
+
+    /// Whether a concrete path is what a Service has registered, or below it. No Service speaks for others.
+    pub(crate) fn owns(&self, id: ServiceId, path: &str) -> bool {
+        self.by_id.get(&id).is_some_and(|s| s.registered.keys().any(|own| register::is_within(path, own)))
+    }
+
+    /// Leaves out of a Service's answer what is not the Service's.
+    pub(crate) fn keep_owned(&self, id: ServiceId, result: &mut ResolvedPathResult) {
+        if !self.owns(id, &result.resolved_path) {
+            let object = result.resolved_path.clone();
+            result.result_params.retain(|name, _| self.owns(id, &format!("{object}{name}")));
+        }
     }
 
     /// Who has registered a path that overlaps with this one, and what.

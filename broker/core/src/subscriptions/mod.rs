@@ -199,7 +199,7 @@ impl Broker {
             .map(|(number, _)| number)
             .collect();
         for number in numbers {
-            self.notify(number, happening.path, happening.notification.clone());
+            self.notify(number, happening.path, happening.at, happening.notification.clone());
         }
     }
 
@@ -231,10 +231,21 @@ impl Broker {
     }
 
     /// Sends one notification for one Subscription, if its recipient may have it.
-    pub(crate) fn notify(&mut self, number: u32, path: &Path, notification: Notification) {
+    pub(crate) fn notify(
+        &mut self,
+        number: u32,
+        path: &Path,
+        at: Option<&ObjRef>,
+        notification: Notification,
+    ) {
         let Some(subscription) = self.subs.get(number).filter(|s| s.enabled) else { return };
         let rights = self.rights_of_controller(subscription.controller);
-        if !rights.is_all() && !rights.allow_path(subscription.kind.right(), Act::Notify, path) {
+        let kind = subscription.kind.right();
+        let allowed = match at {
+            Some(at) => rights.allow(&self.model, kind, Act::Notify, at, &path.leaf),
+            None => rights.allow_path(kind, Act::Notify, path),
+        };
+        if !allowed {
             return;
         }
         let merge = match &notification {

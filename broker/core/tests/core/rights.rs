@@ -215,3 +215,45 @@ fn a_repeated_request_is_answered_once_and_too_many_are_refused() {
     assert!(w.answers(c, "twice").is_empty());
     assert_eq!(w.get(c, "Device.DeviceInfo.ModelName"), "Device.DeviceInfo.ModelName=Hub");
 }
+
+#[test]
+fn a_search_tells_nothing_that_a_get_would_not() {
+    let (mut w, _, r) = world();
+    for secret in [
+        "Device.LocalAgent.ControllerTrust.Role.[Name==\"Reader\"].Name",
+        "Device.LocalAgent.Controller.[AssignedRole#1+.Name==\"Reader\"].Alias",
+    ] {
+        let answer = w.get(r, secret);
+        assert!(answer.is_empty() || answer == format!("{secret}: 7026"), "{answer}");
+    }
+    let path = "Device.LocalAgent.Controller.[EndpointID==\"self::reader\"].EndpointID";
+    assert_eq!(w.get(r, path), "Device.LocalAgent.Controller.1.EndpointID=self::reader");
+}
+
+#[test]
+fn what_a_service_shows_is_filtered_too() {
+    let mut config = crate::bench::config();
+    let none = ["----"; 4];
+    config.seed.roles.push(RoleSeed {
+        name: "Half".to_owned(),
+        permissions: vec![
+            permission(1, "Device.X_Lamp.", ["r---", "r---", "r---", "----"]),
+            permission(2, "Device.X_Lamp.Zone.*.Level", none),
+            permission(3, "Device.X_Lamp.Zone.2.", none),
+        ],
+    });
+    config.seed.controllers.push(ControllerSeed {
+        endpoint_id: EndpointId::parse("self::half").unwrap(),
+        role: "Half".to_owned(),
+        params: Vec::new(),
+    });
+    let mut w = World::with(config);
+    let h = w.controller("self::half");
+    w.lamp("self::lamp", "Device.X_Lamp.");
+    let shown = "Device.X_Lamp.Colour=red\nDevice.X_Lamp.Zone.1.Name=north";
+    assert_eq!(w.get(h, "Device.X_Lamp."), shown);
+    assert_eq!(w.get(h, "Device.X_Lamp.Zone.*.Level"), "");
+    let hidden = "Device.X_Lamp.Zone.[Level==10].Name";
+    assert_eq!(w.get(h, hidden), format!("{hidden}: 7026"));
+    assert_eq!(w.instances(h, "Device.X_Lamp.Zone.", true), "Device.X_Lamp.Zone.1.");
+}

@@ -1,5 +1,6 @@
 //! Register, discovery, Deregister, and Services that come and go.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use usp_core::config::UdsTrust;
@@ -8,6 +9,8 @@ use usp_core::output::CloseReason;
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::err_code::ErrCode;
 use usp_proto::record::Record;
+use usp_proto::usp::get_resp::ResolvedPathResult;
+use usp_proto::usp::notify::{Notification, ValueChange};
 
 use crate::bench::World;
 use crate::bench::service::{FakeService, Manner, lamp, object};
@@ -247,4 +250,26 @@ fn a_controller_of_a_service_cannot_use_the_wrong_socket() {
     let s = w.service_link("self::lamp", FakeService::default());
     assert_eq!(w.register(c, true, &["Device.X_Lamp."]), "Error 7001");
     assert_eq!(w.get(s, "Device."), "Error 7001");
+}
+
+#[test]
+fn a_service_speaks_for_nobody_else() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    w.subscribe(c, "v", "ValueChange", "Device.");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    let lie = |path: &str, name: &str| ResolvedPathResult {
+        resolved_path: path.to_owned(),
+        result_params: BTreeMap::from([(name.to_owned(), "evil".to_owned())]),
+    };
+    w.services.get_mut(&s).unwrap().lies =
+        vec![lie("Device.DeviceInfo.", "ModelName"), lie("Device.X_Other.", "A"), lie("Device.X_Lamp", "B")];
+    assert!(!w.get(c, "Device.").contains("evil"));
+    assert_eq!(w.get(c, "Device.X_Lamp.Colour"), "Device.X_Lamp.Colour=red");
+    w.notes(c);
+    let path = "Device.ProxiedDevice.1.IoTCapability.2.BinaryControl.Value";
+    let change = ValueChange { param_path: path.to_owned(), param_value: "true".to_owned() };
+    w.service_notify(s, "ValueChange", "Device.X_Lamp.", Notification::ValueChange(change));
+    assert!(w.notes(c).is_empty());
 }

@@ -48,6 +48,8 @@ pub(crate) struct FakeService {
     pub(crate) values: BTreeMap<String, String>,
     /// Parameters that refuse to be set, with the code.
     pub(crate) stubborn: BTreeMap<String, u32>,
+    /// What it adds to every answer to a Get, asked or not.
+    pub(crate) lies: Vec<usp::get_resp::ResolvedPathResult>,
     /// Every request it got.
     pub(crate) asked: Vec<ReqType>,
     /// What Operate is answered with, oldest first; then sync success.
@@ -135,6 +137,7 @@ impl FakeService {
                         resolved_path,
                         result_params,
                     })
+                    .chain(self.lies.iter().cloned())
                     .collect(),
             }
         };
