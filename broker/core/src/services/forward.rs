@@ -8,32 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{Leaf, Path};
-use usp_proto::usp::add::{CreateObject, CreateParamSetting};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use crate::Broker;
-use crate::dm::resolve::Found;
 use crate::dm::schema::ServiceId;
 use crate::gather::{Job, JobId, LegReply};
 use crate::request::add::created_paths;
-use crate::subscriptions::NotifKind;
+use crate::services::wanted::Wanted;
 use crate::timers::Timer;
 
 /// Marks our rows in a Service's table.
-const ID_PREFIX: &str = "uspb-";
+pub(crate) const ID_PREFIX: &str = "uspb-";
 
 /// Pause before a Service that did not answer is asked again.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
-
-/// What a row at a Service is for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Wanted {
-    /// NotifType.
-    pub kind: NotifKind,
-    /// The one entry of its ReferenceList.
-    pub path: String,
-}
 
 /// The broker's rows at one Service.
 #[derive(Default)]
@@ -47,6 +35,8 @@ pub(crate) struct Shadows {
     again: bool,
     /// The Service has no usable Subscription table.
     refused: bool,
+    /// It takes only full Command and Event Paths, as the most common implementation does.
+    pub spelt_out: bool,
 }
 
 /// One of them.
@@ -62,36 +52,6 @@ impl Shadows {
     /// The row with this ID and our Subscriptions that it serves.
     pub(crate) fn by_id(&self, id: &str) -> Option<(&Wanted, &BTreeSet<u32>)> {
         self.rows.iter().find(|(wanted, _)| wanted.id() == id).map(|(wanted, s)| (wanted, &s.serves))
-    }
-}
-
-impl Wanted {
-    /// The row's ID: the same for the same content (FNV-1a, 64 bit).
-    fn id(&self) -> String {
-        let text = format!("{} {}", self.kind.name(), self.path);
-        let hash = text
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-        format!("{ID_PREFIX}{hash:016x}")
-    }
-
-    fn to_create(&self) -> CreateObject {
-        let set = |param: &str, value: &str, required| CreateParamSetting {
-            param: param.to_owned(),
-            value: value.to_owned(),
-            required,
-        };
-        CreateObject {
-            obj_path: "Device.LocalAgent.Subscription.".to_owned(),
-            param_settings: vec![
-                set("ID", &self.id(), true),
-                set("NotifType", self.kind.name(), true),
-                set("ReferenceList", &self.path, true),
-                set("Enable", "true", true),
-                set("Persistent", "false", false),
-                set("NotifRetry", "false", false),
-            ],
-        }
     }
 }
 
@@ -153,51 +113,6 @@ impl Broker {
         self.begin(Box::new(job));
     }
 
-    /// What should be subscribed at a Service, and for which of our Subscriptions.
-    fn wanted_of(&self, id: ServiceId) -> BTreeMap<Wanted, BTreeSet<u32>> {
-        let mut wanted: BTreeMap<Wanted, BTreeSet<u32>> = BTreeMap::new();
-        let Some(service) = self.services.get(id) else { return wanted };
-        let known: Vec<&String> = service.registered.iter().filter(|(_, k)| **k).map(|(p, _)| p).collect();
-        for path in &known {
-            if path.ends_with('.') || path.ends_with("()") {
-                wanted.insert(
-                    Wanted { kind: NotifKind::OperationComplete, path: (*path).clone() },
-                    BTreeSet::new(),
-                );
-            }
-        }
-        for (number, sub) in self.subs.enabled() {
-            if sub.kind == NotifKind::OperationComplete {
-                continue;
-            }
-            for reference in sub.references.iter().filter(|r| self.model.supports(r)) {
-                for path in self.parts_at(id, sub.kind, reference, &known) {
-                    wanted.entry(Wanted { kind: sub.kind, path }).or_default().insert(number);
-                }
-            }
-        }
-        wanted
-    }
-
-    /// The part of a reference that a Service serves.
-    fn parts_at(&self, id: ServiceId, kind: NotifKind, reference: &Path, known: &[&String]) -> Vec<String> {
-        match self.model.resolve(&reference.segments) {
-            Ok(Found::Service(owner)) => {
-                return if owner == id { vec![reference.to_string()] } else { Vec::new() };
-            }
-            Ok(Found::Local(_)) => {}
-            Err(_) => return Vec::new(),
-        }
-        let text = reference.to_string();
-        match &reference.leaf {
-            Leaf::Object => {
-                let below = known.iter().filter(|p| p.starts_with(&text) && kind.takes(p));
-                below.map(|p| (*p).clone()).collect()
-            }
-            _ => known.iter().filter(|p| ***p == text).map(|p| (*p).clone()).collect(),
-        }
-    }
-
     fn finish_sync(&mut self, id: ServiceId, problem: Option<String>, refused: bool) {
         let name = self.services.name(id);
         let Some(service) = self.services.get_mut(id) else { return };
@@ -228,6 +143,7 @@ impl Broker {
 impl SyncJob {
     /// The Service's own table: rows of ours that are right are kept, the others are stale.
     fn take_table(&mut self, broker: &mut Broker, response: &usp::GetResp) {
+        self.recall_spelling(broker, response);
         let wanted = broker.wanted_of(self.service);
         let Some(service) = broker.services.get_mut(self.service) else { return };
         for row in response.req_path_results.iter().flat_map(|r| &r.resolved_path_results) {
@@ -250,6 +166,19 @@ impl SyncJob {
             }
         }
         service.shadows.read = true;
+    }
+
+    /// Rows of ours from before tell that the Service takes full paths only.
+    fn recall_spelling(&self, broker: &mut Broker, response: &usp::GetResp) {
+        let broad = broker.wanted_of(self.service);
+        let spelt = broker.spell_out(self.service, &broad);
+        let mut rows = response.req_path_results.iter().flat_map(|r| &r.resolved_path_results);
+        let is_spelt = |id: &String| spelt.keys().any(|w| !broad.contains_key(w) && w.id() == *id);
+        if rows.any(|row| row.result_params.get("ID").is_some_and(is_spelt))
+            && let Some(service) = broker.services.get_mut(self.service)
+        {
+            service.shadows.spelt_out = true;
+        }
     }
 
     /// Works out what is to be deleted and added now.
@@ -291,7 +220,10 @@ impl SyncJob {
             .iter()
             .map(|r| created_paths(&usp::AddResp { created_obj_results: vec![r.clone()] }).next());
         for (what, row) in self.adding.iter().zip(one_by_one) {
-            if row.is_none() {
+            if row.is_none() && what.is_broad() {
+                service.shadows.spelt_out = true;
+                service.shadows.again = true;
+            } else if row.is_none() {
                 tracing::warn!(kind = what.kind.name(), path = what.path, "a Service refused a Subscription");
             }
             if let Some(shadow) = service.shadows.rows.get_mut(what) {

@@ -4,6 +4,7 @@ pub(crate) mod commands;
 pub(crate) mod discovery;
 pub(crate) mod forward;
 pub(crate) mod register;
+mod wanted;
 
 use std::collections::BTreeMap;
 

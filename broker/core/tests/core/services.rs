@@ -118,6 +118,43 @@ fn the_trust_table_decides_when_the_socket_does_not() {
     assert_eq!(w.register(s, false, &["Device.X_More."]), "Error 7028\nDevice.X_More.: 7028");
 }
 
+/// OB-USPA takes `Device.X_Lamp.Fade()` in a ReferenceList for OperationComplete, but not `Device.X_Lamp.`.
+#[test]
+fn a_service_that_takes_only_full_paths_is_subscribed_for_each_command_and_event() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    w.subscribe(c, "e", "Event", "Device.");
+    let s = w.service_link("self::lamp", FakeService { full_paths_only: true, ..lamp("Device.X_Lamp.") });
+    w.register(s, false, &["Device.X_Lamp."]);
+    let rows = |w: &World, s| -> Vec<String> {
+        let rows: Vec<_> = w.services[&s].subscriptions().into_keys().collect();
+        rows.into_iter().map(|(kind, path)| format!("{kind} {path}")).collect()
+    };
+    let expected = [
+        "Event Device.X_Lamp.Burnt!",
+        "OperationComplete Device.X_Lamp.Fade()",
+        "OperationComplete Device.X_Lamp.Zone.*.Dim()",
+    ];
+    assert_eq!(rows(&w, s), expected);
+    let event = usp_proto::usp::notify::Event {
+        obj_path: "Device.X_Lamp.".to_owned(),
+        event_name: "Burnt!".to_owned(),
+        params: Default::default(),
+    };
+    let burnt = usp_proto::usp::notify::Notification::Event(event);
+    w.notes(c);
+    w.service_notify(s, "Event", "Device.X_Lamp.Burnt!", burnt);
+    assert_eq!(w.notes(c), ["e: Event Device.X_Lamp.Burnt!"]);
+
+    let left = w.services[&s].values.clone();
+    w.disconnect(s);
+    let again = FakeService { full_paths_only: true, values: left, ..lamp("Device.X_Lamp.") };
+    let s = w.service_link("self::lamp", again);
+    w.register(s, false, &["Device.X_Lamp."]);
+    assert_eq!(rows(&w, s), expected);
+    assert_eq!((w.services[&s].count("Add"), w.services[&s].count("Delete")), (0, 0), "found again");
+}
+
 #[test]
 fn discovery_is_tried_again() {
     let mut w = World::new();

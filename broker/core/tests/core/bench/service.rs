@@ -43,6 +43,8 @@ pub(crate) struct FakeService {
     pub(crate) manner: Manner,
     /// Requests with these names are never answered, whatever the manner.
     pub(crate) deaf_to: Vec<&'static str>,
+    /// It refuses a Subscription for OperationComplete or Event whose ReferenceList is an Object Path.
+    pub(crate) full_paths_only: bool,
     pub(crate) supported: Vec<SupportedObjectResult>,
     /// By full path.
     pub(crate) values: BTreeMap<String, String>,
@@ -213,6 +215,10 @@ impl FakeService {
         use usp::add_resp::created_object_result::operation_status::{OperStatus, OperationSuccess};
         let mut results = Vec::new();
         for object in &add.create_objs {
+            if self.full_paths_only && is_broad(object) {
+                results.push(not_added(object));
+                continue;
+            }
             let number = self.highest.entry(object.obj_path.clone()).or_default();
             *number += 1;
             let row = format!("{}{number}.", object.obj_path);
@@ -324,6 +330,24 @@ impl FakeService {
             ((text("NotifType"), text("ReferenceList")), id.clone())
         };
         ids.map(of).collect()
+    }
+}
+
+/// Whether a Subscription asks for all Commands or Events below an object.
+fn is_broad(object: &usp::add::CreateObject) -> bool {
+    let has = |name: &str, fits: &dyn Fn(&str) -> bool| {
+        object.param_settings.iter().any(|s| s.param == name && fits(&s.value))
+    };
+    has("NotifType", &|t| t == "OperationComplete" || t == "Event")
+        && has("ReferenceList", &|r| r.ends_with('.'))
+}
+
+fn not_added(object: &usp::add::CreateObject) -> usp::add_resp::CreatedObjectResult {
+    use usp::add_resp::created_object_result::{OperationStatus, operation_status as status};
+    let failure = status::OperationFailure { err_code: ErrCode::INVALID_PATH.0, err_msg: String::new() };
+    usp::add_resp::CreatedObjectResult {
+        requested_path: object.obj_path.clone(),
+        oper_status: Some(OperationStatus { oper_status: Some(status::OperStatus::OperFailure(failure)) }),
     }
 }
 

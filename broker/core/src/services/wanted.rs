@@ -1,0 +1,157 @@
+//! What should be subscribed at each Service.
+//!
+//! An Object Path in a ReferenceList stands for all Commands or Events below it. Services that take only full paths
+//! there have it spelt out for them, from the model that they told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use usp_proto::path::{Leaf, Path};
+use usp_proto::usp::add::{CreateObject, CreateParamSetting};
+
+use crate::Broker;
+use crate::dm::resolve::Found;
+use crate::dm::schema::{Object, Owner, ServiceId};
+use crate::services::forward::ID_PREFIX;
+use crate::subscriptions::NotifKind;
+
+/// What a row at a Service is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Wanted {
+    /// NotifType.
+    pub kind: NotifKind,
+    /// The one entry of its ReferenceList.
+    pub path: String,
+}
+
+/// Rows wanted at a Service, each with our Subscriptions that it serves.
+pub(crate) type WantedRows = BTreeMap<Wanted, BTreeSet<u32>>;
+
+impl Wanted {
+    /// Whether one row stands for several Commands or Events.
+    pub(crate) fn is_broad(&self) -> bool {
+        matches!(self.kind, NotifKind::OperationComplete | NotifKind::Event) && self.path.ends_with('.')
+    }
+
+    /// The row's ID: the same for the same content (FNV-1a, 64 bit).
+    pub(crate) fn id(&self) -> String {
+        let text = format!("{} {}", self.kind.name(), self.path);
+        let hash = text
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        format!("{ID_PREFIX}{hash:016x}")
+    }
+
+    pub(crate) fn to_create(&self) -> CreateObject {
+        let set = |param: &str, value: &str, required| CreateParamSetting {
+            param: param.to_owned(),
+            value: value.to_owned(),
+            required,
+        };
+        CreateObject {
+            obj_path: "Device.LocalAgent.Subscription.".to_owned(),
+            param_settings: vec![
+                set("ID", &self.id(), true),
+                set("NotifType", self.kind.name(), true),
+                set("ReferenceList", &self.path, true),
+                set("Enable", "true", true),
+                set("Persistent", "false", false),
+                set("NotifRetry", "false", false),
+            ],
+        }
+    }
+}
+
+impl Broker {
+    /// What should be subscribed at a Service, as it can take it, and for which of our Subscriptions.
+    pub(crate) fn wanted_of(&self, id: ServiceId) -> WantedRows {
+        let wanted = self.wanted_broadly(id);
+        let spelt_out = self.services.get(id).is_some_and(|s| s.shadows.spelt_out);
+        if spelt_out { self.spell_out(id, &wanted) } else { wanted }
+    }
+
+    fn wanted_broadly(&self, id: ServiceId) -> WantedRows {
+        let mut wanted = WantedRows::new();
+        let Some(service) = self.services.get(id) else { return wanted };
+        let known: Vec<&String> = service.registered.iter().filter(|(_, k)| **k).map(|(p, _)| p).collect();
+        for path in &known {
+            if path.ends_with('.') || path.ends_with("()") {
+                wanted.insert(
+                    Wanted { kind: NotifKind::OperationComplete, path: (*path).clone() },
+                    BTreeSet::new(),
+                );
+            }
+        }
+        for (number, sub) in self.subs.enabled() {
+            if sub.kind == NotifKind::OperationComplete {
+                continue;
+            }
+            for reference in sub.references.iter().filter(|r| self.model.supports(r)) {
+                for path in self.parts_at(id, sub.kind, reference, &known) {
+                    wanted.entry(Wanted { kind: sub.kind, path }).or_default().insert(number);
+                }
+            }
+        }
+        wanted
+    }
+
+    /// The part of a reference that a Service serves.
+    fn parts_at(&self, id: ServiceId, kind: NotifKind, reference: &Path, known: &[&String]) -> Vec<String> {
+        match self.model.resolve(&reference.segments) {
+            Ok(Found::Service(owner)) => {
+                return if owner == id { vec![reference.to_string()] } else { Vec::new() };
+            }
+            Ok(Found::Local(_)) => {}
+            Err(_) => return Vec::new(),
+        }
+        let text = reference.to_string();
+        match &reference.leaf {
+            Leaf::Object => {
+                let below = known.iter().filter(|p| p.starts_with(&text) && kind.takes(p));
+                below.map(|p| (*p).clone()).collect()
+            }
+            _ => known.iter().filter(|p| ***p == text).map(|p| (*p).clone()).collect(),
+        }
+    }
+
+    /// Puts one row for each Command or Event in the place of every broad one.
+    pub(crate) fn spell_out(&self, id: ServiceId, rows: &WantedRows) -> WantedRows {
+        let mut spelt = WantedRows::new();
+        for (what, serves) in rows {
+            let paths = if what.is_broad() { self.elements_below(id, what) } else { vec![what.path.clone()] };
+            for path in paths {
+                spelt.entry(Wanted { kind: what.kind, path }).or_default().extend(serves);
+            }
+        }
+        spelt
+    }
+
+    /// Paths of what a Service has of one kind below an Object Path; any row of the tables below it.
+    fn elements_below(&self, id: ServiceId, what: &Wanted) -> Vec<String> {
+        let top = what.path.replace("{i}", "*");
+        let Ok(parsed) = Path::parse(&top) else { return Vec::new() };
+        let supported = (Path { segments: parsed.segments, leaf: Leaf::Object }).to_supported();
+        let Some(supported) = supported.map(|s| s.to_string()) else { return Vec::new() };
+        let schema = &self.model.schema;
+        // A table's own path leads to its rows.
+        let table = schema.find(&supported).is_none().then(|| format!("{supported}{{i}}."));
+        let (top, supported) = table.map_or((top.clone(), supported), |table| (format!("{top}*."), table));
+        let Some(object) = schema.find(&supported) else { return Vec::new() };
+        let mut paths = Vec::new();
+        for object in self.model.descendants(object).into_iter().filter_map(|o| schema.get(o)) {
+            let below = object.path.strip_prefix(&supported).unwrap_or_default();
+            let at = format!("{top}{}", below.replace("{i}", "*"));
+            paths.extend(elements(object, Owner::Service(id), what.kind).map(|name| format!("{at}{name}")));
+        }
+        paths
+    }
+}
+
+/// Names of an object's async Commands or of its Events that one owner has.
+fn elements(object: &Object, owner: Owner, kind: NotifKind) -> impl Iterator<Item = String> {
+    let commands = object
+        .commands
+        .iter()
+        .filter(move |(_, c)| kind == NotifKind::OperationComplete && c.is_async && c.owner == owner);
+    let events = object.events.iter().filter(move |(_, e)| kind == NotifKind::Event && e.owner == owner);
+    commands.map(|(name, _)| format!("{name}()")).chain(events.map(|(name, _)| format!("{name}!")))
+}
