@@ -220,7 +220,13 @@ impl Broker {
             self.sessions.by_conn.iter().map(|(c, s)| (*c, s.link.clone(), s.controller)).collect();
         for (conn, link, controller) in links.into_iter().filter(|(_, l, _)| l.side == Side::Agent) {
             let found = || self.find_controller(&link.peer).map(|row| row.number());
-            let number = controller.or_else(found).filter(|_| link.trusted);
+            // A row that names somebody else now is not this peer's any more.
+            let kept = controller.filter(|number| {
+                let row = self.controller_row(*number);
+                let name = row.and_then(|row| self.model.rows.param(&row, "EndpointID").map(str::to_owned));
+                name.is_none_or(|name| name == link.peer.as_str())
+            });
+            let number = kept.or_else(found).filter(|_| link.trusted);
             let rights = self.rights_on(&link, number);
             if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
                 session.rights = rights;

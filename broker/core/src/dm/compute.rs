@@ -160,25 +160,33 @@ impl Model {
             "LastContactTime" => Some(datetime(capability.contact)),
             "LowLevelThreshold" => number(model.low_threshold),
             "HighLevelThreshold" => number(model.high_threshold),
-            "LowLevel" => self.beyond(at, capability, "LowLevelThreshold", |v, t| v <= t),
-            "HighLevel" => self.beyond(at, capability, "HighLevelThreshold", |v, t| v >= t),
+            "LowLevel" | "HighLevel" => {
+                self.text(at, &format!("{name}Threshold")).and_then(|t| self.level_at(at, name, &t))
+            }
             "Value" | "Values" => return self.look_reading(device, capability),
             _ => None,
         };
         value.map_or(Have::Absent, Have::Value)
     }
 
-    /// LowLevel and HighLevel: the reading against its threshold. Without a reading neither is true.
-    fn beyond(
-        &self,
-        at: &ObjRef,
-        capability: &Capability,
-        threshold: &str,
-        is_beyond: fn(rust_decimal::Decimal, rust_decimal::Decimal) -> bool,
-    ) -> Option<String> {
-        let threshold = self.text(at, threshold)?.parse().ok()?;
-        let reached = capability.number().is_some_and(|value| is_beyond(value, threshold));
+    /// LowLevel and HighLevel: the reading against a threshold. Without a reading neither is true.
+    pub(crate) fn level_at(&self, at: &ObjRef, level: &str, threshold: &str) -> Option<String> {
+        let device = self.devices.get(*at.numbers.first()?)?;
+        let reading = device.capabilities.get(at.numbers.get(1)?)?.number();
+        let threshold: rust_decimal::Decimal = threshold.parse().ok()?;
+        let reached = reading.is_some_and(|value| match level {
+            "LowLevel" => value <= threshold,
+            _ => value >= threshold,
+        });
         Some(reached.to_string())
+    }
+
+    /// The threshold that a mapping gives, before a Controller changes it.
+    pub(crate) fn mapped_threshold(&self, at: &ObjRef, name: &str) -> Option<String> {
+        let device = self.devices.get(*at.numbers.first()?)?;
+        let model = device.model(device.capabilities.get(at.numbers.get(1)?)?)?;
+        let threshold = if name == "LowLevelThreshold" { model.low_threshold } else { model.high_threshold };
+        threshold.map(decimal_text)
     }
 
     fn look_reading(&self, device: &Device, capability: &Capability) -> Have {

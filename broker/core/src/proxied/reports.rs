@@ -11,6 +11,8 @@ use crate::gather::DeviceOutcome;
 use crate::request::check::Effect;
 use crate::time::Now;
 
+const LEVELS: [&str; 2] = ["LowLevel", "HighLevel"];
+
 impl Broker {
     /// A device reports.
     pub(crate) fn handle_report(&mut self, report: AdapterReport) {
@@ -69,28 +71,34 @@ impl Broker {
             device.last_contact = now.known_wall();
         }
         let mapping = device.mapping.clone();
-        let Some((own, capability)) = device.at_point(point) else { return };
+        let Some((own, _)) = device.at_point(point) else { return };
         let model = mapping.capabilities.get(usize::from(point.0));
         let deadband = model.and_then(|m| m.deadband).filter(|_| use_deadband);
-        let levels = (capability.number(), capability.reading.is_some());
-        let changed = capability.take(result, deadband, now);
         let class = model.map_or("", |m| m.class.name());
-        let moved = levels.0 != capability.number() || !levels.1;
+        let at = self.class_object(number, own, class);
+        let levels = at.as_ref().map(|at| self.levels(at)).unwrap_or_default();
+        let Some(device) = self.model.devices.get_mut(number) else { return };
+        let changed = device.at_point(point).is_some_and(|(_, c)| c.take(result, deadband, now));
         if came_online && let Some(at) = self.device_row(number) {
             self.emit_change(&at, "Online");
         }
-        if changed && let Some(at) = self.class_object(number, own, class) {
-            self.tell_value(&at, moved);
+        if changed && let Some(at) = at {
+            self.tell_value(&at, &levels);
         }
         self.tell_qualities(number, &before);
     }
 
-    fn tell_value(&mut self, at: &ObjRef, moved: bool) {
+    /// What LowLevel and HighLevel read.
+    fn levels(&self, at: &ObjRef) -> [Option<String>; 2] {
+        LEVELS.map(|name| self.model.text(at, name))
+    }
+
+    fn tell_value(&mut self, at: &ObjRef, levels: &[Option<String>; 2]) {
         for name in ["Value", "Values", "LastChange"] {
             self.emit_change(at, name);
         }
-        if moved {
-            for name in ["LowLevel", "HighLevel"] {
+        for ((name, was), is) in LEVELS.iter().zip(levels).zip(self.levels(at)) {
+            if *was != is {
                 self.emit_change(at, name);
             }
         }

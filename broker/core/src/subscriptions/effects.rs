@@ -127,13 +127,16 @@ impl Broker {
             if self.model.exists(at) {
                 self.emit_change(at, &name);
             }
-            self.tell_threshold(at, &name);
+            self.tell_threshold(at, &name, before);
         }
     }
 
     /// A new threshold can change what LowLevel and HighLevel say.
-    fn tell_threshold(&mut self, at: &ObjRef, name: &Name) {
-        if let Some(level) = name.as_str().strip_suffix("Threshold") {
+    fn tell_threshold(&mut self, at: &ObjRef, name: &Name, before: &Row) {
+        let Some(level) = name.as_str().strip_suffix("Threshold") else { return };
+        let old = before.params.get(name).cloned().or_else(|| self.model.mapped_threshold(at, name.as_str()));
+        let was = old.and_then(|threshold| self.model.level_at(at, level, &threshold));
+        if was != self.model.text(at, level) {
             self.emit_change(at, level);
         }
     }

@@ -11,6 +11,7 @@ mod model;
 mod notifications;
 mod operate;
 mod properties;
+mod records;
 mod rights;
 mod services;
 mod set;

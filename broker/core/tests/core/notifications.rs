@@ -497,3 +497,17 @@ fn rows_of_the_configuration_are_no_news() {
     let notes = w.notes(c);
     assert!(notes.iter().all(|n| !n.contains("MTP.") && !n.contains("UnixDomainSocket")), "{notes:?}");
 }
+
+#[test]
+fn levels_are_told_when_they_change_and_not_with_each_value() {
+    let (mut w, c) = world();
+    w.subscribe(c, "h", "ValueChange", &format!("{LEVEL}HighLevel"));
+    w.report("a", &[(0, number("30"))]);
+    assert!(w.notes(c).is_empty());
+    w.report("a", &[(0, number("70"))]);
+    assert_eq!(w.notes(c), [format!("h: ValueChange {LEVEL}HighLevel=true")]);
+    w.set(c, LEVEL, &["HighLevelThreshold=60"]);
+    assert!(w.notes(c).is_empty());
+    w.set(c, LEVEL, &["HighLevelThreshold=80"]);
+    assert_eq!(w.notes(c), [format!("h: ValueChange {LEVEL}HighLevel=false")]);
+}

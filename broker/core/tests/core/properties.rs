@@ -376,3 +376,88 @@ proptest! {
         }
     }
 }
+
+/// One step with a disk that takes its time.
+#[derive(Clone, Debug)]
+enum Slow {
+    Name(u8),
+    Add(u8),
+    Delete(u8),
+    Stored(bool),
+}
+
+fn slow_steps() -> impl Strategy<Value = Slow> {
+    prop_oneof![
+        3 => any::<u8>().prop_map(Slow::Name),
+        3 => (0_u8..6).prop_map(Slow::Add),
+        2 => (3_u8..9).prop_map(Slow::Delete),
+        3 => prop::bool::weighted(0.7).prop_map(Slow::Stored),
+    ]
+}
+
+/// The disk says something of the batch that it has, if it has one.
+fn stored(w: &mut World, ok: bool) {
+    if let Some((batch, ops)) = w.disk.open.pop() {
+        let result = if ok { Ok(w.disk.apply(ops)) } else { Err("lost".to_owned()) };
+        w.input(usp_core::input::Input::Stored { batch, result });
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(48))]
+
+    #[test]
+    fn memory_disk_and_answers_agree_whatever_batches_are_lost(
+        steps in prop::collection::vec(slow_steps(), 1..40),
+    ) {
+        let mut w = World::new();
+        let c = w.controller("self::c");
+        w.disk.mood = Mood::Slow;
+        let mut asked: Vec<(String, Slow)> = Vec::new();
+        for step in steps {
+            let request = match &step {
+                Slow::Stored(ok) => {
+                    stored(&mut w, *ok);
+                    continue;
+                }
+                Slow::Name(name) => set(false, &[("Device.DeviceInfo.", &[&format!("FriendlyName={name}")])]),
+                Slow::Add(name) => add(false, &[(ROLE, &[&format!("Name=n{name}")])]),
+                Slow::Delete(number) => {
+                    ReqType::Delete(Delete { allow_partial: false, obj_paths: vec![format!("{ROLE}{number}.")] })
+                }
+            };
+            asked.push((w.begin(c, request), step));
+        }
+        while !w.disk.open.is_empty() {
+            stored(&mut w, true);
+        }
+        let mut name = String::new();
+        let mut rows = BTreeMap::from([(1, "Full Access".to_owned()), (2, "Untrusted".to_owned())]);
+        for (id, step) in asked {
+            let answer = text::answer(&w.answer(c, &id).unwrap());
+            if answer.starts_with("Error") {
+                continue;
+            }
+            match step {
+                Slow::Name(value) => name = value.to_string(),
+                Slow::Add(value) => {
+                    let number: u32 = answer.trim_start_matches(ROLE).split('.').next().unwrap().parse().unwrap();
+                    rows.insert(number, format!("n{value}"));
+                }
+                Slow::Delete(number) => {
+                    rows.remove(&u32::from(number));
+                }
+                Slow::Stored(_) => {}
+            }
+        }
+        let expected = Reference { names: rows, highest: 0, full: false }.shown();
+        for _ in 0..2 {
+            let c = w.controller("self::d");
+            prop_assert_eq!(w.get(c, &format!("{ROLE}*.Name")), expected.clone());
+            let path = "Device.DeviceInfo.FriendlyName";
+            prop_assert_eq!(w.get(c, path), format!("{path}={name}"));
+            w = w.restart();
+            w.site("");
+        }
+    }
+}

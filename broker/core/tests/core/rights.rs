@@ -257,3 +257,16 @@ fn what_a_service_shows_is_filtered_too() {
     assert_eq!(w.get(h, hidden), format!("{hidden}: 7026"));
     assert_eq!(w.instances(h, "Device.X_Lamp.Zone.", true), "Device.X_Lamp.Zone.1.");
 }
+
+#[test]
+fn a_row_that_gets_another_name_is_its_former_peers_no_more() {
+    let (mut w, admin, r) = world();
+    w.subscribe_with(r, "v", "ValueChange", "Device.ProxiedDevice.", &["NotifRetry=true"]);
+    w.set(admin, "Device.LocalAgent.Controller.1.", &["EndpointID=self::heir"]);
+    w.notes(r);
+    w.report("a", &[(0, number("5"))]);
+    assert!(w.notes(r).is_empty());
+    assert!(w.get(r, "Device.DeviceInfo.ModelName").starts_with("Error 7006"));
+    let heir = w.connect(MtpKind::WebSocket, Side::Agent, "self::heir", true);
+    assert!(!w.notes(heir).is_empty());
+}
