@@ -398,7 +398,10 @@ fn slow_steps() -> impl Strategy<Value = Slow> {
 /// The disk says something of the batch that it has, if it has one.
 fn stored(w: &mut World, ok: bool) {
     if let Some((batch, ops)) = w.disk.open.pop() {
-        let result = if ok { Ok(w.disk.apply(ops)) } else { Err("lost".to_owned()) };
+        if ok {
+            w.disk.apply(ops);
+        }
+        let result = if ok { Ok(()) } else { Err("lost".to_owned()) };
         w.input(usp_core::input::Input::Stored { batch, result });
     }
 }

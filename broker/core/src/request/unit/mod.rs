@@ -15,9 +15,7 @@ use std::time::Duration;
 use usp_mapping::port::{Action, PointId};
 use usp_mapping::value::Value;
 use usp_proto::err_code::ErrCode;
-use usp_proto::usp::{
-    self, add::CreateObject, error::ParamError, request::ReqType, set::UpdateObject,
-};
+use usp_proto::usp::{self, add::CreateObject, error::ParamError, request::ReqType, set::UpdateObject};
 
 use super::Origin;
 use super::add::{AddItem, Creation};
@@ -307,7 +305,9 @@ impl UnitJob {
     /// The broker's own rows come last, because nothing can refuse them any more but the store.
     fn do_own(&mut self, broker: &mut Broker, id: JobId, index: usize) {
         let Some(unit) = self.units.get_mut(index) else { return };
-        if !unit.has_own() {
+        // That a row is absent is a promise too, while the change that took it away is on its way to disk.
+        let is_absence = unit.steps.is_empty() && matches!(self.kind, UnitKind::Delete { .. });
+        if !unit.has_own() && !is_absence {
             return;
         }
         let savepoint = broker.model.rows.savepoint();
