@@ -104,10 +104,17 @@ impl Broker {
     /// What a Controller may ask of our Agent.
     fn handle_controller_request(&mut self, origin: Origin, request: &ReqType) {
         if origin.rights.is_none() {
-            let text = format!(
-                "{} is not known here: it has no row in Device.LocalAgent.Controller. and no role that allows anything",
-                origin.peer
-            );
+            let peer = &origin.peer;
+            let text = match self.has_row(peer) {
+                true => format!(
+                    "{peer} may do nothing here: its role allows nothing, or nothing vouches for it on this link \
+                     (neither TLS nor a local address)"
+                ),
+                false => format!(
+                    "{peer} is not known here: it has no row in Device.LocalAgent.Controller. and no role that \
+                     allows anything"
+                ),
+            };
             return self.refuse(&origin, &Fault::new(ErrCode::PERMISSION_DENIED, text));
         }
         match request {

@@ -150,6 +150,11 @@ impl Broker {
         }
     }
 
+    /// Whether a Controller with this Endpoint ID has a row.
+    pub(crate) fn has_row(&self, endpoint: &EndpointId) -> bool {
+        self.find_controller(endpoint).is_some()
+    }
+
     fn find_controller(&self, endpoint: &EndpointId) -> Option<ObjRef> {
         let table = self.model.table("Device.LocalAgent.Controller.")?;
         self.model.row_with(table, &[], "EndpointID", endpoint.as_str())

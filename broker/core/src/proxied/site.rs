@@ -54,6 +54,10 @@ impl Broker {
         let at = ObjRef::new(table, &[number]);
         self.put_named_row(&at, &device.name);
         let old = self.model.devices.get(number).cloned();
+        if old.as_ref().is_some_and(|o| o.mapping != device.mapping) {
+            // Points mean something else now: what was asked by the old ones is not believed.
+            self.fail_device_legs(number);
+        }
         let capabilities = self.put_capabilities(number, device, old.as_ref());
         let same = old.as_ref().filter(|o| o.mapping == device.mapping);
         let state = Device {

@@ -79,6 +79,7 @@ impl Broker {
             }
             entries.push(entry);
         }
+        self.try_keys(&mut entries, &steps, set.allow_partial);
         if !set.allow_partial && entries.iter().any(|e| e.failed.is_some()) {
             return self.refuse_set(&origin, &entries, Vec::new());
         }
@@ -86,6 +87,42 @@ impl Broker {
             units_of(steps, set.allow_partial, |i| entries.get(i).is_some_and(|e| e.failed.is_some()));
         let kind = UnitKind::Set { allow_partial: set.allow_partial, entries };
         self.begin(Box::new(UnitJob::new(origin, kind, units)));
+    }
+
+    /// Whether unique keys stay unique, known before anybody else is asked. It depends on the final state, so what holds
+    /// together is tried together and taken back.
+    fn try_keys(&mut self, entries: &mut [SetEntry], steps: &[Vec<Step>], apart: bool) {
+        let savepoint = self.model.rows.savepoint();
+        for steps in steps {
+            self.try_stores(steps);
+            if apart {
+                self.blame_keys(entries, steps);
+                self.model.rows.rollback(savepoint);
+            }
+        }
+        if !apart {
+            steps.iter().for_each(|steps| self.blame_keys(entries, steps));
+        }
+        self.model.rows.rollback(savepoint);
+    }
+
+    fn try_stores(&mut self, steps: &[Step]) {
+        for step in steps {
+            if let Step::Effect(Effect::Store { at, name, value }) = step {
+                self.model.rows.set(at, name, value.clone());
+            }
+        }
+    }
+
+    fn blame_keys(&self, entries: &mut [SetEntry], steps: &[Step]) {
+        for step in steps {
+            let Step::Effect(effect @ Effect::Store { at, .. }) = step else { continue };
+            if let Err(fault) = self.model.check_keys(at)
+                && let Some(entry) = entries.iter_mut().find(|e| e.has(effect) && e.failed.is_none())
+            {
+                entry.failed = Some(fault.into());
+            }
+        }
     }
 
     fn plan_set(
@@ -316,6 +353,10 @@ impl SetEntry {
         let effects = self.targets.iter().flat_map(|t| &t.effects);
         let own = effects.map(|(_, effect)| Step::Effect(effect.clone()));
         own.chain(self.targets.iter().flat_map(Target::steps_elsewhere)).collect()
+    }
+
+    fn has(&self, effect: &Effect) -> bool {
+        self.targets.iter().any(|t| t.effects.iter().any(|(_, e)| e == effect))
     }
 
     /// The entry fails, because of one effect or as a whole.

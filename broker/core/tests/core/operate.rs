@@ -294,3 +294,25 @@ fn a_command_without_an_answer_runs_all_the_same() {
     assert!(w.answer(c, &id).is_none());
     assert_eq!(w.devices.values[&("a".to_owned(), 1)], Value::Bool(true));
 }
+
+#[test]
+fn a_path_that_is_given_back_fails_its_commands() {
+    let (mut w, c) = world();
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    accepts(&mut w, s);
+    w.operate(c, "Device.X_Lamp.Fade()", "k", &[]);
+    w.deregister(s, &["Device.X_Lamp."]);
+    assert_eq!(w.notes(c), ["ops: OperationComplete Device.X_Lamp.Fade() 'k' 7022"]);
+    assert_eq!(w.get(c, "Device.LocalAgent.Request."), "");
+}
+
+#[test]
+fn a_device_that_leaves_fails_its_commands() {
+    let (mut w, c) = world();
+    w.device("a", Behaviour::Silent);
+    let command = format!("{CAPABILITY}2.BinaryControl.Toggle()");
+    w.operate(c, &command, "k", &[]);
+    w.site("");
+    assert_eq!(w.notes(c), [format!("ops: OperationComplete {command} 'k' 7022")]);
+    assert_eq!(w.broker.pending(), 0);
+}

@@ -313,3 +313,41 @@ fn a_stalled_service_fails_the_set_after_its_time() {
         "{answer}"
     );
 }
+
+#[test]
+fn a_key_that_is_taken_is_known_before_anybody_is_asked() {
+    let (mut w, c) = world();
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    let entries: &[(&str, &[&str])] = &[
+        ("Device.X_Lamp.", &["Colour=blue"]),
+        ("Device.ProxiedDevice.1.IoTCapability.2.BinaryControl.", &["Value=true"]),
+        ("Device.ProxiedDevice.1.IoTCapability.2.", &["Name=Level"]),
+    ];
+    let answer = text::answer(&w.ask(c, set(false, entries)));
+    assert_eq!(answer, "Error 7025\nDevice.ProxiedDevice.1.IoTCapability.2.: 7025");
+    assert!(w.calls.is_empty() && w.services[&s].count("Set") == 0);
+    let swap: &[(&str, &[&str])] = &[
+        ("Device.ProxiedDevice.1.IoTCapability.1.", &["Name=Relay"]),
+        ("Device.ProxiedDevice.1.IoTCapability.2.", &["Name=Level"]),
+    ];
+    assert_eq!(text::answer(&w.ask(c, set(false, swap))).lines().count(), 2, "the final state is unique");
+    assert_eq!(
+        w.get(c, "Device.ProxiedDevice.1.IoTCapability.1.Name"),
+        "Device.ProxiedDevice.1.IoTCapability.1.Name=Relay"
+    );
+}
+
+#[test]
+fn a_device_that_gets_another_mapping_fails_what_it_was_asked() {
+    let (mut w, c) = world();
+    w.device("a", Behaviour::Slow(Duration::from_secs(1)));
+    let id =
+        w.begin(c, set(false, &[("Device.ProxiedDevice.1.IoTCapability.2.BinaryControl.", &["Value=true"])]));
+    w.site("a: plain, b: box");
+    assert!(text::answer(&w.answer(c, &id).unwrap()).starts_with("Error 7003"));
+    w.wait(2);
+    assert_eq!(
+        w.get(c, "Device.ProxiedDevice.1.IoTCapability.*.Name"),
+        "Device.ProxiedDevice.1.IoTCapability.8.Name=Door"
+    );
+}
