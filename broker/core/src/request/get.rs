@@ -144,6 +144,10 @@ impl Broker {
             job.own(entry, own.collect());
             return Ok(());
         }
+        if local.at.is_empty() && rights.is_all() {
+            // Whoever may not read everything is not told whether a row is missing or hidden (R-GET.1).
+            return Err(Fault::new(ErrCode::INVALID_PATH, format!("{path} does not exist")));
+        }
         let at = local.at.first().filter(|at| readable(at)).ok_or_else(missing)?;
         match self.model.look(at, name) {
             Have::Value(value) => job.own(entry, self.resolved(at, [(name, value)]).into_iter().collect()),
