@@ -58,6 +58,28 @@ impl AddItem {
         self.failed = Some((fault.clone(), self.failed.take().and_then(|(_, param)| param)));
     }
 
+    /// Whether a Service's result is for this item.
+    pub(crate) fn is_for(&self, result: &CreatedObjectResult) -> bool {
+        self.requested == result.requested_path
+    }
+
+    /// Whether no result has come for it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.service.is_empty()
+    }
+
+    /// A Service's answer is complete: what it left out without a search having found nothing has failed.
+    pub(crate) fn left_out(&mut self) -> Option<Fault> {
+        let is_search = Path::parse(&self.requested).is_ok_and(|path| path.is_search());
+        if is_search || !self.is_open() {
+            return None;
+        }
+        let text = format!("the answer has no result for {}", self.requested);
+        let fault = Fault::new(ErrCode::INTERNAL_ERROR, text);
+        self.failed = Some((fault.clone(), None));
+        Some(fault)
+    }
+
     /// What a Service answered for it; gives back its failure.
     pub(crate) fn take_service_result(&mut self, mut result: CreatedObjectResult) -> Option<Fault> {
         result.requested_path.clone_from(&self.requested);

@@ -199,6 +199,10 @@ impl Job for InstancesJob {
 
 fn of_service(response: usp::GetInstancesResp, ask: &Ask, name: &str) -> Result<Vec<CurrInstance>, Fault> {
     let mut found = Vec::new();
+    if response.req_path_results.is_empty() {
+        let text = format!("Service {name} left {} out of its answer", ask.path);
+        return Err(Fault::new(ErrCode::INTERNAL_ERROR, text));
+    }
     for result in response.req_path_results {
         if result.err_code != 0 && (ask.whole || result.err_code != ErrCode::INVALID_PATH.0) {
             return Err(Fault::new(ErrCode(result.err_code), format!("Service {name}: {}", result.err_msg)));

@@ -330,11 +330,14 @@ impl OperateJob {
         let name = broker.services.name(service);
         let results = match outcome {
             Ok(RespType::OperateResp(response))
-                if !response.operation_results.is_empty() || row.is_none() =>
+                if !response.operation_results.is_empty() || is_search(path) =>
             {
                 response.operation_results
             }
-            Ok(RespType::OperateResp(_)) => Vec::new(),
+            Ok(RespType::OperateResp(_)) => {
+                let text = format!("Service {name} answered without a result");
+                vec![failure(path, &Fault::new(ErrCode::INTERNAL_ERROR, text))]
+            }
             Ok(_) => {
                 let fault = Fault::new(
                     ErrCode::INTERNAL_ERROR,
@@ -358,6 +361,10 @@ impl Task {
             Self::Service { path, .. } => path.clone(),
         }
     }
+}
+
+fn is_search(path: &str) -> bool {
+    Path::parse(path).is_ok_and(|path| path.is_search())
 }
 
 /// The path of a Request row (with its final dot, as in OperateResp).

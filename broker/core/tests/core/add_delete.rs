@@ -276,3 +276,17 @@ fn a_delete_over_several_services_is_all_or_nothing_never() {
     assert!(w.delete(c, &paths).starts_with("Error 7005"));
     assert_eq!(w.delete_partial(c, true, &paths), "Device.X_A.Zone.1.\nDevice.X_B.Zone.1.");
 }
+
+#[test]
+fn each_result_of_a_service_goes_to_its_entry() {
+    let (mut w, c) = world();
+    w.lamp("self::lamp", "Device.X_Lamp.");
+    let entries: &[(&str, &[&str])] = &[
+        ("Device.X_Lamp.Zone.", &["Name=a"]),
+        (SUBSCRIPTION, &["ID=s"]),
+        ("Device.X_Lamp.Zone.", &["Name=b"]),
+    ];
+    let answer = text::answer(&w.ask(c, add(false, entries)));
+    let rows: Vec<&str> = answer.lines().map(|l| l.split(' ').next().unwrap()).collect();
+    assert_eq!(rows, ["Device.X_Lamp.Zone.3.", "Device.LocalAgent.Subscription.1.", "Device.X_Lamp.Zone.4."]);
+}

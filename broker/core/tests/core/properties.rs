@@ -119,6 +119,8 @@ enum Event {
     Deregister(usize),
     Subscribe(String),
     Disk(Mood),
+    Stored(bool),
+    Visit(bool),
     Wait(u64),
 }
 
@@ -129,6 +131,7 @@ fn manners() -> impl Strategy<Value = Manner> {
         Just(Manner::Silent),
         Just(Manner::Refuses(7002)),
         Just(Manner::Garbage),
+        Just(Manner::Empty),
         Just(Manner::Twice),
     ]
 }
@@ -184,7 +187,9 @@ fn events() -> impl Strategy<Value = Event> {
         1 => prop::sample::select(vec!["good: box, b: box", "a: plain, good: box", "a: box, b: box, good: box"]).prop_map(Event::Site),
         1 => (0..TOPS.len()).prop_map(Event::Deregister),
         1 => prop::sample::select(vec!["Device.", "Device.X_A.", "Device.X_B.Zone.*."]).prop_map(|p| Event::Subscribe(p.to_owned())),
-        1 => prop_oneof![3 => Just(Mood::Good), 1 => Just(Mood::Full("full".to_owned()))].prop_map(Event::Disk),
+        1 => prop_oneof![3 => Just(Mood::Good), 1 => Just(Mood::Full("full".to_owned())), 1 => Just(Mood::Slow)].prop_map(Event::Disk),
+        2 => prop::bool::weighted(0.8).prop_map(Event::Stored),
+        1 => any::<bool>().prop_map(Event::Visit),
         4 => (0_u64..12_000).prop_map(Event::Wait),
     ]
 }
@@ -225,6 +230,14 @@ impl Town {
                 open.push(w.begin(self.c, add(true, &[("Device.LocalAgent.Subscription.", &params)])));
             }
             Event::Disk(mood) => w.disk.mood = mood,
+            Event::Stored(ok) => stored(w, ok),
+            Event::Visit(persistent) => {
+                let guest = w.controller("self::guest");
+                let persistent = format!("Persistent={persistent}");
+                let params = ["Enable=true", "NotifRetry=true", "ReferenceList=Device.", &*persistent];
+                w.begin(guest, add(true, &[("Device.LocalAgent.Subscription.", &params)]));
+                w.disconnect(guest);
+            }
             Event::Wait(ms) => w.advance(Duration::from_millis(ms)),
         }
     }
@@ -248,6 +261,7 @@ proptest! {
             prop_assert_eq!(town.w.get(town.c, name), format!("{name}=Hub"));
         }
         town.w.disk.mood = Mood::Good;
+        stored(&mut town.w, true);
         town.w.wait(900);
         for service in town.services.clone() {
             if let Some(service) = town.w.services.get_mut(&service) {

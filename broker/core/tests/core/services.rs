@@ -310,3 +310,20 @@ fn a_service_speaks_for_nobody_else() {
     w.service_notify(s, "ValueChange", "Device.X_Lamp.", Notification::ValueChange(change));
     assert!(w.notes(c).is_empty());
 }
+
+#[test]
+fn an_answer_that_says_nothing_is_a_failure() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.manner(s, Manner::Empty);
+    assert_eq!(w.get(c, "Device.X_Lamp.Colour"), "Device.X_Lamp.Colour: 7003");
+    assert_eq!(w.set(c, "Device.X_Lamp.", &["Colour=x"]), "Error 7003\nDevice.X_Lamp.: 7003");
+    assert_eq!(w.add(c, "Device.X_Lamp.Zone.", &[]), "Error 7003\nDevice.X_Lamp.Zone.: 7003");
+    assert_eq!(w.delete(c, &["Device.X_Lamp.Zone.1."]), "Error 7003\nDevice.X_Lamp.Zone.1.: 7003");
+    assert_eq!(w.operate(c, "Device.X_Lamp.Blink()", "", &[]), "Device.X_Lamp.Blink() -> 7003");
+    assert_eq!(w.operate(c, "Device.X_Lamp.Fade()", "", &[]), "Device.X_Lamp.Fade() -> 7003");
+    assert_eq!(w.instances(c, "Device.X_Lamp.Zone.", true), "Device.X_Lamp.Zone.: 7003");
+    assert_eq!(w.get(c, "Device.LocalAgent.Request."), "");
+    assert_eq!(w.broker.pending(), 0);
+}

@@ -1,6 +1,7 @@
 //! What owners answer to a unit, spread over the entries that it is for.
 
 use usp_proto::err_code::ErrCode;
+use usp_proto::usp::add_resp::CreatedObjectResult;
 use usp_proto::usp::response::RespType;
 
 use super::{Step, Unit, UnitKind, distinct};
@@ -9,6 +10,7 @@ use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
 use crate::gather::{DeviceOutcome, ServiceFault};
 use crate::request::Origin;
+use crate::request::add::AddItem;
 use crate::request::check::Effect;
 
 impl Unit {
@@ -28,9 +30,7 @@ impl Unit {
             (UnitKind::Add { items, .. }, Ok(RespType::AddResp(response))) => {
                 let created = crate::request::add::created_paths(&response);
                 self.created_at_services.extend(created.map(|path| (service, path)));
-                give_all(&entries, response.created_obj_results, |i, r| {
-                    items.get_mut(i)?.take_service_result(r)
-                })
+                give_added(&entries, response.created_obj_results, items)
             }
             (UnitKind::Delete { entries: all, .. }, Ok(RespType::DeleteResp(response))) => {
                 give(&entries, response.deleted_obj_results, |i, r| all.get_mut(i)?.take_service_result(r))
@@ -142,17 +142,20 @@ fn give<R>(
     entries.iter().zip(results).fold(None, |first, (entry, result)| first.or(take(*entry, result)))
 }
 
-/// Gives results to entries when a search path can have made several results of one entry: the last takes the rest.
-fn give_all<R>(
-    entries: &[usize],
-    results: Vec<R>,
-    mut take: impl FnMut(usize, R) -> Option<Fault>,
-) -> Option<Fault> {
-    let last = entries.last()?;
+/// Gives results to the items with their path: one each, and the rest to the last of them, because a search path can make
+/// several. An item without a search that got none failed.
+fn give_added(entries: &[usize], results: Vec<CreatedObjectResult>, items: &mut [AddItem]) -> Option<Fault> {
     let mut first = None;
-    for (index, result) in results.into_iter().enumerate() {
-        let fault = take(*entries.get(index).unwrap_or(last), result);
+    for result in results {
+        let fits = |items: &[AddItem], i: &usize| items.get(*i).is_some_and(|item| item.is_for(&result));
+        let fresh = entries.iter().find(|i| fits(items, i) && items.get(**i).is_some_and(AddItem::is_open));
+        let chosen = fresh.or_else(|| entries.iter().rfind(|i| fits(items, i))).copied();
+        let fault = chosen.and_then(|i| items.get_mut(i)).and_then(|item| item.take_service_result(result));
         first = first.or(fault);
+    }
+    for index in entries {
+        let left_out = items.get_mut(*index).and_then(AddItem::left_out);
+        first = first.or(left_out);
     }
     first
 }

@@ -33,6 +33,8 @@ pub(crate) enum Manner {
     Refuses(u32),
     /// Answers with a response of the wrong kind.
     Garbage,
+    /// Answers with responses of the right kind that say nothing.
+    Empty,
     /// Answers everything twice.
     Twice,
 }
@@ -57,6 +59,19 @@ pub(crate) struct FakeService {
     /// What Operate is answered with, oldest first; then sync success.
     pub(crate) outcomes: VecDeque<usp::operate_resp::operation_result::OperationResp>,
     pub(crate) highest: BTreeMap<String, u32>,
+}
+
+/// A response that says nothing.
+fn empty(request: &ReqType) -> RespType {
+    match request {
+        ReqType::Get(_) => RespType::GetResp(usp::GetResp::default()),
+        ReqType::Set(_) => RespType::SetResp(usp::SetResp::default()),
+        ReqType::Add(_) => RespType::AddResp(usp::AddResp::default()),
+        ReqType::Delete(_) => RespType::DeleteResp(usp::DeleteResp::default()),
+        ReqType::Operate(_) => RespType::OperateResp(usp::OperateResp::default()),
+        ReqType::GetInstances(_) => RespType::GetInstancesResp(usp::GetInstancesResp::default()),
+        _ => RespType::GetSupportedDmResp(usp::GetSupportedDmResp::default()),
+    }
 }
 
 /// The object of a path and the name behind it.
@@ -94,6 +109,7 @@ impl FakeService {
             Manner::Silent => Vec::new(),
             Manner::Refuses(code) => vec![(Duration::ZERO, refused(code))],
             Manner::Garbage => vec![(Duration::ZERO, message::response(msg_id, wrong))],
+            Manner::Empty => vec![(Duration::ZERO, message::response(msg_id, empty(&request)))],
             Manner::Twice => {
                 let answer = self.answer(msg_id, &request);
                 vec![(Duration::ZERO, answer.clone()), (Duration::ZERO, answer)]
