@@ -237,7 +237,10 @@ impl Capability {
 /// A change smaller than the deadband is none.
 fn is_same(old: &Value, new: &Value, deadband: Option<rust_decimal::Decimal>) -> bool {
     match (old, new, deadband) {
-        (Value::Number(old), Value::Number(new), Some(band)) => (*old - *new).abs() < band,
+        // A difference too large to be told is beyond any band.
+        (Value::Number(old), Value::Number(new), Some(band)) => {
+            old.checked_sub(*new).is_some_and(|moved| moved.abs() < band)
+        }
         (old, new, _) => old == new,
     }
 }

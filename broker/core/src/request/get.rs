@@ -2,7 +2,7 @@
 //!
 //! Only an explicit Parameter Path may cause a read on a wire; everything else answers from memory (ARCHITECTURE.md).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use usp_proto::err_code::ErrCode;
@@ -389,12 +389,9 @@ impl Job for GetJob {
             match ask {
                 Ask::Service { service, depth, parts } => {
                     // A path that was requested twice is asked once: answers are told apart by their paths.
-                    let mut param_paths: Vec<String> = Vec::with_capacity(parts.len());
-                    for part in parts {
-                        if !param_paths.contains(&part.path) {
-                            param_paths.push(part.path.clone());
-                        }
-                    }
+                    let mut seen: BTreeSet<&str> = BTreeSet::new();
+                    let once = parts.iter().filter(|part| seen.insert(&part.path));
+                    let param_paths = once.map(|part| part.path.clone()).collect();
                     let get = usp::Get { param_paths, max_depth: *depth };
                     broker.ask_service(id, tag, *service, ReqType::Get(get));
                 }
@@ -423,14 +420,17 @@ fn service_parts(
         )),
         Err(fault) => Err(fault),
     };
+    let mut by_path: BTreeMap<&str, Vec<&RequestedPathResult>> = BTreeMap::new();
+    for result in response.iter().flat_map(|r| &r.req_path_results) {
+        by_path.entry(&result.requested_path).or_default().push(result);
+    }
     let of_part = |part: &Part| -> Outcome {
-        let response = response.as_ref().map_err(Clone::clone)?;
-        let results: Vec<&RequestedPathResult> =
-            response.req_path_results.iter().filter(|r| r.requested_path == part.path).collect();
-        if results.is_empty() {
+        response.as_ref().map_err(Clone::clone)?;
+        let left_out = || {
             let text = format!("Service {service} left {} out of its answer", part.path);
-            return Err(Fault::new(ErrCode::INTERNAL_ERROR, text));
-        }
+            Fault::new(ErrCode::INTERNAL_ERROR, text)
+        };
+        let results = by_path.get(&*part.path).ok_or_else(left_out)?;
         let failed = results.iter().find(|r| r.err_code != 0);
         match failed {
             Some(r) if part.whole || r.err_code != ErrCode::INVALID_PATH.0 => {

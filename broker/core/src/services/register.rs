@@ -21,11 +21,19 @@ use crate::request::{Origin, param_error};
 const PROTECTED: [&str; 4] =
     ["Device.LocalAgent.", "Device.USPServices.", "Device.UnixDomainSockets.", "Device.ProxiedDevice."];
 
+/// Paths of one Service: each is compared with all others.
+const MAX_PATHS: usize = 1024;
+
 impl Broker {
     /// Register. The answer does not wait for discovery: a Service may answer nothing before it has it.
     pub(crate) fn handle_register(&mut self, service: ServiceId, origin: &Origin, request: &usp::Register) {
         if request.reg_paths.is_empty() {
             return self.refuse(origin, &Fault::new(ErrCode::REGISTER_FAILURE, "no path is given"));
+        }
+        let held = self.services.get(service).map_or(0, |s| s.registered.len());
+        if held + request.reg_paths.len() > MAX_PATHS {
+            let text = format!("a Service may register {MAX_PATHS} paths");
+            return self.refuse(origin, &Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
         }
         let before = self.services.get(service).map(|s| s.registered.clone()).unwrap_or_default();
         let mut results: Vec<(String, Result<(), Fault>)> = Vec::new();

@@ -262,3 +262,15 @@ fn a_device_that_leaves_the_site_answers_what_it_was_asked() {
     assert_eq!(answer, format!("{LEVEL}: 7003"));
     assert_eq!(w.get(c, LEVEL), format!("{LEVEL}: 7026"));
 }
+
+#[test]
+fn absurd_readings_are_readings() {
+    let (mut w, c) = polled();
+    for value in
+        ["79000000000000000000000000000", "-79000000000000000000000000000", "0.0000000000000000000000000001"]
+    {
+        w.report("a", &[(0, number(value)), (3, number(value))]);
+        assert_eq!(w.get(c, LEVEL), format!("{LEVEL}={value}"));
+        w.operate(c, "Device.ProxiedDevice.1.IoTCapability.4.LevelControl.StepUp()", "", &[]);
+    }
+}

@@ -327,3 +327,21 @@ fn an_answer_that_says_nothing_is_a_failure() {
     assert_eq!(w.get(c, "Device.LocalAgent.Request."), "");
     assert_eq!(w.broker.pending(), 0);
 }
+
+#[test]
+fn a_service_registers_so_many_paths_and_a_get_asks_for_any_number() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    let paths: Vec<String> = (0..100_000).map(|n| format!("Device.X_P{n}.")).collect();
+    let refs: Vec<&str> = paths.iter().map(String::as_str).collect();
+    assert_eq!(w.register(s, true, &refs), "Error 7005");
+    let many: Vec<String> = (0..50_000).map(|n| format!("Device.X_Lamp.P{n}")).collect();
+    let refs: Vec<&str> = many.iter().map(String::as_str).collect();
+    w.manner(s, Manner::Refuses(7002));
+    let answer = crate::bench::text::answer(&w.ask(c, crate::bench::peer::get(&refs, 0)));
+    assert_eq!(answer.lines().count(), many.len());
+    w.manner(s, Manner::Empty);
+    let answer = crate::bench::text::answer(&w.ask(c, crate::bench::peer::get(&refs, 0)));
+    assert_eq!(answer.lines().count(), many.len());
+}
