@@ -478,3 +478,103 @@ proptest! {
         }
     }
 }
+
+/// What paths are made of, and what they are not.
+const PIECES: [&str; 34] = [
+    "Device.",
+    "LocalAgent.",
+    "Controller.",
+    "Subscription.",
+    "BootParameter.",
+    "MTP.",
+    "UDS.",
+    "ControllerTrust.",
+    "Role.",
+    "Permission.",
+    "1.",
+    "7.",
+    "*.",
+    "[Alias==\"cpe-1\"].",
+    "[Enable==true&&ID!=\"x\"].",
+    "[Value>1].",
+    "[LevelSensor.Value>=20].",
+    "[Recipient+.Alias==\"x\"].",
+    "Recipient+.",
+    "AssignedRole#*+.",
+    "ReferenceList#2+.",
+    "X_A.",
+    "Zone.",
+    "Colour",
+    "ProxiedDevice.",
+    "IoTCapability.",
+    "BinaryControl.",
+    "Value",
+    "Toggle()",
+    "Boot!",
+    "{i}.",
+    "é",
+    "..",
+    "99999999999999999999.",
+];
+
+fn paths() -> impl Strategy<Value = String> {
+    let pieces = prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..7);
+    (any::<bool>(), pieces).prop_map(|(rooted, pieces)| {
+        let root = if rooted { "Device." } else { "" };
+        format!("{root}{}", pieces.concat())
+    })
+}
+
+/// Each request with the same path and text.
+fn all_requests(path: &str, text: &str, partial: bool) -> Vec<ReqType> {
+    use usp_proto::usp;
+    let setting = format!("{}={text}", path.rsplit('.').next().unwrap_or_default());
+    let one = |p: &str| vec![p.to_owned()];
+    vec![
+        get(&[path], 2),
+        set(partial, &[(path, &["Value=1", &*setting])]),
+        add(partial, &[(path, &["Alias=a", &*setting])]),
+        ReqType::Delete(Delete { allow_partial: partial, obj_paths: one(path) }),
+        operate(path, text, &[&setting]),
+        ReqType::GetInstances(GetInstances { obj_paths: one(path), first_level_only: partial }),
+        supported(&[path], partial),
+        ReqType::Deregister(usp::Deregister { paths: one(path) }),
+        add(true, &[("Device.LocalAgent.Subscription.", &["Enable=1", &*format!("ReferenceList={path}")])]),
+        add(
+            true,
+            &[(
+                "Device.LocalAgent.ControllerTrust.Role.1.Permission.",
+                &["Order=9", "Enable=1", &*format!("Targets={path}")],
+            )],
+        ),
+    ]
+}
+
+proptest! {
+    #![proptest_config(cases(48))]
+
+    #[test]
+    fn no_path_and_no_text_stops_the_core(
+        asked in prop::collection::vec((paths(), "\\PC{0,8}", any::<bool>()), 1..12),
+    ) {
+        let mut town = Town::new();
+        for (path, text, partial) in asked {
+            for request in all_requests(&path, &text, partial) {
+                // Others go on when this one has deleted or disabled itself.
+                let c = town.w.controller("self::fresh");
+                let id = town.w.begin(c, request);
+                town.w.wait(30);
+                prop_assert_eq!(town.w.answers(c, &id).len(), 1, "{}", path);
+                let s = town.w.service_link("self::other", lamp("Device.X_Other."));
+                let id = town.w.begin(s, ReqType::Register(usp_proto::usp::Register {
+                    allow_partial: partial,
+                    reg_paths: vec![usp_proto::usp::register::RegistrationPath { path: path.clone() }],
+                }));
+                prop_assert_eq!(town.w.answers(s, &id).len(), 1, "{}", path);
+                town.w.disconnect(s);
+                town.w.disconnect(c);
+            }
+        }
+        prop_assert_eq!(town.w.broker.pending(), 0);
+    }
+}
