@@ -118,8 +118,20 @@ impl Rights {
     }
 
     /// Whether an act on an element of a Service is allowed, by its concrete or written path.
+    ///
+    /// Which rows a wildcard or a search means is known to the Service alone, so it is allowed only if every row is: an
+    /// entry that could cover some of them and does not give the right denies it.
     pub fn allow_path(&self, kind: Kind, act: Act, path: &Path) -> bool {
-        self.decide(kind, act, |target| covers_written(target, path))
+        self.all
+            || self.roles.iter().any(|role| {
+                let deciding = role.entries.iter().find_map(|entry| {
+                    let given = entry.bits(kind).0 & act as u8 != 0;
+                    let covers = entry.targets.iter().any(|target| covers_written(target, path));
+                    let touches = || entry.targets.iter().any(|target| may_cover(target, path));
+                    (covers || (!given && touches())).then_some(given)
+                });
+                deciding.unwrap_or(false)
+            })
     }
 
     /// Whether every Parameter that a path's search expressions look at may be read (R-GIN.0, R-GET.1): a search must
@@ -223,9 +235,61 @@ fn covers_written(target: &Path, path: &Path) -> bool {
     }
 }
 
+/// Whether a target could cover some of what a written path means.
+fn may_cover(target: &Path, path: &Path) -> bool {
+    if target.segments.len() > path.segments.len() {
+        return path.segments.iter().any(|s| matches!(s, Segment::Follow(_)));
+    }
+    for (t, p) in target.segments.iter().zip(&path.segments) {
+        match (t, p) {
+            // Where a reference leads is not known: it could be there.
+            (_, Segment::Follow(_)) | (Segment::Follow(_), _) => return true,
+            (Segment::Name(t), Segment::Name(p)) if t == p => {}
+            (Segment::Instance(t), Segment::Instance(p)) if t != p => return false,
+            (Segment::Name(_), _) | (_, Segment::Name(_)) => return false,
+            _ => {}
+        }
+    }
+    match &target.leaf {
+        Leaf::Object => true,
+        leaf => target.segments.len() == path.segments.len() && *leaf == path.leaf,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn rights(entries: &[(u32, &str, u8)]) -> Rights {
+        let entry = |(order, target, bits): &(u32, &str, u8)| Entry {
+            order: *order,
+            targets: vec![Path::parse(target).unwrap()],
+            param: Bits(*bits),
+            obj: Bits(*bits),
+            instantiated_obj: Bits(*bits),
+            command_event: Bits(*bits),
+        };
+        let mut entries: Vec<Entry> = entries.iter().map(entry).collect();
+        entries.sort_by_key(|e| std::cmp::Reverse(e.order));
+        Rights { roles: [Role { entries }].into(), all: false }
+    }
+
+    #[test]
+    fn a_wildcard_is_allowed_only_where_every_row_is() {
+        let exact = rights(&[(1, "Device.X_Lamp.", 15), (2, "Device.X_Lamp.Zone.1.", 8)]);
+        let may = |act, path: &str| exact.allow_path(Kind::Param, act, &Path::parse(path).unwrap());
+        assert!(may(Act::Write, "Device.X_Lamp.Zone.2.Level"));
+        for path in
+            ["Device.X_Lamp.Zone.1.Level", "Device.X_Lamp.Zone.*.Level", "Device.X_Lamp.Zone.[A==1].Level"]
+        {
+            assert!(!may(Act::Write, path), "{path}");
+            assert!(may(Act::Read, path), "{path}");
+        }
+        assert!(may(Act::Write, "Device.X_Lamp.Mode"));
+        let more = rights(&[(1, "Device.X_Lamp.", 8), (2, "Device.X_Lamp.Zone.1.", 15)]);
+        let path = Path::parse("Device.X_Lamp.Zone.*.Level").unwrap();
+        assert!(!more.allow_path(Kind::Param, Act::Write, &path));
+    }
 
     #[test]
     fn permission_strings_have_each_letter_in_its_place() {

@@ -63,11 +63,20 @@ pub struct ServiceFault {
     pub fault: Fault,
     /// Details of a Service's Error Message.
     pub params: Vec<usp::error::ParamError>,
+    /// It was asked and did not answer: it may have done what it was asked.
+    pub doubtful: bool,
+}
+
+impl ServiceFault {
+    /// An answer that did not come.
+    pub(crate) fn unanswered(fault: Fault) -> Self {
+        Self { fault, params: Vec::new(), doubtful: true }
+    }
 }
 
 impl From<Fault> for ServiceFault {
     fn from(fault: Fault) -> Self {
-        Self { fault, params: Vec::new() }
+        Self { fault, params: Vec::new(), doubtful: false }
     }
 }
 
@@ -302,7 +311,7 @@ impl Broker {
                 let name = self.services.name(*service);
                 let ms = self.config.limits.service_timeout.as_millis();
                 let text = format!("Service {name} did not answer within {ms} ms");
-                LegReply::Service(Err(Fault::new(ErrCode::INTERNAL_ERROR, text).into()))
+                LegReply::Service(Err(ServiceFault::unanswered(Fault::new(ErrCode::INTERNAL_ERROR, text))))
             }
             Wait::Device { .. } => {
                 LegReply::Device(Err(DeviceFault::Unreachable("the adapter does not answer".to_owned())))
@@ -322,8 +331,8 @@ impl Broker {
             .map(|(id, _)| *id)
             .collect();
         for leg in legs {
-            let fault = Fault::new(ErrCode::INTERNAL_ERROR, text);
-            self.close_leg(leg, LegReply::Service(Err(fault.into())));
+            let fault = ServiceFault::unanswered(Fault::new(ErrCode::INTERNAL_ERROR, text));
+            self.close_leg(leg, LegReply::Service(Err(fault)));
         }
     }
 
@@ -352,6 +361,7 @@ fn service_result(msg: &usp::Msg) -> Result<RespType, ServiceFault> {
         Some(usp::body::MsgBody::Error(error)) => Err(ServiceFault {
             fault: Fault::new(ErrCode(error.err_code), error.err_msg.clone()),
             params: error.param_errs.clone(),
+            doubtful: false,
         }),
         Some(usp::body::MsgBody::Request(_)) | None => Err(unusable()),
     }

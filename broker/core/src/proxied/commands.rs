@@ -64,7 +64,7 @@ impl Broker {
     }
 
     /// The present value of a capability, if memory has a good one.
-    fn present_value(&self, at: &ObjRef) -> Option<Value> {
+    pub(crate) fn present_value(&self, at: &ObjRef) -> Option<Value> {
         let device = self.model.devices.get(*at.numbers.first()?)?;
         let capability = device.capabilities.get(at.numbers.get(1)?)?;
         let good = self.model.quality(device, capability) == super::Quality::Good;

@@ -55,8 +55,6 @@ pub struct Capability {
     pub contact: Option<Wall>,
     /// What the last attempt failed with; `None` after a success.
     pub last_error: Option<String>,
-    /// What it showed before the last confirmed write, for taking that back.
-    pub before_write: Option<Value>,
 }
 
 /// A value with its age.

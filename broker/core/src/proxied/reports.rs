@@ -155,11 +155,7 @@ impl Broker {
     /// A write that the device confirmed: what it now shows.
     pub(crate) fn take_written(&mut self, effect: &Effect, value: Value) {
         let Effect::Write { device, point, .. } = effect else { return };
-        let Some(state) = self.model.devices.get_mut(*device) else { return };
-        let id = state.id.clone();
-        if let Some((_, capability)) = state.at_point(*point) {
-            capability.before_write = capability.reading.as_ref().map(|r| r.value.clone());
-        }
+        let Some(id) = self.model.devices.get(*device).map(|d| d.id.clone()) else { return };
         self.take_result_within(&id, *point, &Ok(value), false);
     }
 

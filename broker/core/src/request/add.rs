@@ -200,14 +200,27 @@ impl Broker {
                 creation.is_volatile(self),
             ),
         };
-        let at = creation.at(number);
-        self.model.rows.put(at.clone(), Row::default());
+        let at = match self.passing_controller(creation) {
+            Some(row) => row,
+            None => creation.at(number),
+        };
+        let row = self.model.rows.get(&at).cloned().unwrap_or_default();
+        self.model.rows.put(at.clone(), Row { volatile: false, ..row });
         self.prepare_row(origin, &at).map_err(|f| (f, None))?;
         let errors = self.apply_settings(origin, &at, &creation.settings)?;
         self.complete_row(&at).map_err(|f| (f, None))?;
         self.model.check_keys(&at).map_err(|f| (f, None))?;
         self.settle_row(&at);
         Ok(Created { path: self.model.path(&at), at, errors })
+    }
+
+    /// The row of a Controller that happens to be connected and is only now entered for good.
+    fn passing_controller(&self, creation: &Creation) -> Option<ObjRef> {
+        let path = self.model.schema.get(creation.table).map(|o| &*o.path);
+        let endpoint = creation.settings.iter().find(|s| s.param == "EndpointID")?;
+        let row = self.model.row_with(creation.table, &[], "EndpointID", &endpoint.value)?;
+        let passing = self.model.rows.get(&row).is_some_and(|r| r.volatile);
+        (path == Some("Device.LocalAgent.Controller.{i}.") && passing).then_some(row)
     }
 
     fn check_table_limit(&self, creation: &Creation) -> Result<(), Fault> {
@@ -315,9 +328,14 @@ impl Broker {
 
     /// What follows from a row's new content: whether it is kept on disk.
     pub(crate) fn settle_row(&mut self, at: &ObjRef) {
-        let path = self.model.schema.get(at.object).map_or("", |o| &*o.path);
-        if path != "Device.LocalAgent.Subscription.{i}." {
-            return;
+        match self.model.schema.get(at.object).map(|o| &*o.path) {
+            Some("Device.LocalAgent.Subscription.{i}.") => {}
+            // A Controller that only happened to connect is remembered once somebody writes to its row or below it.
+            Some(path) if path.starts_with("Device.LocalAgent.Controller.{i}.") => {
+                let row = at.numbers.first().and_then(|number| self.controller_row(*number));
+                return row.iter().for_each(|row| self.set_volatile(row, false));
+            }
+            _ => return,
         }
         let persistent = self.model.text(at, "Persistent").as_deref() == Some("true");
         self.set_volatile(at, !persistent);

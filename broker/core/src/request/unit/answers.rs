@@ -1,5 +1,6 @@
 //! What owners answer to a unit, spread over the entries that it is for.
 
+use usp_mapping::port::DeviceFault;
 use usp_proto::err_code::ErrCode;
 use usp_proto::usp::add_resp::CreatedObjectResult;
 use usp_proto::usp::response::RespType;
@@ -23,6 +24,8 @@ impl Unit {
         kind: &mut UnitKind,
     ) {
         let entries: Vec<usize> = self.of_service(service).map(|(entry, _)| *entry).collect();
+        // An Add or Delete of one entry: success and failure side by side are the answer, and nothing is taken back.
+        let as_it_is = kind.allow_partial() && !matches!(kind, UnitKind::Set { .. });
         let failed = match (kind, outcome) {
             (UnitKind::Set { entries: all, .. }, Ok(RespType::SetResp(response))) => {
                 give(&entries, response.updated_obj_results, |i, r| all.get_mut(i)?.take_service_result(r))
@@ -40,12 +43,15 @@ impl Unit {
                 format!("Service {name} answered with something else"),
             )),
             (_, Err(error)) => {
+                if error.doubtful && self.is_mixed() {
+                    self.doubt_service(service);
+                }
                 self.fail(error.fault.about(format!("Service {name}")), error.params);
                 return;
             }
         };
         self.done_services.push(service);
-        if let Some(fault) = failed {
+        if let Some(fault) = failed.filter(|_| !as_it_is) {
             self.fail(fault.about(format!("Service {name}")), Vec::new());
         }
     }
@@ -70,9 +76,7 @@ impl Unit {
         for (order, (entry, effect)) in effects.into_iter().enumerate() {
             let result = match outcome {
                 Err(fault) => Err(fault.clone()),
-                Ok(results) => results
-                    .get(order)
-                    .map_or(Err(usp_mapping::port::DeviceFault::Unknown), |(_, r)| r.clone()),
+                Ok(results) => results.get(order).map_or(Err(DeviceFault::Unknown), |(_, r)| r.clone()),
             };
             match result {
                 Ok(value) => {
@@ -80,6 +84,9 @@ impl Unit {
                     self.written.push(effect);
                 }
                 Err(fault) => {
+                    if self.steps.len() > 1 && may_be_done(&fault) {
+                        self.written.push(effect.clone());
+                    }
                     let fault = Fault::from_device(&id, &fault);
                     if let UnitKind::Set { entries, .. } = kind
                         && let Some(entry) = entries.get_mut(entry)
@@ -127,6 +134,11 @@ impl Unit {
         }
         Ok(())
     }
+}
+
+/// Whether a write that failed like this may have reached the device all the same.
+fn may_be_done(fault: &DeviceFault) -> bool {
+    matches!(fault, DeviceFault::Timeout(_) | DeviceFault::NotConfirmed { .. } | DeviceFault::Garbled(_))
 }
 
 /// Gives each entry its one result, in order. The first failure is the unit's.

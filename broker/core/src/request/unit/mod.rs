@@ -90,6 +90,8 @@ pub(crate) struct Unit {
     /// Device writes that were confirmed.
     written: Vec<Effect>,
     stayed: Vec<String>,
+    /// What capabilities showed before they were written.
+    shown: Vec<(ObjRef, Value)>,
 }
 
 impl Unit {
@@ -105,6 +107,7 @@ impl Unit {
             created_at_services: Vec::new(),
             written: Vec::new(),
             stayed: Vec::new(),
+            shown: Vec::new(),
         }
     }
 
@@ -183,7 +186,10 @@ impl Job for UnitJob {
         let Some((index, what)) = self.asks.get(tag).cloned() else { return };
         let Some(unit) = self.units.get_mut(index) else { return };
         match (what, reply) {
-            (What::Before(service), LegReply::Service(outcome)) => unit.remember(service, outcome),
+            (What::Before(service), LegReply::Service(outcome)) => {
+                let name = broker.services.name(service);
+                unit.remember(service, &name, outcome);
+            }
             (What::Service(service), LegReply::Service(outcome)) => {
                 let name = broker.services.name(service);
                 unit.take_service(service, &name, outcome, &mut self.kind);
@@ -292,7 +298,8 @@ impl UnitJob {
 
     /// All writes to one device are one call, so that nothing comes between them.
     fn ask_devices(&mut self, broker: &mut Broker, id: JobId, index: usize) {
-        let Some(unit) = self.units.get(index) else { return };
+        let Some(unit) = self.units.get_mut(index) else { return };
+        unit.note_shown(broker);
         for device in unit.devices() {
             let Some(unit) = self.units.get(index) else { return };
             let writes: Vec<(PointId, Value)> = unit.writes_to(device).map(|(p, v)| (p, v.clone())).collect();

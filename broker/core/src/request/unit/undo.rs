@@ -2,22 +2,54 @@
 
 use std::collections::BTreeMap;
 
+use usp_proto::err_code::ErrCode;
 use usp_proto::usp::{self, request::ReqType, response::RespType, set::UpdateObject};
 
-use super::Unit;
+use super::{Step, Unit};
 use crate::Broker;
 use crate::dm::schema::ServiceId;
+use crate::fault::Fault;
 use crate::gather::{DeviceOutcome, ServiceFault};
 use crate::request::check::Effect;
 
 impl Unit {
-    pub(super) fn remember(&mut self, service: ServiceId, outcome: Result<RespType, ServiceFault>) {
-        let Ok(RespType::GetResp(response)) = outcome else { return };
-        for resolved in response.req_path_results.into_iter().flat_map(|r| r.resolved_path_results) {
+    /// What a Service holds now. If it cannot be known, the unit fails before anything is sent: it could not be taken back.
+    pub(super) fn remember(
+        &mut self,
+        service: ServiceId,
+        name: &str,
+        outcome: Result<RespType, ServiceFault>,
+    ) {
+        let results = match outcome {
+            Ok(RespType::GetResp(response)) => response.req_path_results,
+            Ok(_) => {
+                let text = format!("Service {name} answered a Get with something else");
+                return self.fail(Fault::new(ErrCode::INTERNAL_ERROR, text), Vec::new());
+            }
+            Err(error) => return self.fail(error.fault.about(format!("Service {name}")), error.params),
+        };
+        if let Some(failed) = results.iter().find(|r| r.err_code != 0) {
+            let fault = Fault::new(ErrCode(failed.err_code), failed.err_msg.clone());
+            return self.fail(fault.about(format!("Service {name}")), Vec::new());
+        }
+        for resolved in results.into_iter().flat_map(|r| r.resolved_path_results) {
             for (param, value) in resolved.result_params {
                 self.held.push((service, resolved.resolved_path.clone(), param, value));
             }
         }
+    }
+
+    /// A Service did not answer: what it was asked may be done. What it held is written back; rows that it may have made
+    /// or deleted cannot be found, so they are named.
+    pub(super) fn doubt_service(&mut self, service: ServiceId) {
+        self.done_services.push(service);
+        let unknown = self.of_service(service).filter_map(|(_, step)| match step {
+            Step::AddAtService { object, .. } => Some(object.obj_path.clone()),
+            Step::DeleteAtService { path, .. } => Some(path.clone()),
+            _ => None,
+        });
+        let unknown: Vec<String> = unknown.collect();
+        self.stayed.extend(unknown);
     }
 
     pub(super) fn undo_requests(&mut self) -> Vec<(ServiceId, String, ReqType)> {
@@ -44,7 +76,7 @@ impl Unit {
     pub(super) fn undo_writes(&mut self, broker: &Broker) -> BTreeMap<u32, Vec<Effect>> {
         let mut back: BTreeMap<u32, Vec<Effect>> = BTreeMap::new();
         for effect in std::mem::take(&mut self.written) {
-            match broker.undo_of(&effect) {
+            match self.undo_of(broker, &effect) {
                 Some(undo @ Effect::Write { device, .. }) => back.entry(device).or_default().push(undo),
                 _ => self.stayed.push(broker.path_of(&effect)),
             }
@@ -62,17 +94,33 @@ impl Unit {
     }
 }
 
-impl Broker {
-    /// The write that restores what a capability showed before, where its mapping says `undo: true`.
-    pub(super) fn undo_of(&self, effect: &Effect) -> Option<Effect> {
+impl Unit {
+    /// The write that restores what a capability showed before, where its mapping says `undo: true` and it was known.
+    fn undo_of(&self, broker: &Broker, effect: &Effect) -> Option<Effect> {
         let Effect::Write { device, point, at, name, .. } = effect else { return None };
-        let state = self.model.devices.get(*device)?;
+        let state = broker.model.devices.get(*device)?;
         let write = state.mapping.capabilities.get(usize::from(point.0))?.write.as_ref()?;
-        let capability = state.capabilities.get(at.numbers.get(1)?)?;
-        let value = capability.before_write.clone().filter(|_| write.undo)?;
-        Some(Effect::Write { device: *device, point: *point, value, at: at.clone(), name: name.clone() })
+        let (_, value) = self.shown.iter().find(|(shown, _)| shown == at).filter(|_| write.undo)?;
+        Some(Effect::Write {
+            device: *device,
+            point: *point,
+            value: value.clone(),
+            at: at.clone(),
+            name: name.clone(),
+        })
     }
 
+    /// What capabilities show before they are written: only a good reading is worth going back to.
+    pub(super) fn note_shown(&mut self, broker: &Broker) {
+        let written = self.steps.iter().filter_map(|(_, step)| match step {
+            Step::Effect(Effect::Write { at, .. }) => Some(at),
+            _ => None,
+        });
+        self.shown = written.filter_map(|at| Some((at.clone(), broker.present_value(at)?))).collect();
+    }
+}
+
+impl Broker {
     pub(super) fn path_of(&self, effect: &Effect) -> String {
         format!("{}{}", self.model.path(effect.at()), effect.name())
     }
