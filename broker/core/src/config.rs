@@ -53,6 +53,14 @@ pub struct Limits {
     pub max_controllers: usize,
     /// Requests of one Controller that may be under way at a time.
     pub max_pending_per_controller: usize,
+    /// Messages to one Service that may be unanswered at a time; what is more waits its turn.
+    pub max_pending_per_service: usize,
+    /// Paths or objects that one request may name.
+    pub max_paths_per_request: usize,
+    /// Paths that one Service may register.
+    pub max_paths_per_service: usize,
+    /// Bytes of one answer to a Get, GetInstances or GetSupportedDM.
+    pub max_answer_bytes: usize,
     /// Rows of `Device.LocalAgent.Subscription.`.
     pub max_subscriptions: usize,
     /// Undelivered notifications kept for one Controller.
@@ -72,6 +80,10 @@ impl Default for Limits {
             max_services: 256,
             max_controllers: 256,
             max_pending_per_controller: 256,
+            max_pending_per_service: 256,
+            max_paths_per_request: 1024,
+            max_paths_per_service: 1024,
+            max_answer_bytes: 4 << 20,
             max_subscriptions: 4096,
             max_notifications_per_controller: 1024,
             max_rows_per_table: 4096,

@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::input::{ConnId, Side};
 use crate::output::CloseReason;
 use crate::request::Origin;
+use crate::request::budget::check_entries;
 use crate::session::Admission;
 
 impl Broker {
@@ -94,6 +95,9 @@ impl Broker {
     }
 
     fn handle_request(&mut self, side: Side, service: Option<ServiceId>, origin: Origin, request: &ReqType) {
+        if let Err(fault) = check_entries(request, self.config.limits.max_paths_per_request) {
+            return self.refuse(&origin, &fault);
+        }
         match (side, service) {
             (Side::Agent, _) => self.handle_controller_request(origin, request),
             (Side::Controller, Some(service)) => self.handle_service_request(service, &origin, request),

@@ -224,10 +224,13 @@ fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
     if let Some(ms) = table.number("service_timeout_ms", 1..=600_000, problems) {
         core.service_timeout = Duration::from_millis(ms);
     }
-    let counts: [(&'static str, &mut usize); 6] = [
+    let counts: [(&'static str, &mut usize); 9] = [
         ("max_services", &mut core.max_services),
         ("max_controllers", &mut core.max_controllers),
         ("max_pending_per_controller", &mut core.max_pending_per_controller),
+        ("max_pending_per_service", &mut core.max_pending_per_service),
+        ("max_paths_per_request", &mut core.max_paths_per_request),
+        ("max_paths_per_service", &mut core.max_paths_per_service),
         ("max_subscriptions", &mut core.max_subscriptions),
         ("max_notifications_per_controller", &mut core.max_notifications_per_controller),
         ("max_rows_per_table", &mut core.max_rows_per_table),
@@ -235,6 +238,7 @@ fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
     for (key, field) in counts {
         count(&mut table, key, 1..=1_000_000, field, problems);
     }
+    count(&mut table, "max_answer_bytes", 1024..=MAX_RECORD_BYTES, &mut core.max_answer_bytes, problems);
     if let Some(At { value, span }) = table.string("multi_device_atomic", problems) {
         match value.as_str() {
             "allow" => core.refuse_multi_device_atomic = false,

@@ -10,6 +10,7 @@ use usp_proto::path::{Leaf, Name, Path};
 use usp_proto::usp::get_resp::{RequestedPathResult, ResolvedPathResult};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
+use super::budget::Budget;
 use super::{Origin, parse_path, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
@@ -19,6 +20,9 @@ use crate::dm::rows::ObjRef;
 use crate::dm::schema::{Owner, ServiceId};
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
+
+/// What a Parameter takes beside its name and value.
+const PER_PARAM: usize = 8;
 
 /// The answer to one requested path, as far as it is known.
 #[derive(Debug, Default)]
@@ -52,6 +56,7 @@ struct Part {
 
 struct GetJob {
     origin: Origin,
+    budget: Budget,
     entries: Vec<Entry>,
     asks: Vec<Ask>,
     asked: bool,
@@ -62,6 +67,7 @@ impl Broker {
     pub(crate) fn handle_get(&mut self, origin: Origin, get: &usp::Get) {
         let mut job = GetJob {
             origin,
+            budget: Budget::new(self.config.limits.max_answer_bytes),
             entries: Vec::with_capacity(get.param_paths.len()),
             asks: Vec::new(),
             asked: false,
@@ -72,7 +78,12 @@ impl Broker {
             if let Err(fault) = self.plan_get(&mut job, index, requested, get.max_depth)
                 && let Some(entry) = job.entries.get_mut(index)
             {
+                job.budget.take(fault.text.len());
                 entry.fault = Some(fault);
+            }
+            job.budget.take(requested.len());
+            if let Err(fault) = job.budget.check() {
+                return self.refuse(&job.origin, &fault);
             }
         }
         if job.asks.is_empty() {
@@ -141,7 +152,8 @@ impl Broker {
         if local.search {
             let found = local.at.iter().filter(|at| readable(at));
             let own = found.filter_map(|at| self.resolved(at, [(name, self.model.text(at, name)?)]));
-            job.own(entry, own.collect());
+            let own = own.take_while(|result| job.budget.take(size(result))).collect();
+            job.own(entry, own);
             return Ok(());
         }
         if local.at.is_empty() && rights.is_all() {
@@ -198,6 +210,9 @@ impl Broker {
             }
             self.collect(job, &at, depth, &mut own);
             self.plan_services_below(job, entry, &at, depth);
+            if !job.budget.is_open() {
+                break;
+            }
         }
         job.own(entry, own);
         Ok(())
@@ -223,11 +238,14 @@ impl Broker {
         if !self.may_see(job, at) {
             return;
         }
-        into.extend(self.parameters(job, at));
+        into.extend(self.parameters(job, at).filter(|result| job.budget.take(size(result))));
         if depth == 1 {
             return;
         }
         for child in self.model.below(at) {
+            if !job.budget.is_open() {
+                return;
+            }
             if self.model.schema.get(child.object).is_some_and(|o| o.owner == Owner::Local) {
                 self.collect(job, &child, depth.saturating_sub(1), into);
             }
@@ -274,6 +292,9 @@ impl Broker {
                 depth if depth > levels => depth - levels,
                 _ => continue,
             };
+            if !job.budget.take(registered.len()) {
+                return;
+            }
             let part = Part { entry, path: registered.to_owned(), whole: false };
             let left = if registered.ends_with('.') { left } else { 0 };
             job.ask_service(service, left, part);
@@ -320,6 +341,12 @@ impl GetJob {
     }
 }
 
+/// What a result adds to the answer.
+fn size(result: &ResolvedPathResult) -> usize {
+    let params = result.result_params.iter().map(|(name, value)| name.len() + value.len() + PER_PARAM);
+    result.resolved_path.len() + params.sum::<usize>()
+}
+
 /// An object whose Parameters have several owners is one result.
 fn join(
     mut own: Vec<ResolvedPathResult>,
@@ -355,7 +382,7 @@ impl Job for GetJob {
             (Some(Ask::Service { service, parts, .. }), LegReply::Service(outcome)) => {
                 let service = *service;
                 let name = broker.services.name(service);
-                let filled = service_parts(parts, &name, outcome.map_err(|f| f.fault));
+                let filled = service_parts(parts, &name, outcome.map_err(|f| f.fault), &self.budget);
                 for (entry, whole, mut outcome) in filled {
                     if let Ok(found) = &mut outcome {
                         found.iter_mut().for_each(|r| broker.services.keep_owned(service, r));
@@ -379,6 +406,10 @@ impl Job for GetJob {
     }
 
     fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        if let Err(fault) = self.budget.check() {
+            broker.refuse(&self.origin, &fault);
+            return None;
+        }
         if self.asked {
             let response = self.merge(broker.config.limits.merge_get_errors);
             broker.respond(&self.origin, response);
@@ -411,6 +442,7 @@ fn service_parts(
     parts: &[Part],
     service: &str,
     outcome: Result<RespType, Fault>,
+    budget: &Budget,
 ) -> Vec<(usize, bool, Outcome)> {
     let response = match outcome {
         Ok(RespType::GetResp(response)) => Ok(response),
@@ -436,7 +468,10 @@ fn service_parts(
             Some(r) if part.whole || r.err_code != ErrCode::INVALID_PATH.0 => {
                 Err(Fault::new(ErrCode(r.err_code), format!("Service {service}: {}", r.err_msg)))
             }
-            _ => Ok(results.iter().flat_map(|r| r.resolved_path_results.clone()).collect()),
+            _ => {
+                let found = results.iter().flat_map(|r| &r.resolved_path_results);
+                Ok(found.take_while(|result| budget.take(size(result))).cloned().collect())
+            }
         }
     };
     parts.iter().map(|part| (part.entry, part.whole, of_part(part))).collect()
@@ -454,9 +489,12 @@ impl GetJob {
                 }
                 entry.others.entry(tag).or_default().extend(found);
             }
-            Err(fault) if whole => entry.fault = Some(fault),
             Err(fault) => {
-                entry.failed.insert(tag, fault);
+                self.budget.take(fault.text.len());
+                match whole {
+                    true => entry.fault = Some(fault),
+                    false => drop(entry.failed.insert(tag, fault)),
+                }
             }
         }
     }

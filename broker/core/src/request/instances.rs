@@ -7,6 +7,7 @@ use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::get_instances_resp::{CurrInstance, RequestedPathResult};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
+use super::budget::Budget;
 use super::{Origin, parse_path, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
@@ -34,6 +35,7 @@ struct Ask {
 
 struct InstancesJob {
     origin: Origin,
+    budget: Budget,
     first_level_only: bool,
     entries: Vec<Entry>,
     asks: Vec<Ask>,
@@ -44,13 +46,24 @@ impl Broker {
     /// GetInstances.
     pub(crate) fn handle_get_instances(&mut self, origin: Origin, request: &usp::GetInstances) {
         let first_level_only = request.first_level_only;
-        let mut job =
-            InstancesJob { origin, first_level_only, entries: Vec::new(), asks: Vec::new(), asked: false };
+        let mut job = InstancesJob {
+            origin,
+            budget: Budget::new(self.config.limits.max_answer_bytes),
+            first_level_only,
+            entries: Vec::new(),
+            asks: Vec::new(),
+            asked: false,
+        };
         for requested in &request.obj_paths {
             let index = job.entries.len();
             let mut entry = Entry { requested: requested.clone(), ..Entry::default() };
             if let Err(fault) = self.plan_instances(&mut job, index, &mut entry, requested) {
+                job.budget.take(fault.text.len());
                 entry.fault = Some(fault);
+            }
+            job.budget.take(requested.len());
+            if let Err(fault) = job.budget.check() {
+                return self.refuse(&job.origin, &fault);
             }
             job.entries.push(entry);
         }
@@ -107,13 +120,18 @@ impl Broker {
     /// A row and, unless only the first level is wanted, all rows below it.
     fn add_instance(&self, job: &InstancesJob, row: &ObjRef, into: &mut Vec<CurrInstance>) {
         let rights = &job.origin.rights;
-        if !rights.allow(&self.model, Kind::InstantiatedObj, Act::Read, row, &Leaf::Object) {
+        if !job.budget.is_open()
+            || !rights.allow(&self.model, Kind::InstantiatedObj, Act::Read, row, &Leaf::Object)
+        {
             return;
         }
-        into.push(CurrInstance {
+        let instance = CurrInstance {
             instantiated_obj_path: self.model.path(row),
             unique_keys: self.readable_keys(row, rights),
-        });
+        };
+        if job.budget.take(size(&instance)) {
+            into.push(instance);
+        }
         if !job.first_level_only {
             self.instances_below(job, row, into);
         }
@@ -135,6 +153,9 @@ impl Broker {
         for (service, registered) in self.services.below(&object.path) {
             // Only objects have instances; a Service's single object is asked for what is below it.
             if registered.ends_with('.') && self.has_instances(registered) {
+                if !job.budget.take(registered.len()) {
+                    return;
+                }
                 job.asks.push(Ask { entry, service, path: registered.to_owned(), whole: false });
             }
         }
@@ -169,16 +190,25 @@ impl Job for InstancesJob {
                         || Path::parse(&i.instantiated_obj_path)
                             .is_ok_and(|p| rights.allow_path(Kind::InstantiatedObj, Act::Read, &p))
                 });
-                entry.others.insert(tag, found);
+                if found.iter().all(|instance| self.budget.take(size(instance))) {
+                    entry.others.insert(tag, found);
+                }
             }
-            Err(fault) if ask.whole => entry.fault = Some(fault),
             Err(fault) => {
-                entry.failed.insert(tag, fault);
+                self.budget.take(fault.text.len());
+                match ask.whole {
+                    true => entry.fault = Some(fault),
+                    false => drop(entry.failed.insert(tag, fault)),
+                }
             }
         }
     }
 
     fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        if let Err(fault) = self.budget.check() {
+            broker.refuse(&self.origin, &fault);
+            return None;
+        }
         if self.asked || self.asks.is_empty() {
             let results = std::mem::take(&mut self.entries).into_iter().flat_map(results).collect();
             let response = usp::GetInstancesResp { req_path_results: results };
@@ -210,6 +240,12 @@ fn of_service(response: usp::GetInstancesResp, ask: &Ask, name: &str) -> Result<
         found.extend(result.curr_insts);
     }
     Ok(found)
+}
+
+/// What an instance adds to the answer.
+fn size(instance: &CurrInstance) -> usize {
+    let keys = instance.unique_keys.iter().map(|(name, value)| name.len() + value.len() + 8);
+    instance.instantiated_obj_path.len() + keys.sum::<usize>()
 }
 
 fn results(entry: Entry) -> Vec<RequestedPathResult> {

@@ -1,6 +1,7 @@
 //! One file per request of a Controller. Each plans, asks owners through [`crate::gather`] and merges.
 
 pub(crate) mod add;
+pub(crate) mod budget;
 pub(crate) mod check;
 pub(crate) mod delete;
 pub(crate) mod get;

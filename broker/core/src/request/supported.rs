@@ -10,6 +10,7 @@ use usp_proto::usp::get_supported_dm_resp::{
 use usp_proto::usp::{self, response::RespType};
 
 use super::Origin;
+use super::budget::Budget;
 use crate::Broker;
 use crate::access::{Act, Kind};
 use crate::dm::fill_numbers;
@@ -29,6 +30,7 @@ const PROTOCOL_VERSIONS: &str = "1.0,1.1,1.2,1.3,1.4";
 struct Wanted<'a> {
     request: &'a usp::GetSupportedDm,
     origin: &'a Origin,
+    budget: &'a Budget,
 }
 
 impl Broker {
@@ -41,8 +43,11 @@ impl Broker {
 
     /// GetSupportedDM.
     pub(crate) fn handle_get_supported_dm(&mut self, origin: &Origin, request: &usp::GetSupportedDm) {
-        let wanted = Wanted { request, origin };
-        let results = request.obj_paths.iter().map(|path| match self.supported(path, wanted) {
+        let budget = Budget::new(self.config.limits.max_answer_bytes);
+        let wanted = Wanted { request, origin, budget: &budget };
+        // Nothing is collected beyond what there is room for.
+        let paths = request.obj_paths.iter().take_while(|path| budget.take(2 * path.len() + MODEL_URI.len()));
+        let results = paths.map(|path| match self.supported(path, wanted) {
             Ok(supported_objs) => RequestedObjectResult {
                 req_obj_path: path.clone(),
                 data_model_inst_uri: MODEL_URI.to_owned(),
@@ -57,6 +62,9 @@ impl Broker {
             },
         });
         let response = usp::GetSupportedDmResp { req_obj_results: results.collect() };
+        if let Err(fault) = budget.check() {
+            return self.refuse(origin, &fault);
+        }
         self.respond(origin, RespType::GetSupportedDmResp(response));
     }
 
@@ -127,6 +135,7 @@ impl Broker {
         wanted: Wanted<'_>,
     ) -> Option<Vec<SupportedObjectResult>> {
         let mut result = self.bare(object, numbers);
+        wanted.budget.take(size(&result));
         let kind = if matches!(leaf, Leaf::Parameter(_)) { Kind::Param } else { Kind::CommandEvent };
         if !self.may_know(wanted.origin, id, Some((kind, leaf.clone()))) {
             return None;
@@ -165,18 +174,26 @@ impl Broker {
         level: usize,
         into: &mut Vec<SupportedObjectResult>,
     ) {
-        if !self.may_know(wanted.origin, id, None) || !self.is_there(id, object, instance) {
+        if !wanted.budget.is_open()
+            || !self.may_know(wanted.origin, id, None)
+            || !self.is_there(id, object, instance)
+        {
             return;
         }
         let mut result = self.bare(object, instance.unwrap_or_default());
         if object.divergent && instance.is_none() {
             let rows = self.model.rows.of_table(id, &[]);
-            result.divergent_paths = rows.map(|(row, _)| self.model.path(row)).collect();
+            let paths = rows.map(|(row, _)| self.model.path(row));
+            result.divergent_paths = paths.take_while(|path| wanted.budget.take(path.len())).collect();
+            wanted.budget.take(size(&result));
             into.push(result);
             return;
         }
         if level == 0 || !wanted.request.first_level_only {
             self.fill(&mut result, id, object, instance, wanted);
+        }
+        if !wanted.budget.take(size(&result)) {
+            return;
         }
         into.push(result);
         if level > 0 && wanted.request.first_level_only {
@@ -246,6 +263,21 @@ impl Broker {
         let below = rows.into_iter().map(|row| ObjRef { object: id, numbers: row.numbers });
         below.filter(|at| self.model.exists(at)).collect()
     }
+}
+
+/// What an object adds to the answer.
+fn size(result: &SupportedObjectResult) -> usize {
+    let params = result.supported_params.iter().map(|p| p.param_name.len() + 8);
+    let commands = result.supported_commands.iter().map(|c| {
+        let args = c.input_arg_names.iter().chain(&c.output_arg_names).map(|name| name.len() + 2);
+        c.command_name.len() + 6 + args.sum::<usize>()
+    });
+    let events = result.supported_events.iter().map(|e| {
+        let args = e.arg_names.iter().map(|name| name.len() + 2);
+        e.event_name.len() + 4 + args.sum::<usize>()
+    });
+    let keys = result.unique_key_sets.iter().flat_map(|set| &set.key_names).map(|name| name.len() + 4);
+    result.supported_obj_path.len() + params.chain(commands).chain(events).chain(keys).sum::<usize>()
 }
 
 /// A supported object's path with `*` for rows, for the permission check.

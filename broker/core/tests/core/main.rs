@@ -7,6 +7,7 @@ mod bench;
 mod devices;
 mod get;
 mod instances;
+mod limits;
 mod model;
 mod notifications;
 mod operate;

@@ -330,7 +330,10 @@ fn an_answer_that_says_nothing_is_a_failure() {
 
 #[test]
 fn a_service_registers_so_many_paths_and_a_get_asks_for_any_number() {
-    let mut w = World::new();
+    let mut config = crate::bench::config();
+    config.limits.max_paths_per_request = 1_000_000;
+    config.limits.max_answer_bytes = 64 << 20;
+    let mut w = World::with(config);
     let c = w.controller("self::c");
     let s = w.lamp("self::lamp", "Device.X_Lamp.");
     let paths: Vec<String> = (0..100_000).map(|n| format!("Device.X_P{n}.")).collect();
