@@ -2,6 +2,7 @@
 //! outbox per connection back.
 
 pub(crate) mod outbox;
+pub(crate) mod shaking;
 #[cfg(test)]
 mod testing;
 pub(crate) mod uds;
@@ -23,6 +24,7 @@ use usp_proto::record::{DecodeFault, Record};
 
 use crate::config::EdgeLimits;
 use outbox::Outbox;
+use shaking::{Handshakes, Shaking};
 
 /// Inputs of all connections together that may wait for the core.
 const EVENTS: usize = 1024;
@@ -185,22 +187,25 @@ pub(crate) fn close_text(why: &CloseReason) -> String {
 /// The two bounds of a listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
-    handshakes: Arc<Semaphore>,
+    handshakes: Handshakes,
     connections: Arc<Semaphore>,
 }
 
 impl Places {
     pub(crate) fn new(limits: &EdgeLimits) -> Self {
-        let semaphore = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
-        Self { handshakes: semaphore(limits.max_handshakes), connections: semaphore(limits.max_connections) }
+        let count = limits.max_connections.min(Semaphore::MAX_PERMITS);
+        Self {
+            handshakes: Handshakes::new(limits.max_handshakes),
+            connections: Arc::new(Semaphore::new(count)),
+        }
     }
 
-    /// A place among those that shake hands; waits for one, so that newcomers queue in the system's backlog.
-    pub(crate) async fn handshake(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.handshakes).acquire_owned().await.ok()
+    /// A place among those that shake hands.
+    pub(crate) fn handshake(&self) -> Shaking {
+        self.handshakes.enter()
     }
 
-    /// A place among the connections, if one is free.
+    /// A place among the connections, if one is free: for who has shaken hands.
     pub(crate) fn connection(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.connections).try_acquire_owned().ok()
     }

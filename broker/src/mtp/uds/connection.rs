@@ -12,7 +12,8 @@ use usp_proto::endpoint_id::EndpointId;
 use usp_proto::uds_frame::{self, Frame, FrameDecoder, FrameError, Tlv};
 
 use crate::mtp::outbox::{Outbox, Turn};
-use crate::mtp::{End, GOODBYE, Gateway, Session, close_text};
+use crate::mtp::shaking::Shaking;
+use crate::mtp::{End, GOODBYE, Gateway, Places, Session, close_text};
 
 /// Bytes read at once.
 const READ: usize = 8 * 1024;
@@ -24,28 +25,20 @@ const WRITE: usize = 64 * 1024;
 const TLV_HEADER: usize = 5;
 
 /// Serves one connection from its first byte to its last.
-pub(super) async fn run(
-    stream: UnixStream,
-    side: Side,
-    gateway: Gateway,
-    shaking: Option<OwnedSemaphorePermit>,
-    place: Option<OwnedSemaphorePermit>,
-) {
+pub(super) async fn run(stream: UnixStream, side: Side, gateway: Gateway, places: Places, shaking: Shaking) {
     let (read, mut write) = stream.into_split();
-    let Some(_place) = place else {
-        tracing::warn!(?side, "too many connections (max_connections), refusing one");
-        return goodbye(&mut write, "too many connections").await;
-    };
     let mut reader = Reader::new(read, gateway.limits.max_record_bytes);
+    let patience = gateway.limits.handshake_timeout;
     let shaken = tokio::select! {
         () = gateway.stop.cancelled() => return,
-        shaken = timeout(gateway.limits.handshake_timeout, shake_hands(&mut reader, &mut write, &gateway.own)) => shaken,
+        () = shaking.lost() => return tracing::info!(?side, "no place for an unfinished handshake (max_handshakes)"),
+        shaken = timeout(patience, shake_hands(&mut reader, &mut write, &gateway.own, &places)) => shaken,
     };
     drop(shaking);
-    let peer = match shaken {
-        Ok(Ok(peer)) => peer,
+    let (peer, _place) = match shaken {
+        Ok(Ok(shaken)) => shaken,
         Ok(Err(error)) => return refuse(&mut write, error).await,
-        Err(_) => return refuse(&mut write, Refused::Slow(gateway.limits.handshake_timeout)).await,
+        Err(_) => return refuse(&mut write, Refused::Slow(patience)).await,
     };
     let link = Link { mtp: MtpKind::Uds, side, peer, trusted: true };
     let Some(session) = gateway.open(link).await else { return };
@@ -64,6 +57,8 @@ enum Refused {
     Bad(String),
     /// R-UDS.18.
     Slow(Duration),
+    /// There are too many others.
+    Full,
 }
 
 /// Waits for the peer's Handshake, then sends ours (R-UDS.17). Records before it are ignored (R-UDS.20).
@@ -71,7 +66,8 @@ async fn shake_hands(
     reader: &mut Reader<impl AsyncRead + Unpin>,
     write: &mut (impl AsyncWrite + Unpin),
     own: &EndpointId,
-) -> Result<EndpointId, Refused> {
+    places: &Places,
+) -> Result<(EndpointId, OwnedSemaphorePermit), Refused> {
     let peer = loop {
         match reader.next().await {
             Ok(Tlv::Handshake(text)) => {
@@ -84,14 +80,16 @@ async fn shake_hands(
             Err(_) => return Err(Refused::Gone),
         }
     };
+    let place = places.connection().ok_or(Refused::Full)?;
     write.write_all(&uds_frame::handshake(own)).await.map_err(|_| Refused::Gone)?;
-    Ok(peer)
+    Ok((peer, place))
 }
 
 async fn refuse(write: &mut (impl AsyncWrite + Unpin), why: Refused) {
     let text = match why {
         Refused::Gone => return,
         Refused::Bad(text) => format!("handshake failed: {text}"),
+        Refused::Full => "too many connections (max_connections)".to_owned(),
         Refused::Slow(limit) => format!("no handshake within {} s", limit.as_secs()),
     };
     tracing::info!(%text, "connection refused");

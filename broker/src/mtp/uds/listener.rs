@@ -65,7 +65,7 @@ impl Socket {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => self.admit(stream, &gateway, &places).await,
+                Ok((stream, _)) => self.admit(stream, &gateway, &places),
                 Err(error) => {
                     tracing::warn!(path = %self.path.display(), %error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -74,13 +74,9 @@ impl Socket {
         }
     }
 
-    async fn admit(&self, stream: UnixStream, gateway: &Gateway, places: &Places) {
-        let shaking = tokio::select! {
-            () = gateway.stop.cancelled() => return,
-            place = places.handshake() => place,
-        };
-        let place = places.connection();
-        gateway.tasks.spawn(connection::run(stream, self.side, gateway.clone(), shaking, place));
+    fn admit(&self, stream: UnixStream, gateway: &Gateway, places: &Places) {
+        let shaking = places.handshake();
+        gateway.tasks.spawn(connection::run(stream, self.side, gateway.clone(), places.clone(), shaking));
     }
 }
 

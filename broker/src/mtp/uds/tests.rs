@@ -199,9 +199,24 @@ async fn there_are_places_for_so_many() {
     let (mut bench, path, _dir) = listening(EdgeLimits { max_connections: 1, ..EdgeLimits::default() });
     let first = Peer::shaken(&path, "proto::c1").await;
     let (conn, ..) = bench.up().await;
-    Peer::connect(&path).await.refused("too many connections").await;
+    let mut second = Peer::connect(&path).await;
+    second.send(&uds_frame::handshake(&id("proto::c2"))).await;
+    second.refused("too many connections").await;
     drop(first);
     bench.down(conn).await;
+}
+
+#[tokio::test]
+async fn who_says_nothing_keeps_nobody_out() {
+    let limits = EdgeLimits { max_handshakes: 2, max_connections: 1, ..EdgeLimits::default() };
+    let (mut bench, path, _dir) = listening(limits);
+    let mut silent = Vec::new();
+    for _ in 0..5 {
+        silent.push(Peer::connect(&path).await);
+    }
+    let _peer = Peer::shaken(&path, "proto::c1").await;
+    bench.up().await;
+    assert_eq!(silent[0].next().await, None, "the oldest had to go");
 }
 
 #[tokio::test]

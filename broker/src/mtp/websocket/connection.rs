@@ -22,7 +22,8 @@ use usp_proto::endpoint_id::EndpointId;
 use super::upgrade::{self, Refusal};
 use crate::config::WebSocketConfig;
 use crate::mtp::outbox::{Outbox, Turn};
-use crate::mtp::{End, GOODBYE, Gateway, Session, close_text};
+use crate::mtp::shaking::Shaking;
+use crate::mtp::{End, GOODBYE, Gateway, Places, Session, close_text};
 
 /// Bytes read at once; the library's own default of 128 KiB is for few connections.
 const READ: usize = 8 * 1024;
@@ -38,15 +39,15 @@ pub(super) struct Visitor {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
     pub(super) config: Arc<WebSocketConfig>,
-    pub(super) shaking: Option<OwnedSemaphorePermit>,
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    pub(super) shaking: Shaking,
+    pub(super) places: Places,
 }
 
 /// Serves one connection from its first byte to its last.
 pub(super) async fn run(visitor: Visitor, gateway: Gateway) {
-    let Visitor { stream, peer: address, config, shaking, place } = visitor;
-    let mut peer = None;
-    let callback = Upgrade { path: &config.path, own: &gateway.own, full: place.is_none(), peer: &mut peer };
+    let Visitor { stream, peer: address, config, shaking, places } = visitor;
+    let mut admitted = None;
+    let callback = Upgrade { config: &config, own: &gateway.own, places: &places, admitted: &mut admitted };
     let upgrade = tokio_tungstenite::accept_hdr_async_with_config(
         stream,
         callback,
@@ -54,6 +55,7 @@ pub(super) async fn run(visitor: Visitor, gateway: Gateway) {
     );
     let socket = tokio::select! {
         () = gateway.stop.cancelled() => return,
+        () = shaking.lost() => return tracing::info!(%address, "no place for an unfinished handshake (max_handshakes)"),
         socket = timeout(gateway.limits.handshake_timeout, upgrade) => socket,
     };
     drop(shaking);
@@ -62,7 +64,7 @@ pub(super) async fn run(visitor: Visitor, gateway: Gateway) {
         Ok(Err(error)) => return tracing::info!(%address, %error, "no WebSocket came of a connection"),
         Err(_) => return tracing::info!(%address, "WebSocket handshake took too long"),
     };
-    let Some(peer) = peer else { return };
+    let Some((peer, _place)) = admitted else { return };
     let link = Link { mtp: MtpKind::WebSocket, side: Side::Agent, peer, trusted: config.trusted() };
     let Some(session) = gateway.open(link).await else { return };
     serve(socket, session, config.keep_alive, gateway.limits.max_record_bytes).await;
@@ -76,21 +78,20 @@ fn socket_config(max_record: usize) -> SocketConfig {
         .max_frame_size(Some(max_record))
 }
 
-/// Decides about the upgrade request, and keeps who is there.
+/// Decides about the upgrade request, and keeps who is there and its place.
 struct Upgrade<'a> {
-    path: &'a str,
+    config: &'a WebSocketConfig,
     own: &'a EndpointId,
-    full: bool,
-    peer: &'a mut Option<EndpointId>,
+    places: &'a Places,
+    admitted: &'a mut Option<(EndpointId, OwnedSemaphorePermit)>,
 }
 
 impl Callback for Upgrade<'_> {
     fn on_request(self, request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-        if self.full {
-            return Err(Refusal::full().response());
-        }
-        let peer = upgrade::accept(request, &mut response, self.path, self.own).map_err(Refusal::response)?;
-        *self.peer = Some(peer);
+        let peer =
+            upgrade::accept(request, &mut response, self.config, self.own).map_err(Refusal::response)?;
+        let place = self.places.connection().ok_or_else(|| Refusal::full().response())?;
+        *self.admitted = Some((peer, place));
         Ok(response)
     }
 }

@@ -67,7 +67,7 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.admit(stream, peer, &gateway, &places).await,
+                Ok((stream, peer)) => self.admit(stream, peer, &gateway, &places),
                 Err(error) => {
                     tracing::warn!(address = %self.address, %error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -76,15 +76,16 @@ impl Server {
         }
     }
 
-    async fn admit(&self, stream: TcpStream, peer: SocketAddr, gateway: &Gateway, places: &Places) {
-        let shaking = tokio::select! {
-            () = gateway.stop.cancelled() => return,
-            place = places.handshake() => place,
-        };
-        let place = places.connection();
+    fn admit(&self, stream: TcpStream, peer: SocketAddr, gateway: &Gateway, places: &Places) {
         // Small Records at once; without it a write may wait for an acknowledgement.
         stream.set_nodelay(true).ok();
-        let visitor = connection::Visitor { stream, peer, config: Arc::clone(&self.config), shaking, place };
+        let visitor = connection::Visitor {
+            stream,
+            peer,
+            config: Arc::clone(&self.config),
+            shaking: places.handshake(),
+            places: places.clone(),
+        };
         gateway.tasks.spawn(connection::run(visitor, gateway.clone()));
     }
 }

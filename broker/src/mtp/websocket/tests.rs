@@ -144,17 +144,65 @@ async fn wrong_requests_are_refused_in_words() {
     assert!(bench.events.is_empty());
 }
 
-#[tokio::test]
-async fn a_page_of_this_host_is_welcome() {
-    let (mut bench, address) = listening(&config(), EdgeLimits::default());
-    for origin in [format!("http://{address}"), "http://localhost:3000".to_owned(), "null".to_owned()] {
-        let mut page = request(address, "/usp?eid=proto::c1");
-        page.headers_mut().insert("Origin", HeaderValue::from_str(&origin).unwrap());
-        let (socket, _) = connect(page).await.unwrap();
-        let (conn, ..) = bench.up().await;
-        drop(socket);
-        bench.down(conn).await;
+fn page(address: SocketAddr, host: &str, origin: Option<&str>) -> Request<()> {
+    let mut page = request(address, "/usp?eid=proto::c1");
+    page.headers_mut().insert("Host", HeaderValue::from_str(host).unwrap());
+    if let Some(origin) = origin {
+        page.headers_mut().insert("Origin", HeaderValue::from_str(origin).unwrap());
     }
+    page
+}
+
+async fn welcome(bench: &mut Bench, page: Request<()>) {
+    let (socket, _) = connect(page).await.unwrap();
+    let (conn, ..) = bench.up().await;
+    drop(socket);
+    bench.down(conn).await;
+}
+
+#[tokio::test]
+async fn a_page_of_this_machine_is_welcome_and_no_other() {
+    let (mut bench, address) = listening(&config(), EdgeLimits::default());
+    let here = address.to_string();
+    for origin in
+        ["http://localhost:3000", "http://127.0.0.1", "https://[::1]:8443", &format!("http://{here}")]
+    {
+        welcome(&mut bench, page(address, &here, Some(origin))).await;
+        welcome(&mut bench, page(address, "LOCALHOST", Some(origin))).await;
+    }
+    let foreign =
+        ["null", "", "file://", "http://evil.example", "http://127.0.0.1.evil.example", "http://192.0.2.7"];
+    for origin in foreign.into_iter().chain(["http://localhost.evil.example:80", "evil.example"]) {
+        assert_eq!(refused(page(address, &here, Some(origin))).await.0, 403, "{origin}");
+    }
+    assert!(bench.events.is_empty());
+}
+
+#[tokio::test]
+async fn a_name_that_was_made_to_lead_to_loopback_is_refused() {
+    let (mut bench, address) = listening(&config(), EdgeLimits::default());
+    let host = format!("evil.example:{}", address.port());
+    for origin in [Some(format!("http://{host}")), Some("http://localhost".to_owned()), None] {
+        let (status, text) = refused(page(address, &host, origin.as_deref())).await;
+        assert!(status == 421 && text.contains("localhost"), "{origin:?}: {status} {text}");
+    }
+    for host in ["localhost", "127.0.0.2:80", "[::1]:5683"] {
+        welcome(&mut bench, page(address, host, None)).await;
+    }
+    assert!(bench.events.is_empty());
+}
+
+#[tokio::test]
+async fn off_loopback_a_page_comes_from_the_address_that_it_speaks_to() {
+    let open = WebSocketConfig { listen: SocketAddr::from(([0, 0, 0, 0], 0)), ..config() };
+    let (mut bench, address) = listening(&open, EdgeLimits::default());
+    let address = SocketAddr::from(([127, 0, 0, 1], address.port()));
+    // A client that is no browser sends no Origin, and may call us by any name.
+    welcome(&mut bench, page(address, "hub.example", None)).await;
+    welcome(&mut bench, page(address, "192.0.2.1:5683", Some("http://192.0.2.1"))).await;
+    let same_name = refused(page(address, "evil.example", Some("http://evil.example"))).await;
+    let other_address = refused(page(address, "192.0.2.1", Some("http://192.0.2.2"))).await;
+    assert_eq!((same_name.0, other_address.0), (403, 403));
 }
 
 #[tokio::test]
@@ -243,6 +291,20 @@ async fn there_are_places_for_so_many() {
     let _first = connected(address, "proto::c1").await;
     bench.up().await;
     assert_eq!(refused(request(address, "/usp?eid=proto::c2")).await.0, 503);
+}
+
+#[tokio::test]
+async fn who_says_nothing_keeps_nobody_out() {
+    let limits = EdgeLimits { max_handshakes: 2, max_connections: 1, ..EdgeLimits::default() };
+    let (mut bench, address) = listening(&config(), limits);
+    let mut silent = Vec::new();
+    for _ in 0..5 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let _socket = connected(address, "proto::c1").await;
+    bench.up().await;
+    let end = tokio::time::timeout(PATIENCE, silent[0].read(&mut [0])).await.expect("the oldest had to go");
+    assert_eq!(end.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -1,4 +1,11 @@
 //! The opening handshake: which resource, which subprotocol, who is there (R-WS.2, R-WS.9 to R-WS.12a).
+//!
+//! A browser lets any page open a WebSocket to anywhere and does not ask the server first; what it adds is the page's
+//! `Origin`. Two rules keep pages out. A page may speak to us only from this machine or from the address that it speaks
+//! to, never from a DNS name: whoever owns a name can let it lead here (DNS rebinding). And a listener on loopback is
+//! spoken to by a name of loopback, whoever speaks.
+
+use std::net::{IpAddr, Ipv6Addr};
 
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::header::{
@@ -8,13 +15,16 @@ use tokio_tungstenite::tungstenite::http::{HeaderMap, StatusCode};
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::websocket::{self, EidError};
 
+use crate::config::WebSocketConfig;
+
 /// Checks a request and completes its response; says who is there.
 pub(super) fn accept(
     request: &Request,
     response: &mut Response,
-    path: &str,
+    config: &WebSocketConfig,
     own: &EndpointId,
 ) -> Result<EndpointId, Refusal> {
+    let path = &config.path;
     if request.uri().path() != path {
         return Err(refuse(
             StatusCode::NOT_FOUND,
@@ -25,7 +35,11 @@ pub(super) fn accept(
         let text = format!("Sec-WebSocket-Protocol must offer {}", websocket::SUBPROTOCOL);
         return Err(refuse(StatusCode::BAD_REQUEST, text));
     }
-    if is_foreign_page(request.headers()) {
+    if config.listen.ip().is_loopback() && !hosts(request).all(Site::is_loopback) {
+        let text = "the Host must be localhost or a loopback address".to_owned();
+        return Err(refuse(StatusCode::MISDIRECTED_REQUEST, text));
+    }
+    if is_foreign_page(request) {
         let text = "a web page of another site may not speak USP to this Agent".to_owned();
         return Err(refuse(StatusCode::FORBIDDEN, text));
     }
@@ -55,19 +69,59 @@ fn peer(request: &Request) -> Result<EndpointId, Refusal> {
     Err(refuse(StatusCode::BAD_REQUEST, text))
 }
 
-/// A browser names the site whose page wants the connection. A page may speak to the host that it came from and, for
-/// whoever develops one, from this machine.
-fn is_foreign_page(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let Some((_, origin)) = text(ORIGIN).and_then(|origin| origin.split_once("://")) else { return false };
-    let site = without_port(origin);
-    !matches!(site, "localhost" | "127.0.0.1" | "[::1]") && text(HOST).map(without_port) != Some(site)
+/// Whether a browser asks for a page that may not. An Origin that is no URL (`null`: a sandboxed frame, a file) says
+/// nothing about the page, so it is foreign.
+fn is_foreign_page(request: &Request) -> bool {
+    request.headers().get_all(ORIGIN).iter().any(|origin| {
+        let site =
+            origin.to_str().ok().and_then(|text| text.split_once("://")).map(|(_, site)| Site::parse(site));
+        match site {
+            Some(Site::Localhost) => false,
+            Some(Site::Address(address)) => {
+                !address.is_loopback() && !hosts(request).any(|host| host == Site::Address(address))
+            }
+            Some(Site::Other) | None => true,
+        }
+    })
 }
 
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
+fn hosts(request: &Request) -> impl Iterator<Item = Site> {
+    request.headers().get_all(HOST).iter().map(|host| host.to_str().map_or(Site::Other, Site::parse))
+}
+
+/// Whom a Host or an Origin means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Site {
+    Localhost,
+    Address(IpAddr),
+    /// A name, or nothing that can be read.
+    Other,
+}
+
+impl Site {
+    /// Reads `host` or `host:port`.
+    fn parse(text: &str) -> Self {
+        let host = match text.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+            _ => text,
+        };
+        let address = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(host) => host.parse::<Ipv6Addr>().ok().map(IpAddr::from),
+            None => host.parse().ok().filter(IpAddr::is_ipv4),
+        };
+        match address {
+            Some(address) => Self::Address(address.to_canonical()),
+            None if host.eq_ignore_ascii_case("localhost") => Self::Localhost,
+            None => Self::Other,
+        }
+    }
+
+    fn is_loopback(self) -> bool {
+        match self {
+            Self::Localhost => true,
+            Self::Address(address) => address.is_loopback(),
+            Self::Other => false,
+        }
     }
 }
 
