@@ -19,9 +19,13 @@ impl Fault {
         Self { code, text: text.into() }
     }
 
-    /// The same, with what it is about in front.
+    /// The same, with what it is about in front, unless it says so already.
     #[must_use]
     pub fn about(self, what: impl std::fmt::Display) -> Self {
+        let what = what.to_string();
+        if self.text.starts_with(&what) {
+            return self;
+        }
         Self { code: self.code, text: format!("{what}: {}", self.text) }
     }
 

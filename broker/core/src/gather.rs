@@ -5,7 +5,7 @@
 //! deadline never waits for another leg; an answer that no leg waits for is counted and dropped; an answer counts only
 //! when it comes over the connection that was asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use usp_mapping::port::{Action, AdapterCall, AdapterReply, CallId, DeviceFault, PointId};
@@ -29,6 +29,10 @@ pub struct JobId(pub u64);
 /// One part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LegId(pub u64);
+
+/// How many times as much as a Service may be asked at a time may wait for its turn: so often a service_timeout passes
+/// at most until a request is sent to a Service that answers nothing.
+const WAITING_TURNS: usize = 4;
 
 /// How much longer than the adapter the core waits for it, before it answers on its own.
 const ADAPTER_MARGIN: Duration = Duration::from_millis(500);
@@ -97,9 +101,19 @@ struct Leg {
 /// What a leg waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Wait {
+    Turn { service: ServiceId },
     Service { service: ServiceId, conn: ConnId, msg_id: String },
     Device { call: CallId, device: u32 },
     Store,
+}
+
+/// What one Service is asked.
+#[derive(Default)]
+struct Line {
+    /// Messages that it has not answered.
+    open: usize,
+    /// Requests that are sent as answers come.
+    waiting: VecDeque<(LegId, ReqType)>,
 }
 
 /// All jobs and legs.
@@ -108,6 +122,7 @@ pub struct Gatherer {
     jobs: BTreeMap<JobId, Pending>,
     legs: BTreeMap<LegId, Leg>,
     by_msg_id: BTreeMap<String, LegId>,
+    lines: BTreeMap<ServiceId, Line>,
     by_call: BTreeMap<CallId, Vec<LegId>>,
     /// Reads under way, so that whoever asks for the same meanwhile shares them.
     reads: BTreeMap<(u32, PointId), CallId>,
@@ -130,8 +145,11 @@ impl Gatherer {
     fn remove_leg(&mut self, id: LegId) -> Option<Leg> {
         let leg = self.legs.remove(&id)?;
         match &leg.wait {
-            Wait::Service { msg_id, .. } => {
+            Wait::Service { service, msg_id, .. } => {
                 self.by_msg_id.remove(msg_id);
+                if let Some(line) = self.lines.get_mut(service) {
+                    line.open = line.open.saturating_sub(1);
+                }
             }
             Wait::Device { call, .. } => {
                 if let Some(sharing) = self.by_call.get_mut(call) {
@@ -141,7 +159,7 @@ impl Gatherer {
                     }
                 }
             }
-            Wait::Store => {}
+            Wait::Turn { .. } | Wait::Store => {}
         }
         Some(leg)
     }
@@ -191,15 +209,51 @@ impl Broker {
     /// Asks a Service. A Service that is gone gives its reply at once.
     pub(crate) fn ask_service(&mut self, job: JobId, tag: usize, service: ServiceId, request: ReqType) {
         let Some(conn) = self.services.connection(service) else {
-            let fault = Fault::new(ErrCode::INTERNAL_ERROR, "the Service is gone");
+            let text = format!("Service {} is gone", self.services.name(service));
+            let fault = Fault::new(ErrCode::INTERNAL_ERROR, text);
             return self.reply_at_once(job, tag, LegReply::Service(Err(fault.into())));
         };
+        let most = self.config.limits.max_pending_per_service;
+        let line = self.gather.lines.entry(service).or_default();
+        let (has_turn, has_room) =
+            (line.open < most, line.waiting.len() < most.saturating_mul(WAITING_TURNS));
+        if !has_turn && !has_room {
+            let name = self.services.name(service);
+            let text = format!("too many requests wait for Service {name} (limits.max_pending_per_service)");
+            let fault = Fault::new(ErrCode::RESOURCES_EXCEEDED, text);
+            return self.reply_at_once(job, tag, LegReply::Service(Err(fault.into())));
+        }
+        let leg = self.open_leg(job, tag, None, Wait::Turn { service });
+        if has_turn {
+            self.send_to_service(leg, service, conn, request);
+        } else if let Some(line) = self.gather.lines.get_mut(&service) {
+            line.waiting.push_back((leg, request));
+        }
+    }
+
+    /// Sends what a leg asks. Its deadline counts from here.
+    fn send_to_service(&mut self, id: LegId, service: ServiceId, conn: ConnId, request: ReqType) {
         let msg_id = self.next_msg_id();
+        let Some(leg) = self.gather.legs.get_mut(&id) else { return };
         let deadline = self.model.now.monotonic + self.config.limits.service_timeout;
-        let wait = Wait::Service { service, conn, msg_id: msg_id.clone() };
-        let leg = self.open_leg(job, tag, Some(deadline), wait);
-        self.gather.by_msg_id.insert(msg_id.clone(), leg);
+        leg.deadline = Some(deadline);
+        leg.wait = Wait::Service { service, conn, msg_id: msg_id.clone() };
+        self.timers.set(deadline, Timer::Leg(id));
+        self.gather.by_msg_id.insert(msg_id.clone(), id);
+        self.gather.lines.entry(service).or_default().open += 1;
         self.send_message(conn, message::request(&msg_id, request), None);
+    }
+
+    /// A Service has one request less to answer: the next may go out.
+    fn next_turn(&mut self, service: ServiceId) {
+        let Some(conn) = self.services.connection(service) else { return };
+        let most = self.config.limits.max_pending_per_service;
+        let Some(line) = self.gather.lines.get_mut(&service).filter(|line| line.open < most) else { return };
+        if let Some((leg, request)) = line.waiting.pop_front() {
+            self.send_to_service(leg, service, conn, request);
+        } else if line.open == 0 {
+            self.gather.lines.remove(&service);
+        }
     }
 
     /// Asks a device to read; a read of the same capability that is under way is shared.
@@ -262,6 +316,9 @@ impl Broker {
         if let Some(at) = leg.deadline {
             self.timers.clear(at, Timer::Leg(id));
         }
+        if let Wait::Service { service, .. } = leg.wait {
+            self.next_turn(service);
+        }
         let Some(pending) = self.gather.jobs.get_mut(&leg.job) else { return };
         pending.open = pending.open.saturating_sub(1);
         let Some(mut job) = pending.job.take() else { return };
@@ -316,22 +373,25 @@ impl Broker {
             Wait::Device { .. } => {
                 LegReply::Device(Err(DeviceFault::Unreachable("the adapter does not answer".to_owned())))
             }
-            Wait::Store => return,
+            Wait::Turn { .. } | Wait::Store => return,
         };
         self.close_leg(id, reply);
     }
 
     /// A Service is gone: what it was asked is answered now.
     pub(crate) fn fail_service_legs(&mut self, gone: ServiceId, text: &str) {
-        let legs: Vec<LegId> = self
-            .gather
-            .legs
-            .iter()
-            .filter(|(_, l)| matches!(l.wait, Wait::Service { service, .. } if service == gone))
-            .map(|(id, _)| *id)
-            .collect();
-        for leg in legs {
-            let fault = ServiceFault::unanswered(Fault::new(ErrCode::INTERNAL_ERROR, text));
+        self.gather.lines.remove(&gone);
+        // Whether it was sent: then the Service may have done it.
+        let asked = |wait: &Wait| match wait {
+            Wait::Service { service, .. } => (*service == gone).then_some(true),
+            Wait::Turn { service } => (*service == gone).then_some(false),
+            Wait::Device { .. } | Wait::Store => None,
+        };
+        let legs: Vec<(LegId, bool)> =
+            self.gather.legs.iter().filter_map(|(id, leg)| Some((*id, asked(&leg.wait)?))).collect();
+        for (leg, sent) in legs {
+            let fault = Fault::new(ErrCode::INTERNAL_ERROR, text);
+            let fault = if sent { ServiceFault::unanswered(fault) } else { fault.into() };
             self.close_leg(leg, LegReply::Service(Err(fault)));
         }
     }

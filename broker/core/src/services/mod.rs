@@ -20,6 +20,8 @@ use forward::Shadows;
 pub(crate) struct Services {
     by_id: BTreeMap<ServiceId, Service>,
     by_endpoint: BTreeMap<EndpointId, ServiceId>,
+    /// The last that went: what it was asked is answered in its name.
+    gone: Option<(ServiceId, EndpointId)>,
     next: u32,
 }
 
@@ -70,6 +72,7 @@ impl Services {
         if self.by_endpoint.get(&service.endpoint) == Some(&id) {
             self.by_endpoint.remove(&service.endpoint);
         }
+        self.gone = Some((id, service.endpoint.clone()));
         Some(service)
     }
 
@@ -95,7 +98,9 @@ impl Services {
 
     /// Its Endpoint ID, for messages.
     pub(crate) fn name(&self, id: ServiceId) -> String {
-        self.by_id.get(&id).map_or_else(|| "that is gone".to_owned(), |s| s.endpoint.to_string())
+        let gone = || self.gone.as_ref().filter(|(gone, _)| *gone == id).map(|(_, endpoint)| endpoint);
+        let endpoint = self.by_id.get(&id).map(|s| &s.endpoint).or_else(gone);
+        endpoint.map_or_else(|| format!("no. {}", id.0), EndpointId::to_string)
     }
 
     /// All of them.

@@ -75,3 +75,56 @@ fn what_services_return_counts_too() {
     w.manner(s, Manner::Silent);
     assert_eq!(w.broker.pending(), 0);
 }
+
+#[test]
+fn a_service_is_asked_so_much_at_a_time() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.manner(s, Manner::Silent);
+    let before = w.services[&s].asked.len();
+    let id = w.begin(c, set(true, &vec![("Device.X_Lamp.", &["Colour=blue"] as &[&str]); 1000]));
+    assert_eq!(w.services[&s].asked.len() - before, 256);
+    w.wait(4);
+    w.manner(s, Manner::Good);
+    // Those that were sent to a silent Service fail after 5 s; the others are done then.
+    w.wait(2);
+    assert_eq!(w.services[&s].asked.len() - before, 1000);
+    let answer = text::answer(&w.answer(c, &id).unwrap());
+    assert_eq!(answer.lines().filter(|line| line.contains("7003")).count(), 256, "{answer}");
+    assert_eq!(w.broker.pending(), 0);
+    assert!(w.closed.is_empty());
+}
+
+#[test]
+fn a_silent_service_holds_a_request_for_a_bounded_time() {
+    let mut tight = config();
+    tight.limits.max_pending_per_service = 10;
+    let mut w = World::with(tight);
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.lamp("self::other", "Device.X_Other.");
+    w.manner(s, Manner::Silent);
+    let id = w.begin(c, set(true, &vec![("Device.X_Lamp.", &["Colour=blue"] as &[&str]); 100]));
+    assert_eq!(w.get(c, "Device.X_Other.Colour"), "Device.X_Other.Colour=red");
+    w.wait(25);
+    let answer = text::answer(&w.answer(c, &id).unwrap());
+    let count = |code: &str| answer.lines().filter(|line| line.contains(code)).count();
+    assert_eq!((count("7003"), count("7005")), (50, 50), "{answer}");
+    assert_eq!(w.broker.pending(), 0);
+}
+
+#[test]
+fn what_waits_for_a_service_fails_with_it() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.manner(s, Manner::Silent);
+    let set = w.begin(c, set(true, &vec![("Device.X_Lamp.", &["Colour=blue"] as &[&str]); 300]));
+    let get = w.begin(c, get(&["Device.X_Lamp.Colour"], 0));
+    w.disconnect(s);
+    assert!(w.answer(c, &set).is_some());
+    let answer = format!("{:?}", w.answer(c, &get).unwrap());
+    assert!(answer.contains("self::lamp") && !answer.contains("that is gone"), "{answer}");
+    assert_eq!(w.broker.pending(), 0);
+}
