@@ -29,6 +29,8 @@ struct Unit {
     marks: Vec<Mark>,
     /// What is no row.
     extra: Vec<StoreOp>,
+    /// What is sent once it is on disk.
+    sends: Vec<Output>,
     /// Its effects have followed already.
     told: bool,
 }
@@ -65,7 +67,14 @@ impl Broker {
         let (changes, marks) = self.model.rows.take_journal();
         let changes = net_changes(changes);
         let extra = std::mem::take(&mut self.extra_ops);
-        self.commits.collecting.units.push(Unit { leg, changes, marks, extra, told: false });
+        self.commits.collecting.units.push(Unit {
+            leg,
+            changes,
+            marks,
+            extra,
+            sends: Vec::new(),
+            told: false,
+        });
     }
 
     /// Sends the collected batch, if none is under way. Called after each input.
@@ -115,6 +124,25 @@ impl Broker {
             if !unit.told {
                 self.apply_effects(&unit.changes);
             }
+            self.release(unit.sends);
+        }
+    }
+
+    /// Sends what waited, over connections that are still there.
+    fn release(&mut self, sends: Vec<Output>) {
+        for send in sends {
+            let gone = matches!(&send, Output::Send { conn, .. } if self.sessions.get(*conn).is_none());
+            if !gone {
+                self.outputs.push_back(send);
+            }
+        }
+    }
+
+    /// What is to be sent once everything that changed so far is on disk.
+    pub(crate) fn commit_sends(&mut self, sends: Vec<Output>) {
+        self.commit(None);
+        if let Some(unit) = self.commits.collecting.units.last_mut() {
+            unit.sends = sends;
         }
     }
 
@@ -127,8 +155,14 @@ impl Broker {
         for change in units.iter().rev().flat_map(|u| u.changes.iter().rev()) {
             self.model.rows.revert(change.clone());
         }
-        let mut owed =
-            Unit { leg: None, changes: Vec::new(), marks: Vec::new(), extra: Vec::new(), told: true };
+        let mut owed = Unit {
+            leg: None,
+            changes: Vec::new(),
+            marks: Vec::new(),
+            extra: Vec::new(),
+            sends: Vec::new(),
+            told: true,
+        };
         for unit in units {
             match unit.leg {
                 Some(leg) => {
@@ -152,6 +186,7 @@ impl Broker {
         if !unit.told {
             self.apply_effects(&again);
         }
+        self.release(unit.sends);
         owed.changes.extend(again);
     }
 

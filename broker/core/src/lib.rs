@@ -65,6 +65,8 @@ pub struct Broker {
     ready: VecDeque<(LegId, LegReply)>,
     /// Store operations that go with the next change and are no rows.
     extra_ops: Vec<StoreOp>,
+    /// While there is one, what would be sent is collected here: it waits for the disk.
+    held: Option<Vec<Output>>,
     /// Numbers by table and identity.
     identities: BTreeMap<(String, String), u32>,
     meta: BTreeMap<String, String>,
@@ -101,6 +103,7 @@ impl Broker {
             outputs: VecDeque::new(),
             ready: VecDeque::new(),
             extra_ops: Vec::new(),
+            held: None,
             identities: BTreeMap::new(),
             meta: BTreeMap::new(),
             rights_cache: RefCell::default(),

@@ -386,6 +386,8 @@ impl Broker {
 
     /// Says goodbye to everybody.
     pub(crate) fn shut_down(&mut self) {
+        self.model.rows.settle_marks();
+        self.commit(None);
         let conns: Vec<(ConnId, EndpointId)> = self
             .sessions
             .by_conn
@@ -411,7 +413,11 @@ impl Broker {
 
     pub(crate) fn send_record(&mut self, conn: ConnId, record: Record, merge: Option<u64>) {
         if self.sessions.get(conn).is_some_and(|s| !s.closing) {
-            self.outputs.push_back(Output::Send { conn, record: Box::new(record), merge });
+            let send = Output::Send { conn, record: Box::new(record), merge };
+            match &mut self.held {
+                Some(held) => held.push(send),
+                None => self.outputs.push_back(send),
+            }
         }
     }
 }

@@ -229,6 +229,16 @@ impl Rows {
         (current != after).then(|| Change { at: change.at.clone(), before: current, after })
     }
 
+    /// Gives back numbers that were marked in advance and not given: the process is about to end in order.
+    pub fn settle_marks(&mut self) {
+        for ((table, above), highest) in &mut self.highest {
+            if highest.given < highest.marked {
+                highest.marked = highest.given;
+                self.marks.push(Mark { table: *table, above: above.clone(), number: highest.given });
+            }
+        }
+    }
+
     /// Marks that did not reach the disk: the next number of these tables is marked anew.
     pub fn unmark(&mut self, marks: &[Mark]) {
         for mark in marks {

@@ -32,9 +32,15 @@ impl Broker {
         let was = device.is_online();
         let changed = device.online.is_none() || was != online.is_ok();
         let before = device.qualities(now, None);
-        if online.is_ok() {
-            device.last_contact = now.known_wall();
+        match &online {
+            Ok(()) => device.last_contact = now.known_wall(),
+            Err(_) if !changed => {}
+            Err(fault) => tracing::warn!(device = %device.id, %fault, "a device is offline"),
         }
+        if changed && online.is_ok() {
+            tracing::info!(device = %device.id, "a device is online");
+        }
+        device.note_reach(&online);
         device.online = Some(online);
         let number = device.number;
         if changed {
@@ -190,6 +196,17 @@ fn is_contact(result: &Result<Value, DeviceFault>) -> bool {
 }
 
 impl Device {
+    /// An unreachable device can be read nowhere, and that is each capability's last error until it is reachable again.
+    fn note_reach(&mut self, online: &Result<(), DeviceFault>) {
+        let mapping = self.mapping.clone();
+        let readable = |c: &Capability| {
+            mapping.capabilities.get(usize::from(c.point.0)).is_some_and(|m| m.read.is_some())
+        };
+        for capability in self.capabilities.values_mut().filter(|c| readable(c)) {
+            capability.last_error = online.as_ref().err().map(ToString::to_string);
+        }
+    }
+
     /// Quality and LastError of one capability, or of all, to see later what has changed.
     fn qualities(&self, now: Now, only: Option<PointId>) -> Vec<(u32, Quality, Option<String>)> {
         let of = |(number, c): (&u32, &Capability)| {

@@ -47,6 +47,8 @@ pub(crate) struct AddItem {
     created: Option<Created>,
     failed: Option<(Fault, Option<String>)>,
     service: Vec<CreatedObjectResult>,
+    /// Settings that the Service was not even asked for.
+    withheld: Vec<ParameterError>,
 }
 
 impl AddItem {
@@ -83,9 +85,12 @@ impl AddItem {
     /// What a Service answered for it; gives back its failure.
     pub(crate) fn take_service_result(&mut self, mut result: CreatedObjectResult) -> Option<Fault> {
         result.requested_path.clone_from(&self.requested);
-        let fault = match result.oper_status.as_ref().and_then(|s| s.oper_status.as_ref()) {
+        let fault = match result.oper_status.as_mut().and_then(|s| s.oper_status.as_mut()) {
             Some(OperStatus::OperFailure(f)) => Some(Fault::new(ErrCode(f.err_code), f.err_msg.clone())),
-            Some(OperStatus::OperSuccess(_)) => None,
+            Some(OperStatus::OperSuccess(success)) => {
+                success.param_errs.extend(self.withheld.iter().cloned());
+                None
+            }
             None => Some(Fault::new(ErrCode::INTERNAL_ERROR, "a result without a status")),
         };
         self.service.push(result);
@@ -111,7 +116,7 @@ impl Broker {
             let planned = self.plan_add(&origin, object).unwrap_or_else(|failed| vec![Err(failed)]);
             for plan in planned {
                 let mut item = AddItem { requested: object.obj_path.clone(), ..AddItem::default() };
-                match plan {
+                match plan.and_then(|step| self.withhold_forbidden_add(&origin, step, &mut item)) {
                     Ok(step) => steps.push(vec![step]),
                     Err(failed) => {
                         item.failed = Some(failed);
@@ -127,6 +132,27 @@ impl Broker {
         let units = units_of(steps, add.allow_partial, |i| items.get(i).is_some_and(|i| i.failed.is_some()));
         let kind = UnitKind::Add { allow_partial: add.allow_partial, items };
         self.begin(Box::new(UnitJob::new(origin, kind, units)));
+    }
+
+    /// Keeps back optional settings of a Service's row that the Controller may not make; a required one fails the row.
+    fn withhold_forbidden_add(&self, origin: &Origin, step: Step, item: &mut AddItem) -> Planned {
+        let Step::AddAtService { service, mut object } = step else { return Ok(step) };
+        for setting in std::mem::take(&mut object.param_settings) {
+            // The row's number is not known yet: every row stands for it.
+            let full = Path::parse(&format!("{}*.{}", object.obj_path, setting.param));
+            let full = full.map_err(|e| (Fault::from(e), Some(setting.param.clone())))?;
+            if origin.rights.allow_path(Kind::Param, Act::Write, &full) {
+                object.param_settings.push(setting);
+                continue;
+            }
+            let fault = Fault::denied(format!("{}{}", object.obj_path, setting.param));
+            if setting.required {
+                return Err((fault, Some(setting.param)));
+            }
+            let (err_code, err_msg) = (fault.code.0, fault.text);
+            item.withheld.push(ParameterError { param: setting.param, err_code, err_msg });
+        }
+        Ok(Step::AddAtService { service, object })
     }
 
     /// One plan for each row that the entry means to make.

@@ -37,6 +37,8 @@ pub(crate) struct SetEntry {
     failed: Option<Failed>,
     /// A Service's own results.
     service: Vec<UpdatedObjectResult>,
+    /// Settings that the Service was not even asked for.
+    withheld: Vec<ParameterError>,
 }
 
 /// One object of an entry.
@@ -137,8 +139,9 @@ impl Broker {
         }
         let local = match self.model.resolve(&path.segments)? {
             Found::Service(service) => {
-                self.check_service_settings(&path, object, rights)?;
-                return Ok(vec![Step::SetAtService { service, object: object.clone() }]);
+                let mut object = object.clone();
+                entry.withheld = self.withhold_forbidden(&path, &mut object, rights)?;
+                return Ok(vec![Step::SetAtService { service, object }]);
             }
             Found::Local(local) => local,
         };
@@ -163,19 +166,23 @@ impl Broker {
         Err(Failed { fault, instances: failures.into_iter().map(|(failure, _)| failure).collect() })
     }
 
-    fn check_service_settings(
+    /// Keeps back optional settings that the Controller may not make; a required one fails the entry.
+    fn withhold_forbidden(
         &self,
         path: &Path,
-        object: &UpdateObject,
+        object: &mut UpdateObject,
         rights: &Rights,
-    ) -> Result<(), Failed> {
-        for setting in &object.param_settings {
+    ) -> Result<Vec<ParameterError>, Failed> {
+        let mut withheld = Vec::new();
+        for setting in std::mem::take(&mut object.param_settings) {
             let full = Path::parse(&format!("{path}{}", setting.param)).map_err(Fault::from)?;
-            if !rights.allow_path(Kind::Param, Act::Write, &full) {
-                return Err(Fault::denied(full).into());
+            match rights.allow_path(Kind::Param, Act::Write, &full) {
+                true => object.param_settings.push(setting),
+                false if setting.required => return Err(Fault::denied(full).into()),
+                false => withheld.push(parameter_error(&setting.param, &Fault::denied(full))),
             }
         }
-        Ok(())
+        Ok(withheld)
     }
 
     /// Checks all settings of one object. Failed optional ones are kept as errors, a failed required one fails it.
@@ -386,7 +393,7 @@ impl SetEntry {
     /// What a Service answered for it; gives back its failure.
     pub(crate) fn take_service_result(&mut self, mut result: UpdatedObjectResult) -> Option<Fault> {
         result.requested_path.clone_from(&self.requested);
-        let status = result.oper_status.as_ref().and_then(|s| s.oper_status.as_ref());
+        let status = result.oper_status.as_mut().and_then(|s| s.oper_status.as_mut());
         let fault = match status {
             Some(OperStatus::OperFailure(f)) => {
                 let fault = Fault::new(ErrCode(f.err_code), f.err_msg.clone());
@@ -394,7 +401,12 @@ impl SetEntry {
                     Some(Failed { fault: fault.clone(), instances: f.updated_inst_failures.clone() });
                 Some(fault)
             }
-            Some(OperStatus::OperSuccess(_)) => None,
+            Some(OperStatus::OperSuccess(success)) => {
+                for instance in &mut success.updated_inst_results {
+                    instance.param_errs.extend(self.withheld.iter().cloned());
+                }
+                None
+            }
             None => Some(Fault::new(ErrCode::INTERNAL_ERROR, "a result without a status")),
         };
         self.service.push(result);

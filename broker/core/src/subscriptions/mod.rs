@@ -269,7 +269,9 @@ impl Broker {
         self.emit(&Happening { kind: NotifKind::ValueChange, path: &path, at: Some(at), notification });
     }
 
-    /// A command is complete: its Request row goes, its subscribers are told.
+    /// A command is complete: its Request row goes, and once that is on disk its subscribers are told. Told earlier, a
+    /// power cut could make the next start tell the same command again as interrupted; written later, a notification
+    /// that must arrive could be lost. So both are written together, and what is sent waits for that.
     pub(crate) fn complete_command(
         &mut self,
         row: u32,
@@ -290,7 +292,10 @@ impl Broker {
         };
         let notification = Notification::OperComplete(done);
         let kind = NotifKind::OperationComplete;
+        self.held = Some(Vec::new());
         self.emit(&Happening { kind, path: &path, at: at.as_ref(), notification });
+        let held = self.held.take().unwrap_or_default();
+        self.commit_sends(held);
     }
 }
 
