@@ -16,6 +16,9 @@ use crate::dm::schema::{Owner, Param, ParamAccess, Reference, ServiceId};
 use crate::fault::Fault;
 use crate::proxied::Device;
 
+/// Bytes of a stored value, whatever its type allows.
+const MAX_VALUE: usize = 64 << 10;
+
 /// What a good setting will do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -167,6 +170,10 @@ impl Model {
     /// The canonical text of a value that this Parameter can take.
     pub fn accept(&self, at: &ObjRef, name: &Name, param: &Param, text: &str) -> Result<String, Fault> {
         let path = || format!("{}{name}", self.path(at));
+        if text.len() > MAX_VALUE {
+            let why = format!("{} bytes are more than the {MAX_VALUE} that any value may have", text.len());
+            return Err(Fault::new(ErrCode::INVALID_VALUE, why).about(path()));
+        }
         let value = param.ty.accept(text).map_err(|fault| fault.about(path()))?;
         let value = match &param.reference {
             Some(reference) => {

@@ -13,10 +13,13 @@ use crate::Broker;
 use crate::access::{Act, Kind};
 use crate::dm::resolve::Found;
 use crate::dm::rows::{ObjRef, Row};
-use crate::dm::schema::{Command, Owner, ServiceId};
+use crate::dm::schema::{Command, ObjId, Owner, ServiceId};
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
 use crate::output::RestartCause;
+
+/// Bytes of a command_key.
+const MAX_KEY: usize = 1024;
 
 /// One command that is to run.
 enum Task {
@@ -54,7 +57,7 @@ enum Phase {
 impl Broker {
     /// Operate.
     pub(crate) fn handle_operate(&mut self, origin: Origin, operate: usp::Operate) {
-        match self.plan_operate(&origin, &operate) {
+        match check_key(&operate.command_key).and_then(|()| self.plan_operate(&origin, &operate)) {
             Ok(tasks) => {
                 let job = OperateJob {
                     origin,
@@ -153,6 +156,7 @@ impl Broker {
         if self.model.rows.of_table(table, &[]).count() >= self.config.limits.max_rows_per_table {
             return Err(Fault::new(ErrCode::RESOURCES_EXCEEDED, "too many commands are running"));
         }
+        self.check_running(table, origin)?;
         // Kept on disk although commands do not outlive the process: the next start tells that they failed.
         let number = self.model.rows.next_number(table, &[], false);
         let at = ObjRef::new(table, &[number]);
@@ -168,6 +172,19 @@ impl Broker {
             self.put_param(&at, name, value);
         }
         Ok(number)
+    }
+
+    /// One Controller's commands leave room for those of others.
+    fn check_running(&self, table: ObjId, origin: &Origin) -> Result<(), Fault> {
+        let most = self.config.limits.max_pending_per_controller;
+        let peer = origin.peer.as_str();
+        let rows = self.model.rows.of_table(table, &[]);
+        let own = rows.filter(|(_, row)| row.params.get("Originator").is_some_and(|o| o == peer));
+        if own.take(most).count() < most {
+            return Ok(());
+        }
+        let text = format!("{most} commands of {peer} are running (limits.max_pending_per_controller)");
+        Err(Fault::new(ErrCode::RESOURCES_EXCEEDED, text))
     }
 
     /// Takes a Request row away: its command is complete.
@@ -188,6 +205,15 @@ impl Broker {
         self.note_restart(&cause, &operate.input_args, &operate.command_key);
         Some(cause)
     }
+}
+
+/// `CommandKey` is kept for as long as the command runs, and in its notifications.
+fn check_key(key: &str) -> Result<(), Fault> {
+    if key.len() <= MAX_KEY {
+        return Ok(());
+    }
+    let text = format!("a command_key of {} bytes is too long: it may have {MAX_KEY}", key.len());
+    Err(Fault::new(ErrCode::INVALID_ARGUMENTS, text))
 }
 
 /// R-OPR.5: mandatory inputs are there. Unknown ones are ignored (R-OPR.6).
@@ -301,6 +327,7 @@ impl OperateJob {
                     let operate = usp::Operate {
                         command: path.clone(),
                         command_key: broker.service_command_key(
+                            *service,
                             self.requests.get(&index).copied(),
                             &self.operate.command_key,
                         ),

@@ -23,8 +23,10 @@ use crate::services::register::is_within;
 pub(crate) struct RunningCommands {
     /// By our command_key and the executed command's path.
     running: BTreeMap<(String, String), Running>,
-    /// Completions that came before the answer to their Operate.
-    early: BTreeMap<(String, String), Completed>,
+    /// Operates that a Service has not answered, by the Request row that waits for it.
+    asked: BTreeMap<u32, ServiceId>,
+    /// Completions that came before the answer to their Operate, by the row, with the executed command.
+    early: BTreeMap<u32, BTreeMap<String, Completed>>,
     /// Completions to be told once the answer has gone out.
     late: Vec<((String, String), Completed)>,
 }
@@ -38,7 +40,7 @@ struct Running {
     key: String,
 }
 
-/// Completions without an Operate that are kept at most.
+/// Completions that are kept at most while one Operate is not answered.
 const MAX_EARLY: usize = 256;
 
 impl Model {
@@ -55,10 +57,17 @@ fn own_key(row: u32) -> String {
     format!("uspb-{row}")
 }
 
+fn row_of_key(key: &str) -> Option<u32> {
+    key.strip_prefix("uspb-")?.parse().ok()
+}
+
 impl Broker {
-    /// The command_key that a Service sees: ours while a Request row stands for the command.
-    pub(crate) fn service_command_key(&self, row: Option<u32>, key: &str) -> String {
-        row.map_or_else(|| key.to_owned(), own_key)
+    /// The command_key that a Service sees: ours while a Request row stands for the command. The answer to the Operate
+    /// is to be given to [`adopt_results`](Self::adopt_results).
+    pub(crate) fn service_command_key(&mut self, service: ServiceId, row: Option<u32>, key: &str) -> String {
+        let Some(row) = row else { return key.to_owned() };
+        self.commands.asked.insert(row, service);
+        own_key(row)
     }
 
     /// Puts our Request rows in the place of a Service's. The first result has a row already.
@@ -71,6 +80,9 @@ impl Broker {
         mut results: Vec<OperationResult>,
     ) -> Vec<OperationResult> {
         let Some(first) = row else { return results };
+        self.commands.asked.remove(&first);
+        // What came early for a command that did not start is forgotten with this.
+        let mut early = self.commands.early.remove(&first).unwrap_or_default();
         let mut free = Some(first);
         for result in &mut results {
             if !matches!(result.operation_resp, Some(OperationResp::ReqObjPath(_))) {
@@ -87,8 +99,8 @@ impl Broker {
                     result.operation_resp = Some(OperationResp::ReqObjPath(request_path(row)));
                     let id = (own_key(first), command);
                     self.commands.running.insert(id.clone(), Running { service, row, key: key.to_owned() });
-                    if let Some(early) = self.commands.early.remove(&id) {
-                        self.commands.late.push((id, early));
+                    if let Some(outcome) = early.remove(&id.1) {
+                        self.commands.late.push((id, outcome));
                     }
                 }
                 Err(fault) => *result = failure(&command, &fault),
@@ -116,18 +128,12 @@ impl Broker {
         let known = self.commands.running.get(&id).is_some_and(|r| r.service == service);
         if known {
             self.complete_running(&id, outcome);
-        } else if self.is_awaited(&id.0) && self.commands.early.len() < MAX_EARLY {
-            self.commands.early.insert(id, outcome);
+        } else if let Some(row) = row_of_key(&id.0).filter(|r| self.commands.asked.get(r) == Some(&service)) {
+            let early = self.commands.early.entry(row).or_default();
+            if early.len() < MAX_EARLY {
+                early.insert(id.1, outcome);
+            }
         }
-    }
-
-    /// Whether a Request row waits for a command with this key: its Operate is not answered yet.
-    fn is_awaited(&self, key: &str) -> bool {
-        let row = key.strip_prefix("uspb-").and_then(|number| number.parse().ok());
-        let table = self.model.table("Device.LocalAgent.Request.");
-        row.zip(table).is_some_and(|(row, table): (u32, _)| {
-            self.model.rows.contains(&crate::dm::rows::ObjRef::new(table, &[row]))
-        })
     }
 
     /// Tells completions that had to wait for the answer to their Operate.

@@ -1,9 +1,14 @@
 //! What one peer can ask for without harm to the others.
 
+use usp_core::input::ConnId;
+use usp_proto::message;
 use usp_proto::usp;
+use usp_proto::usp::notify::{Notification, OperationComplete, operation_complete};
+use usp_proto::usp::operate_resp::operation_result::OperationResp;
 use usp_proto::usp::request::ReqType;
+use usp_proto::usp::response::RespType;
 
-use crate::bench::peer::{add, get, set, supported};
+use crate::bench::peer::{add, get, operate, set, supported};
 use crate::bench::service::Manner;
 use crate::bench::{World, config, text};
 
@@ -127,4 +132,93 @@ fn what_waits_for_a_service_fails_with_it() {
     let answer = format!("{:?}", w.answer(c, &get).unwrap());
     assert!(answer.contains("self::lamp") && !answer.contains("that is gone"), "{answer}");
     assert_eq!(w.broker.pending(), 0);
+}
+
+fn faded(key: &str) -> Notification {
+    let outputs = operation_complete::OutputArgs::default();
+    Notification::OperComplete(OperationComplete {
+        obj_path: "Device.X_Lamp.".to_owned(),
+        command_name: "Fade()".to_owned(),
+        command_key: key.to_owned(),
+        operation_resp: Some(operation_complete::OperationResp::ReqOutputArgs(outputs)),
+    })
+}
+
+/// Answers the Operate that a deaf Service got last: the command runs. Gives the command_key that it saw.
+fn answer_operate(w: &mut World, s: ConnId, early: impl FnOnce(&mut World, &str)) {
+    let asked = w.inbox[&s].iter().rev().find_map(|r| r.msg().cloned()).unwrap();
+    let Some(ReqType::Operate(operate)) = w.services[&s].asked.last().cloned() else { panic!("no Operate") };
+    early(w, &operate.command_key);
+    let row = OperationResp::ReqObjPath("Device.LocalAgent.Request.1.".to_owned());
+    let result =
+        usp::operate_resp::OperationResult { executed_command: operate.command, operation_resp: Some(row) };
+    let response = RespType::OperateResp(usp::OperateResp { operation_results: vec![result] });
+    w.send(s, message::response(message::msg_id(&asked), response));
+}
+
+#[test]
+fn completions_of_operates_that_failed_leave_nothing() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.subscribe(c, "o", "OperationComplete", "Device.");
+    w.services.get_mut(&s).unwrap().deaf_to = vec!["Operate"];
+    for n in 1..=300 {
+        w.begin(c, operate("Device.X_Lamp.Fade()", "k", &[]));
+        w.service_notify(s, "OperationComplete", "Device.X_Lamp.", faded(&format!("uspb-{n}")));
+        w.wait(6);
+    }
+    assert!(w.notes(c).is_empty());
+    w.begin(c, operate("Device.X_Lamp.Fade()", "good", &[]));
+    answer_operate(&mut w, s, |w, key| {
+        w.service_notify(s, "OperationComplete", "Device.X_Lamp.", faded(key))
+    });
+    assert_eq!(w.notes(c), ["o: OperationComplete Device.X_Lamp.Fade() 'good' ok"]);
+}
+
+#[test]
+fn nobody_else_completes_a_command() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    let other = w.lamp("self::other", "Device.X_Other.");
+    w.subscribe(c, "o", "OperationComplete", "Device.");
+    w.services.get_mut(&s).unwrap().deaf_to = vec!["Operate"];
+    w.begin(c, operate("Device.X_Lamp.Fade()", "k", &[]));
+    let forge = |w: &mut World, key: &str| {
+        w.service_notify(other, "OperationComplete", "Device.X_Other.", faded(key));
+    };
+    answer_operate(&mut w, s, forge);
+    assert!(w.notes(c).is_empty());
+    w.service_notify(s, "OperationComplete", "Device.X_Lamp.", faded("uspb-1"));
+    assert_eq!(w.notes(c), ["o: OperationComplete Device.X_Lamp.Fade() 'k' ok"]);
+}
+
+#[test]
+fn commands_of_one_controller_leave_room_for_others() {
+    let mut tight = config();
+    tight.limits.max_pending_per_controller = 3;
+    let mut w = World::with(tight);
+    let (c, other) = (w.controller("self::c"), w.controller("self::other"));
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.services.get_mut(&s).unwrap().deaf_to = vec!["Operate"];
+    for _ in 0..3 {
+        w.begin(c, operate("Device.X_Lamp.Fade()", "k", &[]));
+        answer_operate(&mut w, s, |_, _| {});
+    }
+    assert_eq!(w.operate(c, "Device.X_Lamp.Fade()", "k", &[]), "Device.X_Lamp.Fade() -> 7005");
+    let id = w.begin(other, operate("Device.X_Lamp.Fade()", "k", &[]));
+    answer_operate(&mut w, s, |_, _| {});
+    assert!(!text::answer(&w.answer(other, &id).unwrap()).contains("7005"));
+}
+
+#[test]
+fn texts_have_limits() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    w.lamp("self::lamp", "Device.X_Lamp.");
+    let key = "k".repeat(1025);
+    assert_eq!(w.operate(c, "Device.X_Lamp.Fade()", &key, &[]), "Device.X_Lamp.Fade() -> 7004");
+    let id = format!("ID={}", "x".repeat(100_000));
+    assert!(w.add(c, "Device.LocalAgent.Subscription.", &[&id]).starts_with("Error 7012"));
 }
