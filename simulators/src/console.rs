@@ -1,14 +1,15 @@
 //! What the two programs have in common: log, standard output, and the lines that are typed while they run.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
-use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
+use tokio::sync::mpsc;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Logs to standard error.
 pub fn log_to_stderr(verbose: bool) {
     let level = if verbose { LevelFilter::DEBUG } else { LevelFilter::WARN };
-    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).init();
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(colours).with_max_level(level).init();
 }
 
 /// Prints one line and shows it at once.
@@ -21,24 +22,30 @@ pub fn say(line: &str) -> io::Result<()> {
 }
 
 /// The lines typed on standard input; once it is closed, none ever comes.
-pub struct Typed(Option<Lines<BufReader<Stdin>>>);
+///
+/// A thread of its own reads them: a runtime that ends would wait for its own readers, and standard input may stay open
+/// without another line for ever.
+pub struct Typed(mpsc::Receiver<String>);
 
 impl Default for Typed {
     fn default() -> Self {
-        Self(Some(BufReader::new(tokio::io::stdin()).lines()))
+        let (lines, typed) = mpsc::channel(1);
+        std::thread::spawn(move || {
+            let read = io::stdin().lines().map_while(Result::ok);
+            // It fails when nobody wants them any more.
+            read.map(|line| lines.blocking_send(line)).take_while(Result::is_ok).for_each(drop);
+        });
+        Self(typed)
     }
 }
 
 impl Typed {
     /// The next line.
     pub async fn next(&mut self) -> String {
-        if let Some(lines) = &mut self.0 {
-            if let Ok(Some(line)) = lines.next_line().await {
-                return line;
-            }
-            self.0 = None;
+        match self.0.recv().await {
+            Some(line) => line,
+            None => std::future::pending().await,
         }
-        std::future::pending().await
     }
 }
 

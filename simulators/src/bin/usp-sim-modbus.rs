@@ -15,7 +15,7 @@ use usp_simulators::value::SimValue;
 
 /// Simulates the Modbus TCP device that a mapping file describes.
 ///
-/// While it runs, lines on standard input are obeyed: `set CAPABILITY=VALUE`, `release CAPABILITY`, `fault NAME[=VALUE][*TIMES]`, `clear`, `show`, `log`.
+/// While it runs, lines on standard input are obeyed: `set CAPABILITY=VALUE`, `release CAPABILITY`, `fault NAME[=VALUE][*TIMES]`, `clear`, `show`, `log`, `help`.
 #[derive(Parser)]
 #[command(name = "usp-sim-modbus")]
 struct Args {
@@ -47,6 +47,16 @@ struct Args {
     #[arg(long, short)]
     verbose: bool,
 }
+
+/// What `help` answers.
+const HELP: &str = "\
+set CAPABILITY=VALUE        hold this value
+release CAPABILITY          let it move by itself again
+fault NAME[=VALUE][*TIMES]  go wrong, such as fault slow=200 or fault exception=4*2
+clear                       end all faults
+show                        every unit's values
+log                         the requests that came
+help                        this list";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -130,7 +140,8 @@ fn command(server: &ModbusServer, line: &str) -> anyhow::Result<String> {
             let lines: Vec<String> = server.log().iter().map(|seen| format!("{seen:?}")).collect();
             return Ok(lines.join("\n"));
         }
-        other => bail!("unknown command {other:?}; known are: set, release, fault, clear, show, log"),
+        "help" => return Ok(HELP.to_owned()),
+        other => bail!("unknown command {other:?}; known are: set, release, fault, clear, show, log, help"),
     }
     Ok("ok".to_owned())
 }

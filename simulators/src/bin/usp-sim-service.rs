@@ -12,7 +12,7 @@ use usp_simulators::service::{Link, Service, ServiceConfig, ServiceHandle};
 
 /// Simulates a USP Service: connects to a Broker, registers a small data model and answers for it.
 ///
-/// While it runs, lines on standard input are obeyed: `set PATH=VALUE`, `event PATH [NAME=VALUE …]`, `fault NAME[=VALUE][*TIMES]`, `clear`, `disconnect`, `show [PATH]`.
+/// While it runs, lines on standard input are obeyed: `set PATH=VALUE`, `event PATH [NAME=VALUE …]`, `fault NAME[=VALUE][*TIMES]`, `clear`, `disconnect`, `show [PATH]`, `help`.
 #[derive(Parser)]
 #[command(name = "usp-sim-service")]
 struct Args {
@@ -53,6 +53,16 @@ struct Args {
     #[arg(long, short)]
     verbose: bool,
 }
+
+/// What `help` answers.
+const HELP: &str = "\
+set PATH=VALUE              the Parameter's value from now on
+event PATH [NAME=VALUE …]   send an Event
+fault NAME[=VALUE][*TIMES]  go wrong, such as fault slow=200 or fault drop*2
+clear                       end all faults
+disconnect                  leave the Broker and connect again
+show [PATH]                 the values below PATH
+help                        this list";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -139,7 +149,10 @@ fn command(service: &ServiceHandle, line: &str) -> anyhow::Result<String> {
             let lines: Vec<String> = wanted.map(|(path, value)| format!("{path}={value}")).collect();
             return Ok(lines.join("\n"));
         }
-        other => bail!("unknown command {other:?}; known are: set, event, fault, clear, disconnect, show"),
+        "help" => return Ok(HELP.to_owned()),
+        other => {
+            bail!("unknown command {other:?}; known are: set, event, fault, clear, disconnect, show, help")
+        }
     }
     Ok("ok".to_owned())
 }
