@@ -11,6 +11,7 @@ mod limits;
 mod model;
 mod notifications;
 mod operate;
+mod promises;
 mod properties;
 mod records;
 mod rights;
