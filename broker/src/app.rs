@@ -12,13 +12,13 @@ use usp_adapters::Adapters;
 use usp_core::Broker;
 use usp_core::StartError;
 use usp_core::input::Side;
-use usp_core::output::{Snapshot, StoreOp};
+use usp_core::output::{RESET_PENDING, Snapshot, StoreOp};
 use usp_mapping::diagnostic::Diagnostic;
 use usp_proto::endpoint_id::EndpointId;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::driver::{Driver, Exit, Inlets, Order};
+use crate::driver::{Driver, Exit, Inlets, KEPT, Order};
 use crate::mtp::{Gateway, uds, websocket};
 use crate::site::{self, SiteError};
 use crate::store::{Store, StoreError};
@@ -35,6 +35,9 @@ pub enum StartFailure {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A `Device.FactoryReset()` that was answered before the last end is still to be done, and cannot be.
+    #[error("the factory reset could not be finished: {0}")]
+    Reset(String),
     /// The derived Endpoint ID could not be kept.
     #[error("the Endpoint ID could not be kept: {0}")]
     EndpointId(String),
@@ -78,6 +81,7 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, StartFailure> {
         let site = Arc::new(site::load_and_log(&config)?);
         let (store, snapshot) = Store::open(&config.state_dir)?;
+        let snapshot = finish_reset(&store, snapshot).await?;
         let endpoint_id = own_id(&config, &store, &snapshot).await?;
         let listeners = Listeners::bind(&config)?;
         let websocket = listeners.websocket.as_ref().map(websocket::Server::address);
@@ -239,6 +243,16 @@ impl Listeners {
             gateway.tasks.spawn(server.serve(gateway.clone()));
         }
     }
+}
+
+/// Does what `Device.FactoryReset()` promised, if the process ended before it was done.
+async fn finish_reset(store: &Store, snapshot: Snapshot) -> Result<Snapshot, StartFailure> {
+    if !snapshot.meta.iter().any(|(key, _)| key == RESET_PENDING) {
+        return Ok(snapshot);
+    }
+    store.clear(&KEPT).await.map_err(StartFailure::Reset)?;
+    let kept = |(key, _): &(String, String)| KEPT.iter().any(|prefix| key.starts_with(prefix));
+    Ok(Snapshot { meta: snapshot.meta.into_iter().filter(kept).collect(), ..Snapshot::default() })
 }
 
 /// The configured Endpoint ID, or the one of the first start, or a new one that is kept.

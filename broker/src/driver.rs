@@ -275,7 +275,7 @@ impl Driver {
         if exit == Exit::FactoryReset
             && let Err(error) = self.store.clear(&KEPT).await
         {
-            tracing::error!(%error, "the store could not be emptied");
+            tracing::error!(%error, "the store could not be emptied; the next start tries again");
         }
         self.store.close().await;
         exit

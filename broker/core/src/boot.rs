@@ -10,7 +10,7 @@ use crate::config::{CoreConfig, PermissionSeed};
 use crate::dm::compute::datetime;
 use crate::dm::rows::{ObjRef, Row};
 use crate::fault::Fault;
-use crate::output::{Output, RestartCause, Snapshot, StoreOp};
+use crate::output::{Output, RESET_PENDING, RestartCause, Snapshot, StoreOp};
 use crate::services::commands::command_failed;
 use crate::{Broker, StartError};
 
@@ -374,6 +374,10 @@ impl Broker {
         self.put_meta(BOOT_CAUSE, text);
         self.put_meta(BOOT_KEY, key);
         self.put_meta(BOOT_REASON, args.get("Reason").map_or("", String::as_str));
+        if *cause == RestartCause::FactoryReset {
+            // The answer is given before the store is emptied: whatever ends us in between, the next start does it.
+            self.put_meta(RESET_PENDING, "1");
+        }
     }
 
     /// Ends the process once the cause is on disk and everybody was told.

@@ -5,6 +5,10 @@ use usp_proto::record::Record;
 
 use crate::input::ConnId;
 
+/// Name of the single value that says, once it is on disk, that `Device.FactoryReset()` was promised: whoever starts next
+/// empties the store before using it. Emptying it takes the value away.
+pub const RESET_PENDING: &str = "reset_pending";
+
 /// One store transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BatchId(pub u64);
@@ -65,7 +69,7 @@ pub enum CloseReason {
 pub enum RestartCause {
     /// `Device.Reboot()`.
     Reboot,
-    /// `Device.FactoryReset()`: the caller also empties the store.
+    /// `Device.FactoryReset()`: the caller also empties the store; [`RESET_PENDING`] is in it.
     FactoryReset,
 }
 

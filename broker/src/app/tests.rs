@@ -140,6 +140,26 @@ async fn the_endpoint_id_outlives_a_factory_reset() {
     assert_eq!(own_id(&config(&dir, ""), &store, &snapshot).await.unwrap(), id);
 }
 
+#[tokio::test]
+async fn a_promised_factory_reset_is_done_at_the_next_start() {
+    let dir = dir();
+    let state = dir.path().join("state");
+    let (store, _) = Store::open(&state).unwrap();
+    let meta = |key: &str, value: &str| StoreOp::PutMeta { key: key.to_owned(), value: value.to_owned() };
+    let path = "Device.LocalAgent.Controller.7.".to_owned();
+    let row = StoreOp::PutRow { path, params: vec![("EndpointID".to_owned(), "self::old".to_owned())] };
+    let id = meta(ENDPOINT_ID, "self::kept");
+    store.write(vec![row, id, meta("seeded", "1"), meta(RESET_PENDING, "1")]).await.unwrap();
+    store.close().await;
+
+    let app = App::start(config(&dir, "")).await.unwrap();
+    assert_eq!(app.endpoint_id().as_str(), "self::kept");
+    app.shutdown().await;
+    let (_store, snapshot) = Store::open(&state).unwrap();
+    assert!(!snapshot.rows.iter().any(|(path, _)| path.contains("Controller.7")), "{:?}", snapshot.rows);
+    assert!(!snapshot.meta.iter().any(|(key, _)| key == RESET_PENDING), "once is enough");
+}
+
 mod live {
     //! A Controller at the sockets of a whole broker.
 

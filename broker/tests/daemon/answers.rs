@@ -4,13 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use usp_broker::client::{Client, Options, RequestError};
 use usp_proto::usp::add_resp::created_object_result::operation_status::OperStatus as Added;
 use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
-use usp_proto::usp::{Add, Delete, Get, Set, add, set};
+use usp_proto::usp::{Add, Delete, Get, Operate, Set, add, set};
 
 use crate::powercut::{self, Coin, Shim};
 use crate::support::Place;
@@ -159,7 +161,28 @@ async fn nothing_that_was_answered_is_lost_by_kill_9() {
     assert!(known.highest > 3 && known.answered > 3, "{known:?}");
 }
 
-/// As above, and the disk forgets what was not synced, or keeps any part of it.
+/// The reset is promised first and done at the end: killed in between, it is done at the next start.
+#[tokio::test]
+async fn a_factory_reset_that_was_answered_is_done_in_spite_of_kill_9() {
+    let place = Place::new(CONFIG);
+    let daemon = place.start();
+    let mut known = Known::default();
+    let client = connect(&place).await;
+    known.set(&client).await.unwrap();
+    // Whoever does not read keeps the broker saying goodbye.
+    let mut silent = UnixStream::connect(place.path("agent")).unwrap();
+    silent.write_all(&usp_proto::uds_frame::handshake(&"self::silent".parse().unwrap())).unwrap();
+    let command = "Device.FactoryReset()".to_owned();
+    let operate = Operate { command, send_resp: true, ..Operate::default() };
+    client.request(ReqType::Operate(operate)).await.unwrap();
+    daemon.signal("KILL");
+    daemon.end();
+
+    let _daemon = place.start();
+    Known::default().check(&connect(&place).await, "after the reset").await;
+}
+
+/// Killed at any change of a file, and the disk forgets what was not synced, or keeps any part of it.
 #[tokio::test]
 async fn nothing_that_was_answered_is_lost_by_a_power_cut() {
     let shim = Shim::compile();
