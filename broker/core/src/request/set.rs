@@ -282,7 +282,8 @@ impl Broker {
         vec![updated(entry.requested, status)]
     }
 
-    /// What was set, as far as the Controller may read it (R-SET.3), under the names that it used.
+    /// What was set, as far as the Controller may read it (R-SET.3), under the names that it used. Of a device's Parameter
+    /// that is what the device confirmed: it may have rounded.
     fn updated_params(&self, target: &Target, rights: &Rights) -> BTreeMap<String, String> {
         let readable = target.effects.iter().filter(|(_, effect)| {
             let leaf = Leaf::Parameter(effect.name().clone());
@@ -294,7 +295,9 @@ impl Broker {
                     Effect::Store { at, name, value } => {
                         self.model.text(at, name).unwrap_or_else(|| value.clone())
                     }
-                    Effect::Write { value, .. } => value.to_usp(),
+                    Effect::Write { at, name, value, .. } => {
+                        self.model.text(at, name).unwrap_or_else(|| value.to_usp())
+                    }
                 };
                 (relative.clone(), value)
             })

@@ -210,6 +210,14 @@ fn a_confirmed_value_is_shown_even_within_the_deadband() {
 }
 
 #[test]
+fn the_answer_is_what_the_device_confirmed() {
+    let (mut w, c) = world();
+    w.device("a", Behaviour::Shows(number("51.5")));
+    let dimmer = format!("{CAPABILITY}4.LevelControl.");
+    assert_eq!(w.set(c, &dimmer, &["Value=51.52"]), format!("{dimmer} Value=51.5"));
+}
+
+#[test]
 fn a_service_sets_its_own() {
     let (mut w, c) = world();
     let s = w.lamp("self::lamp", "Device.X_Lamp.");

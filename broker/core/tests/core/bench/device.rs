@@ -23,6 +23,8 @@ pub(crate) enum Behaviour {
     Fails(DeviceFault),
     /// Confirms so many writes of each call and fails the next with this; the rest is not tried.
     FailsAfter(usize, DeviceFault),
+    /// Confirms every write, but shows this afterwards: it has rounded.
+    Shows(Value),
     /// Answers with results of points that nobody asked for.
     Garbage,
 }
@@ -47,6 +49,13 @@ impl Devices {
             Behaviour::Fails(fault) => vec![(Duration::ZERO, Err(fault))],
             Behaviour::FailsAfter(good, fault) => {
                 vec![(Duration::ZERO, Ok(self.act(&device, &call.action, good, Some(fault))))]
+            }
+            Behaviour::Shows(value) => {
+                let Action::Write(writes) = &call.action else { return Vec::new() };
+                vec![(
+                    Duration::ZERO,
+                    Ok(writes.iter().map(|(point, _)| (*point, Ok(value.clone()))).collect()),
+                )]
             }
             Behaviour::Garbage => vec![(Duration::ZERO, Ok(vec![(PointId(999), Ok(Value::Bool(true)))]))],
         }
