@@ -1,5 +1,6 @@
 //! What devices say, taken into their rows: readings with age and quality, reachability, changes worth telling.
 
+use usp_mapping::mapping::Class;
 use usp_mapping::port::{AdapterReport, DeviceFault, DeviceId, PointId};
 use usp_mapping::value::Value;
 
@@ -66,6 +67,10 @@ impl Broker {
     ) {
         let now = self.model.now;
         let Some(device) = self.model.devices.by_id(id) else { return };
+        if !device.fits(point, result) {
+            // Read under a mapping that has just been replaced.
+            return;
+        }
         let number = device.number;
         let came_online = result.is_ok() && !device.is_online();
         // Coming online can change what every reading is worth; else only the one that was read.
@@ -204,6 +209,19 @@ impl Device {
         };
         for capability in self.capabilities.values_mut().filter(|c| readable(c)) {
             capability.last_error = online.as_ref().err().map(ToString::to_string);
+        }
+    }
+
+    /// Whether a result is of the kind that its capability has.
+    fn fits(&self, point: PointId, result: &Result<Value, DeviceFault>) -> bool {
+        let class = self.mapping.capabilities.get(usize::from(point.0)).map(|m| m.class);
+        match (result, class) {
+            (Err(_), _) | (_, None) => true,
+            (Ok(Value::Bool(_)), Some(class)) => matches!(class, Class::BinaryControl | Class::BinarySensor),
+            (Ok(Value::Number(_)), Some(class)) => matches!(class, Class::LevelControl | Class::LevelSensor),
+            (Ok(Value::Text(_)), Some(class)) => matches!(class, Class::EnumControl | Class::EnumSensor),
+            (Ok(Value::Numbers(_)), Some(class)) => class == Class::MultiLevelSensor,
+            (Ok(Value::Bytes(_)), Some(class)) => class == Class::BlobSensor,
         }
     }
 
