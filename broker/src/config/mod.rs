@@ -9,7 +9,9 @@ mod problem;
 mod sections;
 mod seeds;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,12 +23,15 @@ pub use problem::{ConfigError, Problem};
 use draft::Table;
 use problem::Problems;
 
+/// Where systemd says which folder `StateDirectory=` has made.
+const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+
 /// Everything that the file says, checked; paths are absolute or relative to the working directory.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `[agent] endpoint_id`; `None`: derived once and kept in the store.
     pub endpoint_id: Option<EndpointId>,
-    /// `[agent] state_dir`.
+    /// `[agent] state_dir`; without it the folder that systemd made for us, or else `state` beside the file.
     pub state_dir: PathBuf,
     /// `[agent] site`; `None`: no devices.
     pub site: Option<PathBuf>,
@@ -129,16 +134,23 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(&text, &path.display().to_string(), path.parent().unwrap_or(Path::new("")))
+        let base = path.parent().unwrap_or(Path::new(""));
+        let state_dir = supervised_state_dir(std::env::var_os(STATE_DIRECTORY));
+        Self::compile(&text, &path.display().to_string(), base, state_dir)
     }
 
     /// Checks a text. `name` is for messages, relative paths start at `base`.
     ///
     /// Errors: the text has problems: all of them.
     pub fn parse(text: &str, name: &str, base: &Path) -> Result<Self, ConfigError> {
+        Self::compile(text, name, base, None)
+    }
+
+    fn compile(text: &str, name: &str, base: &Path, state_dir: Option<PathBuf>) -> Result<Self, ConfigError> {
         let mut problems = Problems::new(text);
         let document = problems.document();
-        let config = sections::compile(Table::root(document.get_ref()), base, &mut problems);
+        let state_dir = state_dir.unwrap_or_else(|| base.join("state"));
+        let config = sections::compile(Table::root(document.get_ref()), base, state_dir, &mut problems);
         problems.finish(name)?;
         Ok(config)
     }
@@ -159,6 +171,12 @@ impl Config {
             endpoint_id,
         }
     }
+}
+
+/// The folder that a supervisor has made for us; of several the first.
+fn supervised_state_dir(value: Option<OsString>) -> Option<PathBuf> {
+    let first = value?.as_bytes().split(|byte| *byte == b':').next()?.to_owned();
+    Some(PathBuf::from(OsString::from_vec(first))).filter(|dir| dir.is_absolute())
 }
 
 fn uds_settings(config: &UdsConfig) -> UdsSettings {

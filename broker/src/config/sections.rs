@@ -15,7 +15,12 @@ use super::{Config, EdgeLimits, Limits, UdsConfig, WebSocketConfig, seeds};
 pub(super) const BUILT_IN_ROLES: [&str; 2] = ["Full Access", "Untrusted"];
 
 /// Compiles the whole file. What cannot be understood has been noted and gets its default.
-pub(super) fn compile(mut root: Table<'_>, base: &Path, problems: &mut Problems<'_>) -> Config {
+pub(super) fn compile(
+    mut root: Table<'_>,
+    base: &Path,
+    state_dir: PathBuf,
+    problems: &mut Problems<'_>,
+) -> Config {
     let seed = seeds::compile(&mut root, problems);
     let roles: Vec<String> = BUILT_IN_ROLES
         .iter()
@@ -26,7 +31,7 @@ pub(super) fn compile(mut root: Table<'_>, base: &Path, problems: &mut Problems<
     let (at, has_server) = (sockets.as_ref().map(|table| table.span.clone()), server.is_some());
     let mut config = Config {
         endpoint_id: None,
-        state_dir: base.join("state"),
+        state_dir,
         site: None,
         mappings: Vec::new(),
         reboot_command: Vec::new(),

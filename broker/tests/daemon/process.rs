@@ -55,6 +55,16 @@ fn tells_systemd() {
 }
 
 #[test]
+fn keeps_its_state_where_systemd_says() {
+    let place = Place::new("");
+    let daemon = place.start_with(|command| {
+        command.env("STATE_DIRECTORY", place.path("lib/usp-broker"));
+    });
+    assert!(daemon.ready.starts_with("ready "), "{}", daemon.ready);
+    assert!(exists(&place.path("lib/usp-broker/broker.db")) && !exists(&place.path("state")));
+}
+
+#[test]
 fn a_broken_configuration_is_exit_code_2() {
     let place = Place::new("[agnet]\n");
     for arguments in [["run", "--config", "broker.toml"], ["config", "check", "broker.toml"]] {

@@ -10,7 +10,9 @@ use tempfile::TempDir;
 /// The binary under test.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_usp-broker"));
-    command.env_remove("USP_BROKER_LOG").env_remove("USP_BROKER_CONFIG").env_remove("NOTIFY_SOCKET");
+    for name in ["USP_BROKER_LOG", "USP_BROKER_CONFIG", "NOTIFY_SOCKET", "STATE_DIRECTORY"] {
+        command.env_remove(name);
+    }
     command
 }
 
