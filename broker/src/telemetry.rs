@@ -1,22 +1,36 @@
 //! Logs on standard error. Parameter values are never above `DEBUG`, credentials nowhere.
 //!
+//! Fields carry what peers say. They are escaped and cut, so that no peer can write a line of its own, move the cursor of
+//! whoever reads, or fill the disk.
+//!
 //! Lines go through a bounded queue to a thread of their own: a terminal or a log daemon that hangs costs lines, and
 //! says afterwards how many, but never stops the broker.
 
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::{Layer, Registry};
 
 /// Environment variable with the levels.
 pub const ENV: &str = "USP_BROKER_LOG";
 
 /// Lines that may wait for standard error.
 const QUEUE: usize = 1024;
+
+/// The longest field, in characters.
+const FIELD: usize = 200;
+
+/// The longest line, in bytes.
+const LINE: usize = 4096;
 
 /// How long [`flush`] waits for standard error.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -38,9 +52,70 @@ pub struct LevelError {
 pub fn init(levels: &str) -> Result<(), LevelError> {
     let targets = targets(levels)?;
     LINES.get_or_init(start);
-    let layer = tracing_subscriber::fmt::layer().with_writer(|| Queue).with_ansi(io::stderr().is_terminal());
+    let layer = layer(|| Queue, io::stderr().is_terminal());
     tracing_subscriber::registry().with(layer.with_filter(targets)).try_init().ok();
     Ok(())
+}
+
+/// How lines look.
+fn layer<W>(writer: W, colours: bool) -> impl Layer<Registry>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let fields = tracing_subscriber::fmt::format::debug_fn(write_field).delimited(" ");
+    tracing_subscriber::fmt::layer().fmt_fields(fields).with_writer(writer).with_ansi(colours)
+}
+
+/// A message is ours, and may have several lines; any other field may be a peer's.
+fn write_field(
+    out: &mut tracing_subscriber::fmt::format::Writer<'_>,
+    field: &Field,
+    value: &dyn fmt::Debug,
+) -> fmt::Result {
+    if field.name() == "message" {
+        return write!(out, "{value:?}");
+    }
+    write!(out, "{}=", field.name())?;
+    let mut plain = Plain { out, left: FIELD };
+    match write!(plain, "{value:?}") {
+        // What was too long has been cut.
+        Err(_) if plain.left == 0 => out.write_char('…'),
+        done => done,
+    }
+}
+
+/// Text of a peer as it may be shown: control characters escaped, and no longer than a log line wants it.
+pub(crate) fn plain(text: &str) -> String {
+    let mut out = String::new();
+    let mut plain = Plain { out: &mut out, left: FIELD };
+    if plain.write_str(text).is_err() {
+        out.push('…');
+    }
+    out
+}
+
+/// Passes on so many characters, escaped, and then fails.
+struct Plain<'a, W> {
+    out: &'a mut W,
+    left: usize,
+}
+
+impl<W: fmt::Write> fmt::Write for Plain<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
+            match c {
+                c if c.is_control() || is_unseen(c) => write!(self.out, "{}", c.escape_default())?,
+                c => self.out.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Line and paragraph separators, and what turns the direction of writing.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
 /// Waits until everything that was logged is written, but not for long: for the end of the process.
@@ -102,7 +177,8 @@ struct Queue;
 
 impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let sent = LINES.get().is_some_and(|lines| lines.try_send(Line::Text(line.to_vec())).is_ok());
+        let text = Line::Text(cut(line));
+        let sent = LINES.get().is_some_and(|lines| lines.try_send(text).is_ok());
         if !sent {
             LOST.fetch_add(1, Ordering::Relaxed);
         }
@@ -111,6 +187,14 @@ impl Write for Queue {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// A line that may wait with a thousand others.
+fn cut(line: &[u8]) -> Vec<u8> {
+    match line.get(..LINE) {
+        None => line.to_vec(),
+        Some(start) => [String::from_utf8_lossy(start).as_bytes(), "… (cut)\n".as_bytes()].concat(),
     }
 }
 
@@ -127,6 +211,40 @@ mod tests {
         assert!(!targets.would_enable("usp_broker::app", &Level::DEBUG));
         assert!(targets.would_enable("usp_core::session", &Level::DEBUG));
         assert!(!targets.would_enable("tungstenite::protocol", &Level::INFO));
+    }
+
+    #[test]
+    fn what_peers_say_is_escaped_and_cut() {
+        assert_eq!(plain("grüße, Endpoint"), "grüße, Endpoint");
+        assert_eq!(plain("a\nb\x1b[2J\u{9b}\u{202e}"), "a\\nb\\u{1b}[2J\\u{9b}\\u{202e}");
+        assert_eq!(plain(&"é".repeat(FIELD)), "é".repeat(FIELD));
+        assert_eq!(plain(&"é".repeat(FIELD + 1)), "é".repeat(FIELD) + "…");
+        assert_eq!(cut(b"short\n"), b"short\n");
+        assert!(cut(&[b'x'; 1 << 20]).len() < LINE + 20);
+    }
+
+    #[test]
+    fn a_field_cannot_begin_a_line() {
+        #[derive(Clone, Default)]
+        struct Sink(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+        impl Write for Sink {
+            fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().write(text)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let subscriber = tracing_subscriber::registry().with(layer(move || writer.clone(), false));
+        tracing::subscriber::with_default(subscriber, || {
+            let evil = format!("bye\n2026-01-01 ERROR all is lost\x1b[31m{}", "x".repeat(9999));
+            tracing::info!(reason = %evil, name = "a\nb", "one\ntwo");
+        });
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("one\ntwo reason=bye\\n2026-01-01 ERROR all is lost\\u{1b}[31mxxx"), "{text}");
+        assert!(text.len() < 500 && text.ends_with("… name=\"a\\nb\"\n"), "{text}");
     }
 
     #[test]

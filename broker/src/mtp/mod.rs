@@ -23,6 +23,7 @@ use usp_proto::endpoint_id::EndpointId;
 use usp_proto::record::{DecodeFault, Record};
 
 use crate::config::EdgeLimits;
+use crate::telemetry::plain;
 use outbox::Outbox;
 use shaking::{Handshakes, Shaking};
 
@@ -123,8 +124,9 @@ impl Session {
 
     /// Tells the driver that it is over.
     pub(crate) async fn end(self, end: &End) {
-        tracing::info!(conn = self.conn.0, reason = %end, "disconnected");
-        let input = Input::Disconnected { conn: self.conn, reason: end.to_string() };
+        let reason = plain(&end.to_string());
+        tracing::info!(conn = self.conn.0, %reason, "disconnected");
+        let input = Input::Disconnected { conn: self.conn, reason };
         // Without a driver nobody needs to know.
         self.events.send(Event::Input(input)).await.ok();
     }
