@@ -1,5 +1,7 @@
 //! Site and mapping files: found and read here, understood by `usp-mapping`.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,14 +37,35 @@ pub enum SiteError {
 
 /// Reads and compiles the site of a configuration; without one there are no devices. What is not quite right comes along.
 pub(crate) fn load(config: &Config) -> Result<(Site, Vec<Diagnostic>), SiteError> {
+    load_noting(config, &Sources::default())
+}
+
+/// The files and folders that [`load`] reads, or would if they were there: what a change of the devices begins with.
+pub(crate) fn sources(config: &Config) -> BTreeSet<PathBuf> {
+    let sources = Sources::default();
+    sources.borrow_mut().extend(config.site.iter().chain(&config.mappings).cloned());
+    // What is wrong with them is told when they are loaded.
+    load_noting(config, &sources).ok();
+    sources.into_inner()
+}
+
+/// Every path that was looked at.
+type Sources = RefCell<BTreeSet<PathBuf>>;
+
+fn load_noting(config: &Config, sources: &Sources) -> Result<(Site, Vec<Diagnostic>), SiteError> {
     let Some(path) = &config.site else { return Ok((Site::default(), Vec::new())) };
     let file = read(path).map_err(|source| SiteError::Unreadable {
         what: "site file",
         path: path.clone(),
         source,
     })?;
-    let finder = Finder::new(&config.mappings, path)?;
-    let (site, found) = compile_site(&file, &|wanted| finder.find(wanted));
+    let finder = Finder::noting(&config.mappings, path, sources)?;
+    let (site, found) = compile_site(&file, &|wanted| {
+        if let Use::File(path) = wanted {
+            sources.borrow_mut().insert(finder.base.join(path));
+        }
+        finder.find(wanted)
+    });
     match site {
         Some(site) => Ok((site, found)),
         None => Err(SiteError::Invalid(found)),
@@ -74,9 +97,13 @@ impl Finder {
     ///
     /// Errors: a folder, or a mapping file in it, cannot be read.
     pub(crate) fn new(folders: &[PathBuf], site: &Path) -> Result<Self, SiteError> {
+        Self::noting(folders, site, &Sources::default())
+    }
+
+    fn noting(folders: &[PathBuf], site: &Path, sources: &Sources) -> Result<Self, SiteError> {
         let mut files = Vec::new();
         for folder in folders {
-            gather(folder, DEPTH, &mut files)?;
+            gather(folder, DEPTH, &mut files, sources)?;
         }
         Ok(Self { catalog: Catalog::new(files), base: site.parent().unwrap_or(Path::new("")).to_owned() })
     }
@@ -92,7 +119,13 @@ impl Finder {
 }
 
 /// All mapping files of a folder and those below it, by name.
-fn gather(folder: &Path, depth: usize, files: &mut Vec<SourceFile>) -> Result<(), SiteError> {
+fn gather(
+    folder: &Path,
+    depth: usize,
+    files: &mut Vec<SourceFile>,
+    sources: &Sources,
+) -> Result<(), SiteError> {
+    sources.borrow_mut().insert(folder.to_owned());
     let wrong = |what, path: &Path| {
         let path = path.to_owned();
         move |source| SiteError::Unreadable { what, path, source }
@@ -102,8 +135,9 @@ fn gather(folder: &Path, depth: usize, files: &mut Vec<SourceFile>) -> Result<()
     paths.sort();
     for path in paths {
         if path.is_dir() && depth > 0 {
-            gather(&path, depth - 1, files)?;
+            gather(&path, depth - 1, files, sources)?;
         } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            sources.borrow_mut().insert(path.clone());
             files.push(read(&path).map_err(wrong("mapping file", &path))?);
         }
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::config::Config;
+use crate::site;
 
 /// How often is looked.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -13,7 +14,7 @@ const PERIOD: Duration = Duration::from_secs(2);
 /// When each file was changed, and its length.
 type Marks = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 
-/// Looks at the configuration, the site and the mapping folders.
+/// Looks at the configuration and at every file and folder that its devices were read from.
 #[derive(Debug)]
 pub(crate) struct Watch {
     paths: Vec<PathBuf>,
@@ -23,10 +24,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// From here on, changes count.
     pub(crate) fn new(file: &Path, config: &Config) -> Self {
-        let paths: Vec<_> = std::iter::once(file.to_owned())
-            .chain(config.site.clone())
-            .chain(config.mappings.clone())
-            .collect();
+        let paths: Vec<_> = std::iter::once(file.to_owned()).chain(site::sources(config)).collect();
         Self { seen: marks(&paths), paths }
     }
 
@@ -49,43 +47,52 @@ impl Watch {
 }
 
 fn marks(paths: &[PathBuf]) -> Marks {
-    let mut marks = Marks::new();
-    for path in paths {
-        mark(path, &mut marks);
-        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-            mark(&entry.path(), &mut marks);
-        }
-    }
-    marks
-}
-
-fn mark(path: &Path, marks: &mut Marks) {
-    // A file that is not there is a state like any other.
-    let mark = fs::metadata(path).map(|file| (file.modified().ok(), file.len())).unwrap_or((None, 0));
-    marks.insert(path.to_owned(), mark);
+    let mark = |path: &PathBuf| {
+        // A file that is not there is a state like any other. A folder changes with the names in it.
+        let mark = fs::metadata(path).map_or((None, 0), |file| (file.modified().ok(), file.len()));
+        (path.clone(), mark)
+    };
+    paths.iter().map(mark).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_changed_site_or_mapping_is_noticed() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("broker.toml");
-        let text = "[agent]\nsite = \"site.yaml\"\nmappings = [\"maps\"]\n";
-        fs::write(&file, text).unwrap();
-        let config = Config::parse(text, "broker.toml", dir.path()).unwrap();
-        let mut watch = Watch::new(&file, &config);
-        let quiet = tokio::time::timeout(PERIOD * 10, watch.changed()).await;
-        assert!(quiet.is_err(), "nothing has changed");
+    async fn is_noticed(watch: &mut Watch) -> bool {
+        tokio::time::timeout(PERIOD * 10, watch.changed()).await.is_ok()
+    }
 
-        fs::write(dir.path().join("site.yaml"), "site: 1").unwrap();
-        watch.changed().await;
-        fs::create_dir(dir.path().join("maps")).unwrap();
-        fs::write(dir.path().join("maps/a.yaml"), "uspmap: 1").unwrap();
-        watch.changed().await;
-        fs::write(dir.path().join("maps/a.yaml"), "uspmap: 1 # more").unwrap();
-        watch.changed().await;
+    #[tokio::test(start_paused = true)]
+    async fn a_change_of_any_file_behind_the_devices_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let text = "[agent]\nsite = \"site.yaml\"\nmappings = [\"maps\"]\n";
+        fs::write(path("broker.toml"), text).unwrap();
+        let config = Config::parse(text, "broker.toml", dir.path()).unwrap();
+        let watch = || Watch::new(&path("broker.toml"), &config);
+        assert!(!is_noticed(&mut watch()).await, "nothing has changed");
+
+        // What is not there yet is waited for.
+        let mut before = watch();
+        let site = "site: 1\nbuses:\n  b: {modbus_tcp: \"127.0.0.1:1\"}\ndevices:\n  d: {file: own/d.yaml, bus: b, unit: 1}\n";
+        fs::write(path("site.yaml"), site).unwrap();
+        assert!(is_noticed(&mut before).await);
+        fs::create_dir_all(path("maps/acme/meters")).unwrap();
+        assert!(is_noticed(&mut before).await);
+
+        fs::write(path("maps/acme/meters/a.yaml"), "uspmap: 1").unwrap();
+        fs::create_dir(path("own")).unwrap();
+        for name in
+            ["broker.toml", "site.yaml", "own/d.yaml", "maps/acme/meters/a.yaml", "maps/acme/meters/new.yaml"]
+        {
+            let mut watch = watch();
+            let old = fs::read_to_string(path(name)).unwrap_or_default();
+            fs::write(path(name), old + "\n# more\n").unwrap();
+            assert!(is_noticed(&mut watch).await, "{name}");
+        }
+        let mut watch = watch();
+        fs::write(path("unrelated.yaml"), "x").unwrap();
+        assert!(!is_noticed(&mut watch).await, "nobody reads it");
     }
 }
