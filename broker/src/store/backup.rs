@@ -39,6 +39,7 @@ pub fn restore(state_dir: &Path, file: &Path) -> Result<(), StoreError> {
     let target = state_dir.join(FILE_NAME);
     replace(&target, |part| {
         copy_checked(file, part)?;
+        lock::give_to_owner(state_dir, part)?;
         put_log_away(&target)
     })
 }

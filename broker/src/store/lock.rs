@@ -1,8 +1,8 @@
 //! One process a state directory.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -99,6 +99,19 @@ pub(super) fn make_file(path: &Path) -> Result<(), StoreError> {
         .open(path)
         .map(drop)
         .map_err(|source| StoreError::io(path, source))
+}
+
+/// Gives what a restore has made to the owner of the state directory: root puts a backup back for a broker that runs as
+/// somebody else.
+pub(super) fn give_to_owner(state_dir: &Path, store: &Path) -> Result<(), StoreError> {
+    let owner = fs::metadata(state_dir).map_err(|source| StoreError::io(state_dir, source))?;
+    for file in [store, &state_dir.join(LOCK_NAME)] {
+        let give = |made: fs::Metadata| {
+            if made.uid() == owner.uid() { Ok(()) } else { chown(file, Some(owner.uid()), Some(owner.gid())) }
+        };
+        fs::metadata(file).and_then(give).map_err(|source| StoreError::io(file, source))?;
+    }
+    Ok(())
 }
 
 /// Makes what happened in a directory (a new name, a rename) durable.

@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -204,6 +204,23 @@ async fn with_rows_in(state: &Path, ops: Vec<StoreOp>) {
     let (store, _) = Store::open(state).unwrap();
     store.write(ops).await.unwrap();
     store.close().await;
+}
+
+/// Only root can give a file away; for anybody else there is nothing to give.
+#[tokio::test]
+async fn what_root_restores_belongs_to_the_broker() {
+    let (dir, other) = (dir(), dir());
+    with_rows(&dir, vec![put("Device.A.1.", "x")]).await;
+    let (copy, state) = (other.path().join("hub.backup"), other.path().join("state"));
+    backup(dir.path(), &copy).unwrap();
+    fs::create_dir(&state).unwrap();
+    let given = std::os::unix::fs::chown(&state, Some(65_534), Some(65_534)).is_ok();
+    restore(&state, &copy).unwrap();
+    let owner = fs::metadata(&state).unwrap().uid();
+    assert_eq!(owner == 65_534, given);
+    for entry in fs::read_dir(&state).unwrap() {
+        assert_eq!(entry.unwrap().metadata().unwrap().uid(), owner);
+    }
 }
 
 #[tokio::test]
