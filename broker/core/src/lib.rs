@@ -84,10 +84,12 @@ impl Broker {
     /// Errors: a seed that does not fit the data model, a store that cannot be understood.
     pub fn new(config: CoreConfig, snapshot: Snapshot, now: Now) -> Result<Self, StartError> {
         let schema = dm::schema_text::own_model().map_err(StartError::Snapshot)?;
+        let keys = schema.iter().map(|(id, o)| (id, o.keys.iter().flat_map(|k| k.params.clone()).collect()));
+        let rows = Rows::new(keys.collect());
         let facts = Facts::new(&config, now);
         let mut rng = Rng::new(config.entropy);
         let life = rng.next();
-        let model = Model { schema, rows: Rows::default(), devices: Devices::default(), facts, now };
+        let model = Model { schema, rows, devices: Devices::default(), facts, now };
         let mut broker = Self {
             config,
             model,

@@ -112,7 +112,7 @@ impl Model {
     fn count(&self, at: &ObjRef, object: &Object, name: &str) -> Option<String> {
         let table = Name::new(name.strip_suffix("NumberOfEntries")?).ok()?;
         let id = object.children.get(&table)?;
-        Some(self.rows.of_table(*id, &at.numbers).count().to_string())
+        Some(self.rows.count(*id, &at.numbers).to_string())
     }
 
     fn look_proxied(&self, at: &ObjRef, object: &Object, name: &str) -> Have {

@@ -3,6 +3,7 @@
 
 pub mod compute;
 pub mod covers;
+mod index;
 pub mod resolve;
 pub mod rows;
 pub mod schema;

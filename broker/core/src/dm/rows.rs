@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use usp_proto::path::{InstanceNumber, Name};
 
+use super::index::Index;
 use super::schema::ObjId;
 
 /// Instance Numbers from the top down.
@@ -85,6 +86,7 @@ const RESERVE: u32 = 64;
 #[derive(Debug, Default)]
 pub struct Rows {
     rows: BTreeMap<ObjRef, Row>,
+    index: Index,
     highest: BTreeMap<(ObjId, Numbers), Highest>,
     journal: Vec<Change>,
     marks: Vec<Mark>,
@@ -97,6 +99,58 @@ struct Highest {
 }
 
 impl Rows {
+    /// None yet; of each object the Parameters that its keys are made of.
+    pub fn new(keys: BTreeMap<ObjId, Vec<Name>>) -> Self {
+        Self { index: Index::new(keys), ..Self::default() }
+    }
+
+    /// How many rows a table has below the given numbers.
+    pub fn count(&self, table: ObjId, above: &[InstanceNumber]) -> usize {
+        self.index.count(table, above)
+    }
+
+    /// The rows of a table that could have this stored value of a Parameter that is part of a key: those that store it,
+    /// and those that store none. `None`: the Parameter is in no key.
+    pub fn with_value<'a>(
+        &'a self,
+        table: ObjId,
+        above: &[InstanceNumber],
+        name: &Name,
+        value: &str,
+    ) -> Option<impl Iterator<Item = ObjRef> + use<'a>> {
+        self.index.with_value(table, above, name, value)
+    }
+
+    /// The highest number that a table has given.
+    pub fn given(&self, table: ObjId, above: &[InstanceNumber]) -> InstanceNumber {
+        self.highest.get(&(table, Numbers::from(above))).map_or(0, |highest| highest.given)
+    }
+
+    /// A row is gone, and its number is never given again: what tables below it have given does not matter any more.
+    pub fn forget_numbers(&mut self, tables: &[ObjId], above: &[InstanceNumber]) {
+        for table in tables {
+            let from = (*table, Numbers::from(above));
+            let run = self.highest.range(from..);
+            let run = run.take_while(|((t, numbers), _)| t == table && numbers.starts_with(above));
+            let gone: Vec<_> = run.map(|(key, _)| key.clone()).collect();
+            for key in gone {
+                self.highest.remove(&key);
+            }
+        }
+    }
+
+    fn insert_row(&mut self, at: ObjRef, row: Row) -> Option<Row> {
+        let before = self.rows.insert(at.clone(), row);
+        self.index.update(&at, before.as_ref(), self.rows.get(&at));
+        before
+    }
+
+    fn remove_row(&mut self, at: &ObjRef) -> Option<Row> {
+        let before = self.rows.remove(at);
+        self.index.update(at, before.as_ref(), None);
+        before
+    }
+
     /// The stored part of an object.
     pub fn get(&self, at: &ObjRef) -> Option<&Row> {
         self.rows.get(at)
@@ -170,7 +224,7 @@ impl Rows {
 
     /// Makes or replaces an object's stored part.
     pub fn put(&mut self, at: ObjRef, row: Row) {
-        let before = self.rows.insert(at.clone(), row.clone());
+        let before = self.insert_row(at.clone(), row.clone());
         self.journal.push(Change { at, before, after: Some(row) });
     }
 
@@ -185,7 +239,7 @@ impl Rows {
 
     /// Takes an object's stored part away.
     pub fn delete(&mut self, at: &ObjRef) {
-        if let Some(before) = self.rows.remove(at) {
+        if let Some(before) = self.remove_row(at) {
             self.journal.push(Change { at: at.clone(), before: Some(before), after: None });
         }
     }
@@ -207,8 +261,8 @@ impl Rows {
     /// Takes back one change that had already left the journal.
     pub fn revert(&mut self, change: Change) {
         match change.before {
-            Some(row) => self.rows.insert(change.at, row),
-            None => self.rows.remove(&change.at),
+            Some(row) => self.insert_row(change.at, row),
+            None => self.remove_row(&change.at),
         };
     }
 
@@ -223,8 +277,8 @@ impl Rows {
             (Some(before), Some(after), Some(current)) => Some(current.moved(before, after)),
         };
         match &after {
-            Some(row) => self.rows.insert(change.at.clone(), row.clone()),
-            None => self.rows.remove(&change.at),
+            Some(row) => self.insert_row(change.at.clone(), row.clone()),
+            None => self.remove_row(&change.at),
         };
         (current != after).then(|| Change { at: change.at.clone(), before: current, after })
     }

@@ -257,7 +257,7 @@ impl Broker {
             Some("Device.LocalAgent.Subscription.{i}.") => limits.max_subscriptions,
             _ => limits.max_rows_per_table,
         };
-        if self.model.rows.of_table(table, above).count() >= most {
+        if self.model.rows.count(table, above) >= most {
             let text = format!("the table is full: it may have {most} rows");
             return Err(Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
         }
@@ -338,18 +338,19 @@ impl Broker {
         let object = self.model.schema.get(at.object);
         let base = object.and_then(|o| o.params.get(name)).map(|p| p.ty.base);
         let above = at.numbers.get(..at.numbers.len().saturating_sub(1)).unwrap_or_default();
-        let taken: Vec<&str> = self
-            .model
-            .rows
-            .of_table(at.object, above)
-            .filter_map(|(_, row)| row.params.get(name).map(String::as_str))
-            .collect();
         let text = |n: u32| match base {
             Some(base) if base.is_number() => n.to_string(),
             _ => format!("cpe-{n}"),
         };
-        let start = at.number().max(1);
-        (start..).map(text).find(|candidate| !taken.contains(&candidate.as_str())).unwrap_or_default()
+        let rows = &self.model.rows;
+        let is_taken = |candidate: &str| {
+            let others = rows.with_value(at.object, above, name, candidate);
+            others.into_iter().flatten().any(|row| rows.param(&row, name) == Some(candidate))
+        };
+        // A row that is only tried has the number 0.
+        let start =
+            if at.number() == 0 { rows.given(at.object, above).saturating_add(1) } else { at.number() };
+        (start..).map(text).find(|candidate| !is_taken(candidate)).unwrap_or_default()
     }
 
     /// What follows from a row's new content: whether it is kept on disk.

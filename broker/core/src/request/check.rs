@@ -241,10 +241,19 @@ impl Model {
         for key in &object.keys {
             let of = |row: &ObjRef| key.params.iter().map(|p| self.text(row, p)).collect::<Vec<_>>();
             let own = of(at);
-            let twin = self.rows.of_table(at.object, above).find(|(row, _)| *row != at && of(row) == own);
-            if let Some((row, _)) = twin {
+            let is_twin = |row: &ObjRef| row != at && of(row) == own;
+            // Few rows have the last Parameter of a key in common.
+            let stored = key.params.last().and_then(|p| Some((p, self.rows.param(at, p)?)));
+            let few = stored.and_then(|(p, value)| self.rows.with_value(at.object, above, p, value));
+            let twin = match few {
+                Some(mut few) => few.find(is_twin),
+                None => {
+                    self.rows.of_table(at.object, above).map(|(row, _)| row).find(|r| is_twin(r)).cloned()
+                }
+            };
+            if let Some(row) = twin {
                 let names: Vec<&str> = key.params.iter().map(Name::as_str).collect();
-                let text = format!("{} already has this {}", self.path(row), names.join(" and "));
+                let text = format!("{} already has this {}", self.path(&row), names.join(" and "));
                 return Err(Fault::new(ErrCode::DUPLICATE_KEY, text));
             }
         }

@@ -153,7 +153,7 @@ impl Broker {
     pub(crate) fn add_request(&mut self, origin: &Origin, command: &str, key: &str) -> Result<u32, Fault> {
         let table = self.model.table("Device.LocalAgent.Request.");
         let table = table.ok_or_else(|| Fault::unsupported("Device.LocalAgent.Request."))?;
-        if self.model.rows.of_table(table, &[]).count() >= self.config.limits.max_rows_per_table {
+        if self.model.rows.count(table, &[]) >= self.config.limits.max_rows_per_table {
             return Err(Fault::new(ErrCode::RESOURCES_EXCEEDED, "too many commands are running"));
         }
         self.check_running(table, origin)?;
