@@ -7,6 +7,7 @@ pub(crate) mod register;
 mod wanted;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::usp::get_resp::ResolvedPathResult;
@@ -117,8 +118,11 @@ impl Services {
     pub(crate) fn below(&self, object: &str) -> Vec<(ServiceId, &str)> {
         let mut found: Vec<(ServiceId, &str)> = Vec::new();
         for (id, service) in &self.by_id {
-            let paths = service.registered.iter().filter(|(path, known)| **known && path.starts_with(object));
-            found.extend(paths.map(|(path, _)| (*id, path.as_str())));
+            let paths = service
+                .registered
+                .range::<str, _>((Bound::Included(object), Bound::Unbounded))
+                .take_while(|(p, _)| p.starts_with(object));
+            found.extend(paths.filter(|(_, known)| **known).map(|(path, _)| (*id, path.as_str())));
         }
         found.sort_by(|a, b| a.1.cmp(b.1));
         found
@@ -126,7 +130,7 @@ impl Services {
 
     /// Whether a concrete path is what a Service has registered, or below it. No Service speaks for others.
     pub(crate) fn owns(&self, id: ServiceId, path: &str) -> bool {
-        self.by_id.get(&id).is_some_and(|s| s.registered.keys().any(|own| register::is_within(path, own)))
+        self.by_id.get(&id).is_some_and(|s| above(&s.registered, path).is_some())
     }
 
     /// Leaves out of a Service's answer what is not the Service's.
@@ -139,16 +143,26 @@ impl Services {
 
     /// Who has registered a path that overlaps with this one, and what.
     pub(crate) fn overlapping(&self, path: &str) -> Option<(ServiceId, &str)> {
-        self.by_id.iter().find_map(|(id, service)| {
-            let hit = service.registered.keys().find(|own| overlap(own, path))?;
-            Some((*id, hit.as_str()))
-        })
+        self.by_id.iter().find_map(|(id, service)| Some((*id, overlapping(&service.registered, path)?)))
     }
 }
 
-/// Whether one path is the other, or an object above it.
-fn overlap(a: &str, b: &str) -> bool {
-    a == b || (a.ends_with('.') && b.starts_with(a)) || (b.ends_with('.') && a.starts_with(b))
+/// The registered path that is this path or an object above it.
+pub(crate) fn above<'a>(registered: &'a BTreeMap<String, bool>, path: &str) -> Option<&'a str> {
+    let dots = path.match_indices('.').filter_map(|(at, _)| path.get(..=at));
+    dots.chain([path]).find_map(|own| registered.get_key_value(own)).map(|(own, _)| own.as_str())
+}
+
+/// A registered path that is this path, an object above it or something below it.
+fn overlapping<'a>(registered: &'a BTreeMap<String, bool>, path: &str) -> Option<&'a str> {
+    let below = || {
+        registered
+            .range::<str, _>((Bound::Included(path), Bound::Unbounded))
+            .next()
+            .map(|(own, _)| own.as_str())
+    };
+    let is_below = |own: &&str| path.ends_with('.') && own.starts_with(path);
+    above(registered, path).or_else(|| below().filter(is_below))
 }
 
 #[cfg(test)]
@@ -157,6 +171,10 @@ mod tests {
 
     #[test]
     fn overlaps_are_found_at_dots_only() {
+        let overlap = |own: &str, path: &str| {
+            overlapping(&BTreeMap::from([("Device.A".to_owned(), true), (own.to_owned(), true)]), path)
+                .is_some()
+        };
         assert!(overlap("Device.A.", "Device.A.B."));
         assert!(overlap("Device.A.B", "Device.A."));
         assert!(overlap("Device.A.X()", "Device.A.X()"));

@@ -1,7 +1,5 @@
 //! Register and Deregister: who owns which path (R-REG.*, R-DEREG.*, TR-369 appendix on modularisation).
 
-use std::collections::BTreeMap;
-
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::SupportedPath;
 use usp_proto::tr106;
@@ -16,13 +14,11 @@ use crate::dm::schema::{Owner, ServiceId};
 use crate::fault::Fault;
 use crate::input::MtpKind;
 use crate::request::{Origin, param_error};
+use crate::services::above;
 
 /// Objects of the broker itself, in which nobody else may register anything.
 const PROTECTED: [&str; 4] =
     ["Device.LocalAgent.", "Device.USPServices.", "Device.UnixDomainSockets.", "Device.ProxiedDevice."];
-
-/// Paths of one Service: each is compared with all others.
-const MAX_PATHS: usize = 1024;
 
 impl Broker {
     /// Register. The answer does not wait for discovery: a Service may answer nothing before it has it.
@@ -31,8 +27,9 @@ impl Broker {
             return self.refuse(origin, &Fault::new(ErrCode::REGISTER_FAILURE, "no path is given"));
         }
         let held = self.services.get(service).map_or(0, |s| s.registered.len());
-        if held + request.reg_paths.len() > MAX_PATHS {
-            let text = format!("a Service may register {MAX_PATHS} paths");
+        let most = self.config.limits.max_paths_per_service;
+        if held + request.reg_paths.len() > most {
+            let text = format!("a Service may register {most} paths (limits.max_paths_per_service)");
             return self.refuse(origin, &Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
         }
         let before = self.services.get(service).map(|s| s.registered.clone()).unwrap_or_default();
@@ -170,10 +167,15 @@ impl Broker {
         origin: &Origin,
         request: &usp::Deregister,
     ) {
-        let mut results = Vec::new();
+        let (mut results, mut gone) = (Vec::new(), Vec::new());
         for path in &request.paths {
             let result = self.deregister_path(service, path);
+            gone.extend(result.iter().flatten().cloned());
             results.push(deregistered(path.clone(), result));
+        }
+        self.end_commands_below(service, &gone, "its path was deregistered");
+        if let Some(kept) = self.services.get(service).map(|s| &s.registered) {
+            self.model.schema.remove_service(service, |element| above(kept, element).is_some());
         }
         let response = usp::DeregisterResp { deregistered_path_results: results };
         self.respond(origin, RespType::DeregisterResp(response));
@@ -182,27 +184,20 @@ impl Broker {
     }
 
     fn deregister_path(&mut self, id: ServiceId, path: &str) -> Result<Vec<String>, Fault> {
-        let all: BTreeMap<String, bool> =
-            self.services.get(id).map(|s| s.registered.clone()).unwrap_or_default();
-        let gone: Vec<String> = if path.is_empty() {
-            all.keys().cloned().collect()
-        } else if all.contains_key(path) {
-            vec![path.to_owned()]
-        } else {
-            let other = self.services.iter().any(|(_, s)| s.registered.contains_key(path));
-            let (code, why) = match other {
-                true => (ErrCode::PATH_ALREADY_REGISTERED, "is registered by another Service"),
-                false => (ErrCode::DEREGISTER_FAILURE, "is not registered"),
-            };
-            return Err(Fault::new(code, format!("{path} {why}")));
-        };
-        self.end_commands_below(id, &gone, "its path was deregistered");
         if let Some(service) = self.services.get_mut(id) {
-            service.registered.retain(|p, _| !gone.contains(p));
-            let kept: Vec<String> = service.registered.keys().cloned().collect();
-            self.model.schema.remove_service(id, |element| kept.iter().any(|k| is_within(element, k)));
+            if path.is_empty() {
+                return Ok(std::mem::take(&mut service.registered).into_keys().collect());
+            }
+            if service.registered.remove(path).is_some() {
+                return Ok(vec![path.to_owned()]);
+            }
         }
-        Ok(gone)
+        let other = self.services.iter().any(|(_, s)| s.registered.contains_key(path));
+        let (code, why) = match other {
+            true => (ErrCode::PATH_ALREADY_REGISTERED, "is registered by another Service"),
+            false => (ErrCode::DEREGISTER_FAILURE, "is not registered"),
+        };
+        Err(Fault::new(code, format!("{path} {why}")))
     }
 }
 
