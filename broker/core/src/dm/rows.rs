@@ -342,6 +342,16 @@ mod tests {
     }
 
     #[test]
+    fn numbers_below_a_row_that_is_gone_are_forgotten() {
+        let mut rows = Rows::default();
+        for above in [&[1][..], &[1, 3], &[2]] {
+            rows.next_number(TABLE, above, false);
+        }
+        rows.forget_numbers(&[TABLE], &[1]);
+        assert_eq!([rows.given(TABLE, &[1]), rows.given(TABLE, &[1, 3]), rows.given(TABLE, &[2])], [0, 0, 1]);
+    }
+
+    #[test]
     fn volatile_numbers_are_marked_in_blocks() {
         let mut rows = Rows::default();
         for _ in 0..RESERVE {

@@ -18,7 +18,10 @@ impl Broker {
             match (&change.before, &change.after) {
                 (None, Some(_)) if self.is_row(&change.at) => self.tell_created(&change.at),
                 (None, Some(after)) => self.tell_changed(&change.at, &self.defaults(&change.at), after),
-                (Some(_), None) => self.tell_deleted(&change.at),
+                (Some(_), None) => {
+                    self.forget_numbers_below(&change.at);
+                    self.tell_deleted(&change.at);
+                }
                 (Some(before), Some(after)) => self.tell_changed(&change.at, before, after),
                 (None, None) => {}
             }
@@ -78,6 +81,20 @@ impl Broker {
             self.sync_services();
         }
         controllers
+    }
+
+    /// A row is gone for good. A device that comes back has its old numbers, and so have the rows below it.
+    fn forget_numbers_below(&mut self, at: &ObjRef) {
+        let object = self.model.schema.get(at.object).map_or("", |o| &*o.path);
+        if at.numbers.is_empty()
+            || self.model.rows.contains(at)
+            || !self.is_row(at)
+            || object.starts_with("Device.ProxiedDevice.")
+        {
+            return;
+        }
+        let below = self.model.descendants(at.object);
+        self.model.rows.forget_numbers(below.get(1..).unwrap_or_default(), &at.numbers);
     }
 
     fn is_row(&self, at: &ObjRef) -> bool {

@@ -38,11 +38,16 @@ struct Notice {
     retry: bool,
     /// On disk.
     kept: bool,
+    /// Bytes of its Notify Message.
+    size: usize,
     tries: u32,
     due: Option<Mono>,
     expires: Option<Mono>,
     merge: Option<u64>,
 }
+
+/// Bytes of undelivered notifications that are kept for one Controller.
+const MAX_BYTES: usize = 8 << 20;
 
 /// What a kept notification needs to be found again: a Notify Message, and whom it is for.
 const KEPT_FORMAT: u8 = 1;
@@ -72,7 +77,8 @@ impl Broker {
         merge: Option<u64>,
         connected: Option<ConnId>,
     ) {
-        self.make_room(subscription.controller, merge);
+        let size = message_size(&subscription.id, &notification);
+        self.make_room(subscription.controller, merge, size);
         let kept = subscription.persistent && matches!(notification, Notification::OperComplete(_));
         self.notices.next += 1;
         let id = self.notices.next;
@@ -84,6 +90,7 @@ impl Broker {
             notification,
             retry: subscription.retry,
             kept,
+            size,
             tries: 0,
             due: None,
             expires: subscription.expiration.map(|after| self.model.now.monotonic + after),
@@ -102,8 +109,8 @@ impl Broker {
         }
     }
 
-    /// A newer value replaces an older one of the same Parameter; beyond the limit the oldest gives way.
-    fn make_room(&mut self, controller: u32, merge: Option<u64>) {
+    /// A newer value replaces an older one of the same Parameter; beyond the limits the oldest give way.
+    fn make_room(&mut self, controller: u32, merge: Option<u64>, size: usize) {
         let older = self
             .notices
             .by_number
@@ -113,11 +120,18 @@ impl Broker {
             self.forget_notice(id);
         }
         let of_controller = self.notices.by_number.iter().filter(|(_, n)| n.controller == controller);
-        let (count, oldest) =
-            of_controller.fold((0, None), |(n, first), (id, _)| (n + 1, first.or(Some(*id))));
-        if let Some(id) = oldest.filter(|_| count >= self.config.limits.max_notifications_per_controller) {
+        let waiting: Vec<(u64, usize)> = of_controller.map(|(id, n)| (*id, n.size)).collect();
+        let mut count = waiting.len();
+        let mut bytes: usize = waiting.iter().map(|(_, size)| size).sum();
+        let most = self.config.limits.max_notifications_per_controller;
+        for (oldest, freed) in waiting {
+            if count < most && bytes.saturating_add(size) <= MAX_BYTES {
+                return;
+            }
             tracing::warn!(controller, "too many undelivered notifications: the oldest is dropped");
-            self.forget_notice(id);
+            self.forget_notice(oldest);
+            count -= 1;
+            bytes -= freed;
         }
     }
 
@@ -248,8 +262,10 @@ impl Broker {
             if let Some(at) = expires {
                 self.timers.set(at, Timer::Notice(id));
             }
+            let size = message_size(&subscription_id, &notification);
             let notice = Notice {
                 controller,
+                size,
                 subscription: subscription.map(|(number, _)| number),
                 subscription_id,
                 msg_id: self.next_msg_id(),
@@ -295,6 +311,11 @@ fn decode_kept(bytes: &[u8]) -> Option<(u32, String, Notification)> {
 
 fn is_boot(notification: &Notification) -> bool {
     matches!(notification, Notification::Event(e) if e.obj_path == "Device." && e.event_name == "Boot!")
+}
+
+/// How large a Notify Message is, but for its msg_id.
+fn message_size(subscription_id: &str, notification: &Notification) -> usize {
+    message::encode(&notify_message("", subscription_id, true, notification.clone())).len()
 }
 
 fn notify_message(

@@ -222,3 +222,24 @@ fn texts_have_limits() {
     let id = format!("ID={}", "x".repeat(100_000));
     assert!(w.add(c, "Device.LocalAgent.Subscription.", &[&id]).starts_with("Error 7012"));
 }
+
+#[test]
+fn undelivered_notifications_have_so_many_bytes() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.subscribe_with(c, "e", "Event", "Device.X_Lamp.", &["NotifRetry=true", "Persistent=true"]);
+    w.disconnect(c);
+    for n in 0..20 {
+        let event = usp::notify::Event {
+            obj_path: "Device.X_Lamp.".to_owned(),
+            event_name: "Burnt!".to_owned(),
+            params: [(format!("N{n}"), "x".repeat(1 << 20))].into(),
+        };
+        w.service_notify(s, "Event", "Device.X_Lamp.", Notification::Event(event));
+    }
+    let c = w.controller("self::c");
+    let kept = w.take_notifies(c);
+    let first = format!("{:?}", kept[0].1.notification).contains("\"N13\"");
+    assert!(kept.len() == 7 && first, "{}", kept.len());
+}
