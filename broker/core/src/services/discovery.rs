@@ -1,6 +1,8 @@
 //! Discovery: what a Service supports below the paths that it registered, by GetSupportedDM, retried with back-off.
 //! Until it succeeds the paths are reserved but not part of the outer model.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use usp_proto::path::{Leaf, Name, SupportedPath, SupportedSegment};
@@ -13,6 +15,7 @@ use crate::Broker;
 use crate::dm::schema::{Command, Event, Key, ObjId, Owner, Param, ParamAccess, ServiceId, TableAccess};
 use crate::dm::types::{Base, ParamType};
 use crate::gather::{Job, JobId, LegReply};
+use crate::services::above;
 use crate::services::register::is_within;
 use crate::timers::Timer;
 
@@ -92,7 +95,8 @@ impl Broker {
         paths: &[String],
         response: &usp::GetSupportedDmResp,
     ) -> Vec<String> {
-        let mut known = Vec::new();
+        let paths: BTreeMap<String, bool> = paths.iter().map(|path| (path.clone(), false)).collect();
+        let mut known = BTreeSet::new();
         let mut elements = 0;
         for object in response.req_obj_results.iter().flat_map(|r| &r.supported_objs) {
             elements += 1 + object.supported_params.len() + object.supported_commands.len();
@@ -103,13 +107,20 @@ impl Broker {
                 );
                 break;
             }
-            for path in paths {
-                if self.take_object(id, path, object) && !known.contains(path) {
-                    known.push(path.clone());
+            let at = object.supported_obj_path.as_str();
+            // The registered object that this is or lies in, and what is registered of this object's own elements.
+            let own = paths.range::<str, _>((Bound::Included(at), Bound::Unbounded));
+            let own = own.map(|(path, _)| path.as_str()).take_while(|path| path.starts_with(at));
+            let is_element = |path: &&str| {
+                path.get(at.len()..).is_some_and(|rest| !rest.is_empty() && !rest.contains('.'))
+            };
+            for path in above(&paths, at).into_iter().chain(own.filter(is_element)) {
+                if self.take_object(id, path, object) {
+                    known.insert(path.to_owned());
                 }
             }
         }
-        known
+        known.into_iter().collect()
     }
 
     /// Takes what of one object lies within one registered path.
