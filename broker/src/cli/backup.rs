@@ -16,6 +16,9 @@ pub(crate) struct Backup {
     /// The backup
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Replace FILE if it is there already
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -36,7 +39,7 @@ pub(crate) struct Restore {
 #[derive(Debug, Args)]
 struct Place {
     /// The broker's configuration file, which names its state directory
-    #[arg(long, value_name = "FILE", env = "USP_BROKER_CONFIG", required_unless_present = "state_dir")]
+    #[arg(long, value_name = "FILE", env = "USP_BROKER_CONFIG")]
     config: Option<PathBuf>,
     /// The state directory itself
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
@@ -48,13 +51,17 @@ impl Place {
         match (&self.state_dir, &self.config) {
             (Some(dir), _) => Ok(dir.clone()),
             (None, Some(file)) => Ok(Config::load(file).map_err(Failure::invalid)?.state_dir),
-            (None, None) => Err(Failure::invalid("--config or --state-dir is needed")),
+            (None, None) => Err(Failure::invalid("which broker? --config FILE or --state-dir DIR says it")),
         }
     }
 }
 
 pub(crate) fn backup(args: &Backup) -> Result<(), Failure> {
     let state_dir = args.place.state_dir()?;
+    if !args.force && args.file.symlink_metadata().is_ok() {
+        let file = args.file.display();
+        return Err(Failure::failed(format!("{file} is there already; --force replaces it")));
+    }
     store::backup(&state_dir, &args.file).map_err(Failure::failed)?;
     print_line(format_args!("{} holds a copy of {}", args.file.display(), state_dir.display()))
 }

@@ -32,8 +32,11 @@ impl Failure {
     /// Shows the error on standard error and names the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if !matches!(self, Self::Shown) {
+            let text = self.to_string();
+            // What the checker of mappings says is an error by its own words.
+            let prefix = if text.starts_with("error[") { "" } else { "error: " };
             // Nobody is left to tell when standard error itself is closed.
-            writeln!(io::stderr().lock(), "error: {self}").ok();
+            writeln!(io::stderr().lock(), "{prefix}{text}").ok();
         }
         match self {
             Self::Failed(_) | Self::Shown => ExitCode::from(1),

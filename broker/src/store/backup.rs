@@ -53,6 +53,17 @@ fn put_log_away(target: &Path) -> Result<(), StoreError> {
     ["-wal", "-shm"].iter().try_for_each(|suffix| remove(&with_suffix(target, suffix)))
 }
 
+/// The file in question is not the broker's own store.
+fn not_a_backup(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged { path, detail } => StoreError::NotABackup { path, detail },
+        StoreError::Foreign { path } => {
+            StoreError::NotABackup { path, detail: "nothing of usp-broker is in it".to_owned() }
+        }
+        other => other,
+    }
+}
+
 /// A copy is checked, not the file itself: looking into a file with SQLite may change it.
 fn copy_checked(file: &Path, part: &Path) -> Result<(), StoreError> {
     let mut from = fs::File::open(file).map_err(|source| StoreError::io(file, source))?;
@@ -62,8 +73,9 @@ fn copy_checked(file: &Path, part: &Path) -> Result<(), StoreError> {
         .and_then(|mut to| io::copy(&mut from, &mut to))
         .map_err(|source| StoreError::io(part, source))?;
     let connection = schema::connect(part)?;
-    match schema::check(&connection, file)? {
-        0 => Err(StoreError::Foreign { path: file.to_owned() }),
+    let version = schema::check(&connection, file);
+    match version.map_err(not_a_backup)? {
+        0 => Err(not_a_backup(StoreError::Foreign { path: file.to_owned() })),
         _ => Ok(()),
     }
 }

@@ -36,6 +36,14 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// What is to be put back cannot be.
+    #[error("{path} is not a backup: {detail}", path = .path.display())]
+    NotABackup {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// A newer usp-broker wrote it.
     #[error("the store {path} has version {found}, this usp-broker knows versions up to {known}; use the newer usp-broker, or a backup made before the upgrade", path = .path.display())]
     Newer {

@@ -231,9 +231,9 @@ async fn restore_refuses_what_is_no_backup_and_keeps_the_store() {
     let refused = |file: &Path| restore(dir.path(), file).unwrap_err();
     assert!(matches!(refused(&file), StoreError::Missing { .. }));
     fs::write(&file, "").unwrap();
-    assert!(matches!(refused(&file), StoreError::Foreign { .. }));
+    assert!(matches!(refused(&file), StoreError::NotABackup { .. }));
     fs::write(&file, "hello".repeat(1000)).unwrap();
-    assert!(matches!(refused(&file), StoreError::Damaged { .. }));
+    assert!(matches!(refused(&file), StoreError::NotABackup { .. }));
     assert!(matches!(backup(&dir.path().join("none"), &file).unwrap_err(), StoreError::Missing { .. }));
     let (_store, snapshot) = Store::open(dir.path()).unwrap();
     assert_eq!(snapshot.rows.len(), 1);

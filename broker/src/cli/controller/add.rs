@@ -15,8 +15,11 @@ use super::with_final_dot;
 use crate::cli::Failure;
 
 /// Shown after the options in the help.
-pub(super) const HELP: &str = r#"  usp-broker add Device.LocalAgent.Subscription. ID=boot NotifType=Event ReferenceList=Device.Boot! Enable=true
-The new row's path is printed.
+pub(super) const HELP: &str = r#"  usp-broker add Device.LocalAgent.ControllerTrust.Role. Name=Reader Enable=true
+  usp-broker add Device.LocalAgent.Subscription. --as self::panel \
+      ID=boot NotifType=Event ReferenceList=Device.Boot! Enable=true
+The new row's path is printed. A Subscription's notifications go to the Controller that adds it: without --as that is
+this command, which has ended by then. `usp-broker watch` subscribes for as long as it runs.
 
 With --json, one object:
   {"results":[{"requested_path":"…","path":"Device.A.3.","unique_keys":{"Alias":"…"},"errors":[ERROR]}]}"#;

@@ -6,6 +6,7 @@ use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 use usp_proto::usp::{Get, GetResp};
 
+use super::known::{INVALID_PATH, has_withheld_readings, is_supported};
 use super::session::Session;
 use super::show::{Fault, Report, Values, show};
 use crate::cli::Failure;
@@ -20,7 +21,10 @@ With --json, one object:
 where `error` is there if something failed, and ERROR is, as in all commands,
   {"code":7026,"name":"Invalid path","message":"…","path":"…"}
 When the Agent refuses a request as a whole, every command prints
-  {"error":ERROR,"errors":[ERROR]}"#;
+  {"error":ERROR,"errors":[ERROR]}
+and when there is no answer at all (no connection, too late)
+  {"error":{"message":"…"}}
+The exit code is 1 then, as without --json."#;
 
 /// `get PATH…`
 #[derive(Debug, clap::Args)]
@@ -36,7 +40,13 @@ pub(crate) struct Args {
 pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure> {
     let request = Get { param_paths: args.paths, max_depth: args.max_depth };
     match session.ask(ReqType::Get(request)).await? {
-        RespType::GetResp(response) => show(&Answer::from(response), session.json),
+        RespType::GetResp(response) => {
+            let mut answer = Answer::from(response);
+            if !session.json {
+                answer.explain(session).await;
+            }
+            show(&answer, session.json)
+        }
         other => Err(session.unexpected(&other)),
     }
 }
@@ -54,6 +64,9 @@ struct PathAnswer {
     values: Values,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Fault>,
+    /// For people: why there is nothing, or what was meant.
+    #[serde(skip)]
+    note: Option<String>,
 }
 
 impl From<GetResp> for Answer {
@@ -69,7 +82,43 @@ impl From<RequestedPathResult> for PathAnswer {
             let path = object.resolved_path;
             object.result_params.into_iter().map(move |(name, value)| (format!("{path}{name}"), value))
         });
-        Self { values: Values::sorted("", pairs), requested_path: result.requested_path, error }
+        let values = Values::sorted("", pairs);
+        let note = (values.0.is_empty() && error.is_none()).then(|| nothing_in(&result.requested_path));
+        Self { values, requested_path: result.requested_path, error, note }
+    }
+}
+
+/// Success without a value: an object without wildcards is a table then.
+fn nothing_in(path: &str) -> String {
+    let one_object = path.ends_with('.') && !path.contains(['*', '[']);
+    if one_object { format!("{path} has no rows") } else { format!("nothing matches {path}") }
+}
+
+impl Answer {
+    /// Asks the Agent further where that may help.
+    async fn explain(&mut self, session: &Session) {
+        for result in &mut self.results {
+            result.explain(session).await;
+        }
+    }
+}
+
+impl PathAnswer {
+    async fn explain(&mut self, session: &Session) {
+        let path = &self.requested_path;
+        if self.note.is_some() && has_withheld_readings(session, path).await {
+            self.note = Some(format!(
+                "nothing to show for {path}: rows whose reading is not Good are left out (see \
+                 X_USPBROKER_Quality); get the exact path for the reason"
+            ));
+        }
+        let unsupported = self.error.as_ref().is_some_and(|error| error.code == INVALID_PATH);
+        if unsupported && !path.ends_with(['.', '!', ')']) {
+            let object = format!("{path}.");
+            if is_supported(session, &object).await == Some(true) {
+                self.note = Some(format!("did you mean {object}?"));
+            }
+        }
     }
 }
 
@@ -84,8 +133,7 @@ impl Report for Answer {
     }
 
     fn notes(&self) -> Vec<String> {
-        let empty = self.results.iter().filter(|result| result.values.0.is_empty() && result.error.is_none());
-        empty.map(|result| format!("nothing matches {}", result.requested_path)).collect()
+        self.results.iter().filter_map(|result| result.note.clone()).collect()
     }
 }
 
@@ -116,7 +164,8 @@ mod tests {
             ..Default::default()
         };
         let empty = RequestedPathResult { requested_path: "Device.C.*.".into(), ..Default::default() };
-        GetResp { req_path_results: vec![good, bad, empty] }.into()
+        let table = RequestedPathResult { requested_path: "Device.D.".into(), ..Default::default() };
+        GetResp { req_path_results: vec![good, bad, empty, table] }.into()
     }
 
     #[test]
@@ -124,7 +173,7 @@ mod tests {
         let answer = answer();
         assert_eq!(answer.text(), "Device.A.2.N     = two\nDevice.A.10.Name = ten\n");
         assert_eq!(answer.faults()[0].to_string(), "error 7026 Invalid path: not supported (Device.B.)");
-        assert_eq!(answer.notes(), ["nothing matches Device.C.*."]);
+        assert_eq!(answer.notes(), ["nothing matches Device.C.*.", "Device.D. has no rows"]);
     }
 
     #[test]
@@ -132,7 +181,8 @@ mod tests {
         let expected = concat!(
             r#"{"results":[{"requested_path":"Device.A.","values":{"Device.A.2.N":"two","Device.A.10.Name":"ten"}},"#,
             r#"{"requested_path":"Device.B.","values":{},"error":{"code":7026,"name":"Invalid path","#,
-            r#""message":"not supported","path":"Device.B."}},{"requested_path":"Device.C.*.","values":{}}]}"#
+            r#""message":"not supported","path":"Device.B."}},{"requested_path":"Device.C.*.","values":{}},"#,
+            r#"{"requested_path":"Device.D.","values":{}}]}"#
         );
         assert_eq!(to_json(&answer()).unwrap(), expected);
     }

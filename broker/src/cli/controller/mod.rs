@@ -7,6 +7,7 @@ mod add;
 mod delete;
 mod get;
 mod instances;
+mod known;
 mod operate;
 mod session;
 mod set;
@@ -18,11 +19,15 @@ mod watch;
 
 use std::time::Duration;
 
+use serde_json::json;
 use usp_proto::endpoint_id::EndpointId;
 
-use super::Failure;
-use crate::client::Via;
+use super::{Failure, print_line};
+use crate::client::{Via, ViaError};
 use session::{Session, random_text};
+
+/// The well-known socket of a Broker.
+const DEFAULT_VIA: &str = "uds:/var/run/usp/broker_agent_path";
 
 /// The Controller commands.
 #[derive(Debug, clap::Subcommand)]
@@ -71,13 +76,14 @@ pub(crate) struct Connection {
         long,
         value_name = "WHERE",
         env = "USP_BROKER_VIA",
-        default_value = "uds:/var/run/usp/broker_agent_path"
+        default_value = DEFAULT_VIA,
+        value_parser = via
     )]
     via: Via,
     /// Our Endpoint ID; made up if it is not given
     #[arg(long = "as", value_name = "ENDPOINT_ID")]
     endpoint_id: Option<EndpointId>,
-    /// Print JSON
+    /// Print JSON: also of a failed connection, as {"error":{"message":"…"}}
     #[arg(long)]
     json: bool,
     /// How long connecting, and each answer, may take
@@ -108,11 +114,28 @@ impl<A: clap::Args> With<A> {
         self,
         command: impl AsyncFnOnce(A, &mut Session) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let mut session = Session::open(self.connection).await?;
-        let outcome = command(self.own, &mut session).await;
-        session.client.close().await;
-        outcome
+        let json = self.connection.json;
+        let outcome = match Session::open(self.connection).await {
+            Ok(mut session) => {
+                let outcome = command(self.own, &mut session).await;
+                session.client.close().await;
+                outcome
+            }
+            Err(failure) => Err(failure),
+        };
+        match outcome {
+            Err(Failure::Failed(message)) if json => {
+                print_line(json!({ "error": { "message": message } }))?;
+                Err(Failure::Shown)
+            }
+            outcome => outcome,
+        }
     }
+}
+
+/// An empty `USP_BROKER_VIA` counts as none.
+fn via(text: &str) -> Result<Via, ViaError> {
+    if text.is_empty() { DEFAULT_VIA.parse() } else { text.parse() }
 }
 
 /// A time in seconds, with or without a fraction.
@@ -188,6 +211,12 @@ mod tests {
             let error = parse(line).unwrap_err();
             assert!(error.contains(told), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn an_empty_place_is_the_well_known_one() {
+        assert_eq!(via(""), via(DEFAULT_VIA));
+        assert!(via("nowhere").is_err());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::subscription::{Temporary, Wanted};
 use crate::cli::Failure;
 
 /// Shown after the options in the help.
-pub(super) const HELP: &str = r#"  usp-broker operate 'Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Toggle()'
+pub(super) const HELP: &str = r#"  usp-broker operate 'Device.ProxiedDevice.1.IoTCapability.14.BinaryControl.Toggle()'
 Of an asynchronous Command the completion is awaited.
 
 With --json, one object, one result for each object that the Command ran on:
@@ -90,6 +90,7 @@ async fn operate(
     };
     if let Some(subscription) = subscription {
         answer.complete(session, command_key, subscription, Instant::now() + wait).await?;
+        answer.waited = Some(wait);
     }
     Ok(answer)
 }
@@ -99,6 +100,9 @@ async fn operate(
 #[derive(Debug, Serialize)]
 struct Answer {
     results: Vec<CommandAnswer>,
+    /// How long completions were waited for, if at all.
+    #[serde(skip)]
+    waited: Option<Duration>,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,7 +122,8 @@ enum Outcome {
 
 impl From<OperateResp> for Answer {
     fn from(response: OperateResp) -> Self {
-        Self { results: response.operation_results.into_iter().map(CommandAnswer::from).collect() }
+        let results = response.operation_results.into_iter().map(CommandAnswer::from).collect();
+        Self { results, waited: None }
     }
 }
 
@@ -191,6 +196,15 @@ fn outcome_of(command: &str, response: Option<operation_complete::OperationResp>
     }
 }
 
+/// What is known of a Command that did not complete in time.
+fn late(command: &str, request: &str, waited: Duration) -> String {
+    format!(
+        "{command} did not complete within {} s and may still be running: `usp-broker get {request}Status` tells; the \
+         row vanishes when it is done. --wait waits longer",
+        waited.as_secs_f32()
+    )
+}
+
 impl Report for Answer {
     fn text(&self) -> String {
         let lines = self.results.iter().map(|result| match &result.outcome {
@@ -211,10 +225,14 @@ impl Report for Answer {
 
     fn notes(&self) -> Vec<String> {
         if self.results.is_empty() {
-            vec!["no object matches, so nothing was run".to_owned()]
-        } else {
-            Vec::new()
+            return vec!["no object matches, so nothing was run".to_owned()];
         }
+        let Some(waited) = self.waited else { return Vec::new() };
+        let late = self.results.iter().filter_map(|result| match &result.outcome {
+            Outcome::Running { request } => Some(late(&result.command, request, waited)),
+            Outcome::Done { .. } | Outcome::Failed { .. } => None,
+        });
+        late.collect()
     }
 }
 
@@ -276,6 +294,18 @@ mod tests {
         });
         assert!(!answer.is_running());
         assert!(answer.text().contains("Device.A.3.Do() done"));
+    }
+
+    #[test]
+    fn a_completion_that_does_not_come_is_noted() {
+        let mut answer = answer();
+        assert!(answer.notes().is_empty(), "nobody has waited");
+        answer.waited = Some(Duration::from_millis(2500));
+        let notes = answer.notes();
+        assert!(
+            notes[0].starts_with("Device.A.3.Do() did not complete within 2.5 s and may still be running")
+        );
+        assert!(notes[0].contains("get Device.LocalAgent.Request.7.Status"));
     }
 
     /// What the command asks its Agent for, in this order; the completion comes before the response that announces it.

@@ -14,7 +14,7 @@ use super::show::{Fault, Report, Values, show};
 use crate::cli::Failure;
 
 /// Shown after the options in the help.
-pub(super) const HELP: &str = r#"  usp-broker set 'Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Value=true'
+pub(super) const HELP: &str = r#"  usp-broker set 'Device.ProxiedDevice.1.IoTCapability.14.BinaryControl.Value=true'
 What belongs to one object is written together. The values printed are those that the Agent confirms.
 
 With --json, one object:
@@ -84,9 +84,12 @@ impl From<UpdatedObjectResult> for ObjectAnswer {
                 }
             }
             Some(OperStatus::OperFailure(failure)) => {
-                errors.push(Fault::at(&requested_path, failure.err_code, &failure.err_msg));
                 for row in failure.updated_inst_failures {
                     errors.extend(row.param_errs.iter().map(|error| fault(&row.affected_path, error)));
+                }
+                let whole = Fault::at(&requested_path, failure.err_code, &failure.err_msg);
+                if !errors.iter().any(|part| part.tells_the_same(&whole)) {
+                    errors.insert(0, whole);
                 }
             }
             None => errors.push(Fault::at(&requested_path, 7003, "the Agent does not say how it went")),
@@ -165,5 +168,17 @@ mod tests {
             ]
         );
         assert_eq!(answer.notes(), ["nothing matches Device.C.*."]);
+    }
+
+    #[test]
+    fn a_failure_that_its_parameter_tells_is_told_once() {
+        let error = ParameterError { param: "Value".into(), err_code: 7012, err_msg: "too much".into() };
+        let row = UpdatedInstanceFailure { affected_path: "Device.A.1.".into(), param_errs: vec![error] };
+        let failure =
+            OperationFailure { err_code: 7012, err_msg: "too much".into(), updated_inst_failures: vec![row] };
+        let results = vec![result("Device.A.1.", OperStatus::OperFailure(failure))];
+        let answer = Answer::from(SetResp { updated_obj_results: results });
+        let faults: Vec<_> = answer.faults().iter().map(ToString::to_string).collect();
+        assert_eq!(faults, ["error 7012 Invalid value: too much (Device.A.1.Value)"]);
     }
 }

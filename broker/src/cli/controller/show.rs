@@ -36,8 +36,8 @@ pub(super) fn show(report: &impl Report, json: bool) -> Result<(), Failure> {
         if !text.is_empty() {
             print_line(text.trim_end_matches('\n'))?;
         }
-        report.notes().iter().for_each(say);
         report.faults().iter().for_each(say);
+        report.notes().iter().for_each(say);
     }
     if report.faults().is_empty() { Ok(()) } else { Err(Failure::Shown) }
 }
@@ -81,6 +81,11 @@ impl Fault {
     /// A fault of one path.
     pub(super) fn at(path: &str, code: u32, message: &str) -> Self {
         Self { code, name: ErrCode(code).name(), message: message.to_owned(), path: Some(path.to_owned()) }
+    }
+
+    /// Whether it says, of another path perhaps, what `other` says.
+    pub(super) fn tells_the_same(&self, other: &Self) -> bool {
+        (self.code, &self.message) == (other.code, &other.message)
     }
 
     /// A fault of one path, if there is one: code 0 means success.
@@ -130,8 +135,8 @@ impl Report for Refusal {
 
     /// The whole is not told when one of its parts tells the same.
     fn faults(&self) -> Vec<&Fault> {
-        let told = |part: &Fault| (part.code, &part.message) == (self.error.code, &self.error.message);
-        let whole = (!self.errors.iter().any(told)).then_some(&self.error);
+        let told = self.errors.iter().any(|part| part.tells_the_same(&self.error));
+        let whole = (!told).then_some(&self.error);
         whole.into_iter().chain(&self.errors).collect()
     }
 }

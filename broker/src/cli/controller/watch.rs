@@ -8,6 +8,7 @@ use serde::Serialize;
 use usp_proto::usp::notify::operation_complete::OperationResp;
 use usp_proto::usp::notify::{Notification, OperationComplete};
 
+use super::known::is_supported;
 use super::session::Session;
 use super::show::{Fault, Values, one_line, print_if_read, say, to_json};
 use super::subscription::{Temporary, Wanted};
@@ -74,6 +75,12 @@ impl Kind {
 
 pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure> {
     let wanted = wanted(&args.paths, &args.kinds);
+    for path in &args.paths {
+        // A Service that registers it may still come.
+        if is_supported(session, path).await == Some(false) {
+            say(format!("{path} is not in the supported data model now; watching all the same"));
+        }
+    }
     let rows = Temporary::create(session, &wanted, LIFE, "").await?;
     for Wanted { kind, path } in &wanted {
         say(format!("watching {path} ({kind})"));
