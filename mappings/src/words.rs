@@ -5,16 +5,42 @@ const MAX_COMPARED: usize = 256;
 /// Longest list that is shown whole.
 const MAX_LISTED: usize = 64;
 
+/// What other descriptions of devices call it, and what it is called here.
+const ELSEWHERE: [(&str, &str); 14] = [
+    ("°C", "degC"),
+    ("°F", "degF"),
+    ("°", "deg"),
+    ("int16", "s16"),
+    ("uint16", "u16"),
+    ("int32", "s32"),
+    ("uint32", "u32"),
+    ("int64", "s64"),
+    ("uint64", "u64"),
+    ("float", "f32"),
+    ("float32", "f32"),
+    ("real", "f32"),
+    ("float64", "f64"),
+    ("double", "f64"),
+];
+
 /// The word that was most probably meant, if any is near enough.
 pub(crate) fn nearest<'w>(given: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    let meant = ELSEWHERE.iter().find(|(other, _)| given.eq_ignore_ascii_case(other)).map(|(_, own)| *own);
+    let words: Vec<&str> = words.into_iter().collect();
+    if let Some(word) = words.iter().find(|word| Some(**word) == meant) {
+        return Some(word);
+    }
     let limit = (given.chars().count() / 3).max(1);
     let length = given.chars().count();
     let similar =
         words.into_iter().filter(|word| word.chars().count().abs_diff(length) <= limit).take(MAX_COMPARED);
     let given = given.to_lowercase();
     let ranked = similar.map(|word| (distance(&given, &word.to_lowercase()), word));
-    // A word of which nothing is left was not meant.
-    let is_near = |far: usize, word: &str| far <= limit && far < given.len().min(word.len());
+    // A word of which nothing is left was not meant; and hardly anybody errs twice, and in the first letter too.
+    let begins_alike = |word: &str| word.to_lowercase().chars().next() == given.chars().next();
+    let is_near = |far: usize, word: &str| {
+        far <= limit && far < given.len().min(word.len()) && (far < 2 || begins_alike(word))
+    };
     ranked.filter(|(far, word)| is_near(*far, word)).min_by_key(|(far, _)| *far).map(|(_, word)| word)
 }
 
@@ -55,12 +81,16 @@ mod tests {
 
     #[test]
     fn slips_of_the_finger_are_near() {
-        let words = ["LevelSensor", "LevelControl", "EnumSensor", "kWh", "V"];
+        let words = ["LevelSensor", "LevelControl", "EnumSensor", "kWh", "V", "degC", "s16", "f32", "Meter"];
         for (given, expected) in [
             ("LevelSensr", Some("LevelSensor")),
             ("levelsensor", Some("LevelSensor")),
             ("LveelControl", Some("LevelControl")),
             ("KWh", Some("kWh")),
+            ("°C", Some("degC")),
+            ("int16", Some("s16")),
+            ("Float", Some("f32")),
+            ("Heater", None),
             ("Thermometer", None),
             ("", None),
         ] {

@@ -36,8 +36,14 @@ impl Report<'_> {
             if keys.contains(&key) {
                 entries.push((key, span, value));
             } else {
-                self.error(Code::UnknownKey, span, format!("{what} has no key `{key}`"))
-                    .help(suggestion(key, keys));
+                // `{scale: 0,1}` is read as `{scale: 0, 1: null}`.
+                let comma = value.is_null() && key.bytes().all(|byte| byte.is_ascii_digit());
+                let help = if comma {
+                    "a number is written with a decimal point, not a comma: 0.1".to_owned()
+                } else {
+                    suggestion(key, keys)
+                };
+                self.error(Code::UnknownKey, span, format!("{what} has no key `{key}`")).help(help);
             }
         }
         Some(Fields { span: node.span, entries })
