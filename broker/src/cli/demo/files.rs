@@ -9,7 +9,7 @@ use super::place::Place;
 use crate::cli::Failure;
 
 /// The broker's usual port for WebSocket.
-const WEBSOCKET_PORT: u16 = 5683;
+pub(super) const WEBSOCKET_PORT: u16 = 5683;
 
 /// Writes `broker.toml` and `site.yaml`, anew at each start: the ports may be others.
 pub(super) fn write_files(place: &Place, websocket: u16, meters: SocketAddr) -> Result<(), Failure> {

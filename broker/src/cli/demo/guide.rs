@@ -10,6 +10,7 @@ use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 use usp_proto::usp::{Get, GetResp};
 
+use super::files::WEBSOCKET_PORT;
 use super::place::Place;
 use crate::app::App;
 use crate::client::{Client, Options, Via, random_text};
@@ -84,7 +85,7 @@ impl Guide {
         };
         line("Controllers", &self.agent);
         if let Some(websocket) = &self.websocket {
-            line("", websocket);
+            line("", &format!("{websocket}{}", other_port(websocket)));
         }
         line("Services", &format!("uds:{}{}", self.services.display(), self.seen.service()));
         line("devices", &format!("{} simulated Modbus meters, see site.yaml", self.seen.online));
@@ -93,11 +94,14 @@ impl Guide {
     }
 
     fn things_to_try(&self, program: &str) -> String {
-        let mut commands = vec![
-            format!("export USP_BROKER_VIA={}", self.agent),
+        let mut commands = vec![format!("export USP_BROKER_VIA={}", self.agent)];
+        if let Some(websocket) = &self.websocket {
+            commands.push(format!("export USP_BROKER_VIA={websocket}    # the same over WebSocket"));
+        }
+        commands.extend([
             format!("{program} get 'Device.ProxiedDevice.*.IoTCapability.*.LevelSensor.'"),
             format!("{program} watch Device.ProxiedDevice."),
-        ];
+        ]);
         if let Some(value) = &self.seen.switch {
             commands.push(format!("{program} set {value}=true"));
             let object = value.strip_suffix("Value").unwrap_or(value);
@@ -114,6 +118,16 @@ impl Guide {
         commands.push(format!("{program} operate 'Device.Reboot()'"));
         let lines: String = commands.iter().map(|command| format!("  {command}\n")).collect();
         format!("Try in a second terminal:\n\n{lines}\nCtrl-C ends it.\n\n")
+    }
+}
+
+/// Says so when it is not the port that README names.
+fn other_port(websocket: &Via) -> String {
+    match websocket {
+        Via::WebSocket(url) if url.port != WEBSOCKET_PORT => {
+            format!(" (port {WEBSOCKET_PORT} is in use by another program)")
+        }
+        Via::WebSocket(_) | Via::Uds(_) => String::new(),
     }
 }
 
@@ -209,6 +223,13 @@ fn is_found(name: &str, program: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_port_than_the_usual_is_explained() {
+        let told = |port: u16| other_port(&format!("ws://127.0.0.1:{port}/usp").parse().unwrap());
+        assert_eq!(told(WEBSOCKET_PORT), "");
+        assert!(told(40_000).contains("port 5683 is in use"));
+    }
 
     #[test]
     fn every_command_can_be_copied() {
