@@ -29,7 +29,7 @@ use access::Rights;
 use commit::Commits;
 use config::CoreConfig;
 use dm::rows::Rows;
-use dm::{Facts, Model};
+use dm::{Facts, Model, Searched};
 use gather::{Gatherer, LegId, LegReply};
 use input::Input;
 use output::{Output, Snapshot, StoreOp};
@@ -89,7 +89,8 @@ impl Broker {
         let facts = Facts::new(&config, now);
         let mut rng = Rng::new(config.entropy);
         let life = rng.next();
-        let model = Model { schema, rows, devices: Devices::default(), facts, now };
+        let model =
+            Model { schema, rows, devices: Devices::default(), facts, now, searched: Searched::default() };
         let mut broker = Self {
             config,
             model,
@@ -134,6 +135,7 @@ impl Broker {
     /// Takes in one event.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.model.now = now;
+        self.model.searched.reset();
         match input {
             Input::Connected { conn, link } => self.handle_connected(conn, link),
             Input::Record { conn, record } => self.handle_record(conn, *record),
@@ -151,6 +153,7 @@ impl Broker {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
         self.model.now = now;
+        self.model.searched.reset();
         while let Some(timer) = self.timers.pop(now.monotonic) {
             match timer {
                 Timer::Leg(leg) => self.handle_leg_deadline(leg),

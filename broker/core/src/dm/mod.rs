@@ -11,11 +11,14 @@ pub mod schema_text;
 pub mod search;
 pub mod types;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
+use usp_proto::err_code::ErrCode;
 use usp_proto::path::{InstanceNumber, Leaf, Name, Path, Segment};
 
 use crate::config::{CoreConfig, Identity};
+use crate::fault::Fault;
 use crate::proxied::Devices;
 use crate::time::{Mono, Now};
 use rows::{Numbers, ObjRef, Rows};
@@ -34,6 +37,34 @@ pub struct Model {
     pub facts: Facts,
     /// When.
     pub now: Now,
+    /// How much searching the present input has caused.
+    pub searched: Searched,
+}
+
+/// Counts the rows that search expressions were tried on.
+#[derive(Debug, Default)]
+pub struct Searched(Cell<usize>);
+
+impl Searched {
+    /// Rows that one input may make the broker look at. All peers wait meanwhile.
+    const MOST: usize = 500_000;
+
+    /// A new input.
+    pub fn reset(&self) {
+        self.0.set(0);
+    }
+
+    /// So many more rows are to be looked at.
+    ///
+    /// Errors: 7005 when that would be too many.
+    pub fn count(&self, rows: usize) -> Result<(), Fault> {
+        self.0.set(self.0.get().saturating_add(rows));
+        if self.0.get() <= Self::MOST {
+            return Ok(());
+        }
+        let text = format!("the searches of one request look at more than {} rows: ask for less", Self::MOST);
+        Err(Fault::new(ErrCode::RESOURCES_EXCEEDED, text))
+    }
 }
 
 /// What does not change while the process lives.

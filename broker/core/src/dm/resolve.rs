@@ -155,6 +155,7 @@ impl Walk<'_> {
         }
         if let Segment::Search(expression) = segment {
             model.check_expression(table, expression)?;
+            model.searched.count(found.len().saturating_mul(expression.0.len()))?;
             let mut kept = Vec::with_capacity(found.len());
             for row in found {
                 if model.meets(&row, expression)? {

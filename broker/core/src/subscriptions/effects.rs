@@ -13,6 +13,7 @@ use crate::dm::rows::{Change, ObjRef, Row};
 impl Broker {
     /// Everything that follows from the changes of one request.
     pub(crate) fn apply_effects(&mut self, changes: &[Change]) {
+        self.model.searched.reset();
         let controllers = self.bring_in_line(changes);
         for change in changes {
             match (&change.before, &change.after) {

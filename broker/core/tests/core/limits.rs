@@ -243,3 +243,18 @@ fn undelivered_notifications_have_so_many_bytes() {
     let first = format!("{:?}", kept[0].1.notification).contains("\"N13\"");
     assert!(kept.len() == 7 && first, "{}", kept.len());
 }
+
+#[test]
+fn searches_look_at_so_many_rows() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let roles = "Device.LocalAgent.ControllerTrust.Role.";
+    for _ in 0..2 {
+        w.ask(c, add(true, &vec![(roles, &[] as &[&str]); 1000]));
+    }
+    let path = format!("{roles}[Name==\"Untrusted\"].Name");
+    let answer = text::answer(&w.ask(c, get(&vec![path.as_str(); 300], 0)));
+    assert!(answer.contains("Role.2.Name=Untrusted"), "the first are answered");
+    assert!(answer.contains("7005"), "the rest is refused: {}", answer.lines().last().unwrap());
+    assert!(w.get(c, &path).ends_with("=Untrusted"), "the next request starts anew");
+}
