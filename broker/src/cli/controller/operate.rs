@@ -223,6 +223,11 @@ impl Report for Answer {
         faults.collect()
     }
 
+    /// A Command that was waited for in vain is not done.
+    fn is_whole(&self) -> bool {
+        self.faults().is_empty() && (self.waited.is_none() || !self.is_running())
+    }
+
     fn notes(&self) -> Vec<String> {
         if self.results.is_empty() {
             return vec!["no object matches, so nothing was run".to_owned()];
@@ -300,12 +305,15 @@ mod tests {
     fn a_completion_that_does_not_come_is_noted() {
         let mut answer = answer();
         assert!(answer.notes().is_empty(), "nobody has waited");
+        answer.results.retain(|result| matches!(result.outcome, Outcome::Running { .. }));
+        assert!(answer.is_whole(), "nobody has waited");
         answer.waited = Some(Duration::from_millis(2500));
         let notes = answer.notes();
         assert!(
             notes[0].starts_with("Device.A.3.Do() did not complete within 2.5 s and may still be running")
         );
         assert!(notes[0].contains("get Device.LocalAgent.Request.7.Status"));
+        assert!(!answer.is_whole(), "it is not done");
     }
 
     /// What the command asks its Agent for, in this order; the completion comes before the response that announces it.

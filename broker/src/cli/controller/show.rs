@@ -25,6 +25,11 @@ pub(super) trait Report: Serialize {
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// Whether nothing failed and what was asked for is there.
+    fn is_whole(&self) -> bool {
+        self.faults().is_empty()
+    }
 }
 
 /// Prints the report; the error says that something in it failed.
@@ -39,7 +44,7 @@ pub(super) fn show(report: &impl Report, json: bool) -> Result<(), Failure> {
         report.faults().iter().for_each(say);
         report.notes().iter().for_each(say);
     }
-    if report.faults().is_empty() { Ok(()) } else { Err(Failure::Shown) }
+    if report.is_whole() { Ok(()) } else { Err(Failure::Shown) }
 }
 
 /// One line of JSON.
