@@ -24,7 +24,7 @@ pub struct StateLock {
 }
 
 impl StateLock {
-    /// Takes the directory. A predecessor that is just ending is waited for, [`PATIENCE`] at most.
+    /// Takes the directory. A predecessor that is just ending is waited for, a second at most.
     ///
     /// Errors: [`StoreError::Busy`] names the process that has it.
     pub fn take(state_dir: &Path) -> Result<Self, StoreError> {
