@@ -359,3 +359,47 @@ fn a_device_that_gets_another_mapping_fails_what_it_was_asked() {
         "Device.ProxiedDevice.1.IoTCapability.8.Name=Door"
     );
 }
+
+/// A Service's Parameter and our own, all or nothing.
+const WITH_SERVICE: &[(&str, &[&str])] =
+    &[(INFO, &["FriendlyName=new"]), ("Device.X_Lamp.", &["Colour=blue"])];
+
+#[test]
+fn nothing_is_sent_that_could_not_be_taken_back() {
+    let (mut w, c) = world();
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.services.get_mut(&s).unwrap().deaf_to = vec!["Get"];
+    let id = w.begin(c, set(false, WITH_SERVICE));
+    w.wait(6);
+    let answer = text::loud(&w.answer(c, &id).unwrap());
+    assert!(answer.starts_with("Error 7003 Service self::lamp"), "{answer}");
+    assert_eq!(w.services[&s].count("Set"), 0);
+    assert_eq!(w.get(c, "Device.DeviceInfo.FriendlyName"), "Device.DeviceInfo.FriendlyName=");
+}
+
+#[test]
+fn what_an_owner_may_have_done_without_a_word_is_named() {
+    let (mut w, c) = world();
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.services.get_mut(&s).unwrap().deaf_to = vec!["Set"];
+    let id = w.begin(c, set(false, WITH_SERVICE));
+    w.wait(12);
+    let answer = text::loud(&w.answer(c, &id).unwrap());
+    assert!(answer.contains("stayed changed: Device.X_Lamp.Colour"), "{answer}");
+    assert_eq!(w.services[&s].count("Set"), 2, "it was also asked to take it back");
+    assert_eq!(w.broker.pending(), 0);
+}
+
+#[test]
+fn an_old_reading_is_not_written_back() {
+    let (mut w, c) = world();
+    let own = "Device.ProxiedDevice.1.IoTCapability.7.BinaryControl.";
+    assert_eq!(w.set(c, own, &["Value=false"]), format!("{own} Value=false"));
+    w.wait(3600);
+    w.device("b", Behaviour::Fails(DeviceFault::Refused("illegal address".to_owned())));
+    let entries: &[(&str, &[&str])] =
+        &[(own, &["Value=true"]), ("Device.ProxiedDevice.2.IoTCapability.2.BinaryControl.", &["Value=true"])];
+    let answer = text::loud(&w.ask(c, set(false, entries)));
+    assert!(answer.contains(&format!("stayed changed: {own}Value")), "{answer}");
+    assert_eq!(w.devices.values[&("a".to_owned(), 6)], Value::Bool(true), "nothing old was written");
+}
