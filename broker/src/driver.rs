@@ -240,6 +240,7 @@ impl Driver {
                     }
                 }
                 Output::Call(call) => self.adapters.call(call),
+                Output::Mqtt(order) => tracing::debug!(?order, "no MQTT clients run here"),
                 Output::Store { batch, ops } => {
                     self.batches += 1;
                     let results = self.results.clone();

@@ -7,6 +7,7 @@ use usp_mapping::port::{AdapterReply, AdapterReport};
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::record::{BadRecord, Record};
 
+use crate::mqtt::port::MqttEvent;
 use crate::output::BatchId;
 
 /// One connection of one peer, numbered by the caller; never reused.
@@ -55,6 +56,13 @@ pub enum Input {
         batch: BatchId,
         /// `Err` names what failed; nothing of the batch was kept then.
         result: Result<(), String>,
+    },
+    /// An MQTT client reports.
+    Mqtt {
+        /// Instance Number of its row in `Device.MQTT.Client.`.
+        client: u32,
+        /// What.
+        event: MqttEvent,
     },
     /// The devices of the site, at start and after each reload. The core answers nothing about proxied devices before
     /// the first of these.

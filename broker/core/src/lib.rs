@@ -12,6 +12,7 @@ pub mod dm;
 pub mod fault;
 pub mod gather;
 pub mod input;
+pub mod mqtt;
 pub mod output;
 pub mod proxied;
 mod request;
@@ -144,6 +145,7 @@ impl Broker {
             Input::Reply(reply) => self.handle_adapter_reply(reply),
             Input::Report(report) => self.handle_report(report),
             Input::Stored { batch, result } => self.handle_stored(batch, result),
+            Input::Mqtt { client, .. } => tracing::debug!(client, "no such MQTT client"),
             Input::Site(site) => self.handle_site(&site),
             Input::Shutdown => self.shut_down(),
         }

@@ -4,6 +4,7 @@ use usp_mapping::port::AdapterCall;
 use usp_proto::record::Record;
 
 use crate::input::ConnId;
+use crate::mqtt::port::MqttOrder;
 
 /// Name of the single value that says, once it is on disk, that `Device.FactoryReset()` was promised: whoever starts next
 /// empties the store before using it. Emptying it takes the value away.
@@ -37,6 +38,8 @@ pub enum Output {
     },
     /// Hand this to the adapters. The reply comes as [`Input::Reply`](crate::input::Input::Reply).
     Call(AdapterCall),
+    /// Hand this to the MQTT clients.
+    Mqtt(MqttOrder),
     /// Write all of this in one transaction, durably, then say [`Input::Stored`](crate::input::Input::Stored).
     /// There is never more than one batch under way.
     Store {

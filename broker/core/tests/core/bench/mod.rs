@@ -14,6 +14,7 @@ use std::time::Duration;
 use usp_core::Broker;
 use usp_core::config::{CoreConfig, Identity, Limits, Seed, UdsSettings, UdsTrust, WebSocketSettings};
 use usp_core::input::{ConnId, Input, Link, MtpKind, Side};
+use usp_core::mqtt::port::MqttOrder;
 use usp_core::output::{CloseReason, Output, RestartCause};
 use usp_core::time::{Mono, Now, Wall};
 use usp_mapping::port::{AdapterCall, AdapterReply};
@@ -44,6 +45,8 @@ pub(crate) struct World {
     pub(crate) calls: Vec<AdapterCall>,
     pub(crate) closed: Vec<(ConnId, CloseReason)>,
     pub(crate) restarts: Vec<RestartCause>,
+    /// Orders to MQTT clients, oldest first.
+    pub(crate) mqtt: Vec<MqttOrder>,
     /// Sends with equal keys of which an outbox would keep the last.
     pub(crate) merges: Vec<(ConnId, u64)>,
     peers: BTreeMap<ConnId, EndpointId>,
@@ -111,6 +114,7 @@ impl World {
             calls: Vec::new(),
             closed: Vec::new(),
             restarts: Vec::new(),
+            mqtt: Vec::new(),
             merges: Vec::new(),
             peers: BTreeMap::new(),
             later: BTreeMap::new(),
@@ -200,6 +204,7 @@ impl World {
                     self.later(Duration::ZERO, Input::Stored { batch, result });
                 }
             }
+            Output::Mqtt(order) => self.mqtt.push(order),
             Output::Restart(cause) => self.restarts.push(cause),
         }
     }
