@@ -22,6 +22,11 @@ const BOOT_REASON: &str = "boot_reason";
 const BOOT_KEY: &str = "boot_command_key";
 /// For FirmwareUpdated.
 const SOFTWARE_VERSION: &str = "software_version";
+/// Rows of `LocalAgent.MTP.` that are the configuration's: UDS, WebSocket.
+const CONFIGURED_MTPS: u32 = 2;
+
+/// Names and values of one seed.
+pub(crate) type SeedParams = Vec<(String, String)>;
 
 impl Broker {
     /// Rows, numbers and identities as they were.
@@ -77,6 +82,9 @@ impl Broker {
             let number = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(3);
             self.seed_role(number, &role.name, &role.permissions)?;
         }
+        for client in &seed.mqtt {
+            self.seed_mqtt(client)?;
+        }
         for controller in &seed.controllers {
             let role = self.role_path(&controller.role).ok_or_else(|| StartError::Seed {
                 path: format!("controller {}", controller.endpoint_id),
@@ -88,7 +96,10 @@ impl Broker {
                 ("AssignedRole".to_owned(), role),
             ];
             params.extend(controller.params.iter().cloned());
-            self.seed_object("Device.LocalAgent.Controller.", &params)?;
+            let row = self.seed_object("Device.LocalAgent.Controller.", &params)?;
+            if let Some(mqtt) = &controller.mqtt {
+                self.seed_route(&row, mqtt)?;
+            }
         }
         for object in &seed.objects {
             self.seed_object(&object.path, &object.params)?;
@@ -122,7 +133,11 @@ impl Broker {
     }
 
     /// Makes or amends one row, checked like an Add or a Set of somebody who may do everything.
-    fn seed_object(&mut self, path: &str, params: &[(String, String)]) -> Result<(), StartError> {
+    pub(crate) fn seed_object(
+        &mut self,
+        path: &str,
+        params: &[(String, String)],
+    ) -> Result<ObjRef, StartError> {
         let problem = |problem: String| StartError::Seed { path: path.to_owned(), problem };
         let at = self.seed_place(path).ok_or_else(|| problem("no such table or object".to_owned()))?;
         let is_row = self.model.schema.get(at.object).is_some_and(|o| o.table);
@@ -151,7 +166,7 @@ impl Broker {
         }
         self.model.check_keys(&at).map_err(|fault| problem(fault.text))?;
         self.settle_row(&at);
-        Ok(())
+        Ok(at)
     }
 
     fn seed_recipient(&mut self, at: &ObjRef, value: &str) -> Result<(), Fault> {
@@ -221,6 +236,10 @@ impl Broker {
     }
 
     fn configure_mtps(&mut self, config: &CoreConfig) {
+        // Rows that Controllers add stay clear of these, whether they are on today or not.
+        if let Some(table) = self.model.table("Device.LocalAgent.MTP.") {
+            self.model.rows.note_number(table, &[], CONFIGURED_MTPS);
+        }
         let general = |protocol: &str, number: u32| {
             [
                 ("Alias", format!("cpe-{number}")),

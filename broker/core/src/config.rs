@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use usp_proto::endpoint_id::EndpointId;
 
+use crate::mqtt::port::MqttVersion;
+
 /// The broker's settings.
 #[derive(Clone, Debug)]
 pub struct CoreConfig {
@@ -133,6 +135,8 @@ pub struct WebSocketSettings {
 pub struct Seed {
     /// Further roles, from `Role.3.` on.
     pub roles: Vec<RoleSeed>,
+    /// MQTT clients.
+    pub mqtt: Vec<MqttSeed>,
     /// Controllers.
     pub controllers: Vec<ControllerSeed>,
     /// Any other rows.
@@ -174,6 +178,52 @@ pub struct ControllerSeed {
     pub role: String,
     /// Any of the row's own Parameters.
     pub params: Vec<(String, String)>,
+    /// How it is reached over MQTT; `None`: it connects to us.
+    pub mqtt: Option<ControllerMqttSeed>,
+}
+
+/// The row of `Controller.{i}.MTP.` by which the Agent reaches it over MQTT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerMqttSeed {
+    /// `name` of the [`MqttSeed`].
+    pub client: String,
+    /// `MQTT.Topic`: where it listens.
+    pub topic: String,
+}
+
+/// A row of `Device.MQTT.Client.`, with the row of `LocalAgent.MTP.` that uses it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MqttSeed {
+    /// `Name`.
+    pub name: String,
+    /// `BrokerAddress`.
+    pub host: String,
+    /// `BrokerPort`.
+    pub port: u16,
+    /// `ProtocolVersion`.
+    pub version: MqttVersion,
+    /// `LocalAgent.MTP.{i}.MQTT.ResponseTopicConfigured`; empty: the server tells one.
+    pub response_topic: String,
+    /// `ClientID`; empty: the server assigns one (5.0), or the Endpoint ID (3.1.1).
+    pub client_id: String,
+    /// `Username`; empty: none.
+    pub username: String,
+    /// `Password`; a secret.
+    pub password: String,
+    /// Any other of the row's own Parameters.
+    pub params: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for MqttSeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MqttSeed")
+            .field("name", &self.name)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("version", &self.version)
+            .field("response_topic", &self.response_topic)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A row of any table: a path ending in a number makes or amends that row, one ending in a table adds a row.

@@ -22,7 +22,7 @@ pub(super) fn compile(root: &mut Table<'_>, problems: &mut Problems<'_>) -> Seed
     }
     let objects =
         root.tables("object", problems).into_iter().filter_map(|table| object(table, problems)).collect();
-    Seed { roles, controllers, objects }
+    Seed { roles, mqtt: Vec::new(), controllers, objects }
 }
 
 fn role_seed(mut table: Table<'_>, former: &[RoleSeed], problems: &mut Problems<'_>) -> Option<RoleSeed> {
@@ -101,7 +101,12 @@ fn controller(
     let role = table.string("role", problems).and_then(|text| role(text, roles, problems));
     let params = table.params("params", problems);
     table.finish(problems);
-    Some(ControllerSeed { endpoint_id: id?, role: role.unwrap_or_else(|| "Untrusted".to_owned()), params })
+    Some(ControllerSeed {
+        endpoint_id: id?,
+        role: role.unwrap_or_else(|| "Untrusted".to_owned()),
+        params,
+        mqtt: None,
+    })
 }
 
 fn object(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<ObjectSeed> {

@@ -56,6 +56,9 @@ impl Model {
     pub fn look(&self, at: &ObjRef, name: &str) -> Have {
         let Some(object) = self.schema.get(at.object) else { return Have::Absent };
         let Some(param) = object.params.get(name) else { return Have::Absent };
+        if param.secured {
+            return Have::Value(String::new());
+        }
         if let Some(stored) = self.rows.param(at, name) {
             return Have::Value(stored.to_owned());
         }

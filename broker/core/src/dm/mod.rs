@@ -83,8 +83,11 @@ pub struct Facts {
 impl Facts {
     /// What the configuration says.
     pub fn new(config: &CoreConfig, now: Now) -> Self {
-        let protocols =
-            [config.websocket.is_some().then_some("WebSocket"), config.uds.is_some().then_some("UDS")];
+        let protocols = [
+            config.websocket.is_some().then_some("WebSocket"),
+            Some("MQTT"),
+            config.uds.is_some().then_some("UDS"),
+        ];
         Self {
             identity: config.identity.clone(),
             endpoint_id: config.endpoint_id.to_string(),

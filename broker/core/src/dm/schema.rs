@@ -98,6 +98,8 @@ pub struct Param {
     pub access: ParamAccess,
     /// ValueChangeIgnored.
     pub quiet: bool,
+    /// A secret: it reads as empty.
+    pub secured: bool,
     /// Default of a new row; `None`: computed, or given at Add.
     pub default: Option<Arc<str>>,
     /// The table that it refers to.

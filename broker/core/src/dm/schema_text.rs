@@ -123,10 +123,19 @@ fn param(rest: &str) -> Result<Param, String> {
         Some("once") => ParamAccess::Once,
         other => return Err(format!("unknown access {other:?}")),
     };
-    let mut param = Param { ty, access, quiet: false, default: None, reference: None, owner: Owner::Local };
+    let mut param = Param {
+        ty,
+        access,
+        quiet: false,
+        secured: false,
+        default: None,
+        reference: None,
+        owner: Owner::Local,
+    };
     for word in words {
         match word.split_once('=') {
             None if word == "quiet" => param.quiet = true,
+            None if word == "secured" => param.secured = true,
             Some(("default", value)) => param.default = Some(value.into()),
             Some(("ref", table)) => param.reference = Some(Reference { table: table.into(), strong: false }),
             Some(("ref!", table)) => param.reference = Some(Reference { table: table.into(), strong: true }),

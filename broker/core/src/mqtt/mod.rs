@@ -3,3 +3,4 @@
 //! The edge holds the network connections; which servers, which topics and which peers there are is decided here.
 
 pub mod port;
+mod seed;

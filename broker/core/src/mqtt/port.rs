@@ -188,3 +188,13 @@ pub enum MqttVersion {
     /// `5.0`.
     V5,
 }
+
+impl MqttVersion {
+    /// As the data model spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V311 => "3.1.1",
+            Self::V5 => "5.0",
+        }
+    }
+}

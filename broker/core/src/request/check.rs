@@ -129,6 +129,9 @@ impl Model {
         let is_set = self.rows.param(at, name).is_some_and(|v| !v.is_empty());
         match param.access {
             ParamAccess::Read => refuse("is read-only"),
+            _ if self.is_given(at) => {
+                refuse("follows from the configuration and is not changed by Controllers")
+            }
             ParamAccess::Once if !creating && is_set => refuse("can be written once only, and is set"),
             ParamAccess::ReadWrite if frozen && !creating => refuse("is a key that never changes"),
             _ => Ok(()),
@@ -230,8 +233,30 @@ impl Model {
                 }
                 Ok(())
             }
+            ("Device.LocalAgent.MTP.{i}." | "Device.LocalAgent.Controller.{i}.MTP.{i}.", "Protocol")
+                if value != "MQTT" =>
+            {
+                invalid(format!(
+                    "Controllers make rows for MQTT alone: {value} is set up in the configuration"
+                ))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Whether an object is, or lies in, a row that the broker itself made and keeps: an MTP of the configuration, the
+    /// MTP of a Service's Controller.
+    pub(crate) fn is_given(&self, at: &ObjRef) -> bool {
+        let path = self.schema.get(at.object).map_or("", |o| &*o.path);
+        let table = match path {
+            p if p.starts_with("Device.LocalAgent.MTP.{i}.") => "Device.LocalAgent.MTP.",
+            p if p.starts_with("Device.LocalAgent.Controller.{i}.MTP.{i}.") => {
+                "Device.LocalAgent.Controller.{i}.MTP."
+            }
+            _ => return false,
+        };
+        let row = self.table(table).map(|object| ObjRef { object, numbers: at.numbers.clone() });
+        row.and_then(|row| self.rows.get(&row)).is_some_and(|row| row.volatile)
     }
 
     /// Whether a row's unique keys differ from those of all other rows of its table (7025).

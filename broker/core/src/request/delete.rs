@@ -131,6 +131,9 @@ impl Broker {
         if !self.model.schema.get(at.object).is_some_and(|o| o.access.delete) {
             return refuse("is not deleted by Controllers");
         }
+        if self.model.is_given(at) {
+            return refuse("follows from the configuration and is not deleted by Controllers");
+        }
         if path == "Device.LocalAgent.ControllerTrust.Role.1."
             || path == "Device.LocalAgent.ControllerTrust.Role.2."
         {

@@ -247,7 +247,7 @@ fn param(owner: Owner, from: &usp::get_supported_dm_resp::SupportedParamResult) 
         ParamValueType::ParamUnknown => Base::Unknown,
     };
     let quiet = from.value_change == ValueChangeType::ValueChangeWillIgnore as i32;
-    Param { ty: ParamType::plain(base), access, quiet, default: None, reference: None, owner }
+    Param { ty: ParamType::plain(base), access, quiet, secured: false, default: None, reference: None, owner }
 }
 
 fn command(owner: Owner, from: &usp::get_supported_dm_resp::SupportedCommandResult) -> Command {

@@ -452,6 +452,7 @@ fn a_seeded_subscription_gets_the_first_boot() {
         endpoint_id: EndpointId::parse("self::ctrl").unwrap(),
         role: "Full Access".to_owned(),
         params: Vec::new(),
+        mqtt: None,
     });
     let own = |a: &str, b: &str| (a.to_owned(), b.to_owned());
     config.seed.objects.push(ObjectSeed {

@@ -42,6 +42,7 @@ fn world() -> (World, ConnId, ConnId) {
         endpoint_id: EndpointId::parse("self::reader").unwrap(),
         role: "Reader".to_owned(),
         params: Vec::new(),
+        mqtt: None,
     });
     let mut w = World::with(config);
     w.site("a: box");
@@ -247,6 +248,7 @@ fn what_a_service_shows_is_filtered_too() {
         endpoint_id: EndpointId::parse("self::half").unwrap(),
         role: "Half".to_owned(),
         params: Vec::new(),
+        mqtt: None,
     });
     let mut w = World::with(config);
     let h = w.controller("self::half");

@@ -226,6 +226,7 @@ fn seeds_are_used_once() {
         endpoint_id: usp_proto::endpoint_id::EndpointId::parse("self::seed").unwrap(),
         role: "Full Access".to_owned(),
         params: vec![("ProvisioningCode".to_owned(), "p".to_owned())],
+        mqtt: None,
     });
     let mut w = World::with(config);
     let c = w.controller("self::c");
