@@ -94,6 +94,7 @@ impl Broker {
                 ("EndpointID".to_owned(), controller.endpoint_id.to_string()),
                 ("Enable".to_owned(), "true".to_owned()),
                 ("AssignedRole".to_owned(), role),
+                ("OnBoardingComplete".to_owned(), "true".to_owned()),
             ];
             params.extend(controller.params.iter().cloned());
             let row = self.seed_object("Device.LocalAgent.Controller.", &params)?;
@@ -304,36 +305,18 @@ impl Broker {
         let Some(table) = self.model.table("Device.LocalAgent.Request.") else { return };
         let rows: Vec<ObjRef> = self.model.rows.of_table(table, &[]).map(|(at, _)| at.clone()).collect();
         for at in rows {
-            let text = |name: &str| self.model.text(&at, name).unwrap_or_default();
-            let (command, key) = (text("Command"), text("CommandKey"));
+            if self.is_timer(&at) {
+                // ScheduleTimer() outlives restarts.
+                continue;
+            }
             let fault = Fault::new(ErrCode::COMMAND_FAILURE, "interrupted by a restart of the broker");
-            self.complete_command(at.number(), &command, &key, command_failed(&fault));
+            self.complete_request(at.number(), command_failed(&fault));
         }
     }
 
     /// Boot! has a ParameterMap of its own for each Controller.
     fn emit_boot(&mut self) {
-        let Ok(path) = Path::parse("Device.Boot!") else { return };
-        let device = self.model.locate("Device.");
-        let numbers: Vec<(u32, u32)> = self
-            .subs
-            .enabled()
-            .filter(|(_, s)| s.kind == crate::subscriptions::NotifKind::Event)
-            .filter(|(_, s)| {
-                device
-                    .as_ref()
-                    .is_some_and(|at| s.references.iter().any(|r| self.model.covers(r, at, &path.leaf)))
-            })
-            .map(|(number, s)| (number, s.controller))
-            .collect();
-        for (number, controller) in numbers {
-            let event = usp_proto::usp::notify::Event {
-                obj_path: "Device.".to_owned(),
-                event_name: "Boot!".to_owned(),
-                params: self.boot_arguments(controller),
-            };
-            self.notify(number, &path, device.as_ref(), usp_proto::usp::notify::Notification::Event(event));
-        }
+        self.tell_event("Device.", "Boot", |broker, controller| Some(broker.boot_arguments(controller)));
     }
 
     fn boot_arguments(&self, controller: u32) -> BTreeMap<String, String> {

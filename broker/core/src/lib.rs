@@ -4,6 +4,7 @@
 //! an [`input::Input`], everything that is to be done goes out as an [`output::Output`]. A recorded run replays exactly.
 
 pub mod access;
+pub mod agent;
 mod boot;
 mod commit;
 pub mod config;
@@ -27,6 +28,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use access::Rights;
+use agent::Agent;
 use commit::Commits;
 use config::CoreConfig;
 use dm::rows::Rows;
@@ -60,6 +62,7 @@ pub struct Broker {
     gather: Gatherer,
     commits: Commits,
     timers: Timers,
+    agent: Agent,
     rng: Rng,
     outputs: VecDeque<Output>,
     /// Replies that were known without asking.
@@ -103,6 +106,7 @@ impl Broker {
             gather: Gatherer::default(),
             commits: Commits::default(),
             timers: Timers::default(),
+            agent: Agent::default(),
             rng,
             outputs: VecDeque::new(),
             ready: VecDeque::new(),
@@ -129,13 +133,14 @@ impl Broker {
         self.commit(None);
         self.refresh_subscriptions();
         self.restore_notices(kept);
+        self.start_agent();
         self.settle_down();
         Ok(())
     }
 
     /// Takes in one event.
     pub fn handle(&mut self, now: Now, input: Input) {
-        self.model.now = now;
+        self.take_time(now);
         self.model.searched.reset();
         match input {
             Input::Connected { conn, link } => self.handle_connected(conn, link),
@@ -154,7 +159,7 @@ impl Broker {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.model.now = now;
+        self.take_time(now);
         self.model.searched.reset();
         while let Some(timer) = self.timers.pop(now.monotonic) {
             match timer {
@@ -163,6 +168,10 @@ impl Broker {
                 Timer::Subscription(number) => self.expire_subscription(number),
                 Timer::Discovery(service) => self.discover(service),
                 Timer::Store => self.retry_store(),
+                Timer::Periodic(controller) => self.handle_periodic(controller),
+                Timer::Scheduled(row) => self.handle_scheduled(row),
+                Timer::OnBoarding(controller) => self.restart_on_boarding(controller),
+                Timer::Trigger(subscription) => self.handle_trigger(subscription),
             }
         }
         self.settle_down();
@@ -174,6 +183,10 @@ impl Broker {
             self.deliver_ready();
             self.flush_commits();
             self.deliver_late_completions();
+            if !self.ready.is_empty() || self.commits.is_due() {
+                continue;
+            }
+            self.run_triggered();
             if self.ready.is_empty() && !self.commits.is_due() {
                 return;
             }

@@ -181,6 +181,7 @@ impl Broker {
             ("EndpointID", link.peer.to_string()),
             ("Enable", "true".to_owned()),
             ("AssignedRole", role),
+            ("OnBoardingComplete", "true".to_owned()),
         ] {
             self.put_param(&at, name, value);
         }

@@ -19,6 +19,14 @@ pub(crate) enum Timer {
     Discovery(ServiceId),
     /// What is owed to the store is to be tried again.
     Store,
+    /// A Controller's Periodic! is due.
+    Periodic(u32),
+    /// A ScheduleTimer() runs down, by its Request row.
+    Scheduled(u32),
+    /// A Controller's on-boarding is to be started again.
+    OnBoarding(u32),
+    /// The settings of a Subscription may be made again.
+    Trigger(u32),
 }
 
 /// The set.

@@ -104,6 +104,9 @@ impl Model {
             ("Device.DeviceInfo." | "Device.LocalAgent.", "UpTime") => {
                 return Some(self.now.monotonic.since(self.facts.started).as_secs().to_string());
             }
+            ("Device.LocalAgent.", "SupportedNumberOfSubscriptions") => {
+                return Some(self.facts.most_subscriptions.to_string());
+            }
             ("Device.LocalAgent.", "EndpointID") => &self.facts.endpoint_id,
             ("Device.LocalAgent.", "SupportedProtocols") => &self.facts.protocols,
             _ => return None,

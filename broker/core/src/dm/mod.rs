@@ -76,6 +76,8 @@ pub struct Facts {
     pub endpoint_id: String,
     /// `Device.LocalAgent.SupportedProtocols`
     pub protocols: String,
+    /// `Device.LocalAgent.SupportedNumberOfSubscriptions`
+    pub most_subscriptions: usize,
     /// For UpTime.
     pub started: Mono,
 }
@@ -92,6 +94,7 @@ impl Facts {
             identity: config.identity.clone(),
             endpoint_id: config.endpoint_id.to_string(),
             protocols: protocols.into_iter().flatten().collect::<Vec<_>>().join(","),
+            most_subscriptions: config.limits.max_subscriptions,
             started: now.monotonic,
         }
     }

@@ -165,7 +165,9 @@ fn split_type(rest: &str) -> Result<(ParamType, &str), String> {
 }
 
 fn add_rule(ty: &mut ParamType, rule: &str) -> Result<(), String> {
-    if let Some(length) = rule.strip_prefix('#') {
+    if let Some(most) = rule.strip_prefix('*') {
+        ty.most_items = Some(most.parse().map_err(|_| format!("not a number of items: {most}"))?);
+    } else if let Some(length) = rule.strip_prefix('#') {
         let (low, high) = length.split_once("..").ok_or("no ..")?;
         ty.length = (low.parse().unwrap_or(0), high.parse().ok());
     } else if let Some((low, high)) = rule.split_once("..") {

@@ -43,6 +43,8 @@ pub struct ParamType {
     pub base: Base,
     /// Comma separated.
     pub list: bool,
+    /// Most items of a list.
+    pub most_items: Option<usize>,
     /// Lowest and highest number.
     pub range: (Option<Decimal>, Option<Decimal>),
     /// Shortest and longest text, in characters.
@@ -54,7 +56,14 @@ pub struct ParamType {
 impl ParamType {
     /// A type without rules.
     pub fn plain(base: Base) -> Self {
-        Self { base, list: false, range: (None, None), length: (0, None), values: Vec::new() }
+        Self {
+            base,
+            list: false,
+            most_items: None,
+            range: (None, None),
+            length: (0, None),
+            values: Vec::new(),
+        }
     }
 
     /// Checks a text and brings it to its canonical form (`1` becomes `true`).
@@ -64,6 +73,12 @@ impl ParamType {
         }
         let items: Result<Vec<String>, Fault> =
             tr106::split_list(text).map(|item| self.accept_item(item)).collect();
+        if let (Ok(items), Some(most)) = (&items, self.most_items)
+            && items.len() > most
+        {
+            let why = format!("{} items are more than the {most} allowed", items.len());
+            return Err(Fault::new(ErrCode::INVALID_VALUE, why));
+        }
         Ok(items?.join(","))
     }
 

@@ -12,6 +12,7 @@ use usp_proto::path::Name;
 use usp_proto::usp::notify::operation_complete::{OperationResp as Completed, OutputArgs};
 
 use crate::Broker;
+use crate::agent::commands::canceled;
 use crate::dm::rows::ObjRef;
 use crate::fault::Fault;
 use crate::gather::{DeviceOutcome, Job, JobId, LegReply};
@@ -111,6 +112,9 @@ impl Job for CommandJob {
     }
 
     fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        if self.outcome.is_ok() && self.phase != Phase::Acting && broker.is_canceling(self.row) {
+            self.outcome = Err(canceled());
+        }
         if self.outcome.is_ok() {
             match self.phase {
                 Phase::Start if self.name.as_str() == "X_USPBROKER_Refresh" => {

@@ -8,6 +8,7 @@ use usp_proto::path::{Leaf, Name, Path, RelativeParam, Segment};
 use usp_proto::tr106;
 
 use crate::access::{Act, Kind, Rights, is_permission};
+use crate::agent::triggers::setting;
 use crate::dm::Model;
 use crate::dm::compute::Have;
 use crate::dm::resolve::Found;
@@ -239,6 +240,9 @@ impl Model {
                 invalid(format!(
                     "Controllers make rows for MQTT alone: {value} is set up in the configuration"
                 ))
+            }
+            ("Device.LocalAgent.Subscription.{i}.", "TriggerConfigSettings") => {
+                tr106::split_list(value).try_for_each(|item| setting(item).map(|_| ()))
             }
             _ => Ok(()),
         }

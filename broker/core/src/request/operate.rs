@@ -11,12 +11,12 @@ use usp_proto::usp::{self, request::ReqType, response::RespType};
 use super::{Origin, parse_path, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
+use crate::agent::commands::{Deed, check_values};
 use crate::dm::resolve::Found;
 use crate::dm::rows::{ObjRef, Row};
 use crate::dm::schema::{Command, ObjId, Owner, ServiceId};
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
-use crate::output::RestartCause;
 
 /// Bytes of a command_key.
 const MAX_KEY: usize = 1024;
@@ -29,6 +29,8 @@ enum Task {
     Async { at: ObjRef, name: Name },
     /// A command at a Service.
     Service { service: ServiceId, path: String, is_async: bool },
+    /// `Cancel()` of a Request row whose command runs at a Service, where its row has this path.
+    Cancel { at: ObjRef, service: ServiceId, remote: String },
 }
 
 /// What became of it.
@@ -44,7 +46,8 @@ struct OperateJob {
     /// Request rows by task.
     requests: BTreeMap<usize, u32>,
     phase: Phase,
-    restart: Option<RestartCause>,
+    /// What follows the answer.
+    deeds: Vec<Deed>,
 }
 
 #[derive(PartialEq)]
@@ -65,7 +68,7 @@ impl Broker {
                     tasks,
                     requests: BTreeMap::new(),
                     phase: Phase::Plan,
-                    restart: None,
+                    deeds: Vec::new(),
                 };
                 self.begin(Box::new(job));
             }
@@ -103,6 +106,8 @@ impl Broker {
             return self.plan_at_service(origin, service, &path);
         }
         check_arguments(command, &operate.input_args)?;
+        check_values(&object.path, name, &operate.input_args)?;
+        let is_async = command.is_async;
         if local.at.is_empty() && !local.search {
             return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist")));
         }
@@ -119,13 +124,21 @@ impl Broker {
                 }
             };
             let name = name.clone();
-            let task = if command.is_async { Task::Async { at, name } } else { Task::Sync { at, name } };
+            let task = if is_async { Task::Async { at, name } } else { self.sync_task(at, name) };
             tasks.push((task, outcome));
         }
         if tasks.is_empty() && !local.search {
             return Err(Fault::unsupported(&path));
         }
         Ok(tasks)
+    }
+
+    /// What runs at a Service can be canceled there alone.
+    fn sync_task(&self, at: ObjRef, name: Name) -> Task {
+        match self.remote_request(&at).filter(|_| name.as_str() == "Cancel") {
+            Some((service, remote)) => Task::Cancel { at, service, remote },
+            None => Task::Sync { at, name },
+        }
     }
 
     fn check_operable(&self, origin: &Origin, at: &ObjRef, name: &Name) -> Result<(), Fault> {
@@ -194,17 +207,6 @@ impl Broker {
             self.commit(None);
         }
     }
-
-    /// What a sync command of ours will do once it is answered.
-    fn prepare_sync(&mut self, command: &str, operate: &usp::Operate) -> Option<RestartCause> {
-        let cause = match command {
-            "Device.Reboot()" => RestartCause::Reboot,
-            "Device.FactoryReset()" => RestartCause::FactoryReset,
-            _ => return None,
-        };
-        self.note_restart(&cause, &operate.input_args, &operate.command_key);
-        Some(cause)
-    }
 }
 
 /// `CommandKey` is kept for as long as the command runs, and in its notifications.
@@ -256,10 +258,10 @@ impl Job for OperateJob {
                 });
                 let results = results.collect();
                 broker.respond_operate(&self.origin, &self.operate, results);
-                if let Some(cause) = self.restart.take() {
-                    broker.restart(cause);
+                for deed in std::mem::take(&mut self.deeds) {
+                    broker.carry_out(deed);
                 }
-                self.run_devices(broker);
+                self.run_all(broker);
                 None
             }
         }
@@ -272,7 +274,7 @@ impl OperateJob {
             *outcome = Outcome::Done(vec![failure(&task.text(broker), fault)]);
         }
         self.requests.clear();
-        self.restart = None;
+        self.deeds.clear();
     }
 
     /// Request rows come first, so that nothing runs that nobody could find.
@@ -286,20 +288,23 @@ impl OperateJob {
                 Task::Service { path, is_async: true, .. } => path.clone(),
                 Task::Sync { at, name } => {
                     // The cause of a restart is on disk before anybody is told.
-                    let command = format!("{}{name}()", broker.model.path(at));
-                    match broker.prepare_sync(&command, &self.operate) {
-                        Some(cause) => self.restart = Some(cause),
-                        None => {
-                            *outcome = Outcome::Done(vec![failure(&command, &Fault::unsupported(&command))])
+                    match broker.prepare_command(at, name, &self.operate) {
+                        Ok(deed) => self.deeds.push(deed),
+                        Err(fault) => {
+                            let command = format!("{}{name}()", broker.model.path(at));
+                            *outcome = Outcome::Done(vec![failure(&command, &fault)]);
                         }
                     }
                     continue;
                 }
-                Task::Service { .. } => continue,
+                Task::Service { .. } | Task::Cancel { .. } => continue,
             };
             match broker.add_request(&self.origin, &command, &self.operate.command_key) {
                 Ok(number) => {
                     self.requests.insert(index, number);
+                    if let Task::Async { name, .. } = task {
+                        broker.prepare_async(name, number, &self.operate.input_args);
+                    }
                 }
                 Err(fault) => *outcome = Outcome::Done(vec![failure(&command, &fault)]),
             }
@@ -323,6 +328,14 @@ impl OperateJob {
                     *outcome =
                         Outcome::Done(vec![result(command, OperationResp::ReqObjPath(request_path(row)))]);
                 }
+                Task::Cancel { service, remote, .. } => {
+                    let operate = usp::Operate {
+                        command: format!("{remote}Cancel()"),
+                        send_resp: true,
+                        ..usp::Operate::default()
+                    };
+                    broker.ask_service(id, index, *service, ReqType::Operate(operate));
+                }
                 Task::Service { service, path, .. } => {
                     let operate = usp::Operate {
                         command: path.clone(),
@@ -340,17 +353,30 @@ impl OperateJob {
         }
     }
 
-    /// Devices are asked after the answer has gone out, so that no OperationComplete overtakes it.
-    fn run_devices(&mut self, broker: &mut Broker) {
+    /// Async commands begin after the answer has gone out, so that no OperationComplete overtakes it.
+    fn run_all(&mut self, broker: &mut Broker) {
         for (index, (task, _)) in self.tasks.iter().enumerate() {
             if let (Task::Async { at, name }, Some(row)) = (task, self.requests.get(&index)) {
-                broker.run_device_command(at, name, &self.operate.command_key, *row);
+                broker.run_async(at, name, &self.operate.command_key, *row);
             }
         }
     }
 
     /// A Service's OperateResp: its Request rows become ours.
     fn take_service(&mut self, broker: &mut Broker, index: usize, outcome: Result<RespType, Fault>) {
+        if let Some((Task::Cancel { at, service, .. }, slot)) = self.tasks.get_mut(index) {
+            let (command, name) =
+                (format!("{}Cancel()", broker.model.path(at)), broker.services.name(*service));
+            let canceled = canceled_at_service(&name, outcome);
+            if canceled.is_ok() {
+                broker.note_canceling(at.number());
+            }
+            *slot = Outcome::Done(vec![match canceled {
+                Ok(()) => result(command, OperationResp::ReqOutputArgs(OutputArgs::default())),
+                Err(fault) => failure(&command, &fault),
+            }]);
+            return;
+        }
         let row = self.requests.get(&index).copied();
         let Some((Task::Service { service, path, .. }, slot)) = self.tasks.get_mut(index) else { return };
         let service = *service;
@@ -385,8 +411,22 @@ impl Task {
             Self::Sync { at, name } | Self::Async { at, name } => {
                 format!("{}{name}()", broker.model.path(at))
             }
+            Self::Cancel { at, .. } => format!("{}Cancel()", broker.model.path(at)),
             Self::Service { path, .. } => path.clone(),
         }
+    }
+}
+
+/// Whether a Service has taken a `Cancel()`.
+fn canceled_at_service(name: &str, outcome: Result<RespType, Fault>) -> Result<(), Fault> {
+    let failed = |why: &str| Fault::new(ErrCode::COMMAND_FAILURE, format!("Service {name} {why}"));
+    let Ok(RespType::OperateResp(response)) = outcome else {
+        return Err(outcome.err().unwrap_or_else(|| failed("answered with something else")));
+    };
+    match response.operation_results.into_iter().next().and_then(|r| r.operation_resp) {
+        Some(OperationResp::CmdFailure(f)) => Err(Fault::new(ErrCode(f.err_code), f.err_msg)),
+        Some(OperationResp::ReqObjPath(_) | OperationResp::ReqOutputArgs(_)) => Ok(()),
+        None => Err(failed("answered without a result")),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::fault::Fault;
 const MODEL_URI: &str = "urn:broadband-forum-org:tr-181-2-19-1-usp";
 
 /// Versions of USP whose Messages are understood.
-const PROTOCOL_VERSIONS: &str = "1.0,1.1,1.2,1.3,1.4";
+pub(crate) const PROTOCOL_VERSIONS: &str = "1.0,1.1,1.2,1.3,1.4";
 
 /// What of each object is wanted.
 #[derive(Clone, Copy)]

@@ -38,10 +38,19 @@ struct Running {
     row: u32,
     /// The Controller's own.
     key: String,
+    /// The Service's own Request row.
+    remote: String,
 }
 
 /// Completions that are kept at most while one Operate is not answered.
 const MAX_EARLY: usize = 256;
+
+impl RunningCommands {
+    /// Whether a Service has not answered the Operate that a Request row stands for.
+    pub(crate) fn is_asked(&self, row: u32) -> bool {
+        self.asked.contains_key(&row)
+    }
+}
 
 impl Model {
     /// The supported Command that a path names.
@@ -85,9 +94,8 @@ impl Broker {
         let mut early = self.commands.early.remove(&first).unwrap_or_default();
         let mut free = Some(first);
         for result in &mut results {
-            if !matches!(result.operation_resp, Some(OperationResp::ReqObjPath(_))) {
-                continue;
-            }
+            let Some(OperationResp::ReqObjPath(remote)) = &result.operation_resp else { continue };
+            let remote = if remote.ends_with('.') { remote.clone() } else { format!("{remote}.") };
             let command = result.executed_command.clone();
             let row = match free.take() {
                 Some(row) => Ok(row),
@@ -98,7 +106,9 @@ impl Broker {
                     self.rename_request(row, &command);
                     result.operation_resp = Some(OperationResp::ReqObjPath(request_path(row)));
                     let id = (own_key(first), command);
-                    self.commands.running.insert(id.clone(), Running { service, row, key: key.to_owned() });
+                    self.commands
+                        .running
+                        .insert(id.clone(), Running { service, row, key: key.to_owned(), remote });
                     if let Some(outcome) = early.remove(&id.1) {
                         self.commands.late.push((id, outcome));
                     }
@@ -111,6 +121,13 @@ impl Broker {
         }
         self.commit(None);
         results
+    }
+
+    /// Where the command of a Request row runs, and its row there.
+    pub(crate) fn remote_request(&self, at: &crate::dm::rows::ObjRef) -> Option<(ServiceId, String)> {
+        let table = self.model.table("Device.LocalAgent.Request.").filter(|table| at.object == *table)?;
+        let running = self.commands.running.values().find(|r| table == at.object && r.row == at.number())?;
+        Some((running.service, running.remote.clone()))
     }
 
     /// A search path became a concrete command.

@@ -81,6 +81,7 @@ impl Broker {
         if !subscriptions.is_empty() {
             self.sync_services();
         }
+        self.agent_in_line(&controllers, &subscriptions);
         controllers
     }
 

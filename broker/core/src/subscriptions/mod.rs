@@ -6,12 +6,14 @@ pub mod notices;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Path};
 use usp_proto::tr106;
 use usp_proto::usp::notify::{self, Notification};
 
 use crate::Broker;
 use crate::access::{Act, Kind};
+use crate::agent::triggers::TriggerAction;
 use crate::dm::compute::UNKNOWN_TIME;
 use crate::dm::covers::Element;
 use crate::dm::rows::ObjRef;
@@ -82,6 +84,8 @@ pub struct Subscription {
     pub id: String,
     /// `NotifType`.
     pub kind: NotifKind,
+    /// `TriggerAction`.
+    pub action: TriggerAction,
     /// `ReferenceList`.
     pub references: Vec<Path>,
     /// `Enable`.
@@ -157,6 +161,7 @@ impl Broker {
             controller: self.model.locate(&text("Recipient"))?.number(),
             id: text("ID"),
             kind: NotifKind::parse(&text("NotifType"))?,
+            action: TriggerAction::parse(&text("TriggerAction")),
             references: tr106::split_list(&references).flat_map(parse_reference).collect(),
             enabled: text("Enable") == "true",
             retry: text("NotifRetry") == "true",
@@ -248,6 +253,13 @@ impl Broker {
         if !allowed {
             return;
         }
+        let action = subscription.action;
+        if action.configures {
+            self.trigger(number);
+        }
+        if !action.notifies {
+            return;
+        }
         let merge = match &notification {
             Notification::ValueChange(change) => Some(merge_key(number, &change.param_path)),
             _ => None,
@@ -279,9 +291,11 @@ impl Broker {
         key: &str,
         outcome: notify::operation_complete::OperationResp,
     ) {
+        let Ok(path) = Path::parse(command) else { return self.remove_request(row) };
+        let Leaf::Command(name) = &path.leaf else { return self.remove_request(row) };
+        self.held = Some(Vec::new());
+        self.tell_request_end(row, &outcome);
         self.remove_request(row);
-        let Ok(path) = Path::parse(command) else { return };
-        let Leaf::Command(name) = &path.leaf else { return };
         let obj_path = Path { segments: path.segments.clone(), leaf: Leaf::Object }.to_string();
         let at = self.model.locate(&obj_path);
         let done = notify::OperationComplete {
@@ -292,10 +306,27 @@ impl Broker {
         };
         let notification = Notification::OperComplete(done);
         let kind = NotifKind::OperationComplete;
-        self.held = Some(Vec::new());
         self.emit(&Happening { kind, path: &path, at: at.as_ref(), notification });
         let held = self.held.take().unwrap_or_default();
         self.commit_sends(held);
+    }
+
+    /// A Request row says how its command ended before it goes.
+    fn tell_request_end(&mut self, row: u32, outcome: &notify::operation_complete::OperationResp) {
+        if let Some(at) = self.request_row(row) {
+            self.put_param(&at, "Status", end_status(outcome).to_owned());
+            self.emit_change(&at, "Status");
+        }
+    }
+}
+
+/// The Status with which a Request ends.
+fn end_status(outcome: &notify::operation_complete::OperationResp) -> &'static str {
+    use notify::operation_complete::OperationResp::{CmdFailure, ReqOutputArgs};
+    match outcome {
+        ReqOutputArgs(_) => "Success",
+        CmdFailure(failure) if failure.err_code == ErrCode::COMMAND_CANCELED.0 => "Canceled",
+        CmdFailure(_) => "Error",
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use usp_proto::message;
-use usp_proto::usp::notify::Notification;
+use usp_proto::usp::notify::{Notification, OnBoardRequest};
 use usp_proto::usp::{self, request::ReqType};
 
 use super::Subscription;
@@ -109,6 +109,46 @@ impl Broker {
         }
     }
 
+    /// Sends an OnBoardRequest: it is sent again until it is confirmed and never expires (R-NOT.6, R-NOT.6a). No
+    /// Subscription stands for it, so it names none (R-NOT.7).
+    pub(crate) fn post_on_board(&mut self, controller: u32, request: OnBoardRequest) {
+        self.forget_on_board(controller);
+        self.notices.next += 1;
+        let id = self.notices.next;
+        let notification = Notification::OnBoardReq(request);
+        let notice = Notice {
+            controller,
+            subscription: None,
+            subscription_id: String::new(),
+            msg_id: self.next_msg_id(),
+            size: message_size("", &notification),
+            notification,
+            retry: true,
+            kept: false,
+            tries: 0,
+            due: None,
+            expires: None,
+            merge: None,
+        };
+        self.notices.by_number.insert(id, notice);
+        if let Some(conn) = self.controller_conn(controller) {
+            self.send_notice(id, conn);
+        }
+    }
+
+    /// The Controller needs no OnBoardRequest any more.
+    pub(crate) fn forget_on_board(&mut self, controller: u32) {
+        let found = self
+            .notices
+            .by_number
+            .iter()
+            .find(|(_, n)| n.controller == controller && n.is_on_board())
+            .map(|(id, _)| *id);
+        if let Some(id) = found {
+            self.forget_notice(id);
+        }
+    }
+
     /// A newer value replaces an older one of the same Parameter; beyond the limits the oldest give way.
     fn make_room(&mut self, controller: u32, merge: Option<u64>, size: usize) {
         let older = self
@@ -120,6 +160,7 @@ impl Broker {
             self.forget_notice(id);
         }
         let of_controller = self.notices.by_number.iter().filter(|(_, n)| n.controller == controller);
+        let of_controller = of_controller.filter(|(_, n)| !n.is_on_board());
         let waiting: Vec<(u64, usize)> = of_controller.map(|(id, n)| (*id, n.size)).collect();
         let mut count = waiting.len();
         let mut bytes: usize = waiting.iter().map(|(_, size)| size).sum();
@@ -213,7 +254,12 @@ impl Broker {
             .find(|(_, n)| n.msg_id == msg_id && Some(n.controller) == controller)
             .map(|(id, _)| *id);
         if let Some(id) = found {
+            let on_boarded =
+                self.notices.by_number.get(&id).filter(|n| n.is_on_board()).map(|n| n.controller);
             self.forget_notice(id);
+            if let Some(controller) = on_boarded {
+                self.on_board_confirmed(controller);
+            }
         }
         found.is_some()
     }
@@ -288,6 +334,10 @@ impl Broker {
 }
 
 impl Notice {
+    fn is_on_board(&self) -> bool {
+        matches!(self.notification, Notification::OnBoardReq(_))
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![KEPT_FORMAT];
         bytes.extend(self.controller.to_be_bytes());

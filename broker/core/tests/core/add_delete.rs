@@ -31,7 +31,9 @@ Device.LocalAgent.Subscription.1.NotifType=Event
 Device.LocalAgent.Subscription.1.Persistent=false
 Device.LocalAgent.Subscription.1.Recipient=Device.LocalAgent.Controller.1
 Device.LocalAgent.Subscription.1.ReferenceList=Device.Boot!
-Device.LocalAgent.Subscription.1.TimeToLive=0";
+Device.LocalAgent.Subscription.1.TimeToLive=0
+Device.LocalAgent.Subscription.1.TriggerAction=Notify
+Device.LocalAgent.Subscription.1.TriggerConfigSettings=";
     assert_eq!(w.get(c, "Device.LocalAgent.Subscription.1."), expected);
 }
 

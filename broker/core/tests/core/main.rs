@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod add_delete;
+mod agent;
 mod bench;
 mod devices;
 mod get;

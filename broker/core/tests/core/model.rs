@@ -27,7 +27,10 @@ fn an_object_with_all_below_it() {
     assert_eq!(table, w.supported(c, "Device.UnixDomainSockets.UnixDomainSocket.{i}."));
     let root = w.supported(c, "Device.");
     assert!(root.contains("Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}. "), "{root}");
-    assert!(root.lines().next().unwrap().ends_with("FactoryReset() Reboot() Boot!"), "{root}");
+    assert!(
+        root.lines().next().unwrap().ends_with("FactoryReset() Reboot() ScheduleTimer() Boot!"),
+        "{root}"
+    );
 }
 
 #[test]
@@ -55,7 +58,7 @@ fn flags_choose_the_details() {
         ..Default::default()
     };
     let answer = text::answer(&w.ask(c, ReqType::GetSupportedDm(request)));
-    assert_eq!(lines(&answer)[0], "Device. FactoryReset() Reboot()");
+    assert_eq!(lines(&answer)[0], "Device. FactoryReset() Reboot() ScheduleTimer()");
 }
 
 #[test]

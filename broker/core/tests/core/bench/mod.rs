@@ -49,6 +49,10 @@ pub(crate) struct World {
     pub(crate) mqtt: Vec<MqttOrder>,
     /// Sends with equal keys of which an outbox would keep the last.
     pub(crate) merges: Vec<(ConnId, u64)>,
+    /// Whether the wall clock can be believed.
+    pub(crate) wall_is_true: bool,
+    /// The wall clock, when time began.
+    wall: i64,
     peers: BTreeMap<ConnId, EndpointId>,
     later: BTreeMap<(Mono, u64), Input>,
     now: Mono,
@@ -102,7 +106,11 @@ impl World {
 
     /// A broker that has not heard of its site yet.
     pub(crate) fn before_site(config: CoreConfig, disk: Disk) -> Self {
-        let now = Now { monotonic: Mono(Duration::from_secs(1)), wall: Wall(START), wall_is_true: true };
+        Self::at(config, disk, START, true)
+    }
+
+    fn at(config: CoreConfig, disk: Disk, wall: i64, wall_is_true: bool) -> Self {
+        let now = Now { monotonic: Mono(Duration::from_secs(1)), wall: Wall(wall), wall_is_true };
         let broker = Broker::new(config.clone(), disk.snapshot.clone(), now).unwrap();
         let mut world = Self {
             broker,
@@ -116,6 +124,8 @@ impl World {
             restarts: Vec::new(),
             mqtt: Vec::new(),
             merges: Vec::new(),
+            wall_is_true,
+            wall,
             peers: BTreeMap::new(),
             later: BTreeMap::new(),
             now: now.monotonic,
@@ -135,9 +145,25 @@ impl World {
         world
     }
 
+    /// The same, so many seconds later on the wall, which may not be known at first.
+    pub(crate) fn restart_after(self, seconds: i64, wall_is_true: bool) -> Self {
+        let config = CoreConfig { entropy: self.config.entropy + 1, ..self.config.clone() };
+        let wall = self.clock().wall.0 + seconds * 1000;
+        let mut disk = self.disk;
+        disk.forget_open();
+        let mut world = Self::at(config, disk, wall, wall_is_true);
+        world.site("");
+        world
+    }
+
     fn clock(&self) -> Now {
         let ms = i64::try_from(self.now.0.as_millis()).unwrap();
-        Now { monotonic: self.now, wall: Wall(START + ms - 1000), wall_is_true: true }
+        Now { monotonic: self.now, wall: Wall(self.wall + ms - 1000), wall_is_true: self.wall_is_true }
+    }
+
+    /// Sets the wall clock forward or back, as a time server would.
+    pub(crate) fn set_wall(&mut self, seconds: i64) {
+        self.wall += seconds * 1000;
     }
 
     /// Gives the broker one input and carries out everything that follows at once.
