@@ -134,6 +134,11 @@ impl Rights {
             })
     }
 
+    /// The same for a path as text; what is no path is not allowed.
+    pub fn allow_text(&self, kind: Kind, act: Act, path: &str) -> bool {
+        self.all || Path::parse(path).is_ok_and(|path| self.allow_path(kind, act, &path))
+    }
+
     /// Whether every Parameter that a path's search expressions look at may be read (R-GIN.0, R-GET.1): a search must
     /// not tell what a Get would not.
     pub fn may_search(&self, model: &Model, path: &Path) -> bool {

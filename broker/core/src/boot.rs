@@ -165,7 +165,7 @@ impl Broker {
         if new {
             self.prepare_seeded(&at, params).map_err(|fault| problem(fault.text))?;
         }
-        self.model.check_keys(&at).map_err(|fault| problem(fault.text))?;
+        self.model.check_keys(&at).map_err(|clash| problem(clash.fault.text))?;
         self.settle_row(&at);
         Ok(at)
     }

@@ -259,6 +259,15 @@ impl Model {
     }
 }
 
+/// Rows that are only being tried out have numbers from the top down, which no row ever gets.
+pub(crate) const TRIAL: InstanceNumber = InstanceNumber::MAX;
+const MOST_TRIALS: InstanceNumber = 1 << 20;
+
+/// Whether a row of this number is only being tried out.
+pub(crate) fn is_trial(number: InstanceNumber) -> bool {
+    number > TRIAL - MOST_TRIALS
+}
+
 /// Puts numbers in the place of `{i}`.
 pub fn fill_numbers(supported: &str, numbers: &[InstanceNumber]) -> String {
     let mut text = String::with_capacity(supported.len() + 4);
@@ -267,8 +276,7 @@ pub fn fill_numbers(supported: &str, numbers: &[InstanceNumber]) -> String {
     text.push_str(parts.next().unwrap_or_default());
     for part in parts {
         match numbers.next() {
-            // A row that is only being tried out has the number 0, which no row ever has.
-            Some(0) => text.push_str("{i}"),
+            Some(number) if is_trial(*number) => text.push_str("{i}"),
             Some(number) => text.push_str(&number.to_string()),
             None => text.push_str("{i}"),
         }

@@ -1,5 +1,7 @@
 //! What can be known about a setting before anything is done: existence, access, type, range, references, keys.
 
+use std::collections::BTreeMap;
+
 use usp_mapping::port::PointId;
 use usp_mapping::value::Value;
 use usp_proto::endpoint_id::EndpointId;
@@ -63,6 +65,34 @@ impl Effect {
     }
 }
 
+/// Another row has the same unique key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyClash {
+    /// 7025.
+    pub fault: Fault,
+    /// What the key is made of.
+    pub params: Vec<Name>,
+}
+
+/// Tells settings of one object apart: a Parameter that is set twice to different values has none of them, since the
+/// order of settings means nothing.
+#[derive(Default)]
+pub(crate) struct Settled<'a>(BTreeMap<&'a str, &'a str>);
+
+impl<'a> Settled<'a> {
+    /// One more setting.
+    ///
+    /// Errors: 7014 when it contradicts an earlier one.
+    pub(crate) fn note(&mut self, param: &'a str, value: &'a str) -> Result<(), Fault> {
+        let earlier = *self.0.entry(param).or_insert(value);
+        if earlier == value {
+            return Ok(());
+        }
+        let text = format!("{param} is set to '{earlier}' and to '{value}' at once");
+        Err(Fault::new(ErrCode::VALUE_CONFLICT, text))
+    }
+}
+
 impl Model {
     /// Checks one setting of an object that exists, or is being made.
     pub fn check_setting(
@@ -77,11 +107,15 @@ impl Model {
         let unsupported = || unsupported_param(&self.path(&at), relative);
         let object = self.schema.get(at.object).ok_or_else(unsupported)?;
         let param = object.params.get(&name).ok_or_else(unsupported)?;
-        if !creating && !rights.allow(self, Kind::Param, Act::Read, &at, &Leaf::Parameter(name.clone())) {
-            return Err(unsupported());
-        }
-        if !rights.allow(self, Kind::Param, Act::Write, &at, &Leaf::Parameter(name.clone())) {
-            return Err(Fault::denied(format!("{}{name}", self.path(&at))));
+        let may = |act| rights.allow(self, Kind::Param, act, &at, &Leaf::Parameter(name.clone()));
+        if !may(Act::Write) {
+            // What may be written and not read is set without being shown (R-SET.3); the rest of what is hidden stays so.
+            let hidden = !creating && !may(Act::Read);
+            return Err(if hidden {
+                unsupported()
+            } else {
+                Fault::denied(format!("{}{name}", self.path(&at)))
+            });
         }
         if !creating && self.look(&at, &name) == Have::Absent {
             return Err(unsupported());
@@ -194,9 +228,9 @@ impl Model {
         let mut items = Vec::new();
         for item in tr106::split_list(text) {
             let dotted = if item.ends_with('.') { item.to_owned() } else { format!("{item}.") };
-            let path = Path::parse(&dotted)?;
-            let found = match self.resolve(&path.segments) {
-                Ok(Found::Local(local)) if !local.table => local.at,
+            // A weak one is kept whatever it is.
+            let found = match Path::parse(&dotted).map(|path| self.resolve(&path.segments)) {
+                Ok(Ok(Found::Local(local))) if !local.table => local.at,
                 _ => Vec::new(),
             };
             let is_row = |at: &ObjRef| self.path(at).starts_with(&*reference.table);
@@ -263,8 +297,8 @@ impl Model {
         row.and_then(|row| self.rows.get(&row)).is_some_and(|row| row.volatile)
     }
 
-    /// Whether a row's unique keys differ from those of all other rows of its table (7025).
-    pub fn check_keys(&self, at: &ObjRef) -> Result<(), Fault> {
+    /// Whether a row's unique keys differ from those of all other rows of its table (7025; R-KEY.2).
+    pub fn check_keys(&self, at: &ObjRef) -> Result<(), KeyClash> {
         let Some(object) = self.schema.get(at.object).filter(|o| o.table) else { return Ok(()) };
         let above = at.numbers.get(..at.numbers.len().saturating_sub(1)).unwrap_or_default();
         for key in &object.keys {
@@ -283,7 +317,10 @@ impl Model {
             if let Some(row) = twin {
                 let names: Vec<&str> = key.params.iter().map(Name::as_str).collect();
                 let text = format!("{} already has this {}", self.path(&row), names.join(" and "));
-                return Err(Fault::new(ErrCode::DUPLICATE_KEY, text));
+                return Err(KeyClash {
+                    fault: Fault::new(ErrCode::DUPLICATE_KEY, text),
+                    params: key.params.clone(),
+                });
             }
         }
         Ok(())

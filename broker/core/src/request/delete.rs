@@ -25,10 +25,13 @@ pub(crate) struct DeleteEntry {
     affected: Vec<String>,
     unaffected: Vec<UnaffectedPathError>,
     failed: Option<Fault>,
+    /// The row that is to blame for it.
+    culprit: Option<String>,
     service: Option<DeletedObjectResult>,
 }
 
 impl DeleteEntry {
+    /// The unit failed.
     pub(crate) fn fail(&mut self, fault: &Fault) {
         self.failed = Some(fault.clone());
     }
@@ -108,18 +111,31 @@ impl Broker {
             let own_path = self.model.path(&at);
             match self.may_delete(&at, rights) {
                 Ok(()) => {
-                    entry.affected.push(own_path);
+                    if self.may_read_object(&at, rights) {
+                        entry.affected.push(own_path);
+                    }
                     steps.push(Step::Remove(at));
                 }
-                Err(fault) if !local.search || !allow_partial => return Err(fault),
-                Err(fault) => entry.unaffected.push(UnaffectedPathError {
-                    unaffected_path: own_path,
-                    err_code: fault.code.0,
-                    err_msg: fault.text,
-                }),
+                Err(fault) if !local.search || !allow_partial => {
+                    entry.culprit = self.may_read_object(&at, rights).then_some(own_path);
+                    return Err(fault);
+                }
+                Err(fault) if self.may_read_object(&at, rights) => {
+                    entry.unaffected.push(UnaffectedPathError {
+                        unaffected_path: own_path,
+                        err_code: fault.code.0,
+                        err_msg: fault.text,
+                    });
+                }
+                Err(_) => {}
             }
         }
         Ok(steps)
+    }
+
+    /// R-DEL.2, R-DEL.4: what may not be read is not named.
+    fn may_read_object(&self, at: &ObjRef, rights: &Rights) -> bool {
+        rights.allow(&self.model, Kind::Obj, Act::Read, at, &Leaf::Object)
     }
 
     fn may_delete(&self, at: &ObjRef, rights: &Rights) -> Result<(), Fault> {
@@ -184,7 +200,9 @@ impl Broker {
 
     fn refuse_delete(&mut self, origin: &Origin, entries: &[DeleteEntry], given: Vec<ParamError>) {
         let failed = entries.iter().filter_map(|e| Some((e, e.failed.as_ref()?)));
-        let own = failed.clone().map(|(entry, fault)| param_error(entry.requested.clone(), fault));
+        let own = failed
+            .clone()
+            .map(|(entry, fault)| param_error(entry.culprit.as_ref().unwrap_or(&entry.requested), fault));
         let params = if given.is_empty() { own.collect() } else { given };
         let Some((_, fault)) = failed.clone().next() else { return };
         let fault = fault.clone();
@@ -202,13 +220,14 @@ impl Broker {
         if !allow_partial && entries.iter().any(|e| e.failed.is_some()) {
             return self.refuse_delete(origin, &entries, params);
         }
-        let results = entries.into_iter().map(delete_result).collect();
+        let results = entries.into_iter().map(|entry| delete_result(entry, &origin.rights)).collect();
         self.respond(origin, RespType::DeleteResp(usp::DeleteResp { deleted_obj_results: results }));
     }
 }
 
-fn delete_result(entry: DeleteEntry) -> DeletedObjectResult {
-    if let Some(result) = entry.service {
+fn delete_result(entry: DeleteEntry, rights: &Rights) -> DeletedObjectResult {
+    if let Some(mut result) = entry.service {
+        keep_readable(&mut result, rights);
         return result;
     }
     let status = match entry.failed {
@@ -222,4 +241,13 @@ fn delete_result(entry: DeleteEntry) -> DeletedObjectResult {
     };
     let oper_status = Some(OperationStatus { oper_status: Some(status) });
     DeletedObjectResult { requested_path: entry.requested, oper_status }
+}
+
+/// Leaves out of a Service's answer what the Controller may not read (R-DEL.2, R-DEL.4).
+fn keep_readable(result: &mut DeletedObjectResult, rights: &Rights) {
+    let status = result.oper_status.as_mut().and_then(|s| s.oper_status.as_mut());
+    let Some(OperStatus::OperSuccess(success)) = status.filter(|_| !rights.is_all()) else { return };
+    let may_read = |path: &str| rights.allow_text(Kind::Obj, Act::Read, path);
+    success.affected_paths.retain(|path| may_read(path));
+    success.unaffected_path_errs.retain(|error| may_read(&error.unaffected_path));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{Leaf, Path};
+use usp_proto::path::Leaf;
 use usp_proto::usp::get_instances_resp::{CurrInstance, RequestedPathResult};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
@@ -186,10 +186,15 @@ impl Job for InstancesJob {
             Ok(mut found) => {
                 found.retain(|i| broker.services.owns(ask.service, &i.instantiated_obj_path));
                 found.retain(|i| {
-                    rights.is_all()
-                        || Path::parse(&i.instantiated_obj_path)
-                            .is_ok_and(|p| rights.allow_path(Kind::InstantiatedObj, Act::Read, &p))
+                    rights.allow_text(Kind::InstantiatedObj, Act::Read, &i.instantiated_obj_path)
                 });
+                for instance in found.iter_mut().filter(|_| !rights.is_all()) {
+                    // R-GIN.1
+                    let row = &instance.instantiated_obj_path;
+                    let readable =
+                        |key: &str| rights.allow_text(Kind::Param, Act::Read, &format!("{row}{key}"));
+                    instance.unique_keys.retain(|key, _| readable(key));
+                }
                 if found.iter().all(|instance| self.budget.take(size(instance))) {
                     entry.others.insert(tag, found);
                 }

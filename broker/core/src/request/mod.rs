@@ -3,6 +3,7 @@
 pub(crate) mod add;
 pub(crate) mod budget;
 pub(crate) mod check;
+pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod get;
 pub(crate) mod instances;

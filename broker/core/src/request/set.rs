@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{Leaf, Path};
+use usp_proto::path::{Leaf, Name, Path};
 use usp_proto::usp::set_resp::updated_object_result::{
     OperationStatus,
     operation_status::{OperStatus, OperationFailure, OperationSuccess},
@@ -19,7 +19,7 @@ use usp_proto::usp::{
     set::{UpdateObject, UpdateParamSetting},
 };
 
-use super::check::Effect;
+use super::check::{Effect, Settled};
 use super::unit::{Step, Unit, UnitJob, UnitKind};
 use super::{Origin, param_error, parse_path, wrong_form};
 use crate::Broker;
@@ -57,11 +57,19 @@ struct Target {
 pub(crate) struct Failed {
     pub(crate) fault: Fault,
     pub(crate) instances: Vec<UpdatedInstanceFailure>,
+    /// It failed along with another entry of its unit, which is to blame.
+    along: bool,
 }
 
 impl From<Fault> for Failed {
     fn from(fault: Fault) -> Self {
-        Self { fault, instances: Vec::new() }
+        Self::of(fault, Vec::new())
+    }
+}
+
+impl Failed {
+    fn of(fault: Fault, instances: Vec<UpdatedInstanceFailure>) -> Self {
+        Self { fault, instances, along: false }
     }
 }
 
@@ -118,11 +126,12 @@ impl Broker {
 
     fn blame_keys(&self, entries: &mut [SetEntry], steps: &[Step]) {
         for step in steps {
-            let Step::Effect(effect @ Effect::Store { at, .. }) = step else { continue };
-            if let Err(fault) = self.model.check_keys(at)
+            let Step::Effect(effect @ Effect::Store { at, name, .. }) = step else { continue };
+            if let Err(clash) = self.model.check_keys(at)
+                && clash.params.contains(name)
                 && let Some(entry) = entries.iter_mut().find(|e| e.has(effect) && e.failed.is_none())
             {
-                entry.failed = Some(fault.into());
+                entry.fail(&clash.fault, Some(effect));
             }
         }
     }
@@ -163,7 +172,7 @@ impl Broker {
         let Some((_, fault)) = failures.first() else { return Ok(entry.steps()) };
         let fault = fault.clone();
         entry.targets.clear();
-        Err(Failed { fault, instances: failures.into_iter().map(|(failure, _)| failure).collect() })
+        Err(Failed::of(fault, failures.into_iter().map(|(failure, _)| failure).collect()))
     }
 
     /// Keeps back optional settings that the Controller may not make; a required one fails the entry.
@@ -178,7 +187,13 @@ impl Broker {
             let full = Path::parse(&format!("{path}{}", setting.param)).map_err(Fault::from)?;
             match rights.allow_path(Kind::Param, Act::Write, &full) {
                 true => object.param_settings.push(setting),
-                false if setting.required => return Err(Fault::denied(full).into()),
+                false if setting.required && path.is_search() => return Err(Fault::denied(full).into()),
+                false if setting.required => {
+                    let fault = Fault::denied(full);
+                    let param_errs = vec![parameter_error(&setting.param, &fault)];
+                    let instance = UpdatedInstanceFailure { affected_path: path.to_string(), param_errs };
+                    return Err(Failed::of(fault, vec![instance]));
+                }
                 false => withheld.push(parameter_error(&setting.param, &Fault::denied(full))),
             }
         }
@@ -194,15 +209,18 @@ impl Broker {
     ) -> Result<Target, (UpdatedInstanceFailure, Fault)> {
         let path = self.model.path(&at);
         let mut target = Target { at, path, errors: Vec::new(), effects: Vec::new(), elsewhere: Vec::new() };
-        let mut first_required = None;
+        let (mut first_required, mut settled) = (None, Settled::default());
         for setting in &object.param_settings {
+            let agrees = settled.note(&setting.param, &setting.value);
             if let Some((service, leaf, owner)) = self.model.service_of_setting(&target.at, &setting.param)
                 && rights.allow(&self.model, Kind::Param, Act::Write, &owner, &leaf)
             {
                 target.elsewhere.push((service, setting.clone()));
                 continue;
             }
-            match self.model.check_setting(&target.at, &setting.param, &setting.value, false, rights) {
+            let check =
+                || self.model.check_setting(&target.at, &setting.param, &setting.value, false, rights);
+            match agrees.and_then(|()| check()) {
                 Ok(effect) => target.effects.push((setting.param.clone(), effect)),
                 Err(fault) => {
                     target.errors.push(parameter_error(&setting.param, &fault));
@@ -222,7 +240,9 @@ impl Broker {
 
     /// allow_partial=false and something failed: the Error names each failed Parameter.
     fn refuse_set(&mut self, origin: &Origin, entries: &[SetEntry], given: Vec<ParamError>) {
-        let failed = entries.iter().filter_map(|e| Some((e, e.failed.as_ref()?)));
+        let all = || entries.iter().filter_map(|e| Some((e, e.failed.as_ref()?)));
+        let only_along = all().all(|(_, f)| f.along);
+        let failed = all().filter(|(_, f)| only_along || !f.along);
         let params = match given.is_empty() {
             true => failed.clone().flat_map(|(e, f)| error_params(e, f)).collect(),
             false => given,
@@ -257,6 +277,8 @@ impl Broker {
             });
             return vec![updated(entry.requested, status)];
         }
+        let mut entry = entry;
+        entry.service.iter_mut().for_each(|result| keep_readable(result, rights));
         if !entry.service.is_empty() && entry.targets.is_empty() {
             return entry.service;
         }
@@ -307,6 +329,17 @@ impl Broker {
 
 fn updated(requested_path: String, status: OperStatus) -> UpdatedObjectResult {
     UpdatedObjectResult { requested_path, oper_status: Some(OperationStatus { oper_status: Some(status) }) }
+}
+
+/// Leaves out of a Service's answer what the Controller may not read (R-SET.3).
+fn keep_readable(result: &mut UpdatedObjectResult, rights: &Rights) {
+    let status = result.oper_status.as_mut().and_then(|s| s.oper_status.as_mut());
+    let Some(OperStatus::OperSuccess(success)) = status.filter(|_| !rights.is_all()) else { return };
+    for instance in &mut success.updated_inst_results {
+        let object = &instance.affected_path;
+        let may_read = |param: &str| rights.allow_text(Kind::Param, Act::Read, &format!("{object}{param}"));
+        instance.updated_params.retain(|param, _| may_read(param));
+    }
 }
 
 /// What a Service says it has set.
@@ -380,7 +413,7 @@ impl SetEntry {
         match &mut self.failed {
             Some(failed) => failed.instances.extend(instance),
             None => {
-                self.failed = Some(Failed { fault: fault.clone(), instances: instance.into_iter().collect() })
+                self.failed = Some(Failed::of(fault.clone(), instance.into_iter().collect()));
             }
         }
     }
@@ -389,8 +422,14 @@ impl SetEntry {
     pub(crate) fn fail_whole(&mut self, fault: &Fault) {
         match &mut self.failed {
             Some(failed) => failed.fault.text.clone_from(&fault.text),
-            None => self.failed = Some(Failed::from(fault.clone())),
+            None => self.failed = Some(Failed { along: true, ..Failed::from(fault.clone()) }),
         }
+    }
+
+    /// Which of its own effects sets one of these Parameters of an object.
+    pub(crate) fn effect_on(&self, at: &ObjRef, params: &[Name]) -> Option<Effect> {
+        let mut effects = self.targets.iter().flat_map(|t| &t.effects).map(|(_, effect)| effect);
+        effects.find(|e| e.at() == at && params.contains(e.name())).cloned()
     }
 
     /// What a Service answered for it; gives back its failure.
@@ -400,8 +439,7 @@ impl SetEntry {
         let fault = match status {
             Some(OperStatus::OperFailure(f)) => {
                 let fault = Fault::new(ErrCode(f.err_code), f.err_msg.clone());
-                self.failed =
-                    Some(Failed { fault: fault.clone(), instances: f.updated_inst_failures.clone() });
+                self.failed = Some(Failed::of(fault.clone(), f.updated_inst_failures.clone()));
                 Some(fault)
             }
             Some(OperStatus::OperSuccess(success)) => {

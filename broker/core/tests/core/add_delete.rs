@@ -143,7 +143,8 @@ fn a_new_controller_can_connect_and_has_its_role() {
     assert_eq!(made, "Device.LocalAgent.Controller.2. Alias=cpe-2 EndpointID=self::new");
     let new = w.connect(usp_core::input::MtpKind::WebSocket, usp_core::input::Side::Agent, "self::new", true);
     assert_eq!(w.get(new, "Device.DeviceInfo.ModelName"), "Device.DeviceInfo.ModelName=Hub");
-    assert_eq!(w.add(c, CONTROLLER, &["EndpointID=self::new"]), format!("Error 7025\n{CONTROLLER}: 7025"));
+    let taken = format!("Error 7025\n{CONTROLLER}EndpointID: 7025");
+    assert_eq!(w.add(c, CONTROLLER, &["EndpointID=self::new"]), taken);
     assert_eq!(
         w.add(c, CONTROLLER, &["EndpointID=nonsense"]),
         format!("Error 7012\n{CONTROLLER}EndpointID: 7012")

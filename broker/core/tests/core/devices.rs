@@ -232,7 +232,10 @@ fn a_rename_wins_over_the_site_file_and_survives() {
     assert_eq!(w.set(c, "Device.ProxiedDevice.1.", &["Name=Cellar"]), "Device.ProxiedDevice.1. Name=Cellar");
     let other = "Device.ProxiedDevice.1.IoTCapability.2.";
     assert_eq!(w.set(c, other, &["Name=Pump"]), format!("{other} Name=Pump"));
-    assert_eq!(w.set(c, other, &["Name=Level"]), "Error 7025\nDevice.ProxiedDevice.1.IoTCapability.2.: 7025");
+    assert_eq!(
+        w.set(c, other, &["Name=Level"]),
+        "Error 7025\nDevice.ProxiedDevice.1.IoTCapability.2.Name: 7025"
+    );
     let mut w = w.restart();
     w.site("a: box");
     let c = w.controller("self::c");

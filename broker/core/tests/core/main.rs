@@ -6,6 +6,7 @@ mod add_delete;
 mod agent;
 mod bench;
 mod devices;
+mod entries;
 mod get;
 mod instances;
 mod limits;

@@ -84,7 +84,7 @@ fn a_reader_changes_nothing() {
         w.set(r, "Device.DeviceInfo.", &["FriendlyName=x"]),
         "Error 7006\nDevice.DeviceInfo.FriendlyName: 7006"
     );
-    assert_eq!(w.set(r, "Device.X_Lamp.", &["Colour=x"]), "Error 7006\nDevice.X_Lamp.: 7006");
+    assert_eq!(w.set(r, "Device.X_Lamp.", &["Colour=x"]), "Error 7006\nDevice.X_Lamp.Colour: 7006");
     let relay = "Device.ProxiedDevice.1.IoTCapability.2.BinaryControl.";
     assert_eq!(w.set(r, relay, &["Value=true"]), format!("Error 7006\n{relay}Value: 7006"));
     assert_eq!(

@@ -136,7 +136,8 @@ fn a_search_path_holds_or_fails_as_a_whole() {
     );
     let answer =
         text::answer(&w.ask(c, set(true, &[(search, &["EndpointID=self::same", "ProvisioningCode=q"])])));
-    assert_eq!(answer, format!("{search}: 7025"));
+    let first = "Device.LocalAgent.Controller.1.EndpointID: 7025";
+    assert_eq!(answer, format!("{search}: 7025\n{first}"), "R-SET.2a: an instance that failed is named");
     assert_eq!(w.get(c, "Device.LocalAgent.Controller.*.ProvisioningCode").matches("=p").count(), 2);
     assert_eq!(
         text::answer(&w.ask(
@@ -332,7 +333,7 @@ fn a_key_that_is_taken_is_known_before_anybody_is_asked() {
         ("Device.ProxiedDevice.1.IoTCapability.2.", &["Name=Level"]),
     ];
     let answer = text::answer(&w.ask(c, set(false, entries)));
-    assert_eq!(answer, "Error 7025\nDevice.ProxiedDevice.1.IoTCapability.2.: 7025");
+    assert_eq!(answer, "Error 7025\nDevice.ProxiedDevice.1.IoTCapability.2.Name: 7025");
     assert!(w.calls.is_empty() && w.services[&s].count("Set") == 0);
     let swap: &[(&str, &[&str])] = &[
         ("Device.ProxiedDevice.1.IoTCapability.1.", &["Name=Relay"]),

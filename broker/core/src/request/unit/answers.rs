@@ -117,11 +117,15 @@ impl Unit {
                     touched.push(at.clone());
                 }
                 Step::Create(creation) => {
-                    let created = broker.create(origin, creation, false)?;
-                    if let UnitKind::Add { items, .. } = kind
-                        && let Some(item) = items.get_mut(*entry)
-                    {
-                        item.created(created);
+                    let UnitKind::Add { items, .. } = kind else { continue };
+                    let Some(item) = items.get_mut(*entry) else { continue };
+                    match broker.create(origin, creation) {
+                        Ok(created) => item.created(created),
+                        Err(refusal) => {
+                            let fault = refusal.fault.clone();
+                            item.refuse(refusal);
+                            return Err(fault);
+                        }
                     }
                 }
                 Step::Remove(at) => broker.remove_row(at),
@@ -129,7 +133,15 @@ impl Unit {
             }
         }
         for at in distinct(touched.into_iter()) {
-            broker.model.check_keys(&at)?;
+            if let Err(clash) = broker.model.check_keys(&at) {
+                if let UnitKind::Set { entries, .. } = kind
+                    && let Some((entry, effect)) =
+                        entries.iter_mut().find_map(|e| e.effect_on(&at, &clash.params).map(|f| (e, f)))
+                {
+                    entry.fail(&clash.fault, Some(&effect));
+                }
+                return Err(clash.fault);
+            }
             broker.settle_row(&at);
         }
         Ok(())

@@ -18,8 +18,9 @@ use usp_proto::err_code::ErrCode;
 use usp_proto::usp::{self, add::CreateObject, error::ParamError, request::ReqType, set::UpdateObject};
 
 use super::Origin;
-use super::add::{AddItem, Creation};
+use super::add::AddItem;
 use super::check::Effect;
+use super::create::Creation;
 use super::delete::DeleteEntry;
 use super::set::SetEntry;
 use crate::Broker;

@@ -59,6 +59,8 @@ pub(crate) struct FakeService {
     /// What Operate is answered with, oldest first; then sync success.
     pub(crate) outcomes: VecDeque<usp::operate_resp::operation_result::OperationResp>,
     pub(crate) highest: BTreeMap<String, u32>,
+    /// Names of Parameters that it reports as unique keys.
+    pub(crate) keys: Vec<&'static str>,
 }
 
 /// A response that says nothing.
@@ -242,9 +244,9 @@ impl FakeService {
                 self.values.insert(format!("{row}{}", setting.param), setting.value.clone());
             }
             let status = OperStatus::OperSuccess(OperationSuccess {
+                unique_keys: self.keys_of(&row),
                 instantiated_path: row,
                 param_errs: Vec::new(),
-                unique_keys: BTreeMap::new(),
             });
             results.push(usp::add_resp::CreatedObjectResult {
                 requested_path: object.obj_path.clone(),
@@ -278,6 +280,12 @@ impl FakeService {
         usp::DeleteResp { deleted_obj_results: results }
     }
 
+    fn keys_of(&self, row: &str) -> BTreeMap<String, String> {
+        let value =
+            |name: &&str| Some(((*name).to_owned(), self.values.get(&format!("{row}{name}"))?.clone()));
+        self.keys.iter().filter_map(value).collect()
+    }
+
     fn operate(&mut self, operate: &usp::Operate) -> usp::OperateResp {
         use usp::operate_resp::operation_result::{OperationResp, OutputArgs};
         let outcome = self.outcomes.pop_front();
@@ -299,9 +307,9 @@ impl FakeService {
                     rows.push(object.to_owned());
                 }
             }
-            let instance = |row| usp::get_instances_resp::CurrInstance {
+            let instance = |row: String| usp::get_instances_resp::CurrInstance {
+                unique_keys: self.keys_of(&row),
                 instantiated_obj_path: row,
-                unique_keys: BTreeMap::new(),
             };
             usp::get_instances_resp::RequestedPathResult {
                 requested_path: path.clone(),
