@@ -19,6 +19,7 @@ use usp_proto::endpoint_id::EndpointId;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{Driver, Exit, Inlets, KEPT, Order};
+use crate::mtp::mqtt::Clients;
 use crate::mtp::{Gateway, uds, websocket};
 use crate::site::{self, SiteError};
 use crate::store::{Store, StoreError};
@@ -102,7 +103,8 @@ impl App {
             stop: stop.clone(),
             closing: gateway.stop.clone(),
         };
-        let driver = Driver::new(broker, clock, adapters, store).run(inlets, site, ready);
+        let driver = Driver::new(broker, clock, adapters, store, Clients::new(gateway.clone()))
+            .run(inlets, site, ready);
         let driver = tokio::spawn(supervise(driver, gateway.clone()));
         if is_ready.await.is_err() {
             return Err(StartFailure::Stopped);

@@ -19,6 +19,7 @@ use usp_mapping::mapping::Site;
 
 use crate::clock::Clock;
 use crate::mtp::Event;
+use crate::mtp::mqtt::Clients;
 use crate::mtp::outbox::Outbox;
 use crate::store::Store;
 
@@ -74,6 +75,7 @@ pub(crate) struct Driver {
     clock: Clock,
     adapters: Adapters,
     store: Store,
+    mqtt: Clients,
     conns: HashMap<ConnId, Arc<Outbox>>,
     results: mpsc::Sender<(BatchId, Result<(), String>)>,
     stored: mpsc::Receiver<(BatchId, Result<(), String>)>,
@@ -83,13 +85,14 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(broker: Broker, clock: Clock, adapters: Adapters, store: Store) -> Self {
+    pub(crate) fn new(broker: Broker, clock: Clock, adapters: Adapters, store: Store, mqtt: Clients) -> Self {
         let (results, stored) = mpsc::channel(STORED);
         Self {
             broker,
             clock,
             adapters,
             store,
+            mqtt,
             conns: HashMap::new(),
             results,
             stored,
@@ -240,7 +243,7 @@ impl Driver {
                     }
                 }
                 Output::Call(call) => self.adapters.call(call),
-                Output::Mqtt(order) => tracing::debug!(?order, "no MQTT clients run here"),
+                Output::Mqtt(order) => self.mqtt.order(order),
                 Output::Store { batch, ops } => {
                     self.batches += 1;
                     let results = self.results.clone();
@@ -270,6 +273,9 @@ impl Driver {
         };
         if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
             tracing::warn!(connections = self.conns.len(), "some peers did not take our goodbye");
+        }
+        if tokio::time::timeout(FAREWELL, self.mqtt.close()).await.is_err() {
+            tracing::warn!("some MQTT servers did not take our goodbye");
         }
         self.adapters.stop().await;
         let exit = exit(self.restart);

@@ -3,6 +3,7 @@
 //!
 //! - [`world`]: quantities that move plausibly and always the same way from the same seed.
 //! - [`modbus`]: a Modbus TCP server made from a mapping draft.
+//! - [`mqtt`]: one end of an MQTT connection, packet by packet, to play a server or a raw client.
 //! - [`service`]: a USP Service with a small data model of its own, over UNIX domain sockets.
 //! - [`mischief`]: named faults, and how many times each is to happen.
 //!
@@ -13,6 +14,7 @@
 pub mod console;
 pub mod mischief;
 pub mod modbus;
+pub mod mqtt;
 pub mod rng;
 pub mod service;
 pub mod value;

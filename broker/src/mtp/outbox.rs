@@ -6,41 +6,60 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use prost::Message;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use usp_core::mqtt::port::MqttPublish;
 use usp_core::output::CloseReason;
 use usp_proto::record::Record;
 
 /// Records that are taken out in one turn: what is taken out can no longer be merged.
 const TURN: usize = 16;
 
+/// What an outbox holds.
+pub(crate) trait Parcel {
+    /// About its length in bytes.
+    fn len(&self) -> usize;
+}
+
+impl Parcel for Record {
+    fn len(&self) -> usize {
+        self.msg().map_or(0, Message::encoded_len)
+    }
+}
+
+impl Parcel for MqttPublish {
+    fn len(&self) -> usize {
+        Parcel::len(&self.record) + self.topic.len()
+    }
+}
+
 /// The queue between the driver and one connection's task.
 #[derive(Debug)]
-pub(crate) struct Outbox {
-    queue: Mutex<Queue>,
+pub(crate) struct Outbox<T = Record> {
+    queue: Mutex<Queue<T>>,
     wake: Notify,
     overflowed: CancellationToken,
     max_records: usize,
     max_bytes: usize,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: VecDeque<Waiting>,
+#[derive(Debug)]
+struct Queue<T> {
+    waiting: VecDeque<Waiting<T>>,
     bytes: usize,
     close: Option<CloseReason>,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    record: Record,
+struct Waiting<T> {
+    record: T,
     merge: Option<u64>,
     bytes: usize,
 }
 
 /// What the connection's task is to do next.
 #[derive(Debug)]
-pub(crate) enum Turn {
+pub(crate) enum Turn<T = Record> {
     /// Send these.
-    Send(Vec<Record>),
+    Send(Vec<T>),
     /// All is sent: say goodbye.
     Close(CloseReason),
 }
@@ -49,10 +68,10 @@ pub(crate) enum Turn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Overflow;
 
-impl Outbox {
+impl<T: Parcel> Outbox<T> {
     pub(crate) fn new(max_records: usize, max_bytes: usize) -> Self {
         Self {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue { waiting: VecDeque::new(), bytes: 0, close: None }),
             wake: Notify::new(),
             overflowed: CancellationToken::new(),
             max_records,
@@ -63,7 +82,7 @@ impl Outbox {
     /// Puts a Record in. One with the same `merge` that still waits is replaced, in its place.
     ///
     /// Errors: it does not fit. Nothing is sent any more then, and [`overflowed`](Self::overflowed) fires.
-    pub(crate) fn push(&self, record: Record, merge: Option<u64>) -> Result<(), Overflow> {
+    pub(crate) fn push(&self, record: T, merge: Option<u64>) -> Result<(), Overflow> {
         let mut queue = self.lock();
         if queue.close.is_some() || self.overflowed.is_cancelled() {
             return Ok(());
@@ -88,7 +107,7 @@ impl Outbox {
     }
 
     /// Waits for work. One task alone may ask.
-    pub(crate) async fn next(&self) -> Turn {
+    pub(crate) async fn next(&self) -> Turn<T> {
         loop {
             if let Some(turn) = self.lock().take() {
                 return turn;
@@ -102,22 +121,22 @@ impl Outbox {
         self.overflowed.cancelled().await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Queue {
-    fn put(&mut self, entry: Waiting) {
+impl<T> Queue<T> {
+    fn put(&mut self, entry: Waiting<T>) {
         self.bytes += entry.bytes;
-        let same = |waiting: &&mut Waiting| entry.merge.is_some() && waiting.merge == entry.merge;
+        let same = |waiting: &&mut Waiting<T>| entry.merge.is_some() && waiting.merge == entry.merge;
         match self.waiting.iter_mut().find(same) {
             Some(old) => self.bytes -= std::mem::replace(old, entry).bytes,
             None => self.waiting.push_back(entry),
         }
     }
 
-    fn take(&mut self) -> Option<Turn> {
+    fn take(&mut self) -> Option<Turn<T>> {
         if self.waiting.is_empty() {
             return self.close.clone().map(Turn::Close);
         }
@@ -130,11 +149,8 @@ impl Queue {
 
 /// Measuring costs a walk through the Message, and a peer that keeps up never has a second one waiting: the first is not
 /// measured (one may always wait, however long).
-fn size(queue: &Queue, record: &Record) -> usize {
-    if queue.waiting.is_empty() {
-        return 0;
-    }
-    record.msg().map_or(0, Message::encoded_len)
+fn size<T: Parcel>(queue: &Queue<T>, record: &T) -> usize {
+    if queue.waiting.is_empty() { 0 } else { record.len() }
 }
 
 #[cfg(test)]

@@ -1,0 +1,76 @@
+//! PUBLISH, both ways.
+
+use super::*;
+
+/// TP-469 11.12, 11.13 in 5.0: R-MQTT.18, R-MQTT.20, R-MQTT.22, R-MQTT.23, R-MQTT.27.
+#[tokio::test]
+async fn a_record_is_published_with_its_properties_and_the_quality_the_server_takes() {
+    let mut stage = Stage::new().await;
+    stage.run(stage.settings());
+    let (mut peer, ..) = stage.up(vec![Property::Byte(Property::MAXIMUM_QOS, 1)]).await;
+    stage.subscribed(&mut peer).await;
+    for (wanted, expected) in [(0, 0), (1, 1), (2, 1)] {
+        stage.publish(hello("proto::ctrl"), wanted, None);
+        let publish = timeout(PATIENCE, peer.publication()).await.unwrap().unwrap();
+        assert_eq!((publish.qos, publish.retain, publish.topic.as_str()), (expected, false, "usp/ctrl"));
+        assert_eq!(publish.text(Property::CONTENT_TYPE), Some("usp.msg"));
+        assert_eq!(publish.text(Property::RESPONSE_TOPIC), Some("usp/hub1"));
+        assert_eq!(publish.payload, hello("proto::ctrl").encode());
+    }
+}
+
+/// TP-469 11.12, 11.14 in 3.1.1: R-MQTT.24, R-MQTT.25. Without an identifier the Endpoint ID is used (R-MQTT.8).
+#[tokio::test]
+async fn in_the_older_version_reply_topics_are_in_the_topic() {
+    let mut stage = Stage::new().await;
+    let settings = MqttSettings { version: MqttVersion::V311, client_id: String::new(), ..stage.settings() };
+    stage.run(settings);
+    let (mut peer, connect, up) = stage.up(Vec::new()).await;
+    assert_eq!((connect.version, connect.client_id.as_str()), (4, "proto::broker"));
+    assert_eq!(up.client_id, "proto::broker");
+    stage.subscribed(&mut peer).await;
+    stage.publish(hello("proto::ctrl"), 1, None);
+    let publish = timeout(PATIENCE, peer.publication()).await.unwrap().unwrap();
+    assert_eq!(publish.topic, "usp/ctrl/reply-to=usp%2Fhub1");
+    let topic = "usp/hub1/reply-to=usp%2Fctrl%2F1".to_owned();
+    peer.say(&Packet::Publish(Publish { topic, ..from_controller(Vec::new()) })).await.unwrap();
+    let MqttEvent::Record { reply_to, .. } = stage.event().await else { panic!("no Record") };
+    assert_eq!(reply_to.as_deref(), Some("usp/ctrl/1"));
+}
+
+/// TP-469 11.15, R-MQTT.27a; R-MTP.5 for what is no Record.
+#[tokio::test]
+async fn both_content_types_are_taken_and_others_are_ignored() {
+    let mut stage = Stage::new().await;
+    stage.run(stage.settings());
+    let (mut peer, ..) = stage.up(Vec::new()).await;
+    stage.subscribed(&mut peer).await;
+    let kind = |text: &str| Property::Text(Property::CONTENT_TYPE, text.to_owned());
+    let reply = |text: &str| Property::Text(Property::RESPONSE_TOPIC, text.to_owned());
+    for (properties, payload) in [
+        (vec![kind("text/plain"), reply("0")], None),
+        (vec![kind("usp.msg"), reply("1")], None),
+        (vec![reply("2")], Some(b"\xff\xff no Record".to_vec())),
+        (vec![reply("2")], Some(Vec::new())),
+        (vec![kind("application/vnd.bbf.usp.msg"), reply("3")], None),
+        (vec![reply("4")], None),
+    ] {
+        let good = from_controller(properties);
+        let payload = payload.unwrap_or(good.payload.clone());
+        peer.say(&Packet::Publish(Publish { payload, ..good })).await.unwrap();
+    }
+    for expected in ["1", "3", "4"] {
+        let MqttEvent::Record { reply_to, .. } = stage.event().await else { panic!("no Record") };
+        assert_eq!(reply_to.as_deref(), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_publication_of_quality_1_is_acknowledged() {
+    let mut stage = Stage::new().await;
+    stage.run(stage.settings());
+    let (mut peer, ..) = stage.up(Vec::new()).await;
+    stage.subscribed(&mut peer).await;
+    peer.say(&Packet::Publish(Publish { qos: 1, id: 77, ..from_controller(Vec::new()) })).await.unwrap();
+    assert_eq!(packet(&mut peer).await, Some(Packet::Puback { id: 77, code: 0 }));
+}
