@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Path};
 
-use crate::access::Rights;
+use crate::access::{Act, Kind, Rights};
 use crate::config::{CoreConfig, PermissionSeed};
 use crate::dm::compute::datetime;
 use crate::dm::rows::{ObjRef, Row};
@@ -340,6 +340,7 @@ impl Broker {
         else {
             return "{}".to_owned();
         };
+        let rights = self.rights_of_controller(controller);
         let mut values = Vec::new();
         for (row, _) in self.model.rows.of_table(table, &[controller]) {
             if self.model.text(row, "Enable").as_deref() != Some("true") {
@@ -347,19 +348,23 @@ impl Broker {
             }
             let name = self.model.text(row, "ParameterName").unwrap_or_default();
             values.extend(
-                self.own_values(&name).into_iter().map(|(n, v)| format!("{}:{}", json(&n), json(&v))),
+                self.own_values(&name, &rights)
+                    .into_iter()
+                    .map(|(n, v)| format!("{}:{}", json(&n), json(&v))),
             );
         }
         format!("{{{}}}", values.join(","))
     }
 
-    /// The values that a Parameter Path of ours has, without asking anybody.
-    fn own_values(&self, text: &str) -> Vec<(String, String)> {
+    /// The values that a Parameter Path of ours has and that may be read, without asking anybody.
+    fn own_values(&self, text: &str, rights: &Rights) -> Vec<(String, String)> {
         let Ok(path) = Path::parse(text) else { return Vec::new() };
         let (Leaf::Parameter(name), Ok(found)) = (&path.leaf, self.model.resolve(&path.segments)) else {
             return Vec::new();
         };
-        let values = found.objects().iter();
+        let leaf = Leaf::Parameter(name.clone());
+        let readable = |at: &&ObjRef| rights.allow(&self.model, Kind::Param, Act::Read, at, &leaf);
+        let values = found.objects().iter().filter(readable);
         values
             .filter_map(|at| Some((format!("{}{name}", self.model.path(at)), self.model.text(at, name)?)))
             .collect()

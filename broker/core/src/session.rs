@@ -133,6 +133,13 @@ impl Broker {
         };
         // Who is not vouched for gets nothing of what belongs to the row: neither its role nor its notifications.
         let number = number.filter(|_| link.trusted);
+        if let Some(number) = number {
+            if !self.may_use_mtp(number, link.mtp.name()) {
+                let why = format!("{} is disabled for {} in its MTP table", link.mtp.name(), link.peer);
+                return self.close(conn, CloseReason::Protocol(why));
+            }
+            self.note_mtp(number, link.mtp.name());
+        }
         let rights = self.rights_on(link, number);
         if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
             session.controller = number;
@@ -155,7 +162,7 @@ impl Broker {
         self.find_controller(endpoint).is_some()
     }
 
-    fn find_controller(&self, endpoint: &EndpointId) -> Option<ObjRef> {
+    pub(crate) fn find_controller(&self, endpoint: &EndpointId) -> Option<ObjRef> {
         let table = self.model.table("Device.LocalAgent.Controller.")?;
         self.model.row_with(table, &[], "EndpointID", endpoint.as_str())
     }
@@ -246,18 +253,15 @@ impl Broker {
         let enabled = self.controller_row(number).is_some_and(|row| {
             self.model.text(&row, "Enable").as_deref() == Some("true") && self.model.rows.contains(&row)
         });
-        if enabled {
-            return;
-        }
-        let conns: Vec<ConnId> = self
-            .sessions
-            .by_conn
-            .iter()
-            .filter(|(_, s)| s.controller == Some(number))
-            .map(|(c, _)| *c)
-            .collect();
-        for conn in conns {
-            self.close(conn, CloseReason::Protocol("this Controller was disabled or deleted".to_owned()));
+        let of_row = self.sessions.by_conn.iter().filter(|(_, s)| s.controller == Some(number));
+        let conns: Vec<(ConnId, MtpKind)> = of_row.map(|(c, s)| (*c, s.link.mtp)).collect();
+        for (conn, mtp) in conns {
+            if !enabled {
+                self.close(conn, CloseReason::Protocol("this Controller was disabled or deleted".to_owned()));
+            } else if !self.may_use_mtp(number, mtp.name()) {
+                let why = format!("{} was disabled for this Controller", mtp.name());
+                self.close(conn, CloseReason::Protocol(why));
+            }
         }
     }
 
@@ -323,37 +327,6 @@ impl Broker {
         {
             self.update_service_row(id);
         }
-    }
-
-    /// A Service's Controller row says over which socket it comes and which Service it is.
-    pub(crate) fn update_controller_of_service(&mut self, endpoint: &EndpointId) {
-        let Some(row) = self.find_controller(endpoint) else { return };
-        let Some(table) = self.model.schema.find("Device.LocalAgent.Controller.{i}.MTP.{i}.") else { return };
-        let Some(uds) = self.model.schema.find("Device.LocalAgent.Controller.{i}.MTP.{i}.UDS.") else {
-            return;
-        };
-        let service = self.services.find(endpoint).and_then(|id| self.services.get(id)).and_then(|s| s.row);
-        let (mtp, details) = (ObjRef::new(table, &[row.number(), 1]), ObjRef::new(uds, &[row.number(), 1]));
-        let Some(service) = service else {
-            self.model.rows.delete(&details);
-            self.model.rows.delete(&mtp);
-            return;
-        };
-        for at in [&mtp, &details] {
-            if !self.model.rows.contains(at) {
-                self.model.rows.put(at.clone(), Row { volatile: true, ..Row::default() });
-            }
-        }
-        let reference = format!("Device.USPServices.USPService.{service}");
-        self.put_param(&mtp, "Alias", "cpe-1".to_owned());
-        self.put_param(&mtp, "Enable", "true".to_owned());
-        self.put_param(&mtp, "Protocol", "UDS".to_owned());
-        self.put_param(&details, "USPServiceRef", reference);
-        self.put_param(
-            &details,
-            "UnixDomainSocketRef",
-            "Device.UnixDomainSockets.UnixDomainSocket.1".to_owned(),
-        );
     }
 
     /// Lets a request in, or says why not.

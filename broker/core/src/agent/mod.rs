@@ -7,6 +7,7 @@
 
 pub(crate) mod commands;
 mod events;
+mod mtps;
 mod onboarding;
 mod periodic;
 mod schedule;

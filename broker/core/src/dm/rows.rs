@@ -204,6 +204,14 @@ impl Rows {
         highest.given
     }
 
+    /// The next number below a row that is not kept itself: it goes with that row, whose own number is never given again,
+    /// so nothing needs to be marked unless the row is kept after all ([`claim_number`](Self::claim_number)).
+    pub fn passing_number(&mut self, table: ObjId, above: &[InstanceNumber]) -> InstanceNumber {
+        let highest = self.highest.entry((table, above.into())).or_default();
+        highest.given = highest.given.saturating_add(1);
+        highest.given
+    }
+
     /// Remembers a number that came from elsewhere (the disk, a seed).
     pub fn note_number(&mut self, table: ObjId, above: &[InstanceNumber], number: InstanceNumber) {
         let highest = self.highest.entry((table, above.into())).or_default();

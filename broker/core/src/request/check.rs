@@ -268,12 +268,13 @@ impl Model {
                 }
                 Ok(())
             }
-            ("Device.LocalAgent.MTP.{i}." | "Device.LocalAgent.Controller.{i}.MTP.{i}.", "Protocol")
-                if value != "MQTT" =>
+            ("Device.LocalAgent.MTP.{i}.", "Protocol") if value != "MQTT" => invalid(format!(
+                "Controllers make rows for MQTT alone: {value} is set up in the configuration"
+            )),
+            ("Device.LocalAgent.Controller.{i}.MTP.{i}.", "Protocol")
+                if !self.facts.protocols.split(',').any(|known| known == value) =>
             {
-                invalid(format!(
-                    "Controllers make rows for MQTT alone: {value} is set up in the configuration"
-                ))
+                invalid(format!("{value} is not one of SupportedProtocols: {}", self.facts.protocols))
             }
             ("Device.LocalAgent.Subscription.{i}.", "TriggerConfigSettings") => {
                 tr106::split_list(value).try_for_each(|item| setting(item).map(|_| ()))
@@ -282,18 +283,14 @@ impl Model {
         }
     }
 
-    /// Whether an object is, or lies in, a row that the broker itself made and keeps: an MTP of the configuration, the
-    /// MTP of a Service's Controller.
+    /// Whether an object is, or lies in, a row that follows from the configuration: an MTP that it sets up.
     pub(crate) fn is_given(&self, at: &ObjRef) -> bool {
         let path = self.schema.get(at.object).map_or("", |o| &*o.path);
-        let table = match path {
-            p if p.starts_with("Device.LocalAgent.MTP.{i}.") => "Device.LocalAgent.MTP.",
-            p if p.starts_with("Device.LocalAgent.Controller.{i}.MTP.{i}.") => {
-                "Device.LocalAgent.Controller.{i}.MTP."
-            }
-            _ => return false,
-        };
-        let row = self.table(table).map(|object| ObjRef { object, numbers: at.numbers.clone() });
+        if !path.starts_with("Device.LocalAgent.MTP.{i}.") {
+            return false;
+        }
+        let table = self.table("Device.LocalAgent.MTP.");
+        let row = table.map(|object| ObjRef { object, numbers: at.numbers.clone() });
         row.and_then(|row| self.rows.get(&row)).is_some_and(|row| row.volatile)
     }
 

@@ -197,7 +197,11 @@ impl Broker {
             if param.access != ParamAccess::Read && !known {
                 let default = param.default.as_deref().map(str::to_owned);
                 let generated = keys.contains(name) && default.as_ref().is_none_or(String::is_empty);
-                let value = if generated { Some(self.generated_key(at, name)) } else { default };
+                let value = if generated {
+                    Some(self.generated_key(at, name))
+                } else {
+                    self.initial_value(at, name).or(default)
+                };
                 values.extend(value.map(|v| (name.clone(), v)));
             }
         }
@@ -205,6 +209,14 @@ impl Broker {
             self.model.rows.set(at, &name, value);
         }
         Ok(())
+    }
+
+    /// What a new row has without being told, where that is no constant: a new Controller has the Untrusted role (R-SEC.6).
+    fn initial_value(&self, at: &ObjRef, name: &Name) -> Option<String> {
+        let object = self.model.schema.get(at.object).map(|o| &*o.path);
+        let is_role = object == Some("Device.LocalAgent.Controller.{i}.") && name.as_str() == "AssignedRole";
+        let trust = self.model.locate("Device.LocalAgent.ControllerTrust.").filter(|_| is_role)?;
+        self.model.text(&trust, "UntrustedRole")
     }
 
     /// `cpe-<n>`, or an Endpoint ID that ends so; for numbers, the first that is free.
@@ -234,7 +246,7 @@ impl Broker {
             // A Controller that only happened to connect is remembered once somebody writes to its row or below it.
             Some(path) if path.starts_with("Device.LocalAgent.Controller.{i}.") => {
                 let row = at.numbers.first().and_then(|number| self.controller_row(*number));
-                return row.iter().for_each(|row| self.set_volatile(row, false));
+                return row.iter().for_each(|row| self.keep_controller(row));
             }
             _ => return,
         }
@@ -243,11 +255,11 @@ impl Broker {
         let recipient = self.model.text(at, "Recipient").and_then(|path| self.model.locate(&path));
         if let (true, Some(controller)) = (persistent, recipient) {
             // A Controller that only happened to connect is remembered from here on.
-            self.set_volatile(&controller, false);
+            self.keep_controller(&controller);
         }
     }
 
-    fn set_volatile(&mut self, at: &ObjRef, volatile: bool) {
+    pub(crate) fn set_volatile(&mut self, at: &ObjRef, volatile: bool) {
         if let Some(row) = self.model.rows.get(at).filter(|r| r.volatile != volatile).cloned() {
             self.model.rows.put(at.clone(), Row { volatile, ..row });
         }

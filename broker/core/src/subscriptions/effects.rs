@@ -68,6 +68,9 @@ impl Broker {
                     controllers.insert(change.at.number());
                     rights = true;
                 }
+                Some("Device.LocalAgent.Controller.{i}.MTP.{i}.") => {
+                    controllers.extend(change.at.numbers.first());
+                }
                 Some(path) if path.starts_with("Device.LocalAgent.ControllerTrust.") => rights = true,
                 _ => {}
             }

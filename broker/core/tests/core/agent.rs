@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usp_core::input::ConnId;
+use usp_core::input::{ConnId, MtpKind, Side};
 use usp_mapping::value::Value;
 use usp_proto::usp::notify::operation_complete as done;
 use usp_proto::usp::notify::{Notification, OperationComplete};
@@ -403,4 +403,79 @@ fn the_agent_says_what_it_supports() {
     let trust = "Device.LocalAgent.ControllerTrust.";
     let two = format!("UntrustedRole={trust}Role.1,{trust}Role.2");
     assert_eq!(w.set(c, trust, &[&two]), format!("Error 7012\n{trust}UntrustedRole: 7012"));
+}
+
+/// TP-469 1.70.
+#[test]
+fn a_transport_that_a_controller_came_over_has_a_row() {
+    let (mut w, c) = world();
+    let mtp = "Device.LocalAgent.Controller.1.MTP.";
+    assert_eq!(
+        w.instances(c, "Device.LocalAgent.Controller.*.MTP.", true),
+        format!("{mtp}1. Alias=cpe-1 Protocol=UDS")
+    );
+    let expected = ["Alias=cpe-1", "Enable=true", "Protocol=UDS"].map(|p| format!("{mtp}1.{p}")).join("\n");
+    let socket = "UnixDomainSocketRef=Device.UnixDomainSockets.UnixDomainSocket.1";
+    assert_eq!(w.get(c, mtp), format!("{expected}\n{mtp}1.UDS.USPServiceRef=\n{mtp}1.UDS.{socket}"));
+    let far = w.connect(MtpKind::WebSocket, Side::Agent, "self::c", true);
+    assert_eq!(w.get(far, &format!("{mtp}2.Protocol")), format!("{mtp}2.Protocol=WebSocket"));
+    w.set(c, OWN, &["ProvisioningCode=kept"]);
+    let mut w = w.restart_after(1, true);
+    let c = w.controller("self::c");
+    assert_eq!(
+        w.get(c, &format!("{mtp}*.Protocol")),
+        format!("{mtp}1.Protocol=UDS\n{mtp}2.Protocol=WebSocket")
+    );
+}
+
+#[test]
+fn a_transport_is_forbidden_for_one_controller() {
+    let (mut w, c) = world();
+    let far = w.connect(MtpKind::WebSocket, Side::Agent, "self::c", true);
+    let mtp = "Device.LocalAgent.Controller.1.MTP.";
+    w.set(c, &format!("{mtp}2."), &["Enable=false"]);
+    assert!(matches!(w.closed[..], [(conn, _)] if conn == far));
+    let again = w.connect(MtpKind::WebSocket, Side::Agent, "self::c", true);
+    assert!(w.closed.iter().any(|(conn, _)| *conn == again));
+    assert_eq!(w.add(c, mtp, &["Protocol=WebSocket"]), format!("Error 7025\n{mtp}Protocol: 7025"));
+    assert_eq!(w.add(c, mtp, &["Protocol=STOMP"]), format!("Error 7012\n{mtp}Protocol: 7012"));
+    assert_eq!(w.delete(c, &[&format!("{mtp}2.")]), format!("{mtp}2."));
+    w.connect(MtpKind::WebSocket, Side::Agent, "self::c", true);
+    assert_eq!(w.closed.len(), 2);
+}
+
+/// TP-469 2.9: R-SEC.6.
+#[test]
+fn a_new_controller_has_the_untrusted_role() {
+    let (mut w, c) = world();
+    let row = w.add(c, "Device.LocalAgent.Controller.", &["EndpointID=self::new"]);
+    let role = format!("{}AssignedRole", row.split(' ').next().unwrap());
+    assert_eq!(w.get(c, &role), format!("{role}=Device.LocalAgent.ControllerTrust.Role.2"));
+}
+
+/// TP-469 9.10.
+#[test]
+fn boot_carries_what_its_controller_wants_and_may_read() {
+    let (mut w, c) = world();
+    w.subscribe_with(c, "boot", "Event", "Device.Boot!", &["Persistent=true"]);
+    for name in ["Device.DeviceInfo.SerialNumber", "Device.LocalAgent.MTP.*.Protocol", "Device.Nothing.X"] {
+        let params = [&*format!("ParameterName={name}"), "Enable=true"];
+        w.add(c, "Device.LocalAgent.Controller.1.BootParameter.", &params);
+    }
+    let mut w = w.restart_after(1, true);
+    let c = w.controller("self::c");
+    let expected = "{\"Device.DeviceInfo.SerialNumber\":\"0001\",\"Device.LocalAgent.MTP.1.Protocol\":\"UDS\",\"Device.LocalAgent.MTP.2.Protocol\":\"WebSocket\"}";
+    let notes = w.notes(c);
+    assert!(notes[0].contains(&format!("ParameterMap={expected}")), "{notes:?}");
+    let role = "Device.LocalAgent.ControllerTrust.Role.";
+    w.add(c, role, &["Name=N", "Enable=true"]);
+    let rest = ["Enable=true", "Targets=Device.,Device.Boot!", "Param=----", "CommandEvent=r--n", "Order=1"];
+    w.add(c, &format!("{role}3.Permission."), &rest);
+    let some = ["Enable=true", "Targets=Device.LocalAgent.MTP.1.", "Param=r---", "Order=2"];
+    w.add(c, &format!("{role}3.Permission."), &some);
+    w.set(c, OWN, &["AssignedRole=Device.LocalAgent.ControllerTrust.Role.3"]);
+    let mut w = w.restart_after(1, true);
+    let c = w.controller("self::c");
+    let notes = w.notes(c);
+    assert!(notes[0].contains("ParameterMap={\"Device.LocalAgent.MTP.1.Protocol\":\"UDS\"}"), "{notes:?}");
 }

@@ -15,7 +15,8 @@ fn rows_of_a_table_with_their_keys() {
     let own = "Device.LocalAgent.Controller.1. Alias=cpe-1 EndpointID=self::c";
     assert_eq!(w.instances(c, "Device.LocalAgent.Controller.", true), own);
     let below = "Device.LocalAgent.Controller.1.BootParameter.1. Alias=cpe-1 ParameterName=Device.X";
-    assert_eq!(w.instances(c, "Device.LocalAgent.Controller.", false), format!("{own}\n{below}"));
+    let mtp = "Device.LocalAgent.Controller.1.MTP.1. Alias=cpe-1 Protocol=UDS";
+    assert_eq!(w.instances(c, "Device.LocalAgent.Controller.", false), format!("{own}\n{below}\n{mtp}"));
     assert_eq!(w.instances(c, "Device.LocalAgent.Controller.*.BootParameter.", true), below);
     assert_eq!(
         w.instances(c, "Device.LocalAgent.Controller.[EndpointID==\"self::c\"].BootParameter.", true),
