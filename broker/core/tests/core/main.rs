@@ -13,6 +13,7 @@ mod limits;
 mod model;
 mod notifications;
 mod operate;
+mod profiles;
 mod promises;
 mod properties;
 mod records;
