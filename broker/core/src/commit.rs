@@ -12,6 +12,7 @@ use crate::Broker;
 use crate::dm::rows::{Change, Mark, ObjRef};
 use crate::fault::Fault;
 use crate::gather::{LegId, LegReply};
+use crate::mqtt::port::MqttOrder;
 use crate::output::{BatchId, Output, StoreOp};
 use crate::time::Mono;
 use crate::timers::Timer;
@@ -97,8 +98,7 @@ impl Broker {
         let of_unit = |unit: &Unit| {
             let rows = unit.changes.iter().filter_map(|change| self.row_op(change));
             let marks = unit.marks.iter().map(|mark| self.mark_op(mark));
-            let gone = unit.changes.iter().filter_map(|change| self.forget_op(change));
-            unit.extra.iter().cloned().chain(rows).chain(marks).chain(gone).collect::<Vec<_>>()
+            unit.extra.iter().cloned().chain(rows).chain(marks).collect::<Vec<_>>()
         };
         batch.units.iter().flat_map(of_unit).collect()
     }
@@ -132,7 +132,11 @@ impl Broker {
     /// Sends what waited, over connections that are still there.
     fn release(&mut self, sends: Vec<Output>) {
         for send in sends {
-            let gone = matches!(&send, Output::Send { conn, .. } if self.sessions.get(*conn).is_none());
+            let gone = match &send {
+                Output::Send { conn, .. } => self.sessions.get(*conn).is_none(),
+                Output::Mqtt(MqttOrder::Publish { client, .. }) => !self.can_publish(*client),
+                _ => false,
+            };
             if !gone {
                 self.outputs.push_back(send);
             }
@@ -222,16 +226,6 @@ impl Broker {
             }),
             _ => kept(&change.before).then_some(StoreOp::DeleteRow { path }),
         }
-    }
-
-    /// Numbers below a kept row that is gone. Those below a device stay known: it may come back.
-    fn forget_op(&self, change: &Change) -> Option<StoreOp> {
-        let kept = change.before.as_ref().filter(|before| !before.volatile && change.after.is_none());
-        let object = kept.and_then(|_| self.model.schema.get(change.at.object)).filter(|o| o.table)?;
-        if object.path.starts_with("Device.ProxiedDevice.") || object.children.is_empty() {
-            return None;
-        }
-        Some(StoreOp::ForgetNumbers { below: self.model.path(&change.at) })
     }
 
     fn mark_op(&self, mark: &Mark) -> StoreOp {

@@ -208,8 +208,10 @@ impl Broker {
 
     /// Asks a Service. A Service that is gone gives its reply at once.
     pub(crate) fn ask_service(&mut self, job: JobId, tag: usize, service: ServiceId, request: ReqType) {
-        let Some(conn) = self.services.connection(service) else {
-            let text = format!("Service {} is gone", self.services.name(service));
+        let conn = self.services.connection(service);
+        let Some(conn) = conn.filter(|conn| !self.is_away(*conn)) else {
+            let why = if conn.is_some() { "out of reach: its MQTT client is not connected" } else { "gone" };
+            let text = format!("Service {} is {why}", self.services.name(service));
             let fault = Fault::new(ErrCode::INTERNAL_ERROR, text);
             return self.reply_at_once(job, tag, LegReply::Service(Err(fault.into())));
         };

@@ -10,7 +10,7 @@ use usp_proto::record::{BadRecord, Record};
 use crate::mqtt::port::MqttEvent;
 use crate::output::BatchId;
 
-/// One connection of one peer, numbered by the caller; never reused.
+/// One connection of one peer, numbered by the caller; never reused. Numbers from 2^63 on are the core's, for MQTT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId(pub u64);
 
@@ -80,7 +80,8 @@ pub struct Link {
     pub side: Side,
     /// The peer's Endpoint ID, as its transport told it.
     pub peer: EndpointId,
-    /// Whether the transport itself vouches for the peer (a local socket, a loopback address). Off it, everybody is Untrusted.
+    /// Whether the transport itself vouches for the peer (a local socket, a loopback address; over MQTT, a Controller whose
+    /// row says so, see [`crate::mqtt`]). Off it, everybody is Untrusted.
     pub trusted: bool,
 }
 
@@ -91,6 +92,8 @@ pub enum MtpKind {
     Uds,
     /// WebSocket.
     WebSocket,
+    /// MQTT: made up by the core itself, never by the caller.
+    Mqtt,
 }
 
 impl MtpKind {
@@ -99,6 +102,7 @@ impl MtpKind {
         match self {
             Self::Uds => "UDS",
             Self::WebSocket => "WebSocket",
+            Self::Mqtt => "MQTT",
         }
     }
 }

@@ -35,6 +35,7 @@ use dm::rows::Rows;
 use dm::{Facts, Model, Searched};
 use gather::{Gatherer, LegId, LegReply};
 use input::Input;
+use mqtt::peers::Peers;
 use output::{Output, Snapshot, StoreOp};
 use proxied::Devices;
 use rng::Rng;
@@ -55,6 +56,7 @@ pub struct Broker {
     config: CoreConfig,
     model: Model,
     sessions: Sessions,
+    peers: Peers,
     services: Services,
     commands: RunningCommands,
     subs: Subscriptions,
@@ -93,12 +95,20 @@ impl Broker {
         let facts = Facts::new(&config, now);
         let mut rng = Rng::new(config.entropy);
         let life = rng.next();
-        let model =
-            Model { schema, rows, devices: Devices::default(), facts, now, searched: Searched::default() };
+        let model = Model {
+            schema,
+            rows,
+            devices: Devices::default(),
+            mqtt: mqtt::state::Clients::default(),
+            facts,
+            now,
+            searched: Searched::default(),
+        };
         let mut broker = Self {
             config,
             model,
             sessions: Sessions::default(),
+            peers: Peers::default(),
             services: Services::default(),
             commands: RunningCommands::default(),
             subs: Subscriptions::default(),
@@ -134,6 +144,7 @@ impl Broker {
         self.refresh_subscriptions();
         self.restore_notices(kept);
         self.start_agent();
+        self.sync_mqtt();
         self.settle_down();
         Ok(())
     }
@@ -150,7 +161,7 @@ impl Broker {
             Input::Reply(reply) => self.handle_adapter_reply(reply),
             Input::Report(report) => self.handle_report(report),
             Input::Stored { batch, result } => self.handle_stored(batch, result),
-            Input::Mqtt { client, .. } => tracing::debug!(client, "no such MQTT client"),
+            Input::Mqtt { client, event } => self.handle_mqtt(client, event),
             Input::Site(site) => self.handle_site(&site),
             Input::Shutdown => self.shut_down(),
         }

@@ -1,6 +1,7 @@
 //! Connections and the peers behind them: who is connected, what a Controller may do, Connect and Disconnect Records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::err_code::ErrCode;
@@ -12,6 +13,7 @@ use crate::access::Rights;
 use crate::dm::rows::{ObjRef, Row};
 use crate::dm::schema::ServiceId;
 use crate::input::{ConnId, Link, MtpKind, Side};
+use crate::mqtt::peers::Via;
 use crate::output::{CloseReason, Output};
 use crate::request::Origin;
 
@@ -19,6 +21,7 @@ use crate::request::Origin;
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     by_conn: BTreeMap<ConnId, Session>,
+    opened: u64,
 }
 
 /// One connection.
@@ -32,8 +35,12 @@ pub(crate) struct Session {
     pub rights: Rights,
     /// The Service behind it.
     pub service: Option<ServiceId>,
-    /// Requests that are not answered yet, by msg_id (R-MSG.4).
-    open: BTreeSet<String>,
+    /// Over MQTT: how the peer is reached.
+    pub via: Option<Via>,
+    /// Requests that are not answered yet, by msg_id (R-MSG.4), and the topic that each wants its answer on (MQTT).
+    open: BTreeMap<String, Option<Arc<str>>>,
+    /// Connections that came later have higher numbers.
+    opened: u64,
     /// We asked for its end: nothing more is taken from it or sent to it.
     closing: bool,
 }
@@ -46,12 +53,22 @@ impl Sessions {
 
     /// Where a Controller is connected; the newest, if it has several transports.
     pub(crate) fn controller_conn(&self, endpoint: &EndpointId) -> Option<ConnId> {
-        let found = self
-            .by_conn
-            .iter()
-            .rev()
-            .find(|(_, s)| s.link.side == Side::Agent && s.link.peer == *endpoint && !s.closing);
-        found.map(|(conn, _)| *conn)
+        self.newest(|s| s.link.side == Side::Agent && s.link.peer == *endpoint)
+    }
+
+    fn newest(&self, is_meant: impl Fn(&Session) -> bool) -> Option<ConnId> {
+        let meant = self.by_conn.iter().filter(|(_, s)| !s.closing && is_meant(s));
+        meant.max_by_key(|(_, s)| s.opened).map(|(conn, _)| *conn)
+    }
+
+    /// Peers over MQTT.
+    pub(crate) fn over_mqtt(&self) -> impl Iterator<Item = (ConnId, &Session)> {
+        self.by_conn.iter().filter(|(_, s)| s.via.is_some()).map(|(conn, s)| (*conn, s))
+    }
+
+    /// How a peer over MQTT is reached, for changes.
+    pub(crate) fn via_mut(&mut self, conn: ConnId) -> Option<&mut Via> {
+        self.by_conn.get_mut(&conn)?.via.as_mut()
     }
 
     /// A request was answered.
@@ -59,6 +76,18 @@ impl Sessions {
         if let Some(session) = self.by_conn.get_mut(&conn) {
             session.open.remove(msg_id);
         }
+    }
+}
+
+impl Session {
+    /// Where the answer to an open request is wanted (R-MQTT.26).
+    pub(crate) fn reply_topic(&self, msg_id: &str) -> Option<&str> {
+        self.open.get(msg_id)?.as_deref()
+    }
+
+    /// Whether it waits for no answer of ours.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_empty()
     }
 }
 
@@ -75,6 +104,11 @@ pub(crate) enum Admission {
 impl Broker {
     /// A peer has told its Endpoint ID.
     pub(crate) fn handle_connected(&mut self, conn: ConnId, link: Link) {
+        self.connect_peer(conn, link, None);
+    }
+
+    /// A peer is here; over MQTT there is no connection but the one that we make up.
+    pub(crate) fn connect_peer(&mut self, conn: ConnId, link: Link, via: Option<Via>) {
         tracing::debug!(?conn, peer = %link.peer, side = ?link.side, "connected");
         let twin = self.sessions.by_conn.iter().find(|(_, s)| {
             s.link.side == link.side && s.link.mtp == link.mtp && s.link.peer == link.peer && !s.closing
@@ -85,9 +119,12 @@ impl Broker {
             controller: None,
             rights: Rights::none(),
             service: None,
-            open: BTreeSet::new(),
+            via,
+            open: BTreeMap::new(),
+            opened: self.sessions.opened,
             closing: false,
         };
+        self.sessions.opened += 1;
         self.sessions.by_conn.insert(conn, session);
         if link.peer == self.config.endpoint_id {
             let why = "this is the broker's own Endpoint ID".to_owned();
@@ -96,7 +133,7 @@ impl Broker {
         match (twin, link.mtp) {
             (Some(_), MtpKind::Uds) => return self.close(conn, CloseReason::EndpointInUse),
             (Some(old), MtpKind::WebSocket) => self.close(old, CloseReason::Replaced),
-            (None, _) => {}
+            (Some(_), MtpKind::Mqtt) | (None, _) => {}
         }
         match link.side {
             Side::Agent => self.welcome_controller(conn, &link),
@@ -146,11 +183,14 @@ impl Broker {
             session.rights = rights;
         }
         let connect = match link.mtp {
-            MtpKind::Uds => Connect::Uds,
-            MtpKind::WebSocket => Connect::WebSocket,
+            MtpKind::Uds => Some(Connect::Uds),
+            MtpKind::WebSocket => Some(Connect::WebSocket),
+            MtpKind::Mqtt => self.mqtt_connect(conn),
         };
-        let own = self.config.endpoint_id.clone();
-        self.send_record(conn, Record::connect(own, link.peer.clone(), connect), None);
+        if let Some(connect) = connect {
+            let own = self.config.endpoint_id.clone();
+            self.send_record(conn, Record::connect(own, link.peer.clone(), connect), None);
+        }
         self.note_controller_presence(&link.peer);
         if let Some(number) = number {
             self.deliver_waiting(number, conn);
@@ -172,6 +212,7 @@ impl Broker {
         let role = match link.mtp {
             MtpKind::Uds => self.config.uds.as_ref().map(|u| u.local_role.clone()),
             MtpKind::WebSocket => self.config.websocket.as_ref().and_then(|w| w.local_role.clone()),
+            MtpKind::Mqtt => None,
         };
         let (Some(role), true) = (role, link.trusted) else { return Ok(None) };
         let Some(table) = self.model.table("Device.LocalAgent.Controller.") else { return Ok(None) };
@@ -267,15 +308,16 @@ impl Broker {
 
     /// Where the Controller of a row is connected.
     pub(crate) fn controller_conn(&self, number: u32) -> Option<ConnId> {
-        let found =
-            self.sessions.by_conn.iter().rev().find(|(_, s)| s.controller == Some(number) && !s.closing);
-        found.map(|(conn, _)| *conn)
+        self.sessions.newest(|s| s.controller == Some(number))
     }
 
     /// The connection is gone.
     pub(crate) fn handle_disconnected(&mut self, conn: ConnId, reason: &str) {
         let Some(session) = self.sessions.by_conn.remove(&conn) else { return };
         tracing::debug!(?conn, peer = %session.link.peer, reason, "disconnected");
+        if let Some(via) = &session.via {
+            self.peers.forget(via.client, &session.link.peer, session.link.side);
+        }
         if let Some(service) = session.service {
             self.service_gone(service, reason);
         }
@@ -340,13 +382,14 @@ impl Broker {
             rights: session.rights.clone(),
             controller: session.controller,
         };
-        if session.open.contains(msg_id) {
+        if session.open.contains_key(msg_id) {
             return Some(Admission::Duplicate);
         }
         if session.open.len() >= most {
             return Some(Admission::Full(origin));
         }
-        session.open.insert(msg_id.to_owned());
+        let reply_to = session.via.as_ref().and_then(|via| via.reply_to.clone());
+        session.open.insert(msg_id.to_owned(), reply_to);
         Some(Admission::Accepted(origin))
     }
 
@@ -355,6 +398,9 @@ impl Broker {
         let Some(session) = self.sessions.by_conn.get_mut(&conn).filter(|s| !s.closing) else { return };
         session.closing = true;
         tracing::info!(?conn, peer = %session.link.peer, ?why, "closing a connection");
+        if session.via.is_some() {
+            return self.handle_disconnected(conn, "closed");
+        }
         self.outputs.push_back(Output::Close { conn, why });
     }
 
@@ -362,20 +408,23 @@ impl Broker {
     pub(crate) fn shut_down(&mut self) {
         self.model.rows.settle_marks();
         self.commit(None);
-        let conns: Vec<(ConnId, EndpointId)> = self
-            .sessions
-            .by_conn
-            .iter()
-            .filter(|(_, s)| !s.closing)
-            .map(|(c, s)| (*c, s.link.peer.clone()))
-            .collect();
-        for (conn, peer) in conns {
-            let own = self.config.endpoint_id.clone();
-            // R-MTP.7; no code of the 71xx list says "shutting down".
-            let record = Record::disconnect(own, peer, ErrCode(0), "the broker is shutting down");
-            self.send_record(conn, record, None);
+        let open = self.sessions.by_conn.iter().filter(|(_, s)| !s.closing);
+        let conns: Vec<ConnId> = open.map(|(conn, _)| *conn).collect();
+        for conn in conns {
+            self.say_goodbye(conn, "the broker is shutting down");
             self.close(conn, CloseReason::Shutdown);
         }
+        self.stop_clients();
+    }
+
+    /// R-MTP.7; no code of the 71xx list says "shutting down". Who only asked something over MQTT does not care.
+    pub(crate) fn say_goodbye(&mut self, conn: ConnId, why: &str) {
+        let Some(session) = self.sessions.get(conn) else { return };
+        if session.link.side == Side::Agent && session.via.as_ref().is_some_and(Via::is_guest) {
+            return;
+        }
+        let (own, peer) = (self.config.endpoint_id.clone(), session.link.peer.clone());
+        self.send_record(conn, Record::disconnect(own, peer, ErrCode(0), why), None);
     }
 
     /// Sends a Message to whoever is behind a connection.
@@ -386,12 +435,14 @@ impl Broker {
     }
 
     pub(crate) fn send_record(&mut self, conn: ConnId, record: Record, merge: Option<u64>) {
-        if self.sessions.get(conn).is_some_and(|s| !s.closing) {
-            let send = Output::Send { conn, record: Box::new(record), merge };
-            match &mut self.held {
-                Some(held) => held.push(send),
-                None => self.outputs.push_back(send),
-            }
+        let Some(session) = self.sessions.get(conn).filter(|s| !s.closing) else { return };
+        let send = match session.via {
+            None => Some(Output::Send { conn, record: Box::new(record), merge }),
+            Some(_) => self.publish_record(conn, record, merge),
+        };
+        match &mut self.held {
+            Some(held) => held.extend(send),
+            None => self.outputs.extend(send),
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Deed {
     OnBoard(u32),
     /// The command of this Request row ends.
     Cancel(u32),
+    /// This MQTT client disconnects, and connects again.
+    Reconnect(u32),
 }
 
 const REQUEST: &str = "Device.LocalAgent.Request.{i}.";
@@ -66,6 +68,7 @@ impl Broker {
             ("Device.", "FactoryReset") => Ok(self.prepare_restart(RestartCause::FactoryReset, operate)),
             ("Device.LocalAgent.Controller.{i}.", "SendOnBoardRequest") => self.prepare_on_board(at),
             (REQUEST, "Cancel") => self.prepare_cancel(at),
+            ("Device.MQTT.Client.{i}.", "ForceReconnect") => self.prepare_reconnect(at),
             _ => Err(Fault::unsupported(format!("{}{name}()", self.model.path(at)))),
         }
     }
@@ -100,6 +103,7 @@ impl Broker {
             Deed::Restart(cause) => self.restart(cause),
             Deed::OnBoard(controller) => self.send_on_board_request(controller),
             Deed::Cancel(row) => self.cancel(row),
+            Deed::Reconnect(client) => self.reconnect_client(client),
         }
     }
 

@@ -90,6 +90,9 @@ impl Model {
         if let Some(count) = self.count(at, object, name) {
             return Some(count);
         }
+        if let Some(text) = self.compute_mqtt(at, &object.path, name) {
+            return Some(text);
+        }
         let identity = &self.facts.identity;
         let text = match (&*object.path, name) {
             ("Device.", "RootDataModelVersion") => "2.19",

@@ -19,6 +19,7 @@ use usp_proto::path::{InstanceNumber, Leaf, Name, Path, Segment};
 
 use crate::config::{CoreConfig, Identity};
 use crate::fault::Fault;
+use crate::mqtt::state::Clients;
 use crate::proxied::Devices;
 use crate::time::{Mono, Now};
 use rows::{Numbers, ObjRef, Rows};
@@ -33,6 +34,8 @@ pub struct Model {
     pub rows: Rows,
     /// Proxied devices and their readings.
     pub devices: Devices,
+    /// MQTT clients and how they fare.
+    pub mqtt: Clients,
     /// What does not change while the process lives.
     pub facts: Facts,
     /// When.

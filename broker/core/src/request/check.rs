@@ -17,6 +17,7 @@ use crate::dm::resolve::Found;
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::{Owner, Param, ParamAccess, Reference, ServiceId};
 use crate::fault::Fault;
+use crate::mqtt::topics::{is_filter, is_topic};
 use crate::proxied::Device;
 
 /// Bytes of a stored value, whatever its type allows.
@@ -167,7 +168,6 @@ impl Model {
             _ if self.is_given(at) => {
                 refuse("follows from the configuration and is not changed by Controllers")
             }
-            _ if !creating && self.is_built_in(at, name) => refuse("belongs to a built-in role"),
             ParamAccess::Once if !creating && is_set => refuse("can be written once only, and is set"),
             ParamAccess::ReadWrite if frozen && !creating => refuse("is a key that never changes"),
             _ => Ok(()),
@@ -269,6 +269,17 @@ impl Model {
                 }
                 Ok(())
             }
+            ("Device.MQTT.Client.{i}.Subscription.{i}.", "Topic")
+            | ("Device.LocalAgent.MTP.{i}.MQTT.", "ResponseTopicConfigured")
+                if !value.is_empty() && !is_filter(value) =>
+            {
+                invalid(format!("'{value}' is not an MQTT topic filter"))
+            }
+            ("Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.", "Topic")
+                if !value.is_empty() && !is_topic(value) =>
+            {
+                invalid(format!("'{value}' is not an MQTT topic to publish on"))
+            }
             ("Device.LocalAgent.MTP.{i}.", "Protocol") if value != "MQTT" => invalid(format!(
                 "Controllers make rows for MQTT alone: {value} is set up in the configuration"
             )),
@@ -281,22 +292,6 @@ impl Model {
                 tr106::split_list(value).try_for_each(|item| setting(item).map(|_| ()))
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Whether a Parameter keeps the built-in roles what they are: their names, and what makes the first one Full Access.
-    /// Without it nobody could set anything right again.
-    fn is_built_in(&self, at: &ObjRef, name: &Name) -> bool {
-        match self.schema.get(at.object).map(|o| &*o.path) {
-            Some("Device.LocalAgent.ControllerTrust.Role.{i}.") => match name.as_str() {
-                "Name" => at.number() <= 2,
-                "Enable" => at.number() == 1,
-                _ => false,
-            },
-            Some("Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.") => {
-                *at.numbers == [1, 1] && name.as_str() != "Alias"
-            }
-            _ => false,
         }
     }
 

@@ -56,8 +56,9 @@ impl Broker {
     }
 
     fn finish(&mut self, origin: &Origin, msg: usp::Msg) {
-        self.sessions.request_done(origin.conn, &origin.msg_id);
+        // In this order: over MQTT the request knows where its answer goes.
         self.send_message(origin.conn, msg, None);
+        self.sessions.request_done(origin.conn, &origin.msg_id);
     }
 }
 

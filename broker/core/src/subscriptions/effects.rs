@@ -58,7 +58,7 @@ impl Broker {
     /// Gives back the Controllers whose rows have changed.
     fn bring_in_line(&mut self, changes: &[Change]) -> BTreeSet<u32> {
         let mut subscriptions = BTreeSet::new();
-        let (mut rights, mut controllers) = (false, BTreeSet::new());
+        let (mut rights, mut controllers, mut mqtt) = (false, BTreeSet::new(), false);
         for change in changes {
             match self.model.schema.get(change.at.object).map(|o| &*o.path) {
                 Some("Device.LocalAgent.Subscription.{i}.") => {
@@ -66,11 +66,13 @@ impl Broker {
                 }
                 Some("Device.LocalAgent.Controller.{i}.") => {
                     controllers.insert(change.at.number());
-                    rights = true;
+                    (rights, mqtt) = (true, true);
                 }
                 Some("Device.LocalAgent.Controller.{i}.MTP.{i}.") => {
                     controllers.extend(change.at.numbers.first());
+                    mqtt = true;
                 }
+                Some(path) if is_about_mqtt(path) => mqtt = true,
                 Some(path) if path.starts_with("Device.LocalAgent.ControllerTrust.") => rights = true,
                 _ => {}
             }
@@ -80,6 +82,9 @@ impl Broker {
         }
         if rights {
             self.refresh_rights();
+        }
+        if mqtt {
+            self.sync_mqtt();
         }
         if !subscriptions.is_empty() {
             self.sync_services();
@@ -162,4 +167,11 @@ impl Broker {
             self.emit_change(at, level);
         }
     }
+}
+
+/// Objects whose change MQTT clients and their peers follow.
+fn is_about_mqtt(object: &str) -> bool {
+    ["Device.MQTT.Client.", "Device.LocalAgent.MTP.", "Device.LocalAgent.Controller.{i}.MTP."]
+        .iter()
+        .any(|p| object.starts_with(p))
 }
