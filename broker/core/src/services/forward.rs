@@ -146,6 +146,8 @@ impl SyncJob {
         self.recall_spelling(broker, response);
         let wanted = broker.wanted_of(self.service);
         let Some(service) = broker.services.get_mut(self.service) else { return };
+        // What was known before an attempt that failed counts only if it is in the table.
+        service.shadows.rows.clear();
         for row in response.req_path_results.iter().flat_map(|r| &r.resolved_path_results) {
             let text = |name: &str| row.result_params.get(name).map_or("", String::as_str);
             if !text("ID").starts_with(ID_PREFIX) {

@@ -61,6 +61,18 @@ impl Wanted {
     }
 }
 
+/// Without what an object of the same Subscription stands for: its change would be told twice.
+fn widest(paths: BTreeSet<String>) -> Vec<String> {
+    let mut widest: Vec<String> = Vec::new();
+    // A path comes right behind the object that it is below.
+    for path in paths {
+        if !widest.last().is_some_and(|object| object.ends_with('.') && path.starts_with(object.as_str())) {
+            widest.push(path);
+        }
+    }
+    widest
+}
+
 impl Broker {
     /// What should be subscribed at a Service, as it can take it, and for which of our Subscriptions.
     pub(crate) fn wanted_of(&self, id: ServiceId) -> WantedRows {
@@ -85,10 +97,11 @@ impl Broker {
             if sub.kind == NotifKind::OperationComplete {
                 continue;
             }
-            for reference in sub.references.iter().filter(|r| self.model.supports(r)) {
-                for path in self.parts_at(id, sub.kind, reference, &known) {
-                    wanted.entry(Wanted { kind: sub.kind, path }).or_default().insert(number);
-                }
+            let references = sub.references.iter().filter(|r| self.model.supports(r));
+            let paths: BTreeSet<String> =
+                references.flat_map(|reference| self.parts_at(id, sub.kind, reference, &known)).collect();
+            for path in widest(paths) {
+                wanted.entry(Wanted { kind: sub.kind, path }).or_default().insert(number);
             }
         }
         wanted

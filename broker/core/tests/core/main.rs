@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod add_delete;
+#[path = "../model/mod.rs"]
+mod against_model;
 mod agent;
 mod bench;
 mod devices;

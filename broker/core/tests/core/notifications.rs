@@ -196,6 +196,16 @@ fn one_row_at_the_service_serves_all_who_want_the_same() {
 }
 
 #[test]
+fn a_subscription_that_names_a_thing_twice_is_told_once() {
+    let (mut w, c) = world();
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.subscribe(c, "v", "ValueChange", "Device.X_Lamp.Colour,Device.X_Lamp.,Device.X_Lamp.Zone.*.Level");
+    assert_eq!(w.services[&s].subscriptions().len(), 2, "one for it, one for OperationComplete");
+    w.service_notify(s, "ValueChange", "Device.X_Lamp.", change("Device.X_Lamp.Colour", "blue"));
+    assert_eq!(w.notes(c), ["v: ValueChange Device.X_Lamp.Colour=blue"]);
+}
+
+#[test]
 fn rows_left_at_a_service_are_reconciled_not_added_again() {
     let (mut w, c) = world();
     w.subscribe(c, "v", "ValueChange", "Device.X_Lamp.");
@@ -232,6 +242,20 @@ fn a_service_that_was_stalled_is_subscribed_later() {
     w.services.get_mut(&s).unwrap().deaf_to.clear();
     w.wait(120);
     assert_eq!(w.services[&s].subscriptions().len(), 2);
+    w.service_notify(s, "ValueChange", "Device.X_Lamp.", change("Device.X_Lamp.Colour", "blue"));
+    assert_eq!(w.notes(c), ["v: ValueChange Device.X_Lamp.Colour=blue"]);
+}
+
+#[test]
+fn rows_that_a_service_has_outlive_one_that_it_refuses_for_a_while() {
+    let (mut w, c) = world();
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.subscribe(c, "v", "ValueChange", "Device.X_Lamp.");
+    w.manner(s, Manner::Refuses(7003));
+    w.subscribe(c, "e", "Event", "Device.X_Lamp.Burnt!");
+    w.manner(s, Manner::Good);
+    w.wait(120);
+    assert_eq!(w.services[&s].subscriptions().len(), 3, "{:?}", w.services[&s].subscriptions());
     w.service_notify(s, "ValueChange", "Device.X_Lamp.", change("Device.X_Lamp.Colour", "blue"));
     assert_eq!(w.notes(c), ["v: ValueChange Device.X_Lamp.Colour=blue"]);
 }

@@ -174,6 +174,7 @@ impl FakeService {
             OperStatus, OperationFailure, OperationSuccess,
         };
         let mut results = Vec::new();
+        let before = self.values.clone();
         for object in &set.update_objs {
             let mut instances: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
             let mut failed = None;
@@ -198,6 +199,7 @@ impl FakeService {
                         err_code: code,
                         err_msg: "stubborn".to_owned(),
                     };
+                    self.values = before;
                     return Err((code, vec![param]));
                 }
                 Some((code, _)) => OperStatus::OperFailure(OperationFailure {
