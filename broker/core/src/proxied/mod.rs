@@ -4,6 +4,7 @@
 //! ([`crate::dm::rows`]), so that renaming, Subscriptions and permissions need nothing special.
 
 pub mod commands;
+mod parked;
 pub mod reports;
 pub mod site;
 
@@ -32,6 +33,8 @@ pub struct Device {
     pub id: DeviceId,
     /// Of its row.
     pub number: u32,
+    /// What the site calls it: the first value of its `Name`.
+    pub name: String,
     /// Its model.
     pub mapping: Arc<Mapping>,
     /// `X_USPBROKER_Address`: bus and address on it.

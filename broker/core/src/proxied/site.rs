@@ -52,6 +52,9 @@ impl Broker {
 
     fn put_device(&mut self, table: ObjId, number: u32, device: &mapping::Device, site: &Site) {
         let at = ObjRef::new(table, &[number]);
+        if !self.model.rows.contains(&at) {
+            self.unpark_device(&at);
+        }
         self.put_named_row(&at, &device.name);
         let old = self.model.devices.get(number).cloned();
         if old.as_ref().is_some_and(|o| o.mapping != device.mapping) {
@@ -63,6 +66,7 @@ impl Broker {
         let state = Device {
             id: device.id.clone(),
             number,
+            name: device.name.clone(),
             mapping: device.mapping.clone(),
             address: address(device, site),
             online: same.and_then(|o| o.online.clone()),
@@ -77,6 +81,8 @@ impl Broker {
         if !self.model.rows.contains(at) {
             self.model.rows.put(at.clone(), Row::default());
             self.put_param(at, "Alias", format!("cpe-{}", at.number()));
+        }
+        if self.model.rows.param(at, "Name").is_none() {
             self.put_param(at, "Name", name.to_owned());
         }
     }
@@ -110,6 +116,7 @@ impl Broker {
     }
 
     fn drop_device(&mut self, table: ObjId, number: u32) {
+        self.park_device(table, number);
         self.model.devices.remove(number);
         self.fail_device_legs(number);
         self.remove_row(&ObjRef::new(table, &[number]));

@@ -244,6 +244,31 @@ fn a_rename_wins_over_the_site_file_and_survives() {
 }
 
 #[test]
+fn what_controllers_changed_waits_for_a_device_that_left() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    let level = "Device.ProxiedDevice.1.IoTCapability.4.LevelControl.";
+    w.set(c, "Device.ProxiedDevice.1.", &["Name=Cellar, left = 100%"]);
+    w.set(c, level, &["StepValue=7"]);
+    let names = |w: &mut World, c| w.get(c, "Device.ProxiedDevice.1.IoTCapability.*.Name");
+    let before = names(&mut w, c);
+    w.site("");
+    assert_eq!(w.get(c, "Device.ProxiedDevice.1.Name"), "Device.ProxiedDevice.1.Name: 7026");
+    let mut w = w.restart();
+    w.site("");
+    w.site("a: box");
+    let c = w.controller("self::c");
+    assert_eq!(w.get(c, "Device.ProxiedDevice.1.Name"), "Device.ProxiedDevice.1.Name=Cellar, left = 100%");
+    assert_eq!(w.get(c, &format!("{level}StepValue")), format!("{level}StepValue=7"));
+    assert_eq!(names(&mut w, c), before);
+    w.set(c, "Device.ProxiedDevice.1.", &["Name=Attic"]);
+    w.site("");
+    w.site("a: box");
+    assert_eq!(w.get(c, "Device.ProxiedDevice.1.Name"), "Device.ProxiedDevice.1.Name=Attic");
+}
+
+#[test]
 fn readings_are_never_written_to_disk() {
     let (mut w, _) = polled();
     let before = w.disk.batches;
