@@ -98,7 +98,8 @@ impl Broker {
         let of_unit = |unit: &Unit| {
             let rows = unit.changes.iter().filter_map(|change| self.row_op(change));
             let marks = unit.marks.iter().map(|mark| self.mark_op(mark));
-            unit.extra.iter().cloned().chain(rows).chain(marks).collect::<Vec<_>>()
+            let gone = unit.changes.iter().filter_map(|change| self.forget_op(change));
+            unit.extra.iter().cloned().chain(rows).chain(marks).chain(gone).collect::<Vec<_>>()
         };
         batch.units.iter().flat_map(of_unit).collect()
     }
@@ -226,6 +227,16 @@ impl Broker {
             }),
             _ => kept(&change.before).then_some(StoreOp::DeleteRow { path }),
         }
+    }
+
+    /// Numbers below a kept row that is gone. Those below a device stay known: it may come back.
+    fn forget_op(&self, change: &Change) -> Option<StoreOp> {
+        let kept = change.before.as_ref().filter(|before| !before.volatile && change.after.is_none());
+        let object = kept.and_then(|_| self.model.schema.get(change.at.object)).filter(|o| o.table)?;
+        if object.path.starts_with("Device.ProxiedDevice.") || object.children.is_empty() {
+            return None;
+        }
+        Some(StoreOp::ForgetNumbers { below: self.model.path(&change.at) })
     }
 
     fn mark_op(&self, mark: &Mark) -> StoreOp {

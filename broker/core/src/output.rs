@@ -98,6 +98,11 @@ pub enum StoreOp {
         /// The number.
         number: u32,
     },
+    /// A row is gone for good: what the tables below it have given does not matter any more.
+    ForgetNumbers {
+        /// Its path with the final dot.
+        below: String,
+    },
     /// Ties an Instance Number to a stable identity (device, capability).
     PutIdentity {
         /// Table path with its final dot.

@@ -1,5 +1,6 @@
 //! `usp-broker config`: what a configuration file says.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -24,6 +25,10 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
         Command::Check { file } => {
             let config = Config::load(file).map_err(Failure::invalid)?;
             let checked = app::check(&config).map_err(Failure::invalid)?;
+            for warning in &config.warnings {
+                // As for diagnostics: nobody is left to tell when standard error itself is closed.
+                writeln!(io::stderr(), "warning: {warning}").ok();
+            }
             show_diagnostics(&checked.warnings);
             print_line(format_args!("{}: ok, {}", file.display(), counted(checked.devices, "device")))
         }

@@ -35,6 +35,9 @@ pub(crate) struct Run {
 pub(crate) fn run(args: &Run) -> Result<(), Failure> {
     telemetry::init(&args.log).map_err(Failure::invalid)?;
     let config = Config::load(&args.config).map_err(Failure::invalid)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let reboot = config.reboot_command.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)

@@ -5,13 +5,16 @@
 
 mod draft;
 mod later;
+mod mqtt;
 mod problem;
+pub(crate) mod secret;
 mod sections;
 mod seeds;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,8 +50,10 @@ pub struct Config {
     pub websocket: Option<WebSocketConfig>,
     /// `[limits]`.
     pub limits: Limits,
-    /// `[[role]]`, `[[controller]]` and `[[object]]`.
+    /// `[[role]]`, `[[mqtt]]`, `[[controller]]` and `[[object]]`.
     pub seed: Seed,
+    /// What is not quite right although it can be used, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// `[uds]`: both sockets.
@@ -136,7 +141,12 @@ impl Config {
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let base = path.parent().unwrap_or(Path::new(""));
         let state_dir = supervised_state_dir(std::env::var_os(STATE_DIRECTORY));
-        Self::compile(&text, &path.display().to_string(), base, state_dir)
+        let mut config = Self::compile(&text, &path.display().to_string(), base, state_dir)?;
+        let metadata = std::fs::metadata(path);
+        if metadata.is_ok_and(|file| file.permissions().mode() & 0o004 == 0) {
+            config.warnings.clear();
+        }
+        Ok(config)
     }
 
     /// Checks a text. `name` is for messages, relative paths start at `base`.
@@ -150,7 +160,8 @@ impl Config {
         let mut problems = Problems::new(text);
         let document = problems.document();
         let state_dir = state_dir.unwrap_or_else(|| base.join("state"));
-        let config = sections::compile(Table::root(document.get_ref()), base, state_dir, &mut problems);
+        let mut config = sections::compile(Table::root(document.get_ref()), base, state_dir, &mut problems);
+        config.warnings.extend(problems.secret_lines().into_iter().map(|line| open_secret(name, line)));
         problems.finish(name)?;
         Ok(config)
     }
@@ -171,6 +182,14 @@ impl Config {
             endpoint_id,
         }
     }
+}
+
+/// A password that everybody on this machine can read.
+fn open_secret(name: &str, line: usize) -> String {
+    format!(
+        "{name}:{line}: a password stands in a file that others may read; take the right away (chmod o-r), or write \
+         \"file:PATH\" or \"env:NAME\" instead"
+    )
 }
 
 /// The folder that a supervisor has made for us; of several the first.

@@ -54,11 +54,22 @@ impl fmt::Display for Problem {
 pub(super) struct Problems<'t> {
     text: &'t str,
     found: Vec<(Range<usize>, String, Option<String>)>,
+    secrets: Vec<Range<usize>>,
 }
 
 impl<'t> Problems<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, found: Vec::new() }
+        Self { text, found: Vec::new(), secrets: Vec::new() }
+    }
+
+    /// Notes that a secret itself stands in the file: no problem by itself.
+    pub(super) fn note_secret(&mut self, at: Range<usize>) {
+        self.secrets.push(at);
+    }
+
+    /// The lines with secrets, from 1.
+    pub(super) fn secret_lines(&self) -> Vec<usize> {
+        self.secrets.iter().map(|at| position(self.text, at.start).0).collect()
     }
 
     /// Parses the text as far as possible.

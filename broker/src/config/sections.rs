@@ -21,7 +21,7 @@ pub(super) fn compile(
     state_dir: PathBuf,
     problems: &mut Problems<'_>,
 ) -> Config {
-    let seed = seeds::compile(&mut root, problems);
+    let seed = seeds::compile(&mut root, base, problems);
     let roles: Vec<String> = BUILT_IN_ROLES
         .iter()
         .map(|name| (*name).to_owned())
@@ -40,12 +40,13 @@ pub(super) fn compile(
         websocket: server.and_then(|table| websocket(table, &roles, problems)),
         limits: root.table("limits", problems).map(|table| limits(table, problems)).unwrap_or_default(),
         seed,
+        warnings: Vec::new(),
     };
     if let Some(table) = root.table("agent", problems) {
         agent(table, base, &mut config, problems);
     }
-    if config.uds.is_none() && !has_server {
-        let message = "with [uds] off and no [websocket] nobody could reach the broker";
+    if config.uds.is_none() && !has_server && config.seed.mqtt.is_empty() {
+        let message = "with [uds] off and neither [websocket] nor [[mqtt]] nobody could reach the broker";
         problems.add(at.unwrap_or_default(), message);
     }
     root.finish(problems);

@@ -1,12 +1,15 @@
-//! Seeds for the first start: `[[role]]`, `[[controller]]`, `[[object]]`.
+//! Seeds for the first start: `[[role]]`, `[[mqtt]]`, `[[controller]]`, `[[object]]`.
 
-use usp_core::config::{ControllerSeed, ObjectSeed, PermissionSeed, RoleSeed, Seed};
+use std::path::Path;
+
+use usp_core::config::{ControllerSeed, MqttSeed, ObjectSeed, PermissionSeed, RoleSeed, Seed};
 
 use super::draft::{At, Table};
+use super::mqtt;
 use super::problem::Problems;
 use super::sections::{BUILT_IN_ROLES, endpoint_id, role};
 
-pub(super) fn compile(root: &mut Table<'_>, problems: &mut Problems<'_>) -> Seed {
+pub(super) fn compile(root: &mut Table<'_>, base: &Path, problems: &mut Problems<'_>) -> Seed {
     let mut roles = Vec::new();
     for table in root.tables("role", problems) {
         roles.extend(role_seed(table, &roles, problems));
@@ -16,13 +19,14 @@ pub(super) fn compile(root: &mut Table<'_>, problems: &mut Problems<'_>) -> Seed
         .map(|name| (*name).to_owned())
         .chain(roles.iter().map(|r| r.name.clone()))
         .collect();
+    let clients = mqtt::clients(root, base, problems);
     let mut controllers = Vec::new();
     for table in root.tables("controller", problems) {
-        controllers.extend(controller(table, &controllers, &names, problems));
+        controllers.extend(controller(table, &controllers, &names, &clients, problems));
     }
     let objects =
         root.tables("object", problems).into_iter().filter_map(|table| object(table, problems)).collect();
-    Seed { roles, mqtt: Vec::new(), controllers, objects }
+    Seed { roles, mqtt: clients, controllers, objects }
 }
 
 fn role_seed(mut table: Table<'_>, former: &[RoleSeed], problems: &mut Problems<'_>) -> Option<RoleSeed> {
@@ -89,6 +93,7 @@ fn controller(
     mut table: Table<'_>,
     former: &[ControllerSeed],
     roles: &[String],
+    clients: &[MqttSeed],
     problems: &mut Problems<'_>,
 ) -> Option<ControllerSeed> {
     let text = table.required("endpoint_id", problems);
@@ -100,12 +105,13 @@ fn controller(
     }
     let role = table.string("role", problems).and_then(|text| role(text, roles, problems));
     let params = table.params("params", problems);
+    let mqtt = mqtt::route(&mut table, clients, problems);
     table.finish(problems);
     Some(ControllerSeed {
         endpoint_id: id?,
         role: role.unwrap_or_else(|| "Untrusted".to_owned()),
         params,
-        mqtt: None,
+        mqtt,
     })
 }
 

@@ -106,7 +106,7 @@ fn all_problems_come_at_once_in_order() {
             "2:1: error: unknown key `sit` in [agent]; help: did you mean `site`?",
             "4:8: error: `mode` must be a text, found an integer",
             "6:16: error: `max_services` must be a whole number from 1 to 1000000, found -1",
-            "7:2: error: unknown section `nonsense`; help: known here: role, controller, object, uds, websocket, device, \
+            "7:2: error: unknown section `nonsense`; help: known here: role, mqtt, controller, object, uds, websocket, device, \
              limits, agent",
         ]
     );
@@ -115,11 +115,14 @@ fn all_problems_come_at_once_in_order() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     check("[console]\nlisten = \"127.0.0.1:8080\"", "1:2: error: `console` is not built yet in this version");
-    check("[[mqtt]]\nname = \"main\"", "1:3: error: `mqtt` is not built yet");
     check("[websocket]\ntls = { cert = \"x\" }", "2:1: error: `websocket.tls` is not built yet");
     check(
-        "[[controller]]\nendpoint_id = \"self::c\"\nmqtt = { client = \"main\" }",
-        "3:1: error: `controller.mqtt` is not built yet",
+        "[[controller]]\nendpoint_id = \"self::c\"\nwebsocket = { host = \"main\" }",
+        "3:1: error: `controller.websocket` is not built yet",
+    );
+    check(
+        "[[mqtt]]\nname = \"main\"\nbroker = \"h\"\ntls = true",
+        "1:1: error: `mqtt.tls` is not built yet in this version",
     );
 }
 
@@ -152,12 +155,118 @@ fn each_wrong_value_is_told_in_its_own_words() {
         "4:9: error: `param` must be four characters",
     );
     check("[device]\nmanufacturer_oui = \"xyz\"", "2:20: error: `manufacturer_oui` must be six");
-    check("[uds]\nenable = false", "1:1: error: with [uds] off and no [websocket] nobody could reach");
+    check(
+        "[uds]\nenable = false",
+        "1:1: error: with [uds] off and neither [websocket] nor [[mqtt]] nobody could reach",
+    );
     check("agent = 1", "1:9: error: `agent` must be a table: [agent]");
     check(
         "[[controller]]\nendpoint_id = \"self::c\"\n[[controller]]\nendpoint_id = \"self::c\"",
         "4:15: error: there is already a controller `self::c`",
     );
+}
+
+#[test]
+fn mqtt_clients_and_routes_through_them_are_read() {
+    let config = good(
+        r#"
+[uds]
+enable = false
+[[mqtt]]
+name = "main"
+broker = "127.0.0.1:1884"
+version = "3.1.1"
+response_topic = "usp/agent/hub1"
+username = "hub"
+password = "pass:word"
+client_id = "hub-1"
+insecure = true
+tls = false
+params = { KeepAliveTime = 30, ConnectRetryTime = 1 }
+[[mqtt]]
+name = "cloud"
+broker = "[2001:db8::1]"
+[[controller]]
+endpoint_id = "self::ctrl1"
+mqtt = { client = "cloud", topic = "usp/controller/ctrl1" }
+"#,
+    );
+    let [main, cloud] = &config.seed.mqtt[..] else { panic!("{:?}", config.seed.mqtt) };
+    assert_eq!((main.host.as_str(), main.port, main.version.name()), ("127.0.0.1", 1884, "3.1.1"));
+    assert_eq!((main.username.as_str(), main.password.as_str()), ("hub", "pass:word"));
+    assert_eq!((main.response_topic.as_str(), main.client_id.as_str()), ("usp/agent/hub1", "hub-1"));
+    let params: Vec<_> = main.params.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(params, ["KeepAliveTime=30", "ConnectRetryTime=1", "X_USPBROKER_Insecure=true"]);
+    assert_eq!((cloud.host.as_str(), cloud.port, cloud.version.name()), ("2001:db8::1", 1883, "5.0"));
+    assert!(cloud.params.is_empty() && cloud.password.is_empty());
+    let route = config.seed.controllers[0].mqtt.as_ref().unwrap();
+    assert_eq!((route.client.as_str(), route.topic.as_str()), ("cloud", "usp/controller/ctrl1"));
+    assert!(!format!("{config:?}").contains("pass:word"));
+}
+
+#[test]
+fn wrong_mqtt_sections_are_told() {
+    let mqtt = |rest: &str| format!("[[mqtt]]\nname = \"m\"\nbroker = \"h\"\n{rest}");
+    check("[[mqtt]]\nbroker = \"h\"", "1:1: error: [[mqtt]] needs `name`");
+    check("[[mqtt]]\nname = \"m\"", "1:1: error: [[mqtt]] needs `broker`");
+    for server in ["", "h:0", "h:x", "h:99999", "::1", "[::1", "[::1]1", "mqtt://h", "a b", "u@h"] {
+        let found = problems(&format!("[[mqtt]]\nname = \"m\"\nbroker = \"{server}\""));
+        assert!(found[0].contains("is not a host and a port"), "{server}: {found:?}");
+    }
+    check(&mqtt("version = \"4\""), "4:11: error: `version` must be \"5.0\" or \"3.1.1\"");
+    check(&mqtt("response_topic = \"a/#\""), "4:18: error: `a/#` is not a topic");
+    check(&mqtt("params = { Password = \"secret\" }"), "1:1: error: `Password` is written as `password`");
+    check(
+        &mqtt("pasword = \"x\""),
+        "4:1: error: unknown key `pasword` in [mqtt]; help: did you mean `password`?",
+    );
+    check(&mqtt(&mqtt("")), "5:8: error: there is already an [[mqtt]] of this name");
+    check(
+        "[[controller]]\nendpoint_id = \"self::c\"\nmqtt = { client = \"m\", topic = \"t\" }",
+        "3:19: error: there is no [[mqtt]] named `m`; help: an [[mqtt]] section makes one",
+    );
+    check(
+        &mqtt("[[controller]]\nendpoint_id = \"self::c\"\nmqtt = { client = \"m\" }"),
+        "6:8: error: [[controller.mqtt]] needs `topic`",
+    );
+}
+
+#[test]
+fn passwords_come_from_where_the_file_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let text =
+        |password: &str| format!("[[mqtt]]\nname = \"m\"\nbroker = \"h\"\npassword = \"{password}\"\n");
+    let parse = |password: &str| Config::parse(&text(password), "broker.toml", dir.path());
+    fs::write(dir.path().join("pw"), "hidden\nmore\n").unwrap();
+    fs::write(dir.path().join("empty"), "\n").unwrap();
+    let config = parse("file:pw").unwrap();
+    assert_eq!(config.seed.mqtt[0].password, "hidden");
+    assert!(config.warnings.is_empty());
+    // Nobody can set one for a test, but this one is there.
+    assert_eq!(
+        parse("env:CARGO_PKG_NAME").unwrap().seed.mqtt[0].password,
+        std::env::var("CARGO_PKG_NAME").unwrap()
+    );
+    for (password, told) in [
+        ("file:nowhere", "4:12: error: the password cannot be read from"),
+        ("file:empty", "has no password in its first line"),
+        ("env:USP_BROKER_NOT_SET", "`USP_BROKER_NOT_SET`, which should have the password, is not set"),
+        (&"s".repeat(257), "the password is longer than 256 bytes"),
+    ] {
+        let error = parse(password).unwrap_err().to_string();
+        assert!(error.contains(told) && !error.contains("sss"), "{error}");
+    }
+
+    let file = dir.path().join("broker.toml");
+    fs::write(&file, text("literal")).unwrap();
+    let warnings = |mode| {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        Config::load(&file).unwrap().warnings
+    };
+    assert!(warnings(0o640).is_empty());
+    let open = warnings(0o644);
+    assert!(open.len() == 1 && open[0].contains("broker.toml:4: a password stands"), "{open:?}");
+    assert!(!open[0].contains("literal"));
 }
 
 #[test]

@@ -262,7 +262,7 @@ pub(crate) fn is_filter(filter: &str) -> bool {
 }
 
 /// Whether something can be published there.
-fn is_topic(topic: &str) -> bool {
+pub(crate) fn is_topic(topic: &str) -> bool {
     !topic.is_empty()
         && topic.len() <= usize::from(u16::MAX)
         && !topic.contains('\0')

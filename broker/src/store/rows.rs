@@ -15,6 +15,11 @@ pub(super) fn apply(transaction: &Transaction<'_>, op: &StoreOp) -> rusqlite::Re
         StoreOp::PutHighest { table, number } => {
             run("INSERT OR REPLACE INTO highest (table_path, number) VALUES (?1, ?2)", params![table, number])
         }
+        // Whatever begins with the path, whose last character is a dot: the next character after it is a slash.
+        StoreOp::ForgetNumbers { below } => run(
+            "DELETE FROM highest WHERE table_path >= ?1 AND table_path < ?2",
+            params![below, format!("{}/", below.trim_end_matches('.'))],
+        ),
         StoreOp::PutIdentity { table, id, number } => run(
             "INSERT OR REPLACE INTO identity (table_path, id, number) VALUES (?1, ?2, ?3)",
             params![table, id, number],

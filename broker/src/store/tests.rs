@@ -40,6 +40,10 @@ async fn keeps_every_kind_of_order() {
             put("Device.LocalAgent.Subscription.2.", "gone"),
             StoreOp::DeleteRow { path: "Device.LocalAgent.Subscription.2.".to_owned() },
             StoreOp::PutHighest { table: table.clone(), number: 7 },
+            StoreOp::PutHighest { table: "Device.A.1.B.".to_owned(), number: 1 },
+            StoreOp::PutHighest { table: "Device.A.1.B.2.C.".to_owned(), number: 1 },
+            StoreOp::PutHighest { table: "Device.A.10.B.".to_owned(), number: 1 },
+            StoreOp::ForgetNumbers { below: "Device.A.1.".to_owned() },
             StoreOp::PutIdentity { table: table.clone(), id: "meter1".to_owned(), number: 7 },
             StoreOp::PutNotification { id: u64::MAX, bytes: vec![0, 1, 255] },
             StoreOp::PutNotification { id: 3, bytes: vec![] },
@@ -53,7 +57,7 @@ async fn keeps_every_kind_of_order() {
     let (store, snapshot) = Store::open(dir.path()).unwrap();
     let row = ("Device.LocalAgent.Subscription.1.".to_owned(), vec![("Alias".to_owned(), "b".to_owned())]);
     assert_eq!(snapshot.rows, vec![row]);
-    assert_eq!(snapshot.highest, vec![(table.clone(), 7)]);
+    assert_eq!(snapshot.highest, vec![("Device.A.10.B.".to_owned(), 1), (table.clone(), 7)]);
     assert_eq!(snapshot.identities, vec![(table, "meter1".to_owned(), 7)]);
     let mut notifications = snapshot.notifications;
     notifications.sort();

@@ -14,9 +14,12 @@ mod schedule;
 pub mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::Broker;
-use crate::time::{Mono, Now};
+use crate::dm::compute::{UNKNOWN_TIME, datetime};
+use crate::dm::rows::ObjRef;
+use crate::time::{Mono, Now, Wall};
 use crate::timers::Timer;
 use onboarding::OnBoarding;
 
@@ -64,9 +67,39 @@ impl Broker {
         if now.wall_is_true && !std::mem::replace(&mut self.agent.wall_known, now.wall_is_true) {
             self.reckon_periodic();
             self.reckon_timers();
+            self.date_subscriptions();
             self.refresh_subscriptions();
         }
         self.agent.wall_known = now.wall_is_true;
+    }
+
+    /// Subscriptions that were made while the time was not known have a CreationDate from now on (N-SUB.4).
+    fn date_subscriptions(&mut self) {
+        let (Some(table), Some(wall)) =
+            (self.model.table("Device.LocalAgent.Subscription."), self.model.now.known_wall())
+        else {
+            return;
+        };
+        let rows = self.model.rows.of_table(table, &[]);
+        let undated =
+            rows.filter(|(_, row)| row.params.get("CreationDate").is_some_and(|d| d == UNKNOWN_TIME));
+        let undated: Vec<ObjRef> = undated.map(|(at, _)| at.clone()).collect();
+        for at in &undated {
+            let age = i64::try_from(self.lived(at).as_millis()).unwrap_or(0);
+            let created = datetime(Some(Wall(wall.0.saturating_sub(age))));
+            self.put_param(at, "CreationDate", created);
+        }
+        if !undated.is_empty() {
+            self.commit(None);
+        }
+    }
+
+    /// How much of its TimeToLive a Subscription has used up.
+    fn lived(&self, at: &ObjRef) -> Duration {
+        let seconds = self.model.text(at, "TimeToLive").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let ends = self.subs.get(at.number()).and_then(|s| s.ends);
+        let left = ends.map(|ends| ends.since(self.model.now.monotonic));
+        left.map_or(Duration::ZERO, |left| Duration::from_secs(seconds).saturating_sub(left))
     }
 
     /// Controllers or Subscriptions have changed.

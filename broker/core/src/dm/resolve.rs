@@ -64,7 +64,7 @@ impl Model {
             match segment {
                 Segment::Name(name) => {
                     if let Some((_, Segment::Follow(item))) = rest.peek() {
-                        walk.follow(name, *item);
+                        walk.follow(name, *item)?;
                         rest.next();
                     } else if let Some(service) =
                         walk.name(name).map_err(|()| Fault::unsupported(describe()))?
@@ -170,12 +170,20 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn follow(&mut self, name: &Name, item: ListItem) {
+    /// Goes on where a reference leads. Where none leads anywhere, what the model says of it still tells what is
+    /// supported there (R-GET.0).
+    fn follow(&mut self, name: &Name, item: ListItem) -> Result<(), Fault> {
         let model = self.model;
+        let declared = match self.object {
+            Some(object) if !self.at_table => model.reference_target(object, name)?,
+            Some(_) => return Err(Fault::unsupported(format!("{name}+ behind a table"))),
+            None => None,
+        };
         self.at = self.at.iter().flat_map(|at| model.follow(at, name, item)).collect();
-        self.object = self.at.first().map(|at| at.object);
+        self.object = self.at.first().map(|at| at.object).or(declared);
         self.at_table = false;
         self.search = true;
+        Ok(())
     }
 }
 

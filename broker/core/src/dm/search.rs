@@ -5,12 +5,13 @@ use std::str::FromStr;
 
 use rust_decimal::Decimal;
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{Component, Expression, Leaf, Literal, Operator, Path, Segment};
+use usp_proto::path::{Component, Expression, Leaf, Literal, Name, Operator, Path, Segment};
 use usp_proto::tr106;
 
 use super::Model;
+use super::compute::UNKNOWN_TIME;
 use super::rows::ObjRef;
-use super::schema::Param;
+use super::schema::{ObjId, Param};
 use super::types::Base;
 use crate::fault::Fault;
 
@@ -28,17 +29,9 @@ impl Model {
     }
 
     /// Whether an expression can be evaluated on rows of this table at all.
-    pub fn check_expression(&self, table: super::ObjId, expression: &Expression) -> Result<(), Fault> {
+    pub fn check_expression(&self, table: ObjId, expression: &Expression) -> Result<(), Fault> {
         for component in &expression.0 {
-            if component.objects.iter().any(|(_, follow)| follow.is_some()) {
-                continue;
-            }
-            let mut object = table;
-            for (name, _) in &component.objects {
-                let child = self.schema.get(object).and_then(|o| o.children.get(name));
-                object =
-                    *child.ok_or_else(|| Fault::unsupported(format!("{name}. in a search expression")))?;
-            }
+            let Some(object) = self.compared_object(table, component)? else { continue };
             let param = self.schema.get(object).and_then(|o| o.params.get(&component.parameter));
             let param = param.ok_or_else(|| {
                 Fault::unsupported(format!("{} in a search expression", component.parameter))
@@ -46,6 +39,39 @@ impl Model {
             Comparison::new(component, param)?;
         }
         Ok(())
+    }
+
+    /// The supported object whose Parameter a component compares. `None`: a reference leads there, and nothing says to
+    /// which table.
+    fn compared_object(&self, table: ObjId, component: &Component) -> Result<Option<ObjId>, Fault> {
+        let mut object = table;
+        for (name, follow) in &component.objects {
+            if follow.is_some() {
+                match self.reference_target(object, name)? {
+                    Some(target) => object = target,
+                    None => return Ok(None),
+                }
+                continue;
+            }
+            let child = self.schema.get(object).and_then(|o| o.children.get(name));
+            object = *child.ok_or_else(|| Fault::unsupported(format!("{name}. in a search expression")))?;
+        }
+        Ok(Some(object))
+    }
+
+    /// The table that a reference Parameter refers to, if the model says.
+    ///
+    /// Errors: 7026 when the Parameter is not supported, 7008 when its type cannot hold a reference.
+    pub(crate) fn reference_target(&self, object: ObjId, name: &Name) -> Result<Option<ObjId>, Fault> {
+        let supported = self.schema.get(object);
+        let param = supported.and_then(|o| Some((o, o.params.get(name)?)));
+        let path = supported.map_or("", |o| &*o.path);
+        let (_, param) = param.ok_or_else(|| Fault::unsupported(format!("{path}{name}+")))?;
+        if !param.ty.base.is_text() {
+            let text = format!("{path}{name} is a {} and refers to nothing", param.ty.base);
+            return Err(Fault::new(ErrCode::INVALID_PATH_SYNTAX, text));
+        }
+        Ok(param.reference.as_ref().and_then(|r| self.table(&r.table)))
     }
 
     /// The Parameters that a path's search expressions look at, with `*` for rows. `None`: one of them follows a
@@ -108,11 +134,21 @@ impl Model {
     }
 
     /// The single-instance object of this name below, if it exists.
-    fn child(&self, at: &ObjRef, name: &usp_proto::path::Name) -> Option<ObjRef> {
+    fn child(&self, at: &ObjRef, name: &Name) -> Option<ObjRef> {
         let id = self.schema.get(at.object)?.children.get(name)?;
         let child = ObjRef { object: *id, numbers: at.numbers.clone() };
         self.exists(&child).then_some(child)
     }
+}
+
+/// Whether an operator asks for an order.
+fn ordered(operator: Operator) -> bool {
+    use Operator::{Greater, GreaterOrEqual, Less, LessOrEqual};
+    matches!(operator, Less | Greater | LessOrEqual | GreaterOrEqual)
+}
+
+fn is_unknown_time(text: &str) -> bool {
+    tr106::parse_datetime(text).is_some_and(|time| tr106::parse_datetime(UNKNOWN_TIME) == Some(time))
 }
 
 /// A component, checked against the type of its Parameter.
@@ -129,10 +165,7 @@ impl<'a> Comparison<'a> {
         let (base, list) = (param.ty.base, param.ty.list);
         let wrong =
             |why: String| Err(Fault::new(ErrCode::INVALID_PATH_SYNTAX, format!("{parameter}: {why}")));
-        let ordered = matches!(
-            operator,
-            Operator::Less | Operator::Greater | Operator::LessOrEqual | Operator::GreaterOrEqual
-        );
+        let ordered = ordered(*operator);
         if list != (*operator == Operator::Contains) {
             return wrong(format!(
                 "{operator} does not fit a {}",
@@ -142,10 +175,12 @@ impl<'a> Comparison<'a> {
         if ordered && !base.is_ordered() {
             return wrong(format!("{operator} does not fit a {base}"));
         }
-        if base == Base::DateTime && ordered && text.starts_with("0001-01-01T00:00:00") {
+        if base == Base::DateTime && ordered && is_unknown_time(text) {
             return wrong(format!("{operator} does not fit the Unknown Time"));
         }
-        if *quoted != base.is_text() && base != Base::Unknown {
+        // base64 has characters that go in quotes alone; for hexBinary both forms are in use.
+        let either = matches!(base, Base::Unknown | Base::Base64 | Base::HexBinary);
+        if *quoted != base.is_text() && !either {
             let hint = if base.is_text() { "in quotes" } else { "without quotes" };
             return wrong(format!("a {base} constant is written {hint}"));
         }
@@ -161,6 +196,8 @@ impl<'a> Comparison<'a> {
         }
         let Some(order) = self.compare(value) else { return false };
         match self.operator {
+            // A time that is not known is neither before nor after another.
+            _ if ordered(self.operator) && self.base == Base::DateTime && is_unknown_time(value) => false,
             Operator::Equal | Operator::Contains => order == Ordering::Equal,
             Operator::NotEqual => order != Ordering::Equal,
             Operator::Less => order == Ordering::Less,
@@ -177,8 +214,88 @@ impl<'a> Comparison<'a> {
             base if base.is_number() => {
                 Some(Decimal::from_str(value).ok()?.cmp(&Decimal::from_str(self.constant).ok()?))
             }
-            Base::HexBinary => Some(value.to_ascii_lowercase().cmp(&self.constant.to_ascii_lowercase())),
+            Base::HexBinary => Some(tr106::hex_decode(value)?.cmp(&tr106::hex_decode(self.constant)?)),
+            Base::Base64 => Some(tr106::base64_decode(value)?.cmp(&tr106::base64_decode(self.constant)?)),
             _ => Some(value.cmp(self.constant)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dm::schema::{Owner, ParamAccess};
+    use crate::dm::types::ParamType;
+
+    /// Whether a value meets `P<rest>`; `None`: the expression does not fit the type.
+    fn holds(base: Base, list: bool, rest: &str, value: &str) -> Option<bool> {
+        let path = Path::parse(&format!("Device.T.[P{rest}].")).ok()?;
+        let Some(Segment::Search(expression)) = path.segments.last() else { panic!("{rest}") };
+        let ty = ParamType { list, ..ParamType::plain(base) };
+        let access = ParamAccess::Read;
+        let param = Param {
+            ty,
+            access,
+            quiet: false,
+            secured: false,
+            default: None,
+            reference: None,
+            owner: Owner::Local,
+        };
+        Comparison::new(&expression.0[0], &param).ok().map(|comparison| comparison.holds(value))
+    }
+
+    #[test]
+    fn every_type_has_its_operators_and_constants() {
+        let (t, f) = (Some(true), Some(false));
+        for (base, rest, value, expected) in [
+            (Base::Boolean, "==1", "true", t),
+            (Base::Boolean, "!=0", "true", t),
+            (Base::Boolean, "==false", "0", t),
+            (Base::Boolean, "<true", "false", None),
+            (Base::Boolean, "==2", "true", None),
+            (Base::Int, "==+05", "5", t),
+            (Base::Int, ">-6", "-5", t),
+            (Base::UnsignedInt, ">=-1", "0", t),
+            (Base::UnsignedLong, "==18446744073709551615", "18446744073709551615", t),
+            (Base::Long, "<=-9223372036854775808", "-9223372036854775808", t),
+            (Base::Decimal, "==1.50", "1.5", t),
+            (Base::Decimal, "<1.5", "1.49", t),
+            (Base::Decimal, "==\"1.5\"", "1.5", None),
+            (Base::Int, "==true", "1", None),
+            (Base::String, "==\"a%22b%25\"", "a\"b%", t),
+            (Base::String, "==\"A\"", "a", f),
+            (Base::String, "==5", "5", None),
+            (Base::String, "<\"a\"", "a", None),
+            (Base::String, "~=\"a\"", "a", None),
+            (Base::HexBinary, "==0aFF", "0AfF", t),
+            (Base::HexBinary, "!=\"0aff\"", "0AFF", f),
+            (Base::HexBinary, "==0af", "0a", None),
+            (Base::Base64, "==\"AAE=\"", "AAE=", t),
+            (Base::Base64, "==\"A\"", "AAE=", None),
+            (Base::DateTime, "<2021-06-06T08:00:00Z", "2021-06-06T07:59:59.5Z", t),
+            (Base::DateTime, "==2021-06-06T08:00:00Z", "2021-06-06T08:00:00.000Z", t),
+            (Base::DateTime, "<2021-06-06T08:00:00Z", "0001-01-01T00:00:00Z", f),
+            (Base::DateTime, "==0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", t),
+            (Base::DateTime, ">0001-01-01T00:00:00Z", "2021-06-06T08:00:00Z", None),
+            (Base::DateTime, "==\"2021-06-06T08:00:00Z\"", "2021-06-06T08:00:00Z", None),
+        ] {
+            assert_eq!(holds(base, false, rest, value), expected, "{base} {rest} {value}");
+        }
+    }
+
+    #[test]
+    fn a_list_contains_or_not() {
+        for (base, rest, value, expected) in [
+            (Base::UnsignedInt, "~=2", "1,2,3", Some(true)),
+            (Base::UnsignedInt, "~=02", "1,2", Some(true)),
+            (Base::UnsignedInt, "~=4", "1,2", Some(false)),
+            (Base::String, "~=\"b\"", "a,b", Some(true)),
+            (Base::String, "~=\"a,b\"", "a,b", Some(false)),
+            (Base::String, "==\"a,b\"", "a,b", None),
+            (Base::UnsignedInt, "~=\"2\"", "2", None),
+        ] {
+            assert_eq!(holds(base, true, rest, value), expected, "{base} {rest} {value}");
         }
     }
 }

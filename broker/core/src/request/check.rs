@@ -168,6 +168,7 @@ impl Model {
             _ if self.is_given(at) => {
                 refuse("follows from the configuration and is not changed by Controllers")
             }
+            _ if !creating && self.is_built_in(at, name) => refuse("belongs to a built-in role"),
             ParamAccess::Once if !creating && is_set => refuse("can be written once only, and is set"),
             ParamAccess::ReadWrite if frozen && !creating => refuse("is a key that never changes"),
             _ => Ok(()),
@@ -292,6 +293,22 @@ impl Model {
                 tr106::split_list(value).try_for_each(|item| setting(item).map(|_| ()))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether a Parameter keeps the built-in roles what they are: their names, and what makes the first one Full Access.
+    /// Without it nobody could set anything right again.
+    fn is_built_in(&self, at: &ObjRef, name: &Name) -> bool {
+        match self.schema.get(at.object).map(|o| &*o.path) {
+            Some("Device.LocalAgent.ControllerTrust.Role.{i}.") => match name.as_str() {
+                "Name" => at.number() <= 2,
+                "Enable" => at.number() == 1,
+                _ => false,
+            },
+            Some("Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.") => {
+                *at.numbers == [1, 1] && name.as_str() != "Alias"
+            }
+            _ => false,
         }
     }
 

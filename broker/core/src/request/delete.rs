@@ -155,6 +155,9 @@ impl Broker {
         {
             return refuse("is a built-in role");
         }
+        if path == "Device.LocalAgent.ControllerTrust.Role.1.Permission.1." {
+            return refuse("makes the built-in role what it is");
+        }
         Ok(())
     }
 

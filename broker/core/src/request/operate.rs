@@ -105,8 +105,8 @@ impl Broker {
         if let Owner::Service(service) = command.owner {
             return self.plan_at_service(origin, service, &path);
         }
-        check_arguments(command, &operate.input_args)?;
-        check_values(&object.path, name, &operate.input_args)?;
+        let usable = check_arguments(command, &operate.input_args)
+            .and_then(|()| check_values(&object.path, name, &operate.input_args));
         let is_async = command.is_async;
         if local.at.is_empty() && !local.search {
             return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist")));
@@ -116,8 +116,8 @@ impl Broker {
             if !self.model.has(&at, name) {
                 continue;
             }
-            // Of several, those that are forbidden fail by themselves.
-            let outcome = match self.check_operable(origin, &at, name) {
+            // Each object has its own result, whatever is wrong (R-OPR.1, R-OPR.5).
+            let outcome = match self.check_operable(origin, &at, name).and_then(|()| usable.clone()) {
                 Ok(()) => Outcome::Open,
                 Err(fault) => {
                     Outcome::Done(vec![failure(&format!("{}{name}()", self.model.path(&at)), &fault)])
@@ -170,6 +170,7 @@ impl Broker {
             return Err(Fault::new(ErrCode::RESOURCES_EXCEEDED, "too many commands are running"));
         }
         self.check_running(table, origin)?;
+        self.check_twin(table, origin, command, key)?;
         // Kept on disk although commands do not outlive the process: the next start tells that they failed.
         let number = self.model.rows.next_number(table, &[], false);
         let at = ObjRef::new(table, &[number]);
@@ -185,6 +186,17 @@ impl Broker {
             self.put_param(&at, name, value);
         }
         Ok(number)
+    }
+
+    /// Originator, Command and CommandKey are the unique key of a Request row. The one that runs is not disturbed
+    /// (R-OPR.3).
+    fn check_twin(&self, table: ObjId, origin: &Origin, command: &str, key: &str) -> Result<(), Fault> {
+        let wanted = [("Originator", origin.peer.as_str()), ("Command", command), ("CommandKey", key)];
+        let mut rows = self.model.rows.of_table(table, &[]);
+        let is_twin = |row: &Row| wanted.iter().all(|(n, v)| row.params.get(*n).is_some_and(|own| own == v));
+        let Some((twin, _)) = rows.find(|(_, row)| is_twin(row)) else { return Ok(()) };
+        let text = format!("{command} runs already with this command_key, as {}", self.model.path(twin));
+        Err(Fault::new(ErrCode::REQUEST_DENIED, text))
     }
 
     /// One Controller's commands leave room for those of others.

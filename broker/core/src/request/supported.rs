@@ -1,6 +1,8 @@
 //! GetSupportedDM and GetSupportedProtocol. Answered from the model alone: what Services support is known since they
 //! registered.
 
+use std::collections::BTreeSet;
+
 use usp_proto::path::{Leaf, Name, Segment, SupportedPath, SupportedSegment};
 use usp_proto::usp::get_supported_dm_resp::{
     CmdType, ObjAccessType, ParamAccessType, ParamValueType, RequestedObjectResult, SupportedCommandResult,
@@ -9,8 +11,8 @@ use usp_proto::usp::get_supported_dm_resp::{
 };
 use usp_proto::usp::{self, response::RespType};
 
-use super::Origin;
 use super::budget::Budget;
+use super::{Origin, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
 use crate::dm::fill_numbers;
@@ -70,6 +72,7 @@ impl Broker {
 
     fn supported(&self, text: &str, wanted: Wanted<'_>) -> Result<Vec<SupportedObjectResult>, Fault> {
         let path = SupportedPath::parse(text)?;
+        check_notation(&path)?;
         let (id, numbers) = self.supported_object(&path).ok_or_else(|| Fault::unsupported(text))?;
         let object = self.model.schema.get(id).ok_or_else(|| Fault::unsupported(text))?;
         if !self.may_know(wanted.origin, id, None) {
@@ -83,6 +86,9 @@ impl Broker {
         let mut found = Vec::new();
         let instance = (!numbers.is_empty()).then_some(numbers.as_slice());
         self.describe(id, object, instance, wanted, 0, &mut found);
+        if found.is_empty() && wanted.budget.is_open() {
+            return Err(Fault::unsupported(text));
+        }
         Ok(found)
     }
 
@@ -140,6 +146,11 @@ impl Broker {
         if !self.may_know(wanted.origin, id, Some((kind, leaf.clone()))) {
             return None;
         }
+        if let Leaf::Parameter(name) | Leaf::Command(name) = leaf
+            && !self.has_element(id, (!numbers.is_empty()).then_some(numbers), name)
+        {
+            return None;
+        }
         match leaf {
             Leaf::Parameter(name) => result.supported_params.push(param(name, object.params.get(name)?)),
             Leaf::Command(name) => result.supported_commands.push(command(name, object.commands.get(name)?)),
@@ -181,7 +192,7 @@ impl Broker {
             return;
         }
         let mut result = self.bare(object, instance.unwrap_or_default());
-        if object.divergent && instance.is_none() {
+        if object.divergent && instance.is_none() && self.rows_differ(id) {
             let rows = self.model.rows.of_table(id, &[]);
             let paths = rows.map(|(row, _)| self.model.path(row));
             result.divergent_paths = paths.take_while(|path| wanted.budget.take(path.len())).collect();
@@ -236,20 +247,51 @@ impl Broker {
         }
         if request.return_unique_key_sets {
             let names = |k: &crate::dm::schema::Key| k.params.iter().map(Name::to_string).collect();
-            let sets = object.keys.iter().map(|k| SupportedUniqueKeySet { key_names: names(k) });
+            let readable = |k: &&crate::dm::schema::Key| {
+                k.params.iter().all(|name| may(Kind::Param, Leaf::Parameter(name.clone())))
+            };
+            let sets = object.keys.iter().filter(readable);
+            let sets = sets.map(|k| SupportedUniqueKeySet { key_names: names(k) });
             result.unique_key_sets = sets.collect();
         }
     }
 
-    /// Below a proxied device: whether any of its capabilities has this class object.
-    fn is_there(&self, id: ObjId, object: &Object, instance: Option<&[u32]>) -> bool {
-        instance.is_none() || object.when.is_none() || !self.rows_with(id, instance).is_empty()
+    /// Whether rows of a table do not all support the same: then each is to be asked for by itself.
+    fn rows_differ(&self, table: ObjId) -> bool {
+        let mut rows = self.model.rows.of_table(table, &[]).map(|(row, _)| self.elements_of(row));
+        rows.next().is_some_and(|first| rows.any(|other| other != first))
     }
 
-    /// Below a proxied device: whether any of its capabilities has this Parameter or Command.
+    /// What a row has of the objects that not every row has.
+    fn elements_of(&self, row: &ObjRef) -> BTreeSet<(ObjId, Name)> {
+        let mut found = BTreeSet::new();
+        for id in self.model.descendants(row.object) {
+            let Some(object) = self.model.schema.get(id).filter(|o| o.when.is_some()) else { continue };
+            for at in self.rows_with(id, Some(&row.numbers)) {
+                let names = object.params.keys().chain(object.commands.keys());
+                found.extend(names.filter(|n| self.model.has(&at, n)).map(|n| (id, n.clone())));
+            }
+        }
+        found
+    }
+
+    /// Whether what an object supports depends on its rows: it lies below proxied devices, and there are some.
+    fn varies(&self, id: ObjId) -> bool {
+        let lineage = self.model.schema.lineage(id);
+        let mounts = lineage.into_iter().filter(|o| o.divergent);
+        let tables = mounts.filter_map(|o| self.model.schema.find(&o.path));
+        tables.into_iter().any(|table| self.model.rows.count(table, &[]) > 0)
+    }
+
+    /// Below proxied devices: whether any of their capabilities has this class object.
+    fn is_there(&self, id: ObjId, object: &Object, instance: Option<&[u32]>) -> bool {
+        object.when.is_none() || !self.varies(id) || !self.rows_with(id, instance).is_empty()
+    }
+
+    /// Below proxied devices: whether any of their capabilities has this Parameter or Command.
     fn has_element(&self, id: ObjId, instance: Option<&[u32]>, name: &str) -> bool {
         let Some(object) = self.model.schema.get(id) else { return false };
-        if instance.is_none() || object.when.is_none() {
+        if object.when.is_none() || !self.varies(id) {
             return true;
         }
         self.rows_with(id, instance).iter().any(|at| self.model.has(at, name))
@@ -262,6 +304,15 @@ impl Broker {
             parent.map(|p| self.model.rows.subtree(&[p], instance.unwrap_or_default())).unwrap_or_default();
         let below = rows.into_iter().map(|row| ObjRef { object: id, numbers: row.numbers });
         below.filter(|at| self.model.exists(at)).collect()
+    }
+}
+
+/// Behind `{i}` no row can be told any more.
+fn check_notation(path: &SupportedPath) -> Result<(), Fault> {
+    let mut behind = path.segments.iter().skip_while(|s| **s != SupportedSegment::AnyInstance);
+    match behind.find(|s| matches!(s, SupportedSegment::Instance(_))) {
+        Some(_) => Err(wrong_form(&path.to_string(), "a supported path: it has a number behind {i}")),
+        None => Ok(()),
     }
 }
 

@@ -479,3 +479,66 @@ fn boot_carries_what_its_controller_wants_and_may_read() {
     let notes = w.notes(c);
     assert!(notes[0].contains("ParameterMap={\"Device.LocalAgent.MTP.1.Protocol\":\"UDS\"}"), "{notes:?}");
 }
+
+/// TP-469 1.55.
+#[test]
+fn a_subscription_made_without_a_clock_ends_in_time() {
+    let mut w = World::new().restart_after(0, false);
+    let c = w.controller("self::c");
+    let more = ["TimeToLive=100", "Persistent=true"];
+    let row = w.subscribe_with(c, "s", "ValueChange", "Device.DeviceInfo.", &more);
+    let date = format!("{row}CreationDate");
+    assert_eq!(w.get(c, &date), format!("{date}=0001-01-01T00:00:00Z"));
+    w.wait(30);
+    w.wall_is_true = true;
+    assert_eq!(w.get(c, &date), format!("{date}=2026-01-01T00:00:00Z"), "30 s ago");
+    let mut w = w.restart_after(40, true);
+    let c = w.controller("self::c");
+    w.wait(29);
+    assert_eq!(w.get(c, &date), format!("{date}=2026-01-01T00:00:00Z"));
+    w.wait(1);
+    assert_eq!(w.get(c, &date), format!("{date}: 7026"));
+}
+
+#[test]
+fn built_in_roles_stay_what_they_are() {
+    let (mut w, c) = world();
+    let role = "Device.LocalAgent.ControllerTrust.Role.";
+    for (row, setting) in [
+        ("1.", "Name=Nobody"),
+        ("2.", "Name=Everybody"),
+        ("1.", "Enable=false"),
+        ("1.Permission.1.", "Param=----"),
+        ("1.Permission.1.", "Enable=false"),
+    ] {
+        let name = setting.split('=').next().unwrap();
+        let row = format!("{role}{row}");
+        assert_eq!(w.set(c, &row, &[setting]), format!("Error 7013\n{row}{name}: 7013"));
+    }
+    for row in ["1.", "2.", "1.Permission.1."] {
+        let row = format!("{role}{row}");
+        assert_eq!(w.delete(c, &[&row]), format!("Error 7024\n{row}: 7024"));
+    }
+    let more = ["Enable=true", "Targets=Device.DeviceInfo.", "Param=r---", "Order=1"];
+    assert!(w.add(c, &format!("{role}2.Permission."), &more).starts_with(&format!("{role}2.Permission.1.")));
+}
+
+#[test]
+fn numbers_below_a_row_that_is_gone_leave_the_disk() {
+    let (mut w, c) = world();
+    let table = "Device.LocalAgent.Controller.";
+    w.add(c, table, &["EndpointID=self::x"]);
+    w.add(c, &format!("{table}2.BootParameter."), &["ParameterName=Device.DeviceInfo.UpTime"]);
+    let below = |w: &World| {
+        w.disk
+            .snapshot
+            .highest
+            .iter()
+            .filter(|(t, _)| t.starts_with("Device.LocalAgent.Controller.2."))
+            .count()
+    };
+    assert_eq!(below(&w), 1);
+    w.delete(c, &[&format!("{table}2.")]);
+    assert_eq!(below(&w), 0);
+    assert!(w.disk.snapshot.highest.iter().any(|(t, _)| t == table));
+}

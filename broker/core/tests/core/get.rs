@@ -7,7 +7,10 @@ use usp_proto::usp;
 use usp_proto::usp::body::MsgBody;
 use usp_proto::usp::response::RespType;
 
+use usp_mapping::value::Value;
+
 use crate::bench::World;
+use crate::bench::device::number;
 use crate::bench::peer::get;
 use crate::bench::service::{FakeService, Manner, lamp, object};
 use crate::bench::text;
@@ -162,8 +165,37 @@ fn an_expression_that_does_not_fit_its_parameter_is_7008() {
         let path = format!("Device.LocalAgent.Subscription.[{expression}].");
         assert_eq!(w.get(c, &path), format!("{path}: 7008"));
     }
-    let path = "Device.LocalAgent.Subscription.[Nothing==1].";
-    assert_eq!(w.get(c, path), format!("{path}: 7026"));
+    for expression in [
+        "Nothing==1",
+        "Nothing.A==1",
+        "Recipient+.Nothing==1",
+        "Nothing+.Alias==\"a\"",
+        "Recipient+.Nothing.A==1",
+    ] {
+        let path = format!("Device.LocalAgent.Subscription.[{expression}].");
+        assert_eq!(w.get(c, &path), format!("{path}: 7026"), "whatever the rows hold");
+    }
+    for expression in ["TimeToLive+.Alias==\"a\"", "Recipient+.EndpointID==5"] {
+        let path = format!("Device.LocalAgent.Subscription.[{expression}].");
+        assert_eq!(w.get(c, &path), format!("{path}: 7008"));
+    }
+}
+
+#[test]
+fn expressions_reach_into_single_objects_and_stand_at_every_level() {
+    let mut w = World::new();
+    w.site("a: box, b: box");
+    let c = w.controller("self::c");
+    w.report("b", &[(3, number("50.5")), (1, Value::Bool(true))]);
+    let found = |w: &mut World, path: &str| w.get(c, path);
+    let dimmers =
+        "Device.ProxiedDevice.*.IoTCapability.[LevelControl.Value>50.25&&Class==\"LevelControl\"].Name";
+    assert_eq!(found(&mut w, dimmers), "Device.ProxiedDevice.2.IoTCapability.4.Name=Dimmer");
+    let nested = "Device.ProxiedDevice.[Online==true && Name==\"The b\"].IoTCapability.[BinaryControl.Value == true].Name";
+    assert_eq!(found(&mut w, nested), "Device.ProxiedDevice.2.IoTCapability.2.Name=Relay");
+    let ranges =
+        "Device.ProxiedDevice.2.IoTCapability.[LevelControl.Value<=50.5&&LevelControl.Value>=50.5].Class";
+    assert_eq!(found(&mut w, ranges), "Device.ProxiedDevice.2.IoTCapability.4.Class=LevelControl");
 }
 
 #[test]
@@ -180,6 +212,25 @@ fn references_are_followed() {
         "Device.LocalAgent.ControllerTrust.Role.1.Name=Full Access"
     );
     assert_eq!(w.get(c, "Device.LocalAgent.Controller.1.AssignedRole#7+.Name"), "");
+    let both =
+        "AssignedRole=Device.LocalAgent.ControllerTrust.Role.2,Device.LocalAgent.ControllerTrust.Role.1";
+    w.set(c, "Device.LocalAgent.Controller.1.", &[both]);
+    let names = "Device.LocalAgent.ControllerTrust.Role.2.Name=Untrusted\nDevice.LocalAgent.ControllerTrust.Role.1.Name=Full Access";
+    assert_eq!(w.get(c, "Device.LocalAgent.Controller.1.AssignedRole#*+.Name"), names);
+    let second = "Device.LocalAgent.Subscription.*.Recipient+.AssignedRole#2+.Name";
+    assert_eq!(w.get(c, second), "Device.LocalAgent.ControllerTrust.Role.1.Name=Full Access");
+    let by_role = "Device.LocalAgent.Controller.[AssignedRole#*+.Name==\"Full Access\"].EndpointID";
+    assert_eq!(w.get(c, by_role), "Device.LocalAgent.Controller.1.EndpointID=self::c");
+    w.delete(c, &["Device.LocalAgent.Subscription.1."]);
+    for (path, code) in [
+        ("Device.LocalAgent.Subscription.*.Recipient+.Nothing", "7026"),
+        ("Device.LocalAgent.Subscription.*.Nothing+.Alias", "7026"),
+        ("Device.LocalAgent.Subscription.*.TimeToLive+.Alias", "7008"),
+        ("Device.LocalAgent.Subscription.Recipient+.Alias", "7026"),
+    ] {
+        assert_eq!(w.get(c, path), format!("{path}: {code}"), "R-GET.0");
+    }
+    assert_eq!(w.get(c, "Device.LocalAgent.Subscription.*.Recipient+.EndpointID"), "");
 }
 
 #[test]

@@ -202,11 +202,11 @@ fn commands_of_one_controller_leave_room_for_others() {
     let (c, other) = (w.controller("self::c"), w.controller("self::other"));
     let s = w.lamp("self::lamp", "Device.X_Lamp.");
     w.services.get_mut(&s).unwrap().deaf_to = vec!["Operate"];
-    for _ in 0..3 {
-        w.begin(c, operate("Device.X_Lamp.Fade()", "k", &[]));
+    for key in ["k", "l", "m"] {
+        w.begin(c, operate("Device.X_Lamp.Fade()", key, &[]));
         answer_operate(&mut w, s, |_, _| {});
     }
-    assert_eq!(w.operate(c, "Device.X_Lamp.Fade()", "k", &[]), "Device.X_Lamp.Fade() -> 7005");
+    assert_eq!(w.operate(c, "Device.X_Lamp.Fade()", "n", &[]), "Device.X_Lamp.Fade() -> 7005");
     let id = w.begin(other, operate("Device.X_Lamp.Fade()", "k", &[]));
     answer_operate(&mut w, s, |_, _| {});
     assert!(!text::answer(&w.answer(other, &id).unwrap()).contains("7005"));

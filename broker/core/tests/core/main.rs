@@ -17,6 +17,7 @@ mod mqtt;
 mod mqtt_peers;
 mod notifications;
 mod operate;
+mod profiles;
 mod promises;
 mod properties;
 mod records;

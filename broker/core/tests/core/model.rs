@@ -128,3 +128,101 @@ fn a_services_model_is_part_of_ours_while_it_is_there() {
     assert_eq!(w.supported(c, "Device.X_Lamp."), "Device.X_Lamp.: 7026");
     assert!(!w.supported(c, "Device.").contains("X_Lamp"));
 }
+
+#[test]
+fn proxied_devices_that_support_the_same_do_not_diverge() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let whole = w.supported(c, "Device.ProxiedDevice.");
+    assert!(
+        !whole.contains('~') && whole.contains("BlobSensor.") && whole.contains("LevelControl."),
+        "{whole}"
+    );
+    w.site("a: plain, b: plain");
+    let own = w.supported(c, "Device.ProxiedDevice.");
+    assert_eq!(
+        own,
+        w.supported(c, "Device.ProxiedDevice.1.").replace("ProxiedDevice.1.", "ProxiedDevice.{i}.")
+    );
+    assert!(own.contains("BinarySensor.") && !own.contains("LevelControl."), "{own}");
+    w.site("a: plain, b: plain, c: box");
+    assert_eq!(w.supported(c, "Device.ProxiedDevice.").matches('~').count(), 3);
+    let first = text::answer(&w.ask(c, supported(&["Device."], true)));
+    assert!(first.contains("Device.ProxiedDevice.{i}. ~Device.ProxiedDevice.1."), "{first}");
+}
+
+#[test]
+fn a_device_is_asked_for_what_it_has_alone() {
+    let mut w = World::new();
+    w.site("a: box, b: plain");
+    let c = w.controller("self::c");
+    let level = |row| format!("Device.ProxiedDevice.{row}.IoTCapability.{{i}}.LevelControl.");
+    assert!(w.supported(c, &level("1")).starts_with(&format!("{} ", level("1"))));
+    for absent in [level("2"), format!("{}Value", level("2")), format!("{}StepUp()", level("2"))] {
+        assert_eq!(w.supported(c, &absent), format!("{absent}: 7026"));
+    }
+    let one = "Device.ProxiedDevice.1.IoTCapability.2.";
+    let answer = w.supported(c, one);
+    assert!(answer.contains("BinaryControl.") && !answer.contains("LevelControl."), "{answer}");
+}
+
+#[test]
+fn supported_paths_are_written_in_many_ways() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    w.subscribe(c, "a", "Event", "Device.Boot!");
+    let table = "Device.LocalAgent.Subscription.";
+    let element = |w: &mut World, path: &str| w.supported(c, path);
+    assert_eq!(element(&mut w, &format!("{table}{{i}}.ID")), format!("{table}{{i}}. ID"));
+    assert_eq!(element(&mut w, &format!("{table}1.ID")), format!("{table}1. ID"));
+    for (path, code) in [
+        ("Device.LocalAgent.Subscription.9.", 7026),
+        ("Device.LocalAgent.Subscription.{i}.Nothing", 7026),
+        ("Device.LocalAgent.Subscription.*.", 7008),
+        ("Device.LocalAgent.Subscription.[ID==\"a\"].", 7008),
+        ("Device.LocalAgent.Controller.{i}.BootParameter.1.", 7008),
+        ("Device.Boot", 7026),
+        ("Device.Nothing!", 7026),
+        ("Device.InvalidObject.", 7026),
+        ("", 7008),
+    ] {
+        assert_eq!(element(&mut w, path), format!("{path}: {code}"));
+    }
+}
+
+/// The one object of an answer, in full.
+fn object(
+    w: &mut World,
+    c: usp_core::input::ConnId,
+    path: &str,
+) -> usp::get_supported_dm_resp::SupportedObjectResult {
+    let answer = w.ask(c, supported(&[path], false));
+    let Some(usp::body::MsgBody::Response(response)) = usp_proto::message::body(&answer) else { panic!() };
+    let Some(usp::response::RespType::GetSupportedDmResp(response)) = &response.resp_type else { panic!() };
+    response.req_obj_results[0].supported_objs[0].clone()
+}
+
+#[test]
+fn key_sets_access_and_types_are_told() {
+    // TP-469 1.99, N-WOR.1
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let subscription = object(&mut w, c, "Device.LocalAgent.Subscription.");
+    let sets: Vec<Vec<String>> = subscription.unique_key_sets.iter().map(|s| s.key_names.clone()).collect();
+    assert_eq!(sets, [vec!["Alias".to_owned()], vec!["Recipient".to_owned(), "ID".to_owned()]]);
+    assert_eq!((subscription.access, subscription.is_multi_instance), (1, true));
+    let param = |name: &str| {
+        let found = subscription.supported_params.iter().find(|p| p.param_name == name).unwrap();
+        (found.access, found.value_type)
+    };
+    assert_eq!([param("ID"), param("CreationDate"), param("TimeToLive")], [(1, 8), (0, 3), (1, 9)]);
+    assert!(subscription.supported_params.iter().all(|p| p.value_type != 0 && p.value_change != 0));
+    let toggle = object(&mut w, c, "Device.ProxiedDevice.{i}.IoTCapability.{i}.BinaryControl.Toggle()");
+    assert_eq!(toggle.supported_commands[0].command_type, 2);
+    let reboot = object(&mut w, c, "Device.Reboot()");
+    assert_eq!(reboot.supported_commands[0].command_type, 1);
+    assert_eq!(reboot.supported_commands[0].input_arg_names, ["Cause", "Reason"]);
+    assert!(
+        object(&mut w, c, "Device.Boot!").supported_events[0].arg_names.contains(&"ParameterMap".to_owned())
+    );
+}

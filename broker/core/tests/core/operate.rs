@@ -316,3 +316,35 @@ fn a_device_that_leaves_fails_its_commands() {
     assert_eq!(w.notes(c), [format!("ops: OperationComplete {command} 'k' 7022")]);
     assert_eq!(w.broker.pending(), 0);
 }
+
+#[test]
+fn a_command_that_runs_is_not_begun_again_under_the_same_key() {
+    // R-OPR.3; Originator, Command and CommandKey are the unique key of a Request row.
+    let (mut w, c) = world();
+    let d = w.controller("self::d");
+    w.device("a", Behaviour::Slow(Duration::from_secs(1)));
+    let command = format!("{CAPABILITY}2.BinaryControl.Toggle()");
+    let row = |n: u32| format!("{command} -> Device.LocalAgent.Request.{n}.");
+    assert_eq!(w.operate(c, &command, "k", &[]), row(1));
+    assert_eq!(w.operate(c, &command, "k", &[]), format!("{command} -> 7002"));
+    assert_eq!(w.operate(c, &command, "l", &[]), row(2), "another key");
+    assert_eq!(w.operate(d, &command, "k", &[]), row(3), "another Originator");
+    w.wait(10);
+    assert_eq!(w.operate(c, &command, "k", &[]), row(4), "it is free again");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    accepts(&mut w, s);
+    w.operate(c, "Device.X_Lamp.Fade()", "k", &[]);
+    assert_eq!(w.operate(c, "Device.X_Lamp.Fade()", "k", &[]), "Device.X_Lamp.Fade() -> 7002");
+    assert_eq!(w.services[&s].count("Operate"), 1);
+}
+
+#[test]
+fn missing_and_unknown_arguments() {
+    // R-OPR.5, R-OPR.6, TP-469 1.91 and 1.100
+    let (mut w, c) = world();
+    let timer = "Device.ScheduleTimer()";
+    assert_eq!(w.operate(c, timer, "k", &[]), format!("{timer} -> 7027"));
+    assert_eq!(w.get(c, "Device.LocalAgent.Request."), "");
+    w.wait(60);
+    assert!(w.notes(c).is_empty(), "nothing was begun");
+}

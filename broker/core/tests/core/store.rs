@@ -61,15 +61,14 @@ fn a_full_disk_keeps_the_old_state() {
     let (mut w, c) = world();
     w.set(c, INFO, &["FriendlyName=old"]);
     w.subscribe(c, "v", "ValueChange", INFO);
+    let role = "Device.LocalAgent.ControllerTrust.Role.";
+    w.add(c, role, &["Name=kept"]);
     w.disk.mood = Mood::Full("no space left".to_owned());
     let answer = text::loud(&w.ask(c, set(false, &[(INFO, &["FriendlyName=new"])])));
     assert!(answer.starts_with("Error 7005 the change could not be stored: no space left"), "{answer}");
     assert_eq!(w.get(c, NAME), format!("{NAME}=old"));
-    let role = "Device.LocalAgent.ControllerTrust.Role.";
     assert!(w.add(c, role, &["Name=x"]).starts_with("Error 7005"));
-    assert!(
-        w.delete(c, &["Device.LocalAgent.ControllerTrust.Role.1.Permission.1."]).starts_with("Error 7005")
-    );
+    assert!(w.delete(c, &["Device.LocalAgent.ControllerTrust.Role.3."]).starts_with("Error 7005"));
     assert_eq!(w.operate(c, "Device.Reboot()", "", &[]), "Device.Reboot() -> 7005");
     assert!(w.notes(c).is_empty() && w.restarts.is_empty());
     w.disk.mood = Mood::Good;

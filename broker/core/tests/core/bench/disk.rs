@@ -63,6 +63,7 @@ impl Disk {
             StoreOp::PutRow { path, params } => put(rows, path, params),
             StoreOp::DeleteRow { path } => rows.retain(|(p, _)| *p != path),
             StoreOp::PutHighest { table, number } => put(highest, table, number),
+            StoreOp::ForgetNumbers { below } => highest.retain(|(t, _)| !t.starts_with(&below)),
             StoreOp::PutIdentity { table, id, number } => {
                 identities.retain(|(t, i, _)| (t, i) != (&table, &id));
                 identities.push((table, id, number));
