@@ -24,6 +24,8 @@ impl Broker {
     }
 
     fn follow(&mut self, plan: Plan) {
+        // Whoever is told goodbye is told while the old way still works.
+        self.end_routes(&plan);
         self.peers.routes = plan.routes;
         let running: Vec<u32> = self.model.mqtt.0.keys().copied().collect();
         for number in running.into_iter().filter(|n| !plan.clients.contains_key(n)) {
@@ -34,22 +36,30 @@ impl Broker {
         for (number, wanted) in plan.clients {
             self.follow_client(number, wanted);
         }
-        self.sync_routes();
+        self.open_routes();
     }
 
     fn follow_client(&mut self, number: u32, wanted: ClientPlan) {
         match self.model.mqtt.0.get_mut(&number) {
             Some(client) if client.plan == wanted => {}
             Some(client) if client.stage != Stage::Stopped && client.plan.settings == wanted.settings => {
-                client.plan = wanted;
-                if matches!(client.stage, Stage::Up | Stage::Ready) {
-                    self.order_topics(number);
+                if wanted.agents.is_empty() && !client.plan.agents.is_empty() {
+                    self.leave_peers(number, "no row of LocalAgent.MTP. uses this MQTT client any more");
                 }
+                self.amend_client(number, wanted);
             }
             _ => {
                 self.leave_peers(number, "the settings of the MQTT client have changed");
                 self.run_client(number, wanted);
             }
+        }
+    }
+
+    fn amend_client(&mut self, number: u32, wanted: ClientPlan) {
+        let Some(client) = self.model.mqtt.0.get_mut(&number) else { return };
+        client.plan = wanted;
+        if matches!(client.stage, Stage::Up | Stage::Ready) {
+            self.order_topics(number);
         }
     }
 
@@ -83,8 +93,10 @@ impl Broker {
                 client = client.plan.settings.name,
                 "neither the rows nor the MQTT server name a topic to listen on: disconnecting"
             );
-            client.stage = Stage::Stopped;
             self.leave_peers(number, "there is no topic to listen on");
+            if let Some(client) = self.model.mqtt.0.get_mut(&number) {
+                client.stage = Stage::Stopped;
+            }
             return self.order(MqttOrder::Stop { client: number });
         };
         let moved = client.topics.replies != topics.replies;
@@ -171,7 +183,7 @@ impl Broker {
         }
         if client.stage == Stage::Up {
             client.stage = Stage::Ready;
-            self.sync_routes();
+            self.open_routes();
             self.resume_peers(number);
         }
     }

@@ -10,7 +10,7 @@ use usp_proto::message;
 use usp_proto::record::{Connect, Record};
 use usp_proto::usp_record::mqtt_connect_record::MqttVersion as WireVersion;
 
-use super::plan::Route;
+use super::plan::{Plan, Route};
 use super::port::MqttVersion;
 use super::state::Stage;
 use crate::Broker;
@@ -95,24 +95,29 @@ impl Broker {
         self.sessions.get(conn).is_some().then_some(conn)
     }
 
-    /// Controllers that rows say how to reach are connected exactly while that is so (R-MTP.6, TP-469 11.17).
-    pub(crate) fn sync_routes(&mut self) {
-        let routes: Vec<Route> = self.peers.routes.values().cloned().collect();
+    /// Controllers that no row leads to any more, or in another way, are told goodbye (R-MTP.7).
+    pub(crate) fn end_routes(&mut self, plan: &Plan) {
+        let vouched = |client: u32| plan.clients.get(&client).is_some_and(|client| client.vouched);
         let wrong = |(conn, session): (ConnId, &Session)| {
             let via = session.via.as_ref().filter(|v| session.link.side == Side::Agent && !v.is_guest())?;
-            let right = routes.iter().any(|route| {
+            let right = plan.routes.values().any(|route| {
                 route.endpoint == session.link.peer
                     && (route.client, route.mtp) == (via.client, via.mtp)
                     && Some(&route.topic) == via.topic.as_ref()
-                    && self.is_vouched(route.client) == session.link.trusted
+                    && vouched(route.client) == session.link.trusted
             });
             (!right).then_some(conn)
         };
         let wrong: Vec<ConnId> = self.sessions.over_mqtt().filter_map(wrong).collect();
         for conn in wrong {
-            self.say_goodbye(conn, "it is reached in another way now");
+            self.say_goodbye(conn, "it is not reached in this way any more");
             self.handle_disconnected(conn, "its row has changed");
         }
+    }
+
+    /// Controllers that rows say how to reach are connected while their client is subscribed (R-MTP.6, TP-469 11.17).
+    pub(crate) fn open_routes(&mut self) {
+        let routes: Vec<Route> = self.peers.routes.values().cloned().collect();
         for route in routes {
             self.open_route(route);
         }

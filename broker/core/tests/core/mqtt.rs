@@ -257,6 +257,7 @@ fn an_mtp_can_be_made_moved_and_deleted() {
     w.mqtt_event(1, refused(&[]));
     assert_eq!(w.mqtt_records(), ["1 usp/ctrl/boss (q1 reply usp/new) Connect V5 usp/new"]);
     assert_eq!(w.delete(c, &[MTP]), MTP);
+    assert!(w.mqtt_records()[0].contains("Disconnect 0"));
     assert_eq!(w.mqtt_orders(), ["Stop 1"], "nothing is left to listen on");
     let made = w.add(
         c,

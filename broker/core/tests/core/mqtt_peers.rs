@@ -341,6 +341,23 @@ fn a_cloud_service_may_be_a_controller_too_and_leave() {
 }
 
 #[test]
+fn a_cloud_service_ends_with_the_mtp_that_it_came_by() {
+    let (mut w, _) = with_cloud_service();
+    let c = w.controller("self::c");
+    w.add(c, "Device.MQTT.Client.1.Subscription.", &["Topic=news", "Enable=true"]);
+    w.mqtt_records();
+    w.set(c, "Device.LocalAgent.MTP.3.", &["Enable=false"]);
+    let records = w.mqtt_records();
+    assert_eq!(records.iter().filter(|r| r.contains("Disconnect 0")).count(), 2, "{records:?}");
+    let services = w.get(c, "Device.USPServices.USPServiceNumberOfEntries");
+    assert!(services.ends_with("=0"), "{services}");
+    assert!(w.mqtt_ask(BOSS, model(), Some("r")).is_empty(), "the client is there, but no Agent");
+    w.set(c, "Device.LocalAgent.MTP.3.", &["Enable=true"]);
+    w.mqtt_event(1, MqttEvent::Subscribed { refused: Vec::new() });
+    assert!(w.mqtt_records()[0].contains("Connect V5"));
+}
+
+#[test]
 fn nobody_takes_a_services_place_over_mqtt() {
     let mut w = ready();
     let s = w.lamp("self::lamp", "Device.X_Lamp.");
