@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Path};
 
-use crate::access::{Act, Kind, Rights};
+use crate::access::Rights;
 use crate::config::{CoreConfig, PermissionSeed};
 use crate::dm::compute::datetime;
 use crate::dm::rows::{ObjRef, Row};
@@ -359,14 +359,16 @@ impl Broker {
     /// The values that a Parameter Path of ours has and that may be read, without asking anybody.
     fn own_values(&self, text: &str, rights: &Rights) -> Vec<(String, String)> {
         let Ok(path) = Path::parse(text) else { return Vec::new() };
-        let (Leaf::Parameter(name), Ok(found)) = (&path.leaf, self.model.resolve(&path.segments)) else {
+        let (Leaf::Parameter(name), Ok(found)) =
+            (&path.leaf, crate::request::resolve(&self.model, &path, rights))
+        else {
             return Vec::new();
         };
-        let leaf = Leaf::Parameter(name.clone());
-        let readable = |at: &&ObjRef| rights.allow(&self.model, Kind::Param, Act::Read, at, &leaf);
-        let values = found.objects().iter().filter(readable);
+        let values = found.objects().iter().filter(|at| rights.may_read(&self.model, at, name));
         values
-            .filter_map(|at| Some((format!("{}{name}", self.model.path(at)), self.model.text(at, name)?)))
+            .filter_map(|at| {
+                Some((format!("{}{name}", self.model.path(at)), rights.shown(&self.model, at, name)?))
+            })
             .collect()
     }
 

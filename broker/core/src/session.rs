@@ -261,8 +261,11 @@ impl Broker {
         if let Some(rights) = self.rights_cache.borrow().get(&number) {
             return rights.clone();
         }
-        let roles = self.controller_row(number).and_then(|row| self.model.text(&row, "AssignedRole"));
-        let rights = Rights::of_roles(&self.model, &roles.unwrap_or_default());
+        // R-SEC.1a: both lists count together.
+        let row = self.controller_row(number);
+        let roles = ["AssignedRole", "InheritedRole"]
+            .map(|name| row.as_ref().and_then(|row| self.model.text(row, name)).unwrap_or_default());
+        let rights = Rights::of_roles(&self.model, &roles.join(","));
         self.rights_cache.borrow_mut().insert(number, rights.clone());
         rights
     }

@@ -52,7 +52,14 @@ impl Model {
         }
     }
 
-    /// Looks at a Parameter of an object that exists.
+    /// What a secured Parameter really holds; `None` for any other.
+    pub fn secret(&self, at: &ObjRef, name: &str) -> Option<String> {
+        let secured = self.schema.get(at.object)?.params.get(name)?.secured;
+        secured.then(|| self.rows.param(at, name).unwrap_or_default().to_owned())
+    }
+
+    /// Looks at a Parameter of an object that exists. Secured ones are empty, unless asked for by
+    /// [`secret`](Self::secret).
     pub fn look(&self, at: &ObjRef, name: &str) -> Have {
         let Some(object) = self.schema.get(at.object) else { return Have::Absent };
         let Some(param) = object.params.get(name) else { return Have::Absent };

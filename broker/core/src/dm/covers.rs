@@ -81,7 +81,9 @@ impl Model {
         }
         let element = Element::of(self, at, leaf.clone());
         element.is_covered_by(pattern, &|steps, expression| {
-            self.row_at(at, steps).is_some_and(|row| self.meets(&row, expression).unwrap_or(false))
+            // A row that is only going to be made meets nothing.
+            let row = self.row_at(at, steps).filter(|row| self.rows.contains(row));
+            row.is_some_and(|row| self.meets(&row, expression).unwrap_or(false))
         })
     }
 

@@ -8,6 +8,7 @@ use usp_proto::tr106;
 use super::Model;
 use super::rows::ObjRef;
 use super::schema::{ObjId, Owner, ServiceId};
+use super::search::MayRead;
 use crate::fault::Fault;
 
 /// What the object part of a Path leads to.
@@ -50,6 +51,7 @@ struct Walk<'a> {
     /// `object` is a table of which no row was chosen; `at` are the objects above it.
     at_table: bool,
     search: bool,
+    may_read: MayRead<'a>,
 }
 
 impl Model {
@@ -57,7 +59,13 @@ impl Model {
     ///
     /// Errors: 7026 when it is not in the supported data model, 7008 for an expression that does not fit.
     pub fn resolve(&self, segments: &[Segment]) -> Result<Found, Fault> {
-        let mut walk = Walk { model: self, object: None, at: Vec::new(), at_table: false, search: false };
+        self.resolve_for(segments, &|_, _| true)
+    }
+
+    /// The same for somebody who may not read everything: expressions and references tell no more than a Get would.
+    pub fn resolve_for(&self, segments: &[Segment], may_read: MayRead<'_>) -> Result<Found, Fault> {
+        let mut walk =
+            Walk { model: self, object: None, at: Vec::new(), at_table: false, search: false, may_read };
         let mut rest = segments.iter().enumerate().peekable();
         while let Some((index, segment)) = rest.next() {
             let describe = || describe(segments, index);
@@ -158,7 +166,7 @@ impl Walk<'_> {
             model.searched.count(found.len().saturating_mul(expression.0.len()))?;
             let mut kept = Vec::with_capacity(found.len());
             for row in found {
-                if model.meets(&row, expression)? {
+                if model.meets_for(&row, expression, self.may_read)? {
                     kept.push(row);
                 }
             }
@@ -179,7 +187,8 @@ impl Walk<'_> {
             Some(_) => return Err(Fault::unsupported(format!("{name}+ behind a table"))),
             None => None,
         };
-        self.at = self.at.iter().flat_map(|at| model.follow(at, name, item)).collect();
+        let known = self.at.iter().filter(|at| (self.may_read)(at, name));
+        self.at = known.flat_map(|at| model.follow(at, name, item)).collect();
         self.object = self.at.first().map(|at| at.object).or(declared);
         self.at_table = false;
         self.search = true;

@@ -15,15 +15,28 @@ use super::schema::{ObjId, Param};
 use super::types::Base;
 use crate::fault::Fault;
 
+/// Whether whoever asks may look at a Parameter of an object: what may not be read meets nothing (R-GIN.0).
+pub type MayRead<'a> = &'a dyn Fn(&ObjRef, &Name) -> bool;
+
 impl Model {
     /// Whether a row meets an expression. A Parameter without a usable value meets nothing.
     ///
     /// Errors: 7026 for a Parameter that is not supported, 7008 for an operator or constant that does not fit its type.
     pub fn meets(&self, row: &ObjRef, expression: &Expression) -> Result<bool, Fault> {
+        self.meets_for(row, expression, &|_, _| true)
+    }
+
+    /// The same for somebody who may not read everything.
+    pub fn meets_for(
+        &self,
+        row: &ObjRef,
+        expression: &Expression,
+        may_read: MayRead<'_>,
+    ) -> Result<bool, Fault> {
         let mut all = true;
         for component in &expression.0 {
             // Every component is looked at, so that a mistake is reported whatever the rows hold.
-            all &= self.component_holds(row, component)?;
+            all &= self.component_holds(row, component, may_read)?;
         }
         Ok(all)
     }
@@ -111,12 +124,20 @@ impl Model {
         Some(())
     }
 
-    fn component_holds(&self, row: &ObjRef, component: &Component) -> Result<bool, Fault> {
+    fn component_holds(
+        &self,
+        row: &ObjRef,
+        component: &Component,
+        may_read: MayRead<'_>,
+    ) -> Result<bool, Fault> {
         let mut objects = vec![row.clone()];
         for (name, follow) in &component.objects {
             objects = match follow {
                 None => objects.iter().filter_map(|at| self.child(at, name)).collect(),
-                Some(item) => objects.iter().flat_map(|at| self.follow(at, name, *item)).collect(),
+                Some(item) => {
+                    let known = objects.iter().filter(|at| may_read(at, name));
+                    known.flat_map(|at| self.follow(at, name, *item)).collect()
+                }
             };
         }
         for at in &objects {
@@ -126,7 +147,8 @@ impl Model {
                 .get(&component.parameter)
                 .ok_or_else(|| Fault::unsupported(format!("{}{}", object.path, component.parameter)))?;
             let comparison = Comparison::new(component, param)?;
-            if self.text(at, &component.parameter).is_some_and(|value| comparison.holds(&value)) {
+            let value = self.text(at, &component.parameter).filter(|_| may_read(at, &component.parameter));
+            if value.is_some_and(|value| comparison.holds(&value)) {
                 return Ok(true);
             }
         }

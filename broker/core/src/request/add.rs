@@ -15,7 +15,7 @@ use usp_proto::usp::{self, error::ParamError, response::RespType};
 use super::create::{Created, Creation, Refusal};
 use super::set::units_of;
 use super::unit::{Step, UnitJob, UnitKind};
-use super::{Origin, parse_path, wrong_form};
+use super::{Origin, resolve, shown, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::dm::TRIAL;
@@ -163,11 +163,11 @@ impl Broker {
         object: &CreateObject,
         trial: &mut Trial,
     ) -> Result<Vec<Planned>, Refusal> {
-        let path = parse_path(&self.model, &object.obj_path, &origin.rights)?;
+        let path = Path::parse(&object.obj_path).map_err(Fault::from)?;
         if path.leaf != Leaf::Object {
             return Err(wrong_form(&object.obj_path, "an Object Path").into());
         }
-        let local = match self.model.resolve(&path.segments)? {
+        let local = match resolve(&self.model, &path, &origin.rights)? {
             Found::Service(service) => {
                 if !origin.rights.allow_path(Kind::Obj, Act::Write, &path) {
                     return Err(Fault::denied(path).into());
@@ -243,7 +243,7 @@ impl Broker {
     }
 
     fn add_results(&self, mut item: AddItem, rights: &Rights) -> Vec<CreatedObjectResult> {
-        item.service.iter_mut().for_each(|result| keep_readable(result, rights));
+        shown::of_add(rights, &mut item.service);
         if !item.service.is_empty() && (item.failed.is_none() || item.service.len() > 1) {
             return item.service;
         }
@@ -287,12 +287,4 @@ impl Trial {
         self.next -= 1;
         number
     }
-}
-
-/// Leaves out of a Service's answer the keys that the Controller may not read (R-ADD.6).
-fn keep_readable(result: &mut CreatedObjectResult, rights: &Rights) {
-    let status = result.oper_status.as_mut().and_then(|s| s.oper_status.as_mut());
-    let Some(OperStatus::OperSuccess(success)) = status.filter(|_| !rights.is_all()) else { return };
-    let row = &success.instantiated_path;
-    success.unique_keys.retain(|key, _| rights.allow_text(Kind::Param, Act::Read, &format!("{row}{key}")));
 }

@@ -263,8 +263,15 @@ impl Model {
                 invalid(format!("'{value}' is not a permission: r, w, x, n each in its place, or -"))
             }
             ("Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.", "Targets")
-            | ("Device.LocalAgent.Subscription.{i}.", "ReferenceList")
-            | ("Device.USPServices.Trust.{i}.", "TargetPaths") => {
+            | ("Device.LocalAgent.Subscription.{i}.", "ReferenceList") => {
+                // Of an object the final dot may be missing.
+                let known = |item| Path::parse(item).or_else(|e| Path::parse_reference(item).map_err(|_| e));
+                for item in tr106::split_list(value) {
+                    known(item).map_err(|e| Fault::new(ErrCode::INVALID_VALUE, e.to_string()))?;
+                }
+                Ok(())
+            }
+            ("Device.USPServices.Trust.{i}.", "TargetPaths") => {
                 for item in tr106::split_list(value) {
                     Path::parse(item).map_err(|e| Fault::new(ErrCode::INVALID_VALUE, e.to_string()))?;
                 }

@@ -170,9 +170,13 @@ impl Broker {
 
     /// What the broker itself gives a new row before its settings.
     fn prepare_row(&mut self, origin: &Origin, at: &ObjRef) -> Result<(), Fault> {
-        if self.model.schema.get(at.object).is_none_or(|o| &*o.path != "Device.LocalAgent.Subscription.{i}.")
-        {
-            return Ok(());
+        match self.model.schema.get(at.object).map(|o| &*o.path) {
+            Some("Device.LocalAgent.Subscription.{i}.") => {}
+            Some("Device.LocalAgent.Controller.{i}.") => {
+                self.distrust(at);
+                return Ok(());
+            }
+            _ => return Ok(()),
         }
         let Some(controller) = origin.controller else {
             let text = format!(
@@ -185,6 +189,17 @@ impl Broker {
         self.put_param(at, "Recipient", format!("Device.LocalAgent.Controller.{controller}"));
         self.put_param(at, "CreationDate", now);
         Ok(())
+    }
+
+    /// A new Controller has the Untrusted role, until somebody says otherwise.
+    fn distrust(&mut self, at: &ObjRef) {
+        if self.model.rows.param(at, "AssignedRole").is_some() {
+            return;
+        }
+        let trust = self.model.locate("Device.LocalAgent.ControllerTrust.");
+        if let Some(role) = trust.and_then(|trust| self.model.text(&trust, "UntrustedRole")) {
+            self.put_param(at, "AssignedRole", role);
+        }
     }
 
     /// Defaults, and keys that the Controller left out (R-ADD.5).

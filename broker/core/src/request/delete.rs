@@ -1,7 +1,7 @@
 //! Delete.
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::Leaf;
+use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::delete_resp::deleted_object_result::{
     OperationStatus,
     operation_status::{OperStatus, OperationFailure, OperationSuccess},
@@ -11,7 +11,7 @@ use usp_proto::usp::{self, error::ParamError, response::RespType};
 
 use super::set::units_of;
 use super::unit::{Step, UnitJob, UnitKind};
-use super::{Origin, param_error, parse_path, wrong_form};
+use super::{Origin, param_error, resolve, shown, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::dm::resolve::Found;
@@ -90,11 +90,11 @@ impl Broker {
         rights: &Rights,
         allow_partial: bool,
     ) -> Result<Vec<Step>, Fault> {
-        let path = parse_path(&self.model, requested, rights)?;
+        let path = Path::parse(requested)?;
         if path.leaf != Leaf::Object {
             return Err(wrong_form(requested, "the path of a row"));
         }
-        let local = match self.model.resolve(&path.segments)? {
+        let local = match resolve(&self.model, &path, rights)? {
             Found::Service(service) => {
                 if !rights.allow_path(Kind::InstantiatedObj, Act::Write, &path) {
                     return Err(Fault::denied(path));
@@ -108,34 +108,31 @@ impl Broker {
         }
         let mut steps = Vec::new();
         for at in local.at {
-            let own_path = self.model.path(&at);
+            // R-DEL.2, R-DEL.4: what it may not know of is not told.
+            let known = self.may_know_row(&at, rights).then(|| self.model.path(&at));
             match self.may_delete(&at, rights) {
                 Ok(()) => {
-                    if self.may_read_object(&at, rights) {
-                        entry.affected.push(own_path);
-                    }
+                    entry.affected.extend(known);
                     steps.push(Step::Remove(at));
                 }
                 Err(fault) if !local.search || !allow_partial => {
-                    entry.culprit = self.may_read_object(&at, rights).then_some(own_path);
+                    entry.culprit = known;
                     return Err(fault);
                 }
-                Err(fault) if self.may_read_object(&at, rights) => {
-                    entry.unaffected.push(UnaffectedPathError {
-                        unaffected_path: own_path,
-                        err_code: fault.code.0,
-                        err_msg: fault.text,
-                    });
-                }
-                Err(_) => {}
+                Err(fault) => entry.unaffected.extend(known.map(|unaffected_path| UnaffectedPathError {
+                    unaffected_path,
+                    err_code: fault.code.0,
+                    err_msg: fault.text,
+                })),
             }
         }
         Ok(steps)
     }
 
-    /// R-DEL.2, R-DEL.4: what may not be read is not named.
-    fn may_read_object(&self, at: &ObjRef, rights: &Rights) -> bool {
-        rights.allow(&self.model, Kind::Obj, Act::Read, at, &Leaf::Object)
+    /// Whether GetInstances or a Get would show the row.
+    fn may_know_row(&self, at: &ObjRef, rights: &Rights) -> bool {
+        let kinds = [Kind::InstantiatedObj, Kind::Obj];
+        kinds.iter().any(|kind| rights.allow(&self.model, *kind, Act::Read, at, &Leaf::Object))
     }
 
     fn may_delete(&self, at: &ObjRef, rights: &Rights) -> Result<(), Fault> {
@@ -230,7 +227,7 @@ impl Broker {
 
 fn delete_result(entry: DeleteEntry, rights: &Rights) -> DeletedObjectResult {
     if let Some(mut result) = entry.service {
-        keep_readable(&mut result, rights);
+        shown::of_delete(rights, &mut result);
         return result;
     }
     let status = match entry.failed {
@@ -244,13 +241,4 @@ fn delete_result(entry: DeleteEntry, rights: &Rights) -> DeletedObjectResult {
     };
     let oper_status = Some(OperationStatus { oper_status: Some(status) });
     DeletedObjectResult { requested_path: entry.requested, oper_status }
-}
-
-/// Leaves out of a Service's answer what the Controller may not read (R-DEL.2, R-DEL.4).
-fn keep_readable(result: &mut DeletedObjectResult, rights: &Rights) {
-    let status = result.oper_status.as_mut().and_then(|s| s.oper_status.as_mut());
-    let Some(OperStatus::OperSuccess(success)) = status.filter(|_| !rights.is_all()) else { return };
-    let may_read = |path: &str| rights.allow_text(Kind::Obj, Act::Read, path);
-    success.affected_paths.retain(|path| may_read(path));
-    success.unaffected_path_errs.retain(|error| may_read(&error.unaffected_path));
 }

@@ -11,7 +11,7 @@ use usp_proto::usp::get_resp::{RequestedPathResult, ResolvedPathResult};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use super::budget::Budget;
-use super::{Origin, parse_path, wrong_form};
+use super::{Origin, resolve, shown, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
 use crate::dm::compute::{Have, Unread};
@@ -46,7 +46,7 @@ enum Ask {
 }
 
 /// A path that a Service is asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Part {
     entry: usize,
     path: String,
@@ -95,14 +95,14 @@ impl Broker {
     }
 
     fn plan_get(&self, job: &mut GetJob, entry: usize, requested: &str, depth: u32) -> Result<(), Fault> {
-        let path = parse_path(&self.model, requested, &job.origin.rights)?;
+        let path = Path::parse(requested)?;
         match &path.leaf {
             Leaf::Object | Leaf::Parameter(_) => {}
             Leaf::Command(_) | Leaf::Event(_) => {
                 return Err(wrong_form(requested, "an Object or Parameter Path"));
             }
         }
-        match self.model.resolve(&path.segments)? {
+        match resolve(&self.model, &path, &job.origin.rights)? {
             Found::Service(service) => self.plan_service_whole(job, entry, service, &path, depth),
             Found::Local(local) => match &path.leaf {
                 Leaf::Parameter(name) => self.plan_parameter(job, entry, &path, &local, name, depth),
@@ -120,7 +120,7 @@ impl Broker {
         depth: u32,
     ) -> Result<(), Fault> {
         let kind = if matches!(path.leaf, Leaf::Object) { Kind::Obj } else { Kind::Param };
-        if !path.is_search() && kind == Kind::Param && !job.origin.rights.allow_path(kind, Act::Read, path) {
+        if !path.is_search() && !job.origin.rights.allow_path(kind, Act::Read, path) {
             return Err(Fault::unsupported(path));
         }
         job.ask_service(service, depth, Part { entry, path: path.to_string(), whole: true });
@@ -151,7 +151,8 @@ impl Broker {
         let readable = |at: &ObjRef| rights.allow(&self.model, Kind::Param, Act::Read, at, &leaf);
         if local.search {
             let found = local.at.iter().filter(|at| readable(at));
-            let own = found.filter_map(|at| self.resolved(at, [(name, self.model.text(at, name)?)]));
+            let own =
+                found.filter_map(|at| self.resolved(at, [(name, rights.shown(&self.model, at, name)?)]));
             let own = own.take_while(|result| job.budget.take(size(result))).collect();
             job.own(entry, own);
             return Ok(());
@@ -162,7 +163,10 @@ impl Broker {
         }
         let at = local.at.first().filter(|at| readable(at)).ok_or_else(missing)?;
         match self.model.look(at, name) {
-            Have::Value(value) => job.own(entry, self.resolved(at, [(name, value)]).into_iter().collect()),
+            Have::Value(value) => {
+                let value = rights.shown(&self.model, at, name).unwrap_or(value);
+                job.own(entry, self.resolved(at, [(name, value)]).into_iter().collect());
+            }
             Have::Absent => return Err(missing()),
             Have::Unread(unread) => self.plan_read(job, entry, at, name, unread)?,
         }
@@ -235,10 +239,10 @@ impl Broker {
 
     /// An object and, as far as the depth goes, all below it. A depth of 0 has no limit.
     fn collect(&self, job: &GetJob, at: &ObjRef, depth: u32, into: &mut Vec<ResolvedPathResult>) {
-        if !self.may_see(job, at) {
-            return;
+        // What is below a hidden object may be shown by an entry of its own.
+        if self.may_see(job, at) {
+            into.extend(self.parameters(job, at).filter(|result| job.budget.take(size(result))));
         }
-        into.extend(self.parameters(job, at).filter(|result| job.budget.take(size(result))));
         if depth == 1 {
             return;
         }
@@ -261,7 +265,7 @@ impl Broker {
             rights.is_all()
                 || rights.allow(&self.model, Kind::Param, Act::Read, at, &Leaf::Parameter((*name).clone()))
         });
-        let values = readable.filter_map(|name| Some((name, self.model.text(at, name)?)));
+        let values = readable.filter_map(|name| Some((name, rights.shown(&self.model, at, name)?)));
         self.resolved(at, values).filter(|_| !object.params.is_empty())
     }
 
@@ -383,14 +387,14 @@ impl Job for GetJob {
                 let service = *service;
                 let name = broker.services.name(service);
                 let filled = service_parts(parts, &name, outcome.map_err(|f| f.fault), &self.budget);
-                for (entry, whole, mut outcome) in filled {
+                for (part, mut outcome) in filled {
                     if let Ok(found) = &mut outcome {
                         found.iter_mut().for_each(|r| broker.services.keep_owned(service, r));
                         found.retain(|r| {
                             broker.services.owns(service, &r.resolved_path) || !r.result_params.is_empty()
                         });
                     }
-                    self.fill(tag, entry, whole, outcome);
+                    self.fill(tag, part.entry, part.whole, part.path.ends_with('.'), outcome);
                 }
             }
             (Some(Ask::Read { entry, unread, object, name, .. }), LegReply::Device(outcome)) => {
@@ -399,7 +403,7 @@ impl Job for GetJob {
                     let result_params = BTreeMap::from([(name.to_string(), value)]);
                     vec![ResolvedPathResult { resolved_path: object.clone(), result_params }]
                 });
-                self.fill(tag, *entry, true, outcome);
+                self.fill(tag, *entry, true, false, outcome);
             }
             _ => {}
         }
@@ -443,7 +447,7 @@ fn service_parts(
     service: &str,
     outcome: Result<RespType, Fault>,
     budget: &Budget,
-) -> Vec<(usize, bool, Outcome)> {
+) -> Vec<(Part, Outcome)> {
     let response = match outcome {
         Ok(RespType::GetResp(response)) => Ok(response),
         Ok(_) => Err(Fault::new(
@@ -474,19 +478,16 @@ fn service_parts(
             }
         }
     };
-    parts.iter().map(|part| (part.entry, part.whole, of_part(part))).collect()
+    parts.iter().map(|part| (part.clone(), of_part(part))).collect()
 }
 
 impl GetJob {
-    fn fill(&mut self, tag: usize, entry: usize, whole: bool, outcome: Outcome) {
+    fn fill(&mut self, tag: usize, entry: usize, whole: bool, object: bool, outcome: Outcome) {
         let rights = self.origin.rights.clone();
         let Some(entry) = self.entries.get_mut(entry) else { return };
         match outcome {
             Ok(mut found) => {
-                if !rights.is_all() {
-                    found.iter_mut().for_each(|r| keep_readable(&rights, r));
-                    found.retain(|r| !r.result_params.is_empty());
-                }
+                shown::of_get(&rights, &mut found, object);
                 entry.others.entry(tag).or_default().extend(found);
             }
             Err(fault) => {
@@ -498,12 +499,4 @@ impl GetJob {
             }
         }
     }
-}
-
-/// Leaves out what the Controller may not read.
-fn keep_readable(rights: &crate::access::Rights, result: &mut ResolvedPathResult) {
-    let object = result.resolved_path.clone();
-    result.result_params.retain(|name, _| {
-        Path::parse(&format!("{object}{name}")).is_ok_and(|p| rights.allow_path(Kind::Param, Act::Read, &p))
-    });
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::Leaf;
+use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::get_instances_resp::{CurrInstance, RequestedPathResult};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use super::budget::Budget;
-use super::{Origin, parse_path, wrong_form};
+use super::{Origin, resolve, shown, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
 use crate::dm::resolve::Found;
@@ -77,11 +77,11 @@ impl Broker {
         entry: &mut Entry,
         requested: &str,
     ) -> Result<(), Fault> {
-        let path = parse_path(&self.model, requested, &job.origin.rights)?;
+        let path = Path::parse(requested)?;
         if path.leaf != Leaf::Object {
             return Err(wrong_form(requested, "an Object Path"));
         }
-        let local = match self.model.resolve(&path.segments)? {
+        let local = match resolve(&self.model, &path, &job.origin.rights)? {
             Found::Service(service) => {
                 job.asks.push(Ask { entry: index, service, path: path.to_string(), whole: true });
                 return Ok(());
@@ -120,17 +120,17 @@ impl Broker {
     /// A row and, unless only the first level is wanted, all rows below it.
     fn add_instance(&self, job: &InstancesJob, row: &ObjRef, into: &mut Vec<CurrInstance>) {
         let rights = &job.origin.rights;
-        if !job.budget.is_open()
-            || !rights.allow(&self.model, Kind::InstantiatedObj, Act::Read, row, &Leaf::Object)
-        {
+        if !job.budget.is_open() {
             return;
         }
-        let instance = CurrInstance {
-            instantiated_obj_path: self.model.path(row),
-            unique_keys: self.readable_keys(row, rights),
-        };
-        if job.budget.take(size(&instance)) {
-            into.push(instance);
+        if rights.allow(&self.model, Kind::InstantiatedObj, Act::Read, row, &Leaf::Object) {
+            let instance = CurrInstance {
+                instantiated_obj_path: self.model.path(row),
+                unique_keys: self.readable_keys(row, rights),
+            };
+            if job.budget.take(size(&instance)) {
+                into.push(instance);
+            }
         }
         if !job.first_level_only {
             self.instances_below(job, row, into);
@@ -185,16 +185,7 @@ impl Job for InstancesJob {
         match outcome {
             Ok(mut found) => {
                 found.retain(|i| broker.services.owns(ask.service, &i.instantiated_obj_path));
-                found.retain(|i| {
-                    rights.allow_text(Kind::InstantiatedObj, Act::Read, &i.instantiated_obj_path)
-                });
-                for instance in found.iter_mut().filter(|_| !rights.is_all()) {
-                    // R-GIN.1
-                    let row = &instance.instantiated_obj_path;
-                    let readable =
-                        |key: &str| rights.allow_text(Kind::Param, Act::Read, &format!("{row}{key}"));
-                    instance.unique_keys.retain(|key, _| readable(key));
-                }
+                shown::of_instances(&rights, &mut found);
                 if found.iter().all(|instance| self.budget.take(size(instance))) {
                     entry.others.insert(tag, found);
                 }

@@ -9,18 +9,21 @@ pub(crate) mod get;
 pub(crate) mod instances;
 pub(crate) mod operate;
 pub(crate) mod set;
+pub(crate) mod shown;
 pub(crate) mod supported;
 pub(crate) mod unit;
 
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::err_code::ErrCode;
 use usp_proto::message;
-use usp_proto::path::Path;
+use usp_proto::path::{Name, Path};
 use usp_proto::usp::{self, error::ParamError, response::RespType};
 
 use crate::Broker;
 use crate::access::Rights;
 use crate::dm::Model;
+use crate::dm::resolve::Found;
+use crate::dm::rows::ObjRef;
 use crate::fault::Fault;
 use crate::input::ConnId;
 
@@ -62,10 +65,15 @@ impl Broker {
     }
 }
 
-/// A path as a Controller wrote it, if it may look at what the path searches by.
-pub(crate) fn parse_path(model: &Model, text: &str, rights: &Rights) -> Result<Path, Fault> {
-    let path = Path::parse(text)?;
-    if rights.may_search(model, &path) { Ok(path) } else { Err(Fault::unsupported(text)) }
+/// What a path means for somebody: rows whose searched Parameters may not be read are not found (R-GIN.0).
+///
+/// Errors: as [`Model::resolve`]; 7026 for a search at a Service by what may not be read there (R-GET.1).
+pub(crate) fn resolve(model: &Model, path: &Path, rights: &Rights) -> Result<Found, Fault> {
+    let may_read = |at: &ObjRef, name: &Name| rights.may_read(model, at, name);
+    match model.resolve_for(&path.segments, &may_read)? {
+        Found::Service(_) if !rights.may_search(model, path) => Err(Fault::unsupported(path)),
+        found => Ok(found),
+    }
 }
 
 /// The details of an Error for one path.

@@ -8,7 +8,7 @@ use usp_proto::usp::operate_resp::OperationResult;
 use usp_proto::usp::operate_resp::operation_result::{CommandFailure, OperationResp, OutputArgs};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
-use super::{Origin, parse_path, wrong_form};
+use super::{Origin, resolve, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
 use crate::agent::commands::{Deed, check_values};
@@ -89,11 +89,11 @@ impl Broker {
     }
 
     fn plan_operate(&self, origin: &Origin, operate: &usp::Operate) -> Result<Vec<(Task, Outcome)>, Fault> {
-        let path = parse_path(&self.model, &operate.command, &origin.rights)?;
+        let path = Path::parse(&operate.command)?;
         let Leaf::Command(name) = &path.leaf else {
             return Err(wrong_form(&operate.command, "a Command Path; it would end in ()"));
         };
-        let local = match self.model.resolve(&path.segments)? {
+        let local = match resolve(&self.model, &path, &origin.rights)? {
             Found::Service(service) => return self.plan_at_service(origin, service, &path),
             Found::Local(local) => local,
         };

@@ -21,7 +21,7 @@ use usp_proto::usp::{
 
 use super::check::{Effect, Settled};
 use super::unit::{Step, Unit, UnitJob, UnitKind};
-use super::{Origin, param_error, parse_path, wrong_form};
+use super::{Origin, param_error, resolve, shown, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::dm::resolve::Found;
@@ -142,14 +142,18 @@ impl Broker {
         object: &UpdateObject,
         rights: &Rights,
     ) -> Result<Vec<Step>, Failed> {
-        let path = parse_path(&self.model, &object.obj_path, rights)?;
+        let path = Path::parse(&object.obj_path).map_err(Fault::from)?;
         if path.leaf != Leaf::Object {
             return Err(wrong_form(&object.obj_path, "an Object Path").into());
         }
-        let local = match self.model.resolve(&path.segments)? {
+        let local = match resolve(&self.model, &path, rights)? {
             Found::Service(service) => {
                 let mut object = object.clone();
                 entry.withheld = self.withhold_forbidden(&path, &mut object, rights)?;
+                if object.param_settings.is_empty() && !entry.withheld.is_empty() && !path.is_search() {
+                    entry.nothing_left(&path);
+                    return Ok(Vec::new());
+                }
                 return Ok(vec![Step::SetAtService { service, object }]);
             }
             Found::Local(local) => local,
@@ -268,7 +272,8 @@ impl Broker {
         self.respond(origin, RespType::SetResp(response));
     }
 
-    fn set_results(&self, entry: SetEntry, rights: &Rights) -> Vec<UpdatedObjectResult> {
+    fn set_results(&self, mut entry: SetEntry, rights: &Rights) -> Vec<UpdatedObjectResult> {
+        shown::of_set(rights, &mut entry.service);
         if let Some(failed) = entry.failed {
             let status = OperStatus::OperFailure(OperationFailure {
                 err_code: failed.fault.code.0,
@@ -277,8 +282,6 @@ impl Broker {
             });
             return vec![updated(entry.requested, status)];
         }
-        let mut entry = entry;
-        entry.service.iter_mut().for_each(|result| keep_readable(result, rights));
         if !entry.service.is_empty() && entry.targets.is_empty() {
             return entry.service;
         }
@@ -315,7 +318,7 @@ impl Broker {
             .map(|(relative, effect)| {
                 let value = match effect {
                     Effect::Store { at, name, value } => {
-                        self.model.text(at, name).unwrap_or_else(|| value.clone())
+                        rights.shown(&self.model, at, name).unwrap_or_else(|| value.clone())
                     }
                     Effect::Write { at, name, value, .. } => {
                         self.model.text(at, name).unwrap_or_else(|| value.to_usp())
@@ -329,17 +332,6 @@ impl Broker {
 
 fn updated(requested_path: String, status: OperStatus) -> UpdatedObjectResult {
     UpdatedObjectResult { requested_path, oper_status: Some(OperationStatus { oper_status: Some(status) }) }
-}
-
-/// Leaves out of a Service's answer what the Controller may not read (R-SET.3).
-fn keep_readable(result: &mut UpdatedObjectResult, rights: &Rights) {
-    let status = result.oper_status.as_mut().and_then(|s| s.oper_status.as_mut());
-    let Some(OperStatus::OperSuccess(success)) = status.filter(|_| !rights.is_all()) else { return };
-    for instance in &mut success.updated_inst_results {
-        let object = &instance.affected_path;
-        let may_read = |param: &str| rights.allow_text(Kind::Param, Act::Read, &format!("{object}{param}"));
-        instance.updated_params.retain(|param, _| may_read(param));
-    }
 }
 
 /// What a Service says it has set.
@@ -396,6 +388,17 @@ impl SetEntry {
         let effects = self.targets.iter().flat_map(|t| &t.effects);
         let own = effects.map(|(_, effect)| Step::Effect(effect.clone()));
         own.chain(self.targets.iter().flat_map(Target::steps_elsewhere)).collect()
+    }
+
+    /// Nothing of it is asked of the Service: all settings were withheld.
+    fn nothing_left(&mut self, path: &Path) {
+        let result = UpdatedInstanceResult {
+            affected_path: path.to_string(),
+            param_errs: std::mem::take(&mut self.withheld),
+            updated_params: BTreeMap::new(),
+        };
+        let status = OperStatus::OperSuccess(OperationSuccess { updated_inst_results: vec![result] });
+        self.service.push(updated(self.requested.clone(), status));
     }
 
     fn has(&self, effect: &Effect) -> bool {

@@ -75,7 +75,7 @@ impl Broker {
         check_notation(&path)?;
         let (id, numbers) = self.supported_object(&path).ok_or_else(|| Fault::unsupported(text))?;
         let object = self.model.schema.get(id).ok_or_else(|| Fault::unsupported(text))?;
-        if !self.may_know(wanted.origin, id, None) {
+        if !self.may_know(wanted.origin, id, &numbers, None) {
             return Err(Fault::unsupported(text));
         }
         if path.leaf != Leaf::Object {
@@ -121,14 +121,15 @@ impl Broker {
         self.model.rows.contains(&row).then_some(row)
     }
 
-    fn may_know(&self, origin: &Origin, id: ObjId, leaf: Option<(Kind, Leaf)>) -> bool {
+    /// R-GSP.0: whether the Controller may know of an element: of the given row, or of any.
+    fn may_know(&self, origin: &Origin, id: ObjId, numbers: &[u32], leaf: Option<(Kind, Leaf)>) -> bool {
         if origin.rights.is_all() {
             return true;
         }
         let Some(object) = self.model.schema.get(id) else { return false };
         let (kind, leaf) = leaf.unwrap_or((Kind::Obj, Leaf::Object));
-        let segments = written_segments(object, &self.model.schema, id);
-        origin.rights.allow_path(kind, Act::Read, &usp_proto::path::Path { segments, leaf })
+        let segments = written_segments(object, &self.model.schema, id, numbers);
+        origin.rights.allow_somewhere(kind, Act::Read, &usp_proto::path::Path { segments, leaf })
     }
 
     /// One Parameter, Command or Event: the flags do not matter.
@@ -143,7 +144,7 @@ impl Broker {
         let mut result = self.bare(object, numbers);
         wanted.budget.take(size(&result));
         let kind = if matches!(leaf, Leaf::Parameter(_)) { Kind::Param } else { Kind::CommandEvent };
-        if !self.may_know(wanted.origin, id, Some((kind, leaf.clone()))) {
+        if !self.may_know(wanted.origin, id, numbers, Some((kind, leaf.clone()))) {
             return None;
         }
         if let Leaf::Parameter(name) | Leaf::Command(name) = leaf
@@ -185,28 +186,29 @@ impl Broker {
         level: usize,
         into: &mut Vec<SupportedObjectResult>,
     ) {
-        if !wanted.budget.is_open()
-            || !self.may_know(wanted.origin, id, None)
-            || !self.is_there(id, object, instance)
-        {
+        if !wanted.budget.is_open() || !self.is_there(id, object, instance) {
             return;
         }
+        // What is below a hidden object may be shown by an entry of its own.
+        let known = self.may_know(wanted.origin, id, instance.unwrap_or_default(), None);
         let mut result = self.bare(object, instance.unwrap_or_default());
         if object.divergent && instance.is_none() && self.rows_differ(id) {
-            let rows = self.model.rows.of_table(id, &[]);
+            let rights = &wanted.origin.rights;
+            let shown = |row: &ObjRef| rights.allow(&self.model, Kind::Obj, Act::Read, row, &Leaf::Object);
+            let rows = self.model.rows.of_table(id, &[]).filter(|(row, _)| shown(row));
             let paths = rows.map(|(row, _)| self.model.path(row));
             result.divergent_paths = paths.take_while(|path| wanted.budget.take(path.len())).collect();
             wanted.budget.take(size(&result));
-            into.push(result);
+            into.extend(known.then_some(result));
             return;
         }
-        if level == 0 || !wanted.request.first_level_only {
+        if known && (level == 0 || !wanted.request.first_level_only) {
             self.fill(&mut result, id, object, instance, wanted);
         }
-        if !wanted.budget.take(size(&result)) {
+        if known && !wanted.budget.take(size(&result)) {
             return;
         }
-        into.push(result);
+        into.extend(known.then_some(result));
         if level > 0 && wanted.request.first_level_only {
             return;
         }
@@ -226,7 +228,8 @@ impl Broker {
         wanted: Wanted<'_>,
     ) {
         let request = wanted.request;
-        let may = |kind, leaf| self.may_know(wanted.origin, id, Some((kind, leaf)));
+        let may =
+            |kind, leaf| self.may_know(wanted.origin, id, instance.unwrap_or_default(), Some((kind, leaf)));
         let here = |name: &str| self.has_element(id, instance, name);
         if request.return_params {
             let all = object
@@ -331,14 +334,15 @@ fn size(result: &SupportedObjectResult) -> usize {
     result.supported_obj_path.len() + params.chain(commands).chain(events).chain(keys).sum::<usize>()
 }
 
-/// A supported object's path with `*` for rows, for the permission check.
-fn written_segments(object: &Object, schema: &Schema, id: ObjId) -> Vec<Segment> {
+/// A supported object's path with the numbers that are known and `*` for other rows, for the permission check.
+fn written_segments(object: &Object, schema: &Schema, id: ObjId, numbers: &[u32]) -> Vec<Segment> {
     debug_assert!(schema.get(id).is_some_and(|o| o.path == object.path));
     let mut segments = Vec::new();
+    let mut numbers = numbers.iter();
     for object in schema.lineage(id) {
         segments.push(Segment::Name(object.name.clone()));
         if object.table {
-            segments.push(Segment::Wildcard);
+            segments.push(numbers.next().map_or(Segment::Wildcard, |number| Segment::Instance(*number)));
         }
     }
     segments

@@ -12,7 +12,7 @@ use usp_proto::tr106;
 use usp_proto::usp::notify::{self, Notification};
 
 use crate::Broker;
-use crate::access::{Act, Kind};
+use crate::access::{Act, Kind, Rights};
 use crate::agent::triggers::TriggerAction;
 use crate::dm::compute::UNKNOWN_TIME;
 use crate::dm::covers::Element;
@@ -260,11 +260,24 @@ impl Broker {
         if !action.notifies {
             return;
         }
+        let notification = self.unveil(&rights, at, &path.leaf, notification);
         let merge = match &notification {
             Notification::ValueChange(change) => Some(merge_key(number, &change.param_path)),
             _ => None,
         };
         self.post(number, notification, merge);
+    }
+
+    /// A secured Parameter's new value is told to whom it is shown; everybody else is told that it has one.
+    fn unveil(&self, rights: &Rights, at: Option<&ObjRef>, leaf: &Leaf, told: Notification) -> Notification {
+        match (told, at, leaf) {
+            (Notification::ValueChange(change), Some(at), Leaf::Parameter(name)) => {
+                let shown = self.model.secret(at, name).and_then(|_| rights.shown(&self.model, at, name));
+                let param_value = shown.unwrap_or(change.param_value);
+                Notification::ValueChange(notify::ValueChange { param_value, ..change })
+            }
+            (told, _, _) => told,
+        }
     }
 
     /// A Parameter of ours has a new value.

@@ -41,7 +41,7 @@ fn the_first_level_has_details_of_the_object_alone() {
     assert_eq!(
         lines(&answer),
         [
-            "Device.LocalAgent.ControllerTrust. RoleNumberOfEntries UntrustedRole",
+            "Device.LocalAgent.ControllerTrust. RoleNumberOfEntries SecuredRoles UntrustedRole",
             "Device.LocalAgent.ControllerTrust.Role.{i}."
         ]
     );

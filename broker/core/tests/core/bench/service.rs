@@ -61,6 +61,8 @@ pub(crate) struct FakeService {
     pub(crate) highest: BTreeMap<String, u32>,
     /// Names of Parameters that it reports as unique keys.
     pub(crate) keys: Vec<&'static str>,
+    /// What Add is answered with, oldest first; then as it is done.
+    pub(crate) add_answers: VecDeque<usp::AddResp>,
 }
 
 /// A response that says nothing.
@@ -233,6 +235,9 @@ impl FakeService {
 
     fn add(&mut self, add: &usp::Add) -> usp::AddResp {
         use usp::add_resp::created_object_result::operation_status::{OperStatus, OperationSuccess};
+        if let Some(answer) = self.add_answers.pop_front() {
+            return answer;
+        }
         let mut results = Vec::new();
         for object in &add.create_objs {
             if self.full_paths_only && is_broad(object) {

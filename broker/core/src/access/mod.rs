@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use usp_proto::path::{Leaf, Path, Segment};
+use usp_proto::path::{Leaf, Name, Path, Segment};
 use usp_proto::tr106;
 
 use crate::dm::Model;
@@ -17,6 +17,8 @@ pub struct Rights {
     roles: Arc<[Role]>,
     /// Full access needs no matching.
     all: bool,
+    /// One of the roles is among SecuredRoles.
+    secrets: bool,
 }
 
 /// One role, ready for matching.
@@ -95,20 +97,36 @@ pub fn is_permission(text: &str) -> bool {
 impl Rights {
     /// Everything: the broker's own doings.
     pub fn all() -> Self {
-        Self { roles: Arc::new([]), all: true }
+        Self { roles: Arc::new([]), all: true, secrets: true }
     }
 
     /// Nothing.
     pub fn none() -> Self {
-        Self { roles: Arc::new([]), all: false }
+        Self { roles: Arc::new([]), all: false, secrets: false }
     }
 
-    /// The rights of the given roles (paths of `Role` rows, as `AssignedRole` lists them).
+    /// The rights of the given roles (paths of `Role` rows, as `AssignedRole` lists them) together.
     pub fn of_roles(model: &Model, list: &str) -> Self {
-        let rows = tr106::split_list(list).filter_map(|path| model.locate(path));
-        let roles: Vec<Role> = rows.filter_map(|row| Role::read(model, &row)).collect();
+        let secured = secured_roles(model);
+        let (mut roles, mut secrets) = (Vec::new(), false);
+        for row in tr106::split_list(list).filter_map(|path| model.locate(path)) {
+            let Some(role) = Role::read(model, &row) else { continue };
+            secrets |= secured.contains(&row);
+            roles.push(role);
+        }
         let all = roles.iter().any(Role::is_full);
-        Self { roles: roles.into(), all }
+        Self { roles: roles.into(), all, secrets }
+    }
+
+    /// What a Parameter of our own reads for this Controller: a secured one is empty without a role of SecuredRoles.
+    pub fn shown(&self, model: &Model, at: &ObjRef, name: &str) -> Option<String> {
+        let secret = self.secrets.then(|| model.secret(at, name)).flatten();
+        secret.or_else(|| model.text(at, name))
+    }
+
+    /// Whether a Parameter of our own may be read.
+    pub fn may_read(&self, model: &Model, at: &ObjRef, name: &Name) -> bool {
+        self.all || self.allow(model, Kind::Param, Act::Read, at, &Leaf::Parameter(name.clone()))
     }
 
     /// Whether an act on an element of our own is allowed. `leaf` names the Parameter, Command or Event; it is
@@ -139,8 +157,14 @@ impl Rights {
         self.all || Path::parse(path).is_ok_and(|path| self.allow_path(kind, act, &path))
     }
 
-    /// Whether every Parameter that a path's search expressions look at may be read (R-GIN.0, R-GET.1): a search must
-    /// not tell what a Get would not.
+    /// Whether an act is allowed on anything at all that a written path could mean: what of the supported data model is
+    /// shown (R-GSP.0).
+    pub fn allow_somewhere(&self, kind: Kind, act: Act, path: &Path) -> bool {
+        self.all || self.roles.iter().any(|role| role.allows_somewhere(kind, act, path))
+    }
+
+    /// Whether every Parameter that a path's search expressions look at may be read (R-GIN.0, R-GET.1): a search at a
+    /// Service must not tell what a Get would not, and which rows it looks at is known there alone.
     pub fn may_search(&self, model: &Model, path: &Path) -> bool {
         let may_read = |param: &Path| self.allow_path(Kind::Param, Act::Read, param);
         self.all || model.searched_parameters(path).is_some_and(|params| params.iter().all(may_read))
@@ -179,6 +203,26 @@ impl Role {
         Some(Self { entries })
     }
 
+    /// Highest Order first: an entry that gives some of it is enough, unless a higher one takes just that away; the first
+    /// that covers all of it ends the search.
+    fn allows_somewhere(&self, kind: Kind, act: Act, path: &Path) -> bool {
+        let mut denied: Vec<&Path> = Vec::new();
+        for entry in &self.entries {
+            let mut touching = entry.targets.iter().filter(|target| may_cover(target, path)).peekable();
+            if entry.bits(kind).0 & act as u8 == 0 {
+                denied.extend(touching);
+            } else if touching.peek().is_some()
+                && touching.any(|target| !denied.iter().any(|d| covers_written(d, target)))
+            {
+                return true;
+            }
+            if entry.targets.iter().any(|target| covers_written(target, path)) {
+                return false;
+            }
+        }
+        false
+    }
+
     /// One entry that gives everything below `Device.`, and none that overrides it.
     fn is_full(&self) -> bool {
         let Some(first) = self.entries.first() else { return false };
@@ -213,6 +257,13 @@ impl Entry {
             Kind::CommandEvent => self.command_event,
         }
     }
+}
+
+/// `SecuredRoles`: who is shown secured Parameters.
+fn secured_roles(model: &Model) -> Vec<ObjRef> {
+    let trust = model.locate("Device.LocalAgent.ControllerTrust.");
+    let list = trust.and_then(|at| model.text(&at, "SecuredRoles")).unwrap_or_default();
+    tr106::split_list(&list).filter_map(|path| model.locate(path)).collect()
 }
 
 /// A target may be written without its final dot; it is then the object or the Parameter of that name.
@@ -262,46 +313,4 @@ fn may_cover(target: &Path, path: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rights(entries: &[(u32, &str, u8)]) -> Rights {
-        let entry = |(order, target, bits): &(u32, &str, u8)| Entry {
-            order: *order,
-            targets: vec![Path::parse(target).unwrap()],
-            param: Bits(*bits),
-            obj: Bits(*bits),
-            instantiated_obj: Bits(*bits),
-            command_event: Bits(*bits),
-        };
-        let mut entries: Vec<Entry> = entries.iter().map(entry).collect();
-        entries.sort_by_key(|e| std::cmp::Reverse(e.order));
-        Rights { roles: [Role { entries }].into(), all: false }
-    }
-
-    #[test]
-    fn a_wildcard_is_allowed_only_where_every_row_is() {
-        let exact = rights(&[(1, "Device.X_Lamp.", 15), (2, "Device.X_Lamp.Zone.1.", 8)]);
-        let may = |act, path: &str| exact.allow_path(Kind::Param, act, &Path::parse(path).unwrap());
-        assert!(may(Act::Write, "Device.X_Lamp.Zone.2.Level"));
-        for path in
-            ["Device.X_Lamp.Zone.1.Level", "Device.X_Lamp.Zone.*.Level", "Device.X_Lamp.Zone.[A==1].Level"]
-        {
-            assert!(!may(Act::Write, path), "{path}");
-            assert!(may(Act::Read, path), "{path}");
-        }
-        assert!(may(Act::Write, "Device.X_Lamp.Mode"));
-        let more = rights(&[(1, "Device.X_Lamp.", 8), (2, "Device.X_Lamp.Zone.1.", 15)]);
-        let path = Path::parse("Device.X_Lamp.Zone.*.Level").unwrap();
-        assert!(!more.allow_path(Kind::Param, Act::Write, &path));
-    }
-
-    #[test]
-    fn permission_strings_have_each_letter_in_its_place() {
-        assert_eq!(Bits::parse("rwxn"), Some(Bits::ALL));
-        assert_eq!(Bits::parse("r--n"), Some(Bits(0b1001)));
-        for wrong in ["", "r", "wr--", "rwxnn", "x---"] {
-            assert_eq!(Bits::parse(wrong), None, "{wrong}");
-        }
-    }
-}
+mod tests;

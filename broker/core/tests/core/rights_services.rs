@@ -1,0 +1,167 @@
+//! Rights on what Services own: checked before they are asked, as the Controller that asked, and on what they answer.
+
+use std::collections::BTreeMap;
+
+use usp_core::config::{ControllerSeed, PermissionSeed, RoleSeed};
+use usp_core::input::ConnId;
+use usp_proto::endpoint_id::EndpointId;
+use usp_proto::usp;
+use usp_proto::usp::add_resp::CreatedObjectResult;
+use usp_proto::usp::add_resp::created_object_result::OperationStatus;
+use usp_proto::usp::add_resp::created_object_result::operation_status::{
+    OperStatus, OperationFailure, OperationSuccess,
+};
+
+use crate::bench::World;
+
+/// A Controller with the given entries (target, Param, Obj, InstantiatedObj, CommandEvent), later ones above earlier
+/// ones, an administrator, and a lamp.
+fn world(entries: &[(&str, [&str; 4])]) -> (World, ConnId, ConnId, ConnId) {
+    let mut config = crate::bench::config();
+    let permissions = entries.iter().enumerate().map(|(index, (target, bits))| PermissionSeed {
+        order: u32::try_from(index).unwrap() + 1,
+        targets: target.split(',').map(str::to_owned).collect(),
+        param: bits[0].to_owned(),
+        obj: bits[1].to_owned(),
+        instantiated_obj: bits[2].to_owned(),
+        command_event: bits[3].to_owned(),
+    });
+    config.seed.roles.push(RoleSeed { name: "Some".to_owned(), permissions: permissions.collect() });
+    config.seed.controllers.push(ControllerSeed {
+        endpoint_id: EndpointId::parse("self::some").unwrap(),
+        role: "Some".to_owned(),
+        params: Vec::new(),
+        mqtt: None,
+    });
+    let mut w = World::with(config);
+    let some = w.controller("self::some");
+    let admin = w.controller("self::admin");
+    let lamp = w.lamp("self::lamp", "Device.X_Lamp.");
+    (w, some, admin, lamp)
+}
+
+#[test]
+fn an_object_that_may_not_be_read_is_not_even_asked_for() {
+    let (mut w, c, _, lamp) = world(&[("Device.X_Lamp.", ["rwxn", "----", "rwxn", "rwxn"])]);
+    let asked = w.services[&lamp].count("Get");
+    assert_eq!(w.get(c, "Device.X_Lamp."), "Device.X_Lamp.: 7026");
+    assert_eq!(w.services[&lamp].count("Get"), asked);
+    assert_eq!(w.get(c, "Device.X_Lamp.Zone.*."), "", "a search finds nothing");
+    assert_eq!(w.get(c, "Device.X_Lamp.Colour"), "Device.X_Lamp.Colour=red", "Param r is another right");
+}
+
+#[test]
+fn objects_within_a_service_are_hidden_one_by_one() {
+    let all = ["rwxn"; 4];
+    let (mut w, c, admin, _) =
+        world(&[("Device.", all), ("Device.X_Lamp.Zone.2.", ["r---", "----", "r---", "----"])]);
+    let seen = w.get(c, "Device.X_Lamp.");
+    assert!(seen.contains("Zone.1.Name") && !seen.contains("Zone.2."), "{seen}");
+    assert!(w.get(admin, "Device.X_Lamp.").contains("Zone.2."));
+    let all = w.get(c, "Device.");
+    assert!(all.contains("\nDevice.X_Lamp.Zone.1.Name") && !all.contains("\nDevice.X_Lamp.Zone.2."), "{all}");
+}
+
+/// R-GIN.0, R-GIN.1
+#[test]
+fn instances_and_their_keys_are_filtered() {
+    let (mut w, c, admin, lamp) = world(&[
+        ("Device.X_Lamp.", ["r---", "r---", "r---", "----"]),
+        ("Device.X_Lamp.Zone.*.Name", ["----"; 4]),
+        ("Device.X_Lamp.Zone.2.", ["----"; 4]),
+    ]);
+    w.services.get_mut(&lamp).unwrap().keys = vec!["Name", "Level"];
+    assert_eq!(
+        w.instances(admin, "Device.X_Lamp.Zone.", true),
+        "Device.X_Lamp.Zone.1. Level=10 Name=north\nDevice.X_Lamp.Zone.2. Level=20 Name=south"
+    );
+    assert_eq!(w.instances(c, "Device.X_Lamp.Zone.", true), "Device.X_Lamp.Zone.1. Level=10");
+    assert_eq!(w.instances(c, "Device.X_Lamp.", false), "Device.X_Lamp.Zone.1. Level=10");
+}
+
+/// R-ADD.6, R-SET.3, R-DEL.2
+#[test]
+fn answers_to_changes_are_filtered() {
+    let (mut w, c, _, lamp) = world(&[
+        ("Device.X_Lamp.", ["rw--", "rw--", "rw--", "----"]),
+        ("Device.X_Lamp.Zone.*.Name", ["-w--", "----", "----", "----"]),
+        ("Device.X_Lamp.Zone.2.", ["rw--", "----", "-w--", "----"]),
+    ]);
+    w.services.get_mut(&lamp).unwrap().keys = vec!["Name", "Level"];
+    let made = w.add(c, "Device.X_Lamp.Zone.", &["Name=west", "Level=1"]);
+    assert_eq!(made, "Device.X_Lamp.Zone.3. Level=1");
+    assert_eq!(w.set(c, "Device.X_Lamp.Zone.3.", &["Name=west", "Level=2"]), "Device.X_Lamp.Zone.3. Level=2");
+    assert_eq!(w.delete(c, &["Device.X_Lamp.Zone.2."]), "", "gone, and not told");
+    assert_eq!(w.delete(c, &["Device.X_Lamp.Zone.3."]), "Device.X_Lamp.Zone.3.");
+}
+
+#[test]
+fn forbidden_optional_settings_are_withheld_and_told() {
+    let (mut w, c, admin, lamp) = world(&[
+        ("Device.X_Lamp.", ["rw--", "rw--", "rw--", "----"]),
+        ("Device.X_Lamp.Zone.*.Level", ["r---", "----", "----", "----"]),
+    ]);
+    let row = "Device.X_Lamp.Zone.1.";
+    assert_eq!(w.set(c, row, &["Name=attic", "Level?=99"]), format!("{row} Name=attic\n{row}Level: 7006"));
+    assert_eq!(w.set(c, row, &["Name=roof", "Level=99"]), format!("Error 7006\n{row}Level: 7006"));
+    assert_eq!(w.get(admin, &format!("{row}Level")), format!("{row}Level=10"));
+    assert_eq!(w.get(admin, &format!("{row}Name")), format!("{row}Name=attic"), "and nothing else was done");
+    let adds = w.services[&lamp].count("Add");
+    assert_eq!(w.add(c, "Device.X_Lamp.Zone.", &["Name=w", "Level?=1"]), "Device.X_Lamp.Zone.3. !Level:7006");
+    assert_eq!(
+        w.add(c, "Device.X_Lamp.Zone.", &["Name=v", "Level=1"]),
+        "Error 7006\nDevice.X_Lamp.Zone.Level: 7006"
+    );
+    assert_eq!(w.services[&lamp].count("Add"), adds + 1);
+}
+
+/// Nothing that may be set is left: the Service is not troubled, and each setting has its reason.
+#[test]
+fn only_forbidden_settings() {
+    let (mut w, c, _, lamp) = world(&[("Device.X_Lamp.", ["r---", "rw--", "rw--", "----"])]);
+    let sets = w.services[&lamp].count("Set");
+    assert_eq!(w.set(c, "Device.X_Lamp.", &["Colour?=blue"]), "Device.X_Lamp.\nDevice.X_Lamp.Colour: 7006");
+    assert_eq!(w.services[&lamp].count("Set"), sets);
+}
+
+/// Mixed results of one search path of an Add stay apart, each with what was withheld.
+#[test]
+fn mixed_results_of_an_add_at_a_service() {
+    let (mut w, c, _, lamp) = world(&[
+        ("Device.X_Lamp.", ["rw--", "rw--", "rw--", "----"]),
+        ("Device.X_Lamp.Zone.*.Spot.*.Level,Device.X_Lamp.Zone.*.Spot.*.Secret", ["----"; 4]),
+    ]);
+    let path = "Device.X_Lamp.Zone.*.Spot.";
+    let result = |status| CreatedObjectResult {
+        requested_path: path.to_owned(),
+        oper_status: Some(OperationStatus { oper_status: Some(status) }),
+    };
+    let made = OperationSuccess {
+        instantiated_path: "Device.X_Lamp.Zone.1.Spot.1.".to_owned(),
+        param_errs: Vec::new(),
+        unique_keys: BTreeMap::from([
+            ("Name".to_owned(), "x".to_owned()),
+            ("Secret".to_owned(), "y".to_owned()),
+        ]),
+    };
+    let failed = OperationFailure { err_code: 7003, err_msg: "no".to_owned() };
+    let created_obj_results =
+        vec![result(OperStatus::OperSuccess(made)), result(OperStatus::OperFailure(failed))];
+    w.services.get_mut(&lamp).unwrap().add_answers.push_back(usp::AddResp { created_obj_results });
+    let answer = w.ask(c, crate::bench::peer::add(true, &[(path, &["Name=x", "Level?=1"])]));
+    let made = "Device.X_Lamp.Zone.1.Spot.1. Name=x !Level:7006";
+    assert_eq!(crate::bench::text::answer(&answer), format!("{made}\n{path}: 7003"));
+}
+
+#[test]
+fn commands_and_events_of_a_service() {
+    let (mut w, c, _, lamp) = world(&[
+        ("Device.X_Lamp.", ["r--n", "r--n", "r--n", "rwxn"]),
+        ("Device.X_Lamp.Blink()", ["----", "----", "----", "r---"]),
+    ]);
+    let operates = w.services[&lamp].count("Operate");
+    assert_eq!(w.operate(c, "Device.X_Lamp.Blink()", "", &[]), "Device.X_Lamp.Blink() -> 7006");
+    assert_eq!(w.services[&lamp].count("Operate"), operates);
+    let supported = w.supported(c, "Device.X_Lamp.");
+    assert!(supported.contains("Blink()"), "{supported}");
+}
