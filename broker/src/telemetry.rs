@@ -137,7 +137,9 @@ fn targets(levels: &str) -> Result<Targets, LevelError> {
     }
     let targets: Targets = levels.parse().map_err(|error| wrong(format!("{error}")))?;
     // A library with little to say that helps; whoever wants it asks for it by name.
-    let quiet = Targets::new().with_target("tungstenite", LevelFilter::WARN);
+    let quiet = Targets::new()
+        .with_target("tungstenite", LevelFilter::WARN)
+        .with_target("rumqttc", LevelFilter::WARN);
     let default = targets.default_level().unwrap_or(LevelFilter::OFF);
     Ok(quiet.with_targets(targets).with_default(default))
 }

@@ -27,6 +27,14 @@ pub enum ConnectError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// There is no way through the MQTT server.
+    #[error("no way to the Agent over {via}: {reason}")]
+    Mqtt {
+        /// Where.
+        via: Via,
+        /// What is wrong.
+        reason: String,
+    },
     /// Nothing came in time.
     #[error("no answer from {via}: {missing} did not come within {} s", .within.as_secs_f32())]
     TimedOut {

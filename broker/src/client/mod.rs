@@ -17,6 +17,8 @@ mod error;
 #[cfg(test)]
 pub(crate) mod fake;
 mod link;
+mod mqtt;
+mod mqtt_url;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,7 @@ use std::time::Duration;
 use usp_proto::endpoint_id::EndpointId;
 
 pub use error::{ConnectError, RequestError};
+pub use mqtt_url::{MqttUrl, PasswordPlace};
 pub(crate) use session::random_text;
 pub use session::{Client, Notifications};
 pub use via::{Via, ViaError, WebSocketUrl};

@@ -18,7 +18,7 @@ use usp_proto::usp::{Msg, Notify, NotifyResp};
 
 use super::error::{ConnectError, RequestError};
 use super::link::Link;
-use super::{Options, Via, uds, websocket};
+use super::{Options, Via, mqtt, uds, websocket};
 
 /// Notifications that wait for their reader. When they are full, nothing more is read from the connection.
 const NOTIFICATIONS: usize = 1024;
@@ -132,11 +132,16 @@ async fn open(options: &Options) -> Result<(Link, EndpointId), ConnectError> {
     let missing = match options.via {
         Via::Uds(_) => "the Agent's Handshake",
         Via::WebSocket(_) => "the Agent's Connect Record",
+        Via::Mqtt(_) => "the MQTT server's answer",
     };
     let opening = async {
         match &options.via {
             Via::Uds(path) => open_uds(options, path).await,
             Via::WebSocket(url) => open_websocket(options, url).await,
+            Via::Mqtt(url) => {
+                let link = mqtt::connect(url, &options.endpoint_id, options.timeout).await?;
+                Ok((Link::Mqtt(Box::new(link)), url.agent.clone()))
+            }
         }
     };
     let timed_out = |_| ConnectError::TimedOut { via: options.via.clone(), missing, within: options.timeout };

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::websocket::eid_query;
 
+use super::MqttUrl;
+
 /// Where an Agent listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Via {
@@ -14,6 +16,8 @@ pub enum Via {
     Uds(PathBuf),
     /// `ws://host:port/path`: a WebSocket without TLS.
     WebSocket(WebSocketUrl),
+    /// `mqtt://[user@]host[:port]/topic?agent=ENDPOINT_ID`: through an MQTT server, without TLS.
+    Mqtt(Box<MqttUrl>),
 }
 
 /// The parts of a `ws://` URL.
@@ -34,12 +38,14 @@ pub enum ViaError {
     #[error("`uds:` wants the path of a socket behind it, as in uds:/var/run/usp/broker_agent_path")]
     NoSocketPath,
     /// A transport that this program does not speak as a Controller.
-    #[error("`{0}` is not spoken by these commands; use uds:PATH or ws://host:port/path")]
+    #[error(
+        "`{0}` is not spoken by these commands; use uds:PATH, ws://host:port/path or mqtt://host/topic?agent=ENDPOINT_ID"
+    )]
     Scheme(String),
     /// No scheme at all.
-    #[error("expected uds:PATH or ws://host:port/path")]
+    #[error("expected uds:PATH, ws://host:port/path or mqtt://host/topic?agent=ENDPOINT_ID")]
     NoScheme,
-    /// A `ws://` URL with a part that cannot be used.
+    /// A `ws://` or `mqtt://` URL with a part that cannot be used.
     #[error("{0}")]
     Url(String),
 }
@@ -54,6 +60,9 @@ impl FromStr for Via {
         if let Some(rest) = text.strip_prefix("ws://") {
             return WebSocketUrl::parse(rest).map(Self::WebSocket);
         }
+        if let Some(rest) = text.strip_prefix("mqtt://") {
+            return MqttUrl::parse(rest).map(|url| Self::Mqtt(Box::new(url)));
+        }
         match text.split_once(':') {
             Some((scheme, _)) if !scheme.contains('/') => Err(ViaError::Scheme(format!("{scheme}:"))),
             _ => Err(ViaError::NoScheme),
@@ -65,17 +74,14 @@ impl WebSocketUrl {
     fn parse(rest: &str) -> Result<Self, ViaError> {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(end);
-        let (host, port) = split_authority(authority)?;
+        let (host, port) = split_authority("ws", authority, 80)?;
         let resource = if tail.starts_with('/') { tail.to_owned() } else { format!("/{tail}") };
         Ok(Self { host, port, resource })
     }
 
     /// `host:port`, as it stands in a URL and in the `Host` header.
     pub fn authority(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
+        authority(&self.host, self.port)
     }
 
     /// The request's target with our Endpoint ID in its query (R-WS.10b, R-WS.10c).
@@ -85,8 +91,21 @@ impl WebSocketUrl {
     }
 }
 
-fn split_authority(authority: &str) -> Result<(String, u16), ViaError> {
-    let bad = |what: &str| ViaError::Url(format!("{what} in ws://{authority}"));
+/// `host:port`, with brackets around an IPv6 address.
+pub(super) fn authority(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
+}
+
+/// Host, without brackets, and port of a URL.
+pub(super) fn split_authority(
+    scheme: &str,
+    authority: &str,
+    default_port: u16,
+) -> Result<(String, u16), ViaError> {
+    let bad = |what: &str| ViaError::Url(format!("{what} in {scheme}://{authority}"));
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or_else(|| bad("a `[` is not closed"))?;
@@ -100,7 +119,8 @@ fn split_authority(authority: &str) -> Result<(String, u16), ViaError> {
     if host.is_empty() {
         return Err(bad("there is no host"));
     }
-    let port = port.map_or(Ok(80), str::parse).map_err(|_| bad("the port is not a number up to 65535"))?;
+    let port =
+        port.map_or(Ok(default_port), str::parse).map_err(|_| bad("the port is not a number up to 65535"))?;
     Ok((host.to_owned(), port))
 }
 
@@ -109,6 +129,7 @@ impl fmt::Display for Via {
         match self {
             Self::Uds(path) => write!(f, "uds:{}", path.display()),
             Self::WebSocket(url) => write!(f, "ws://{}{}", url.authority(), url.resource),
+            Self::Mqtt(url) => url.fmt(f),
         }
     }
 }
@@ -135,7 +156,7 @@ mod tests {
 
     #[test]
     fn refuses_with_a_way_out() {
-        assert!(read("mqtt://broker/topic").contains("`mqtt:` is not spoken"));
+        assert!(read("stomp://broker/topic").contains("`stomp:` is not spoken"));
         assert!(read("wss://hub/usp").contains("`wss:` is not spoken"));
         assert!(read("/var/run/usp/broker_agent_path").contains("expected uds:PATH"));
         assert!(read("uds:").contains("wants the path of a socket"));

@@ -71,7 +71,12 @@ pub(crate) struct With<A: clap::Args> {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Connection and output")]
 pub(crate) struct Connection {
-    /// Where the Agent listens: uds:PATH or ws://host:port/path
+    /// Where the Agent listens: uds:PATH, ws://host:port/path or
+    /// mqtt://[user@]host[:port]/AGENT_TOPIC?agent=ENDPOINT_ID
+    ///
+    /// With mqtt:// more may follow, each with `&`: version=3.1.1 (default 5.0), password=env:NAME or password=file:PATH,
+    /// reply=TOPIC (where we want the answers; default usp/controller/ and our Endpoint ID), qos=0 (default 1). Where the
+    /// topic's last level is the Agent's Endpoint ID, agent= can be left out.
     #[arg(
         long,
         value_name = "WHERE",
@@ -201,7 +206,8 @@ mod tests {
         for (line, told) in [
             ("get", "<PATH>..."),
             ("set Device.A.B", "no `=`"),
-            ("get Device. --via mqtt://x", "is not spoken"),
+            ("get Device. --via stomp://x", "is not spoken"),
+            ("get Device. --via mqtt://x", "topic is missing"),
             ("get Device. --as nonsense", "Endpoint ID"),
             ("watch Device. --type Change", "ValueChange"),
             ("watch Device. --count 0", "0 is not in"),

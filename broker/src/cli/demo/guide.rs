@@ -127,7 +127,7 @@ fn other_port(websocket: &Via) -> String {
         Via::WebSocket(url) if url.port != WEBSOCKET_PORT => {
             format!(" (port {WEBSOCKET_PORT} is in use by another program)")
         }
-        Via::WebSocket(_) | Via::Uds(_) => String::new(),
+        Via::WebSocket(_) | Via::Uds(_) | Via::Mqtt(_) => String::new(),
     }
 }
 
