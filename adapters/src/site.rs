@@ -101,8 +101,14 @@ fn serve(kind: BusKind, ends: Ends, runtime: &Handle) -> JoinHandle<()> {
     match kind {
         #[cfg(feature = "modbus")]
         BusKind::ModbusTcp { address } => runtime.spawn(crate::modbus::run_tcp(ends, address)),
+        #[cfg(feature = "modbus")]
+        BusKind::ModbusRtuTcp { address } => runtime.spawn(crate::modbus::run_rtu_tcp(ends, address)),
+        #[cfg(feature = "modbus")]
+        BusKind::ModbusRtu(line) => runtime.spawn(crate::modbus::run_rtu(ends, line)),
         #[cfg(not(feature = "modbus"))]
-        BusKind::ModbusTcp { .. } => runtime.spawn(refuse(ends, "this build has no Modbus")),
+        BusKind::ModbusTcp { .. } | BusKind::ModbusRtuTcp { .. } | BusKind::ModbusRtu(_) => {
+            runtime.spawn(refuse(ends, "this build has no Modbus"))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is left of a mapping and of a site when everything is known: the compiled form that the core and the adapters
 //! use. Nothing here can be wrong; [`crate::compile`] and [`crate::site`] make it.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -319,6 +320,45 @@ pub enum BusKind {
         /// `host:port`; a name is resolved at each connection.
         address: BusAddress,
     },
+    /// Modbus RTU frames over TCP, as transparent serial device servers carry them.
+    ModbusRtuTcp {
+        /// `host:port`; a name is resolved at each connection.
+        address: BusAddress,
+    },
+    /// Modbus RTU on a serial line.
+    ModbusRtu(SerialLine),
+}
+
+/// A serial port and how its line is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SerialLine {
+    /// Device file, such as `/dev/serial/by-id/usb-FTDI_FT232R-if00-port0`.
+    pub port: String,
+    /// Bits a second.
+    pub baud: u32,
+    /// Parity bit of each character.
+    pub parity: Parity,
+    /// Stop bits of each character: 1 or 2.
+    pub stop_bits: u8,
+}
+
+impl SerialLine {
+    /// Bits of one character on the line: start, eight of data, parity, stop.
+    pub fn bits_per_character(&self) -> u32 {
+        let parity = u32::from(self.parity != Parity::None);
+        1 + 8 + parity + u32::from(self.stop_bits)
+    }
+}
+
+/// Parity of characters on a serial line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parity {
+    /// No parity bit.
+    None,
+    /// An even number of ones.
+    Even,
+    /// An odd number of ones.
+    Odd,
 }
 
 /// A network address as the site file gives it.
@@ -328,6 +368,15 @@ pub enum BusAddress {
     Socket(SocketAddr),
     /// A host name and a port.
     Host(String, u16),
+}
+
+impl fmt::Display for BusAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(socket) => socket.fmt(f),
+            Self::Host(host, port) => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 /// One device of a site.

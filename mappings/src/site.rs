@@ -76,12 +76,12 @@ impl Compiler<'_> {
                 self.report.warn(Code::UnusedBus, bus.name.span, format!("no device is on the bus `{name}`"));
             warning.help("remove it, or put a device on it");
         }
-        let address = bus.modbus_tcp.as_ref()?.value.clone();
-        Some(Bus { name: name.clone(), kind: BusKind::ModbusTcp { address } })
+        Some(Bus { name: name.clone(), kind: bus.kind.as_ref()?.value.clone() })
     }
 
     fn device(&mut self, device: &DeviceDraft) -> Option<Device> {
         let bus = device.bus.as_ref().and_then(|bus| self.known_bus(bus));
+        self.unit_on_a_line(device);
         let mapping = device.model.as_ref().and_then(|model| self.mapping(device, model));
         let name = device.name.as_ref().unwrap_or(&device.id).value.clone();
         Some(Device {
@@ -91,6 +91,18 @@ impl Compiler<'_> {
             bus: bus?,
             address: DeviceAddress::ModbusUnit(device.unit?.value),
         })
+    }
+
+    /// On a serial line unit 0 is everybody and nobody answers (Modbus over Serial Line V1.02, 2.2).
+    fn unit_on_a_line(&mut self, device: &DeviceDraft) {
+        let Some((bus, unit)) = device.bus.as_ref().zip(device.unit) else { return };
+        let mut kinds = self.draft.buses.iter().filter(|known| known.name.value == bus.value);
+        let kind = kinds.find_map(|known| known.kind.as_ref()).map(|kind| &kind.value);
+        let line = matches!(kind, Some(BusKind::ModbusRtu(_) | BusKind::ModbusRtuTcp { .. }));
+        if line && !(1..=247).contains(&unit.value) {
+            let message = format!("there is no unit {} on a serial line", unit.value);
+            self.report.error(Code::NumberRange, unit.span, message).help("units are 1 to 247");
+        }
     }
 
     fn known_bus(&mut self, bus: &At<String>) -> Option<String> {

@@ -156,8 +156,8 @@ mod contract {
 
     /// The way to the devices of one bus.
     ///
-    /// Contract: after any outcome but a clean answer the connection is gone ([`Medium::is_up`] is false), so that a
-    /// late reply cannot answer a later request. Both futures end within a bounded time of their own.
+    /// Contract: a late reply never answers a later request. Where replies do not tell which request they are for, the
+    /// connection is gone after any outcome but a clean answer ([`Medium::is_up`] is false). Both futures end within a bounded time of their own.
     pub(crate) trait Medium: Send + 'static {
         /// One request.
         type Ask: Send;

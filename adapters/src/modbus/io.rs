@@ -14,11 +14,10 @@ use usp_mapping::port::DeviceFault;
 use crate::bus::{Medium, Outcome};
 use crate::modbus::codec::{self, Answer, Ask};
 use crate::modbus::stream::SharedStream;
+use crate::modbus::{CLOSED, io_words};
 
 /// How long the connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
-
-const CLOSED: &str = "the connection was closed";
 
 /// One Modbus TCP connection, made again after every error.
 pub(crate) struct ModbusTcp {
@@ -63,7 +62,7 @@ impl Medium for ModbusTcp {
             Ok(Err(error)) => io_words(&error),
             Err(_) => format!("no answer within {} s", CONNECT.as_secs()),
         };
-        Err(format!("cannot connect to {}: {words}", address_words(&self.address)))
+        Err(format!("cannot connect to {}: {words}", self.address))
     }
 
     async fn exchange(&mut self, ask: Ask) -> Outcome<Answer> {
@@ -112,27 +111,5 @@ fn error_fault(error: &Error) -> DeviceFault {
             DeviceFault::Garbled("it is no Modbus response".to_owned())
         }
         Error::Transport(error) => DeviceFault::Unreachable(io_words(error)),
-    }
-}
-
-/// Without the number of the operating system's error, which says nothing to the reader.
-fn io_words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => CLOSED.to_owned(),
-        io::ErrorKind::HostUnreachable => "no route to the host".to_owned(),
-        io::ErrorKind::NetworkUnreachable => "no route to the network".to_owned(),
-        io::ErrorKind::TimedOut => "no answer".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-fn address_words(address: &BusAddress) -> String {
-    match address {
-        BusAddress::Socket(address) => address.to_string(),
-        BusAddress::Host(host, port) => format!("{host}:{port}"),
     }
 }

@@ -1,12 +1,13 @@
-//! Modbus: one connection per bus with several units behind it.
+//! Modbus: one connection or line per bus with several units behind it.
 //!
-//! [`codec`] and [`poll`] are pure, [`model`] ties them to the bus' [`Model`](crate::bus::Model); [`io`] is the only file
-//! that awaits. Facts: Modbus Application Protocol V1.1b3, Modbus Messaging on TCP/IP V1.0b.
+//! [`codec`] and [`poll`] are pure, [`model`] ties them to the bus' [`Model`](crate::bus::Model); [`io`] does the
+//! exchanges over TCP, [`rtu`] those with RTU frames. Facts: Modbus Application Protocol V1.1b3, Modbus Messaging on TCP/IP V1.0b.
 
 pub(crate) mod codec;
 pub(crate) mod io;
 pub(crate) mod model;
 pub(crate) mod poll;
+mod rtu;
 mod stream;
 
 #[cfg(test)]
@@ -14,7 +15,9 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use usp_mapping::mapping::BusAddress;
+use std::io::{Error, ErrorKind};
+
+use usp_mapping::mapping::{BusAddress, SerialLine};
 
 use crate::bus::{Ends, supervise};
 
@@ -22,4 +25,33 @@ use crate::bus::{Ends, supervise};
 pub(crate) async fn run_tcp(ends: Ends, address: BusAddress) {
     let medium = |_: &Ends| io::ModbusTcp::new(address.clone());
     supervise::supervise::<model::ModbusModel, io::ModbusTcp>(ends, medium).await;
+}
+
+/// Serves a bus with RTU frames over TCP until it is stopped.
+pub(crate) async fn run_rtu_tcp(ends: Ends, address: BusAddress) {
+    let medium = |_: &Ends| rtu::ModbusRtu::tcp(address.clone());
+    supervise::supervise::<model::ModbusModel, rtu::ModbusRtu>(ends, medium).await;
+}
+
+/// Serves a serial line until it is stopped.
+pub(crate) async fn run_rtu(ends: Ends, line: SerialLine) {
+    let medium = |_: &Ends| rtu::ModbusRtu::serial(line.clone());
+    supervise::supervise::<model::ModbusModel, rtu::ModbusRtu>(ends, medium).await;
+}
+
+const CLOSED: &str = "the connection was closed";
+
+/// Without the number of the operating system's error, which says nothing to the reader.
+fn io_words(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof => CLOSED.to_owned(),
+        ErrorKind::HostUnreachable => "no route to the host".to_owned(),
+        ErrorKind::NetworkUnreachable => "no route to the network".to_owned(),
+        ErrorKind::TimedOut => "no answer".to_owned(),
+        _ => error.to_string(),
+    }
 }

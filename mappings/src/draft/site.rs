@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::At;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
-use crate::mapping::BusAddress;
+use crate::mapping::BusKind;
 use crate::read;
 
 /// A site file. What was missing or could not be read is `None` or left out; the diagnostics say why.
@@ -23,8 +23,8 @@ pub struct SiteDraft {
 pub struct BusDraft {
     /// Its key.
     pub name: At<String>,
-    /// `modbus_tcp`.
-    pub modbus_tcp: Option<At<BusAddress>>,
+    /// What it is; `None` when that is missing or wrong.
+    pub kind: Option<At<BusKind>>,
 }
 
 /// One entry of `devices`.

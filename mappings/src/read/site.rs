@@ -1,12 +1,23 @@
 //! A site file.
 
 use super::Report;
+use super::fields::Fields;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::draft::At;
 use crate::draft::site::{BusDraft, DeviceDraft, Requirement, SiteDraft, Use};
-use crate::mapping::BusAddress;
+use crate::mapping::{BusAddress, BusKind, Parity, SerialLine};
 use crate::yaml::{self, Node};
+
+/// What a bus can be.
+const BUS_KINDS: [&str; 3] = ["modbus_tcp", "modbus_rtu", "modbus_rtu_tcp"];
+
+/// How a serial line is set.
+const LINE_KEYS: [&str; 3] = ["baud", "parity", "stop_bits"];
+
+const BUS_KEYS: [&str; 6] = ["modbus_tcp", "modbus_rtu", "modbus_rtu_tcp", "baud", "parity", "stop_bits"];
+
+const PARITIES: [(&str, Parity); 3] = [("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
 
 /// Reads a whole file.
 pub(crate) fn read(file: &SourceFile) -> (Option<SiteDraft>, Vec<Diagnostic>) {
@@ -35,12 +46,71 @@ impl Report<'_> {
 
     fn bus(&mut self, name: At<String>, node: &Node) -> Option<BusDraft> {
         self.name(&name, "a bus");
-        let fields = self.fields(node, "a bus", &["modbus_tcp"])?;
-        if fields.key("modbus_tcp").is_none() {
-            self.missing(name.span, &format!("the bus `{}`", name.value), "modbus_tcp", "its \"host:port\"");
+        let fields = self.fields(node, "a bus", &BUS_KEYS)?;
+        let what = format!("the bus `{}`", name.value);
+        let kinds: Vec<&str> = BUS_KINDS.into_iter().filter(|kind| fields.key(kind).is_some()).collect();
+        let kind = match kinds.as_slice() {
+            [] => {
+                let help = "its \"host:port\"; or `modbus_rtu` with a serial port, or `modbus_rtu_tcp`";
+                self.missing(name.span, &what, "modbus_tcp", help);
+                None
+            }
+            [kind] => self.bus_kind(&what, kind, &fields),
+            [_, second, ..] => {
+                let span = fields.key(second).unwrap_or(name.span);
+                let message = format!("{what} is given as {} things", kinds.len());
+                self.error(Code::UnknownKey, span, message)
+                    .help(format!("keep one of `{}`", kinds.join("`, `")));
+                None
+            }
+        };
+        Some(BusDraft { name, kind })
+    }
+
+    fn bus_kind(&mut self, what: &str, kind: &str, fields: &Fields<'_>) -> Option<At<BusKind>> {
+        let node = fields.node(kind)?;
+        if kind == "modbus_rtu" {
+            return self.serial_line(what, node, fields);
         }
-        let modbus_tcp = fields.node("modbus_tcp").and_then(|node| self.bus_address(node));
-        Some(BusDraft { name, modbus_tcp })
+        for key in LINE_KEYS {
+            if let Some(span) = fields.key(key) {
+                let message = format!("`{key}` belongs to a serial port");
+                self.error(Code::UnknownKey, span, message)
+                    .help("remove it: whoever owns the port sets the line");
+            }
+        }
+        let address = self.bus_address(node)?;
+        Some(address.map(|address| match kind {
+            "modbus_rtu_tcp" => BusKind::ModbusRtuTcp { address },
+            _ => BusKind::ModbusTcp { address },
+        }))
+    }
+
+    fn serial_line(&mut self, what: &str, node: &Node, fields: &Fields<'_>) -> Option<At<BusKind>> {
+        let port = self.text(node)?;
+        if !port.value.starts_with('/') {
+            let message = format!("`{}` is no serial port", port.value);
+            self.error(Code::BusAddress, node.span, message).help(
+                "write the path of its device file, best the one in /dev/serial/by-id/, which stays the same",
+            );
+            return None;
+        }
+        for (key, help) in [
+            ("baud", "the speed that the devices are set to, often 9600 or 19200"),
+            ("parity", "the devices' setting: `none`, `even` or `odd`"),
+        ] {
+            if fields.key(key).is_none() {
+                self.missing(node.span, what, key, help);
+            }
+        }
+        let baud = fields.node("baud").and_then(|node| self.int(node, "`baud`", 300, 4_000_000));
+        let parity = fields.node("parity").and_then(|node| self.choice(node, "parity", &PARITIES));
+        let stop_bits = match fields.node("stop_bits") {
+            Some(node) => self.int(node, "`stop_bits`", 1, 2)?.value,
+            None => 1,
+        };
+        let (baud, parity) = (baud?.value, parity?.value);
+        Some(port.map(|port| BusKind::ModbusRtu(SerialLine { port, baud, parity, stop_bits })))
     }
 
     fn bus_address(&mut self, node: &Node) -> Option<At<BusAddress>> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use usp_mapping::mapping::{self, BusAddress, BusKind, DeviceAddress, Site};
+use usp_mapping::mapping::{self, BusKind, DeviceAddress, Site};
 use usp_mapping::port::PointId;
 
 use super::{Capability, Device};
@@ -127,8 +127,9 @@ impl Broker {
 fn address(device: &mapping::Device, site: &Site) -> String {
     let DeviceAddress::ModbusUnit(unit) = device.address;
     let bus = site.buses.iter().find(|b| b.name == device.bus).map(|b| match &b.kind {
-        BusKind::ModbusTcp { address: BusAddress::Socket(socket) } => format!("modbus-tcp://{socket}"),
-        BusKind::ModbusTcp { address: BusAddress::Host(host, port) } => format!("modbus-tcp://{host}:{port}"),
+        BusKind::ModbusTcp { address } => format!("modbus-tcp://{address}"),
+        BusKind::ModbusRtuTcp { address } => format!("modbus-rtu-tcp://{address}"),
+        BusKind::ModbusRtu(line) => format!("modbus-rtu:{}", line.port),
     });
     format!("{}/{unit}", bus.unwrap_or_else(|| device.bus.clone()))
 }

@@ -1,0 +1,220 @@
+//! A line against a slave on a pseudo-terminal and behind TCP.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serial2::SerialPort;
+use usp_mapping::mapping::{BusAddress, ModbusTable, Parity, SerialLine};
+use usp_mapping::port::DeviceFault;
+
+use super::ModbusRtu;
+use super::frame::crc;
+use crate::bus::{Medium, Outcome};
+use crate::modbus::codec::{Answer, Ask, Query};
+use crate::modbus::poll::Block;
+
+const TIMEOUT: Duration = Duration::from_millis(150);
+
+fn read(unit: u8, address: u16, count: u16) -> Ask {
+    let block = Block { table: ModbusTable::Holding, address, count, points: Vec::new() };
+    Ask { unit, timeout: TIMEOUT, query: Query::Read(block) }
+}
+
+fn registers(unit: u8, words: &[u16]) -> Vec<u8> {
+    let mut body = vec![unit, 3, 2 * words.len() as u8];
+    body.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+    body.extend(crc(&body).to_le_bytes());
+    body
+}
+
+fn answer(outcome: Outcome<Answer>) -> Vec<u16> {
+    match outcome {
+        Outcome::Answered(Answer::Registers(words)) => words,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What is said, after each pause.
+type Saying = Vec<(Duration, Vec<u8>)>;
+
+/// The slave's side of a pseudo-terminal: what it says to each request, in turn, after each pause.
+struct Slave {
+    line: SerialLine,
+    requests: mpsc::Receiver<(Instant, Vec<u8>)>,
+    script: Option<mpsc::Sender<Saying>>,
+    thread: Option<thread::JoinHandle<()>>,
+    /// Held, so that the terminal does not hang up between two openings.
+    _terminal: SerialPort,
+}
+
+impl Slave {
+    fn start(baud: u32) -> Self {
+        let (mut ours, terminal) = SerialPort::pair().unwrap();
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", terminal.as_raw_fd())).unwrap();
+        let port = path.to_str().unwrap().to_owned();
+        let (script, orders) = mpsc::channel::<Saying>();
+        let (seen, requests) = mpsc::channel();
+        ours.set_read_timeout(Duration::from_secs(10)).unwrap();
+        let thread = thread::spawn(move || {
+            for order in orders {
+                let mut request = [0; 8];
+                if ours.read_exact(&mut request).is_err() {
+                    return;
+                }
+                seen.send((Instant::now(), request.to_vec())).ok();
+                for (pause, bytes) in order {
+                    think(pause);
+                    ours.write_all(&bytes).unwrap();
+                }
+            }
+        });
+        let line = SerialLine { port, baud, parity: Parity::None, stop_bits: 1 };
+        Self { line, requests, script: Some(script), thread: Some(thread), _terminal: terminal }
+    }
+
+    fn says(&self, answer: &[(u64, &[u8])]) {
+        let order = answer.iter().map(|(pause, bytes)| (Duration::from_millis(*pause), bytes.to_vec()));
+        self.script.as_ref().unwrap().send(order.collect()).unwrap();
+    }
+
+    async fn opened(&self) -> ModbusRtu {
+        let mut medium = ModbusRtu::serial(self.line.clone());
+        medium.connect().await.unwrap();
+        assert!(medium.is_up());
+        medium
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the slave takes its time")]
+fn think(time: Duration) {
+    thread::sleep(time);
+}
+
+impl Drop for Slave {
+    fn drop(&mut self) {
+        drop(self.script.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_are_answered_however_the_bytes_come() {
+    let slave = Slave::start(115_200);
+    let mut medium = slave.opened().await;
+    let reply = registers(7, &[0x1234, 0x5678]);
+    slave.says(&[(0, &reply)]);
+    assert_eq!(answer(medium.exchange(read(7, 0x10, 2)).await), [0x1234, 0x5678]);
+    assert_eq!(slave.requests.recv().unwrap().1, [7, 3, 0, 0x10, 0, 2, 0xc5, 0xa8]);
+    let (head, tail) = reply.split_at(3);
+    slave.says(&[(0, head), (20, tail)]);
+    assert_eq!(answer(medium.exchange(read(7, 0x10, 2)).await), [0x1234, 0x5678]);
+}
+
+/// At 1200 bits a second t3.5 is 29 ms.
+#[tokio::test]
+async fn the_silence_between_two_frames_is_kept() {
+    let slave = Slave::start(1200);
+    let mut medium = slave.opened().await;
+    let reply = registers(1, &[1]);
+    slave.says(&[(0, &reply)]);
+    slave.says(&[(0, &reply)]);
+    let mut last = Instant::now();
+    for _ in 0..2 {
+        medium.exchange(read(1, 0, 1)).await;
+        let at = slave.requests.recv().unwrap().0;
+        assert!(at - last >= Duration::from_micros(29_000), "{:?}", at - last);
+        last = Instant::now();
+    }
+}
+
+#[tokio::test]
+async fn a_late_reply_answers_no_other_request() {
+    let slave = Slave::start(115_200);
+    let mut medium = slave.opened().await;
+    let (late, right) = (registers(1, &[0xdead]), registers(2, &[2]));
+    slave.says(&[]);
+    assert!(matches!(medium.exchange(read(1, 0, 1)).await, Outcome::Silent(DeviceFault::Timeout(TIMEOUT))));
+    assert!(medium.is_up(), "the other units are still there");
+    // Unit 1 says it while unit 2 is asked.
+    slave.says(&[(0, &late), (20, &right)]);
+    assert_eq!(answer(medium.exchange(read(2, 0, 1)).await), [2]);
+    // Unit 1 is asked for something else, and answers that.
+    let right = registers(1, &[3]);
+    slave.says(&[(0, &right)]);
+    assert_eq!(answer(medium.exchange(read(1, 5, 1)).await), [3]);
+}
+
+#[tokio::test]
+async fn a_unit_that_was_late_is_given_time_to_be_so() {
+    let slave = Slave::start(115_200);
+    let mut medium = slave.opened().await;
+    let (late, right) = (registers(1, &[0xdead]), registers(1, &[3]));
+    // It comes when the next request is due already.
+    slave.says(&[(TIMEOUT.as_millis() as u64 + 60, &late)]);
+    medium.exchange(read(1, 0, 1)).await;
+    slave.says(&[(0, &right)]);
+    assert_eq!(answer(medium.exchange(read(1, 5, 1)).await), [3]);
+}
+
+#[tokio::test]
+async fn duplicates_and_noise_are_dropped() {
+    let slave = Slave::start(115_200);
+    let mut medium = slave.opened().await;
+    let (first, second) = (registers(1, &[1]), registers(1, &[2]));
+    slave.says(&[(0, &first.repeat(2))]);
+    slave.says(&[(0, &second)]);
+    assert_eq!(answer(medium.exchange(read(1, 0, 1)).await), [1]);
+    assert_eq!(answer(medium.exchange(read(1, 1, 1)).await), [2]);
+    slave.says(&[(0, &[0xff; 40])]);
+    slave.says(&[(0, &second)]);
+    let noise = medium.exchange(read(1, 0, 1)).await;
+    assert!(matches!(noise, Outcome::Silent(DeviceFault::Garbled(_))), "{noise:?}");
+    assert_eq!(answer(medium.exchange(read(1, 1, 1)).await), [2]);
+}
+
+#[tokio::test]
+async fn a_port_that_is_not_there_is_named() {
+    let line =
+        SerialLine { port: "/dev/none-such".to_owned(), baud: 9600, parity: Parity::Even, stop_bits: 1 };
+    let error = ModbusRtu::serial(line).connect().await.unwrap_err();
+    assert_eq!(error, "cannot open /dev/none-such: there is no such port; is the adapter plugged in?");
+}
+
+#[tokio::test]
+async fn an_unplugged_port_is_opened_again() {
+    let slave = Slave::start(115_200);
+    let mut medium = slave.opened().await;
+    drop(slave);
+    let gone = medium.exchange(read(1, 0, 1)).await;
+    assert!(matches!(gone, Outcome::Silent(DeviceFault::Unreachable(_))), "{gone:?}");
+    assert!(!medium.is_up());
+    assert!(medium.connect().await.is_err());
+}
+
+#[tokio::test]
+async fn frames_go_over_tcp_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 8];
+            stream.read_exact(&mut request).unwrap();
+            stream.write_all(&registers(9, &[u16::from(request[3])])).unwrap();
+        }
+    });
+    let mut medium = ModbusRtu::tcp(BusAddress::Socket(address));
+    medium.connect().await.unwrap();
+    assert_eq!(answer(medium.exchange(read(9, 4, 1)).await), [4]);
+    let closed = medium.exchange(read(9, 5, 1)).await;
+    assert!(matches!(closed, Outcome::Silent(DeviceFault::Unreachable(_))), "{closed:?}");
+    medium.connect().await.unwrap();
+    assert_eq!(answer(medium.exchange(read(9, 6, 1)).await), [6]);
+    server.join().unwrap();
+}

@@ -1,0 +1,139 @@
+//! The two ways that RTU frames go: a serial port, and TCP to a transparent device server. Blocking, for the line's own
+//! thread.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use serial2::{CharSize, FlowControl, Parity as SerialParity, SerialPort, Settings, StopBits};
+use usp_mapping::mapping::{BusAddress, Parity, SerialLine};
+
+use crate::modbus::io_words;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How long a request may take to be handed over.
+const WRITE: Duration = Duration::from_secs(2);
+
+/// Where the frames go.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// A serial port.
+    Serial(SerialLine),
+    /// A device server.
+    Tcp(BusAddress),
+}
+
+/// An open way.
+#[derive(Debug)]
+pub(crate) enum Wire {
+    /// A serial port.
+    Serial(SerialPort),
+    /// A device server.
+    Tcp(TcpStream),
+}
+
+impl Way {
+    /// Opens it.
+    pub(crate) fn open(&self) -> Result<Wire, String> {
+        match self {
+            Self::Serial(line) => open_port(line).map(Wire::Serial).map_err(|error| port_words(line, &error)),
+            Self::Tcp(address) => connect(address)
+                .map(Wire::Tcp)
+                .map_err(|error| format!("cannot connect to {address}: {}", io_words(&error))),
+        }
+    }
+}
+
+fn open_port(line: &SerialLine) -> io::Result<SerialPort> {
+    let mut port = SerialPort::open(&line.port, |mut settings: Settings| {
+        settings.set_raw();
+        settings.set_baud_rate(line.baud)?;
+        settings.set_char_size(CharSize::Bits8);
+        if !is_pseudo_terminal(&line.port) {
+            settings.set_parity(match line.parity {
+                Parity::None => SerialParity::None,
+                Parity::Even => SerialParity::Even,
+                Parity::Odd => SerialParity::Odd,
+            });
+            settings.set_stop_bits(if line.stop_bits == 2 { StopBits::Two } else { StopBits::One });
+        }
+        settings.set_flow_control(FlowControl::None);
+        Ok(settings)
+    })?;
+    port.set_write_timeout(WRITE)?;
+    port.discard_buffers()?;
+    Ok(port)
+}
+
+/// A simulator's: it has no parity to be set, and Linux says so.
+fn is_pseudo_terminal(port: &str) -> bool {
+    std::fs::canonicalize(port).is_ok_and(|path| path.starts_with("/dev/pts"))
+}
+
+fn port_words(line: &SerialLine, error: &io::Error) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such port; is the adapter plugged in?".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "no permission; the user of this program needs the group `dialout`".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    format!("cannot open {}: {why}", line.port)
+}
+
+fn connect(address: &BusAddress) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for socket in address.to_string().to_socket_addrs()? {
+        match TcpStream::connect_timeout(&socket, CONNECT) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                stream.set_write_timeout(Some(WRITE))?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+impl Wire {
+    /// Waits for bytes, at most for this long; `None`: none came.
+    pub(crate) fn read(&mut self, buffer: &mut [u8], within: Duration) -> io::Result<Option<usize>> {
+        let read = match self {
+            Self::Serial(port) => {
+                port.set_read_timeout(within)?;
+                port.read(buffer)
+            }
+            Self::Tcp(stream) if within < Duration::from_millis(1) => {
+                // A time-out of zero would mean for ever, and a short one be rounded up.
+                stream.set_nonblocking(true)?;
+                let read = stream.read(buffer);
+                stream.set_nonblocking(false)?;
+                read
+            }
+            Self::Tcp(stream) => {
+                stream.set_read_timeout(Some(within))?;
+                stream.read(buffer)
+            }
+        };
+        match read {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => Ok(Some(count)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
+                Ok(None)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hands bytes over.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Serial(port) => port.write_all(bytes),
+            Self::Tcp(stream) => stream.write_all(bytes),
+        }
+    }
+}
