@@ -8,6 +8,7 @@ mod lifecycle;
 mod notifications;
 mod python;
 mod readme;
+mod serial;
 mod stalled;
 mod things;
 mod wrong_input;

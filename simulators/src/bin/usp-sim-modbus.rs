@@ -1,8 +1,9 @@
-//! A simulated Modbus TCP device, made from a mapping file.
+//! A simulated Modbus device, made from a mapping file: over TCP, or on a serial line of its own.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -10,10 +11,10 @@ use usp_mapping::diagnostic::{Severity, SourceFile};
 use usp_mapping::draft::MappingDraft;
 use usp_simulators::console::{Typed, log_to_stderr, say, stop_signal};
 use usp_simulators::mischief::{Fault, Order};
-use usp_simulators::modbus::{ModbusDevice, ModbusHandle, ModbusServer};
+use usp_simulators::modbus::{LineSettings, ModbusDevice, ModbusHandle, ModbusLine, ModbusServer, Seen};
 use usp_simulators::value::SimValue;
 
-/// Simulates the Modbus TCP device that a mapping file describes.
+/// Simulates the Modbus device that a mapping file describes, over TCP or, with --serial, on a pseudo-terminal.
 ///
 /// While it runs, lines on standard input are obeyed: `set CAPABILITY=VALUE`, `release CAPABILITY`, `fault NAME[=VALUE][*TIMES]`, `clear`, `show`, `log`, `help`.
 #[derive(Parser)]
@@ -25,6 +26,21 @@ struct Args {
     /// Where to listen; port 0 takes any free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
+    /// Be slaves on a serial line, with its timing, instead of listening; `ready` names its device file
+    #[arg(long, conflicts_with = "listen")]
+    serial: bool,
+    /// Bits a second of the serial line
+    #[arg(long, default_value_t = 9600, requires = "serial")]
+    baud: u32,
+    /// Its characters have a parity bit
+    #[arg(long, requires = "serial")]
+    parity: bool,
+    /// How long a slave thinks, in milliseconds
+    #[arg(long, default_value_t = 10, value_name = "MS", requires = "serial")]
+    delay: u64,
+    /// A request that comes before t3.5 of silence is not heard
+    #[arg(long, requires = "serial")]
+    strict: bool,
     /// Unit identifier of the first device
     #[arg(long, default_value_t = 1)]
     unit: u8,
@@ -83,21 +99,80 @@ async fn run(args: Args) -> anyhow::Result<()> {
     if units.len() < args.mapping.len() {
         bail!("there are no unit identifiers beyond 255");
     }
-    let bound = if args.still {
-        ModbusServer::bind_still(args.listen, units).await
-    } else {
-        ModbusServer::bind(args.listen, units).await
-    };
-    let server = bound.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let server = Served::start(&args, units).await?;
     for pair in &args.set {
         set(&server, pair)?;
     }
     args.fault.iter().for_each(|fault| server.fault(fault.clone()));
     let numbers: Vec<String> = server.units().iter().map(|unit| unit.unit().to_string()).collect();
-    say(&format!("ready address={} units={}", server.local_addr(), numbers.join(",")))?;
+    say(&format!("ready address={} units={}", server.address(), numbers.join(",")))?;
     obey(&server).await?;
-    server.stop().await;
+    if let Served::Tcp(server) = server {
+        server.stop().await;
+    }
     Ok(())
+}
+
+/// Where the units are.
+enum Served {
+    Tcp(ModbusServer),
+    Line(ModbusLine),
+}
+
+impl Served {
+    async fn start(args: &Args, units: Vec<(u8, ModbusDevice)>) -> anyhow::Result<Self> {
+        if args.serial {
+            let settings = LineSettings {
+                baud: args.baud,
+                bits_per_character: if args.parity { 11 } else { 10 },
+                delay: Duration::from_millis(args.delay),
+                strict: args.strict,
+            };
+            let line = ModbusLine::open(settings, units, args.still);
+            return Ok(Self::Line(line.context("no pseudo-terminal can be had")?));
+        }
+        let bound = if args.still {
+            ModbusServer::bind_still(args.listen, units).await
+        } else {
+            ModbusServer::bind(args.listen, units).await
+        };
+        Ok(Self::Tcp(bound.with_context(|| format!("cannot listen on {}", args.listen))?))
+    }
+
+    fn address(&self) -> String {
+        match self {
+            Self::Tcp(server) => server.local_addr().to_string(),
+            Self::Line(line) => line.path().display().to_string(),
+        }
+    }
+
+    fn units(&self) -> Vec<ModbusHandle> {
+        match self {
+            Self::Tcp(server) => server.units(),
+            Self::Line(line) => line.units(),
+        }
+    }
+
+    fn log(&self) -> Vec<Seen> {
+        match self {
+            Self::Tcp(server) => server.log(),
+            Self::Line(line) => line.log(),
+        }
+    }
+
+    fn fault(&self, order: Order<Fault>) {
+        match self {
+            Self::Tcp(server) => server.fault(order),
+            Self::Line(line) => line.fault(&order),
+        }
+    }
+
+    fn clear_faults(&self) {
+        match self {
+            Self::Tcp(server) => server.clear_faults(),
+            Self::Line(line) => line.clear_faults(),
+        }
+    }
 }
 
 fn device(file: &PathBuf, seed: u64) -> anyhow::Result<ModbusDevice> {
@@ -113,7 +188,7 @@ fn device(file: &PathBuf, seed: u64) -> anyhow::Result<ModbusDevice> {
 }
 
 /// Obeys what is typed until a signal comes.
-async fn obey(server: &ModbusServer) -> anyhow::Result<()> {
+async fn obey(server: &Served) -> anyhow::Result<()> {
     let mut typed = Typed::default();
     let mut stop = std::pin::pin!(stop_signal());
     loop {
@@ -127,7 +202,7 @@ async fn obey(server: &ModbusServer) -> anyhow::Result<()> {
     }
 }
 
-fn command(server: &ModbusServer, line: &str) -> anyhow::Result<String> {
+fn command(server: &Served, line: &str) -> anyhow::Result<String> {
     let (verb, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
     match verb {
         "" => {}
@@ -146,7 +221,7 @@ fn command(server: &ModbusServer, line: &str) -> anyhow::Result<String> {
     Ok("ok".to_owned())
 }
 
-fn set(server: &ModbusServer, pair: &str) -> anyhow::Result<()> {
+fn set(server: &Served, pair: &str) -> anyhow::Result<()> {
     let (capability, value) =
         pair.split_once('=').with_context(|| format!("{pair:?} is not CAPABILITY=VALUE"))?;
     let capability = capability.trim();
@@ -154,13 +229,13 @@ fn set(server: &ModbusServer, pair: &str) -> anyhow::Result<()> {
 }
 
 /// The first unit that has a capability; without any, the first unit, whose refusal then tells what there is.
-fn unit_with(server: &ModbusServer, capability: &str) -> anyhow::Result<ModbusHandle> {
+fn unit_with(server: &Served, capability: &str) -> anyhow::Result<ModbusHandle> {
     let units = server.units();
     let found = units.iter().find(|unit| unit.get(capability).is_some());
     found.or(units.first()).cloned().context("there is no unit")
 }
 
-fn shown(server: &ModbusServer) -> String {
+fn shown(server: &Served) -> String {
     let mut lines = Vec::new();
     for unit in server.units() {
         lines

@@ -1,4 +1,4 @@
-//! A Modbus TCP server made from a mapping draft: its registers show a [`World`](crate::world::World), writes to them
+//! A Modbus TCP server, or a slave on a serial line, made from a mapping draft: its registers show a [`World`](crate::world::World), writes to them
 //! change it.
 //!
 //! Written from the MODBUS Application Protocol Specification V1.1b3 and the Messaging on TCP/IP Implementation Guide
@@ -15,11 +15,14 @@ pub mod pdu;
 pub mod point;
 mod quantities;
 mod respond;
+pub mod rtu;
+pub mod serial;
 pub mod server;
 
 pub use device::{ModbusDevice, SetError};
 pub use log::Seen;
 pub use pdu::{Exception, Table};
+pub use serial::{LineSettings, ModbusLine};
 pub use server::{ModbusHandle, ModbusServer};
 
 #[cfg(test)]

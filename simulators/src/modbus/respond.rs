@@ -8,6 +8,7 @@ use super::device::ModbusDevice;
 use super::frame::{self, Frame};
 use super::log::Seen;
 use super::pdu::{self, Exception};
+use super::rtu;
 
 /// One step of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,15 +23,40 @@ pub(crate) enum Step {
     Close,
 }
 
-/// Answers one frame for a unit that may not exist.
-pub(crate) fn respond(device: Option<&mut ModbusDevice>, asked: &Frame) -> (Vec<Step>, Seen) {
+/// How frames are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// With the header of Modbus TCP.
+    Tcp,
+    /// With unit and checksum; the transaction number is only counted.
+    Rtu,
+}
+
+impl Framing {
+    fn bytes(self, frame: &Frame) -> Vec<u8> {
+        match self {
+            Self::Tcp => frame::bytes(frame),
+            Self::Rtu => rtu::bytes(frame),
+        }
+    }
+}
+
+/// Answers one frame for a unit that may not exist. On a line nobody speaks for a unit that is not there.
+pub(crate) fn respond(
+    device: Option<&mut ModbusDevice>,
+    asked: &Frame,
+    framing: Framing,
+) -> (Vec<Step>, Seen) {
     let function = asked.pdu.first().copied().unwrap_or(0);
     let request = pdu::parse(&asked.pdu);
     let mut seen = Seen::of(asked.unit, function, request.as_ref().ok());
     let Some(device) = device else {
+        if framing == Framing::Rtu {
+            return (Vec::new(), seen);
+        }
         seen.refused = Some(Exception::NO_TARGET);
         let answer = Frame { pdu: pdu::refusal(function, Exception::NO_TARGET), ..asked.clone() };
-        return (vec![Step::Send(frame::bytes(&answer))], seen);
+        return (vec![Step::Send(framing.bytes(&answer))], seen);
     };
     if device.mischief.happen(|fault| *fault == Fault::Silent).is_some() {
         return (Vec::new(), seen);
@@ -42,7 +68,7 @@ pub(crate) fn respond(device: Option<&mut ModbusDevice>, asked: &Frame) -> (Vec<
     seen.refused = outcome.as_ref().err().copied();
     let pdu = outcome.unwrap_or_else(|exception| pdu::refusal(function, exception));
     let answer = Frame { pdu, ..asked.clone() };
-    (steps(device, answer), seen)
+    (steps(device, answer, framing), seen)
 }
 
 /// A refusal that a fault demands.
@@ -54,7 +80,7 @@ fn refused(device: &mut ModbusDevice) -> Option<Exception> {
 }
 
 /// The steps of an answer, spoiled by whatever fault of the wire is on.
-fn steps(device: &mut ModbusDevice, mut answer: Frame) -> Vec<Step> {
+fn steps(device: &mut ModbusDevice, mut answer: Frame, framing: Framing) -> Vec<Step> {
     let mischief = &mut device.mischief;
     let mut steps = Vec::new();
     if let Some(Fault::Slow(time)) = mischief.happen(|fault| matches!(fault, Fault::Slow(_))) {
@@ -66,9 +92,9 @@ fn steps(device: &mut ModbusDevice, mut answer: Frame) -> Vec<Step> {
     if mischief.happen(|fault| *fault == Fault::WrongUnit).is_some() {
         answer.unit = answer.unit.wrapping_add(1);
     }
-    let mut bytes = frame::bytes(&answer);
+    let mut bytes = framing.bytes(&answer);
     if mischief.happen(|fault| *fault == Fault::Garbled).is_some() {
-        bytes = garbled(&answer);
+        bytes = garbled(&answer, framing);
     }
     if let Some(Fault::Late(time)) = mischief.happen(|fault| matches!(fault, Fault::Late(_))) {
         steps.push(Step::Later(time, bytes));
@@ -86,17 +112,22 @@ fn steps(device: &mut ModbusDevice, mut answer: Frame) -> Vec<Step> {
 }
 
 /// An answer that makes no sense, each time in another of four ways.
-fn garbled(answer: &Frame) -> Vec<u8> {
+fn garbled(answer: &Frame, framing: Framing) -> Vec<u8> {
     let mut spoiled = answer.clone();
     match answer.transaction % 4 {
-        // More bytes announced than follow.
+        // On a line one bit is wrong; over TCP more bytes are announced than follow.
+        0 if framing == Framing::Rtu => {
+            let mut bytes = framing.bytes(answer);
+            bytes.iter_mut().skip(2).take(1).for_each(|byte| *byte ^= 0x10);
+            return bytes;
+        }
         0 => spoiled.pdu.iter_mut().skip(1).for_each(|byte| *byte = byte.wrapping_add(0x5a)),
         // The answer to another function.
         1 => spoiled.pdu.iter_mut().take(1).for_each(|byte| *byte ^= 0x18),
         // Cut short.
         2 => spoiled.pdu.truncate(1),
         // Another protocol altogether.
-        _ => return [&b"HTTP/1.0 500 "[..], &frame::bytes(answer)].concat(),
+        _ => return [&b"HTTP/1.0 500 "[..], &framing.bytes(answer)].concat(),
     }
-    frame::bytes(&spoiled)
+    framing.bytes(&spoiled)
 }

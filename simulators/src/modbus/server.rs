@@ -20,7 +20,7 @@ use super::device::{ModbusDevice, SetError};
 use super::frame::{self, Frame};
 use super::log::{Log, Seen};
 use super::pdu::Table;
-use super::respond::{Step, respond};
+use super::respond::{Framing, Step, respond};
 
 /// As many connections at once are served; more wait.
 const MAX_CONNECTIONS: usize = 64;
@@ -55,13 +55,48 @@ struct State {
     connections: CancellationToken,
 }
 
-struct Shared {
+pub(super) struct Shared {
     state: Mutex<State>,
     refusing: watch::Sender<bool>,
     stop: CancellationToken,
 }
 
 impl Shared {
+    /// Units, with time that passes from now on, or stands still.
+    pub(super) fn new(units: impl IntoIterator<Item = (u8, ModbusDevice)>, clock: Option<Instant>) -> Self {
+        let stop = CancellationToken::new();
+        let units = units.into_iter().map(|(number, device)| (number, Unit { device, clock })).collect();
+        let state = Mutex::new(State { units, log: Log::default(), connections: stop.child_token() });
+        Self { state, refusing: watch::Sender::new(false), stop }
+    }
+
+    /// Fires at the end.
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// One of the units.
+    pub(super) fn handle(self: &Arc<Self>, unit: u8) -> Option<ModbusHandle> {
+        let there = self.state().units.contains_key(&unit);
+        there.then(|| ModbusHandle { unit, shared: Arc::clone(self) })
+    }
+
+    /// The newest requests to all units.
+    pub(super) fn log(&self) -> Vec<Seen> {
+        self.state().log.all()
+    }
+
+    /// How many requests came since the start.
+    pub(super) fn requests(&self) -> u64 {
+        self.state().log.total()
+    }
+
+    /// Every unit, by number.
+    pub(super) fn handles(self: &Arc<Self>) -> Vec<ModbusHandle> {
+        let numbers: Vec<u8> = self.state().units.keys().copied().collect();
+        numbers.into_iter().filter_map(|unit| self.handle(unit)).collect()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while it was held is a bug elsewhere; the state itself is only data.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -72,9 +107,9 @@ impl Shared {
         std::mem::replace(&mut self.state().connections, fresh).cancel();
     }
 
-    fn respond(&self, asked: &Frame) -> Vec<Step> {
+    pub(super) fn respond(&self, asked: &Frame, framing: Framing) -> Vec<Step> {
         let mut state = self.state();
-        let (steps, seen) = respond(state.units.get_mut(&asked.unit).map(Unit::catch_up), asked);
+        let (steps, seen) = respond(state.units.get_mut(&asked.unit).map(Unit::catch_up), asked, framing);
         state.log.push(seen);
         steps
     }
@@ -148,10 +183,7 @@ impl ModbusServer {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let local_addr = listener.local_addr()?;
-        let stop = CancellationToken::new();
-        let units = units.into_iter().map(|(number, device)| (number, Unit { device, clock })).collect();
-        let state = Mutex::new(State { units, log: Log::default(), connections: stop.child_token() });
-        let shared = Arc::new(Shared { state, refusing: watch::Sender::new(false), stop });
+        let shared = Arc::new(Shared::new(units, clock));
         let task = tokio::spawn(serve(listener, local_addr, shared.clone()));
         Ok(Self { local_addr, shared, task })
     }
@@ -163,24 +195,22 @@ impl ModbusServer {
 
     /// One of its units.
     pub fn unit(&self, unit: u8) -> Option<ModbusHandle> {
-        let there = self.shared.state().units.contains_key(&unit);
-        there.then(|| ModbusHandle { unit, shared: self.shared.clone() })
+        self.shared.handle(unit)
     }
 
     /// Every unit, by number.
     pub fn units(&self) -> Vec<ModbusHandle> {
-        let numbers: Vec<u8> = self.shared.state().units.keys().copied().collect();
-        numbers.into_iter().map(|unit| ModbusHandle { unit, shared: self.shared.clone() }).collect()
+        self.shared.handles()
     }
 
     /// The newest requests to all units.
     pub fn log(&self) -> Vec<Seen> {
-        self.shared.state().log.all()
+        self.shared.log()
     }
 
     /// How many requests came since the start.
     pub fn requests(&self) -> u64 {
-        self.shared.state().log.total()
+        self.shared.requests()
     }
 
     /// Switches a fault of all units on.
@@ -370,7 +400,7 @@ async fn answer(
                 return None;
             }
         };
-        for step in shared.respond(&asked) {
+        for step in shared.respond(&asked, Framing::Tcp) {
             match step {
                 Step::Send(bytes) => socket.write_all(&bytes).await.ok()?,
                 Step::Wait(time) => tokio::time::sleep(time).await,

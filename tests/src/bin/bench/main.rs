@@ -8,6 +8,7 @@ mod echo;
 mod get;
 mod load;
 mod memory;
+mod serial;
 mod stall;
 mod table;
 mod world;
@@ -43,6 +44,8 @@ enum What {
     Memory,
     /// Gets on other paths while a Service is stopped and a device silent
     Stall,
+    /// Reads on a simulated serial line, as a share of what an ideal master needs
+    Serial,
     /// All of it
     All,
 }
@@ -66,6 +69,9 @@ fn main() -> ExitCode {
         }
         if wants(What::Memory) {
             memory::measure(args.gets).await;
+        }
+        if wants(What::Serial) {
+            serial::measure().await;
         }
         if wants(What::Stall) {
             stall::measure(args.rounds, args.seconds).await;
