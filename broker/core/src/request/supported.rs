@@ -202,6 +202,10 @@ impl Broker {
             into.extend(known.then_some(result));
             return;
         }
+        // Children of the first level come without details, and with their keys (TP-469 1.75).
+        if known && wanted.request.return_unique_key_sets {
+            result.unique_key_sets = self.key_sets(id, object, instance.unwrap_or_default(), wanted.origin);
+        }
         if known && (level == 0 || !wanted.request.first_level_only) {
             self.fill(&mut result, id, object, instance, wanted);
         }
@@ -248,15 +252,21 @@ impl Broker {
                 object.events.iter().filter(|(n, _)| may(Kind::CommandEvent, Leaf::Event((*n).clone())));
             result.supported_events = all.map(|(n, e)| event(n, e)).collect();
         }
-        if request.return_unique_key_sets {
-            let names = |k: &crate::dm::schema::Key| k.params.iter().map(Name::to_string).collect();
-            let readable = |k: &&crate::dm::schema::Key| {
-                k.params.iter().all(|name| may(Kind::Param, Leaf::Parameter(name.clone())))
-            };
-            let sets = object.keys.iter().filter(readable);
-            let sets = sets.map(|k| SupportedUniqueKeySet { key_names: names(k) });
-            result.unique_key_sets = sets.collect();
-        }
+    }
+
+    /// The unique keys that the Controller may read.
+    fn key_sets(
+        &self,
+        id: ObjId,
+        object: &Object,
+        row: &[u32],
+        origin: &Origin,
+    ) -> Vec<SupportedUniqueKeySet> {
+        let names = |key: &crate::dm::schema::Key| key.params.iter().map(Name::to_string).collect();
+        let leaf = |name: &Name| (Kind::Param, Leaf::Parameter(name.clone()));
+        let may = |name: &Name| self.may_know(origin, id, row, Some(leaf(name)));
+        let readable = object.keys.iter().filter(|key| key.params.iter().all(may));
+        readable.map(|key| SupportedUniqueKeySet { key_names: names(key) }).collect()
     }
 
     /// Whether rows of a table do not all support the same: then each is to be asked for by itself.

@@ -111,10 +111,16 @@ async fn serve(
         end = watch(&alive, keep_alive) => end,
         end = session.aborted() => end,
     };
-    if let Some(frame) = last_words(&end) {
-        // The connection ends either way.
-        timeout(GOODBYE, close(&mut sink, &mut stream, frame)).await.ok();
-    }
+    let goodbye = async {
+        match last_words(&end) {
+            Some(frame) => close(&mut sink, &mut stream, frame).await,
+            // The library holds the answer to the peer's close frame, and sends it when it is read on (R-WS.8).
+            None if matches!(end, End::Peer) => drain(&mut stream).await,
+            None => {}
+        }
+    };
+    // The connection ends either way.
+    timeout(GOODBYE, goodbye).await.ok();
     session.end(&end).await;
 }
 
@@ -236,6 +242,11 @@ async fn close(
     frame: CloseFrame,
 ) {
     if sink.send(Message::Close(Some(frame))).await.is_ok() {
-        while let Some(Ok(_)) = stream.next().await {}
+        drain(stream).await;
     }
+}
+
+/// Reads to the end.
+async fn drain(stream: &mut (impl Stream<Item = Result<Message, Error>> + Unpin)) {
+    while let Some(Ok(_)) = stream.next().await {}
 }
