@@ -372,7 +372,7 @@ impl Broker {
             .collect()
     }
 
-    /// Remembers why the process is going to be restarted.
+    /// Remembers why the process is going to be restarted. A Cause that is not given is the remote one (R-OPR.7).
     pub(crate) fn note_restart(&mut self, cause: &RestartCause, args: &BTreeMap<String, String>, key: &str) {
         let text = match (cause, args.get("Cause").map(String::as_str)) {
             (RestartCause::Reboot, Some(cause @ ("LocalReboot" | "RemoteReboot"))) => cause,
