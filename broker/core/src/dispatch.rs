@@ -95,7 +95,13 @@ impl Broker {
     }
 
     fn handle_request(&mut self, side: Side, service: Option<ServiceId>, origin: Origin, request: &ReqType) {
-        if let Err(fault) = check_entries(request, self.config.limits.max_paths_per_request) {
+        // These have an answer for each path, and no Error (R-REG.0, R-DEREG.4).
+        let by_path = match request {
+            ReqType::Register(register) => side == Side::Controller && register.allow_partial,
+            ReqType::Deregister(_) => side == Side::Controller,
+            _ => false,
+        };
+        if !by_path && let Err(fault) = check_entries(request, self.config.limits.max_paths_per_request) {
             return self.refuse(&origin, &fault);
         }
         match (side, service) {

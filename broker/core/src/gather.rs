@@ -5,7 +5,7 @@
 //! deadline never waits for another leg; an answer that no leg waits for is counted and dropped; an answer counts only
 //! when it comes over the connection that was asked.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use usp_mapping::port::{Action, AdapterCall, AdapterReply, CallId, DeviceFault, PointId};
@@ -18,6 +18,7 @@ use crate::Broker;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
 use crate::input::ConnId;
+use crate::lines::{Asker, Line, Turn, Waiting};
 use crate::output::Output;
 use crate::time::Mono;
 use crate::timers::Timer;
@@ -30,10 +31,6 @@ pub struct JobId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LegId(pub u64);
 
-/// How many times as much as a Service may be asked at a time may wait for its turn: so often a service_timeout passes
-/// at most until a request is sent to a Service that answers nothing.
-const WAITING_TURNS: usize = 4;
-
 /// How much longer than the adapter the core waits for it, before it answers on its own.
 const ADAPTER_MARGIN: Duration = Duration::from_millis(500);
 
@@ -44,6 +41,11 @@ pub trait Job: Send {
 
     /// No leg is open: ask more (and return the job), or answer.
     fn advance(self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>>;
+
+    /// The connection of the Controller that wants it; `None`: the broker itself.
+    fn asker(&self) -> Option<ConnId> {
+        None
+    }
 }
 
 /// What a leg brought.
@@ -88,11 +90,13 @@ impl From<Fault> for ServiceFault {
 struct Pending {
     job: Option<Box<dyn Job>>,
     open: usize,
+    asker: Asker,
 }
 
 /// One open leg.
 struct Leg {
     job: JobId,
+    asker: Asker,
     tag: usize,
     deadline: Option<Mono>,
     wait: Wait,
@@ -105,15 +109,6 @@ enum Wait {
     Service { service: ServiceId, conn: ConnId, msg_id: String },
     Device { call: CallId, device: u32 },
     Store,
-}
-
-/// What one Service is asked.
-#[derive(Default)]
-struct Line {
-    /// Messages that it has not answered.
-    open: usize,
-    /// Requests that are sent as answers come.
-    waiting: VecDeque<(LegId, ReqType)>,
 }
 
 /// All jobs and legs.
@@ -148,7 +143,12 @@ impl Gatherer {
             Wait::Service { service, msg_id, .. } => {
                 self.by_msg_id.remove(msg_id);
                 if let Some(line) = self.lines.get_mut(service) {
-                    line.open = line.open.saturating_sub(1);
+                    line.done(leg.asker);
+                }
+            }
+            Wait::Turn { service } => {
+                if let Some(line) = self.lines.get_mut(service) {
+                    line.give_up(leg.asker, id);
                 }
             }
             Wait::Device { call, .. } => {
@@ -159,7 +159,7 @@ impl Gatherer {
                     }
                 }
             }
-            Wait::Turn { .. } | Wait::Store => {}
+            Wait::Store => {}
         }
         Some(leg)
     }
@@ -174,7 +174,8 @@ impl Broker {
     /// Begins a job: `start` asks its first legs; without any it advances at once.
     pub(crate) fn begin(&mut self, job: Box<dyn Job>) {
         let id = JobId(self.gather.number());
-        self.gather.jobs.insert(id, Pending { job: Some(job), open: 0 });
+        let asker = job.asker();
+        self.gather.jobs.insert(id, Pending { job: Some(job), open: 0, asker });
         self.advance(id);
     }
 
@@ -196,18 +197,33 @@ impl Broker {
 
     fn open_leg(&mut self, job: JobId, tag: usize, deadline: Option<Mono>, wait: Wait) -> LegId {
         let id = LegId(self.gather.number());
+        let mut asker = None;
         if let Some(pending) = self.gather.jobs.get_mut(&job) {
             pending.open += 1;
+            asker = pending.asker;
         }
         if let Some(at) = deadline {
             self.timers.set(at, Timer::Leg(id));
         }
-        self.gather.legs.insert(id, Leg { job, tag, deadline, wait });
+        self.gather.legs.insert(id, Leg { job, asker, tag, deadline, wait });
         id
     }
 
     /// Asks a Service. A Service that is gone gives its reply at once.
     pub(crate) fn ask_service(&mut self, job: JobId, tag: usize, service: ServiceId, request: ReqType) {
+        let within = self.config.limits.service_timeout;
+        self.ask_service_within(job, tag, service, request, within);
+    }
+
+    /// The same, with another deadline than the usual.
+    pub(crate) fn ask_service_within(
+        &mut self,
+        job: JobId,
+        tag: usize,
+        service: ServiceId,
+        request: ReqType,
+        within: Duration,
+    ) {
         let conn = self.services.connection(service);
         let Some(conn) = conn.filter(|conn| !self.is_away(*conn)) else {
             let why = if conn.is_some() { "out of reach: its MQTT client is not connected" } else { "gone" };
@@ -215,45 +231,66 @@ impl Broker {
             let fault = Fault::new(ErrCode::INTERNAL_ERROR, text);
             return self.reply_at_once(job, tag, LegReply::Service(Err(fault.into())));
         };
-        let most = self.config.limits.max_pending_per_service;
-        let line = self.gather.lines.entry(service).or_default();
-        let (has_turn, has_room) =
-            (line.open < most, line.waiting.len() < most.saturating_mul(WAITING_TURNS));
-        if !has_turn && !has_room {
-            let name = self.services.name(service);
-            let text = format!("too many requests wait for Service {name} (limits.max_pending_per_service)");
-            let fault = Fault::new(ErrCode::RESOURCES_EXCEEDED, text);
-            return self.reply_at_once(job, tag, LegReply::Service(Err(fault.into())));
+        let limits = &self.config.limits;
+        let (most, patience) = (limits.max_pending_per_service, limits.service_timeout);
+        let asker = self.gather.jobs.get(&job).and_then(|p| p.asker);
+        match self.gather.lines.entry(service).or_default().turn(asker, most) {
+            Turn::Now => {
+                let leg = self.open_leg(job, tag, None, Wait::Turn { service });
+                self.send_to_service(leg, service, conn, request, within);
+            }
+            Turn::Later => {
+                let until = self.model.now.monotonic + patience;
+                let leg = self.open_leg(job, tag, Some(until), Wait::Turn { service });
+                let waiting = Waiting { leg, request, within };
+                self.gather.lines.entry(service).or_default().push(asker, waiting);
+            }
+            Turn::Never => {
+                let fault = self.crowded(service);
+                self.reply_at_once(job, tag, LegReply::Service(Err(fault.into())));
+            }
         }
-        let leg = self.open_leg(job, tag, None, Wait::Turn { service });
-        if has_turn {
-            self.send_to_service(leg, service, conn, request);
-        } else if let Some(line) = self.gather.lines.get_mut(&service) {
-            line.waiting.push_back((leg, request));
-        }
+    }
+
+    /// A Service has more to answer than it does.
+    fn crowded(&self, service: ServiceId) -> Fault {
+        let name = self.services.name(service);
+        let text = format!("too many requests wait for Service {name} (limits.max_pending_per_service)");
+        Fault::new(ErrCode::RESOURCES_EXCEEDED, text)
     }
 
     /// Sends what a leg asks. Its deadline counts from here.
-    fn send_to_service(&mut self, id: LegId, service: ServiceId, conn: ConnId, request: ReqType) {
+    fn send_to_service(
+        &mut self,
+        id: LegId,
+        service: ServiceId,
+        conn: ConnId,
+        request: ReqType,
+        within: Duration,
+    ) {
         let msg_id = self.next_msg_id();
         let Some(leg) = self.gather.legs.get_mut(&id) else { return };
-        let deadline = self.model.now.monotonic + self.config.limits.service_timeout;
-        leg.deadline = Some(deadline);
+        let deadline = self.model.now.monotonic + within;
+        let turn = leg.deadline.replace(deadline);
         leg.wait = Wait::Service { service, conn, msg_id: msg_id.clone() };
+        let asker = leg.asker;
+        if let Some(turn) = turn {
+            self.timers.clear(turn, Timer::Leg(id));
+        }
         self.timers.set(deadline, Timer::Leg(id));
         self.gather.by_msg_id.insert(msg_id.clone(), id);
-        self.gather.lines.entry(service).or_default().open += 1;
+        self.gather.lines.entry(service).or_default().sent(asker);
         self.send_message(conn, message::request(&msg_id, request), None);
     }
 
-    /// A Service has one request less to answer: the next may go out.
+    /// A Service has one request less to answer: others may go out.
     fn next_turn(&mut self, service: ServiceId) {
         let Some(conn) = self.services.connection(service) else { return };
         let most = self.config.limits.max_pending_per_service;
-        let Some(line) = self.gather.lines.get_mut(&service).filter(|line| line.open < most) else { return };
-        if let Some((leg, request)) = line.waiting.pop_front() {
-            self.send_to_service(leg, service, conn, request);
-        } else if line.open == 0 {
+        while let Some(next) = self.gather.lines.get_mut(&service).and_then(|line| line.next(most)) {
+            self.send_to_service(next.leg, service, conn, next.request, next.within);
+        }
+        if self.gather.lines.get(&service).is_some_and(Line::is_idle) {
             self.gather.lines.remove(&service);
         }
     }
@@ -318,7 +355,7 @@ impl Broker {
         if let Some(at) = leg.deadline {
             self.timers.clear(at, Timer::Leg(id));
         }
-        if let Wait::Service { service, .. } = leg.wait {
+        if let Wait::Service { service, .. } | Wait::Turn { service } = leg.wait {
             self.next_turn(service);
         }
         let Some(pending) = self.gather.jobs.get_mut(&leg.job) else { return };
@@ -372,10 +409,12 @@ impl Broker {
                 let text = format!("Service {name} did not answer within {ms} ms");
                 LegReply::Service(Err(ServiceFault::unanswered(Fault::new(ErrCode::INTERNAL_ERROR, text))))
             }
+            // It was never sent, so nothing of it can have been done.
+            Wait::Turn { service } => LegReply::Service(Err(self.crowded(*service).into())),
             Wait::Device { .. } => {
                 LegReply::Device(Err(DeviceFault::Unreachable("the adapter does not answer".to_owned())))
             }
-            Wait::Turn { .. } | Wait::Store => return,
+            Wait::Store => return,
         };
         self.close_leg(id, reply);
     }
@@ -421,10 +460,19 @@ fn service_result(msg: &usp::Msg) -> Result<RespType, ServiceFault> {
     match msg.body.as_ref().and_then(|b| b.msg_body.as_ref()) {
         Some(usp::body::MsgBody::Response(response)) => response.resp_type.clone().ok_or_else(unusable),
         Some(usp::body::MsgBody::Error(error)) => Err(ServiceFault {
-            fault: Fault::new(ErrCode(error.err_code), error.err_msg.clone()),
+            fault: Fault::new(failed(error.err_code), error.err_msg.clone()),
             params: error.param_errs.clone(),
             doubtful: false,
         }),
         Some(usp::body::MsgBody::Request(_)) | None => Err(unusable()),
+    }
+}
+
+/// The code of something that failed, as a Service tells it: 0 would make a success of it, and what is no code of USP says
+/// nothing to a Controller.
+pub(crate) fn failed(code: u32) -> ErrCode {
+    match code {
+        7000..=7999 => ErrCode(code),
+        _ => ErrCode::INTERNAL_ERROR,
     }
 }

@@ -13,6 +13,7 @@ pub mod dm;
 pub mod fault;
 pub mod gather;
 pub mod input;
+mod lines;
 pub mod mqtt;
 pub mod output;
 pub mod proxied;

@@ -142,13 +142,21 @@ impl Broker {
     }
 
     fn welcome_service(&mut self, conn: ConnId, link: &Link) {
+        // The same Service over another transport, or anew: the newest connection counts, and what it registered over
+        // the old one is free at once.
+        if let Some(id) = self.services.find(&link.peer) {
+            let old = self.services.connection(id);
+            self.service_gone(id, "it has connected anew");
+            if let Some(old) = old {
+                if let Some(session) = self.sessions.by_conn.get_mut(&old) {
+                    session.service = None;
+                }
+                self.close(old, CloseReason::EndpointInUse);
+            }
+        }
         if self.services.len() >= self.config.limits.max_services {
             let why = format!("limits.max_services = {}", self.config.limits.max_services);
             return self.close(conn, CloseReason::Limit(why));
-        }
-        // The same Service over another transport: the newest connection counts.
-        if let Some(old) = self.services.find(&link.peer).and_then(|id| self.services.connection(id)) {
-            self.close(old, CloseReason::EndpointInUse);
         }
         let id = self.services.insert(link.peer.clone(), conn, link.mtp);
         if let Some(session) = self.sessions.by_conn.get_mut(&conn) {

@@ -22,6 +22,7 @@ use crate::dm::TRIAL;
 use crate::dm::resolve::Found;
 use crate::dm::rows::ObjRef;
 use crate::fault::Fault;
+use crate::gather::failed;
 
 /// The answer to one object that is to be made.
 #[derive(Debug, Default)]
@@ -83,16 +84,29 @@ impl AddItem {
     pub(crate) fn take_service_result(&mut self, mut result: CreatedObjectResult) -> Option<Fault> {
         result.requested_path.clone_from(&self.requested);
         let fault = match result.oper_status.as_mut().and_then(|s| s.oper_status.as_mut()) {
-            Some(OperStatus::OperFailure(f)) => Some(Fault::new(ErrCode(f.err_code), f.err_msg.clone())),
+            Some(OperStatus::OperFailure(f)) => {
+                f.err_code = failed(f.err_code).0;
+                Some(Fault::new(ErrCode(f.err_code), f.err_msg.clone()))
+            }
             Some(OperStatus::OperSuccess(success)) => {
                 success.param_errs.extend(self.withheld.iter().cloned());
                 None
             }
-            None => Some(Fault::new(ErrCode::INTERNAL_ERROR, "a result without a status")),
+            None => {
+                let fault = Fault::new(ErrCode::INTERNAL_ERROR, "a result without a status");
+                result = failed_result(self.requested.clone(), &fault);
+                Some(fault)
+            }
         };
         self.service.push(result);
         fault
     }
+}
+
+fn failed_result(requested_path: String, fault: &Fault) -> CreatedObjectResult {
+    let failure = OperationFailure { err_code: fault.code.0, err_msg: fault.text.clone() };
+    let oper_status = Some(OperationStatus { oper_status: Some(OperStatus::OperFailure(failure)) });
+    CreatedObjectResult { requested_path, oper_status }
 }
 
 /// Paths of rows that a Service made.

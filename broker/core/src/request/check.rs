@@ -129,16 +129,19 @@ impl Model {
         Ok(Effect::Store { at, name, value })
     }
 
-    /// The Service that serves a Parameter within an object of ours.
+    /// The Service that serves a Parameter within an object of ours. What is read-only is refused without asking.
     pub(crate) fn service_of_setting(
         &self,
         at: &ObjRef,
         relative: &str,
     ) -> Option<(ServiceId, Leaf, ObjRef)> {
         let (at, name) = self.locate_setting(at, relative, false).ok()?;
-        match self.schema.get(at.object)?.params.get(&name)?.owner {
-            Owner::Service(service) => Some((service, Leaf::Parameter(name), at)),
-            Owner::Local => None,
+        let param = self.schema.get(at.object)?.params.get(&name)?;
+        match param.owner {
+            Owner::Service(service) if param.access != ParamAccess::Read => {
+                Some((service, Leaf::Parameter(name), at))
+            }
+            Owner::Service(_) | Owner::Local => None,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::access::{Act, Kind, Rights};
 use crate::dm::resolve::Found;
 use crate::dm::rows::ObjRef;
 use crate::fault::Fault;
+use crate::gather::failed;
 
 /// The answer to one requested path.
 #[derive(Debug, Default)]
@@ -37,16 +38,43 @@ impl DeleteEntry {
     }
 
     /// What a Service answered for it; gives back its failure.
-    pub(crate) fn take_service_result(&mut self, mut result: DeletedObjectResult) -> Option<Fault> {
+    pub(crate) fn take(&mut self, result: Option<DeletedObjectResult>) -> Option<Fault> {
+        let Some(mut result) = result else {
+            let fault = left_out(&self.requested);
+            self.fail(&fault);
+            return Some(fault);
+        };
         result.requested_path.clone_from(&self.requested);
-        let fault = match result.oper_status.as_ref().and_then(|s| s.oper_status.as_ref()) {
-            Some(OperStatus::OperFailure(f)) => Some(Fault::new(ErrCode(f.err_code), f.err_msg.clone())),
+        let fault = match result.oper_status.as_mut().and_then(|s| s.oper_status.as_mut()) {
+            Some(OperStatus::OperFailure(f)) => {
+                f.err_code = failed(f.err_code).0;
+                Some(Fault::new(ErrCode(f.err_code), f.err_msg.clone()))
+            }
             Some(OperStatus::OperSuccess(_)) => None,
             None => Some(Fault::new(ErrCode::INTERNAL_ERROR, "a result without a status")),
         };
-        self.service = Some(result);
+        match &fault {
+            Some(fault) => self.fail(fault),
+            None => self.service = Some(result),
+        }
         fault
     }
+}
+
+impl DeleteEntry {
+    /// Rows that a Service has deleted for it.
+    pub(crate) fn deleted_at_service(&self) -> &[String] {
+        let status = self.service.as_ref().and_then(|r| r.oper_status.as_ref()?.oper_status.as_ref());
+        match status {
+            Some(OperStatus::OperSuccess(success)) => &success.affected_paths,
+            Some(OperStatus::OperFailure(_)) | None => &[],
+        }
+    }
+}
+
+/// A Service did not say what became of an entry.
+pub(crate) fn left_out(requested: &str) -> Fault {
+    Fault::new(ErrCode::INTERNAL_ERROR, format!("the answer has no result for {requested}"))
 }
 
 impl Broker {

@@ -11,6 +11,7 @@ use usp_proto::usp::get_resp::{RequestedPathResult, ResolvedPathResult};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use super::budget::Budget;
+use super::count::{Count, count_request, count_results};
 use super::{Origin, resolve, shown, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
@@ -20,6 +21,7 @@ use crate::dm::rows::ObjRef;
 use crate::dm::schema::{Owner, ServiceId};
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
+use crate::input::ConnId;
 
 /// What a Parameter takes beside its name and value.
 const PER_PARAM: usize = 8;
@@ -41,8 +43,23 @@ struct Entry {
 /// One question to somebody else.
 #[derive(Debug)]
 enum Ask {
-    Service { service: ServiceId, depth: u32, parts: Vec<Part> },
-    Read { entry: usize, unread: Unread, within: Duration, object: String, name: Name },
+    Service {
+        service: ServiceId,
+        depth: u32,
+        parts: Vec<Part>,
+    },
+    /// Rows of tables of a Service, where nobody else can say their number.
+    Count {
+        service: ServiceId,
+        counts: Vec<Count>,
+    },
+    Read {
+        entry: usize,
+        unread: Unread,
+        within: Duration,
+        object: String,
+        name: Name,
+    },
 }
 
 /// A path that a Service is asked for.
@@ -143,6 +160,10 @@ impl Broker {
             }
             let param = object.params.get(name).ok_or_else(missing)?;
             if let Owner::Service(service) = param.owner {
+                if let Some(count) = self.count_of(service, &object.path, name, entry, true) {
+                    job.count(service, count);
+                    return Ok(());
+                }
                 return self.plan_service_whole(job, entry, service, path, depth);
             }
         }
@@ -289,6 +310,8 @@ impl Broker {
             if registered.ends_with([')', '!']) {
                 continue;
             }
+            let counted = self.count_below(service, registered, entry, depth, above);
+            counted.into_iter().for_each(|count| job.count(service, count));
             // An object's own final dot counts as a level; a Parameter belongs to the level of its object.
             let levels = u32::try_from(registered.matches('.').count() - above).unwrap_or(u32::MAX);
             let left = match depth {
@@ -320,10 +343,22 @@ impl GetJob {
                 Ask::Service { service: s, depth: d, parts } if *s == service && *d == depth => {
                     return parts.push(part);
                 }
-                Ask::Service { .. } | Ask::Read { .. } => {}
+                Ask::Service { .. } | Ask::Count { .. } | Ask::Read { .. } => {}
             }
         }
         self.asks.push(Ask::Service { service, depth, parts: vec![part] });
+    }
+
+    /// The same for a number of rows.
+    fn count(&mut self, service: ServiceId, count: Count) {
+        let same = self.asks.iter_mut().find_map(|ask| match ask {
+            Ask::Count { service: s, counts } if *s == service => Some(counts),
+            _ => None,
+        });
+        match same {
+            Some(counts) => counts.push(count),
+            None => self.asks.push(Ask::Count { service, counts: vec![count] }),
+        }
     }
 
     /// The response. Failed owners of parts get entries of their own behind the entry that they belong to.
@@ -332,7 +367,13 @@ impl GetJob {
         for entry in &mut self.entries {
             let others = std::mem::take(&mut entry.others).into_values().flatten();
             let resolved = join(std::mem::take(&mut entry.own), others);
-            let mut failed: Vec<Fault> = std::mem::take(&mut entry.failed).into_values().collect();
+            let mut failed: Vec<Fault> = Vec::new();
+            for fault in std::mem::take(&mut entry.failed).into_values() {
+                // A Service that is asked twice fails once.
+                if !failed.contains(&fault) {
+                    failed.push(fault);
+                }
+            }
             let mut fault = entry.fault.take();
             if into_one && fault.is_none() && !failed.is_empty() {
                 fault = Some(failed.remove(0));
@@ -397,6 +438,12 @@ impl Job for GetJob {
                     self.fill(tag, part.entry, part.whole, part.path.ends_with('.'), outcome);
                 }
             }
+            (Some(Ask::Count { service, counts }), LegReply::Service(outcome)) => {
+                let name = broker.services.name(*service);
+                for (entry, whole, outcome) in count_results(counts, &name, outcome.map_err(|f| f.fault)) {
+                    self.fill(tag, entry, whole, false, outcome);
+                }
+            }
             (Some(Ask::Read { entry, unread, object, name, .. }), LegReply::Device(outcome)) => {
                 let outcome = broker.take_reading(unread.device, unread.point, &outcome);
                 let outcome = outcome.map(|value| {
@@ -430,6 +477,9 @@ impl Job for GetJob {
                     let get = usp::Get { param_paths, max_depth: *depth };
                     broker.ask_service(id, tag, *service, ReqType::Get(get));
                 }
+                Ask::Count { service, counts } => {
+                    broker.ask_service(id, tag, *service, count_request(counts));
+                }
                 Ask::Read { unread, within, .. } => {
                     broker.ask_read(id, tag, unread.device, unread.point, *within);
                 }
@@ -437,9 +487,13 @@ impl Job for GetJob {
         }
         Some(self)
     }
+
+    fn asker(&self) -> Option<ConnId> {
+        Some(self.origin.conn)
+    }
 }
 
-type Outcome = Result<Vec<ResolvedPathResult>, Fault>;
+pub(super) type Outcome = Result<Vec<ResolvedPathResult>, Fault>;
 
 /// Splits a Service's answer into the entries that it was asked for.
 fn service_parts(
@@ -469,9 +523,10 @@ fn service_parts(
         let results = by_path.get(&*part.path).ok_or_else(left_out)?;
         let failed = results.iter().find(|r| r.err_code != 0);
         match failed {
-            Some(r) if part.whole || r.err_code != ErrCode::INVALID_PATH.0 => {
-                Err(Fault::new(ErrCode(r.err_code), format!("Service {service}: {}", r.err_msg)))
-            }
+            Some(r) if part.whole || r.err_code != ErrCode::INVALID_PATH.0 => Err(Fault::new(
+                crate::gather::failed(r.err_code),
+                format!("Service {service}: {}", r.err_msg),
+            )),
             _ => {
                 let found = results.iter().flat_map(|r| &r.resolved_path_results);
                 Ok(found.take_while(|result| budget.take(size(result))).cloned().collect())

@@ -1,6 +1,6 @@
 //! GetInstances.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Path};
@@ -15,21 +15,31 @@ use crate::dm::resolve::Found;
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::{Owner, ServiceId};
 use crate::fault::Fault;
-use crate::gather::{Job, JobId, LegReply};
+use crate::gather::{Job, JobId, LegReply, failed};
+use crate::input::ConnId;
 
 #[derive(Debug, Default)]
 struct Entry {
     requested: String,
     own: Vec<CurrInstance>,
+    /// From Services, by question, in the order of its parts.
     others: BTreeMap<usize, Vec<CurrInstance>>,
     fault: Option<Fault>,
+    /// Services that failed, by question.
     failed: BTreeMap<usize, Fault>,
 }
 
+/// One Message to one Service.
 struct Ask {
-    entry: usize,
     service: ServiceId,
+    parts: Vec<Part>,
+}
+
+/// A path that a Service is asked for.
+struct Part {
+    entry: usize,
     path: String,
+    /// The Service owns the requested path as a whole.
     whole: bool,
 }
 
@@ -83,7 +93,7 @@ impl Broker {
         }
         let local = match resolve(&self.model, &path, &job.origin.rights)? {
             Found::Service(service) => {
-                job.asks.push(Ask { entry: index, service, path: path.to_string(), whole: true });
+                job.ask(service, Part { entry: index, path: path.to_string(), whole: true });
                 return Ok(());
             }
             Found::Local(local) => local,
@@ -156,7 +166,7 @@ impl Broker {
                 if !job.budget.take(registered.len()) {
                     return;
                 }
-                job.asks.push(Ask { entry, service, path: registered.to_owned(), whole: false });
+                job.ask(service, Part { entry, path: registered.to_owned(), whole: false });
             }
         }
     }
@@ -168,36 +178,65 @@ impl Broker {
     }
 }
 
-impl Job for InstancesJob {
-    fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
-        let (Some(ask), LegReply::Service(outcome)) = (self.asks.get(tag), reply) else { return };
-        let name = broker.services.name(ask.service);
-        let outcome = match outcome {
-            Ok(RespType::GetInstancesResp(response)) => of_service(response, ask, &name),
-            Ok(_) => Err(Fault::new(
-                ErrCode::INTERNAL_ERROR,
-                format!("Service {name} answered with something else"),
-            )),
-            Err(error) => Err(error.fault),
-        };
-        let rights = self.origin.rights.clone();
-        let Some(entry) = self.entries.get_mut(ask.entry) else { return };
+impl InstancesJob {
+    /// Adds to the question that goes to this Service anyway, or makes one.
+    fn ask(&mut self, service: ServiceId, part: Part) {
+        match self.asks.iter_mut().find(|ask| ask.service == service) {
+            Some(ask) => ask.parts.push(part),
+            None => self.asks.push(Ask { service, parts: vec![part] }),
+        }
+    }
+
+    /// One Service's word on one path.
+    fn take_part(
+        &mut self,
+        broker: &Broker,
+        tag: usize,
+        part: (usize, bool),
+        outcome: Result<Vec<CurrInstance>, Fault>,
+    ) {
+        let (entry, whole) = part;
+        let Some(service) = self.asks.get(tag).map(|ask| ask.service) else { return };
+        let rights = &self.origin.rights;
+        let Some(entry) = self.entries.get_mut(entry) else { return };
         match outcome {
             Ok(mut found) => {
-                found.retain(|i| broker.services.owns(ask.service, &i.instantiated_obj_path));
-                shown::of_instances(&rights, &mut found);
+                found.retain(|i| broker.services.owns(service, &i.instantiated_obj_path));
+                shown::of_instances(rights, &mut found);
                 if found.iter().all(|instance| self.budget.take(size(instance))) {
-                    entry.others.insert(tag, found);
+                    entry.others.entry(tag).or_default().extend(found);
                 }
             }
             Err(fault) => {
                 self.budget.take(fault.text.len());
-                match ask.whole {
+                match whole {
                     true => entry.fault = Some(fault),
                     false => drop(entry.failed.insert(tag, fault)),
                 }
             }
         }
+    }
+}
+
+impl Job for InstancesJob {
+    fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
+        let (Some(ask), LegReply::Service(outcome)) = (self.asks.get(tag), reply) else { return };
+        let name = broker.services.name(ask.service);
+        let outcome = match outcome {
+            Ok(RespType::GetInstancesResp(response)) => Ok(response),
+            Ok(_) => {
+                let text = format!("Service {name} answered with something else");
+                Err(Fault::new(ErrCode::INTERNAL_ERROR, text))
+            }
+            Err(error) => Err(error.fault),
+        };
+        for (part, outcome) in of_service(&ask.parts, outcome, &name) {
+            self.take_part(broker, tag, part, outcome);
+        }
+    }
+
+    fn asker(&self) -> Option<ConnId> {
+        Some(self.origin.conn)
     }
 
     fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
@@ -213,29 +252,46 @@ impl Job for InstancesJob {
         }
         self.asked = true;
         for (tag, ask) in self.asks.iter().enumerate() {
-            let request = usp::GetInstances {
-                obj_paths: vec![ask.path.clone()],
-                first_level_only: self.first_level_only,
-            };
+            // A path that was requested twice is asked once: answers are told apart by their paths.
+            let mut seen: BTreeSet<&str> = BTreeSet::new();
+            let once = ask.parts.iter().filter(|part| seen.insert(&part.path));
+            let obj_paths = once.map(|part| part.path.clone()).collect();
+            let request = usp::GetInstances { obj_paths, first_level_only: self.first_level_only };
             broker.ask_service(id, tag, ask.service, ReqType::GetInstances(request));
         }
         Some(self)
     }
 }
 
-fn of_service(response: usp::GetInstancesResp, ask: &Ask, name: &str) -> Result<Vec<CurrInstance>, Fault> {
-    let mut found = Vec::new();
-    if response.req_path_results.is_empty() {
-        let text = format!("Service {name} left {} out of its answer", ask.path);
-        return Err(Fault::new(ErrCode::INTERNAL_ERROR, text));
+type Outcome = Result<Vec<CurrInstance>, Fault>;
+
+/// Splits a Service's answer into the parts that it was asked for: each with its entry, and whether it is all of it.
+fn of_service(
+    parts: &[Part],
+    outcome: Result<usp::GetInstancesResp, Fault>,
+    name: &str,
+) -> Vec<((usize, bool), Outcome)> {
+    let mut by_path: BTreeMap<&str, Vec<&RequestedPathResult>> = BTreeMap::new();
+    for result in outcome.iter().flat_map(|r| &r.req_path_results) {
+        by_path.entry(&result.requested_path).or_default().push(result);
     }
-    for result in response.req_path_results {
-        if result.err_code != 0 && (ask.whole || result.err_code != ErrCode::INVALID_PATH.0) {
-            return Err(Fault::new(ErrCode(result.err_code), format!("Service {name}: {}", result.err_msg)));
+    let of_part = |part: &Part| -> Outcome {
+        outcome.as_ref().map_err(Clone::clone)?;
+        let left_out = || {
+            let text = format!("Service {name} left {} out of its answer", part.path);
+            Fault::new(ErrCode::INTERNAL_ERROR, text)
+        };
+        let results = by_path.get(&*part.path).ok_or_else(left_out)?;
+        let is_failure = |r: &&&RequestedPathResult| {
+            r.err_code != 0 && (part.whole || r.err_code != ErrCode::INVALID_PATH.0)
+        };
+        if let Some(failure) = results.iter().find(is_failure) {
+            let text = format!("Service {name}: {}", failure.err_msg);
+            return Err(Fault::new(failed(failure.err_code), text));
         }
-        found.extend(result.curr_insts);
-    }
-    Ok(found)
+        Ok(results.iter().flat_map(|r| &r.curr_insts).cloned().collect())
+    };
+    parts.iter().map(|part| ((part.entry, part.whole), of_part(part))).collect()
 }
 
 /// What an instance adds to the answer.

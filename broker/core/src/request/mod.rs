@@ -3,6 +3,7 @@
 pub(crate) mod add;
 pub(crate) mod budget;
 pub(crate) mod check;
+pub(crate) mod count;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod get;
@@ -11,6 +12,7 @@ pub(crate) mod operate;
 pub(crate) mod set;
 pub(crate) mod shown;
 pub(crate) mod supported;
+mod supported_at;
 pub(crate) mod unit;
 
 use usp_proto::endpoint_id::EndpointId;

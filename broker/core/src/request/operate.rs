@@ -17,6 +17,7 @@ use crate::dm::rows::{ObjRef, Row};
 use crate::dm::schema::{Command, ObjId, Owner, ServiceId};
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
+use crate::input::ConnId;
 
 /// Bytes of a command_key.
 const MAX_KEY: usize = 1024;
@@ -277,6 +278,10 @@ impl Job for OperateJob {
                 None
             }
         }
+    }
+
+    fn asker(&self) -> Option<ConnId> {
+        Some(self.origin.conn)
     }
 }
 

@@ -20,6 +20,7 @@ use usp_proto::usp::{
 };
 
 use super::check::{Effect, Settled};
+use super::delete::left_out;
 use super::unit::{Step, Unit, UnitJob, UnitKind};
 use super::{Origin, param_error, resolve, shown, wrong_form};
 use crate::Broker;
@@ -28,6 +29,7 @@ use crate::dm::resolve::Found;
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
+use crate::gather::failed;
 
 /// The answer to one `update_objs` entry.
 #[derive(Debug, Default)]
@@ -351,7 +353,7 @@ pub(crate) fn units_of(steps: Vec<Vec<Step>>, apart: bool, failed: impl Fn(usize
     let entries = steps.into_iter().enumerate().filter(|(i, _)| !failed(*i));
     let tagged = entries.map(|(i, steps)| (i, steps.into_iter().map(move |s| (i, s)).collect::<Vec<_>>()));
     if apart {
-        return tagged.map(|(i, steps)| Unit::new(vec![i], steps)).collect();
+        return Unit::apart(tagged);
     }
     let (indexes, steps): (Vec<usize>, Vec<Vec<(usize, Step)>>) = tagged.unzip();
     vec![Unit::new(indexes, steps.into_iter().flatten().collect())]
@@ -374,11 +376,14 @@ fn error_params(entry: &SetEntry, failed: &Failed) -> Vec<ParamError> {
 }
 
 impl Target {
+    /// One step for each Service, so that its settings hold or fail together there.
     fn steps_elsewhere(&self) -> impl Iterator<Item = Step> {
-        self.elsewhere.iter().map(|(service, setting)| {
-            let object = UpdateObject { obj_path: self.path.clone(), param_settings: vec![setting.clone()] };
-            Step::SetAtService { service: *service, object }
-        })
+        let mut objects: BTreeMap<ServiceId, UpdateObject> = BTreeMap::new();
+        for (service, setting) in &self.elsewhere {
+            let empty = || UpdateObject { obj_path: self.path.clone(), param_settings: Vec::new() };
+            objects.entry(*service).or_insert_with(empty).param_settings.push(setting.clone());
+        }
+        objects.into_iter().map(|(service, object)| Step::SetAtService { service, object })
     }
 }
 
@@ -436,12 +441,17 @@ impl SetEntry {
     }
 
     /// What a Service answered for it; gives back its failure.
-    pub(crate) fn take_service_result(&mut self, mut result: UpdatedObjectResult) -> Option<Fault> {
+    pub(crate) fn take(&mut self, result: Option<UpdatedObjectResult>) -> Option<Fault> {
+        let Some(mut result) = result else {
+            let fault = left_out(&self.requested);
+            self.failed = Some(Failed::from(fault.clone()));
+            return Some(fault);
+        };
         result.requested_path.clone_from(&self.requested);
         let status = result.oper_status.as_mut().and_then(|s| s.oper_status.as_mut());
         let fault = match status {
             Some(OperStatus::OperFailure(f)) => {
-                let fault = Fault::new(ErrCode(f.err_code), f.err_msg.clone());
+                let fault = Fault::new(failed(f.err_code), f.err_msg.clone());
                 self.failed = Some(Failed::of(fault.clone(), f.updated_inst_failures.clone()));
                 Some(fault)
             }
@@ -451,7 +461,11 @@ impl SetEntry {
                 }
                 None
             }
-            None => Some(Fault::new(ErrCode::INTERNAL_ERROR, "a result without a status")),
+            None => {
+                let fault = Fault::new(ErrCode::INTERNAL_ERROR, "a result without a status");
+                self.failed = Some(Failed::from(fault.clone()));
+                Some(fault)
+            }
         };
         self.service.push(result);
         fault

@@ -1,5 +1,5 @@
-//! GetSupportedDM and GetSupportedProtocol. Answered from the model alone: what Services support is known since they
-//! registered.
+//! GetSupportedDM and GetSupportedProtocol. Answered from the model: what Services support is known since they
+//! registered. Only for rows that differ they are asked ([`super::supported_at`]).
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::Broker;
 use crate::access::{Act, Kind};
 use crate::dm::fill_numbers;
 use crate::dm::rows::ObjRef;
-use crate::dm::schema::{Command, Event, ObjId, Object, Param, ParamAccess, Schema};
+use crate::dm::schema::{Command, Event, ObjId, Object, Owner, Param, ParamAccess, Schema};
 use crate::dm::types::Base;
 use crate::fault::Fault;
 
@@ -63,16 +63,19 @@ impl Broker {
                 ..RequestedObjectResult::default()
             },
         });
-        let response = usp::GetSupportedDmResp { req_obj_results: results.collect() };
+        let results: Vec<RequestedObjectResult> = results.collect();
         if let Err(fault) = budget.check() {
             return self.refuse(origin, &fault);
         }
-        self.respond(origin, RespType::GetSupportedDmResp(response));
+        self.complete_supported(origin, request, budget, results);
     }
 
     fn supported(&self, text: &str, wanted: Wanted<'_>) -> Result<Vec<SupportedObjectResult>, Fault> {
         let path = SupportedPath::parse(text)?;
         check_notation(&path)?;
+        if self.knows_row(text).is_some() {
+            return Ok(Vec::new());
+        }
         let (id, numbers) = self.supported_object(&path).ok_or_else(|| Fault::unsupported(text))?;
         let object = self.model.schema.get(id).ok_or_else(|| Fault::unsupported(text))?;
         if !self.may_know(wanted.origin, id, &numbers, None) {
@@ -192,12 +195,14 @@ impl Broker {
         // What is below a hidden object may be shown by an entry of its own.
         let known = self.may_know(wanted.origin, id, instance.unwrap_or_default(), None);
         let mut result = self.bare(object, instance.unwrap_or_default());
-        if object.divergent && instance.is_none() && self.rows_differ(id) {
-            let rights = &wanted.origin.rights;
-            let shown = |row: &ObjRef| rights.allow(&self.model, Kind::Obj, Act::Read, row, &Leaf::Object);
-            let rows = self.model.rows.of_table(id, &[]).filter(|(row, _)| shown(row));
-            let paths = rows.map(|(row, _)| self.model.path(row));
-            result.divergent_paths = paths.take_while(|path| wanted.budget.take(path.len())).collect();
+        let differs = match object.owner {
+            Owner::Local => object.divergent && self.rows_differ(id),
+            Owner::Service(_) => object.divergent,
+        };
+        if instance.is_none() && differs {
+            let paths = self.divergent_rows(id, object, wanted.origin);
+            let paths = paths.into_iter().take_while(|path| wanted.budget.take(path.len()));
+            result.divergent_paths = paths.collect();
             wanted.budget.take(size(&result));
             into.extend(known.then_some(result));
             return;
@@ -220,6 +225,23 @@ impl Broker {
             object.children.values().filter_map(|c| Some((*c, self.model.schema.get(*c)?)))
         {
             self.describe(child_id, child, instance, wanted, level + 1, into);
+        }
+    }
+
+    /// Paths of the rows of a table that differ, as far as they may be seen.
+    fn divergent_rows(&self, id: ObjId, object: &Object, origin: &Origin) -> Vec<String> {
+        let rights = &origin.rights;
+        match object.owner {
+            Owner::Local => {
+                let shown =
+                    |row: &ObjRef| rights.allow(&self.model, Kind::Obj, Act::Read, row, &Leaf::Object);
+                let rows = self.model.rows.of_table(id, &[]).filter(|(row, _)| shown(row));
+                rows.map(|(row, _)| self.model.path(row)).collect()
+            }
+            Owner::Service(service) => {
+                let rows = self.services.divergent_rows(service, &object.path).iter();
+                rows.filter(|row| rights.allow_text(Kind::Obj, Act::Read, row)).cloned().collect()
+            }
         }
     }
 
@@ -330,7 +352,7 @@ fn check_notation(path: &SupportedPath) -> Result<(), Fault> {
 }
 
 /// What an object adds to the answer.
-fn size(result: &SupportedObjectResult) -> usize {
+pub(super) fn size(result: &SupportedObjectResult) -> usize {
     let params = result.supported_params.iter().map(|p| p.param_name.len() + 8);
     let commands = result.supported_commands.iter().map(|c| {
         let args = c.input_arg_names.iter().chain(&c.output_arg_names).map(|name| name.len() + 2);

@@ -2,54 +2,79 @@
 //! Until it succeeds the paths are reserved but not part of the outer model.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::time::Duration;
 
-use usp_proto::path::{Leaf, Name, SupportedPath, SupportedSegment};
-use usp_proto::usp::get_supported_dm_resp::{
-    CmdType, ObjAccessType, ParamAccessType, ParamValueType, SupportedObjectResult, ValueChangeType,
-};
+use usp_proto::usp::get_supported_dm_resp::SupportedObjectResult;
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use crate::Broker;
-use crate::dm::schema::{Command, Event, Key, ObjId, Owner, Param, ParamAccess, ServiceId, TableAccess};
-use crate::dm::types::{Base, ParamType};
+use crate::dm::schema::ServiceId;
 use crate::gather::{Job, JobId, LegReply};
 use crate::services::above;
-use crate::services::register::is_within;
 use crate::timers::Timer;
 
-/// Elements of one Service's model that are taken in at most.
-const MAX_ELEMENTS: usize = 100_000;
+/// Rows that differ in what they support are asked for so many at most, and to this depth of tables in tables.
+const MAX_ROWS: usize = 256;
+const MAX_ROUNDS: u32 = 3;
+
+/// A model may be large and its Service slow: each attempt waits twice as long as the one before, up to this many times
+/// the usual.
+const MOST_PATIENCE: u32 = 16;
+
+/// Legs of a [`DiscoveryJob`].
+const MAIN: usize = 0;
+const ROWS: usize = 1;
+const PARENTS: usize = 2;
 
 struct DiscoveryJob {
     service: ServiceId,
     paths: Vec<String>,
-    asked: bool,
-    answer: Option<Result<usp::GetSupportedDmResp, String>>,
+    within: Duration,
+    rounds: u32,
+    /// Divergent rows that were asked for.
+    rows: BTreeSet<String>,
+    objects: Vec<SupportedObjectResult>,
+    problem: Option<String>,
+    /// It said nothing at all.
+    silent: bool,
 }
 
 impl Broker {
-    /// Asks for the model of all paths that are not known yet.
+    /// Asks for the model of all paths that are not known yet, or that may have changed.
     pub(crate) fn discover(&mut self, id: ServiceId) {
+        let usual = self.config.limits.service_timeout;
         let Some(service) = self.services.get_mut(id) else { return };
-        let paths: Vec<String> =
-            service.registered.iter().filter(|(_, known)| !**known).map(|(path, _)| path.clone()).collect();
         if service.discovering {
             return;
+        }
+        let unknown = service.registered.iter().filter(|(_, known)| !**known).map(|(path, _)| path);
+        let paths: Vec<String> = unknown.chain(&service.renewed).cloned().collect();
+        if let Some(at) = service.retry.take() {
+            self.timers.clear(at, Timer::Discovery(id));
         }
         if paths.is_empty() {
             return self.sync_service(id);
         }
         service.discovering = true;
-        self.begin(Box::new(DiscoveryJob { service: id, paths, asked: false, answer: None }));
+        let within = usual * 2_u32.saturating_pow(service.attempts).min(MOST_PATIENCE);
+        let job = DiscoveryJob {
+            service: id,
+            paths,
+            within,
+            rounds: 0,
+            rows: BTreeSet::new(),
+            objects: Vec::new(),
+            problem: None,
+            silent: false,
+        };
+        self.begin(Box::new(job));
     }
 
     fn discovered(
         &mut self,
         id: ServiceId,
         paths: &[String],
-        answer: Result<usp::GetSupportedDmResp, String>,
+        answer: Result<Vec<SupportedObjectResult>, String>,
     ) {
         let Some(service) = self.services.get_mut(id) else { return };
         service.discovering = false;
@@ -57,235 +82,135 @@ impl Broker {
         // What was given back meanwhile is none of ours any more.
         let paths: Vec<String> =
             paths.iter().filter(|p| service.registered.contains_key(*p)).cloned().collect();
-        let mut known = Vec::new();
-        match answer {
-            Ok(response) => known = self.take_model(id, &paths, &response),
-            Err(problem) => tracing::warn!(service = name, problem, "a Service did not tell its model"),
-        }
+        let known = match answer {
+            Ok(objects) => self.take_model(id, &paths, &objects),
+            Err(problem) => {
+                tracing::warn!(service = name, problem, "a Service did not tell its model");
+                BTreeSet::new()
+            }
+        };
         let Some(service) = self.services.get_mut(id) else { return };
         for path in &known {
+            service.renewed.remove(path);
             if let Some(is_known) = service.registered.get_mut(path) {
                 *is_known = true;
             }
         }
-        let missing: Vec<&String> =
-            service.registered.iter().filter(|(_, known)| !**known).map(|(path, _)| path).collect();
-        if missing.is_empty() {
-            service.attempts = 0;
-        } else if missing.iter().any(|path| !paths.contains(path)) {
-            // Registered since the question was asked.
-            self.discover(id);
-        } else {
-            tracing::warn!(
-                service = name,
-                ?missing,
-                "registered paths that the Service does not support yet"
-            );
-            service.attempts = service.attempts.saturating_add(1);
-            let wait = Duration::from_secs(1 << service.attempts.min(6));
-            self.timers.set(self.model.now.monotonic + wait, Timer::Discovery(id));
-        }
+        self.discover_rest(id, &name, &paths);
         self.sync_service(id);
     }
 
-    /// Takes a Service's answer into the schema. Gives back the registered paths that are known through it.
-    fn take_model(
-        &mut self,
-        id: ServiceId,
-        paths: &[String],
-        response: &usp::GetSupportedDmResp,
-    ) -> Vec<String> {
-        let paths: BTreeMap<String, bool> = paths.iter().map(|path| (path.clone(), false)).collect();
-        let mut known = BTreeSet::new();
-        let mut elements = 0;
-        for object in response.req_obj_results.iter().flat_map(|r| &r.supported_objs) {
-            elements += 1 + object.supported_params.len() + object.supported_commands.len();
-            if elements > MAX_ELEMENTS {
-                tracing::warn!(
-                    service = self.services.name(id),
-                    "a Service's model is too large; the rest is left out"
-                );
-                break;
+    /// What is still not known is asked for again: at once if it was registered meanwhile, else after a pause.
+    fn discover_rest(&mut self, id: ServiceId, name: &str, asked: &[String]) {
+        let now = self.model.now.monotonic;
+        let Some(service) = self.services.get_mut(id) else { return };
+        let unknown = service.registered.iter().filter(|(_, known)| !**known).map(|(path, _)| path);
+        let missing: Vec<&String> = unknown.chain(&service.renewed).collect();
+        if missing.is_empty() {
+            service.attempts = 0;
+        } else if missing.iter().any(|path| !asked.contains(path)) {
+            self.discover(id);
+        } else {
+            if service.attempts == 0 {
+                let what = "registered paths that the Service does not support yet";
+                tracing::warn!(service = name, ?missing, "{what}");
             }
-            let at = object.supported_obj_path.as_str();
-            // The registered object that this is or lies in, and what is registered of this object's own elements.
-            let own = paths.range::<str, _>((Bound::Included(at), Bound::Unbounded));
-            let own = own.map(|(path, _)| path.as_str()).take_while(|path| path.starts_with(at));
-            let is_element = |path: &&str| {
-                path.get(at.len()..).is_some_and(|rest| !rest.is_empty() && !rest.contains('.'))
-            };
-            for path in above(&paths, at).into_iter().chain(own.filter(is_element)) {
-                if self.take_object(id, path, object) {
-                    known.insert(path.to_owned());
-                }
-            }
+            service.attempts = service.attempts.saturating_add(1);
+            let at = now + Duration::from_secs(1 << service.attempts.min(6));
+            service.retry = Some(at);
+            self.timers.set(at, Timer::Discovery(id));
         }
-        known.into_iter().collect()
     }
+}
 
-    /// Takes what of one object lies within one registered path.
-    fn take_object(&mut self, id: ServiceId, registered: &str, object: &SupportedObjectResult) -> bool {
-        let Ok(path) = SupportedPath::parse(&object.supported_obj_path) else { return false };
-        let registered_parsed = SupportedPath::parse(registered);
-        let Ok(wanted) = registered_parsed else { return false };
-        if wanted.leaf == Leaf::Object {
-            if !is_within(&object.supported_obj_path, registered) {
-                return false;
-            }
-            let Some(at) = self.place(&path, wanted.segments.len(), id) else { return false };
-            self.take_all(id, at, object);
-            return true;
+impl DiscoveryJob {
+    fn ask(&self, broker: &mut Broker, id: JobId, tag: usize, obj_paths: Vec<String>) {
+        if obj_paths.is_empty() {
+            return;
         }
-        let holds = path.segments == wanted.segments;
-        let Some(at) = holds.then(|| self.place(&path, usize::MAX, id)).flatten() else { return false };
-        self.take_element(id, at, &wanted.leaf, object)
-    }
-
-    /// Finds or makes an object. From the given segment on it is the Service's, above it leads there only.
-    fn place(&mut self, path: &SupportedPath, own_from: usize, id: ServiceId) -> Option<ObjId> {
-        let mut parent: Option<ObjId> = None;
-        let mut walked = 0;
-        let mut segments = path.segments.iter().peekable();
-        while let Some(segment) = segments.next() {
-            let SupportedSegment::Name(name) = segment else { return None };
-            walked += 1;
-            let table = matches!(segments.peek(), Some(SupportedSegment::AnyInstance));
-            if table {
-                segments.next();
-            }
-            let owner = if walked >= own_from { Owner::Service(id) } else { Owner::Local };
-            let object = self.model.schema.ensure(parent, name, table, owner);
-            let is = self.model.schema.get(object)?;
-            if is.table != table || (is.owner != owner && walked >= own_from) {
-                return None;
-            }
-            walked += usize::from(table);
-            parent = Some(object);
-        }
-        parent
-    }
-
-    fn take_all(&mut self, id: ServiceId, at: ObjId, from: &SupportedObjectResult) {
-        let owner = Owner::Service(id);
-        let Some(object) = self.model.schema.get_mut(at) else { return };
-        let access = ObjAccessType::try_from(from.access).unwrap_or(ObjAccessType::ObjReadOnly);
-        object.access = TableAccess {
-            add: matches!(access, ObjAccessType::ObjAddDelete | ObjAccessType::ObjAddOnly),
-            delete: matches!(access, ObjAccessType::ObjAddDelete | ObjAccessType::ObjDeleteOnly),
+        let request = usp::GetSupportedDm {
+            obj_paths,
+            first_level_only: tag == PARENTS,
+            return_commands: true,
+            return_events: true,
+            return_params: true,
+            return_unique_key_sets: true,
         };
-        object.keys = from
-            .unique_key_sets
-            .iter()
-            .map(|set| Key {
-                params: set.key_names.iter().filter_map(|n| Name::new(n).ok()).collect(),
-                functional: true,
-            })
-            .collect();
-        for p in &from.supported_params {
-            if let Ok(name) = Name::new(&p.param_name) {
-                object.params.insert(name, param(owner, p));
-            }
-        }
-        for c in &from.supported_commands {
-            if let Ok(name) = Name::new(c.command_name.trim_end_matches("()")) {
-                object.commands.insert(name, command(owner, c));
-            }
-        }
-        for e in &from.supported_events {
-            if let Ok(name) = Name::new(e.event_name.trim_end_matches('!')) {
-                object.events.insert(name, Event { args: e.arg_names.clone(), owner });
-            }
-        }
+        broker.ask_service_within(id, tag, self.service, ReqType::GetSupportedDm(request), self.within);
     }
 
-    fn take_element(&mut self, id: ServiceId, at: ObjId, leaf: &Leaf, from: &SupportedObjectResult) -> bool {
-        let owner = Owner::Service(id);
-        let Some(object) = self.model.schema.get_mut(at) else { return false };
-        match leaf {
-            Leaf::Parameter(name) => {
-                let found = from.supported_params.iter().find(|p| p.param_name == name.as_str());
-                found.map(|p| object.params.insert(name.clone(), param(owner, p))).is_some()
-            }
-            Leaf::Command(name) => {
-                let found = from
-                    .supported_commands
-                    .iter()
-                    .find(|c| c.command_name.trim_end_matches("()") == name.as_str());
-                found.map(|c| object.commands.insert(name.clone(), command(owner, c))).is_some()
-            }
-            Leaf::Event(name) => {
-                let found = from
-                    .supported_events
-                    .iter()
-                    .find(|e| e.event_name.trim_end_matches('!') == name.as_str());
-                found
-                    .map(|e| object.events.insert(name.clone(), Event { args: e.arg_names.clone(), owner }))
-                    .is_some()
-            }
-            Leaf::Object => false,
-        }
+    /// Rows that differ from others of their table and were not asked for, as far as they were registered.
+    fn new_rows(&mut self) -> Vec<String> {
+        let own: BTreeMap<String, bool> = self.paths.iter().map(|path| (path.clone(), true)).collect();
+        let told = self.objects.iter().flat_map(|object| &object.divergent_paths);
+        let fresh: BTreeSet<String> =
+            told.filter(|row| above(&own, row).is_some() && !self.rows.contains(*row)).cloned().collect();
+        let room = MAX_ROWS.saturating_sub(self.rows.len());
+        let fresh: Vec<String> = fresh.into_iter().take(room).collect();
+        self.rows.extend(fresh.iter().cloned());
+        fresh
     }
-}
 
-fn param(owner: Owner, from: &usp::get_supported_dm_resp::SupportedParamResult) -> Param {
-    let access = match ParamAccessType::try_from(from.access) {
-        Ok(ParamAccessType::ParamReadWrite) => ParamAccess::ReadWrite,
-        Ok(ParamAccessType::ParamWriteOnly) => ParamAccess::Write,
-        Ok(ParamAccessType::ParamReadOnly) | Err(_) => ParamAccess::Read,
-    };
-    let base = match ParamValueType::try_from(from.value_type).unwrap_or(ParamValueType::ParamUnknown) {
-        ParamValueType::ParamBase64 => Base::Base64,
-        ParamValueType::ParamBoolean => Base::Boolean,
-        ParamValueType::ParamDateTime => Base::DateTime,
-        ParamValueType::ParamDecimal => Base::Decimal,
-        ParamValueType::ParamHexBinary => Base::HexBinary,
-        ParamValueType::ParamInt => Base::Int,
-        ParamValueType::ParamLong => Base::Long,
-        ParamValueType::ParamString => Base::String,
-        ParamValueType::ParamUnsignedInt => Base::UnsignedInt,
-        ParamValueType::ParamUnsignedLong => Base::UnsignedLong,
-        ParamValueType::ParamUnknown => Base::Unknown,
-    };
-    let quiet = from.value_change == ValueChangeType::ValueChangeWillIgnore as i32;
-    Param { ty: ParamType::plain(base), access, quiet, secured: false, default: None, reference: None, owner }
-}
+    /// Objects of single elements that were not told: Services older than 1.4 tell of whole objects only.
+    fn parents(&self) -> Vec<String> {
+        let elements = self.paths.iter().filter(|path| !path.ends_with('.') && !self.tells(path));
+        let parents: BTreeSet<&str> = elements.filter_map(|p| p.rsplit_once('.').map(|(o, _)| o)).collect();
+        parents.into_iter().map(|object| format!("{object}.")).collect()
+    }
 
-fn command(owner: Owner, from: &usp::get_supported_dm_resp::SupportedCommandResult) -> Command {
-    Command {
-        // A Service older than 1.2 does not say; an async command needs more care, so that is assumed.
-        is_async: from.command_type != CmdType::CmdSync as i32,
-        inputs: from.input_arg_names.iter().map(|n| (n.clone(), false)).collect(),
-        outputs: from.output_arg_names.clone(),
-        owner,
+    fn tells(&self, element: &str) -> bool {
+        let Some((object, name)) = element.rsplit_once('.') else { return false };
+        self.objects.iter().any(|o| {
+            o.supported_obj_path.strip_suffix('.') == Some(object)
+                && (o.supported_params.iter().any(|p| p.param_name == name)
+                    || o.supported_commands.iter().any(|c| c.command_name == name)
+                    || o.supported_events.iter().any(|e| e.event_name == name))
+        })
     }
 }
 
 impl Job for DiscoveryJob {
     fn reply(&mut self, _: &mut Broker, _: usize, reply: LegReply) {
         let LegReply::Service(outcome) = reply else { return };
-        self.answer = Some(match outcome {
-            Ok(RespType::GetSupportedDmResp(response)) => Ok(response),
-            Ok(_) => Err("it answered GetSupportedDM with something else".to_owned()),
-            Err(error) => Err(error.fault.text),
-        });
+        match outcome {
+            Ok(RespType::GetSupportedDmResp(response)) => {
+                self.objects.extend(response.req_obj_results.into_iter().flat_map(|r| r.supported_objs));
+            }
+            Ok(_) => self.problem = Some("it answered GetSupportedDM with something else".to_owned()),
+            Err(error) => {
+                self.silent |= error.doubtful;
+                self.problem = Some(error.fault.text);
+            }
+        }
     }
 
     fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
-        if self.asked {
-            let answer = self.answer.take().unwrap_or_else(|| Err("no answer".to_owned()));
+        self.rounds += 1;
+        let (rows, parents) = match self.rounds {
+            1 => {
+                self.ask(broker, id, MAIN, self.paths.clone());
+                return Some(self);
+            }
+            2 if !self.silent => (self.new_rows(), self.parents()),
+            round if round <= 1 + MAX_ROUNDS => (self.new_rows(), Vec::new()),
+            _ => (Vec::new(), Vec::new()),
+        };
+        if self.rounds == 2 && self.problem.is_some() && self.objects.is_empty() && !parents.is_empty() {
+            // Single elements may have been what it could not understand.
+            let objects = self.paths.iter().filter(|path| path.ends_with('.')).cloned().collect();
+            self.ask(broker, id, MAIN, objects);
+        }
+        if rows.is_empty() && parents.is_empty() {
+            let (objects, problem) = (std::mem::take(&mut self.objects), self.problem.take());
+            let answer = match problem {
+                Some(problem) if objects.is_empty() => Err(problem),
+                _ => Ok(objects),
+            };
             broker.discovered(self.service, &self.paths, answer);
             return None;
         }
-        self.asked = true;
-        let request = usp::GetSupportedDm {
-            obj_paths: self.paths.clone(),
-            first_level_only: false,
-            return_commands: true,
-            return_events: true,
-            return_params: true,
-            return_unique_key_sets: true,
-        };
-        broker.ask_service(id, 0, self.service, ReqType::GetSupportedDm(request));
+        self.ask(broker, id, ROWS, rows);
+        self.ask(broker, id, PARENTS, parents);
         Some(self)
     }
 }

@@ -4,9 +4,12 @@ pub(crate) mod commands;
 pub(crate) mod discovery;
 pub(crate) mod forward;
 pub(crate) mod register;
+mod rows;
+mod taking;
+mod trust;
 mod wanted;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
 use usp_proto::endpoint_id::EndpointId;
@@ -14,15 +17,19 @@ use usp_proto::usp::get_resp::ResolvedPathResult;
 
 use crate::dm::schema::ServiceId;
 use crate::input::{ConnId, MtpKind};
+use crate::time::Mono;
 use forward::Shadows;
+
+/// So many Services that are gone are still known by name.
+const REMEMBERED: usize = 64;
 
 /// All connected Services.
 #[derive(Default)]
 pub(crate) struct Services {
     by_id: BTreeMap<ServiceId, Service>,
     by_endpoint: BTreeMap<EndpointId, ServiceId>,
-    /// The last that went: what it was asked is answered in its name.
-    gone: Option<(ServiceId, EndpointId)>,
+    /// The last that went: what they were asked is answered in their names.
+    gone: VecDeque<(ServiceId, EndpointId)>,
     next: u32,
 }
 
@@ -38,8 +45,14 @@ pub(crate) struct Service {
     pub row: Option<u32>,
     /// What it registered, by path. `true`: its model is known, so it is part of ours.
     pub registered: BTreeMap<String, bool>,
+    /// Known paths that it registered once more: its model may have changed.
+    pub renewed: BTreeSet<String>,
+    /// Tables whose rows differ in what they support, by supported path, with the rows' paths as they were told.
+    pub divergent: BTreeMap<String, Vec<String>>,
     /// Attempts at discovery since the last success.
     pub attempts: u32,
+    /// When the next one is due.
+    pub retry: Option<Mono>,
     /// A discovery is under way.
     pub discovering: bool,
     /// Our Subscriptions there.
@@ -58,7 +71,10 @@ impl Services {
             mtp,
             row: None,
             registered: BTreeMap::new(),
+            renewed: BTreeSet::new(),
+            divergent: BTreeMap::new(),
             attempts: 0,
+            retry: None,
             discovering: false,
             shadows: Shadows::default(),
         };
@@ -73,7 +89,8 @@ impl Services {
         if self.by_endpoint.get(&service.endpoint) == Some(&id) {
             self.by_endpoint.remove(&service.endpoint);
         }
-        self.gone = Some((id, service.endpoint.clone()));
+        self.gone.truncate(REMEMBERED - 1);
+        self.gone.push_front((id, service.endpoint.clone()));
         Some(service)
     }
 
@@ -99,7 +116,7 @@ impl Services {
 
     /// Its Endpoint ID, for messages.
     pub(crate) fn name(&self, id: ServiceId) -> String {
-        let gone = || self.gone.as_ref().filter(|(gone, _)| *gone == id).map(|(_, endpoint)| endpoint);
+        let gone = || self.gone.iter().find(|(gone, _)| *gone == id).map(|(_, endpoint)| endpoint);
         let endpoint = self.by_id.get(&id).map(|s| &s.endpoint).or_else(gone);
         endpoint.map_or_else(|| format!("no. {}", id.0), EndpointId::to_string)
     }
@@ -128,6 +145,11 @@ impl Services {
         found
     }
 
+    /// Paths of a table's rows that differ, as the Service told them last.
+    pub(crate) fn divergent_rows(&self, id: ServiceId, table: &str) -> &[String] {
+        self.by_id.get(&id).and_then(|s| s.divergent.get(table)).map_or(&[], Vec::as_slice)
+    }
+
     /// Whether a concrete path is what a Service has registered, or below it. No Service speaks for others.
     pub(crate) fn owns(&self, id: ServiceId, path: &str) -> bool {
         self.by_id.get(&id).is_some_and(|s| above(&s.registered, path).is_some())
@@ -145,6 +167,17 @@ impl Services {
     pub(crate) fn overlapping(&self, path: &str) -> Option<(ServiceId, &str)> {
         self.by_id.iter().find_map(|(id, service)| Some((*id, overlapping(&service.registered, path)?)))
     }
+}
+
+/// Whether an element of the supported model is a Service's by what it has registered: within a path, or the
+/// `NumberOfEntries` that goes with a table.
+pub(crate) fn keeps(registered: &BTreeMap<String, bool>, element: &str) -> bool {
+    above(registered, element).is_some() || counted(element).is_some_and(|t| registered.contains_key(&t))
+}
+
+/// The table that a `…NumberOfEntries` counts.
+pub(crate) fn counted(parameter: &str) -> Option<String> {
+    Some(format!("{}.", parameter.strip_suffix("NumberOfEntries")?))
 }
 
 /// The registered path that is this path or an object above it.

@@ -2,19 +2,15 @@
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::SupportedPath;
-use usp_proto::tr106;
 use usp_proto::usp::deregister_resp::{self, DeregisteredPathResult, deregistered_path_result as dereg};
 use usp_proto::usp::register_resp::{self, RegisteredPathResult, registered_path_result as reg};
 use usp_proto::usp::{self, response::RespType};
 
 use crate::Broker;
-use crate::config::UdsTrust;
-use crate::dm::rows::{ObjRef, Row};
 use crate::dm::schema::{Owner, ServiceId};
 use crate::fault::Fault;
-use crate::input::MtpKind;
 use crate::request::{Origin, param_error};
-use crate::services::above;
+use crate::services::{above, keeps};
 
 /// Objects of the broker itself, in which nobody else may register anything.
 const PROTECTED: [&str; 4] =
@@ -23,25 +19,23 @@ const PROTECTED: [&str; 4] =
 impl Broker {
     /// Register. The answer does not wait for discovery: a Service may answer nothing before it has it.
     pub(crate) fn handle_register(&mut self, service: ServiceId, origin: &Origin, request: &usp::Register) {
-        if request.reg_paths.is_empty() {
+        if request.reg_paths.is_empty() && !request.allow_partial {
             return self.refuse(origin, &Fault::new(ErrCode::REGISTER_FAILURE, "no path is given"));
         }
-        let held = self.services.get(service).map_or(0, |s| s.registered.len());
-        let most = self.config.limits.max_paths_per_service;
-        if held + request.reg_paths.len() > most {
-            let text = format!("a Service may register {most} paths (limits.max_paths_per_service)");
-            return self.refuse(origin, &Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
-        }
-        let before = self.services.get(service).map(|s| s.registered.clone()).unwrap_or_default();
-        let mut results: Vec<(String, Result<(), Fault>)> = Vec::new();
+        let most = self.config.limits.max_paths_per_request;
+        let before = self.services.get(service).map(|s| (s.registered.clone(), s.renewed.clone()));
+        let mut results: Vec<(String, Result<(), Fault>)> = Vec::with_capacity(request.reg_paths.len());
         for path in &request.reg_paths {
-            let result = self.register_path(service, &path.path);
+            let result = match results.len() < most {
+                true => self.register_path(service, &path.path),
+                false => Err(too_many(most)),
+            };
             results.push((path.path.clone(), result));
         }
         let failed: Vec<_> = results.iter().filter_map(|(p, r)| Some((p, r.as_ref().err()?))).collect();
         if let (false, Some((_, first))) = (request.allow_partial, failed.first()) {
-            if let Some(service) = self.services.get_mut(service) {
-                service.registered = before;
+            if let (Some(service), Some(before)) = (self.services.get_mut(service), before) {
+                (service.registered, service.renewed) = before;
             }
             let params = failed.iter().map(|(path, fault)| param_error((*path).clone(), fault)).collect();
             let first = (*first).clone();
@@ -54,7 +48,7 @@ impl Broker {
         self.discover(service);
     }
 
-    /// Reserves one path.
+    /// Reserves one path (R-REG.0: each by itself; R-REG.2: what can be registered).
     fn register_path(&mut self, id: ServiceId, text: &str) -> Result<(), Fault> {
         let failure = |why: String| Fault::new(ErrCode::REGISTER_FAILURE, why);
         let path = SupportedPath::parse(text).map_err(|e| failure(e.to_string()))?;
@@ -68,7 +62,7 @@ impl Broker {
         }
         self.check_trust(id, text)?;
         match self.services.overlapping(text) {
-            Some((owner, own)) if owner == id && own == text => return Ok(()),
+            Some((owner, own)) if owner == id && own == text => return self.renew_path(id, text),
             Some((owner, other)) => {
                 let name = self.services.name(owner);
                 let why = format!("{text} overlaps with {other}, which {name} has registered");
@@ -82,16 +76,34 @@ impl Broker {
                 format!("{text} is served by the broker itself"),
             ));
         }
-        if let Some(service) = self.services.get_mut(id) {
-            service.registered.insert(text.to_owned(), false);
+        let most = self.config.limits.max_paths_per_service;
+        let Some(service) = self.services.get_mut(id) else { return Ok(()) };
+        if service.registered.len() >= most {
+            let text = format!("a Service may register {most} paths (limits.max_paths_per_service)");
+            return Err(Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
+        }
+        service.registered.insert(text.to_owned(), false);
+        Ok(())
+    }
+
+    /// A Service registers once more what is its own: its model may have changed, so it is asked for it again.
+    fn renew_path(&mut self, id: ServiceId, text: &str) -> Result<(), Fault> {
+        if let Some(service) = self.services.get_mut(id)
+            && service.registered.get(text) == Some(&true)
+        {
+            service.renewed.insert(text.to_owned());
         }
         Ok(())
     }
 
-    /// Whether the broker itself serves exactly this.
+    /// Whether the broker itself serves exactly this, or a table above it: nothing below a row can be registered apart.
     fn is_own_element(&self, path: &SupportedPath, text: &str) -> bool {
         use usp_proto::path::Leaf;
         let schema = &self.model.schema;
+        let mut above = text.match_indices('.').filter_map(|(at, _)| text.get(..=at));
+        if above.any(|object| object != text && schema.find(&format!("{object}{{i}}.")).is_some()) {
+            return true;
+        }
         let object_text = SupportedPath { leaf: Leaf::Object, ..path.clone() }.to_string();
         let object = schema.find(&object_text).or_else(|| schema.find(&format!("{text}{{i}}.")));
         let Some(object) = object.and_then(|id| schema.get(id)) else { return false };
@@ -103,63 +115,6 @@ impl Broker {
         }
     }
 
-    /// `USPServices.Trust.` says what a Service may register, unless the socket is trusted as a whole.
-    fn check_trust(&self, id: ServiceId, text: &str) -> Result<(), Fault> {
-        let Some(service) = self.services.get(id) else { return Ok(()) };
-        let by_socket = self.config.uds.as_ref().is_some_and(|u| u.trust == UdsTrust::Socket);
-        if service.mtp == MtpKind::Uds && by_socket {
-            return Ok(());
-        }
-        let endpoint = service.endpoint.to_string();
-        let row = self
-            .model
-            .table("Device.USPServices.Trust.")
-            .and_then(|table| self.model.row_with(table, &[], "EndpointID", &endpoint));
-        let targets = row.and_then(|row| self.model.text(&row, "TargetPaths")).unwrap_or_default();
-        let covered =
-            tr106::split_list(&targets).any(|t| t == text || (t.ends_with('.') && text.starts_with(t)));
-        if covered {
-            return Ok(());
-        }
-        let why = format!("Device.USPServices.Trust. does not let {endpoint} register {text}");
-        Err(Fault::new(ErrCode::REGISTER_FAILURE, why))
-    }
-
-    /// Makes, updates or takes away the Service's row.
-    pub(crate) fn update_service_row(&mut self, id: ServiceId) {
-        let Some(table) = self.model.table("Device.USPServices.USPService.") else { return };
-        let Some(service) = self.services.get(id) else { return };
-        let paths = service.registered.keys().cloned().collect::<Vec<_>>().join(",");
-        let protocol = service.mtp.name();
-        let (endpoint, old) = (service.endpoint.clone(), service.row);
-        let row = match (old, paths.is_empty()) {
-            (Some(row), true) => {
-                self.model.rows.delete(&ObjRef::new(table, &[row]));
-                None
-            }
-            (Some(row), false) => Some(row),
-            (None, true) => None,
-            (None, false) => {
-                let row = self.model.rows.next_number(table, &[], true);
-                self.model.rows.put(ObjRef::new(table, &[row]), Row { volatile: true, ..Row::default() });
-                Some(row)
-            }
-        };
-        if let Some(service) = self.services.get_mut(id) {
-            service.row = row;
-        }
-        if let Some(row) = row {
-            let at = ObjRef::new(table, &[row]);
-            let has_controller = self.sessions.controller_conn(&endpoint).is_some();
-            self.put_param(&at, "EndpointID", endpoint.to_string());
-            self.put_param(&at, "Protocol", protocol.to_owned());
-            self.put_param(&at, "DataModelPaths", paths);
-            self.put_param(&at, "HasController", has_controller.to_string());
-        }
-        self.update_controller_of_service(&endpoint);
-        self.commit(None);
-    }
-
     /// Deregister: always a response (R-DEREG.4).
     pub(crate) fn handle_deregister(
         &mut self,
@@ -168,19 +123,33 @@ impl Broker {
         request: &usp::Deregister,
     ) {
         let (mut results, mut gone) = (Vec::new(), Vec::new());
-        for path in &request.paths {
-            let result = self.deregister_path(service, path);
+        let most = self.config.limits.max_paths_per_request;
+        for (index, path) in request.paths.iter().enumerate() {
+            let result = match index < most {
+                true => self.deregister_path(service, path),
+                false => Err(too_many(most)),
+            };
             gone.extend(result.iter().flatten().cloned());
             results.push(deregistered(path.clone(), result));
         }
-        self.end_commands_below(service, &gone, "its path was deregistered");
-        if let Some(kept) = self.services.get(service).map(|s| &s.registered) {
-            self.model.schema.remove_service(service, |element| above(kept, element).is_some());
-        }
+        self.take_away(service, &gone, "its path was deregistered");
         let response = usp::DeregisterResp { deregistered_path_results: results };
         self.respond(origin, RespType::DeregisterResp(response));
         self.update_service_row(service);
         self.sync_service(service);
+    }
+
+    /// Paths are a Service's no more: their model and the commands below them end. Others of the same Service stay.
+    pub(super) fn take_away(&mut self, id: ServiceId, paths: &[String], why: &str) {
+        if paths.is_empty() {
+            return;
+        }
+        self.end_commands_below(id, paths, why);
+        let Some(service) = self.services.get_mut(id) else { return };
+        let kept = &service.registered;
+        service.renewed.retain(|path| kept.contains_key(path));
+        service.divergent.retain(|table, _| above(kept, table).is_some());
+        self.model.schema.remove_service(id, |element| keeps(kept, element));
     }
 
     fn deregister_path(&mut self, id: ServiceId, path: &str) -> Result<Vec<String>, Fault> {
@@ -204,6 +173,11 @@ impl Broker {
 /// Whether an element of the supported model is a registered path or lies below it.
 pub(crate) fn is_within(element: &str, registered: &str) -> bool {
     element == registered || (registered.ends_with('.') && element.starts_with(registered))
+}
+
+fn too_many(most: usize) -> Fault {
+    let text = format!("one request may name {most} paths (limits.max_paths_per_request)");
+    Fault::new(ErrCode::RESOURCES_EXCEEDED, text)
 }
 
 fn registered(requested_path: String, result: Result<(), Fault>) -> RegisteredPathResult {

@@ -58,7 +58,8 @@ impl Broker {
     /// Gives back the Controllers whose rows have changed.
     fn bring_in_line(&mut self, changes: &[Change]) -> BTreeSet<u32> {
         let mut subscriptions = BTreeSet::new();
-        let (mut rights, mut controllers, mut mqtt) = (false, BTreeSet::new(), false);
+        let (mut rights, mut trust, mut mqtt) = (false, false, false);
+        let mut controllers = BTreeSet::new();
         for change in changes {
             match self.model.schema.get(change.at.object).map(|o| &*o.path) {
                 Some("Device.LocalAgent.Subscription.{i}.") => {
@@ -74,6 +75,7 @@ impl Broker {
                 }
                 Some(path) if is_about_mqtt(path) => mqtt = true,
                 Some(path) if path.starts_with("Device.LocalAgent.ControllerTrust.") => rights = true,
+                Some("Device.USPServices.Trust.{i}.") => trust = true,
                 _ => {}
             }
         }
@@ -85,6 +87,9 @@ impl Broker {
         }
         if mqtt {
             self.sync_mqtt();
+        }
+        if trust {
+            self.review_trust();
         }
         if !subscriptions.is_empty() {
             self.sync_services();

@@ -23,7 +23,8 @@ fn a_request_names_so_many_paths() {
     let c = w.controller("self::c");
     let s = w.lamp("self::lamp", "Device.X_Lamp.");
     let many = vec!["Device."; 1025];
-    let register = many.iter().map(|p| usp::register::RegistrationPath { path: (*p).to_owned() }).collect();
+    let register: Vec<_> =
+        many.iter().map(|p| usp::register::RegistrationPath { path: (*p).to_owned() }).collect();
     let paths: Vec<String> = many.iter().map(|&p| p.to_owned()).collect();
     let of_controller = [
         get(&many, 1),
@@ -37,12 +38,17 @@ fn a_request_names_so_many_paths() {
     for request in of_controller {
         assert_eq!(text::answer(&w.ask(c, request)), "Error 7005");
     }
+    let register = |allow_partial| usp::Register { allow_partial, reg_paths: register.clone() };
+    assert_eq!(text::answer(&w.ask(s, ReqType::Register(register(false)))), "Error 7005");
+    // These have an answer for each path, and no Error (R-REG.0, R-DEREG.4).
     let of_service = [
-        ReqType::Register(usp::Register { allow_partial: true, reg_paths: register }),
-        ReqType::Deregister(usp::Deregister { paths }),
+        (ReqType::Register(register(true)), "Device.: 7028", "Device.: 7005"),
+        (ReqType::Deregister(usp::Deregister { paths }), "Device.: 7030", "Device.: 7005"),
     ];
-    for request in of_service {
-        assert_eq!(text::answer(&w.ask(s, request)), "Error 7005");
+    for (request, first, last) in of_service {
+        let answer = text::answer(&w.ask(s, request));
+        let lines: Vec<&str> = answer.lines().collect();
+        assert_eq!((lines.len(), lines[0], lines[1024]), (1025, first, last));
     }
     assert_eq!(w.broker.pending(), 0);
 }
@@ -81,6 +87,13 @@ fn what_services_return_counts_too() {
     assert_eq!(w.broker.pending(), 0);
 }
 
+/// Lines of answers to requests with a code.
+fn codes(w: &mut World, c: ConnId, ids: &[String]) -> Vec<String> {
+    let answers: Vec<String> =
+        ids.iter().filter_map(|id| w.answer(c, id)).map(|m| text::answer(&m)).collect();
+    answers.iter().map(|a| a.rsplit(' ').next().unwrap().to_owned()).collect()
+}
+
 #[test]
 fn a_service_is_asked_so_much_at_a_time() {
     let mut w = World::new();
@@ -88,15 +101,17 @@ fn a_service_is_asked_so_much_at_a_time() {
     let s = w.lamp("self::lamp", "Device.X_Lamp.");
     w.manner(s, Manner::Silent);
     let before = w.services[&s].asked.len();
-    let id = w.begin(c, set(true, &vec![("Device.X_Lamp.", &["Colour=blue"] as &[&str]); 1000]));
-    assert_eq!(w.services[&s].asked.len() - before, 256);
+    let ids: Vec<String> =
+        (0..256).map(|n| w.begin(c, set(true, &[("Device.X_Lamp.", &[&*format!("Colour={n}")])]))).collect();
+    assert_eq!(w.services[&s].asked.len() - before, 128, "one Controller never takes all of it");
     w.wait(4);
     w.manner(s, Manner::Good);
     // Those that were sent to a silent Service fail after 5 s; the others are done then.
     w.wait(2);
-    assert_eq!(w.services[&s].asked.len() - before, 1000);
-    let answer = text::answer(&w.answer(c, &id).unwrap());
-    assert_eq!(answer.lines().filter(|line| line.contains("7003")).count(), 256, "{answer}");
+    assert_eq!(w.services[&s].asked.len() - before, 256);
+    let codes = codes(&mut w, c, &ids);
+    assert_eq!((codes.len(), codes.iter().filter(|code| *code == "7003").count()), (256, 128));
+    assert_eq!(w.get(c, "Device.X_Lamp.Colour"), "Device.X_Lamp.Colour=255", "in their order");
     assert_eq!(w.broker.pending(), 0);
     assert!(w.closed.is_empty());
 }
@@ -104,18 +119,40 @@ fn a_service_is_asked_so_much_at_a_time() {
 #[test]
 fn a_silent_service_holds_a_request_for_a_bounded_time() {
     let mut tight = config();
-    tight.limits.max_pending_per_service = 10;
+    tight.limits.max_pending_per_service = 4;
     let mut w = World::with(tight);
     let c = w.controller("self::c");
     let s = w.lamp("self::lamp", "Device.X_Lamp.");
     w.lamp("self::other", "Device.X_Other.");
     w.manner(s, Manner::Silent);
-    let id = w.begin(c, set(true, &vec![("Device.X_Lamp.", &["Colour=blue"] as &[&str]); 100]));
+    let ids: Vec<String> = (0..20).map(|_| w.begin(c, get(&["Device.X_Lamp.Colour"], 0))).collect();
     assert_eq!(w.get(c, "Device.X_Other.Colour"), "Device.X_Other.Colour=red");
-    w.wait(25);
-    let answer = text::answer(&w.answer(c, &id).unwrap());
-    let count = |code: &str| answer.lines().filter(|line| line.contains(code)).count();
-    assert_eq!((count("7003"), count("7005")), (50, 50), "{answer}");
+    assert_eq!(codes(&mut w, c, &ids), vec!["7005"; 10], "more than may wait");
+    w.wait(5);
+    let sent = codes(&mut w, c, &ids);
+    assert_eq!(sent.iter().filter(|code| *code == "7003").count(), 2, "sent and not answered");
+    w.wait(5);
+    assert_eq!(w.broker.pending(), 0, "nobody waits longer than twice the time of an answer");
+}
+
+#[test]
+fn one_controller_cannot_fill_a_silent_service_for_the_others() {
+    let mut w = World::new();
+    let greedy = w.controller("self::greedy");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.manner(s, Manner::Silent);
+    let many: Vec<String> = (0..256).map(|_| w.begin(greedy, get(&["Device.X_Lamp.Colour"], 0))).collect();
+    let before = w.services[&s].asked.len();
+    let others: Vec<ConnId> = (0..4).map(|n| w.controller(&format!("self::c{n}"))).collect();
+    let asked: Vec<(ConnId, String)> =
+        others.iter().map(|c| (*c, w.begin(*c, get(&["Device.X_Lamp.Colour"], 0)))).collect();
+    assert_eq!(w.services[&s].asked.len() - before, 4, "sent at once");
+    w.wait(5);
+    for (c, id) in asked {
+        assert_eq!(codes(&mut w, c, &[id]), ["7003"], "answered by its deadline");
+    }
+    w.wait(5);
+    assert_eq!(codes(&mut w, greedy, &many).len(), 256);
     assert_eq!(w.broker.pending(), 0);
 }
 
@@ -125,10 +162,11 @@ fn what_waits_for_a_service_fails_with_it() {
     let c = w.controller("self::c");
     let s = w.lamp("self::lamp", "Device.X_Lamp.");
     w.manner(s, Manner::Silent);
-    let set = w.begin(c, set(true, &vec![("Device.X_Lamp.", &["Colour=blue"] as &[&str]); 300]));
+    let sets: Vec<String> =
+        (0..200).map(|_| w.begin(c, set(true, &[("Device.X_Lamp.", &["Colour=blue"])]))).collect();
     let get = w.begin(c, get(&["Device.X_Lamp.Colour"], 0));
     w.disconnect(s);
-    assert!(w.answer(c, &set).is_some());
+    assert_eq!(codes(&mut w, c, &sets), vec!["7003"; 200]);
     let answer = format!("{:?}", w.answer(c, &get).unwrap());
     assert!(answer.contains("self::lamp") && !answer.contains("that is gone"), "{answer}");
     assert_eq!(w.broker.pending(), 0);

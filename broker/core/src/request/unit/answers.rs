@@ -13,6 +13,7 @@ use crate::gather::{DeviceOutcome, ServiceFault};
 use crate::request::Origin;
 use crate::request::add::AddItem;
 use crate::request::check::Effect;
+use crate::request::delete::DeleteEntry;
 
 impl Unit {
     /// A Service's answer, spread over the entries that it is for.
@@ -23,12 +24,14 @@ impl Unit {
         outcome: Result<RespType, ServiceFault>,
         kind: &mut UnitKind,
     ) {
-        let entries: Vec<usize> = self.of_service(service).map(|(entry, _)| *entry).collect();
+        let entries: Vec<(usize, String)> =
+            self.of_service(service).map(|(entry, step)| (*entry, step.path())).collect();
         // An Add or Delete of one entry: success and failure side by side are the answer, and nothing is taken back.
-        let as_it_is = kind.allow_partial() && !matches!(kind, UnitKind::Set { .. });
+        let as_it_is = self.apart || (kind.allow_partial() && !matches!(kind, UnitKind::Set { .. }));
         let failed = match (kind, outcome) {
             (UnitKind::Set { entries: all, .. }, Ok(RespType::SetResp(response))) => {
-                give(&entries, response.updated_obj_results, |i, r| all.get_mut(i)?.take_service_result(r))
+                let results = response.updated_obj_results;
+                give(&entries, results, |r| &r.requested_path, |i, r| all.get_mut(i)?.take(r))
             }
             (UnitKind::Add { items, .. }, Ok(RespType::AddResp(response))) => {
                 let created = crate::request::add::created_paths(&response);
@@ -36,12 +39,16 @@ impl Unit {
                 give_added(&entries, response.created_obj_results, items)
             }
             (UnitKind::Delete { entries: all, .. }, Ok(RespType::DeleteResp(response))) => {
-                give(&entries, response.deleted_obj_results, |i, r| all.get_mut(i)?.take_service_result(r))
+                let results = response.deleted_obj_results;
+                let failed = give(&entries, results, |r| &r.requested_path, |i, r| all.get_mut(i)?.take(r));
+                let gone = entries.iter().filter_map(|(entry, _)| all.get(*entry));
+                self.deleted_at_services.extend(gone.flat_map(DeleteEntry::deleted_at_service).cloned());
+                failed
             }
-            (_, Ok(_)) => Some(Fault::new(
-                ErrCode::INTERNAL_ERROR,
-                format!("Service {name} answered with something else"),
-            )),
+            (_, Ok(_)) => {
+                let text = format!("Service {name} answered with something else");
+                return self.fail(Fault::new(ErrCode::INTERNAL_ERROR, text), Vec::new());
+            }
             (_, Err(error)) => {
                 if error.doubtful && self.is_mixed() {
                     self.doubt_service(service);
@@ -153,22 +160,37 @@ fn may_be_done(fault: &DeviceFault) -> bool {
     matches!(fault, DeviceFault::Timeout(_) | DeviceFault::NotConfirmed { .. } | DeviceFault::Garbled(_))
 }
 
-/// Gives each entry its one result, in order. The first failure is the unit's.
+/// Gives each entry its one result: in order, or by their paths if some are missing. What is left out has failed. The first
+/// failure is given back.
 fn give<R>(
-    entries: &[usize],
+    entries: &[(usize, String)],
     results: Vec<R>,
-    mut take: impl FnMut(usize, R) -> Option<Fault>,
+    path_of: impl Fn(&R) -> &String,
+    mut take: impl FnMut(usize, Option<R>) -> Option<Fault>,
 ) -> Option<Fault> {
-    if entries.len() != results.len() {
-        let text = format!("the answer has {} results for {} entries", results.len(), entries.len());
-        return Some(Fault::new(ErrCode::INTERNAL_ERROR, text));
+    let in_order = entries.len() == results.len();
+    let mut results: Vec<Option<R>> = results.into_iter().map(Some).collect();
+    let mut first = None;
+    for (index, (entry, path)) in entries.iter().enumerate() {
+        let is_for = |r: &&mut Option<R>| r.as_ref().is_some_and(|r| path_of(r) == path);
+        let result = match in_order {
+            true => results.get_mut(index),
+            false => results.iter_mut().find(is_for),
+        };
+        let fault = take(*entry, result.and_then(Option::take));
+        first = first.or(fault);
     }
-    entries.iter().zip(results).fold(None, |first, (entry, result)| first.or(take(*entry, result)))
+    first
 }
 
 /// Gives results to the items with their path: one each, and the rest to the last of them, because a search path can make
 /// several. An item without a search that got none failed.
-fn give_added(entries: &[usize], results: Vec<CreatedObjectResult>, items: &mut [AddItem]) -> Option<Fault> {
+fn give_added(
+    entries: &[(usize, String)],
+    results: Vec<CreatedObjectResult>,
+    items: &mut [AddItem],
+) -> Option<Fault> {
+    let entries: Vec<usize> = entries.iter().map(|(entry, _)| *entry).collect();
     let mut first = None;
     for result in results {
         let fits = |items: &[AddItem], i: &usize| items.get(*i).is_some_and(|item| item.is_for(&result));
@@ -178,7 +200,7 @@ fn give_added(entries: &[usize], results: Vec<CreatedObjectResult>, items: &mut 
         first = first.or(fault);
     }
     for index in entries {
-        let left_out = items.get_mut(*index).and_then(AddItem::left_out);
+        let left_out = items.get_mut(index).and_then(AddItem::left_out);
         first = first.or(left_out);
     }
     first

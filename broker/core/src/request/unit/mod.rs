@@ -28,6 +28,7 @@ use crate::dm::rows::ObjRef;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
+use crate::input::ConnId;
 
 /// One thing to do.
 #[derive(Clone, Debug)]
@@ -53,6 +54,16 @@ impl Step {
             | Self::AddAtService { service, .. }
             | Self::DeleteAtService { service, .. } => Some(*service),
             Self::Effect(_) | Self::Create(_) | Self::Remove(_) => None,
+        }
+    }
+
+    /// What a Service is asked for.
+    fn path(&self) -> String {
+        match self {
+            Self::SetAtService { object, .. } => object.obj_path.clone(),
+            Self::AddAtService { object, .. } => object.obj_path.clone(),
+            Self::DeleteAtService { path, .. } => path.clone(),
+            Self::Effect(_) | Self::Create(_) | Self::Remove(_) => String::new(),
         }
     }
 
@@ -88,6 +99,10 @@ pub(crate) struct Unit {
     held: Vec<(ServiceId, String, String, String)>,
     done_services: Vec<ServiceId>,
     created_at_services: Vec<(ServiceId, String)>,
+    /// Rows that Services have deleted: they cannot be restored.
+    deleted_at_services: Vec<String>,
+    /// Entries of one Service that hold or fail each by itself: one Message carries them all.
+    apart: bool,
     /// Device writes that were confirmed.
     written: Vec<Effect>,
     stayed: Vec<String>,
@@ -106,10 +121,38 @@ impl Unit {
             held: Vec::new(),
             done_services: Vec::new(),
             created_at_services: Vec::new(),
+            deleted_at_services: Vec::new(),
+            apart: false,
             written: Vec::new(),
             stayed: Vec::new(),
             shown: Vec::new(),
         }
+    }
+
+    /// Each entry by itself. What one Service alone is to do for several of them goes to it in one Message, in their
+    /// order, because it treats them apart as well.
+    pub(crate) fn apart(entries: impl Iterator<Item = (usize, Vec<(usize, Step)>)>) -> Vec<Self> {
+        let mut units: Vec<Self> = Vec::new();
+        let mut shared: BTreeMap<ServiceId, usize> = BTreeMap::new();
+        for (entry, steps) in entries {
+            let [(_, step)] = steps.as_slice() else {
+                units.push(Self::new(vec![entry], steps));
+                continue;
+            };
+            let Some(service) = step.service() else {
+                units.push(Self::new(vec![entry], steps));
+                continue;
+            };
+            let index = *shared.entry(service).or_insert(units.len());
+            match units.get_mut(index) {
+                Some(unit) => {
+                    unit.entries.push(entry);
+                    unit.steps.extend(steps);
+                }
+                None => units.push(Self { apart: true, ..Self::new(vec![entry], steps) }),
+            }
+        }
+        units
     }
 
     fn services(&self) -> Vec<ServiceId> {
@@ -164,7 +207,8 @@ enum What {
     Service(ServiceId),
     Device(u32),
     Store,
-    UndoService(String),
+    /// Paths that each result of the answer is about.
+    UndoService(Vec<Vec<String>>),
     UndoDevice(Vec<Effect>),
 }
 
@@ -199,7 +243,7 @@ impl Job for UnitJob {
                 unit.take_device(broker, device, &outcome, &mut self.kind);
             }
             (What::Store, LegReply::Stored(Err(fault))) => unit.fail(fault, Vec::new()),
-            (What::UndoService(path), LegReply::Service(Err(_))) => unit.stayed.push(path),
+            (What::UndoService(paths), LegReply::Service(outcome)) => unit.take_undone_at(paths, outcome),
             (What::UndoDevice(effects), LegReply::Device(outcome)) => {
                 unit.take_undone(broker, effects, &outcome);
             }
@@ -217,6 +261,10 @@ impl Job for UnitJob {
         }
         self.finish(broker);
         None
+    }
+
+    fn asker(&self) -> Option<ConnId> {
+        Some(self.origin.conn)
     }
 }
 
@@ -337,8 +385,8 @@ impl UnitJob {
         let Some(unit) = self.units.get_mut(index) else { return };
         let requests = unit.undo_requests();
         let writes = unit.undo_writes(broker);
-        for (service, path, request) in requests {
-            let tag = self.ask(index, What::UndoService(path));
+        for (service, paths, request) in requests {
+            let tag = self.ask(index, What::UndoService(paths));
             broker.ask_service(id, tag, service, request);
         }
         for (device, effects) in writes {

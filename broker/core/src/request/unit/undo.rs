@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::usp::{self, request::ReqType, response::RespType, set::UpdateObject};
+use usp_proto::usp::delete_resp::DeletedObjectResult;
+use usp_proto::usp::delete_resp::deleted_object_result::operation_status::OperStatus as DeleteStatus;
+use usp_proto::usp::set::{UpdateObject, UpdateParamSetting};
+use usp_proto::usp::set_resp::updated_object_result::operation_status::OperStatus as SetStatus;
+use usp_proto::usp::set_resp::{UpdatedInstanceResult, UpdatedObjectResult};
+use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use super::{Step, Unit};
 use crate::Broker;
@@ -29,7 +34,7 @@ impl Unit {
             Err(error) => return self.fail(error.fault.about(format!("Service {name}")), error.params),
         };
         if let Some(failed) = results.iter().find(|r| r.err_code != 0) {
-            let fault = Fault::new(ErrCode(failed.err_code), failed.err_msg.clone());
+            let fault = Fault::new(crate::gather::failed(failed.err_code), failed.err_msg.clone());
             return self.fail(fault.about(format!("Service {name}")), Vec::new());
         }
         for resolved in results.into_iter().flat_map(|r| r.resolved_path_results) {
@@ -52,24 +57,56 @@ impl Unit {
         self.stayed.extend(unknown);
     }
 
-    pub(super) fn undo_requests(&mut self) -> Vec<(ServiceId, String, ReqType)> {
+    /// One Message to each Service: what it held is written back, or rows that it made are deleted. With each, the paths
+    /// that the results of its answer are about.
+    pub(super) fn undo_requests(&mut self) -> Vec<(ServiceId, Vec<Vec<String>>, ReqType)> {
+        self.stayed.append(&mut self.deleted_at_services);
         let done = std::mem::take(&mut self.done_services);
-        let mut requests = Vec::new();
+        let mut objects: BTreeMap<ServiceId, BTreeMap<String, Vec<(String, String)>>> = BTreeMap::new();
         for (service, object, param, value) in std::mem::take(&mut self.held) {
-            if !done.contains(&service) {
-                continue;
+            if done.contains(&service) {
+                objects.entry(service).or_default().entry(object).or_default().push((param, value));
             }
-            let path = format!("{object}{param}");
-            let setting = usp::set::UpdateParamSetting { param, value, required: true };
-            let update = UpdateObject { obj_path: object, param_settings: vec![setting] };
-            let set = usp::Set { allow_partial: false, update_objs: vec![update] };
-            requests.push((service, path, ReqType::Set(set)));
         }
+        let mut rows: BTreeMap<ServiceId, Vec<String>> = BTreeMap::new();
         for (service, path) in std::mem::take(&mut self.created_at_services) {
-            let delete = usp::Delete { allow_partial: false, obj_paths: vec![path.clone()] };
-            requests.push((service, path, ReqType::Delete(delete)));
+            rows.entry(service).or_default().push(path);
         }
-        requests
+        let sets = objects.into_iter().map(|(service, objects)| {
+            let paths = objects.iter().map(|(object, params)| {
+                params.iter().map(|(param, _)| format!("{object}{param}")).collect::<Vec<_>>()
+            });
+            let paths = paths.collect();
+            let update_objs = objects.into_iter().map(write_back).collect();
+            (service, paths, ReqType::Set(usp::Set { allow_partial: true, update_objs }))
+        });
+        let deletes = rows.into_iter().map(|(service, obj_paths)| {
+            let paths = obj_paths.iter().map(|path| vec![path.clone()]).collect();
+            (service, paths, ReqType::Delete(usp::Delete { allow_partial: true, obj_paths }))
+        });
+        sets.chain(deletes).collect()
+    }
+
+    /// What a Service did not take back stays changed, and so does what it says nothing about.
+    pub(super) fn take_undone_at(
+        &mut self,
+        paths: Vec<Vec<String>>,
+        outcome: Result<RespType, ServiceFault>,
+    ) {
+        let left: Vec<Option<Vec<String>>> = match outcome {
+            Ok(RespType::SetResp(response)) => response.updated_obj_results.iter().map(not_set).collect(),
+            Ok(RespType::DeleteResp(response)) => {
+                response.deleted_obj_results.iter().map(not_deleted).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut left = left.into_iter();
+        for of_object in paths {
+            match left.next().flatten() {
+                Some(failed) => self.stayed.extend(of_object.into_iter().filter(|p| failed.contains(p))),
+                None => self.stayed.extend(of_object),
+            }
+        }
     }
 
     /// Writes that take confirmed ones back, where the mapping allows; the others stay changed.
@@ -91,6 +128,36 @@ impl Unit {
                 _ => self.stayed.push(broker.path_of(&effect)),
             }
         }
+    }
+}
+
+/// The values that an object held.
+fn write_back((obj_path, params): (String, Vec<(String, String)>)) -> UpdateObject {
+    let setting = |(param, value)| UpdateParamSetting { param, value, required: false };
+    UpdateObject { obj_path, param_settings: params.into_iter().map(setting).collect() }
+}
+
+/// Parameters that were not written back; `None`: none was.
+fn not_set(result: &UpdatedObjectResult) -> Option<Vec<String>> {
+    match result.oper_status.as_ref()?.oper_status.as_ref()? {
+        SetStatus::OperSuccess(success) => {
+            let of = |i: &UpdatedInstanceResult| {
+                let path = i.affected_path.clone();
+                i.param_errs.iter().map(|e| format!("{path}{}", e.param)).collect::<Vec<_>>()
+            };
+            Some(success.updated_inst_results.iter().flat_map(of).collect())
+        }
+        SetStatus::OperFailure(_) => None,
+    }
+}
+
+/// Rows that were not deleted; `None`: none was.
+fn not_deleted(result: &DeletedObjectResult) -> Option<Vec<String>> {
+    match result.oper_status.as_ref()?.oper_status.as_ref()? {
+        DeleteStatus::OperSuccess(success) => {
+            Some(success.unaffected_path_errs.iter().map(|e| e.unaffected_path.clone()).collect())
+        }
+        DeleteStatus::OperFailure(_) => None,
     }
 }
 

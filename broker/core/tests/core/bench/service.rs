@@ -52,6 +52,14 @@ pub(crate) struct FakeService {
     pub(crate) values: BTreeMap<String, String>,
     /// Parameters that refuse to be set, with the code.
     pub(crate) stubborn: BTreeMap<String, u32>,
+    /// It tells of whole objects only, as Services older than 1.4.
+    pub(crate) whole_objects_only: bool,
+    /// What it supports below rows that differ from others of their table, by the row's path.
+    pub(crate) rows: BTreeMap<String, Vec<SupportedObjectResult>>,
+    /// Tables that refuse new rows, with the code.
+    pub(crate) full: BTreeMap<String, u32>,
+    /// It leaves the last result out of each answer to a Set, Add or Delete.
+    pub(crate) forgetful: bool,
     /// What it adds to every answer to a Get, asked or not.
     pub(crate) lies: Vec<usp::get_resp::ResolvedPathResult>,
     /// Every request it got.
@@ -122,7 +130,7 @@ impl FakeService {
     }
 
     fn answer(&mut self, msg_id: &str, request: &ReqType) -> usp::Msg {
-        let response = match request {
+        let mut response = match request {
             ReqType::Get(get) => RespType::GetResp(self.get(get)),
             ReqType::Set(set) => match self.set(set) {
                 Ok(response) => RespType::SetResp(response),
@@ -135,6 +143,14 @@ impl FakeService {
             ReqType::GetSupportedDm(request) => RespType::GetSupportedDmResp(self.supported(request)),
             other => panic!("a Service is not asked {other:?}"),
         };
+        if self.forgetful {
+            match &mut response {
+                RespType::SetResp(r) => drop(r.updated_obj_results.pop()),
+                RespType::AddResp(r) => drop(r.created_obj_results.pop()),
+                RespType::DeleteResp(r) => drop(r.deleted_obj_results.pop()),
+                _ => {}
+            }
+        }
         message::response(msg_id, response)
     }
 
@@ -169,6 +185,21 @@ impl FakeService {
     fn supports(&self, path: &str) -> bool {
         let table = format!("{path}{{i}}.");
         self.supported.iter().any(|o| o.supported_obj_path == path || o.supported_obj_path == table)
+    }
+
+    /// The paths of each Get it got, or of another request with paths.
+    pub(crate) fn paths_asked(&self, name: &str) -> Vec<Vec<String>> {
+        let named = self.asked.iter().filter(|r| message::type_name(message::request_type(r)) == name);
+        let paths = named.map(|request| match request {
+            ReqType::Get(get) => get.param_paths.clone(),
+            ReqType::GetInstances(request) => request.obj_paths.clone(),
+            ReqType::GetSupportedDm(request) => request.obj_paths.clone(),
+            ReqType::Set(set) => set.update_objs.iter().map(|o| o.obj_path.clone()).collect(),
+            ReqType::Add(add) => add.create_objs.iter().map(|o| o.obj_path.clone()).collect(),
+            ReqType::Delete(delete) => delete.obj_paths.clone(),
+            _ => Vec::new(),
+        });
+        paths.collect()
     }
 
     fn set(&mut self, set: &usp::Set) -> Result<usp::SetResp, (u32, Vec<usp::error::ParamError>)> {
@@ -241,7 +272,11 @@ impl FakeService {
         let mut results = Vec::new();
         for object in &add.create_objs {
             if self.full_paths_only && is_broad(object) {
-                results.push(not_added(object));
+                results.push(not_added(object, ErrCode::INVALID_PATH.0));
+                continue;
+            }
+            if let Some(code) = self.full.get(&object.obj_path) {
+                results.push(not_added(object, *code));
                 continue;
             }
             let number = self.highest.entry(object.obj_path.clone()).or_default();
@@ -330,9 +365,14 @@ impl FakeService {
 
     fn supported(&self, request: &usp::GetSupportedDm) -> usp::GetSupportedDmResp {
         let one = |path: &String| {
-            let object = split(path).0;
+            let (object, element) = split(path);
+            let all = self.rows.get(path).unwrap_or(&self.supported).iter();
+            let found = all.filter(|o| match request.first_level_only {
+                true => o.supported_obj_path == object,
+                false => o.supported_obj_path.starts_with(object),
+            });
             let found: Vec<_> =
-                self.supported.iter().filter(|o| o.supported_obj_path.starts_with(object)).cloned().collect();
+                found.filter(|_| element.is_empty() || !self.whole_objects_only).cloned().collect();
             RequestedObjectResult {
                 req_obj_path: path.clone(),
                 err_code: if found.is_empty() { 7026 } else { 0 },
@@ -373,9 +413,9 @@ fn is_broad(object: &usp::add::CreateObject) -> bool {
         && has("ReferenceList", &|r| r.ends_with('.'))
 }
 
-fn not_added(object: &usp::add::CreateObject) -> usp::add_resp::CreatedObjectResult {
+fn not_added(object: &usp::add::CreateObject, err_code: u32) -> usp::add_resp::CreatedObjectResult {
     use usp::add_resp::created_object_result::{OperationStatus, operation_status as status};
-    let failure = status::OperationFailure { err_code: ErrCode::INVALID_PATH.0, err_msg: String::new() };
+    let failure = status::OperationFailure { err_code, err_msg: String::new() };
     usp::add_resp::CreatedObjectResult {
         requested_path: object.obj_path.clone(),
         oper_status: Some(OperationStatus { oper_status: Some(status::OperStatus::OperFailure(failure)) }),
