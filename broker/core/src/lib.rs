@@ -44,7 +44,7 @@ use services::Services;
 use services::commands::RunningCommands;
 use session::Sessions;
 use subscriptions::Subscriptions;
-use subscriptions::notices::Notices;
+use subscriptions::waiting::Notices;
 use time::{Mono, Now};
 use timers::{Timer, Timers};
 

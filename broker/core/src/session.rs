@@ -269,18 +269,24 @@ impl Broker {
         if let Some(rights) = self.rights_cache.borrow().get(&number) {
             return rights.clone();
         }
-        // R-SEC.1a: both lists count together.
-        let row = self.controller_row(number);
-        let roles = ["AssignedRole", "InheritedRole"]
-            .map(|name| row.as_ref().and_then(|row| self.model.text(row, name)).unwrap_or_default());
-        let rights = Rights::of_roles(&self.model, &roles.join(","));
+        let rights = self.rights_by_row(number);
         self.rights_cache.borrow_mut().insert(number, rights.clone());
         rights
     }
 
+    /// The same, as its row is at this moment.
+    pub(crate) fn rights_by_row(&self, number: u32) -> Rights {
+        // R-SEC.1a: both lists count together.
+        let row = self.controller_row(number);
+        let roles = ["AssignedRole", "InheritedRole"]
+            .map(|name| row.as_ref().and_then(|row| self.model.text(row, name)).unwrap_or_default());
+        Rights::of_roles(&self.model, &roles.join(","))
+    }
+
     /// Roles, permissions or Controllers have changed.
     pub(crate) fn refresh_rights(&mut self) {
-        self.rights_cache.borrow_mut().clear();
+        let before = self.rights_cache.take();
+        self.review_notices(&before);
         let links: Vec<(ConnId, Link, Option<u32>)> =
             self.sessions.by_conn.iter().map(|(c, s)| (*c, s.link.clone(), s.controller)).collect();
         for (conn, link, controller) in links.into_iter().filter(|(_, l, _)| l.side == Side::Agent) {

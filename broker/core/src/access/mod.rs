@@ -12,7 +12,7 @@ use crate::dm::Model;
 use crate::dm::rows::ObjRef;
 
 /// What one Controller may do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rights {
     roles: Arc<[Role]>,
     /// Full access needs no matching.

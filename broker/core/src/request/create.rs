@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{InstanceNumber, Name};
+use usp_proto::tr106;
 use usp_proto::usp::add::CreateParamSetting;
 use usp_proto::usp::add_resp::ParameterError;
 use usp_proto::usp::error::ParamError;
@@ -16,6 +17,7 @@ use crate::dm::is_trial;
 use crate::dm::rows::{ObjRef, Row};
 use crate::dm::schema::{ObjId, ParamAccess};
 use crate::fault::Fault;
+use crate::subscriptions::{NotifKind, parse_reference};
 
 /// A row to be made.
 #[derive(Clone, Debug)]
@@ -108,9 +110,28 @@ impl Broker {
         self.prepare_row(origin, &at)?;
         let errors = self.apply_settings(origin, &at, &creation.settings)?;
         self.complete_row(&at)?;
+        self.check_references(&at)?;
         self.model.check_keys(&at).map_err(|clash| Refusal::clash(&clash, &creation.settings))?;
         self.settle_row(&at);
         Ok(Created { path: self.model.path(&at), at, errors })
+    }
+
+    /// Whether a Subscription's ReferenceList can lead to anything of its NotifType.
+    fn check_references(&self, at: &ObjRef) -> Result<(), Refusal> {
+        if self.model.schema.get(at.object).is_none_or(|o| &*o.path != "Device.LocalAgent.Subscription.{i}.")
+        {
+            return Ok(());
+        }
+        let text = |name: &str| self.model.text(at, name).unwrap_or_default();
+        let Some(kind) = NotifKind::parse(&text("NotifType")) else { return Ok(()) };
+        for item in tr106::split_list(&text("ReferenceList")) {
+            if !parse_reference(item).iter().any(|path| kind.fits(path)) {
+                let why = format!("{item} in ReferenceList cannot lead to an {}", kind.name());
+                let why = why.replace("an ValueChange", "a ValueChange");
+                return Err(Refusal::of(Fault::new(ErrCode::INVALID_VALUE, why), "ReferenceList"));
+            }
+        }
+        Ok(())
     }
 
     /// The row of a Controller that happens to be connected and is only now entered for good.

@@ -14,18 +14,23 @@ impl Broker {
     /// Everything that follows from the changes of one request.
     pub(crate) fn apply_effects(&mut self, changes: &[Change]) {
         self.model.searched.reset();
+        let last_words = self.last_words(changes);
         let controllers = self.bring_in_line(changes);
+        let mourners = self.mourners(changes);
         for change in changes {
             match (&change.before, &change.after) {
                 (None, Some(_)) if self.is_row(&change.at) => self.tell_created(&change.at),
                 (None, Some(after)) => self.tell_changed(&change.at, &self.defaults(&change.at), after),
                 (Some(_), None) => {
                     self.forget_numbers_below(&change.at);
-                    self.tell_deleted(&change.at);
+                    self.tell_deleted(&change.at, &mourners);
                 }
                 (Some(before), Some(after)) => self.tell_changed(&change.at, before, after),
                 (None, None) => {}
             }
+        }
+        for (conn, msg) in last_words {
+            self.send_message(conn, msg, None);
         }
         // N-SUB.2: whoever loses its connection through the change has heard of it.
         for number in controllers {
@@ -112,7 +117,7 @@ impl Broker {
         self.model.rows.forget_numbers(below.get(1..).unwrap_or_default(), &at.numbers);
     }
 
-    fn is_row(&self, at: &ObjRef) -> bool {
+    pub(super) fn is_row(&self, at: &ObjRef) -> bool {
         self.model.schema.get(at.object).is_some_and(|o| o.table)
     }
 
@@ -128,19 +133,8 @@ impl Broker {
         self.tell_count(at);
     }
 
-    fn tell_deleted(&mut self, at: &ObjRef) {
-        if !self.is_row(at) || self.model.rows.contains(at) {
-            return;
-        }
-        let obj_path = self.model.path(at);
-        let Ok(path) = Path::parse(&obj_path) else { return };
-        let notification = Notification::ObjDeletion(notify::ObjectDeletion { obj_path });
-        self.emit(&Happening { kind: NotifKind::ObjectDeletion, path: &path, at: None, notification });
-        self.tell_count(at);
-    }
-
     /// The table's `…NumberOfEntries` has changed with its rows.
-    fn tell_count(&mut self, row: &ObjRef) {
+    pub(super) fn tell_count(&mut self, row: &ObjRef) {
         let (Some(above), Some(table)) = (self.model.above(row), self.model.schema.get(row.object)) else {
             return;
         };

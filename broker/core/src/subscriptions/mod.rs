@@ -1,13 +1,16 @@
 //! Subscriptions: the compiled form of `Device.LocalAgent.Subscription.`, and who is told what.
 
 pub mod effects;
+mod farewell;
+mod matching;
 pub mod notices;
+pub mod waiting;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{Leaf, Path};
+use usp_proto::path::{Leaf, Name, Path};
 use usp_proto::tr106;
 use usp_proto::usp::notify::{self, Notification};
 
@@ -15,7 +18,6 @@ use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::agent::triggers::TriggerAction;
 use crate::dm::compute::UNKNOWN_TIME;
-use crate::dm::covers::Element;
 use crate::dm::rows::ObjRef;
 use crate::time::Mono;
 use crate::timers::Timer;
@@ -50,7 +52,7 @@ impl NotifKind {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|k| k.name() == text)
     }
 
@@ -141,6 +143,9 @@ impl Broker {
         }
         match self.read_subscription(&row) {
             Some(subscription) => {
+                if !subscription.enabled {
+                    self.drop_notices_of(number);
+                }
                 if let Some(at) = subscription.ends {
                     self.timers.set(at, Timer::Subscription(number));
                 }
@@ -195,44 +200,9 @@ impl Broker {
 
     /// Tells everybody whose Subscription covers what happened.
     pub(crate) fn emit(&mut self, happening: &Happening<'_>) {
-        let numbers: Vec<u32> = self
-            .subs
-            .enabled()
-            .filter(|(_, s)| {
-                s.kind == happening.kind && s.references.iter().any(|r| self.is_about(r, happening))
-            })
-            .map(|(number, _)| number)
-            .collect();
-        for number in numbers {
+        for number in self.interested(happening) {
             self.notify(number, happening.path, happening.at, happening.notification.clone());
         }
-    }
-
-    fn is_about(&self, reference: &Path, happening: &Happening<'_>) -> bool {
-        if happening.kind == NotifKind::ObjectCreation {
-            return self.is_table_of(reference, happening);
-        }
-        match happening.at {
-            Some(at) => self.model.covers(reference, at, &happening.path.leaf),
-            None => {
-                Element::parsed(happening.path).is_some_and(|e| e.is_covered_by(reference, &|_, _| false))
-            }
-        }
-    }
-
-    /// ObjectCreation names the table, or an object above it; a path down to the row itself would name the future.
-    fn is_table_of(&self, reference: &Path, happening: &Happening<'_>) -> bool {
-        let mut table = happening.path.clone();
-        table.segments.pop();
-        let covered = |pattern: &Path, element: &Path| {
-            Element::parsed(element).is_some_and(|e| {
-                e.is_covered_by(pattern, &|steps, expression| {
-                    let row = happening.at.and_then(|at| self.model.row_at(at, steps));
-                    row.is_some_and(|row| self.model.meets(&row, expression).unwrap_or(false))
-                })
-            })
-        };
-        covered(reference, &table)
     }
 
     /// Sends one notification for one Subscription, if its recipient may have it.
@@ -250,17 +220,23 @@ impl Broker {
             Some(at) => rights.allow(&self.model, kind, Act::Notify, at, &path.leaf),
             None => rights.allow_path(kind, Act::Notify, path),
         };
-        if !allowed {
-            return;
+        if allowed {
+            self.tell(number, path, at, notification);
         }
-        let action = subscription.action;
+    }
+
+    /// The same for a recipient that is known to have the right.
+    fn tell(&mut self, number: u32, path: &Path, at: Option<&ObjRef>, notification: Notification) {
+        let Some(subscription) = self.subs.get(number) else { return };
+        let (action, controller) = (subscription.action, subscription.controller);
         if action.configures {
             self.trigger(number);
         }
         if !action.notifies {
             return;
         }
-        let notification = self.unveil(&rights, at, &path.leaf, notification);
+        let rights = self.rights_of_controller(controller);
+        let notification = self.shown_to(&rights, at, path, notification);
         let merge = match &notification {
             Notification::ValueChange(change) => Some(merge_key(number, &change.param_path)),
             _ => None,
@@ -268,13 +244,26 @@ impl Broker {
         self.post(number, notification, merge);
     }
 
-    /// A secured Parameter's new value is told to whom it is shown; everybody else is told that it has one.
-    fn unveil(&self, rights: &Rights, at: Option<&ObjRef>, leaf: &Leaf, told: Notification) -> Notification {
-        match (told, at, leaf) {
+    /// What of a notification its recipient may see: a secured Parameter's value, the keys of a new row.
+    fn shown_to(
+        &self,
+        rights: &Rights,
+        at: Option<&ObjRef>,
+        path: &Path,
+        told: Notification,
+    ) -> Notification {
+        match (told, at, &path.leaf) {
             (Notification::ValueChange(change), Some(at), Leaf::Parameter(name)) => {
                 let shown = self.model.secret(at, name).and_then(|_| rights.shown(&self.model, at, name));
                 let param_value = shown.unwrap_or(change.param_value);
                 Notification::ValueChange(notify::ValueChange { param_value, ..change })
+            }
+            (Notification::ObjCreation(mut made), _, _) if !rights.is_all() => {
+                made.unique_keys.retain(|name, _| match (at, Name::new(name)) {
+                    (Some(at), Ok(name)) => rights.may_read(&self.model, at, &name),
+                    _ => rights.allow_text(Kind::Param, Act::Read, &format!("{path}{name}")),
+                });
+                Notification::ObjCreation(made)
             }
             (told, _, _) => told,
         }
@@ -350,7 +339,7 @@ fn merge_key(number: u32, path: &str) -> u64 {
 }
 
 /// A reference may lack its final dot; it is then an object or a Parameter.
-fn parse_reference(text: &str) -> Vec<Path> {
+pub(crate) fn parse_reference(text: &str) -> Vec<Path> {
     let mut paths: Vec<Path> = Path::parse(text).into_iter().collect();
     if !text.ends_with(['.', ')', '!']) {
         paths.extend(Path::parse(&format!("{text}.")));

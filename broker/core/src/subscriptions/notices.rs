@@ -1,50 +1,24 @@
 //! Notifications on their way: sent, sent again until they are confirmed, kept for a Controller that is away.
 //!
-//! Only the broker retries towards Controllers (R-NOT.1 to R-NOT.4). OperationComplete of a persistent Subscription is on
+//! Only the broker retries towards Controllers (R-NOT.1, R-NOT.2, R-NOT.3, R-NOT.4). OperationComplete of a persistent Subscription is on
 //! disk until it is delivered; Boot! is made anew at each start; everything else that waits, waits in memory.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use usp_proto::message;
+use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::notify::{Notification, OnBoardRequest};
 use usp_proto::usp::{self, request::ReqType};
 
 use super::Subscription;
+use super::waiting::Notice;
 use crate::Broker;
+use crate::access::{Act, Kind, Rights};
 use crate::dm::rows::ObjRef;
 use crate::input::ConnId;
 use crate::output::StoreOp;
-use crate::time::Mono;
 use crate::timers::Timer;
-
-/// Notifications that are not confirmed yet.
-#[derive(Debug, Default)]
-pub struct Notices {
-    by_number: BTreeMap<u64, Notice>,
-    next: u64,
-}
-
-/// One of them.
-#[derive(Clone, Debug)]
-struct Notice {
-    controller: u32,
-    /// Number of the Subscription's row; `None`: restored from disk, and the row is gone.
-    subscription: Option<u32>,
-    subscription_id: String,
-    msg_id: String,
-    notification: Notification,
-    /// It is to be confirmed and sent again until then.
-    retry: bool,
-    /// On disk.
-    kept: bool,
-    /// Bytes of its Notify Message.
-    size: usize,
-    tries: u32,
-    due: Option<Mono>,
-    expires: Option<Mono>,
-    merge: Option<u64>,
-}
 
 /// Bytes of undelivered notifications that are kept for one Controller.
 const MAX_BYTES: usize = 8 << 20;
@@ -80,8 +54,7 @@ impl Broker {
         let size = message_size(&subscription.id, &notification);
         self.make_room(subscription.controller, merge, size);
         let kept = subscription.persistent && matches!(notification, Notification::OperComplete(_));
-        self.notices.next += 1;
-        let id = self.notices.next;
+        let id = self.notices.next();
         let notice = Notice {
             controller: subscription.controller,
             subscription: Some(number),
@@ -103,7 +76,7 @@ impl Broker {
         if let Some(at) = notice.expires {
             self.timers.set(at, Timer::Notice(id));
         }
-        self.notices.by_number.insert(id, notice);
+        self.notices.insert(id, notice);
         if let Some(conn) = connected {
             self.send_notice(id, conn);
         }
@@ -113,8 +86,7 @@ impl Broker {
     /// Subscription stands for it, so it names none (R-NOT.7).
     pub(crate) fn post_on_board(&mut self, controller: u32, request: OnBoardRequest) {
         self.forget_on_board(controller);
-        self.notices.next += 1;
-        let id = self.notices.next;
+        let id = self.notices.next();
         let notification = Notification::OnBoardReq(request);
         let notice = Notice {
             controller,
@@ -130,7 +102,7 @@ impl Broker {
             expires: None,
             merge: None,
         };
-        self.notices.by_number.insert(id, notice);
+        self.notices.insert(id, notice);
         if let Some(conn) = self.controller_conn(controller) {
             self.send_notice(id, conn);
         }
@@ -138,12 +110,7 @@ impl Broker {
 
     /// The Controller needs no OnBoardRequest any more.
     pub(crate) fn forget_on_board(&mut self, controller: u32) {
-        let found = self
-            .notices
-            .by_number
-            .iter()
-            .find(|(_, n)| n.controller == controller && n.is_on_board())
-            .map(|(id, _)| *id);
+        let found = self.notices.of(controller).find(|(_, n)| n.is_on_board()).map(|(id, _)| id);
         if let Some(id) = found {
             self.forget_notice(id);
         }
@@ -151,17 +118,12 @@ impl Broker {
 
     /// A newer value replaces an older one of the same Parameter; beyond the limits the oldest give way.
     fn make_room(&mut self, controller: u32, merge: Option<u64>, size: usize) {
-        let older = self
-            .notices
-            .by_number
-            .iter()
-            .find(|(_, n)| n.controller == controller && n.merge.is_some() && n.merge == merge);
-        if let Some(id) = older.map(|(id, _)| *id) {
+        let older = self.notices.of(controller).find(|(_, n)| n.merge.is_some() && n.merge == merge);
+        if let Some(id) = older.map(|(id, _)| id) {
             self.forget_notice(id);
         }
-        let of_controller = self.notices.by_number.iter().filter(|(_, n)| n.controller == controller);
-        let of_controller = of_controller.filter(|(_, n)| !n.is_on_board());
-        let waiting: Vec<(u64, usize)> = of_controller.map(|(id, n)| (*id, n.size)).collect();
+        let of_controller = self.notices.of(controller).filter(|(_, n)| !n.is_on_board());
+        let waiting: Vec<(u64, usize)> = of_controller.map(|(id, n)| (id, n.size)).collect();
         let mut count = waiting.len();
         let mut bytes: usize = waiting.iter().map(|(_, size)| size).sum();
         let most = self.config.limits.max_notifications_per_controller;
@@ -177,7 +139,7 @@ impl Broker {
     }
 
     fn send_notice(&mut self, id: u64, conn: ConnId) {
-        let Some(notice) = self.notices.by_number.get_mut(&id) else { return };
+        let Some(notice) = self.notices.get_mut(id) else { return };
         let msg = notify_message(
             &notice.msg_id,
             &notice.subscription_id,
@@ -192,7 +154,7 @@ impl Broker {
             return;
         }
         let due = self.model.now.monotonic + self.retry_wait(controller, tries);
-        if let Some(notice) = self.notices.by_number.get_mut(&id)
+        if let Some(notice) = self.notices.get_mut(id)
             && let Some(old) = notice.due.replace(due)
         {
             self.timers.clear(old, Timer::Notice(id));
@@ -220,7 +182,7 @@ impl Broker {
     /// A notification is due again, or has expired.
     pub(crate) fn handle_notice_timer(&mut self, id: u64) {
         let now = self.model.now.monotonic;
-        let Some(notice) = self.notices.by_number.get(&id) else { return };
+        let Some(notice) = self.notices.get(id) else { return };
         if notice.expires.is_some_and(|at| at <= now) {
             return self.forget_notice(id);
         }
@@ -233,13 +195,7 @@ impl Broker {
 
     /// A Controller is here: what waited for it is sent, oldest first.
     pub(crate) fn deliver_waiting(&mut self, controller: u32, conn: ConnId) {
-        let waiting: Vec<u64> = self
-            .notices
-            .by_number
-            .iter()
-            .filter(|(_, n)| n.controller == controller)
-            .map(|(id, _)| *id)
-            .collect();
+        let waiting: Vec<u64> = self.notices.of(controller).map(|(id, _)| id).collect();
         for id in waiting {
             self.send_notice(id, conn);
         }
@@ -247,15 +203,10 @@ impl Broker {
 
     /// A NotifyResp (or an Error in its place) came in. R-NOT.9: its subscription_id does not matter.
     pub(crate) fn handle_notify_answer(&mut self, controller: Option<u32>, msg_id: &str) -> bool {
-        let found = self
-            .notices
-            .by_number
-            .iter()
-            .find(|(_, n)| n.msg_id == msg_id && Some(n.controller) == controller)
-            .map(|(id, _)| *id);
+        let of_controller = controller.into_iter().flat_map(|number| self.notices.of(number));
+        let found = of_controller.filter(|(_, n)| n.msg_id == msg_id).map(|(id, _)| id).next();
         if let Some(id) = found {
-            let on_boarded =
-                self.notices.by_number.get(&id).filter(|n| n.is_on_board()).map(|n| n.controller);
+            let on_boarded = self.notices.get(id).filter(|n| n.is_on_board()).map(|n| n.controller);
             self.forget_notice(id);
             if let Some(controller) = on_boarded {
                 self.on_board_confirmed(controller);
@@ -265,7 +216,7 @@ impl Broker {
     }
 
     fn forget_notice(&mut self, id: u64) {
-        let Some(notice) = self.notices.by_number.remove(&id) else { return };
+        let Some(notice) = self.notices.remove(id) else { return };
         for at in [notice.due, notice.expires].into_iter().flatten() {
             self.timers.clear(at, Timer::Notice(id));
         }
@@ -277,22 +228,54 @@ impl Broker {
 
     /// A Subscription is gone: what it still had to say is not said any more.
     pub(crate) fn drop_notices_of(&mut self, subscription: u32) {
-        let gone: Vec<u64> = self
-            .notices
-            .by_number
-            .iter()
-            .filter(|(_, n)| n.subscription == Some(subscription))
-            .map(|(id, _)| *id)
-            .collect();
+        let gone = self.notices.iter().filter(|(_, n)| n.subscription == Some(subscription));
+        let gone: Vec<u64> = gone.map(|(id, _)| id).collect();
         for id in gone {
             self.forget_notice(id);
+        }
+    }
+
+    /// Rights have changed: what a recipient may not have any more is not sent. `before`: the rights by which it was
+    /// let in, where they are known.
+    pub(crate) fn review_notices(&mut self, before: &BTreeMap<u32, Rights>) {
+        for controller in self.notices.controllers() {
+            let rights = self.rights_of_controller(controller);
+            if before.get(&controller) == Some(&rights) {
+                continue;
+            }
+            let lost = self.notices.of(controller).filter(|(_, n)| !self.may_have(&rights, &n.notification));
+            let lost: Vec<u64> = lost.map(|(id, _)| id).collect();
+            for id in lost {
+                self.forget_notice(id);
+            }
+        }
+    }
+
+    fn may_have(&self, rights: &Rights, notification: &Notification) -> bool {
+        let (kind, text) = match notification {
+            Notification::ValueChange(change) => (Kind::Param, change.param_path.clone()),
+            Notification::ObjCreation(made) => (Kind::Obj, made.obj_path.clone()),
+            Notification::ObjDeletion(gone) => (Kind::InstantiatedObj, gone.obj_path.clone()),
+            Notification::OperComplete(done) => {
+                (Kind::CommandEvent, format!("{}{}", done.obj_path, done.command_name))
+            }
+            Notification::Event(event) => {
+                (Kind::CommandEvent, format!("{}{}!", event.obj_path, event.event_name.trim_end_matches('!')))
+            }
+            Notification::OnBoardReq(_) => return true,
+        };
+        let Ok(path) = Path::parse(&text) else { return false };
+        let object = Path { segments: path.segments.clone(), leaf: Leaf::Object };
+        match self.model.locate(&object.to_string()) {
+            Some(at) => rights.allow(&self.model, kind, Act::Notify, &at, &path.leaf),
+            None => rights.allow_path(kind, Act::Notify, &path),
         }
     }
 
     /// Takes back what was on disk at the start.
     pub(crate) fn restore_notices(&mut self, kept: Vec<(u64, Vec<u8>)>) {
         for (id, bytes) in kept {
-            self.notices.next = self.notices.next.max(id);
+            self.notices.note(id);
             let restored = decode_kept(&bytes).and_then(|(controller, subscription_id, notification)| {
                 self.controller_row(controller).filter(|row| self.model.rows.contains(row))?;
                 let subscription =
@@ -323,7 +306,7 @@ impl Broker {
                 expires,
                 merge: None,
             };
-            self.notices.by_number.insert(id, notice);
+            self.notices.insert(id, notice);
         }
     }
 
@@ -334,10 +317,6 @@ impl Broker {
 }
 
 impl Notice {
-    fn is_on_board(&self) -> bool {
-        matches!(self.notification, Notification::OnBoardReq(_))
-    }
-
     fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![KEPT_FORMAT];
         bytes.extend(self.controller.to_be_bytes());
@@ -368,7 +347,7 @@ fn message_size(subscription_id: &str, notification: &Notification) -> usize {
     message::encode(&notify_message("", subscription_id, true, notification.clone())).len()
 }
 
-fn notify_message(
+pub(super) fn notify_message(
     msg_id: &str,
     subscription_id: &str,
     send_resp: bool,

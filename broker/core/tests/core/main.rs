@@ -31,3 +31,4 @@ mod services;
 mod set;
 mod store;
 mod triggers;
+mod subscriptions;

@@ -1,0 +1,118 @@
+//! Which Subscriptions something is about (R-NOT.0).
+//!
+//! Of Parameters, Commands and Events a reference covers what it names and, if it names an object, all below that. Rows
+//! that come and go are told to who named their table or, of rows that go, the row; a reference to an object that is
+//! neither stands for all tables below it.
+
+use usp_proto::path::{Expression, Leaf, Path, Segment};
+
+use super::{Happening, NotifKind, Subscription};
+use crate::Broker;
+use crate::dm::Model;
+use crate::dm::covers::{Element, Step};
+use crate::dm::resolve::Found;
+use crate::dm::rows::ObjRef;
+
+impl NotifKind {
+    /// Whether a reference can lead to anything of this kind.
+    pub(crate) fn fits(self, reference: &Path) -> bool {
+        match self {
+            Self::ValueChange => matches!(reference.leaf, Leaf::Object | Leaf::Parameter(_)),
+            Self::ObjectCreation | Self::ObjectDeletion => reference.leaf == Leaf::Object,
+            Self::OperationComplete => matches!(reference.leaf, Leaf::Object | Leaf::Command(_)),
+            Self::Event => matches!(reference.leaf, Leaf::Object | Leaf::Event(_)),
+        }
+    }
+
+    /// It tells of rows.
+    fn is_about_rows(self) -> bool {
+        matches!(self, Self::ObjectCreation | Self::ObjectDeletion)
+    }
+}
+
+impl Broker {
+    /// The enabled Subscriptions that are about something.
+    pub(super) fn interested(&self, happening: &Happening<'_>) -> Vec<u32> {
+        let element = match happening.at {
+            Some(at) => Some(Element::of(&self.model, at, happening.path.leaf.clone())),
+            None => Element::parsed(happening.path),
+        };
+        let Some(element) = element else { return Vec::new() };
+        let subject = Subject { model: &self.model, element, at: happening.at };
+        let concerned = self.subs.enabled().filter(|(_, s)| subject.concerns(happening.kind, s));
+        concerned.map(|(number, _)| number).collect()
+    }
+}
+
+/// What has happened to what.
+pub(super) struct Subject<'a> {
+    pub(super) model: &'a Model,
+    pub(super) element: Element<'a>,
+    /// If it is one of ours.
+    pub(super) at: Option<&'a ObjRef>,
+}
+
+impl Subject<'_> {
+    pub(super) fn concerns(&self, kind: NotifKind, subscription: &Subscription) -> bool {
+        let is_named = |reference| match kind.is_about_rows() {
+            true => self.is_row_of(reference, kind),
+            false => self.is_covered_by(reference),
+        };
+        subscription.kind == kind && subscription.references.iter().any(is_named)
+    }
+
+    fn is_covered_by(&self, reference: &Path) -> bool {
+        match self.at {
+            Some(at) if follows(reference) => self.model.covers(reference, at, &self.element.leaf),
+            _ => self.fits(reference),
+        }
+    }
+
+    fn fits(&self, reference: &Path) -> bool {
+        let meets = |steps: usize, expression: &Expression| {
+            let row = self.at.and_then(|at| self.model.row_at(at, steps));
+            row.is_some_and(|row| self.model.meets(&row, expression).unwrap_or(false))
+        };
+        self.element.is_covered_by(reference, &meets)
+    }
+
+    fn is_row_of(&self, reference: &Path, kind: NotifKind) -> bool {
+        if reference.leaf != Leaf::Object {
+            return false;
+        }
+        if follows(reference) {
+            return self.is_row_behind(reference, kind);
+        }
+        let own = self.element.steps.len();
+        let by_number = matches!(reference.segments.last(), Some(Segment::Instance(_)));
+        let chooses_row = matches!(reference.segments.last(), Some(s) if !matches!(s, Segment::Name(_)));
+        let named = match reference.segments.len() {
+            // The row itself. One that does not exist yet cannot be known by its number.
+            named if named == own => kind == NotifKind::ObjectDeletion || !by_number,
+            named if named + 1 == own => true,
+            // Something above: a table or a row means just that, anything else all tables below.
+            named if chooses_row => named < own && kind == NotifKind::ObjectCreation,
+            named => !matches!(self.element.steps.get(named), Some(Step::Number(_))),
+        };
+        named && self.fits(reference)
+    }
+
+    /// The same for a reference that itself follows references: what it leads to now.
+    fn is_row_behind(&self, reference: &Path, kind: NotifKind) -> bool {
+        let (Some(at), Ok(Found::Local(found))) = (self.at, self.model.resolve(&reference.segments)) else {
+            return false;
+        };
+        if found.table {
+            let above = self.model.above(at);
+            return found.object == Some(at.object) && found.at.iter().any(|o| Some(o) == above.as_ref());
+        }
+        found.at.iter().any(|object| match kind {
+            NotifKind::ObjectDeletion => object == at,
+            _ => object != at && self.model.is_within(at, object),
+        })
+    }
+}
+
+fn follows(reference: &Path) -> bool {
+    reference.segments.iter().any(|segment| matches!(segment, Segment::Follow(_)))
+}
