@@ -4,6 +4,7 @@ use usp_core::input::{ConnId, MtpKind, Side};
 use usp_proto::usp::notify::Notification;
 
 use crate::bench::World;
+use crate::bench::mqtt::seeds;
 
 const OWN: &str = "Device.LocalAgent.Controller.1.";
 const ON_BOARD: &str = ": OnBoardRequest";
@@ -251,4 +252,24 @@ fn a_controller_that_is_deleted_is_left_alone() {
     assert!(w.notes(n).is_empty());
     let n = w.controller("self::n");
     assert!(w.notes(n).is_empty(), "it has another row now");
+}
+
+/// TP-469 9.9, over MQTT: we reach the new Controller, it does not come to us.
+#[test]
+fn a_new_controller_is_reached_over_mqtt() {
+    let mut w = World::with(seeds());
+    w.mqtt_ready(1);
+    w.mqtt_orders();
+    let c = w.controller("self::c");
+    let more = ["EndpointID=self::new", "Enable=true", "Alias=usp-111-Controller"];
+    let row = w.add(c, "Device.LocalAgent.Controller.", &more);
+    let row = row.split(' ').next().unwrap();
+    let reference = "MQTT.AgentMTPReference=Device.LocalAgent.MTP.[Protocol==\"MQTT\"].";
+    let made =
+        w.add(c, &format!("{row}MTP."), &["Enable=true", "Protocol=MQTT", "MQTT.Topic=usp/new", reference]);
+    assert_eq!(made, format!("{row}MTP.1. Alias=cpe-1 Protocol=MQTT"));
+    let mut records = w.mqtt_records();
+    records.retain(|record| record.starts_with("1 usp/new "));
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert!(records[0].contains("Connect V5") && records[1].ends_with("Notify"), "{records:?}");
 }
