@@ -184,6 +184,7 @@ impl Broker {
                 Timer::Scheduled(row) => self.handle_scheduled(row),
                 Timer::OnBoarding(controller) => self.restart_on_boarding(controller),
                 Timer::Trigger(subscription) => self.handle_trigger(subscription),
+                Timer::Age { device, own } => self.handle_age(device, own),
             }
         }
         self.settle_down();

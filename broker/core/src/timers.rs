@@ -27,6 +27,8 @@ pub(crate) enum Timer {
     OnBoarding(u32),
     /// The settings of a Subscription may be made again.
     Trigger(u32),
+    /// A reading may have become old, by the numbers of the device's and the capability's rows.
+    Age { device: u32, own: u32 },
 }
 
 /// The set.

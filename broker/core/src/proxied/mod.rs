@@ -3,6 +3,7 @@
 //! What is here is memory alone: readings never go to disk. Names and numbers are rows like any other
 //! ([`crate::dm::rows`]), so that renaming, Subscriptions and permissions need nothing special.
 
+mod ageing;
 pub mod commands;
 mod parked;
 pub mod reports;
@@ -58,6 +59,8 @@ pub struct Capability {
     pub contact: Option<Wall>,
     /// What the last attempt failed with; `None` after a success.
     pub last_error: Option<String>,
+    /// When it is looked at next whether the reading is old.
+    pub old_at: Option<Mono>,
 }
 
 /// A value with its age.

@@ -10,7 +10,7 @@ use crate::dm::rows::ObjRef;
 use crate::fault::Fault;
 use crate::gather::DeviceOutcome;
 use crate::request::check::Effect;
-use crate::time::Now;
+use crate::time::{Mono, Now};
 
 const LEVELS: [&str; 2] = ["LowLevel", "HighLevel"];
 
@@ -78,6 +78,9 @@ impl Broker {
         if result.is_ok() {
             device.online = Some(Ok(()));
         }
+        if came_online {
+            device.note_reach(&Ok(()));
+        }
         if is_contact(result) {
             device.last_contact = now.known_wall();
         }
@@ -90,6 +93,7 @@ impl Broker {
         let levels = at.as_ref().map(|at| self.levels(at)).unwrap_or_default();
         let Some(device) = self.model.devices.get_mut(number) else { return };
         let changed = device.at_point(point).is_some_and(|(_, c)| c.take(result, deadband, now));
+        self.watch_age(number, own);
         if came_online && let Some(at) = self.device_row(number) {
             self.emit_change(&at, "Online");
         }
@@ -119,7 +123,7 @@ impl Broker {
     fn tell_qualities(&mut self, number: u32, before: &[(u32, Quality, Option<String>)]) {
         let now = self.model.now;
         let Some(device) = self.model.devices.get(number) else { return };
-        let of = |c: &Capability| (device.quality(c, now.monotonic), c.last_error.clone());
+        let of = |c: &Capability| (device.told_quality(c, now.monotonic), c.last_error.clone());
         let after: Vec<_> = before.iter().map(|(own, _, _)| device.capabilities.get(own).map(of)).collect();
         for ((own, old_quality, old_error), after) in before.iter().zip(after) {
             let Some((quality, error)) = after else { continue };
@@ -175,7 +179,7 @@ impl Broker {
         Some(ObjRef::new(self.model.table("Device.ProxiedDevice.")?, &[number]))
     }
 
-    fn capability_row(&self, number: u32, own: u32) -> Option<ObjRef> {
+    pub(super) fn capability_row(&self, number: u32, own: u32) -> Option<ObjRef> {
         let table = self.model.schema.find("Device.ProxiedDevice.{i}.IoTCapability.{i}.")?;
         Some(ObjRef::new(table, &[number, own]))
     }
@@ -212,6 +216,15 @@ impl Device {
         }
     }
 
+    /// The quality as subscribers know it: what is read on demand is old a moment later, and nobody is told each time.
+    fn told_quality(&self, capability: &Capability, now: Mono) -> Quality {
+        let on_demand = self.model(capability).is_some_and(|m| m.max_age.is_zero());
+        match self.quality(capability, now) {
+            Quality::Good if on_demand => Quality::Stale,
+            quality => quality,
+        }
+    }
+
     /// Whether a result is of the kind that its capability has.
     fn fits(&self, point: PointId, result: &Result<Value, DeviceFault>) -> bool {
         let class = self.mapping.capabilities.get(usize::from(point.0)).map(|m| m.class);
@@ -228,7 +241,7 @@ impl Device {
     /// Quality and LastError of one capability, or of all, to see later what has changed.
     fn qualities(&self, now: Now, only: Option<PointId>) -> Vec<(u32, Quality, Option<String>)> {
         let of = |(number, c): (&u32, &Capability)| {
-            (*number, self.quality(c, now.monotonic), c.last_error.clone())
+            (*number, self.told_quality(c, now.monotonic), c.last_error.clone())
         };
         self.capabilities.iter().filter(|(_, c)| only.is_none_or(|point| c.point == point)).map(of).collect()
     }

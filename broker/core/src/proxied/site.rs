@@ -103,8 +103,13 @@ impl Broker {
             self.put_named_row(&ObjRef::new(table, &[number, own]), &model.name);
             let point = PointId(u16::try_from(index).unwrap_or(u16::MAX));
             let same = old.filter(|o| o.mapping == device.mapping).and_then(|o| o.capabilities.get(&own));
-            let capability =
-                same.cloned().unwrap_or(Capability { point, reading: None, contact: None, last_error: None });
+            let capability = same.cloned().unwrap_or(Capability {
+                point,
+                reading: None,
+                contact: None,
+                last_error: None,
+                old_at: None,
+            });
             capabilities.insert(own, capability);
         }
         let rows: Vec<ObjRef> =

@@ -94,6 +94,40 @@ fn a_stale_reading_is_read_once_for_all_who_ask() {
     assert_eq!(w.calls.len(), 1);
 }
 
+/// Quality turns Stale when nothing is heard any more, and that is a change like any other.
+#[test]
+fn a_reading_that_becomes_old_is_told() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    let quality = "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_Quality";
+    w.subscribe(c, "q", "ValueChange", "Device.ProxiedDevice.*.IoTCapability.*.X_USPBROKER_Quality");
+    w.report("a", &[(0, number("20"))]);
+    assert_eq!(w.notes(c), [format!("q: ValueChange {quality}=Good")]);
+    for _ in 0..10 {
+        w.wait(1);
+        w.report("a", &[(0, number("20"))]);
+    }
+    assert!(w.notes(c).is_empty(), "a fresh reading each time");
+    w.wait(2);
+    assert!(w.notes(c).is_empty(), "two periods");
+    w.wait(1);
+    assert_eq!(w.notes(c), [format!("q: ValueChange {quality}=Stale")]);
+    w.wait(1000);
+    assert!(w.notes(c).is_empty(), "once");
+    w.report("a", &[(0, number("20"))]);
+    assert_eq!(w.notes(c), [format!("q: ValueChange {quality}=Good")]);
+    w.report_online("a", Err(DeviceFault::Unreachable("gone".to_owned())));
+    assert_eq!(w.notes(c), [format!("q: ValueChange {quality}=Stale")]);
+    w.wait(1000);
+    assert!(w.notes(c).is_empty(), "it was told already");
+    w.report("a", &[(4, number("1"))]);
+    assert_eq!(w.notes(c).len(), 1, "a first reading on demand");
+    w.wait(10);
+    w.report("a", &[(4, number("2"))]);
+    assert!(w.notes(c).is_empty(), "what is read on demand is old at once, each time");
+}
+
 #[test]
 fn a_point_on_demand_is_read_each_time() {
     let (mut w, c) = polled();

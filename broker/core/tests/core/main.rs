@@ -30,5 +30,5 @@ mod rights_services;
 mod services;
 mod set;
 mod store;
-mod triggers;
 mod subscriptions;
+mod triggers;
