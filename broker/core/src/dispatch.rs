@@ -127,6 +127,13 @@ impl Broker {
             };
             return self.refuse(&origin, &Fault::new(ErrCode::PERMISSION_DENIED, text));
         }
+        if let Some(origin) = self.follow_first(origin, request) {
+            self.handle_followed_request(origin, request);
+        }
+    }
+
+    /// The same, once references into Services are followed.
+    pub(crate) fn handle_followed_request(&mut self, origin: Origin, request: &ReqType) {
         match request {
             ReqType::Get(get) => self.handle_get(origin, get),
             ReqType::GetSupportedDm(request) => self.handle_get_supported_dm(&origin, request),

@@ -398,6 +398,7 @@ impl Broker {
             msg_id: msg_id.to_owned(),
             rights: session.rights.clone(),
             controller: session.controller,
+            followed: Arc::default(),
         };
         if session.open.contains_key(msg_id) {
             return Some(Admission::Duplicate);

@@ -1,6 +1,8 @@
 //! `Subscription.{i}.TriggerAction`: what is subscribed to may also change settings, with the rights of the Subscription's
 //! Controller.
 
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use usp_proto::endpoint_id::EndpointId;
@@ -89,6 +91,7 @@ impl Broker {
             msg_id: String::new(),
             rights: self.rights_of_controller(controller),
             controller: Some(controller),
+            followed: Arc::default(),
         };
         let table = self.model.table("Device.LocalAgent.Subscription.")?;
         let text = self.model.text(&ObjRef::new(table, &[number]), "TriggerConfigSettings")?;

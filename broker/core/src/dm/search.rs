@@ -10,6 +10,7 @@ use usp_proto::tr106;
 
 use super::Model;
 use super::compute::UNKNOWN_TIME;
+use super::resolve::Found;
 use super::rows::ObjRef;
 use super::schema::{ObjId, Param};
 use super::types::Base;
@@ -132,6 +133,9 @@ impl Model {
     ) -> Result<bool, Fault> {
         let mut objects = vec![row.clone()];
         for (name, follow) in &component.objects {
+            if follow.is_some() {
+                objects.iter().try_for_each(|at| self.check_target(at, name))?;
+            }
             objects = match follow {
                 None => objects.iter().filter_map(|at| self.child(at, name)).collect(),
                 Some(item) => {
@@ -153,6 +157,25 @@ impl Model {
             }
         }
         Ok(false)
+    }
+
+    /// Rows are judged from memory, and what a Service holds is not in it.
+    ///
+    /// Errors: 7002 when a reference leads into a Service.
+    fn check_target(&self, at: &ObjRef, name: &Name) -> Result<(), Fault> {
+        let value = self.text(at, name).unwrap_or_default();
+        let paths = tr106::split_list(&value).filter(|item| self.locate(item).is_none());
+        let paths = paths.filter_map(|item| Path::parse(&format!("{}.", item.trim_end_matches('.'))).ok());
+        for path in paths {
+            if matches!(self.resolve(&path.segments), Ok(Found::Service(_))) {
+                let text = format!(
+                    "{}{name} leads to {path} of a Service: a search expression cannot look there; follow it in the path",
+                    self.path(at)
+                );
+                return Err(Fault::new(ErrCode::REQUEST_DENIED, text));
+            }
+        }
+        Ok(())
     }
 
     /// The single-instance object of this name below, if it exists.

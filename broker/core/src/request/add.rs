@@ -13,6 +13,7 @@ use usp_proto::usp::add_resp::{CreatedObjectResult, ParameterError};
 use usp_proto::usp::{self, error::ParamError, response::RespType};
 
 use super::create::{Created, Creation, Refusal};
+use super::follow::leads_nowhere;
 use super::set::units_of;
 use super::unit::{Step, UnitJob, UnitKind};
 use super::{Origin, resolve, shown, wrong_form};
@@ -28,6 +29,8 @@ use crate::gather::failed;
 #[derive(Debug, Default)]
 pub(crate) struct AddItem {
     requested: String,
+    /// Where the row is to be made: what was requested, or what its references lead to.
+    asked: String,
     created: Option<Created>,
     failed: Option<Refusal>,
     /// It failed along with another row of its unit, which is to blame.
@@ -60,7 +63,7 @@ impl AddItem {
 
     /// Whether a Service's result is for this item.
     pub(crate) fn is_for(&self, result: &CreatedObjectResult) -> bool {
-        self.requested == result.requested_path
+        self.asked == result.requested_path
     }
 
     /// Whether no result has come for it.
@@ -70,7 +73,7 @@ impl AddItem {
 
     /// A Service's answer is complete: what it left out without a search having found nothing has failed.
     pub(crate) fn left_out(&mut self) -> Option<Fault> {
-        let is_search = Path::parse(&self.requested).is_ok_and(|path| path.is_search());
+        let is_search = Path::parse(&self.asked).is_ok_and(|path| path.is_search());
         if is_search || !self.is_open() {
             return None;
         }
@@ -126,10 +129,13 @@ impl Broker {
         let savepoint = self.model.rows.savepoint();
         let mut trial = Trial { together: !add.allow_partial, next: TRIAL };
         for object in &add.create_objs {
-            let planned = self.plan_add(&origin, object, &mut trial);
+            let planned = self.plan_meant_add(&origin, object, &mut trial);
             let planned = planned.unwrap_or_else(|refusal| vec![Err(refusal)]);
             for plan in planned {
                 let mut item = AddItem { requested: object.obj_path.clone(), ..AddItem::default() };
+                if let Ok(Step::AddAtService { object, .. }) = &plan {
+                    item.asked.clone_from(&object.obj_path);
+                }
                 match plan.and_then(|step| self.withhold_forbidden_add(&origin, step, &mut item)) {
                     Ok(step) => steps.push(vec![step]),
                     Err(failed) => {
@@ -168,6 +174,28 @@ impl Broker {
             item.withheld.push(ParameterError { param: setting.param, err_code, err_msg });
         }
         Ok(Step::AddAtService { service, object })
+    }
+
+    /// A table, or those that its references lead to.
+    fn plan_meant_add(
+        &mut self,
+        origin: &Origin,
+        object: &CreateObject,
+        trial: &mut Trial,
+    ) -> Result<Vec<Planned>, Refusal> {
+        let Some(paths) = origin.meant(&object.obj_path)? else {
+            return self.plan_add(origin, object, trial);
+        };
+        let mut planned = Vec::new();
+        for obj_path in paths {
+            let object = CreateObject { obj_path, ..object.clone() };
+            match self.plan_add(origin, &object, trial) {
+                Ok(more) => planned.extend(more),
+                Err(refusal) if leads_nowhere(&self.model, &object.obj_path, &refusal.fault) => {}
+                Err(refusal) => planned.push(Err(refusal)),
+            }
+        }
+        Ok(planned)
     }
 
     /// One plan for each row that the entry means to make.

@@ -9,6 +9,7 @@ use usp_proto::usp::delete_resp::deleted_object_result::{
 use usp_proto::usp::delete_resp::{DeletedObjectResult, UnaffectedPathError};
 use usp_proto::usp::{self, error::ParamError, response::RespType};
 
+use super::follow::leads_nowhere;
 use super::set::units_of;
 use super::unit::{Step, UnitJob, UnitKind};
 use super::{Origin, param_error, resolve, shown, wrong_form};
@@ -28,7 +29,9 @@ pub(crate) struct DeleteEntry {
     failed: Option<Fault>,
     /// The row that is to blame for it.
     culprit: Option<String>,
-    service: Option<DeletedObjectResult>,
+    /// Results of Services: several, if references lead to several.
+    service: Vec<DeletedObjectResult>,
+    several: bool,
 }
 
 impl DeleteEntry {
@@ -44,7 +47,7 @@ impl DeleteEntry {
             self.fail(&fault);
             return Some(fault);
         };
-        result.requested_path.clone_from(&self.requested);
+        let asked = std::mem::replace(&mut result.requested_path, self.requested.clone());
         let fault = match result.oper_status.as_mut().and_then(|s| s.oper_status.as_mut()) {
             Some(OperStatus::OperFailure(f)) => {
                 f.err_code = failed(f.err_code).0;
@@ -54,8 +57,14 @@ impl DeleteEntry {
             None => Some(Fault::new(ErrCode::INTERNAL_ERROR, "a result without a status")),
         };
         match &fault {
+            // Of several rows that references lead to, each fails by itself.
+            Some(fault) if self.several => self.unaffected.push(UnaffectedPathError {
+                unaffected_path: asked,
+                err_code: fault.code.0,
+                err_msg: fault.text.clone(),
+            }),
             Some(fault) => self.fail(fault),
-            None => self.service = Some(result),
+            None => self.service.push(result),
         }
         fault
     }
@@ -63,12 +72,12 @@ impl DeleteEntry {
 
 impl DeleteEntry {
     /// Rows that a Service has deleted for it.
-    pub(crate) fn deleted_at_service(&self) -> &[String] {
-        let status = self.service.as_ref().and_then(|r| r.oper_status.as_ref()?.oper_status.as_ref());
-        match status {
-            Some(OperStatus::OperSuccess(success)) => &success.affected_paths,
-            Some(OperStatus::OperFailure(_)) | None => &[],
-        }
+    pub(crate) fn deleted_at_service(&self) -> impl Iterator<Item = &String> {
+        let statuses = self.service.iter().filter_map(|r| r.oper_status.as_ref()?.oper_status.as_ref());
+        statuses.flat_map(|status| match status {
+            OperStatus::OperSuccess(success) => success.affected_paths.as_slice(),
+            OperStatus::OperFailure(_) => &[],
+        })
     }
 }
 
@@ -84,7 +93,7 @@ impl Broker {
         let mut services = Vec::new();
         for requested in &delete.obj_paths {
             let mut entry = DeleteEntry { requested: requested.clone(), ..DeleteEntry::default() };
-            let planned = self.plan_delete(&mut entry, requested, &origin.rights, delete.allow_partial);
+            let planned = self.plan_meant_delete(&mut entry, requested, &origin, delete.allow_partial);
             let todo = planned.unwrap_or_else(|fault| {
                 entry.failed = Some(fault);
                 Vec::new()
@@ -109,6 +118,29 @@ impl Broker {
             units_of(steps, delete.allow_partial, |i| entries.get(i).is_some_and(|e| e.failed.is_some()));
         let kind = UnitKind::Delete { allow_partial: delete.allow_partial, entries };
         self.begin(Box::new(UnitJob::new(origin, kind, units)));
+    }
+
+    /// A path, or those that its references lead to.
+    fn plan_meant_delete(
+        &self,
+        entry: &mut DeleteEntry,
+        requested: &str,
+        origin: &Origin,
+        allow_partial: bool,
+    ) -> Result<Vec<Step>, Fault> {
+        let Some(paths) = origin.meant(requested)? else {
+            return self.plan_delete(entry, requested, &origin.rights, allow_partial);
+        };
+        entry.several = paths.len() > 1;
+        let mut steps = Vec::new();
+        for path in paths {
+            match self.plan_delete(entry, &path, &origin.rights, allow_partial) {
+                Ok(more) => steps.extend(more),
+                Err(fault) if leads_nowhere(&self.model, &path, &fault) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(steps)
     }
 
     fn plan_delete(
@@ -253,10 +285,17 @@ impl Broker {
     }
 }
 
-fn delete_result(entry: DeleteEntry, rights: &Rights) -> DeletedObjectResult {
-    if let Some(mut result) = entry.service {
-        shown::of_delete(rights, &mut result);
-        return result;
+fn delete_result(mut entry: DeleteEntry, rights: &Rights) -> DeletedObjectResult {
+    entry.service.iter_mut().for_each(|result| shown::of_delete(rights, result));
+    let single = entry.service.len() == 1 && entry.affected.is_empty();
+    if let Some(result) = entry.service.pop_if(|_| single) {
+        return DeletedObjectResult { requested_path: entry.requested, ..result };
+    }
+    for success in entry.service.drain(..).filter_map(|result| result.oper_status?.oper_status) {
+        if let OperStatus::OperSuccess(success) = success {
+            entry.affected.extend(success.affected_paths);
+            entry.unaffected.extend(success.unaffected_path_errs);
+        }
     }
     let status = match entry.failed {
         Some(fault) => {

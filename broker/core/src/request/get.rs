@@ -12,6 +12,7 @@ use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use super::budget::Budget;
 use super::count::{Count, count_request, count_results};
+use super::follow::leads_nowhere;
 use super::{Origin, resolve, shown, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
@@ -77,6 +78,8 @@ struct GetJob {
     entries: Vec<Entry>,
     asks: Vec<Ask>,
     asked: bool,
+    /// The path at hand is one of several that a reference led to.
+    followed: bool,
 }
 
 impl Broker {
@@ -88,11 +91,12 @@ impl Broker {
             entries: Vec::with_capacity(get.param_paths.len()),
             asks: Vec::new(),
             asked: false,
+            followed: false,
         };
         for requested in &get.param_paths {
             let index = job.entries.len();
             job.entries.push(Entry { requested: requested.clone(), ..Entry::default() });
-            if let Err(fault) = self.plan_get(&mut job, index, requested, get.max_depth)
+            if let Err(fault) = self.plan_meant(&mut job, index, requested, get.max_depth)
                 && let Some(entry) = job.entries.get_mut(index)
             {
                 job.budget.take(fault.text.len());
@@ -109,6 +113,23 @@ impl Broker {
         } else {
             self.begin(Box::new(job));
         }
+    }
+
+    /// A path, or those that its references lead to.
+    fn plan_meant(&self, job: &mut GetJob, entry: usize, requested: &str, depth: u32) -> Result<(), Fault> {
+        let Some(paths) = job.origin.meant(requested)? else {
+            return self.plan_get(job, entry, requested, depth);
+        };
+        job.followed = true;
+        let mut planned = paths.iter().map(|path| {
+            let planned = self.plan_get(job, entry, path, depth);
+            planned
+                .or_else(|fault| if leads_nowhere(&self.model, path, &fault) { Ok(()) } else { Err(fault) })
+        });
+        let result = planned.try_for_each(|planned| planned);
+        drop(planned);
+        job.followed = false;
+        result
     }
 
     fn plan_get(&self, job: &mut GetJob, entry: usize, requested: &str, depth: u32) -> Result<(), Fault> {
@@ -137,10 +158,14 @@ impl Broker {
         depth: u32,
     ) -> Result<(), Fault> {
         let kind = if matches!(path.leaf, Leaf::Object) { Kind::Obj } else { Kind::Param };
+        // R-GET.1: what may not be read is not there.
         if !path.is_search() && !job.origin.rights.allow_path(kind, Act::Read, path) {
             return Err(Fault::unsupported(path));
         }
-        job.ask_service(service, depth, Part { entry, path: path.to_string(), whole: true });
+        // Where a reference leads may be gone; what is not even supported is a mistake.
+        let whole = !(job.followed && self.model.supports(path));
+        let part = Part { entry, path: path.to_string(), whole };
+        job.ask_service(service, depth, part);
         Ok(())
     }
 
@@ -332,7 +357,7 @@ impl Broker {
 impl GetJob {
     fn own(&mut self, entry: usize, own: Vec<ResolvedPathResult>) {
         if let Some(entry) = self.entries.get_mut(entry) {
-            entry.own = own;
+            entry.own.extend(own);
         }
     }
 

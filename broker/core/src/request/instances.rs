@@ -8,6 +8,7 @@ use usp_proto::usp::get_instances_resp::{CurrInstance, RequestedPathResult};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use super::budget::Budget;
+use super::follow::leads_nowhere;
 use super::{Origin, resolve, shown, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
@@ -67,7 +68,7 @@ impl Broker {
         for requested in &request.obj_paths {
             let index = job.entries.len();
             let mut entry = Entry { requested: requested.clone(), ..Entry::default() };
-            if let Err(fault) = self.plan_instances(&mut job, index, &mut entry, requested) {
+            if let Err(fault) = self.plan_meant_instances(&mut job, index, &mut entry, requested) {
                 job.budget.take(fault.text.len());
                 entry.fault = Some(fault);
             }
@@ -78,6 +79,28 @@ impl Broker {
             job.entries.push(entry);
         }
         self.begin(Box::new(job));
+    }
+
+    /// A path, or those that its references lead to.
+    fn plan_meant_instances(
+        &self,
+        job: &mut InstancesJob,
+        index: usize,
+        entry: &mut Entry,
+        requested: &str,
+    ) -> Result<(), Fault> {
+        let Some(paths) = job.origin.meant(requested)? else {
+            return self.plan_instances(job, index, entry, requested);
+        };
+        for path in &paths {
+            match self.plan_instances(job, index, entry, path) {
+                Err(fault) if !leads_nowhere(&self.model, path, &fault) => return Err(fault),
+                _ => {}
+            }
+        }
+        let parts = job.asks.iter_mut().flat_map(|ask| &mut ask.parts).filter(|part| part.entry == index);
+        parts.for_each(|part| part.whole = false);
+        Ok(())
     }
 
     fn plan_instances(

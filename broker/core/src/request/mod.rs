@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod count;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod follow;
 pub(crate) mod get;
 pub(crate) mod instances;
 pub(crate) mod operate;
@@ -14,6 +15,8 @@ pub(crate) mod shown;
 pub(crate) mod supported;
 mod supported_at;
 pub(crate) mod unit;
+
+use std::sync::Arc;
 
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::err_code::ErrCode;
@@ -42,6 +45,8 @@ pub(crate) struct Origin {
     pub rights: Rights,
     /// Number of its row in `Device.LocalAgent.Controller.`.
     pub controller: Option<u32>,
+    /// What paths mean whose references were followed into Services.
+    pub followed: Arc<follow::Followed>,
 }
 
 impl Broker {

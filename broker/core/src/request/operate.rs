@@ -8,6 +8,7 @@ use usp_proto::usp::operate_resp::OperationResult;
 use usp_proto::usp::operate_resp::operation_result::{CommandFailure, OperationResp, OutputArgs};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
+use super::follow::leads_nowhere;
 use super::{Origin, resolve, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
@@ -30,6 +31,8 @@ enum Task {
     Async { at: ObjRef, name: Name },
     /// A command at a Service.
     Service { service: ServiceId, path: String, is_async: bool },
+    /// A command that a reference led to and that cannot run.
+    Refused { command: String },
     /// `Cancel()` of a Request row whose command runs at a Service, where its row has this path.
     Cancel { at: ObjRef, service: ServiceId, remote: String },
 }
@@ -61,7 +64,7 @@ enum Phase {
 impl Broker {
     /// Operate.
     pub(crate) fn handle_operate(&mut self, origin: Origin, operate: usp::Operate) {
-        match check_key(&operate.command_key).and_then(|()| self.plan_operate(&origin, &operate)) {
+        match check_key(&operate.command_key).and_then(|()| self.plan_meant_operate(&origin, &operate)) {
             Ok(tasks) => {
                 let job = OperateJob {
                     origin,
@@ -87,6 +90,29 @@ impl Broker {
         } else {
             self.sessions.request_done(origin.conn, &origin.msg_id);
         }
+    }
+
+    /// A Command, or those that its references lead to.
+    fn plan_meant_operate(
+        &self,
+        origin: &Origin,
+        operate: &usp::Operate,
+    ) -> Result<Vec<(Task, Outcome)>, Fault> {
+        let Some(paths) = origin.meant(&operate.command)? else { return self.plan_operate(origin, operate) };
+        let mut tasks = Vec::new();
+        for command in paths {
+            let operate = usp::Operate { command, ..operate.clone() };
+            match self.plan_operate(origin, &operate) {
+                Ok(more) => tasks.extend(more),
+                Err(fault) if leads_nowhere(&self.model, &operate.command, &fault) => {}
+                Err(fault) => {
+                    let result = failure(&operate.command, &fault);
+                    let task = Task::Refused { command: operate.command };
+                    tasks.push((task, Outcome::Done(vec![result])));
+                }
+            }
+        }
+        Ok(tasks)
     }
 
     fn plan_operate(&self, origin: &Origin, operate: &usp::Operate) -> Result<Vec<(Task, Outcome)>, Fault> {
@@ -314,7 +340,7 @@ impl OperateJob {
                     }
                     continue;
                 }
-                Task::Service { .. } | Task::Cancel { .. } => continue,
+                Task::Service { .. } | Task::Cancel { .. } | Task::Refused { .. } => continue,
             };
             match broker.add_request(&self.origin, &command, &self.operate.command_key) {
                 Ok(number) => {
@@ -345,6 +371,7 @@ impl OperateJob {
                     *outcome =
                         Outcome::Done(vec![result(command, OperationResp::ReqObjPath(request_path(row)))]);
                 }
+                Task::Refused { .. } => {}
                 Task::Cancel { service, remote, .. } => {
                     let operate = usp::Operate {
                         command: format!("{remote}Cancel()"),
@@ -429,7 +456,7 @@ impl Task {
                 format!("{}{name}()", broker.model.path(at))
             }
             Self::Cancel { at, .. } => format!("{}Cancel()", broker.model.path(at)),
-            Self::Service { path, .. } => path.clone(),
+            Self::Service { path, .. } | Self::Refused { command: path } => path.clone(),
         }
     }
 }

@@ -21,6 +21,7 @@ use usp_proto::usp::{
 
 use super::check::{Effect, Settled};
 use super::delete::left_out;
+use super::follow::leads_nowhere;
 use super::unit::{Step, Unit, UnitJob, UnitKind};
 use super::{Origin, param_error, resolve, shown, wrong_form};
 use crate::Broker;
@@ -82,7 +83,7 @@ impl Broker {
         let mut steps = Vec::with_capacity(set.update_objs.len());
         for object in &set.update_objs {
             let mut entry = SetEntry { requested: object.obj_path.clone(), ..SetEntry::default() };
-            match self.plan_set(&mut entry, object, &origin.rights) {
+            match self.plan_meant_set(&mut entry, object, &origin) {
                 Ok(step) => steps.push(step),
                 Err(failed) => {
                     entry.failed = Some(failed);
@@ -138,6 +139,28 @@ impl Broker {
         }
     }
 
+    /// An entry, or one for each object that its references lead to: together they hold or fail (R-SET.2a).
+    fn plan_meant_set(
+        &self,
+        entry: &mut SetEntry,
+        object: &UpdateObject,
+        origin: &Origin,
+    ) -> Result<Vec<Step>, Failed> {
+        let Some(paths) = origin.meant(&object.obj_path)? else {
+            return self.plan_set(entry, object, &origin.rights);
+        };
+        let mut steps = Vec::new();
+        for obj_path in paths {
+            let object = UpdateObject { obj_path, ..object.clone() };
+            match self.plan_set(entry, &object, &origin.rights) {
+                Ok(more) => steps.extend(more),
+                Err(failed) if leads_nowhere(&self.model, &object.obj_path, &failed.fault) => {}
+                Err(failed) => return Err(failed),
+            }
+        }
+        Ok(steps)
+    }
+
     fn plan_set(
         &self,
         entry: &mut SetEntry,
@@ -151,7 +174,7 @@ impl Broker {
         let local = match resolve(&self.model, &path, rights)? {
             Found::Service(service) => {
                 let mut object = object.clone();
-                entry.withheld = self.withhold_forbidden(&path, &mut object, rights)?;
+                entry.withheld.extend(self.withhold_forbidden(&path, &mut object, rights)?);
                 if object.param_settings.is_empty() && !entry.withheld.is_empty() && !path.is_search() {
                     entry.nothing_left(&path);
                     return Ok(Vec::new());
@@ -168,14 +191,14 @@ impl Broker {
             let text = format!("{path} does not exist");
             return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, text).into());
         }
-        let mut failures = Vec::new();
+        let (mut failures, first) = (Vec::new(), entry.targets.len());
         for at in local.at {
             match self.plan_target(at, object, rights) {
                 Ok(target) => entry.targets.push(target),
                 Err((failure, fault)) => failures.push((failure, fault)),
             }
         }
-        let Some((_, fault)) = failures.first() else { return Ok(entry.steps()) };
+        let Some((_, fault)) = failures.first() else { return Ok(entry.steps_from(first)) };
         let fault = fault.clone();
         entry.targets.clear();
         Err(Failed::of(fault, failures.into_iter().map(|(failure, _)| failure).collect()))
@@ -284,26 +307,21 @@ impl Broker {
             });
             return vec![updated(entry.requested, status)];
         }
-        if !entry.service.is_empty() && entry.targets.is_empty() {
-            return entry.service;
-        }
-        let mut results: Vec<UpdatedInstanceResult> = Vec::with_capacity(entry.targets.len());
-        for target in entry.targets {
-            let mut result = UpdatedInstanceResult {
-                updated_params: self.updated_params(&target, rights),
-                affected_path: target.path,
-                param_errs: target.errors,
-            };
-            for other in entry
-                .service
-                .iter()
-                .flat_map(instances_of)
-                .filter(|o| o.affected_path == result.affected_path)
-            {
-                result.updated_params.extend(other.updated_params.clone());
-                result.param_errs.extend(other.param_errs.iter().cloned());
+        let own = entry.targets.into_iter().map(|target| UpdatedInstanceResult {
+            updated_params: self.updated_params(&target, rights),
+            affected_path: target.path,
+            param_errs: target.errors,
+        });
+        let mut results: Vec<UpdatedInstanceResult> = own.collect();
+        for other in entry.service.iter().flat_map(instances_of) {
+            // An object of ours may have Parameters that a Service serves.
+            match results.iter_mut().find(|own| own.affected_path == other.affected_path) {
+                Some(own) => {
+                    own.updated_params.extend(other.updated_params.clone());
+                    own.param_errs.extend(other.param_errs.iter().cloned());
+                }
+                None => results.push(other.clone()),
             }
-            results.push(result);
         }
         let status = OperStatus::OperSuccess(OperationSuccess { updated_inst_results: results });
         vec![updated(entry.requested, status)]
@@ -388,11 +406,12 @@ impl Target {
 }
 
 impl SetEntry {
-    /// Everything that is to be done for it.
-    fn steps(&self) -> Vec<Step> {
-        let effects = self.targets.iter().flat_map(|t| &t.effects);
+    /// Everything that is to be done for its targets from the given one on.
+    fn steps_from(&self, first: usize) -> Vec<Step> {
+        let targets = self.targets.get(first..).unwrap_or_default();
+        let effects = targets.iter().flat_map(|t| &t.effects);
         let own = effects.map(|(_, effect)| Step::Effect(effect.clone()));
-        own.chain(self.targets.iter().flat_map(Target::steps_elsewhere)).collect()
+        own.chain(targets.iter().flat_map(Target::steps_elsewhere)).collect()
     }
 
     /// Nothing of it is asked of the Service: all settings were withheld.

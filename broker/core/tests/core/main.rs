@@ -11,6 +11,7 @@ mod controllers;
 mod devices;
 mod entries;
 mod fanout;
+mod follow;
 mod get;
 mod instances;
 mod limits;

@@ -471,6 +471,8 @@ impl Unit {
             }
         }
         if !set.is_empty() {
+            // Several objects of one entry hold or fail together (R-SET.2a).
+            let allow_partial = allow_partial && (self.apart || set.len() == 1);
             Some(ReqType::Set(usp::Set { allow_partial, update_objs: set }))
         } else if !add.is_empty() {
             Some(ReqType::Add(usp::Add { allow_partial, create_objs: add }))

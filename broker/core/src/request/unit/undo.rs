@@ -33,7 +33,9 @@ impl Unit {
             }
             Err(error) => return self.fail(error.fault.about(format!("Service {name}")), error.params),
         };
-        if let Some(failed) = results.iter().find(|r| r.err_code != 0) {
+        // What is not there and need not be set is not missed.
+        let needed = |path: &str| self.is_needed(service, path);
+        if let Some(failed) = results.iter().find(|r| r.err_code != 0 && needed(&r.requested_path)) {
             let fault = Fault::new(crate::gather::failed(failed.err_code), failed.err_msg.clone());
             return self.fail(fault.about(format!("Service {name}")), Vec::new());
         }
@@ -42,6 +44,17 @@ impl Unit {
                 self.held.push((service, resolved.resolved_path.clone(), param, value));
             }
         }
+    }
+
+    /// Whether a Parameter is set there by a setting that must not fail.
+    fn is_needed(&self, service: ServiceId, path: &str) -> bool {
+        self.of_service(service).any(|(_, step)| match step {
+            Step::SetAtService { object, .. } => {
+                let param = path.strip_prefix(&*object.obj_path);
+                object.param_settings.iter().any(|s| s.required && Some(&*s.param) == param)
+            }
+            _ => false,
+        })
     }
 
     /// A Service did not answer: what it was asked may be done. What it held is written back; rows that it may have made

@@ -1,0 +1,299 @@
+//! References that lead into Services, out of them, or from one to another.
+//!
+//! A Service can follow only what it serves itself, so the broker asks it for the reference alone, goes on where that
+//! leads, and hands out plain paths. What stays among the broker's own rows is left to [`crate::dm::resolve`]; search
+//! expressions inside a Service's table are evaluated by that Service.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use usp_proto::err_code::ErrCode;
+use usp_proto::path::{Leaf, ListItem, Name, Path, Segment};
+use usp_proto::tr106;
+use usp_proto::usp::{self, request::ReqType, response::RespType};
+
+use super::Origin;
+use crate::Broker;
+use crate::access::{Act, Kind, Rights};
+use crate::dm::Model;
+use crate::dm::resolve::Found;
+use crate::dm::schema::{Owner, ServiceId};
+use crate::fault::Fault;
+use crate::gather::{Job, JobId, LegReply};
+
+/// How often one path may be asked on.
+const MOST_ROUNDS: usize = 8;
+
+/// The paths that a path means once its references are followed, or why that cannot be known; by the path as written.
+pub(crate) type Followed = BTreeMap<String, Result<Vec<String>, Fault>>;
+
+impl Origin {
+    /// What stands in the place of a requested path, if references of it were followed beforehand.
+    pub(crate) fn meant(&self, requested: &str) -> Result<Option<Vec<String>>, Fault> {
+        self.followed.get(requested).cloned().transpose()
+    }
+}
+
+/// Whether a fault says no more than that a reference leads to something that is not there.
+pub(crate) fn leads_nowhere(model: &Model, path: &str, fault: &Fault) -> bool {
+    let absent = matches!(fault.code, ErrCode::INVALID_PATH | ErrCode::OBJECT_DOES_NOT_EXIST);
+    absent && Path::parse(path).is_ok_and(|path| model.supports(&path))
+}
+
+/// A path on its way.
+struct Open {
+    requested: String,
+    path: Path,
+    /// The Service that is asked for its first reference.
+    asked: Option<ServiceId>,
+}
+
+struct FollowJob {
+    origin: Origin,
+    request: ReqType,
+    open: Vec<Open>,
+    found: Followed,
+    rounds: usize,
+}
+
+/// The next thing to do with a path.
+enum Next {
+    /// It has no reference any more.
+    Done,
+    /// These stand for it.
+    Paths(Vec<Path>),
+    /// A Service has the reference.
+    Ask(ServiceId),
+}
+
+impl Broker {
+    /// Takes up a request with references that cross into Services: they are followed first. Gives it back if there are
+    /// none.
+    pub(crate) fn follow_first(&mut self, origin: Origin, request: &ReqType) -> Option<Origin> {
+        let crossing: Vec<Open> = paths_of(request)
+            .into_iter()
+            .filter(|text| text.contains("+."))
+            .filter_map(|text| Some((text, Path::parse(text).ok()?)))
+            .filter(|(_, path)| self.model.crosses(path, &origin.rights, MOST_ROUNDS))
+            .map(|(text, path)| Open { requested: text.to_owned(), path, asked: None })
+            .collect();
+        if crossing.is_empty() {
+            return Some(origin);
+        }
+        let found = crossing.iter().map(|open| (open.requested.clone(), Ok(Vec::new()))).collect();
+        let job = FollowJob { origin, request: request.clone(), open: crossing, found, rounds: 0 };
+        self.begin(Box::new(job));
+        None
+    }
+}
+
+impl Model {
+    /// Whether one of a path's references is held by a Service or leads into one.
+    fn crosses(&self, path: &Path, rights: &Rights, rounds: usize) -> bool {
+        match self.unfold(path, rights) {
+            Ok(Next::Ask(_)) => true,
+            Ok(Next::Paths(paths)) => paths.iter().any(|path| {
+                matches!(self.resolve(&path.segments), Ok(Found::Service(_)))
+                    || (rounds > 0 && self.crosses(path, rights, rounds - 1))
+            }),
+            Ok(Next::Done) | Err(_) => false,
+        }
+    }
+
+    /// Follows the first reference of a path, as far as that can be done from memory.
+    fn unfold(&self, path: &Path, rights: &Rights) -> Result<Next, Fault> {
+        let Some(reference) = Reference::first_of(path) else { return Ok(Next::Done) };
+        let holder =
+            Path { segments: reference.holder.to_vec(), leaf: Leaf::Parameter(reference.name.clone()) };
+        if !rights.may_search(self, &holder) {
+            return Err(Fault::unsupported(&holder));
+        }
+        let leaf = &holder.leaf;
+        let local = match self.resolve(reference.holder)? {
+            Found::Service(service) => return ask(rights, service, &holder),
+            Found::Local(local) => local,
+        };
+        let object = local.object.and_then(|id| self.schema.get(id));
+        if let Some(Owner::Service(service)) =
+            object.and_then(|o| o.params.get(reference.name)).map(|p| p.owner)
+        {
+            return ask(rights, service, &holder);
+        }
+        let readable = local.at.iter().filter(|at| rights.allow(self, Kind::Param, Act::Read, at, leaf));
+        let values = readable.filter_map(|at| self.text(at, reference.name));
+        Ok(Next::Paths(values.flat_map(|value| reference.targets(self, &value)).collect()))
+    }
+}
+
+fn ask(rights: &Rights, service: ServiceId, holder: &Path) -> Result<Next, Fault> {
+    match rights.allow_path(Kind::Param, Act::Read, holder) {
+        true => Ok(Next::Ask(service)),
+        false => Err(Fault::unsupported(holder)),
+    }
+}
+
+/// The first reference of a path.
+struct Reference<'a> {
+    holder: &'a [Segment],
+    name: &'a Name,
+    item: ListItem,
+    rest: &'a [Segment],
+    leaf: &'a Leaf,
+}
+
+impl<'a> Reference<'a> {
+    fn first_of(path: &'a Path) -> Option<Self> {
+        let at = path.segments.iter().position(|s| matches!(s, Segment::Follow(_)))?;
+        let (before, rest) = path.segments.split_at(at);
+        let (Some((Segment::Name(name), holder)), Some((Segment::Follow(item), rest))) =
+            (before.split_last(), rest.split_first())
+        else {
+            return None;
+        };
+        Some(Self { holder, name, item: *item, rest, leaf: &path.leaf })
+    }
+
+    /// The paths that a value of the reference leads to. What is no plain path leads nowhere.
+    fn targets(&self, model: &Model, value: &str) -> Vec<Path> {
+        let items: Vec<&str> = tr106::split_list(value).collect();
+        let chosen = match self.item {
+            ListItem::All => items.as_slice(),
+            ListItem::First => items.get(..1).unwrap_or_default(),
+            ListItem::Nth(n) => {
+                let index = usize::try_from(n).unwrap_or(usize::MAX).wrapping_sub(1);
+                items.get(index..).and_then(|tail| tail.get(..1)).unwrap_or_default()
+            }
+        };
+        chosen.iter().filter_map(|item| self.target(model, item)).collect()
+    }
+
+    fn target(&self, model: &Model, item: &str) -> Option<Path> {
+        let mut path = Path::parse(&format!("{}.", item.strip_suffix('.').unwrap_or(item))).ok()?;
+        let plain = path.segments.iter().all(|s| matches!(s, Segment::Name(_) | Segment::Instance(_)));
+        let plain = plain && model.supports(&path);
+        path.segments.extend(self.rest.iter().cloned());
+        path.leaf = self.leaf.clone();
+        plain.then_some(path)
+    }
+}
+
+impl FollowJob {
+    fn fail(&mut self, requested: &str, fault: Fault) {
+        self.found.insert(requested.to_owned(), Err(fault));
+    }
+
+    /// Takes a path on until it is plain, or a Service has to be asked.
+    fn walk(&mut self, broker: &Broker, requested: String, path: Path, depth: usize) {
+        match broker.model.unfold(&path, &self.origin.rights) {
+            Err(fault) => self.fail(&requested, fault),
+            Ok(_) if depth > MOST_ROUNDS => {
+                let text = format!("{requested} follows more than {MOST_ROUNDS} references");
+                self.fail(&requested, Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
+            }
+            Ok(Next::Done) => self.done(broker, &requested, path.to_string()),
+            Ok(Next::Ask(service)) => self.open.push(Open { requested, path, asked: Some(service) }),
+            Ok(Next::Paths(paths)) => {
+                for path in paths {
+                    self.walk(broker, requested.clone(), path, depth + 1);
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, broker: &Broker, requested: &str, path: String) {
+        let most = broker.config.limits.max_paths_per_request;
+        let Some(Ok(paths)) = self.found.get_mut(requested) else { return };
+        if paths.contains(&path) {
+            return;
+        }
+        if paths.len() < most {
+            return paths.push(path);
+        }
+        let text = format!("{requested} leads to more than {most} objects (limits.max_paths_per_request)");
+        self.fail(requested, Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
+    }
+
+    /// A Service's answer: where the reference leads.
+    fn targets(
+        &self,
+        broker: &Broker,
+        open: &Open,
+        service: ServiceId,
+        outcome: Result<RespType, Fault>,
+    ) -> Result<Vec<Path>, Fault> {
+        let name = broker.services.name(service);
+        let failed = |text: &str| Fault::new(ErrCode::INTERNAL_ERROR, format!("Service {name} {text}"));
+        let RespType::GetResp(response) = outcome? else {
+            return Err(failed("answered a Get with something else"));
+        };
+        let Some(reference) = Reference::first_of(&open.path) else { return Ok(Vec::new()) };
+        if let Some(bad) = response.req_path_results.iter().find(|r| r.err_code != 0) {
+            return Err(Fault::new(ErrCode(bad.err_code), format!("Service {name}: {}", bad.err_msg)));
+        }
+        let objects = response.req_path_results.iter().flat_map(|r| &r.resolved_path_results);
+        let readable = objects.filter_map(|object| {
+            let path = format!("{}{}", object.resolved_path, reference.name);
+            let rights = &self.origin.rights;
+            let mine =
+                broker.services.owns(service, &path) && rights.allow_text(Kind::Param, Act::Read, &path);
+            object.result_params.get(reference.name.as_str()).filter(|_| mine)
+        });
+        Ok(readable.flat_map(|value| reference.targets(&broker.model, value)).collect())
+    }
+}
+
+impl Job for FollowJob {
+    fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
+        let LegReply::Service(outcome) = reply else { return };
+        let Some(open) = self.open.get_mut(tag) else { return };
+        let Some(service) = open.asked.take() else { return };
+        let open = Open { requested: open.requested.clone(), path: open.path.clone(), asked: None };
+        match self.targets(broker, &open, service, outcome.map_err(|e| e.fault)) {
+            Err(fault) => self.fail(&open.requested, fault),
+            Ok(paths) => {
+                let rounds = self.rounds;
+                paths.into_iter().for_each(|path| self.walk(broker, open.requested.clone(), path, rounds));
+            }
+        }
+    }
+
+    fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        if self.rounds == 0 {
+            for open in std::mem::take(&mut self.open) {
+                self.walk(broker, open.requested, open.path, 0);
+            }
+        } else {
+            // What was asked is answered; only what came of it is left.
+            self.open.retain(|open| open.asked.is_some());
+        }
+        self.rounds += 1;
+        if self.open.is_empty() {
+            let origin = Origin { followed: Arc::new(self.found), ..self.origin };
+            broker.handle_followed_request(origin, &self.request);
+            return None;
+        }
+        for (tag, open) in self.open.iter().enumerate() {
+            let (Some(service), Some(reference)) = (open.asked, Reference::first_of(&open.path)) else {
+                continue;
+            };
+            let leaf = Leaf::Parameter(reference.name.clone());
+            let holder = Path { segments: reference.holder.to_vec(), leaf };
+            let get = usp::Get { param_paths: vec![holder.to_string()], max_depth: 0 };
+            broker.ask_service(id, tag, service, ReqType::Get(get));
+        }
+        Some(self)
+    }
+}
+
+/// The paths of a request that may follow references.
+fn paths_of(request: &ReqType) -> Vec<&str> {
+    match request {
+        ReqType::Get(get) => get.param_paths.iter().map(String::as_str).collect(),
+        ReqType::GetInstances(request) => request.obj_paths.iter().map(String::as_str).collect(),
+        ReqType::Set(set) => set.update_objs.iter().map(|o| o.obj_path.as_str()).collect(),
+        ReqType::Add(add) => add.create_objs.iter().map(|o| o.obj_path.as_str()).collect(),
+        ReqType::Delete(delete) => delete.obj_paths.iter().map(String::as_str).collect(),
+        ReqType::Operate(operate) => vec![&operate.command],
+        _ => Vec::new(),
+    }
+}
