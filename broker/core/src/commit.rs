@@ -17,6 +17,7 @@ use crate::output::{BatchId, Output, StoreOp};
 use crate::time::Mono;
 use crate::timers::Timer;
 use usp_proto::err_code::ErrCode;
+use usp_proto::path::Name;
 
 /// Pause before what no request asked for is written again to a store that refused it.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -219,6 +220,9 @@ impl Broker {
     /// What a change of a row is on disk.
     fn row_op(&self, change: &Change) -> Option<StoreOp> {
         let kept = |row: &Option<crate::dm::rows::Row>| row.as_ref().is_some_and(|r| !r.volatile);
+        if self.is_passing(change) {
+            return None;
+        }
         let path = self.model.path(&change.at);
         match &change.after {
             Some(row) if !row.volatile => Some(StoreOp::PutRow {
@@ -227,6 +231,19 @@ impl Broker {
             }),
             _ => kept(&change.before).then_some(StoreOp::DeleteRow { path }),
         }
+    }
+
+    /// How far a running command is, is not worth a write: a restart ends it, or begins anew.
+    fn is_passing(&self, change: &Change) -> bool {
+        let object = self.model.schema.get(change.at.object).map(|o| &*o.path);
+        let (Some("Device.LocalAgent.Request.{i}."), Some(before), Some(after)) =
+            (object, &change.before, &change.after)
+        else {
+            return false;
+        };
+        let same =
+            |name: &Name| name.as_str() == "Status" || before.params.get(name) == after.params.get(name);
+        before.volatile == after.volatile && before.params.keys().chain(after.params.keys()).all(same)
     }
 
     /// Numbers below a kept row that is gone. Those below a device stay known: it may come back.

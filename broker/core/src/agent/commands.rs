@@ -123,10 +123,10 @@ impl Broker {
         row.is_some_and(|row| self.model.rows.param(&row, "Status") == Some("Canceling"))
     }
 
-    /// A Service was asked to end a command of ours there.
-    pub(crate) fn note_canceling(&mut self, number: u32) {
+    /// How far the command of a Request row is: a Service has taken it up, or was asked to end it.
+    pub(crate) fn note_status(&mut self, number: u32, status: &str) {
         if let Some(row) = self.request_row(number) {
-            self.put_param(&row, "Status", "Canceling".to_owned());
+            self.put_param(&row, "Status", status.to_owned());
             self.commit(None);
         }
     }
@@ -159,7 +159,10 @@ impl Broker {
         let is_own = at.numbers.is_empty();
         match self.request_row(number).filter(|row| is_own && self.is_timer(row)) {
             Some(row) => self.start_timer(&row),
-            None => self.run_device_command(at, name, key, number),
+            None => {
+                self.note_status(number, "Active");
+                self.run_device_command(at, name, key, number);
+            }
         }
     }
 }

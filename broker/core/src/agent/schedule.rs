@@ -42,6 +42,7 @@ impl Broker {
         let delay = self.model.rows.param(row, DELAY).and_then(|text| text.parse().ok()).unwrap_or(0);
         let at = self.model.now.monotonic + Duration::from_secs(delay);
         self.arm(Timer::Scheduled(row.number()), at);
+        self.note_status(row.number(), "Active");
     }
 
     /// Timers that a restart interrupted.

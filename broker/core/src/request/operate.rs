@@ -208,7 +208,7 @@ impl Broker {
             ("Originator", originator),
             ("Command", command.to_owned()),
             ("CommandKey", key.to_owned()),
-            ("Status", "Active".to_owned()),
+            ("Status", "Requested".to_owned()),
         ] {
             self.put_param(&at, name, value);
         }
@@ -413,7 +413,7 @@ impl OperateJob {
                 (format!("{}Cancel()", broker.model.path(at)), broker.services.name(*service));
             let canceled = canceled_at_service(&name, outcome);
             if canceled.is_ok() {
-                broker.note_canceling(at.number());
+                broker.note_status(at.number(), "Canceling");
             }
             *slot = Outcome::Done(vec![match canceled {
                 Ok(()) => result(command, OperationResp::ReqOutputArgs(OutputArgs::default())),

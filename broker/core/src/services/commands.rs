@@ -133,7 +133,9 @@ impl Broker {
     /// A search path became a concrete command.
     fn rename_request(&mut self, row: u32, command: &str) {
         if let Some(table) = self.model.table("Device.LocalAgent.Request.") {
-            self.put_param(&crate::dm::rows::ObjRef::new(table, &[row]), "Command", command.to_owned());
+            let at = crate::dm::rows::ObjRef::new(table, &[row]);
+            self.put_param(&at, "Command", command.to_owned());
+            self.put_param(&at, "Status", "Active".to_owned());
         }
     }
 

@@ -237,11 +237,32 @@ fn a_services_command_is_canceled_there() {
 }
 
 #[test]
+fn how_far_a_command_is_costs_no_write() {
+    let (mut w, c) = world();
+    w.site("a: box");
+    w.subscribe(c, "s", "ValueChange", "Device.LocalAgent.Request.");
+    w.device("a", Behaviour::Slow(Duration::from_secs(1)));
+    let before = w.disk.batches;
+    let toggle = "Device.ProxiedDevice.1.IoTCapability.2.BinaryControl.Toggle()";
+    w.devices.values.insert(("a".to_owned(), 1), Value::Bool(true));
+    w.operate(c, toggle, "k", &[]);
+    w.wait(5);
+    let status = |text: &str| format!("s: ValueChange {ROW}Status={text}");
+    assert_eq!(w.notes(c), [status("Active"), status("Success")]);
+    assert_eq!(w.disk.batches - before, 2, "its row comes and goes");
+    w.operate(c, TIMER, "k", &["DelaySeconds=50"]);
+    let mut w = w.restart_after(1, true);
+    let c = w.controller("self::c");
+    assert_eq!(w.get(c, "Device.LocalAgent.Request.*.Status"), "Device.LocalAgent.Request.2.Status=Active");
+}
+
+#[test]
 fn what_a_service_has_not_taken_up_cannot_be_canceled() {
     let (mut w, c) = world();
     let s = w.lamp("self::lamp", "Device.X_Lamp.");
     w.manner(s, Manner::Silent);
     let id = w.begin(c, operate("Device.X_Lamp.Fade()", "k", &[]));
+    assert_eq!(w.get(c, &format!("{ROW}Status")), format!("{ROW}Status=Requested"));
     let cancel = format!("{ROW}Cancel()");
     assert_eq!(w.operate(c, &cancel, "", &[]), format!("{cancel} -> 7022"));
     w.wait(5);
