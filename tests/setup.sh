@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes what the tests need besides Rust: a Python environment with what python/requirements.txt names.
+# Makes what the tests need besides Rust: the MQTT server mosquitto, and a Python environment with what
+# python/requirements.txt names.
 # The tests call it themselves; it does nothing where nothing is to be done.
 #
 # usage: tests/setup.sh [DIR]      DIR is where the environment is made, target/python unless told otherwise.
@@ -9,23 +10,34 @@ here=$(cd "$(dirname "$0")" && pwd)
 dir=${1:-${CARGO_TARGET_DIR:-$here/../target}/python}
 wanted=$here/python/requirements.txt
 
-if cmp -s "$wanted" "$dir/requirements.txt"; then
-    exit 0
-fi
-
 fail() {
     echo "tests/setup.sh: $1" >&2
     exit 1
 }
 
+install() {
+    { apt-get update && apt-get install -y --no-install-recommends "$@"; } >/dev/null 2>&1 ||
+        fail "apt-get could not install $*"
+}
+
+can_install() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null
+}
+
+# A server's program is not in everybody's path.
+if ! PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mosquitto >/dev/null; then
+    can_install || fail "mosquitto is missing; on Debian: sudo apt-get install mosquitto"
+    install mosquitto
+fi
+
+if cmp -s "$wanted" "$dir/requirements.txt"; then
+    exit 0
+fi
+
 # Debian has Python's venv in a package of its own.
 if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        { apt-get update && apt-get install -y --no-install-recommends python3 python3-venv; } >/dev/null 2>&1 ||
-            fail "apt-get could not install python3 and python3-venv"
-    else
-        fail "python3 with venv is missing; on Debian: sudo apt-get install python3-venv"
-    fi
+    can_install || fail "python3 with venv is missing; on Debian: sudo apt-get install python3-venv"
+    install python3 python3-venv
 fi
 
 # The copy of the list comes last: an interrupted run leaves nothing that looks complete.

@@ -5,6 +5,7 @@
 mod crash;
 mod demo;
 mod lifecycle;
+mod mqtt;
 mod notifications;
 mod python;
 mod readme;

@@ -15,6 +15,8 @@ pub struct Cli {
     program: OsString,
     via: String,
     dir: PathBuf,
+    /// As whom; `None`: anybody.
+    endpoint_id: Option<String>,
 }
 
 /// How a command ended.
@@ -31,13 +33,26 @@ pub struct Ended {
 impl Cli {
     /// `via` is given to all commands that act as a Controller.
     pub fn new(program: impl AsRef<OsStr>, via: &str, dir: &Path) -> Self {
-        Self { program: program.as_ref().to_owned(), via: via.to_owned(), dir: dir.to_owned() }
+        Self {
+            program: program.as_ref().to_owned(),
+            via: via.to_owned(),
+            dir: dir.to_owned(),
+            endpoint_id: None,
+        }
+    }
+
+    /// As a certain Controller.
+    pub fn acting_as(self, endpoint_id: &str) -> Self {
+        Self { endpoint_id: Some(endpoint_id.to_owned()), ..self }
     }
 
     /// A command, ready to be started.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = role::broker(&self.program);
         command.args(arguments).env("USP_BROKER_VIA", &self.via).current_dir(&self.dir);
+        if let Some(endpoint_id) = &self.endpoint_id {
+            command.args(["--as", endpoint_id]);
+        }
         command
     }
 

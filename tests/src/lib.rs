@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod modbus;
+pub mod mosquitto;
 pub mod place;
 pub mod process;
 pub mod role;

@@ -98,6 +98,13 @@ pub enum RequestError {
     /// No answer in time.
     #[error("the Agent did not answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
+    /// No answer in time through an MQTT server, where a wrong address is not told otherwise.
+    #[error(
+        "nothing came back over MQTT within {} s: does an Agent with this Endpoint ID listen to this topic, in the same \
+         version of MQTT?",
+        .0.as_secs_f32()
+    )]
+    SilentOverMqtt(Duration),
     /// The connection ended before the answer came.
     #[error("the connection ended: {0}")]
     Closed(String),

@@ -8,7 +8,7 @@ use usp_core::mqtt::port::{MqttFilter, MqttSettings, MqttVersion};
 use usp_proto::endpoint_id::EndpointId;
 
 use super::error::ConnectError;
-use super::{MAX_RECORD_BYTES, MqttUrl, Via};
+use super::{MAX_RECORD_BYTES, MqttUrl, Via, random_text};
 use crate::mqtt::{self, Arrival, Bounds, Broken, Handle, Publication, Wire};
 
 /// Records that wait for their reader.
@@ -63,7 +63,7 @@ fn settings(url: &MqttUrl, own: &EndpointId) -> Result<MqttSettings, String> {
         host: url.host.clone(),
         port: url.port,
         version: url.version,
-        client_id: own.to_string(),
+        client_id: client_id(url.version, own),
         username: url.username.clone(),
         password: url.password.as_ref().map(|place| place.read()).transpose()?.unwrap_or_default(),
         clean: true,
@@ -77,6 +77,15 @@ fn settings(url: &MqttUrl, own: &EndpointId) -> Result<MqttSettings, String> {
         retry_multiplier: 1000,
         retry_most: 0,
     })
+}
+
+/// Two commands at a time may act as the same Controller, and a server keeps only one client of each identifier: 5.0 has
+/// the server choose, in 3.1.1 ours is an Endpoint ID and something random.
+fn client_id(version: MqttVersion, own: &EndpointId) -> String {
+    match version {
+        MqttVersion::V5 => String::new(),
+        MqttVersion::V311 => format!("{own}-{}", random_text()),
+    }
 }
 
 /// Waits for CONNACK, and gives the highest Quality of Service that the server takes.
@@ -122,7 +131,7 @@ impl MqttLink {
         }
     }
 
-    /// Publishes one Record. That the server did not take it is told by [`receive`](Self::receive).
+    /// Publishes one Record. That it reached nobody is told by [`receive`](Self::receive).
     pub(super) async fn send(&mut self, record: Vec<u8>) -> Result<(), String> {
         let publication =
             Publication { topic: &self.topic, reply_to: Some(&self.reply), qos: self.qos, payload: record };
@@ -132,7 +141,7 @@ impl MqttLink {
             if let Err(why) = sent.await {
                 // The link may be gone, and its end has been told then.
                 failures
-                    .send(Err(format!("the server did not take what we published to `{topic}`: {why}")))
+                    .send(Err(format!("what we published to `{topic}` reached nobody: {why}")))
                     .await
                     .ok();
             }

@@ -35,6 +35,7 @@ pub struct Client {
     orders: mpsc::Sender<Order>,
     agent: EndpointId,
     timeout: Duration,
+    over_mqtt: bool,
     ids: Arc<Ids>,
     end: Arc<OnceLock<String>>,
 }
@@ -81,7 +82,8 @@ impl Client {
         };
         tokio::spawn(session.run(taken, Arc::clone(&end)));
         let ids = Arc::new(Ids { stem: random_text(), next: AtomicU64::new(1) });
-        let client = Self { orders, agent, timeout: options.timeout, ids, end: Arc::clone(&end) };
+        let over_mqtt = matches!(options.via, Via::Mqtt(_));
+        let client = Self { orders, agent, timeout: options.timeout, over_mqtt, ids, end: Arc::clone(&end) };
         Ok((client, Notifications { queue, end }))
     }
 
@@ -105,7 +107,12 @@ impl Client {
             self.orders.send(order).await.map_err(|_| closed(&self.end))?;
             answered.await.map_err(|_| closed(&self.end))?
         };
-        tokio::time::timeout(self.timeout, ask).await.map_err(|_| RequestError::TimedOut(self.timeout))?
+        tokio::time::timeout(self.timeout, ask).await.map_err(|_| self.silence())?
+    }
+
+    fn silence(&self) -> RequestError {
+        let silent = if self.over_mqtt { RequestError::SilentOverMqtt } else { RequestError::TimedOut };
+        silent(self.timeout)
     }
 
     /// Ends the connection in the ordinary way, for all clones.

@@ -3,8 +3,8 @@
 use rumqttc_v5::{
     AsyncClient, Broker, ConnAck, ConnectAuth, ConnectProperties, ConnectReturnCode, ConnectionError, Event,
     EventLoop, Incoming, IncomingPacketSizeLimit, MqttOptions, NetworkOptions, PersistedAckMode,
-    PersistedSession, Publish, PublishOptions, PublishProperties, QoS, SessionStore, SessionStoreError,
-    SessionStoreKey, StateError, SubscribeFilterInput, SubscribeReasonCode,
+    PersistedSession, PubAckReason, Publish, PublishOptions, PublishProperties, PublishResult, QoS,
+    SessionStore, SessionStoreError, SessionStoreKey, StateError, SubscribeFilterInput, SubscribeReasonCode,
 };
 use usp_core::mqtt::port::{MqttFailure, MqttFilter, MqttSettings, MqttUp};
 
@@ -152,7 +152,19 @@ pub(super) async fn publish(client: &AsyncClient, publication: Publication<'_>) 
     let options = PublishOptions::new(quality(publication.qos)).properties(properties);
     let notice = client.publish_tracked(publication.topic, publication.payload, options).await;
     let notice = notice.map_err(|error| error.to_string())?;
-    Ok(Box::pin(async move { notice.wait_completion_async().await.map_err(|error| error.to_string()) }))
+    Ok(Box::pin(async move {
+        let result = notice.wait_async().await.map_err(|error| error.to_string())?;
+        match result {
+            PublishResult::Qos1(ack) => taken(ack.reason == PubAckReason::Success, &ack.reason),
+            PublishResult::Qos2PubRecRejected(rec) => taken(false, &rec.reason),
+            _ => Ok(()),
+        }
+    }))
+}
+
+/// What nobody has subscribed to is as lost as what the server refuses.
+fn taken(taken: bool, reason: &impl std::fmt::Debug) -> Result<(), String> {
+    if taken { Ok(()) } else { Err(words(reason)) }
 }
 
 pub(super) async fn subscribe(
