@@ -14,6 +14,7 @@ use crate::output::CloseReason;
 use crate::request::Origin;
 use crate::request::budget::check_entries;
 use crate::session::Admission;
+use crate::subscriptions::NotifKind;
 
 impl Broker {
     /// A Record came in.
@@ -187,8 +188,10 @@ impl Broker {
             self.sessions.request_done(origin.conn, &origin.msg_id);
         }
         let Some(notification) = notify.notification.clone() else { return };
-        let shadow = self.services.get(service).and_then(|s| s.shadows.by_id(&notify.subscription_id));
-        let Some(serves) = shadow.map(|(_, serves)| serves.clone()) else {
+        let shadow = self.shadow_of(service, &notify.subscription_id);
+        // A Subscription brings what it is for, and nothing else.
+        let shadow = shadow.filter(|(kind, _)| NotifKind::of(&notification) == Some(*kind));
+        let Some((_, serves)) = shadow else {
             tracing::debug!(id = notify.subscription_id, "a Notify for no Subscription of ours is ignored");
             return;
         };

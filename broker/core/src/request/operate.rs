@@ -17,7 +17,7 @@ use crate::dm::resolve::Found;
 use crate::dm::rows::{ObjRef, Row};
 use crate::dm::schema::{Command, ObjId, Owner, ServiceId};
 use crate::fault::Fault;
-use crate::gather::{Job, JobId, LegReply};
+use crate::gather::{Job, JobId, LegReply, failed};
 use crate::input::ConnId;
 
 /// Bytes of a command_key.
@@ -444,6 +444,8 @@ impl OperateJob {
             }
             Err(fault) => vec![failure(path, &fault)],
         };
+        let own = |result| own_result(broker, service, path, result);
+        let results = results.into_iter().map(own).collect();
         let results = broker.adopt_results(&self.origin, service, row, &self.operate.command_key, results);
         *slot = Outcome::Done(results);
     }
@@ -472,6 +474,33 @@ fn canceled_at_service(name: &str, outcome: Result<RespType, Fault>) -> Result<(
         Some(OperationResp::ReqObjPath(_) | OperationResp::ReqOutputArgs(_)) => Ok(()),
         None => Err(failed("answered without a result")),
     }
+}
+
+/// A Service's result, unless it is about what is not the Service's. A code that is none is put right.
+fn own_result(
+    broker: &Broker,
+    service: ServiceId,
+    path: &str,
+    mut result: OperationResult,
+) -> OperationResult {
+    if result.executed_command.is_empty() && !is_search(path) {
+        path.clone_into(&mut result.executed_command);
+    }
+    if let Some(OperationResp::CmdFailure(failure)) = &mut result.operation_resp {
+        failure.err_code = failed(failure.err_code).0;
+    }
+    if result.operation_resp.is_none() {
+        let text = format!("Service {} does not say what came of it", broker.services.name(service));
+        return failure(path, &Fault::new(ErrCode::INTERNAL_ERROR, text));
+    }
+    let is_command = Path::parse(&result.executed_command).is_ok_and(|p| matches!(p.leaf, Leaf::Command(_)));
+    if result.executed_command == path
+        || (is_command && broker.services.owns(service, &result.executed_command))
+    {
+        return result;
+    }
+    let text = format!("Service {} answered for another command", broker.services.name(service));
+    failure(path, &Fault::new(ErrCode::INTERNAL_ERROR, text))
 }
 
 fn is_search(path: &str) -> bool {

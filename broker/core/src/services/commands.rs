@@ -79,7 +79,8 @@ impl Broker {
         own_key(row)
     }
 
-    /// Puts our Request rows in the place of a Service's. The first result has a row already.
+    /// Puts our Request rows in the place of a Service's. The first result has a row already, unless the command was said
+    /// to be sync; then the Service knows it by the Controller's own key.
     pub(crate) fn adopt_results(
         &mut self,
         origin: &Origin,
@@ -88,24 +89,30 @@ impl Broker {
         key: &str,
         mut results: Vec<OperationResult>,
     ) -> Vec<OperationResult> {
-        let Some(first) = row else { return results };
-        self.commands.asked.remove(&first);
         // What came early for a command that did not start is forgotten with this.
-        let mut early = self.commands.early.remove(&first).unwrap_or_default();
-        let mut free = Some(first);
+        let mut early = row.and_then(|first| self.commands.early.remove(&first)).unwrap_or_default();
+        let seen_key = row.map_or_else(|| key.to_owned(), own_key);
+        let mut free = row;
+        if let Some(first) = row {
+            self.commands.asked.remove(&first);
+        }
         for result in &mut results {
             let Some(OperationResp::ReqObjPath(remote)) = &result.operation_resp else { continue };
             let remote = if remote.ends_with('.') { remote.clone() } else { format!("{remote}.") };
             let command = result.executed_command.clone();
+            let id = (seen_key.clone(), command);
             let row = match free.take() {
                 Some(row) => Ok(row),
-                None => self.add_request(origin, &command, key),
+                None if self.commands.running.contains_key(&id) => {
+                    let text = format!("{} is running already with this command_key", id.1);
+                    Err(Fault::new(ErrCode::REQUEST_DENIED, text))
+                }
+                None => self.add_request(origin, &id.1, key),
             };
             match row {
                 Ok(row) => {
-                    self.rename_request(row, &command);
+                    self.rename_request(row, &id.1);
                     result.operation_resp = Some(OperationResp::ReqObjPath(request_path(row)));
-                    let id = (own_key(first), command);
                     self.commands
                         .running
                         .insert(id.clone(), Running { service, row, key: key.to_owned(), remote });
@@ -113,7 +120,7 @@ impl Broker {
                         self.commands.late.push((id, outcome));
                     }
                 }
-                Err(fault) => *result = failure(&command, &fault),
+                Err(fault) => *result = failure(&id.1, &fault),
             }
         }
         if let Some(unused) = free {

@@ -15,6 +15,7 @@ use crate::dm::schema::ServiceId;
 use crate::gather::{Job, JobId, LegReply};
 use crate::request::add::created_paths;
 use crate::services::wanted::Wanted;
+use crate::subscriptions::NotifKind;
 use crate::timers::Timer;
 
 /// Marks our rows in a Service's table.
@@ -27,6 +28,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(crate) struct Shadows {
     rows: BTreeMap<Wanted, Shadow>,
+    /// The same by the rows' IDs: each notification looks here.
+    by_id: BTreeMap<String, Wanted>,
     /// The Service's table was read since it connected.
     read: bool,
     /// A synchronisation is under way.
@@ -51,7 +54,19 @@ struct Shadow {
 impl Shadows {
     /// The row with this ID and our Subscriptions that it serves.
     pub(crate) fn by_id(&self, id: &str) -> Option<(&Wanted, &BTreeSet<u32>)> {
-        self.rows.iter().find(|(wanted, _)| wanted.id() == id).map(|(wanted, s)| (wanted, &s.serves))
+        let wanted = self.by_id.get(id)?;
+        Some((wanted, &self.rows.get(wanted)?.serves))
+    }
+
+    fn insert(&mut self, wanted: Wanted, shadow: Shadow) {
+        self.by_id.insert(wanted.id(), wanted.clone());
+        self.rows.insert(wanted, shadow);
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Wanted, &Shadow) -> bool) {
+        self.rows.retain(|wanted, shadow| keep(wanted, shadow));
+        let rows = &self.rows;
+        self.by_id.retain(|_, wanted| rows.contains_key(wanted));
     }
 }
 
@@ -113,6 +128,22 @@ impl Broker {
         self.begin(Box::new(job));
     }
 
+    /// What one of our rows at a Service is about, and our Subscriptions that it serves. Right after the Service has come
+    /// back, before its table is read, rows from before count as well.
+    pub(crate) fn shadow_of(&self, service: ServiceId, id: &str) -> Option<(NotifKind, BTreeSet<u32>)> {
+        let shadows = &self.services.get(service)?.shadows;
+        if let Some((wanted, serves)) = shadows.by_id(id) {
+            return Some((wanted.kind, serves.clone()));
+        }
+        if shadows.read || shadows.refused {
+            return None;
+        }
+        let broad = self.wanted_of(service);
+        let spelt = self.spell_out(service, &broad);
+        let found = broad.into_iter().chain(spelt).find(|(wanted, _)| wanted.id() == id);
+        found.map(|(wanted, serves)| (wanted.kind, serves))
+    }
+
     fn finish_sync(&mut self, id: ServiceId, problem: Option<String>, refused: bool) {
         let name = self.services.name(id);
         let Some(service) = self.services.get_mut(id) else { return };
@@ -129,7 +160,7 @@ impl Broker {
             }
             Some(problem) => {
                 // It may have done what it did not answer: its table is read again.
-                service.shadows.rows.retain(|_, shadow| shadow.row.is_some());
+                service.shadows.retain(|_, shadow| shadow.row.is_some());
                 service.shadows.read = false;
                 tracing::warn!(service = name, problem, "Subscriptions at a Service are tried again later");
                 self.timers.set(self.model.now.monotonic + RETRY_AFTER, Timer::Discovery(id));
@@ -147,7 +178,7 @@ impl SyncJob {
         let wanted = broker.wanted_of(self.service);
         let Some(service) = broker.services.get_mut(self.service) else { return };
         // What was known before an attempt that failed counts only if it is in the table.
-        service.shadows.rows.clear();
+        service.shadows.retain(|_, _| false);
         for row in response.req_path_results.iter().flat_map(|r| &r.resolved_path_results) {
             let text = |name: &str| row.result_params.get(name).map_or("", String::as_str);
             if !text("ID").starts_with(ID_PREFIX) {
@@ -162,7 +193,7 @@ impl SyncJob {
             match right {
                 Some((what, serves)) if !service.shadows.rows.contains_key(what) => {
                     let shadow = Shadow { row: Some(row.resolved_path.clone()), serves: serves.clone() };
-                    service.shadows.rows.insert(what.clone(), shadow);
+                    service.shadows.insert(what.clone(), shadow);
                 }
                 _ => self.stale.push(row.resolved_path.clone()),
             }
@@ -187,14 +218,13 @@ impl SyncJob {
     fn plan(&mut self, broker: &mut Broker) {
         let wanted = broker.wanted_of(self.service);
         let Some(service) = broker.services.get_mut(self.service) else { return };
-        let rows = &mut service.shadows.rows;
-        let gone: Vec<Wanted> = rows.keys().filter(|w| !wanted.contains_key(w)).cloned().collect();
-        for what in gone {
-            self.stale.extend(rows.remove(&what).and_then(|s| s.row));
-        }
+        let shadows = &mut service.shadows;
+        let gone = shadows.rows.iter().filter(|(what, _)| !wanted.contains_key(what));
+        self.stale.extend(gone.filter_map(|(_, shadow)| shadow.row.clone()));
+        shadows.retain(|what, _| wanted.contains_key(what));
         for (what, serves) in wanted {
-            if !rows.contains_key(&what) {
-                rows.insert(what.clone(), Shadow { row: None, serves });
+            if !shadows.rows.contains_key(&what) {
+                shadows.insert(what.clone(), Shadow { row: None, serves });
                 self.adding.push(what);
             }
         }
@@ -214,25 +244,41 @@ impl SyncJob {
         false
     }
 
-    /// Rows that were made, in the order in which they were asked for.
+    /// Rows that were made: by their IDs where they are told, else in the order in which they were asked for. What is left
+    /// out of the answer stays to be added.
     fn take_added(&mut self, broker: &mut Broker, response: &usp::AddResp) {
         let Some(service) = broker.services.get_mut(self.service) else { return };
-        let one_by_one = response
-            .created_obj_results
-            .iter()
-            .map(|r| created_paths(&usp::AddResp { created_obj_results: vec![r.clone()] }).next());
-        for (what, row) in self.adding.iter().zip(one_by_one) {
+        let results = &response.created_obj_results;
+        let by_id: BTreeMap<&str, usize> =
+            results.iter().enumerate().filter_map(|(index, r)| Some((created_id(r)?, index))).collect();
+        let mut left_out = Vec::new();
+        for (index, what) in std::mem::take(&mut self.adding).into_iter().enumerate() {
+            let Some(result) = results.get(by_id.get(&*what.id()).copied().unwrap_or(index)) else {
+                left_out.push(what);
+                continue;
+            };
+            let one = usp::AddResp { created_obj_results: vec![result.clone()] };
+            let row = created_paths(&one).next();
             if row.is_none() && what.is_broad() {
                 service.shadows.spelt_out = true;
                 service.shadows.again = true;
             } else if row.is_none() {
                 tracing::warn!(kind = what.kind.name(), path = what.path, "a Service refused a Subscription");
             }
-            if let Some(shadow) = service.shadows.rows.get_mut(what) {
+            if let Some(shadow) = service.shadows.rows.get_mut(&what) {
                 shadow.row = row;
             }
         }
-        self.adding.clear();
+        self.adding = left_out;
+    }
+}
+
+/// The ID of a row that was made, if its unique keys tell it.
+fn created_id(result: &usp::add_resp::CreatedObjectResult) -> Option<&str> {
+    use usp::add_resp::created_object_result::operation_status::OperStatus;
+    match result.oper_status.as_ref()?.oper_status.as_ref()? {
+        OperStatus::OperSuccess(success) => success.unique_keys.get("ID").map(String::as_str),
+        OperStatus::OperFailure(_) => None,
     }
 }
 

@@ -52,6 +52,18 @@ impl NotifKind {
         }
     }
 
+    /// What a notification is; `None` for one that no Subscription brings.
+    pub(crate) fn of(notification: &Notification) -> Option<Self> {
+        match notification {
+            Notification::ValueChange(_) => Some(Self::ValueChange),
+            Notification::ObjCreation(_) => Some(Self::ObjectCreation),
+            Notification::ObjDeletion(_) => Some(Self::ObjectDeletion),
+            Notification::OperComplete(_) => Some(Self::OperationComplete),
+            Notification::Event(_) => Some(Self::Event),
+            Notification::OnBoardReq(_) => None,
+        }
+    }
+
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|k| k.name() == text)
     }

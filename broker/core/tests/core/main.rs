@@ -30,6 +30,7 @@ mod rights;
 mod rights_services;
 mod services;
 mod set;
+mod shadows;
 mod store;
 mod subscriptions;
 mod triggers;

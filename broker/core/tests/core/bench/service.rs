@@ -64,6 +64,8 @@ pub(crate) struct FakeService {
     pub(crate) lies: Vec<usp::get_resp::ResolvedPathResult>,
     /// Every request it got.
     pub(crate) asked: Vec<ReqType>,
+    /// What it says it has executed, instead of the command that it was asked for.
+    pub(crate) executed: Option<String>,
     /// What Operate is answered with, oldest first; then sync success.
     pub(crate) outcomes: VecDeque<usp::operate_resp::operation_result::OperationResp>,
     pub(crate) highest: BTreeMap<String, u32>,
@@ -333,7 +335,7 @@ impl FakeService {
         let outcome = self.outcomes.pop_front();
         let outcome = outcome.unwrap_or(OperationResp::ReqOutputArgs(OutputArgs::default()));
         let result = usp::operate_resp::OperationResult {
-            executed_command: operate.command.clone(),
+            executed_command: self.executed.clone().unwrap_or_else(|| operate.command.clone()),
             operation_resp: Some(outcome),
         };
         usp::OperateResp { operation_results: vec![result] }
