@@ -41,3 +41,113 @@ fn permission_strings_have_each_letter_in_its_place() {
         assert_eq!(Bits::parse(wrong), None, "{wrong}");
     }
 }
+
+#[path = "../../tests/core/bench/letters.rs"]
+mod letters;
+
+use letters::{Line, letters};
+use proptest::prelude::*;
+
+const KINDS: [Kind; 4] = [Kind::Param, Kind::Obj, Kind::InstantiatedObj, Kind::CommandEvent];
+const ACTS: [(Act, char); 4] = [(Act::Read, 'r'), (Act::Write, 'w'), (Act::Execute, 'x'), (Act::Notify, 'n')];
+
+/// A path of a small model, cut at some step: `Device.T.2.S.*.P`.
+fn path_text(rows: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let row = || prop::sample::select(rows);
+    let leaf = prop::sample::select(vec!["P", "Q"]);
+    (row(), row(), leaf, 0..7_usize).prop_map(|(first, second, leaf, cut)| match cut {
+        0 => "Device.".to_owned(),
+        1 => "Device.T.".to_owned(),
+        2 => format!("Device.T.{first}."),
+        3 => format!("Device.T.{first}.{leaf}"),
+        4 => format!("Device.T.{first}.S."),
+        5 => format!("Device.T.{first}.S.{second}."),
+        _ => format!("Device.T.{first}.S.{second}.{leaf}"),
+    })
+}
+
+fn line() -> impl Strategy<Value = Line> {
+    let target = (path_text(&["1", "2", "3", "*"]), any::<bool>());
+    let target = target.prop_map(|(text, bare)| match bare && text != "Device." {
+        true => text.trim_end_matches('.').to_owned(),
+        false => text,
+    });
+    (0..20_u32, prop::collection::vec(target, 1..3), "[r-][w-][x-][n-]")
+        .prop_map(|(order, targets, letters)| Line { order, targets, letters })
+}
+
+/// Order is a unique key.
+fn role() -> impl Strategy<Value = Vec<Line>> {
+    prop::collection::vec(line(), 0..6).prop_map(|mut lines| {
+        for (index, line) in lines.iter_mut().enumerate() {
+            line.order = line.order * 10 + u32::try_from(index).unwrap();
+        }
+        lines
+    })
+}
+
+fn compiled(roles: &[Vec<Line>]) -> Rights {
+    let entry = |line: &Line| {
+        let bits = Bits::parse(&line.letters).unwrap();
+        Entry {
+            order: line.order,
+            targets: line.targets.iter().flat_map(|t| parse_target(t)).collect(),
+            param: bits,
+            obj: bits,
+            instantiated_obj: bits,
+            command_event: bits,
+        }
+    };
+    let role = |lines: &Vec<Line>| {
+        let mut entries: Vec<Entry> = lines.iter().map(entry).collect();
+        entries.sort_by_key(|e| std::cmp::Reverse(e.order));
+        Role { entries }
+    };
+    let roles: Vec<Role> = roles.iter().map(role).collect();
+    let all = roles.iter().any(Role::is_full);
+    Rights { roles: roles.into(), all, secrets: false }
+}
+
+/// What a written path means, with rows 1 to 4: more than any target names.
+fn meant(written: &str) -> Vec<String> {
+    match written.split_once('*') {
+        None => vec![written.to_owned()],
+        Some((before, after)) => (1..5).flat_map(|n| meant(&format!("{before}{n}{after}"))).collect(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn a_concrete_path_has_the_letters_that_its_rows_say(
+        roles in prop::collection::vec(role(), 1..4), path in path_text(&["1", "2", "3"])
+    ) {
+        let (rights, expected) = (compiled(&roles), letters(&roles, &path));
+        let parsed = Path::parse(&path).unwrap();
+        for kind in KINDS {
+            for (act, letter) in ACTS {
+                prop_assert_eq!(rights.allow_path(kind, act, &parsed), expected.contains(letter), "{} {}", path, letter);
+            }
+        }
+    }
+
+    #[test]
+    fn a_wildcard_never_gives_more_than_every_row_and_somewhere_never_less_than_some(
+        roles in prop::collection::vec(role(), 1..4), path in path_text(&["1", "2", "*"])
+    ) {
+        let (rights, parsed) = (compiled(&roles), Path::parse(&path).unwrap());
+        for (act, letter) in ACTS {
+            let rows: Vec<bool> = meant(&path).iter().map(|p| letters(&roles, p).contains(letter)).collect();
+            if rights.allow_path(Kind::Param, act, &parsed) {
+                prop_assert!(rows.iter().all(|allowed| *allowed), "{path} {letter}");
+            }
+            if rows.iter().any(|allowed| *allowed) {
+                prop_assert!(rights.allow_somewhere(Kind::Param, act, &parsed), "{path} {letter}");
+            }
+            if !path.contains('*') {
+                prop_assert_eq!(rights.allow_somewhere(Kind::Param, act, &parsed), rows[0], "{} {}", path, letter);
+            }
+        }
+    }
+}

@@ -14,6 +14,7 @@ mod fanout;
 mod follow;
 mod get;
 mod instances;
+mod letters_agree;
 mod limits;
 mod model;
 mod mqtt;

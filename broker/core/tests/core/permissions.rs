@@ -143,7 +143,8 @@ fn case_2_15_and_2_16_update_allowed_and_denied() {
     let denied = "Error 7006\nDevice.DeviceInfo.FriendlyName: 7006";
     assert_eq!(w.set(tester, "Device.DeviceInfo.", &["FriendlyName=x"]), denied);
     permit(&mut w, tester, 3, "Device.DeviceInfo.FriendlyName", ["-w--", "----", "----", "----"]);
-    // R-SET.3: what may be written and not read is not shown in the answer. It is as if unsupported to a Set.
+    // R-SET.3: what may be written and not read is not shown in the answer.
+    assert_eq!(w.set(tester, "Device.DeviceInfo.", &["FriendlyName=x"]), "Device.DeviceInfo.");
     permit(&mut w, tester, 4, "Device.DeviceInfo.ProvisioningCode", ["rw--", "----", "----", "----"]);
     let done = w.set(tester, "Device.DeviceInfo.", &["ProvisioningCode=x"]);
     assert_eq!(done, "Device.DeviceInfo. ProvisioningCode=x");

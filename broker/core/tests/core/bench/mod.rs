@@ -3,6 +3,7 @@
 
 pub(crate) mod device;
 pub(crate) mod disk;
+pub(crate) mod letters;
 pub(crate) mod mqtt;
 pub(crate) mod peer;
 pub(crate) mod service;
