@@ -110,6 +110,7 @@ impl Broker {
     /// A peer is here; over MQTT there is no connection but the one that we make up.
     pub(crate) fn connect_peer(&mut self, conn: ConnId, link: Link, via: Option<Via>) {
         tracing::debug!(?conn, peer = %link.peer, side = ?link.side, "connected");
+        // The Agent and the Controller of one Service share an Endpoint ID (R-ARC.0, R-ARC.1): sides are told apart.
         let twin = self.sessions.by_conn.iter().find(|(_, s)| {
             s.link.side == link.side && s.link.mtp == link.mtp && s.link.peer == link.peer && !s.closing
         });
@@ -127,6 +128,7 @@ impl Broker {
         self.sessions.opened += 1;
         self.sessions.by_conn.insert(conn, session);
         if link.peer == self.config.endpoint_id {
+            // R-ARC.2
             let why = "this is the broker's own Endpoint ID".to_owned();
             return self.close(conn, CloseReason::Protocol(why));
         }

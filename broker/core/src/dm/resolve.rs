@@ -55,7 +55,7 @@ struct Walk<'a> {
 }
 
 impl Model {
-    /// Resolves the object part of a Path.
+    /// Resolves the object part of a Path (R-ARC.7).
     ///
     /// Errors: 7026 when it is not in the supported data model, 7008 for an expression that does not fit.
     pub fn resolve(&self, segments: &[Segment]) -> Result<Found, Fault> {

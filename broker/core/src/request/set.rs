@@ -229,7 +229,8 @@ impl Broker {
         Ok(withheld)
     }
 
-    /// Checks all settings of one object. Failed optional ones are kept as errors, a failed required one fails it.
+    /// Checks all settings of one object. Failed optional ones are kept as errors, a failed required one fails it (R-SET.2).
+    /// All objects are looked at, so that every failure is told (R-SET.2b).
     fn plan_target(
         &self,
         at: ObjRef,
@@ -267,7 +268,7 @@ impl Broker {
         }
     }
 
-    /// allow_partial=false and something failed: the Error names each failed Parameter.
+    /// allow_partial=false and something failed (R-SET.1): the Error names each failed Parameter.
     fn refuse_set(&mut self, origin: &Origin, entries: &[SetEntry], given: Vec<ParamError>) {
         let all = || entries.iter().filter_map(|e| Some((e, e.failed.as_ref()?)));
         let only_along = all().all(|(_, f)| f.along);

@@ -235,6 +235,7 @@ fn references_are_followed() {
 
 #[test]
 fn the_depth_is_limited() {
+    // R-GET.5
     let mut w = World::new();
     let c = w.controller("self::c");
     let depth = |w: &mut World, path: &str, depth: u32| text::answer(&w.ask(c, get(&[path], depth)));

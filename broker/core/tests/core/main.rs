@@ -16,6 +16,7 @@ mod get;
 mod instances;
 mod letters_agree;
 mod limits;
+mod messages;
 mod model;
 mod mqtt;
 mod mqtt_peers;

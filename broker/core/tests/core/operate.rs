@@ -283,6 +283,7 @@ fn a_crash_fails_commands_that_were_running() {
 
 #[test]
 fn a_command_without_an_answer_runs_all_the_same() {
+    // R-OPR.4
     let (mut w, c) = world();
     let usp_proto::usp::request::ReqType::Operate(mut quiet) =
         operate(&format!("{CAPABILITY}2.BinaryControl.Toggle()"), "k", &[])
