@@ -58,8 +58,22 @@ impl Broker {
     fn amend_client(&mut self, number: u32, wanted: ClientPlan) {
         let Some(client) = self.model.mqtt.0.get_mut(&number) else { return };
         client.plan = wanted;
-        if matches!(client.stage, Stage::Up | Stage::Ready) {
-            self.order_topics(number);
+        match client.stage {
+            Stage::Up | Stage::Ready => self.order_topics(number),
+            Stage::Connecting | Stage::Down(_) | Stage::Stopped => self.foretell_topics(number),
+        }
+    }
+
+    /// A client subscribes again by itself to what it was subscribed to: that must not be what nobody wants any more, lest
+    /// it stumbles over a topic that its server refuses.
+    fn foretell_topics(&mut self, number: u32) {
+        let Some(client) = self.model.mqtt.0.get_mut(&number) else { return };
+        let known = !client.topics.filters.is_empty() && client.stage != Stage::Stopped;
+        let Some(topics) = Topics::of(&client.plan, &client.up).filter(|_| known) else { return };
+        if client.topics.filters != topics.filters {
+            client.topics = topics;
+            let filters = client.topics.filters.clone();
+            self.order(MqttOrder::Topics { client: number, filters });
         }
     }
 
@@ -73,11 +87,16 @@ impl Broker {
             }
             false => MqttOrder::Run { client: number, settings },
         };
-        if let Some(old) = self.model.mqtt.0.get(&number) {
-            client.stats = old.stats;
+        if let Some(old) = self.model.mqtt.0.remove(&number) {
+            let place = |c: &Client| (c.plan.settings.host.clone(), c.plan.settings.port);
+            // What one server said does not hold for another.
+            let same = place(&old) == place(&client);
+            (client.stats, client.topics) = (old.stats, old.topics);
+            client.up = if same { old.up } else { MqttUp { maximum_qos: 2, ..MqttUp::default() } };
         }
         self.model.mqtt.0.insert(number, client);
         self.order(order);
+        self.foretell_topics(number);
     }
 
     fn order(&mut self, order: MqttOrder) {

@@ -228,6 +228,22 @@ fn new_settings_make_the_client_connect_anew() {
 }
 
 #[test]
+fn a_client_that_is_away_does_not_come_back_to_old_topics() {
+    let mut w = World::with(seeds());
+    w.mqtt_up(1, connack());
+    w.mqtt_event(1, refused(&["usp/agent/hub"]));
+    w.mqtt_down(1, MqttFailure::Misconfigured);
+    w.mqtt_orders();
+    let c = w.controller("self::c");
+    w.set(c, MTP, &["MQTT.ResponseTopicConfigured=usp/allowed"]);
+    assert_eq!(w.mqtt_orders(), ["Topics 1 usp/allowed q1!"]);
+    w.mqtt_ready(1);
+    assert_eq!(w.mqtt_orders(), ["Topics 1 usp/allowed q1!"]);
+    w.set(c, CLIENT, &["ProtocolVersion=3.1.1"]);
+    assert_eq!(w.mqtt_orders(), ["Run 1 127.0.0.1:1883 3.1.1 as 'given'", "Topics 1 usp/allowed/# q1!"]);
+}
+
+#[test]
 fn several_clients_run_side_by_side() {
     let mut config = seeds();
     config.seed.mqtt.push(client("cloud", "mqtt.example.com", MqttVersion::V311));
@@ -271,8 +287,9 @@ fn an_mtp_can_be_made_moved_and_deleted() {
         ],
     );
     assert!(made.starts_with("Device.LocalAgent.MTP.4."), "{made}");
-    w.mqtt_ready(1);
     assert_eq!(w.mqtt_orders(), ["Run 1 127.0.0.1:1883 5.0 as 'given'", "Topics 1 usp/again q0!"]);
+    w.mqtt_ready(1);
+    assert_eq!(w.mqtt_orders(), ["Topics 1 usp/again q0!"]);
     for (path, params) in [
         ("Device.LocalAgent.MTP.", &["Protocol=UDS"][..]),
         ("Device.LocalAgent.Controller.1.MTP.", &["Protocol=STOMP"]),
