@@ -256,6 +256,10 @@ impl Model {
         let path = self.schema.get(at.object).map_or("", |o| &*o.path);
         let invalid = |why: String| Err(Fault::new(ErrCode::INVALID_VALUE, why));
         match (path, name.as_str()) {
+            // TR-106, data type Alias.
+            (_, "Alias") if !value.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                invalid(format!("'{value}' is no Alias: one begins with a letter"))
+            }
             ("Device.LocalAgent.Controller.{i}." | "Device.USPServices.Trust.{i}.", "EndpointID") => {
                 EndpointId::parse(value).map_or_else(|e| invalid(e.to_string()), |_| Ok(()))
             }

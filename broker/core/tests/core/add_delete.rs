@@ -44,11 +44,14 @@ fn each_mistake_has_its_code() {
     w.subscribe(c, "taken", "Event", "Device.Boot!");
     for (table, setting, code) in [
         (SUBSCRIPTION, "TimeToLive=x", 7011),
+        // TP-469 1.88
+        (SUBSCRIPTION, "Alias?=88InvalidAlias", 7012),
+        (SUBSCRIPTION, "Alias?=", 7012),
         (SUBSCRIPTION, "NotifType=x", 7012),
         (SUBSCRIPTION, "Recipient=Device.LocalAgent.Controller.1", 7013),
         (SUBSCRIPTION, "Nothing=x", 7010),
     ] {
-        let name = setting.split('=').next().unwrap();
+        let name = setting.split('=').next().unwrap().trim_end_matches('?');
         assert_eq!(w.add(c, table, &[setting]), format!("Error {code}\n{table}{name}: {code}"), "{setting}");
         let answer = text::answer(&w.ask(c, add(true, &[(table, &[setting])])));
         assert_eq!(answer, format!("{table}: {code}"));
