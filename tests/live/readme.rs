@@ -1,4 +1,4 @@
-//! README's first mapping, followed to the letter.
+//! README's first mapping and its way over MQTT, followed to the letter.
 
 use std::fs;
 use std::path::Path;
@@ -8,6 +8,8 @@ use usp_mapping::diagnostic::SourceFile;
 use usp_mapping::draft::MappingDraft;
 use usp_simulators::modbus::{ModbusDevice, ModbusServer};
 use usp_tests::cli::Cli;
+use usp_tests::mosquitto::Mosquitto;
+use usp_tests::place::Place;
 use usp_tests::process::Process;
 use usp_tests::role;
 use usp_tests::wait::eventually;
@@ -65,4 +67,25 @@ async fn the_first_mapping_works_as_it_is_told() {
         ];
         (all.into_iter().all(has) && told.contains("LevelSensor.Value ")).then_some(())
     });
+}
+
+#[test]
+fn the_way_over_mqtt_works_as_it_is_told() {
+    let text = readme();
+    let (_, section) = text.split_once("## Over MQTT").expect("a section about MQTT");
+    let toml = section.split_once("```toml\n").unwrap().1.split_once("```").unwrap().0;
+    let command = section.lines().find(|line| line.starts_with("usp-broker get ")).unwrap();
+    let server = Mosquitto::start();
+    let (host, port) = ("127.0.0.1", server.address().port());
+    assert!(toml.contains("\"127.0.0.1:1883\"") && command.contains("mqtt://127.0.0.1/"), "{section}");
+
+    let place = Place::new(ACTOR, "");
+    let sockets = "[uds]\nagent_path = \"agent\"\ncontroller_path = \"controller\"\n";
+    place.write("broker.toml", &(toml.replace("127.0.0.1:1883", &server.address().to_string()) + sockets));
+    let broker = place.launch();
+    assert_eq!(broker.line(), "ready endpoint_id=self::hub1", "{}", place.log());
+    let command = command.replace("mqtt://127.0.0.1/", &format!("mqtt://{host}:{port}/"));
+    let words: Vec<_> = command.split_whitespace().skip(1).collect();
+    let cli = Cli::new(ACTOR, "", place.dir());
+    eventually("the answer", || cli.run(&words).out.contains("Device.DeviceInfo.Manufacturer").then_some(()));
 }

@@ -219,12 +219,17 @@ impl Handle {
     ///
     /// Errors: it cannot be sent.
     pub(crate) async fn publish(&self, publication: Publication<'_>) -> Result<Sent, String> {
-        if !is_topic(publication.topic) {
+        let topic = match self {
+            Self::V5(_) => publication.topic.to_owned(),
+            Self::V311(_) => reply_to::append(publication.topic, publication.reply_to),
+        };
+        // Topics come from peers, too; the libraries would write one that is too long as a broken packet.
+        if publication.topic.is_empty() || !is_topic(&topic) {
             return Err("nothing can be published to such a topic".to_owned());
         }
         match self {
-            Self::V5(client) => v5::publish(client, publication).await,
-            Self::V311(client) => v311::publish(client, publication).await,
+            Self::V5(client) => v5::publish(client, topic, publication).await,
+            Self::V311(client) => v311::publish(client, topic, publication).await,
         }
     }
 

@@ -102,8 +102,11 @@ fn refusal(code: ConnectReturnCode) -> MqttFailure {
 }
 
 /// R-MQTT.18, R-MQTT.19, R-MQTT.22, R-MQTT.24
-pub(super) async fn publish(client: &AsyncClient, publication: Publication<'_>) -> Result<Sent, String> {
-    let topic = reply_to::append(publication.topic, publication.reply_to);
+pub(super) async fn publish(
+    client: &AsyncClient,
+    topic: String,
+    publication: Publication<'_>,
+) -> Result<Sent, String> {
     let options = PublishOptions::new(quality(publication.qos));
     let notice = client.publish_tracked(topic, publication.payload, options).await;
     let notice = notice.map_err(|error| error.to_string())?;

@@ -143,14 +143,18 @@ fn refusal(code: ConnectReturnCode) -> MqttFailure {
 }
 
 /// R-MQTT.18, R-MQTT.19, R-MQTT.22, R-MQTT.23, R-MQTT.27
-pub(super) async fn publish(client: &AsyncClient, publication: Publication<'_>) -> Result<Sent, String> {
+pub(super) async fn publish(
+    client: &AsyncClient,
+    topic: String,
+    publication: Publication<'_>,
+) -> Result<Sent, String> {
     let properties = PublishProperties {
         response_topic: publication.reply_to.map(str::to_owned),
         content_type: Some(CONTENT_TYPE.to_owned()),
         ..PublishProperties::default()
     };
     let options = PublishOptions::new(quality(publication.qos)).properties(properties);
-    let notice = client.publish_tracked(publication.topic, publication.payload, options).await;
+    let notice = client.publish_tracked(topic, publication.payload, options).await;
     let notice = notice.map_err(|error| error.to_string())?;
     Ok(Box::pin(async move {
         let result = notice.wait_async().await.map_err(|error| error.to_string())?;

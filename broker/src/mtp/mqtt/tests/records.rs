@@ -74,3 +74,38 @@ async fn a_publication_of_quality_1_is_acknowledged() {
     peer.say(&Packet::Publish(Publish { qos: 1, id: 77, ..from_controller(Vec::new()) })).await.unwrap();
     assert_eq!(packet(&mut peer).await, Some(Packet::Puback { id: 77, code: 0 }));
 }
+
+/// A Record that the server would refuse, and us with it, is dropped alone.
+#[tokio::test]
+async fn a_record_longer_than_the_server_takes_is_not_sent() {
+    let mut stage = Stage::new().await;
+    stage.run(stage.settings());
+    let (mut peer, ..) = stage.up(vec![Property::Long(Property::MAXIMUM_PACKET, 2000)]).await;
+    stage.subscribed(&mut peer).await;
+    stage.publish(long(5000), 1, None);
+    stage.publish(hello("proto::ctrl"), 1, None);
+    let publish = timeout(PATIENCE, peer.publication()).await.unwrap().unwrap();
+    assert_eq!(publish.payload, hello("proto::ctrl").encode());
+}
+
+/// Topics that nothing can be published to come from peers, as their Response Topics.
+#[tokio::test]
+async fn a_topic_that_is_none_costs_its_own_record_only() {
+    let mut stage = Stage::new().await;
+    stage.run(MqttSettings { version: MqttVersion::V311, ..stage.settings() });
+    let (mut peer, ..) = stage.up(Vec::new()).await;
+    stage.subscribed(&mut peer).await;
+    for topic in ["", "a/#", "a/+/b", "nul\0", &"x".repeat(65_530)] {
+        let publish = MqttPublish {
+            topic: topic.to_owned(),
+            reply_to: Some("usp/hub1".to_owned()),
+            qos: 1,
+            record: hello("proto::ctrl"),
+            merge: None,
+        };
+        stage.clients.order(MqttOrder::Publish { client: 1, publish: Box::new(publish) });
+    }
+    stage.publish(hello("proto::ctrl"), 1, None);
+    let publish = timeout(PATIENCE, peer.publication()).await.unwrap().unwrap();
+    assert_eq!(publish.topic, "usp/ctrl/reply-to=usp%2Fhub1");
+}
