@@ -8,9 +8,10 @@ use crate::endpoint_id::EndpointId;
 /// The four bytes at the start of each frame: `_USP` (R-UDS.8).
 pub const SYNC: [u8; 4] = [0x5f, 0x55, 0x53, 0x50];
 
-/// Bytes before the TLVs.
+/// Bytes before the TLVs: synchronisation and length (R-UDS.7, R-UDS.9).
 pub const HEADER_LEN: usize = 8;
 
+/// A type and a length (R-UDS.10, R-UDS.11).
 const TLV_HEADER_LEN: usize = 5;
 const HANDSHAKE: u8 = 1;
 const ERROR: u8 = 2;

@@ -107,7 +107,7 @@ impl MtpKind {
     }
 }
 
-/// Which of the broker's two sides a connection reached.
+/// Which of the broker's two sides a connection reached: it has an Agent and a Controller (N-BRK.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
     /// Our Agent: the peer is a Controller.

@@ -143,6 +143,7 @@ impl Broker {
         }
     }
 
+    /// A Service has come: connection, Handshake and its Connect Record are the transport's; Register follows (N-BRK.9).
     fn welcome_service(&mut self, conn: ConnId, link: &Link) {
         // The same Service over another transport, or anew: the newest connection counts, and what it registered over
         // the old one is free at once.

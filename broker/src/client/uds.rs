@@ -21,7 +21,7 @@ pub(super) struct UdsLink {
     waiting: std::collections::VecDeque<Tlv>,
 }
 
-/// Connects and exchanges Handshakes (R-UDS.16). The caller limits the time (R-UDS.18).
+/// Connects (R-UDS.4) and exchanges Handshakes (R-UDS.16). The caller limits the time (R-UDS.18).
 pub(super) async fn connect(
     via: &Via,
     path: &Path,

@@ -122,6 +122,7 @@ fn uds(
     problems: &mut Problems<'_>,
 ) -> Option<UdsConfig> {
     let mut config = UdsConfig {
+        // N-BRK.4
         agent_path: PathBuf::from("/var/run/usp/broker_agent_path"),
         controller_path: PathBuf::from("/var/run/usp/broker_controller_path"),
         mode: 0o660,

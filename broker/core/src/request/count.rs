@@ -9,7 +9,7 @@ use usp_proto::usp::get_instances_resp::RequestedPathResult;
 use usp_proto::usp::get_resp::ResolvedPathResult;
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
-use super::get::Outcome;
+use super::merge::Outcome;
 use crate::Broker;
 use crate::dm::schema::{Owner, ServiceId};
 use crate::fault::Fault;

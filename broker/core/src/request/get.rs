@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Name, Path};
-use usp_proto::usp::get_resp::{RequestedPathResult, ResolvedPathResult};
+use usp_proto::usp::get_resp::ResolvedPathResult;
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use super::budget::Budget;
 use super::count::{Count, count_request, count_results};
 use super::follow::leads_nowhere;
+use super::merge::{Outcome, Part, join, result, service_parts, size};
 use super::{Origin, resolve, shown, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
@@ -23,9 +24,6 @@ use crate::dm::schema::{Owner, ServiceId};
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
 use crate::input::ConnId;
-
-/// What a Parameter takes beside its name and value.
-const PER_PARAM: usize = 8;
 
 /// The answer to one requested path, as far as it is known.
 #[derive(Debug, Default)]
@@ -61,15 +59,6 @@ enum Ask {
         object: String,
         name: Name,
     },
-}
-
-/// A path that a Service is asked for.
-#[derive(Clone, Debug)]
-struct Part {
-    entry: usize,
-    path: String,
-    /// The Service owns the requested path as a whole.
-    whole: bool,
 }
 
 struct GetJob {
@@ -411,41 +400,6 @@ impl GetJob {
     }
 }
 
-/// What a result adds to the answer.
-fn size(result: &ResolvedPathResult) -> usize {
-    let params = result.result_params.iter().map(|(name, value)| name.len() + value.len() + PER_PARAM);
-    result.resolved_path.len() + params.sum::<usize>()
-}
-
-/// An object whose Parameters have several owners is one result.
-fn join(
-    mut own: Vec<ResolvedPathResult>,
-    others: impl Iterator<Item = ResolvedPathResult>,
-) -> Vec<ResolvedPathResult> {
-    let places: BTreeMap<String, usize> =
-        own.iter().enumerate().map(|(index, r)| (r.resolved_path.clone(), index)).collect();
-    for other in others {
-        match places.get(&other.resolved_path).and_then(|index| own.get_mut(*index)) {
-            Some(same) => same.result_params.extend(other.result_params),
-            None => own.push(other),
-        }
-    }
-    own
-}
-
-fn result(
-    requested: &str,
-    fault: Option<&Fault>,
-    resolved_path_results: Vec<ResolvedPathResult>,
-) -> RequestedPathResult {
-    RequestedPathResult {
-        requested_path: requested.to_owned(),
-        err_code: fault.map_or(0, |f| f.code.0),
-        err_msg: fault.map_or(String::new(), |f| f.text.clone()),
-        resolved_path_results,
-    }
-}
-
 impl Job for GetJob {
     fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
         match (self.asks.get(tag), reply) {
@@ -516,49 +470,6 @@ impl Job for GetJob {
     fn asker(&self) -> Option<ConnId> {
         Some(self.origin.conn)
     }
-}
-
-pub(super) type Outcome = Result<Vec<ResolvedPathResult>, Fault>;
-
-/// Splits a Service's answer into the entries that it was asked for.
-fn service_parts(
-    parts: &[Part],
-    service: &str,
-    outcome: Result<RespType, Fault>,
-    budget: &Budget,
-) -> Vec<(Part, Outcome)> {
-    let response = match outcome {
-        Ok(RespType::GetResp(response)) => Ok(response),
-        Ok(_) => Err(Fault::new(
-            ErrCode::INTERNAL_ERROR,
-            format!("Service {service} answered a Get with something else"),
-        )),
-        Err(fault) => Err(fault),
-    };
-    let mut by_path: BTreeMap<&str, Vec<&RequestedPathResult>> = BTreeMap::new();
-    for result in response.iter().flat_map(|r| &r.req_path_results) {
-        by_path.entry(&result.requested_path).or_default().push(result);
-    }
-    let of_part = |part: &Part| -> Outcome {
-        response.as_ref().map_err(Clone::clone)?;
-        let left_out = || {
-            let text = format!("Service {service} left {} out of its answer", part.path);
-            Fault::new(ErrCode::INTERNAL_ERROR, text)
-        };
-        let results = by_path.get(&*part.path).ok_or_else(left_out)?;
-        let failed = results.iter().find(|r| r.err_code != 0);
-        match failed {
-            Some(r) if part.whole || r.err_code != ErrCode::INVALID_PATH.0 => Err(Fault::new(
-                crate::gather::failed(r.err_code),
-                format!("Service {service}: {}", r.err_msg),
-            )),
-            _ => {
-                let found = results.iter().flat_map(|r| &r.resolved_path_results);
-                Ok(found.take_while(|result| budget.take(size(result))).cloned().collect())
-            }
-        }
-    };
-    parts.iter().map(|part| (part.clone(), of_part(part))).collect()
 }
 
 impl GetJob {

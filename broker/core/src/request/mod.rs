@@ -9,6 +9,7 @@ pub(crate) mod delete;
 pub(crate) mod follow;
 pub(crate) mod get;
 pub(crate) mod instances;
+mod merge;
 pub(crate) mod operate;
 pub(crate) mod set;
 pub(crate) mod shown;

@@ -1,4 +1,4 @@
-//! USP Services: who is connected, what each has registered, and what is known of it.
+//! USP Services: who is connected, what each has registered, and what is known of it (N-BRK.3).
 
 pub(crate) mod commands;
 pub(crate) mod discovery;

@@ -115,7 +115,7 @@ impl Broker {
         }
     }
 
-    /// Deregister: always a response (R-DEREG.4).
+    /// Deregister, of any number of paths (R-DEREG.3): always a response (R-DEREG.4).
     pub(crate) fn handle_deregister(
         &mut self,
         service: ServiceId,
@@ -152,6 +152,7 @@ impl Broker {
         self.model.schema.remove_service(id, |element| keeps(kept, element));
     }
 
+    /// One of the Service's own paths (R-DEREG.1), or all of them for an empty one (R-DEREG.2).
     fn deregister_path(&mut self, id: ServiceId, path: &str) -> Result<Vec<String>, Fault> {
         if let Some(service) = self.services.get_mut(id) {
             if path.is_empty() {

@@ -5,7 +5,7 @@ use crate::dm::rows::{ObjRef, Row};
 use crate::dm::schema::ServiceId;
 
 impl Broker {
-    /// Makes, updates or takes away the Service's row: it has one while it has registered something (N-BRK.5).
+    /// Makes, updates or takes away the Service's row: it has one while it has registered something (N-BRK.2, N-BRK.5).
     pub(crate) fn update_service_row(&mut self, id: ServiceId) {
         let Some(table) = self.model.table("Device.USPServices.USPService.") else { return };
         let Some(service) = self.services.get(id) else { return };

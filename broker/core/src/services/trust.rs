@@ -1,4 +1,4 @@
-//! `Device.USPServices.Trust.`: which paths a Service may register.
+//! `Device.USPServices.Trust.`: which paths a Service may register (N-BRK.10).
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::tr106;

@@ -65,6 +65,9 @@ fn the_number_of_rows_of_a_table_without_its_parent_is_counted() {
     assert_eq!(w.supported(c, path), "Device.WiFi. RadioNumberOfEntries");
     let level = text::answer(&w.ask(c, get(&["Device.WiFi."], 1)));
     assert_eq!(level, "Device.WiFi.RadioNumberOfEntries=3\nDevice.WiFi.SSIDNumberOfEntries=2");
+    // One object is one result, whoever tells of it.
+    let answer = format!("{:?}", w.ask(c, get(&["Device.WiFi."], 1)));
+    assert_eq!(answer.matches("resolved_path: \"Device.WiFi.\"").count(), 1, "{answer}");
     let all = w.get(c, "Device.");
     assert!(all.contains("Device.WiFi.RadioNumberOfEntries=3") && all.contains("Device.WiFi.SSID.2.Name=n2"));
     assert!(!text::answer(&w.ask(c, get(&["Device."], 1))).contains("RadioNumberOfEntries"));

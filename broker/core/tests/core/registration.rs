@@ -54,6 +54,7 @@ fn a_refused_register_takes_nothing_away() {
     assert_eq!(w.register(other, false, &["Device.X_More."]), "Device.X_More.", "it was given back");
 }
 
+// N-BRK.6
 #[test]
 fn parents_children_and_single_elements_of_others() {
     let mut w = World::new();

@@ -185,6 +185,7 @@ fn elements_outside_the_registered_paths_are_not_taken() {
     assert_eq!(w.get(c, "Device.X_Lamp."), "Device.X_Lamp.Colour=red");
 }
 
+// R-DEREG.1 to R-DEREG.4
 #[test]
 fn deregister_gives_paths_back() {
     let mut w = World::new();

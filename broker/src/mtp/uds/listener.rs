@@ -1,4 +1,4 @@
-//! A listening socket: its file, and who is let in.
+//! A listening socket: its file, and who is let in (R-UDS.2, R-UDS.3).
 
 use std::fs::{self, DirBuilder};
 use std::io;
