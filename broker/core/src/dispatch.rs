@@ -179,7 +179,7 @@ impl Broker {
         self.refuse(origin, &fault);
     }
 
-    /// A Service notifies: confirmed first, then passed on to whoever wanted to know.
+    /// A Service notifies: confirmed first, with its own subscription_id (R-NOT.10), then passed on to whoever wanted to know.
     fn handle_service_notify(&mut self, service: ServiceId, origin: &Origin, notify: &usp::Notify) {
         let response = usp::NotifyResp { subscription_id: notify.subscription_id.clone() };
         if notify.send_resp {

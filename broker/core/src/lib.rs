@@ -78,6 +78,7 @@ pub struct Broker {
     identities: BTreeMap<(String, String), u32>,
     meta: BTreeMap<String, String>,
     /// Rights by Controller row, until a role changes.
+    /// A restart forgets them (R-SEC.21).
     rights_cache: RefCell<BTreeMap<u32, Rights>>,
     site_loaded: bool,
     /// Sets our msg_ids apart from those of former lives.

@@ -210,7 +210,7 @@ impl Broker {
         }
     }
 
-    /// Tells everybody whose Subscription covers what happened.
+    /// Tells everybody whose Subscription covers what happened: at once, nothing is polled (R-NOT.0a).
     pub(crate) fn emit(&mut self, happening: &Happening<'_>) {
         for number in self.interested(happening) {
             self.notify(number, happening.path, happening.at, happening.notification.clone());

@@ -202,6 +202,7 @@ impl Broker {
     }
 
     /// A NotifyResp (or an Error in its place) came in. R-NOT.9: its subscription_id does not matter.
+    /// One that nobody asked for changes nothing (R-NOT.8).
     pub(crate) fn handle_notify_answer(&mut self, controller: Option<u32>, msg_id: &str) -> bool {
         let of_controller = controller.into_iter().flat_map(|number| self.notices.of(number));
         let found = of_controller.filter(|(_, n)| n.msg_id == msg_id).map(|(id, _)| id).next();

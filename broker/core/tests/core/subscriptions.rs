@@ -2,6 +2,8 @@
 
 use usp_core::input::ConnId;
 use usp_core::output::CloseReason;
+use usp_proto::usp;
+use usp_proto::usp::notify::{Notification, ValueChange};
 
 use crate::bench::World;
 use crate::bench::device::number;
@@ -331,6 +333,37 @@ fn the_first_retries_by_default() {
         let (first, second) = (sent[1] - sent[0], sent[2] - sent[1]);
         assert!((50..=101).contains(&first) && (99..=201).contains(&second), "{sent:?}");
     }
+}
+
+/// R-NOT.8: a response that was not asked for changes nothing.
+#[test]
+fn a_response_that_nobody_asked_for_is_ignored() {
+    let (mut w, c) = world();
+    w.subscribe(c, "once", "ValueChange", "Device.DeviceInfo.FriendlyName");
+    w.subscribe_with(c, "kept", "ValueChange", "Device.DeviceInfo.FriendlyName", &["NotifRetry=true"]);
+    w.set(c, "Device.DeviceInfo.", &["FriendlyName=x"]);
+    let told = w.take_notifies(c);
+    let once = told.iter().find(|(_, n)| n.subscription_id == "once").unwrap();
+    assert!(!once.1.send_resp);
+    let msg_id = once.0.clone();
+    w.confirm(c, &msg_id);
+    w.wait(11);
+    assert_eq!(w.notes(c), ["kept: ValueChange Device.DeviceInfo.FriendlyName=x"]);
+}
+
+/// R-NOT.10: what a Service tells is confirmed with its own subscription_id.
+#[test]
+fn a_services_notification_is_confirmed() {
+    let (mut w, _) = world();
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    let change = ValueChange { param_path: "Device.X_Lamp.Colour".to_owned(), param_value: "x".to_owned() };
+    let notify = usp::Notify {
+        subscription_id: "theirs".to_owned(),
+        send_resp: true,
+        notification: Some(Notification::ValueChange(change)),
+    };
+    let answer = w.ask(s, usp::request::ReqType::Notify(notify));
+    assert_eq!(crate::bench::text::answer(&answer), "theirs");
 }
 
 /// R-NOT.9, R-NOT.3: a response counts by its msg_id, of the Controller that it is due from, once.
