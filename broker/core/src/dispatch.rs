@@ -119,7 +119,7 @@ impl Broker {
             let text = match self.has_row(peer) {
                 true => format!(
                     "{peer} may do nothing here: its role allows nothing, or nothing vouches for it on this link \
-                     (neither TLS nor a local address)"
+                     (neither TLS nor a local address; over MQTT, a row of its Controller.{{i}}.MTP. for this client)"
                 ),
                 false => format!(
                     "{peer} is not known here: it has no row in Device.LocalAgent.Controller. and no role that \

@@ -19,6 +19,7 @@ mod limits;
 mod messages;
 mod model;
 mod mqtt;
+mod mqtt_chaos;
 mod mqtt_peers;
 mod notifications;
 mod operate;
