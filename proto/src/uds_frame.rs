@@ -1,4 +1,5 @@
-//! Framing on UNIX domain sockets (TR-369 "UNIX Domain Sockets", R-UDS.6 to R-UDS.15).
+//! Framing on UNIX domain sockets (TR-369 "UNIX Domain Sockets", R-UDS.6 to R-UDS.15):
+//! a header of [`SYNC`] and a length (R-UDS.7, R-UDS.9), then parts with a type of one byte (R-UDS.10) and a length (R-UDS.11).
 //!
 //! A frame is `_USP`, the length of what follows (4 bytes, network order), then TLVs: a type (1 byte), a length (4 bytes,
 //! network order) and the value.

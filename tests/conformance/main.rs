@@ -39,7 +39,7 @@ fn file(name: &str) -> String {
     std::fs::read_to_string(dir.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "1-rows.txt",
     "1-get.txt",
     "1-model.txt",
@@ -48,6 +48,7 @@ const FILES: [&str; 8] = [
     "2-access.txt",
     "7-websocket.txt",
     "9-functions.txt",
+    "11-mqtt.txt",
 ];
 
 /// Cases as the files have them; `TP=1.5,2` in the environment chooses by the beginnings of their numbers.

@@ -127,8 +127,12 @@ impl Player {
         if record.to != self.own || record.from.as_str() != AGENT {
             self.strays.push(format!("a Record from {} to {}", record.from, record.to));
         }
-        let RecordBody::Message(msg) = record.body else {
-            return Ok(());
+        let msg = match record.body {
+            RecordBody::Message(msg) => msg,
+            RecordBody::Connect(_) | RecordBody::Disconnect { .. } => return Ok(()),
+            RecordBody::Session { .. } => {
+                return Err("a Session Context, where none was used (R-MSG.0a)".to_owned());
+            }
         };
         // Whatever a fault makes of it: these rows are to be deleted.
         let lines = show::lines(&msg);

@@ -5,6 +5,7 @@
 //! ```text
 //! 1.36 Get: one Parameter
 //!   fault omit GetResp               what a broken Agent would do; the case must then fail (see fault.rs)
+//!   for R-GET.2                      requirements of TR-369 that it proves
 //!   > get Device.LocalAgent.EndpointID          a request of the first Controller; `2>`: of the second one
 //!   < GetResp                                   its answer line by line (see show.rs and pattern.rs), and nothing else;
 //!   <+ $row Enable=true ..                      once or more; `<2+` twice or more; `<...` any lines; `<!` no such line
@@ -157,6 +158,8 @@ fn add_line(case: &mut Case, line: &str, place: &str) -> Result<(), String> {
             case.faults.push(rest.to_owned());
             return Ok(());
         }
+        // Requirements of TR-369 that it proves: for whoever looks for them (tests/house).
+        "for" => return Ok(()),
         "on" => {
             case.only = rest.split_whitespace().map(str::to_owned).collect();
             return Ok(());

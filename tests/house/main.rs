@@ -1,9 +1,11 @@
-//! Rules of the house that no compiler checks: who may depend on whom, and that the files that are shipped are valid.
+//! Rules of the house that no compiler checks: who may depend on whom, that the files that are shipped are valid,
+//! and that every requirement is named where it is satisfied.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod dependencies;
 mod files;
+mod requirements;
 
 use std::path::{Path, PathBuf};
 

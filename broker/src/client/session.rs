@@ -307,6 +307,7 @@ impl Session {
             let text = "a Controller takes no request but Notify";
             return self.send(message::error(msg_id, ErrCode::MESSAGE_NOT_SUPPORTED, text, Vec::new())).await;
         };
+        // R-NOT.8, R-NOT.10
         if notify.send_resp {
             let response = NotifyResp { subscription_id: notify.subscription_id.clone() };
             self.send(message::response(msg_id, RespType::NotifyResp(response))).await?;

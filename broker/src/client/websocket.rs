@@ -44,7 +44,7 @@ fn limits() -> WebSocketConfig {
         .max_frame_size(Some(MAX_RECORD_BYTES))
 }
 
-/// The extension header is offered besides the query, for Agents older than USP 1.3.
+/// R-WS.10. The extension header is offered besides the query, for Agents older than USP 1.3.
 fn upgrade_request(url: &WebSocketUrl, own: &EndpointId) -> Result<Request<()>, WsError> {
     let request = Request::builder()
         .uri(format!("ws://{}{}", url.authority(), url.resource_for(own)))

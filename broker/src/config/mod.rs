@@ -80,7 +80,7 @@ pub struct WebSocketConfig {
     pub path: String,
     /// Everybody is as trusted as on loopback, although the link is plain.
     pub insecure: bool,
-    /// From one ping to the next.
+    /// From one ping to the next (R-WS.18).
     pub keep_alive: Duration,
     /// Role of a trusted Controller without a row of its own; `None`: it is Untrusted.
     pub local_role: Option<String>,

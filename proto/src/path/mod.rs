@@ -1,4 +1,4 @@
-//! Paths of the instantiated and of the supported data model (TR-369 "Path Names", TR-106).
+//! Paths of the instantiated and of the supported data model (TR-369 "Path Names", TR-106, R-ARC.7).
 //!
 //! [`Path`] is what a Controller writes: numbers, keys, search expressions, wildcards, reference following.
 //! [`SupportedPath`] is a path of the schema, with `{i}` where a table has its rows.

@@ -129,6 +129,7 @@ fn a_bad_request_is_told() {
     check_answer(&raw(notify.encode_to_vec()), ErrCode::INVALID_ARGUMENTS, "Notify without");
 }
 
+/// R-MSG.1
 #[test]
 fn a_message_of_a_later_version_is_not_supported() {
     // A request with field 15 of three bytes inside.

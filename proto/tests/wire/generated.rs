@@ -1,4 +1,4 @@
-//! The committed code is what the schema gives.
+//! The committed code is what the schema gives (R-ENC.0, R-ENC.1).
 //!
 //! After a change of the schema: `UPDATE_GENERATED=1 cargo test -p usp-proto generated`.
 

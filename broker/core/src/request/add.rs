@@ -231,7 +231,10 @@ impl Broker {
         }
         let plan = |above: ObjRef| {
             let creation = Creation { table, above, settings: object.param_settings.clone() };
-            self.try_creation(origin, &path, creation, trial)
+            let name = self.model.schema.get(table).map_or_else(String::new, |o| o.name.to_string());
+            let table = format!("{}{name}.", self.model.path(&creation.above));
+            let tried = self.try_creation(origin, &path, creation, trial);
+            tried.map_err(|refusal| if local.search { refusal.in_table(table) } else { refusal })
         };
         Ok(local.at.into_iter().map(plan).collect())
     }
@@ -296,6 +299,7 @@ impl Broker {
             (None, Some(created)) => OperStatus::OperSuccess(OperationSuccess {
                 unique_keys: self.readable_keys(&created.at, rights),
                 instantiated_path: created.path,
+                // R-ADD.4
                 param_errs: created.errors,
             }),
             (None, None) => return Vec::new(),

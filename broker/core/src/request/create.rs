@@ -40,11 +40,13 @@ pub(crate) struct Created {
 pub(crate) struct Refusal {
     pub fault: Fault,
     settings: Vec<ParameterError>,
+    /// The one table of those that a search means, with its final dot.
+    table: Option<String>,
 }
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        Self { fault, settings: Vec::new() }
+        Self { fault, settings: Vec::new(), table: None }
     }
 }
 
@@ -52,22 +54,28 @@ impl Refusal {
     /// Because of one setting.
     pub(crate) fn of(fault: Fault, param: &str) -> Self {
         let settings = vec![parameter_error(param, &fault)];
-        Self { fault, settings }
+        Self { fault, settings, table: None }
     }
 
     /// Because of the settings that made a key another row's.
     fn clash(clash: &KeyClash, settings: &[CreateParamSetting]) -> Self {
         let set = |param: &&Name| settings.iter().any(|s| s.param == param.as_str());
         let blamed = clash.params.iter().filter(set).map(|p| parameter_error(p.as_str(), &clash.fault));
-        Self { fault: clash.fault.clone(), settings: blamed.collect() }
+        Self { fault: clash.fault.clone(), settings: blamed.collect(), table: None }
     }
 
     fn blame(&mut self, fault: &Fault, param: &str) {
         self.settings.push(parameter_error(param, fault));
     }
 
-    /// What an Error says of it: each setting to blame, or else the path.
+    /// Of one of the tables that a search means.
+    pub(crate) fn in_table(self, table: String) -> Self {
+        Self { table: Some(table), ..self }
+    }
+
+    /// What an Error says of it: each setting to blame, or else the path; of a search, where it failed (TP-469 2.24).
     pub(crate) fn param_errors(&self, requested: &str) -> Vec<ParamError> {
+        let requested = self.table.as_deref().unwrap_or(requested);
         if self.settings.is_empty() {
             return vec![param_error(requested, &self.fault)];
         }

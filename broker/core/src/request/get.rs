@@ -301,7 +301,9 @@ impl Broker {
                 || rights.allow(&self.model, Kind::Param, Act::Read, at, &Leaf::Parameter((*name).clone()))
         });
         let values = readable.filter_map(|name| Some((name, rights.shown(&self.model, at, name)?)));
-        self.resolved(at, values).filter(|_| !object.params.is_empty())
+        let result = self.resolved(at, values).filter(|_| !object.params.is_empty());
+        // An object of which nothing may be read is not there (TP-469 2.21).
+        result.filter(|result| rights.is_all() || !result.result_params.is_empty())
     }
 
     fn resolved<'a>(

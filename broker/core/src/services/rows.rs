@@ -30,6 +30,7 @@ impl Broker {
         }
         if let Some(row) = row {
             let at = ObjRef::new(table, &[row]);
+            // One Endpoint ID may be an Agent and a Controller at once (R-ARC.1).
             let has_controller = self.sessions.controller_conn(&endpoint).is_some();
             self.put_param(&at, "EndpointID", endpoint.to_string());
             self.put_param(&at, "Protocol", protocol.to_owned());

@@ -29,6 +29,7 @@ pub(super) struct Notice {
     pub(super) kept: bool,
     /// Bytes of its Notify Message.
     pub(super) size: usize,
+    /// Of this notification alone: the next one begins anew (R-NOT.3).
     pub(super) tries: u32,
     pub(super) due: Option<Mono>,
     pub(super) expires: Option<Mono>,

@@ -1,4 +1,4 @@
-//! WebSocket (R-WS.1 to R-WS.24): the Agent's own server.
+//! WebSocket (R-WS.1 to R-WS.24): the Agent's own server (R-WS.6).
 
 mod connection;
 mod listener;

@@ -1,4 +1,5 @@
-//! The opening handshake: which resource, which subprotocol, who is there (R-WS.2, R-WS.9 to R-WS.12a).
+//! The opening handshake: which resource, which subprotocol, who is there (R-WS.2, R-WS.7, R-WS.9, R-WS.11 to
+//! R-WS.12a).
 //!
 //! A browser lets any page open a WebSocket to anywhere and does not ask the server first; what it adds is the page's
 //! `Origin`. Two rules keep pages out. A page may speak to us only from this machine or from the address that it speaks
