@@ -218,11 +218,6 @@ impl Model {
             return Err(Fault::new(ErrCode::INVALID_VALUE, why).about(path()));
         }
         let value = param.ty.accept(text).map_err(|fault| fault.about(path()))?;
-        // TR-106 "Alias": so that no Alias can be taken for an Instance Number.
-        if name.as_str() == "Alias" && !value.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            let fault = Fault::new(ErrCode::INVALID_VALUE, format!("'{value}' does not begin with a letter"));
-            return Err(fault.about(path()));
-        }
         let value = match &param.reference {
             Some(reference) => {
                 self.accept_references(reference, &value).map_err(|fault| fault.about(path()))?

@@ -213,8 +213,18 @@ impl Broker {
     /// Tells everybody whose Subscription covers what happened: at once, nothing is polled (R-NOT.0a).
     pub(crate) fn emit(&mut self, happening: &Happening<'_>) {
         for number in self.interested(happening) {
+            if self.is_own_creation(number, happening) {
+                continue;
+            }
             self.notify(number, happening.path, happening.at, happening.notification.clone());
         }
+    }
+
+    /// A Subscription on its own table was not there yet when it was made (TP-469 1.57).
+    fn is_own_creation(&self, number: u32, happening: &Happening<'_>) -> bool {
+        let table = self.model.table("Device.LocalAgent.Subscription.");
+        let is_it = |at: &ObjRef| Some(at.object) == table && at.number() == number;
+        matches!(happening.kind, NotifKind::ObjectCreation) && happening.at.is_some_and(is_it)
     }
 
     /// Sends one notification for one Subscription, if its recipient may have it.

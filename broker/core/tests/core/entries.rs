@@ -71,7 +71,7 @@ fn rows_of_one_message_may_depend_on_their_final_state_only() {
     w.controller("self::d");
     let search = format!("{CONTROLLER}*.BootParameter.");
     let answer = w.add(c, &search, &["ParameterName=Device.A"]);
-    assert_eq!(answer, format!("Error 7025\n{search}ParameterName: 7025"));
+    assert_eq!(answer, format!("Error 7025\n{CONTROLLER}1.BootParameter.ParameterName: 7025"));
     let answer = text::answer(&w.ask(c, add(true, &[(&search, &["ParameterName=Device.A"])])));
     assert!(answer.starts_with(&format!("{search}: 7025\n{CONTROLLER}2.BootParameter.1. ")), "{answer}");
 }

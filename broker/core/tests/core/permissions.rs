@@ -219,7 +219,7 @@ fn case_2_23_and_2_24_an_add_by_search_where_one_parent_is_denied() {
     let settings: &[&str] = &["Enable=true", "ParameterName=Device.DeviceInfo.ModelName"];
     assert_eq!(
         text::answer(&w.ask(tester, add(false, &[(path, settings)]))),
-        format!("Error 7006\n{path}: 7006")
+        format!("Error 7006\n{denied}: 7006")
     );
     assert_eq!(w.get(tester, path), "");
     let answer = text::answer(&w.ask(tester, add(true, &[(path, settings)])));
