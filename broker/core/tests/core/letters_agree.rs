@@ -22,7 +22,7 @@ fn target() -> impl Strategy<Value = String> {
         (row(), row()).prop_map(move |(n, m)| format!("{top}{n}.BootParameter.{m}.")),
         (row(), row()).prop_map(move |(n, m)| format!("{top}{n}.BootParameter.{m}.Enable")),
         // The same rows by an expression: each has its number as its Alias.
-        (row(), 1..3_u32).prop_map(move |(n, m)| format!("{top}{n}.BootParameter.[Alias==\"{m}\"].")),
+        (row(), 1..3_u32).prop_map(move |(n, m)| format!("{top}{n}.BootParameter.[Alias==\"a{m}\"].")),
     ]
 }
 
@@ -57,7 +57,7 @@ fn world(lines: &[Line]) -> (World, ConnId, ConnId) {
     let admin = w.controller("self::admin");
     for table in TABLES {
         for n in 1..3 {
-            w.add(admin, table, &[&format!("Alias={n}"), &format!("ParameterName=Device.X{n}")]);
+            w.add(admin, table, &[&format!("Alias=a{n}"), &format!("ParameterName=Device.X{n}")]);
         }
     }
     (w, some, admin)
@@ -65,7 +65,7 @@ fn world(lines: &[Line]) -> (World, ConnId, ConnId) {
 
 /// For the reference an expression is the number of the row that it finds.
 fn by_number(lines: &[Line]) -> Vec<Vec<Line>> {
-    let plain = |text: &String| text.replace("[Alias==\"", "").replace("\"]", "");
+    let plain = |text: &String| text.replace("[Alias==\"a", "").replace("\"]", "");
     let line = |line: &Line| Line { targets: line.targets.iter().map(plain).collect(), ..line.clone() };
     vec![lines.iter().map(line).collect()]
 }
