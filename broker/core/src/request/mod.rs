@@ -10,6 +10,7 @@ pub(crate) mod follow;
 pub(crate) mod get;
 pub(crate) mod instances;
 mod merge;
+pub(crate) mod kinds;
 pub(crate) mod operate;
 pub(crate) mod set;
 pub(crate) mod shown;

@@ -1,7 +1,7 @@
 //! GetSupportedDM and GetSupportedProtocol. Answered from the model: what Services support is known since they
 //! registered. Only for rows that differ they are asked ([`super::supported_at`]).
 
-use std::collections::BTreeSet;
+use std::cell::OnceCell;
 
 use usp_proto::path::{Leaf, Name, Segment, SupportedPath, SupportedSegment};
 use usp_proto::usp::get_supported_dm_resp::{
@@ -33,6 +33,7 @@ struct Wanted<'a> {
     request: &'a usp::GetSupportedDm,
     origin: &'a Origin,
     budget: &'a Budget,
+    kinds: &'a OnceCell<Vec<ObjRef>>,
 }
 
 impl Broker {
@@ -46,7 +47,7 @@ impl Broker {
     /// GetSupportedDM.
     pub(crate) fn handle_get_supported_dm(&mut self, origin: &Origin, request: &usp::GetSupportedDm) {
         let budget = Budget::new(self.config.limits.max_answer_bytes);
-        let wanted = Wanted { request, origin, budget: &budget };
+        let wanted = Wanted { request, origin, budget: &budget, kinds: &OnceCell::new() };
         // Nothing is collected beyond what there is room for.
         let paths = request.obj_paths.iter().take_while(|path| budget.take(2 * path.len() + MODEL_URI.len()));
         let results = paths.map(|path| match self.supported(path, wanted) {
@@ -68,6 +69,11 @@ impl Broker {
             return self.refuse(origin, &fault);
         }
         self.complete_supported(origin, request, budget, results);
+    }
+
+    /// Found when it is first asked for.
+    fn kinds<'a>(&self, wanted: Wanted<'a>) -> &'a [ObjRef] {
+        wanted.kinds.get_or_init(|| self.kinds_of_devices())
     }
 
     fn supported(&self, text: &str, wanted: Wanted<'_>) -> Result<Vec<SupportedObjectResult>, Fault> {
@@ -151,7 +157,7 @@ impl Broker {
             return None;
         }
         if let Leaf::Parameter(name) | Leaf::Command(name) = leaf
-            && !self.has_element(id, (!numbers.is_empty()).then_some(numbers), name)
+            && !self.has_element(id, (!numbers.is_empty()).then_some(numbers), name, self.kinds(wanted))
         {
             return None;
         }
@@ -189,14 +195,14 @@ impl Broker {
         level: usize,
         into: &mut Vec<SupportedObjectResult>,
     ) {
-        if !wanted.budget.is_open() || !self.is_there(id, object, instance) {
+        if !wanted.budget.is_open() || !self.is_there(id, object, instance, self.kinds(wanted)) {
             return;
         }
         // What is below a hidden object may be shown by an entry of its own.
         let known = self.may_know(wanted.origin, id, instance.unwrap_or_default(), None);
         let mut result = self.bare(object, instance.unwrap_or_default());
         let differs = match object.owner {
-            Owner::Local => object.divergent && self.rows_differ(id),
+            Owner::Local => object.divergent && self.rows_differ(self.kinds(wanted)),
             Owner::Service(_) => object.divergent,
         };
         if instance.is_none() && differs {
@@ -256,7 +262,7 @@ impl Broker {
         let request = wanted.request;
         let may =
             |kind, leaf| self.may_know(wanted.origin, id, instance.unwrap_or_default(), Some((kind, leaf)));
-        let here = |name: &str| self.has_element(id, instance, name);
+        let here = |name: &str| self.has_element(id, instance, name, self.kinds(wanted));
         if request.return_params {
             let all = object
                 .params
@@ -289,56 +295,6 @@ impl Broker {
         let may = |name: &Name| self.may_know(origin, id, row, Some(leaf(name)));
         let readable = object.keys.iter().filter(|key| key.params.iter().all(may));
         readable.map(|key| SupportedUniqueKeySet { key_names: names(key) }).collect()
-    }
-
-    /// Whether rows of a table do not all support the same: then each is to be asked for by itself.
-    fn rows_differ(&self, table: ObjId) -> bool {
-        let mut rows = self.model.rows.of_table(table, &[]).map(|(row, _)| self.elements_of(row));
-        rows.next().is_some_and(|first| rows.any(|other| other != first))
-    }
-
-    /// What a row has of the objects that not every row has.
-    fn elements_of(&self, row: &ObjRef) -> BTreeSet<(ObjId, Name)> {
-        let mut found = BTreeSet::new();
-        for id in self.model.descendants(row.object) {
-            let Some(object) = self.model.schema.get(id).filter(|o| o.when.is_some()) else { continue };
-            for at in self.rows_with(id, Some(&row.numbers)) {
-                let names = object.params.keys().chain(object.commands.keys());
-                found.extend(names.filter(|n| self.model.has(&at, n)).map(|n| (id, n.clone())));
-            }
-        }
-        found
-    }
-
-    /// Whether what an object supports depends on its rows: it lies below proxied devices, and there are some.
-    fn varies(&self, id: ObjId) -> bool {
-        let lineage = self.model.schema.lineage(id);
-        let mounts = lineage.into_iter().filter(|o| o.divergent);
-        let tables = mounts.filter_map(|o| self.model.schema.find(&o.path));
-        tables.into_iter().any(|table| self.model.rows.count(table, &[]) > 0)
-    }
-
-    /// Below proxied devices: whether any of their capabilities has this class object.
-    fn is_there(&self, id: ObjId, object: &Object, instance: Option<&[u32]>) -> bool {
-        object.when.is_none() || !self.varies(id) || !self.rows_with(id, instance).is_empty()
-    }
-
-    /// Below proxied devices: whether any of their capabilities has this Parameter or Command.
-    fn has_element(&self, id: ObjId, instance: Option<&[u32]>, name: &str) -> bool {
-        let Some(object) = self.model.schema.get(id) else { return false };
-        if object.when.is_none() || !self.varies(id) {
-            return true;
-        }
-        self.rows_with(id, instance).iter().any(|at| self.model.has(at, name))
-    }
-
-    /// Instances of a single object below the given row.
-    fn rows_with(&self, id: ObjId, instance: Option<&[u32]>) -> Vec<ObjRef> {
-        let parent = self.model.schema.get(id).and_then(|o| o.parent);
-        let rows =
-            parent.map(|p| self.model.rows.subtree(&[p], instance.unwrap_or_default())).unwrap_or_default();
-        let below = rows.into_iter().map(|row| ObjRef { object: id, numbers: row.numbers });
-        below.filter(|at| self.model.exists(at)).collect()
     }
 }
 
