@@ -15,7 +15,7 @@ use crate::dm::Model;
 use crate::dm::schema::{Command, ServiceId};
 use crate::fault::Fault;
 use crate::request::Origin;
-use crate::request::operate::{failure, request_path};
+use crate::request::operated::{failure, request_path};
 use crate::services::register::is_within;
 
 /// Commands running at Services.
