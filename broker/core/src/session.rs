@@ -1,12 +1,12 @@
 //! Connections and the peers behind them: who is connected, what a Controller may do, Connect and Disconnect Records.
 
+mod sending;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use usp_proto::endpoint_id::EndpointId;
-use usp_proto::err_code::ErrCode;
 use usp_proto::record::{Connect, Record};
-use usp_proto::usp;
 
 use crate::Broker;
 use crate::access::Rights;
@@ -14,7 +14,7 @@ use crate::dm::rows::{ObjRef, Row};
 use crate::dm::schema::ServiceId;
 use crate::input::{ConnId, Link, MtpKind, Side};
 use crate::mqtt::peers::Via;
-use crate::output::{CloseReason, Output};
+use crate::output::CloseReason;
 use crate::request::Origin;
 
 /// All connections.
@@ -412,58 +412,5 @@ impl Broker {
         let reply_to = session.via.as_ref().and_then(|via| via.reply_to.clone());
         session.open.insert(msg_id.to_owned(), reply_to);
         Some(Admission::Accepted(origin))
-    }
-
-    /// Ends a connection; its peer is told why.
-    pub(crate) fn close(&mut self, conn: ConnId, why: CloseReason) {
-        let Some(session) = self.sessions.by_conn.get_mut(&conn).filter(|s| !s.closing) else { return };
-        session.closing = true;
-        tracing::info!(?conn, peer = %session.link.peer, ?why, "closing a connection");
-        if session.via.is_some() {
-            return self.handle_disconnected(conn, "closed");
-        }
-        self.outputs.push_back(Output::Close { conn, why });
-    }
-
-    /// Says goodbye to everybody.
-    pub(crate) fn shut_down(&mut self) {
-        self.model.rows.settle_marks();
-        self.commit(None);
-        let open = self.sessions.by_conn.iter().filter(|(_, s)| !s.closing);
-        let conns: Vec<ConnId> = open.map(|(conn, _)| *conn).collect();
-        for conn in conns {
-            self.say_goodbye(conn, "the broker is shutting down");
-            self.close(conn, CloseReason::Shutdown);
-        }
-        self.stop_clients();
-    }
-
-    /// R-MTP.7; no code of the 71xx list says "shutting down". Who only asked something over MQTT does not care.
-    pub(crate) fn say_goodbye(&mut self, conn: ConnId, why: &str) {
-        let Some(session) = self.sessions.get(conn) else { return };
-        if session.link.side == Side::Agent && session.via.as_ref().is_some_and(Via::is_guest) {
-            return;
-        }
-        let (own, peer) = (self.config.endpoint_id.clone(), session.link.peer.clone());
-        self.send_record(conn, Record::disconnect(own, peer, ErrCode(0), why), None);
-    }
-
-    /// Sends a Message to whoever is behind a connection.
-    pub(crate) fn send_message(&mut self, conn: ConnId, msg: usp::Msg, merge: Option<u64>) {
-        let Some(peer) = self.sessions.get(conn).map(|s| s.link.peer.clone()) else { return };
-        let own = self.config.endpoint_id.clone();
-        self.send_record(conn, Record::message(own, peer, msg), merge);
-    }
-
-    pub(crate) fn send_record(&mut self, conn: ConnId, record: Record, merge: Option<u64>) {
-        let Some(session) = self.sessions.get(conn).filter(|s| !s.closing) else { return };
-        let send = match session.via {
-            None => Some(Output::Send { conn, record: Box::new(record), merge }),
-            Some(_) => self.publish_record(conn, record, merge),
-        };
-        match &mut self.held {
-            Some(held) => held.extend(send),
-            None => self.outputs.extend(send),
-        }
     }
 }
