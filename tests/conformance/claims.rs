@@ -1,6 +1,7 @@
 //! What is claimed: every case of TP-469 that is looked at, with a verdict that has to be true.
 //!
-//! `claims.txt` has a line for each: number, `claimed`, `waits` or `void`, and for the latter two the reason.
+//! `claims.txt` has a line for each: number, `claimed`, `shown` with the file whose tests show it,
+//! or `waits` or `void` with the reason.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,8 @@ use crate::script::Number;
 pub enum Claim {
     /// It passes.
     Claimed,
+    /// It passes as a test elsewhere, in this file of the repository.
+    Shown(String),
     /// It will, once something is there.
     Waits(String),
     /// It does not apply.
@@ -36,8 +39,9 @@ fn one(line: &str) -> Result<(Number, Claim), String> {
     let (claim, reason) = (words.next(), words.next().unwrap_or_default().trim().to_owned());
     match (claim, reason.is_empty()) {
         (Some("claimed"), true) => Ok((number, Claim::Claimed)),
+        (Some("shown"), false) => Ok((number, Claim::Shown(reason))),
         (Some("waits"), false) => Ok((number, Claim::Waits(reason))),
         (Some("void"), false) => Ok((number, Claim::Void(reason))),
-        _ => Err("claimed, or waits or void with a reason".to_owned()),
+        _ => Err("claimed, shown with a file, or waits or void with a reason".to_owned()),
     }
 }

@@ -165,6 +165,19 @@ fn every_case_is_claimed_or_has_a_reason() {
         .filter(|(number, claim)| **claim == Claim::Claimed && !there.contains(number))
         .collect();
     assert!(missing.is_empty(), "claimed and not played: {missing:?}");
+    for (number, claim) in &claims {
+        if let Claim::Shown(file) = claim {
+            let text =
+                std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap();
+            let lines = text.lines().filter(|line| line.contains("TP-469"));
+            let named = |line: &str| line.split([' ', ',', ':', ';', '.']).collect::<Vec<_>>().join(".");
+            let wanted = format!(".{number}.");
+            assert!(
+                lines.map(named).any(|line| format!("{line}.").contains(&wanted)),
+                "{file} does not name {number}"
+            );
+        }
+    }
     for (section, last) in [(1, 107), (2, 27), (7, 12), (9, 11), (11, 17)] {
         let unsaid: Vec<_> =
             (1..=last).map(|n| Number(section, n)).filter(|n| !claims.contains_key(n)).collect();

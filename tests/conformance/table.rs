@@ -41,6 +41,7 @@ impl Table {
             match claim {
                 Claim::Waits(reason) => writeln!(out, "{:<6} waits: {reason}", number.to_string()).unwrap(),
                 Claim::Void(reason) => writeln!(out, "{:<6} void: {reason}", number.to_string()).unwrap(),
+                Claim::Shown(file) => writeln!(out, "{:<6} shown by {file}", number.to_string()).unwrap(),
                 Claim::Claimed => {}
             }
         }
