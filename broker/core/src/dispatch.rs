@@ -32,7 +32,7 @@ impl Broker {
             return self.close(conn, CloseReason::Protocol(why));
         }
         match record.body {
-            RecordBody::Message(msg) => self.handle_message(conn, side, service, &msg),
+            RecordBody::Message(msg) => self.handle_message(conn, side, service, *msg),
             RecordBody::Connect(_) => tracing::debug!(%peer, "Connect Record"),
             RecordBody::Disconnect { code, reason } => {
                 tracing::debug!(%peer, code, reason, "Disconnect Record");
@@ -59,12 +59,12 @@ impl Broker {
         }
     }
 
-    fn handle_message(&mut self, conn: ConnId, side: Side, service: Option<ServiceId>, msg: &usp::Msg) {
-        let Some(body) = message::body(msg) else { return };
+    fn handle_message(&mut self, conn: ConnId, side: Side, service: Option<ServiceId>, msg: usp::Msg) {
+        let Some(body) = message::body(&msg) else { return };
         match body {
             MsgBody::Request(request) => {
                 let Some(request) = &request.req_type else { return };
-                match self.admit(conn, message::msg_id(msg)) {
+                match self.admit(conn, message::msg_id(&msg)) {
                     Some(Admission::Accepted(origin)) => self.handle_request(side, service, origin, request),
                     Some(Admission::Full(origin)) => {
                         let most = self.config.limits.max_pending_per_controller;
@@ -74,7 +74,7 @@ impl Broker {
                         self.refuse(&origin, &Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
                     }
                     Some(Admission::Duplicate) => {
-                        tracing::debug!(msg_id = message::msg_id(msg), "a repeated request is ignored")
+                        tracing::debug!(msg_id = message::msg_id(&msg), "a repeated request is ignored")
                     }
                     None => {}
                 }
@@ -83,15 +83,14 @@ impl Broker {
         }
     }
 
-    fn handle_answer(&mut self, conn: ConnId, msg: &usp::Msg) {
+    fn handle_answer(&mut self, conn: ConnId, msg: usp::Msg) {
         let controller = self.sessions.get(conn).and_then(|s| s.controller);
-        let known = self.handle_notify_answer(controller, message::msg_id(msg))
-            || self.handle_service_answer(conn, msg);
+        let msg_id = message::msg_id(&msg).to_owned();
+        // Services are asked, and only Controllers are told.
+        let known = (controller.is_some() && self.handle_notify_answer(controller, &msg_id))
+            || self.handle_service_answer(conn, &msg_id, msg);
         if !known {
-            tracing::debug!(
-                msg_id = message::msg_id(msg),
-                "an answer that nobody waits for is ignored (R-MSG.9)"
-            );
+            tracing::debug!(msg_id, "an answer that nobody waits for is ignored (R-MSG.9)");
         }
     }
 

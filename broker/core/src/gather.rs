@@ -369,8 +369,8 @@ impl Broker {
     }
 
     /// A response or Error came in. `false`: nobody waits for it (any more), or not from there.
-    pub(crate) fn handle_service_answer(&mut self, from: ConnId, msg: &usp::Msg) -> bool {
-        let Some(leg) = self.gather.by_msg_id.get(message::msg_id(msg)).copied() else {
+    pub(crate) fn handle_service_answer(&mut self, from: ConnId, msg_id: &str, msg: usp::Msg) -> bool {
+        let Some(leg) = self.gather.by_msg_id.get(msg_id).copied() else {
             self.gather.strays += 1;
             return false;
         };
@@ -453,15 +453,15 @@ impl Broker {
 }
 
 /// What a Service's answer says.
-fn service_result(msg: &usp::Msg) -> Result<RespType, ServiceFault> {
+fn service_result(msg: usp::Msg) -> Result<RespType, ServiceFault> {
     let unusable = || {
         ServiceFault::from(Fault::new(ErrCode::INTERNAL_ERROR, "the Service's answer cannot be understood"))
     };
-    match msg.body.as_ref().and_then(|b| b.msg_body.as_ref()) {
-        Some(usp::body::MsgBody::Response(response)) => response.resp_type.clone().ok_or_else(unusable),
+    match msg.body.and_then(|b| b.msg_body) {
+        Some(usp::body::MsgBody::Response(response)) => response.resp_type.ok_or_else(unusable),
         Some(usp::body::MsgBody::Error(error)) => Err(ServiceFault {
-            fault: Fault::new(failed(error.err_code), error.err_msg.clone()),
-            params: error.param_errs.clone(),
+            fault: Fault::new(failed(error.err_code), error.err_msg),
+            params: error.param_errs,
             doubtful: false,
         }),
         Some(usp::body::MsgBody::Request(_)) | None => Err(unusable()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
+use usp_proto::usp::GetResp;
 use usp_proto::usp::get_resp::{RequestedPathResult, ResolvedPathResult};
 use usp_proto::usp::response::RespType;
 
@@ -72,34 +73,56 @@ pub(super) fn service_parts(
     outcome: Result<RespType, Fault>,
     budget: &Budget,
 ) -> Vec<(Part, Outcome)> {
-    let response = match outcome {
-        Ok(RespType::GetResp(response)) => Ok(response),
+    let mut by_path = match outcome {
+        Ok(RespType::GetResp(response)) => Ok(ByPath::of(response, parts)),
         Ok(_) => Err(Fault::new(
             ErrCode::INTERNAL_ERROR,
             format!("Service {service} answered a Get with something else"),
         )),
         Err(fault) => Err(fault),
     };
-    let mut by_path: BTreeMap<&str, Vec<&RequestedPathResult>> = BTreeMap::new();
-    for result in response.iter().flat_map(|r| &r.req_path_results) {
-        by_path.entry(&result.requested_path).or_default().push(result);
-    }
-    let of_part = |part: &Part| -> Outcome {
-        response.as_ref().map_err(Clone::clone)?;
+    let mut of_part = |part: &Part| -> Outcome {
         let left_out = || {
             let text = format!("Service {service} left {} out of its answer", part.path);
             Fault::new(ErrCode::INTERNAL_ERROR, text)
         };
-        let results = by_path.get(&*part.path).ok_or_else(left_out)?;
+        let results =
+            by_path.as_mut().map_err(|fault| fault.clone())?.take(&part.path).ok_or_else(left_out)?;
         match results.iter().find(|r| r.err_code != 0) {
             Some(r) if part.whole || r.err_code != ErrCode::INVALID_PATH.0 => {
                 Err(Fault::new(failed(r.err_code), format!("Service {service}: {}", r.err_msg)))
             }
             _ => {
-                let found = results.iter().flat_map(|r| &r.resolved_path_results);
-                Ok(found.take_while(|result| budget.take(size(result))).cloned().collect())
+                let found = results.into_iter().flat_map(|r| r.resolved_path_results);
+                Ok(found.take_while(|result| budget.take(size(result))).collect())
             }
         }
     };
     parts.iter().map(|part| (part.clone(), of_part(part))).collect()
+}
+
+/// A Service's results by requested path, each with the number of entries that it is for.
+struct ByPath(BTreeMap<String, (usize, Vec<RequestedPathResult>)>);
+
+impl ByPath {
+    fn of(response: GetResp, parts: &[Part]) -> Self {
+        let mut by_path: BTreeMap<String, (usize, Vec<RequestedPathResult>)> = BTreeMap::new();
+        for mut result in response.req_path_results {
+            let path = std::mem::take(&mut result.requested_path);
+            by_path.entry(path).or_default().1.push(result);
+        }
+        for part in parts {
+            if let Some((wanted, _)) = by_path.get_mut(&part.path) {
+                *wanted += 1;
+            }
+        }
+        Self(by_path)
+    }
+
+    /// An answer can be long: only for a path that was requested more than once it is copied.
+    fn take(&mut self, path: &str) -> Option<Vec<RequestedPathResult>> {
+        let (wanted, results) = self.0.get_mut(path)?;
+        *wanted = wanted.saturating_sub(1);
+        Some(if *wanted == 0 { std::mem::take(results) } else { results.clone() })
+    }
 }

@@ -103,6 +103,8 @@ impl Town {
             Op::ServiceReturns(index) => self.service_returns(index % SERVICES.len()),
             Op::Crash => self.restart(),
             Op::Restart => {
+                // Whoever ends in an orderly way waits for the disk.
+                while self.stored(true) {}
                 self.w.input(Input::Shutdown);
                 self.w.closed.clear();
                 self.listen();

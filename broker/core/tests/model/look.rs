@@ -1,7 +1,7 @@
 //! What Get may show.
 
 use super::apply::TABLES;
-use super::history::Owner;
+use super::history::{End, Owner};
 use super::subs::covers;
 use super::town::{DEVICES, Town, dimmer, level};
 
@@ -64,7 +64,10 @@ impl Town {
         if !name.starts_with("Device.R") {
             return;
         }
-        self.give(table, number, name);
+        // What is on its way to disk is shown, and not promised: nor is its number.
+        if self.rows.get(name).is_none_or(|fate| fate.added == End::Done) {
+            self.give(table, number, name);
+        }
         match self.rows.get_mut(name) {
             Some(fate) if fate.number.is_none_or(|n| n == number) => fate.number = Some(number),
             _ => self.fault(format!("{table}{number}. is {name}, which nobody made")),
