@@ -132,7 +132,8 @@ impl Rights {
     /// Whether an act on an element of our own is allowed. `leaf` names the Parameter, Command or Event; it is
     /// `Leaf::Object` for the object itself.
     pub fn allow(&self, model: &Model, kind: Kind, act: Act, at: &ObjRef, leaf: &Leaf) -> bool {
-        self.decide(kind, act, |target| model.covers(target, at, leaf))
+        // What cannot be told forbids, and allows nothing.
+        self.decide(kind, act, |target, given| model.permission_covers(target, at, leaf).unwrap_or(!given))
     }
 
     /// Whether an act on an element of a Service is allowed, by its concrete or written path.
@@ -180,13 +181,16 @@ impl Rights {
         self.all
     }
 
-    fn decide(&self, kind: Kind, act: Act, covers: impl Fn(&Path) -> bool) -> bool {
+    fn decide(&self, kind: Kind, act: Act, covers: impl Fn(&Path, bool) -> bool) -> bool {
         if self.all {
             return true;
         }
         self.roles.iter().any(|role| {
-            let deciding = role.entries.iter().find(|e| e.targets.iter().any(&covers));
-            deciding.is_some_and(|e| e.bits(kind).0 & act as u8 != 0)
+            let deciding = role.entries.iter().find_map(|entry| {
+                let given = entry.bits(kind).0 & act as u8 != 0;
+                entry.targets.iter().any(|target| covers(target, given)).then_some(given)
+            });
+            deciding.unwrap_or(false)
         })
     }
 }

@@ -1,9 +1,13 @@
 //! Whether a Path that somebody wrote down (a Subscription's reference, a Permission's target) covers a Service Element.
 
+use std::cell::Cell;
+
+use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Expression, InstanceNumber, Leaf, Name, Path, Segment};
 
 use super::Model;
 use super::rows::ObjRef;
+use crate::fault::Fault;
 
 /// One Service Element that exists or existed.
 #[derive(Clone, Debug)]
@@ -73,27 +77,57 @@ impl<'a> Element<'a> {
     }
 }
 
+/// Whether a fault means that the answer is not known, and not that there is nothing.
+fn is_untold(fault: &Fault) -> bool {
+    matches!(fault.code, ErrCode::RESOURCES_EXCEEDED | ErrCode::REQUEST_DENIED)
+}
+
 impl Model {
     /// Whether `pattern` covers an element of our own, search expressions and references included.
     pub fn covers(&self, pattern: &Path, at: &ObjRef, leaf: &Leaf) -> bool {
+        self.tells(pattern, at, leaf).unwrap_or(false)
+    }
+
+    /// The same for a permission, whatever its Controller made the broker look at before. `None`: it cannot be told,
+    /// because too much would have to be looked at, or what a Service holds.
+    pub fn permission_covers(&self, target: &Path, at: &ObjRef, leaf: &Leaf) -> Option<bool> {
+        let plain = |s: &Segment| !matches!(s, Segment::Follow(_) | Segment::Search(_));
+        match target.segments.iter().all(plain) {
+            true => self.tells(target, at, leaf),
+            false => self.searched.apart(|| self.tells(target, at, leaf)),
+        }
+    }
+
+    fn tells(&self, pattern: &Path, at: &ObjRef, leaf: &Leaf) -> Option<bool> {
         if pattern.segments.iter().any(|s| matches!(s, Segment::Follow(_))) {
             return self.covers_followed(pattern, at, leaf);
         }
         let element = Element::of(self, at, leaf.clone());
-        element.is_covered_by(pattern, &|steps, expression| {
+        let untold = Cell::new(false);
+        let covered = element.is_covered_by(pattern, &|steps, expression| {
             // A row that is only going to be made meets nothing.
             let row = self.row_at(at, steps).filter(|row| self.rows.contains(row));
-            row.is_some_and(|row| self.meets(&row, expression).unwrap_or(false))
-        })
+            match row.map_or(Ok(false), |row| self.meets(&row, expression)) {
+                Ok(meets) => meets,
+                Err(fault) => {
+                    untold.set(untold.get() || is_untold(&fault));
+                    false
+                }
+            }
+        });
+        (!untold.get()).then_some(covered)
     }
 
     /// A pattern that follows references is resolved first.
-    fn covers_followed(&self, pattern: &Path, at: &ObjRef, leaf: &Leaf) -> bool {
-        let Ok(found) = self.resolve(&pattern.segments) else { return false };
-        found.objects().iter().any(|object| match &pattern.leaf {
+    fn covers_followed(&self, pattern: &Path, at: &ObjRef, leaf: &Leaf) -> Option<bool> {
+        let found = match self.resolve(&pattern.segments) {
+            Ok(found) => found,
+            Err(fault) => return (!is_untold(&fault)).then_some(false),
+        };
+        Some(found.objects().iter().any(|object| match &pattern.leaf {
             Leaf::Object => self.is_within(at, object),
             wanted => object == at && wanted == leaf,
-        })
+        }))
     }
 
     /// Whether an object is another one or lies below it.

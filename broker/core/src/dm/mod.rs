@@ -57,6 +57,14 @@ impl Searched {
         self.0.set(0);
     }
 
+    /// Does something that is not to pay for what was looked at before, nor those after it for this.
+    pub fn apart<T>(&self, look: impl FnOnce() -> T) -> T {
+        let before = self.0.replace(0);
+        let seen = look();
+        self.0.set(before);
+        seen
+    }
+
     /// So many more rows are to be looked at.
     ///
     /// Errors: 7005 when that would be too many.

@@ -2,6 +2,8 @@
 //!
 //! Resolving never leaves the process: a Path that leads into a Service is handed to that Service as it stands.
 
+use std::collections::BTreeSet;
+
 use usp_proto::path::{ListItem, Name, Segment};
 use usp_proto::tr106;
 
@@ -97,10 +99,31 @@ impl Model {
         }))
     }
 
-    /// The objects that a reference Parameter names and that exist.
-    pub fn follow(&self, at: &ObjRef, name: &Name, item: ListItem) -> Vec<ObjRef> {
+    /// The objects that a reference Parameter of some objects names and that exist, each once: where lists of references
+    /// lead to lists of references, they would multiply with each step.
+    ///
+    /// Errors: 7005 when one input makes the broker look at too many.
+    pub fn follow<'a>(
+        &self,
+        from: impl Iterator<Item = &'a ObjRef>,
+        name: &Name,
+        item: ListItem,
+    ) -> Result<Vec<ObjRef>, Fault> {
+        let (mut met, mut found) = (BTreeSet::new(), Vec::new());
+        for at in from {
+            for target in self.targets(at, name, item)? {
+                if met.insert(target.clone()) {
+                    found.push(target);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn targets(&self, at: &ObjRef, name: &Name, item: ListItem) -> Result<Vec<ObjRef>, Fault> {
         let value = self.text(at, name).unwrap_or_default();
         let items: Vec<&str> = tr106::split_list(&value).collect();
+        self.searched.count(items.len())?;
         let chosen: &[&str] = match item {
             ListItem::All => &items,
             ListItem::First => items.get(..1).unwrap_or_default(),
@@ -109,7 +132,7 @@ impl Model {
                 items.get(index..).and_then(|tail| tail.get(..1)).unwrap_or_default()
             }
         };
-        chosen.iter().filter_map(|path| self.locate(path)).collect()
+        Ok(chosen.iter().filter_map(|path| self.locate(path)).collect())
     }
 }
 
@@ -188,7 +211,7 @@ impl Walk<'_> {
             None => None,
         };
         let known = self.at.iter().filter(|at| (self.may_read)(at, name));
-        self.at = known.flat_map(|at| model.follow(at, name, item)).collect();
+        self.at = model.follow(known, name, item)?;
         self.object = self.at.first().map(|at| at.object).or(declared);
         self.at_table = false;
         self.search = true;

@@ -133,14 +133,14 @@ impl Model {
     ) -> Result<bool, Fault> {
         let mut objects = vec![row.clone()];
         for (name, follow) in &component.objects {
-            if follow.is_some() {
-                objects.iter().try_for_each(|at| self.check_target(at, name))?;
-            }
             objects = match follow {
                 None => objects.iter().filter_map(|at| self.child(at, name)).collect(),
                 Some(item) => {
-                    let known = objects.iter().filter(|at| may_read(at, name));
-                    known.flat_map(|at| self.follow(at, name, *item)).collect()
+                    // What may not be read is not told by an error either.
+                    objects.retain(|at| may_read(at, name));
+                    let targets = self.follow(objects.iter(), name, *item)?;
+                    objects.iter().try_for_each(|at| self.check_target(at, name))?;
+                    targets
                 }
             };
         }

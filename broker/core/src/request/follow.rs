@@ -4,7 +4,7 @@
 //! leads, and hands out plain paths. What stays among the broker's own rows is left to [`crate::dm::resolve`]; search
 //! expressions inside a Service's table are evaluated by that Service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use usp_proto::err_code::ErrCode;
@@ -121,7 +121,7 @@ impl Model {
         }
         let readable = local.at.iter().filter(|at| rights.allow(self, Kind::Param, Act::Read, at, leaf));
         let values = readable.filter_map(|at| self.text(at, reference.name));
-        Ok(Next::Paths(values.flat_map(|value| reference.targets(self, &value)).collect()))
+        reference.targets_of(self, values).map(Next::Paths)
     }
 }
 
@@ -153,9 +153,29 @@ impl<'a> Reference<'a> {
         Some(Self { holder, name, item: *item, rest, leaf: &path.leaf })
     }
 
+    /// The paths that values of the reference lead to, each once: else lists that lead to lists would multiply.
+    ///
+    /// Errors: 7005 when one input makes the broker look at too many.
+    fn targets_of(
+        &self,
+        model: &Model,
+        values: impl Iterator<Item = impl AsRef<str>>,
+    ) -> Result<Vec<Path>, Fault> {
+        let (mut met, mut found) = (BTreeSet::new(), Vec::new());
+        for value in values {
+            for path in self.targets(model, value.as_ref())? {
+                if met.insert(path.to_string()) {
+                    found.push(path);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// The paths that a value of the reference leads to. What is no plain path leads nowhere.
-    fn targets(&self, model: &Model, value: &str) -> Vec<Path> {
+    fn targets(&self, model: &Model, value: &str) -> Result<Vec<Path>, Fault> {
         let items: Vec<&str> = tr106::split_list(value).collect();
+        model.searched.count(items.len())?;
         let chosen = match self.item {
             ListItem::All => items.as_slice(),
             ListItem::First => items.get(..1).unwrap_or_default(),
@@ -164,7 +184,7 @@ impl<'a> Reference<'a> {
                 items.get(index..).and_then(|tail| tail.get(..1)).unwrap_or_default()
             }
         };
-        chosen.iter().filter_map(|item| self.target(model, item)).collect()
+        Ok(chosen.iter().filter_map(|item| self.target(model, item)).collect())
     }
 
     fn target(&self, model: &Model, item: &str) -> Option<Path> {
@@ -191,13 +211,29 @@ impl FollowJob {
                 self.fail(&requested, Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
             }
             Ok(Next::Done) => self.done(broker, &requested, path.to_string()),
-            Ok(Next::Ask(service)) => self.open.push(Open { requested, path, asked: Some(service) }),
+            Ok(Next::Ask(service)) => self.ask_later(broker, Open { requested, path, asked: Some(service) }),
             Ok(Next::Paths(paths)) => {
                 for path in paths {
                     self.walk(broker, requested.clone(), path, depth + 1);
                 }
             }
         }
+    }
+
+    /// A Service is to be asked, once for each path and not for more of them than a request may name.
+    fn ask_later(&mut self, broker: &Broker, open: Open) {
+        let is_it = |other: &Open| {
+            (other.asked, &other.path, &other.requested) == (open.asked, &open.path, &open.requested)
+        };
+        if self.open.iter().any(is_it) {
+            return;
+        }
+        let most = broker.config.limits.max_paths_per_request;
+        if self.open.len() < most {
+            return self.open.push(open);
+        }
+        let text = format!("references lead to more than {most} others (limits.max_paths_per_request)");
+        self.fail(&open.requested, Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
     }
 
     fn done(&mut self, broker: &Broker, requested: &str, path: String) {
@@ -238,7 +274,7 @@ impl FollowJob {
                 broker.services.owns(service, &path) && rights.allow_text(Kind::Param, Act::Read, &path);
             object.result_params.get(reference.name.as_str()).filter(|_| mine)
         });
-        Ok(readable.flat_map(|value| reference.targets(&broker.model, value)).collect())
+        reference.targets_of(&broker.model, readable)
     }
 }
 

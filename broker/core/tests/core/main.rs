@@ -13,6 +13,7 @@ mod entries;
 mod fanout;
 mod follow;
 mod get;
+mod hostile;
 mod instances;
 mod letters_agree;
 mod limits;

@@ -1,0 +1,100 @@
+//! What hostile Controllers and unlucky days do.
+
+use usp_core::input::{ConnId, MtpKind, Side};
+use usp_core::mqtt::port::MqttFailure;
+use usp_proto::message;
+use usp_proto::usp;
+use usp_proto::usp::request::ReqType;
+
+use crate::bench::World;
+use crate::bench::mqtt::{BOSS, seeds};
+use crate::bench::peer::{add, get};
+use crate::bench::service::lamp;
+use crate::bench::text;
+
+const SUBSCRIPTIONS: &str = "Device.LocalAgent.Subscription.";
+const ROLES: &str = "Device.LocalAgent.ControllerTrust.Role.";
+
+/// A role `name` with one permission string for everything on some targets.
+fn role(w: &mut World, boss: ConnId, name: &str, lines: &[(&str, &str)]) -> String {
+    let made = w.add(boss, ROLES, &[&format!("Name={name}"), "Enable=true"]);
+    let role = made.split(' ').next().unwrap().to_owned();
+    for (order, (targets, bits)) in lines.iter().enumerate() {
+        let texts = [
+            "Enable=true".to_owned(),
+            format!("Order={}", order + 1),
+            format!("Targets={targets}"),
+            format!("Param={bits}"),
+            format!("Obj={bits}"),
+            format!("InstantiatedObj={bits}"),
+            format!("CommandEvent={bits}"),
+        ];
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        w.add(boss, &format!("{role}Permission."), &texts);
+    }
+    role
+}
+
+#[test]
+fn references_that_lead_to_many_that_lead_to_many_come_to_an_end() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let list = vec!["Device.LocalAgent.Subscription.1"; 300].join(",");
+    w.subscribe(c, "s", "ValueChange", &list);
+    for path in [
+        format!("{SUBSCRIPTIONS}1.{}ID", "ReferenceList#*+.".repeat(12)),
+        format!("{SUBSCRIPTIONS}[{}ID==\"x\"].ID", "ReferenceList#*+.".repeat(12)),
+    ] {
+        let answer = text::answer(&w.ask(c, get(&[&path], 0)));
+        assert!(answer.lines().count() <= 1, "{answer}");
+    }
+    // Even where none leads to the same row twice.
+    let all: Vec<String> = (1..=150).map(|n| format!("{SUBSCRIPTIONS}{n}")).collect();
+    for n in 2..=150 {
+        w.subscribe(c, &n.to_string(), "ValueChange", &all.join(","));
+    }
+    let path = format!("{SUBSCRIPTIONS}*.{}ID", "ReferenceList#*+.".repeat(28));
+    assert_eq!(w.get(c, &path), format!("{path}: 7005"));
+    assert_eq!(
+        w.get(c, &path.replace("*.Ref", "2.Ref").replace(&"ReferenceList#*+.".repeat(26), ""))
+            .lines()
+            .count(),
+        150
+    );
+}
+
+/// A permission that is worked out by following references holds whatever its Controller makes the broker look at.
+#[test]
+fn looking_at_much_forgets_no_permission() {
+    let mut w = World::new();
+    let boss = w.controller("self::boss");
+    let c = w.controller("self::c");
+    let hidden = "Device.LocalAgent.Controller.1.";
+    w.add(boss, &format!("{hidden}BootParameter."), &["ParameterName=Device.LocalAgent.Controller.1"]);
+    let target = format!("{hidden}BootParameter.[Alias==\"cpe-1\"].ParameterName+.");
+    let limited = role(&mut w, boss, "L", &[("Device.", "rwxn"), (&target, "----")]);
+    w.set(boss, "Device.LocalAgent.Controller.2.", &[&format!("AssignedRole={limited}")]);
+    let all: Vec<String> = (1..=150).map(|n| format!("{SUBSCRIPTIONS}{n}")).collect();
+    for n in 1..=150 {
+        w.subscribe(boss, &n.to_string(), "ValueChange", &all.join(","));
+    }
+    let much = format!("{SUBSCRIPTIONS}*.{}ID", "ReferenceList#*+.".repeat(28));
+    let answer = text::answer(&w.ask(c, get(&[&much, &format!("{hidden}EndpointID")], 0)));
+    assert!(answer.contains("7005") && !answer.contains("self::boss"), "{answer}");
+}
+
+#[test]
+fn an_error_does_not_tell_where_a_hidden_reference_leads() {
+    let mut w = World::new();
+    let boss = w.controller("self::boss");
+    let c = w.controller("self::c");
+    w.lamp("self::lamp", "Device.X_Lamp.");
+    w.add(boss, "Device.LocalAgent.Controller.1.BootParameter.", &["ParameterName=Device.X_Lamp.Zone.1"]);
+    let lines =
+        [("Device.", "rwxn"), ("Device.LocalAgent.Controller.1.BootParameter.*.ParameterName", "----")];
+    let limited = role(&mut w, boss, "L", &lines);
+    w.set(boss, "Device.LocalAgent.Controller.2.", &[&format!("AssignedRole={limited}")]);
+    let path = "Device.LocalAgent.Controller.1.BootParameter.[ParameterName+.Name==\"north\"].Alias";
+    let answer = text::loud(&w.ask(c, get(&[path], 0)));
+    assert!(!answer.contains("X_Lamp"), "{answer}");
+}
