@@ -23,6 +23,8 @@ use crate::timers::Timer;
 /// comes sooner is made up for at the end of the pause.
 const PAUSE: Duration = Duration::from_secs(1);
 
+const SETTINGS: &str = "TriggerConfigSettings";
+
 /// No connection has this number: the answer goes nowhere.
 const NOBODY: ConnId = ConnId(u64::MAX);
 
@@ -74,6 +76,23 @@ impl Broker {
         self.disarm(Timer::Trigger(number));
     }
 
+    /// What a Subscription sets is set with the rights of its recipient, so that others must not say what that is, unless
+    /// they may do everything anyway.
+    ///
+    /// Errors: 7006.
+    pub(crate) fn may_trigger(&self, origin: &Origin, at: &ObjRef, param: &str) -> Result<(), Fault> {
+        let is_it =
+            param == SETTINGS && Some(at.object) == self.model.table("Device.LocalAgent.Subscription.");
+        if !is_it || origin.rights.is_all() {
+            return Ok(());
+        }
+        let recipient = self.model.text(at, "Recipient").and_then(|path| self.model.locate(&path));
+        match recipient.is_some_and(|row| Some(row.number()) == origin.controller) {
+            true => Ok(()),
+            false => Err(Fault::denied(format!("{}{param} of another Controller", self.model.path(at)))),
+        }
+    }
+
     fn make_settings(&mut self, number: u32) {
         let Some((origin, set)) = self.settings_of(number) else { return };
         self.agent.configured.insert(number, self.model.now.monotonic);
@@ -94,7 +113,7 @@ impl Broker {
             followed: Arc::default(),
         };
         let table = self.model.table("Device.LocalAgent.Subscription.")?;
-        let text = self.model.text(&ObjRef::new(table, &[number]), "TriggerConfigSettings")?;
+        let text = self.model.text(&ObjRef::new(table, &[number]), SETTINGS)?;
         let update_objs: Vec<UpdateObject> =
             tr106::split_list(&text).filter_map(|item| setting(item).ok()).collect();
         (!update_objs.is_empty()).then_some((origin, usp::Set { allow_partial: true, update_objs }))

@@ -147,12 +147,12 @@ impl Broker {
         origin: &Origin,
     ) -> Result<Vec<Step>, Failed> {
         let Some(paths) = origin.meant(&object.obj_path)? else {
-            return self.plan_set(entry, object, &origin.rights);
+            return self.plan_set(entry, object, origin);
         };
         let mut steps = Vec::new();
         for obj_path in paths {
             let object = UpdateObject { obj_path, ..object.clone() };
-            match self.plan_set(entry, &object, &origin.rights) {
+            match self.plan_set(entry, &object, origin) {
                 Ok(more) => steps.extend(more),
                 Err(failed) if leads_nowhere(&self.model, &object.obj_path, &failed.fault) => {}
                 Err(failed) => return Err(failed),
@@ -165,8 +165,9 @@ impl Broker {
         &self,
         entry: &mut SetEntry,
         object: &UpdateObject,
-        rights: &Rights,
+        origin: &Origin,
     ) -> Result<Vec<Step>, Failed> {
+        let rights = &origin.rights;
         let path = Path::parse(&object.obj_path).map_err(Fault::from)?;
         if path.leaf != Leaf::Object {
             return Err(wrong_form(&object.obj_path, "an Object Path").into());
@@ -193,7 +194,7 @@ impl Broker {
         }
         let (mut failures, first) = (Vec::new(), entry.targets.len());
         for at in local.at {
-            match self.plan_target(at, object, rights) {
+            match self.plan_target(at, object, origin) {
                 Ok(target) => entry.targets.push(target),
                 Err((failure, fault)) => failures.push((failure, fault)),
             }
@@ -235,8 +236,9 @@ impl Broker {
         &self,
         at: ObjRef,
         object: &UpdateObject,
-        rights: &Rights,
+        origin: &Origin,
     ) -> Result<Target, (UpdatedInstanceFailure, Fault)> {
+        let rights = &origin.rights;
         let path = self.model.path(&at);
         let mut target = Target { at, path, errors: Vec::new(), effects: Vec::new(), elsewhere: Vec::new() };
         let (mut first_required, mut settled) = (None, Settled::default());
@@ -250,7 +252,8 @@ impl Broker {
             }
             let check =
                 || self.model.check_setting(&target.at, &setting.param, &setting.value, false, rights);
-            match agrees.and_then(|()| check()) {
+            let may = || self.may_trigger(origin, &target.at, &setting.param);
+            match agrees.and_then(|()| may()).and_then(|()| check()) {
                 Ok(effect) => target.effects.push((setting.param.clone(), effect)),
                 Err(fault) => {
                     target.errors.push(parameter_error(&setting.param, &fault));

@@ -98,3 +98,29 @@ fn an_error_does_not_tell_where_a_hidden_reference_leads() {
     let answer = text::loud(&w.ask(c, get(&[path], 0)));
     assert!(!answer.contains("X_Lamp"), "{answer}");
 }
+
+#[test]
+fn nobody_makes_settings_with_the_rights_of_another() {
+    let mut w = World::new();
+    let boss = w.controller("self::boss");
+    let c = w.controller("self::c");
+    let name = "Device.DeviceInfo.FriendlyName";
+    let lines =
+        [("Device.", "r--n"), (SUBSCRIPTIONS, "rw-n"), ("Device.DeviceInfo.ProvisioningCode", "rw--")];
+    let limited = role(&mut w, boss, "L", &lines);
+    w.set(boss, "Device.LocalAgent.Controller.2.", &[&format!("AssignedRole={limited}")]);
+    let row = w.subscribe(boss, "s", "ValueChange", "Device.DeviceInfo.ProvisioningCode");
+    let settings = format!("TriggerConfigSettings={name}=mine");
+    let answer = w.set(c, &row, &["TriggerAction=Config", &settings]);
+    assert_eq!(answer, format!("Error 7006\n{row}TriggerConfigSettings: 7006"));
+    let own = w.subscribe_with(
+        c,
+        "own",
+        "ValueChange",
+        "Device.DeviceInfo.ProvisioningCode",
+        &["TriggerAction=Config"],
+    );
+    assert_eq!(w.set(c, &own, &[&settings]), format!("{own} {settings}"));
+    w.set(c, "Device.DeviceInfo.", &["ProvisioningCode=now"]);
+    assert_eq!(w.get(boss, name), format!("{name}="));
+}
