@@ -51,14 +51,15 @@ impl Sessions {
         self.by_conn.get(&conn)
     }
 
-    /// Where a Controller is connected; the newest, if it has several transports.
+    /// Where a Controller is connected; the newest, if it has several transports. Over MQTT nobody knows whether it is
+    /// there at all, so that counts only without a real connection.
     pub(crate) fn controller_conn(&self, endpoint: &EndpointId) -> Option<ConnId> {
         self.newest(|s| s.link.side == Side::Agent && s.link.peer == *endpoint)
     }
 
     fn newest(&self, is_meant: impl Fn(&Session) -> bool) -> Option<ConnId> {
         let meant = self.by_conn.iter().filter(|(_, s)| !s.closing && is_meant(s));
-        meant.max_by_key(|(_, s)| s.opened).map(|(conn, _)| *conn)
+        meant.max_by_key(|(_, s)| (s.via.is_none(), s.opened)).map(|(conn, _)| *conn)
     }
 
     /// Peers over MQTT.
@@ -203,7 +204,7 @@ impl Broker {
             self.send_record(conn, Record::connect(own, link.peer.clone(), connect), None);
         }
         self.note_controller_presence(&link.peer);
-        if let Some(number) = number {
+        if let Some(number) = number.filter(|n| self.controller_conn(*n) == Some(conn)) {
             self.deliver_waiting(number, conn);
         }
     }

@@ -124,3 +124,16 @@ fn nobody_makes_settings_with_the_rights_of_another() {
     w.set(c, "Device.DeviceInfo.", &["ProvisioningCode=now"]);
     assert_eq!(w.get(boss, name), format!("{name}="));
 }
+
+#[test]
+fn who_is_really_connected_is_told_there() {
+    let mut w = World::with(seeds());
+    w.mqtt_ready(1);
+    let c = w.connect(MtpKind::Uds, Side::Agent, BOSS, true);
+    w.subscribe(c, "s", "ValueChange", "Device.DeviceInfo.FriendlyName");
+    w.mqtt_down(1, MqttFailure::Lost);
+    w.mqtt_ready(1);
+    w.mqtt_records();
+    w.set(c, "Device.DeviceInfo.", &["FriendlyName=x"]);
+    assert_eq!(w.notes(c).len(), 1, "{:?}", w.mqtt_records());
+}
