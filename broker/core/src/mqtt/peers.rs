@@ -14,6 +14,7 @@ use super::plan::{Plan, Route};
 use super::port::MqttVersion;
 use super::state::Stage;
 use crate::Broker;
+use crate::fault::Fault;
 use crate::input::{ConnId, Link, MtpKind, Side};
 use crate::session::Session;
 
@@ -216,29 +217,44 @@ impl Broker {
     ) -> Option<ConnId> {
         let reply_to = reply_to?.clone();
         let trusted = self.is_vouched(client) && side == Side::Controller;
-        if side == Side::Controller {
-            let refusal = match (trusted, self.services.find(&record.from)) {
-                (false, _) => {
-                    Some("nothing vouches for a Service on this MQTT server (X_USPBROKER_Insecure)")
-                }
-                (true, Some(_)) => Some("a Service with this Endpoint ID is connected in another way"),
-                (true, None) => None,
-            };
-            if let Some(why) = refusal {
-                let msg_id = record.msg().map(message::msg_id).unwrap_or_default();
-                let error = message::error(msg_id, ErrCode::PERMISSION_DENIED, why, Vec::new());
-                let answer = Record::message(self.config.endpoint_id.clone(), record.from.clone(), error);
-                self.publish_to(client, &reply_to, answer);
-                return None;
+        let refusal = match side {
+            Side::Controller => self.refuse_service(trusted, &record.from),
+            Side::Agent if self.make_room_for_guest() => None,
+            Side::Agent => {
+                let text = format!("{MAX_GUESTS} peers over MQTT have open requests");
+                Some(Fault::new(ErrCode::RESOURCES_EXCEEDED, text))
             }
-        } else if !self.make_room_for_guest() {
-            tracing::warn!(client, "too many peers over MQTT have open requests: a Record is dropped");
+        };
+        if let Some(fault) = refusal {
+            let error = message::error(message::msg_id(record.msg()?), fault.code, &fault.text, Vec::new());
+            let answer = Record::message(self.config.endpoint_id.clone(), record.from.clone(), error);
+            self.publish_to(client, &reply_to, answer);
             return None;
         }
         let mtp = self.model.mqtt.0.get(&client)?.plan.agents.first()?.number;
         let used = self.peers.tick();
         let via = Via { client, mtp, topic: None, reply_to: Some(reply_to), used, away: false };
         self.open_peer(&record.from, side, trusted, via)
+    }
+
+    /// Why a Service cannot come by this way. It has no connection whose end would tell it, so it is answered.
+    fn refuse_service(&self, trusted: bool, endpoint: &EndpointId) -> Option<Fault> {
+        let most = self.config.limits.max_services;
+        let (code, why) = match self.services.find(endpoint) {
+            _ if !trusted => (
+                ErrCode::PERMISSION_DENIED,
+                "nothing vouches for a Service on this MQTT server (X_USPBROKER_Insecure)".to_owned(),
+            ),
+            Some(_) => (
+                ErrCode::PERMISSION_DENIED,
+                "a Service with this Endpoint ID is connected in another way".to_owned(),
+            ),
+            None if self.services.len() >= most => {
+                (ErrCode::RESOURCES_EXCEEDED, format!("{most} Services are connected (limits.max_services)"))
+            }
+            None => return None,
+        };
+        Some(Fault::new(code, why))
     }
 
     /// The guest that was silent longest gives way, unless all have open requests.

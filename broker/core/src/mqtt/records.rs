@@ -13,7 +13,8 @@ use super::port::MqttPublish;
 use super::state::Stage;
 use super::topics::is_answerable;
 use crate::Broker;
-use crate::input::{ConnId, Side};
+use crate::dm::schema::ServiceId;
+use crate::input::{ConnId, MtpKind, Side};
 use crate::output::Output;
 
 /// Records of one client that wait until its topics are subscribed to (a kept session delivers at once).
@@ -79,10 +80,22 @@ impl Broker {
         let leaves = matches!(record.body, RecordBody::Disconnect { .. });
         self.handle_record(conn, record);
         let Some(session) = self.sessions.get(conn) else { return };
-        let guest = session.via.as_ref().is_some_and(Via::is_guest);
-        let bare = |id| self.services.get(id).is_none_or(|s| s.registered.is_empty());
-        if (leaves && guest) || session.service.is_some_and(bare) {
+        if leaves && session.via.as_ref().is_some_and(Via::is_guest) {
             self.handle_disconnected(conn, "it has left");
+        } else if let Some(service) = session.service {
+            self.forget_bare_peer(service);
+        }
+    }
+
+    /// A Service over MQTT is there for as long as it has something registered: there is no connection whose end would
+    /// make room for others.
+    pub(crate) fn forget_bare_peer(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get(id).filter(|service| service.registered.is_empty()) else {
+            return;
+        };
+        let conn = service.conn;
+        if service.mtp == MtpKind::Mqtt {
+            self.handle_disconnected(conn, "it has nothing registered");
         }
     }
 

@@ -56,6 +56,7 @@ impl Broker {
             self.take_away(id, &lost, "its Service is no longer trusted with it");
             self.update_service_row(id);
             self.sync_service(id);
+            self.forget_bare_peer(id);
         }
     }
 }

@@ -137,3 +137,38 @@ fn who_is_really_connected_is_told_there() {
     w.set(c, "Device.DeviceInfo.", &["FriendlyName=x"]);
     assert_eq!(w.notes(c).len(), 1, "{:?}", w.mqtt_records());
 }
+
+fn register(path: &str) -> ReqType {
+    let reg_paths = vec![usp::register::RegistrationPath { path: path.to_owned() }];
+    ReqType::Register(usp::Register { allow_partial: false, reg_paths })
+}
+
+#[test]
+fn a_service_over_mqtt_beyond_the_limit_is_answered() {
+    let mut config = seeds();
+    config.limits.max_services = 1;
+    let mut w = World::with(config);
+    w.mqtt_ready(1);
+    w.lamp("self::lamp", "Device.X_Lamp.");
+    w.mqtt_records();
+    w.mqtt_say(1, "self::svc", message::request("m", register("Device.X_Svc.")), Some("svc"));
+    let records = w.mqtt_records();
+    assert!(records.len() == 1 && records[0].contains("7005"), "{records:?}");
+}
+
+#[test]
+fn a_service_over_mqtt_that_is_no_longer_trusted_leaves_nothing() {
+    let mut config = seeds();
+    config.limits.max_services = 1;
+    let mut w = World::with(config);
+    w.mqtt_ready(1);
+    let c = w.controller("self::c");
+    let trust = "Device.USPServices.Trust.";
+    w.add(c, trust, &["EndpointID=self::svc", "TargetPaths=Device.X_Svc."]);
+    w.mqtt_say(1, "self::svc", message::request("m", register("Device.X_Svc.")), Some("svc"));
+    assert!(w.get(c, "Device.USPServices.USPService.").contains("self::svc"));
+    w.delete(c, &[&format!("{trust}1.")]);
+    assert_eq!(w.get(c, "Device.USPServices.USPService."), "");
+    let s = w.service_link("self::lamp", lamp("Device.X_Lamp."));
+    assert_eq!(w.register(s, false, &["Device.X_Lamp."]), "Device.X_Lamp.");
+}

@@ -239,7 +239,9 @@ fn thousands_of_strangers_take_a_bounded_place() {
     assert!(w.broker.pending() <= 200, "{} requests are open", w.broker.pending());
     w.wait(10);
     assert_eq!(w.broker.pending(), 0);
-    assert_eq!(w.mqtt_records().len(), 128, "each of those that were let in is answered");
+    let records = w.mqtt_records();
+    let refused = records.iter().filter(|record| record.contains("7005")).count();
+    assert_eq!((refused, records.len()), (3000 - 128, 3000), "each is answered, at once or at its deadline");
     // Idle ones give way.
     assert!(w.mqtt_ask("self::late", model(), Some("l"))[0].ends_with("ModelName=Hub"));
     assert!(w.mqtt_ask(BOSS, model(), None)[0].ends_with("ModelName=Hub"));
