@@ -63,8 +63,9 @@ impl Broker {
             let Some(due) = self.agent.dues.get(&timer).copied() else { continue };
             match self.model.rows.param(row, END).and_then(|text| text.parse::<i64>().ok()) {
                 Some(end) => {
-                    let rest = u64::try_from(end.saturating_sub(wall.0)).unwrap_or(0);
-                    self.arm(timer, now + Duration::from_millis(rest));
+                    let rest = Duration::from_millis(u64::try_from(end.saturating_sub(wall.0)).unwrap_or(0));
+                    // Whatever the clock was when it began: it never waits longer than it was asked to.
+                    self.arm(timer, now + rest.min(due.since(now)));
                 }
                 None => self.note_end(row, due.since(now)),
             }

@@ -89,7 +89,8 @@ impl<'a> Settled<'a> {
         if earlier == value {
             return Ok(());
         }
-        let text = format!("{param} is set to '{earlier}' and to '{value}' at once");
+        // Without the values: they may be secret.
+        let text = format!("{param} is set to two different values at once");
         Err(Fault::new(ErrCode::VALUE_CONFLICT, text))
     }
 }

@@ -126,6 +126,26 @@ fn nobody_makes_settings_with_the_rights_of_another() {
 }
 
 #[test]
+fn a_timer_never_waits_longer_than_it_was_asked_to() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    w.subscribe_with(
+        c,
+        "t",
+        "OperationComplete",
+        "Device.ScheduleTimer()",
+        &["Persistent=true", "NotifRetry=true"],
+    );
+    w.operate(c, "Device.ScheduleTimer()", "k", &["DelaySeconds=60"]);
+    // The clock was a year ahead.
+    let mut w = w.restart_after(-365 * 86_400, true);
+    w.site("");
+    let c = w.controller("self::c");
+    w.wait(61);
+    assert_eq!(w.notes(c).len(), 1);
+}
+
+#[test]
 fn who_is_really_connected_is_told_there() {
     let mut w = World::with(seeds());
     w.mqtt_ready(1);
@@ -171,4 +191,40 @@ fn a_service_over_mqtt_that_is_no_longer_trusted_leaves_nothing() {
     assert_eq!(w.get(c, "Device.USPServices.USPService."), "");
     let s = w.service_link("self::lamp", lamp("Device.X_Lamp."));
     assert_eq!(w.register(s, false, &["Device.X_Lamp."]), "Device.X_Lamp.");
+}
+
+#[test]
+fn a_password_is_shown_nowhere() {
+    let mut w = World::with(seeds());
+    let c = w.controller("self::c");
+    let secret = "very secret";
+    let client = "Device.MQTT.Client.";
+    w.subscribe(c, "p", "ValueChange", "Device.MQTT.");
+    let both: &[&str] = &["Name=x", "Password=very secret 3", "Password=very secret 4"];
+    let seen = [
+        w.get(c, client),
+        w.set(c, "Device.MQTT.Client.1.", &["Password=very secret 2"]),
+        text::loud(&w.ask(c, add(false, &[(client, both)]))),
+        w.get(c, "Device.MQTT.Client.[Password!=\"\"].Name"),
+        w.notes(c).join("\n"),
+        format!("{:?}", w.config),
+    ];
+    assert!(seen[2].contains("7014") && seen[3].is_empty(), "{seen:?}");
+    assert!(seen.iter().all(|s| !s.contains(secret)), "{seen:?}");
+}
+
+#[test]
+fn a_periodic_event_of_every_second_for_nobody_stays_bounded() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let more = ["NotifRetry=true", "Persistent=true"];
+    w.subscribe_with(c, "p", "Event", "Device.LocalAgent.Periodic!", &more);
+    w.set(c, "Device.LocalAgent.Controller.1.", &["PeriodicNotifInterval=1"]);
+    w.disconnect(c);
+    for jump in [3600, -7200, 86_400 * 365, -86_400 * 700, 0] {
+        w.set_wall(jump);
+        w.wait(600);
+    }
+    let c = w.controller("self::c");
+    assert_eq!(w.notes(c).len(), w.config.limits.max_notifications_per_controller);
 }
