@@ -46,12 +46,22 @@ impl Broker {
             let Some(at) = self.model.locate_supported(&parsed) else { continue };
             let params =
                 params.into_iter().filter_map(|(n, v)| Some((usp_proto::path::Name::new(&n).ok()?, v)));
-            let row = Row { params: params.collect(), volatile: false };
+            let mut row = Row { params: params.collect(), volatile: false };
+            self.complete_on_boarding(&at, &mut row);
             self.note_row_number(&at);
             self.model.rows.put(at, row);
         }
         self.model.rows.take_journal();
         Ok(())
+    }
+
+    /// Versions before on-boarding kept Controllers without this Parameter: they are not new, so they need none.
+    fn complete_on_boarding(&self, at: &ObjRef, row: &mut Row) {
+        if self.model.table("Device.LocalAgent.Controller.") == Some(at.object)
+            && let Ok(name) = usp_proto::path::Name::new("OnBoardingComplete")
+        {
+            row.params.entry(name).or_insert_with(|| "true".to_owned());
+        }
     }
 
     fn note_row_number(&mut self, at: &ObjRef) {

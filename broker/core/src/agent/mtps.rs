@@ -6,6 +6,7 @@
 use usp_proto::endpoint_id::EndpointId;
 
 use crate::Broker;
+use crate::dm::Model;
 use crate::dm::rows::{ObjRef, Row};
 use crate::dm::schema::ObjId;
 
@@ -61,15 +62,13 @@ impl Broker {
         self.model.rows.of_table(table, &[controller]).map(|(at, _)| at.clone()).collect()
     }
 
-    /// `USPServiceRef`: which Service a Controller belongs to (N-BRK.7, N-BRK.8).
-    pub(crate) fn update_controller_of_service(&mut self, endpoint: &EndpointId) {
+    /// A Service has a row now, or none any more: the rows of its Controller tell of it (N-BRK.7, N-BRK.8).
+    pub(crate) fn tell_service_ref(&mut self, endpoint: &EndpointId) {
         let Some(table) = self.model.schema.find(TABLE) else { return };
         let Some(controller) = self.find_controller(endpoint).map(|row| row.number()) else { return };
-        let service = self.services.find(endpoint).and_then(|id| self.services.get(id)).and_then(|s| s.row);
-        let reference = service.map(|row| format!("Device.USPServices.USPService.{row}")).unwrap_or_default();
         for mtp in self.mtps(table, controller) {
             if let Some(details) = self.details_of(&mtp) {
-                self.refer_to_service(&details, &reference);
+                self.emit_change(&details, "USPServiceRef");
             }
         }
     }
@@ -81,15 +80,17 @@ impl Broker {
         let names = self.model.schema.get(object)?.params.contains_key("USPServiceRef");
         names.then(|| ObjRef { object, numbers: mtp.numbers.clone() })
     }
+}
 
-    fn refer_to_service(&mut self, details: &ObjRef, reference: &str) {
-        if self.model.text(details, "USPServiceRef").as_deref() == Some(reference) {
-            return;
-        }
-        if !self.model.rows.contains(details) {
-            // Services register anew at each start: what refers to them is not kept.
-            self.model.rows.put(details.clone(), Row { volatile: true, ..Row::default() });
-        }
-        self.put_param(details, "USPServiceRef", reference.to_owned());
+impl Model {
+    /// `USPServiceRef`: the Service that a Controller also is. It registers anew at each start, so this is not stored: a
+    /// crash would leave a reference to a row that is somebody else's, or nobody's, afterwards.
+    pub(crate) fn service_of_controller(&self, at: &ObjRef) -> Option<String> {
+        let controller = self.table("Device.LocalAgent.Controller.")?;
+        let controller = ObjRef::new(controller, at.numbers.get(..1)?);
+        let endpoint = self.rows.param(&controller, "EndpointID")?;
+        let services = self.table("Device.USPServices.USPService.")?;
+        let row = self.row_with(services, &[], "EndpointID", endpoint)?;
+        Some(self.path(&row).trim_end_matches('.').to_owned())
     }
 }

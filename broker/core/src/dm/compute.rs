@@ -100,6 +100,9 @@ impl Model {
         if let Some(text) = self.compute_mqtt(at, &object.path, name) {
             return Some(text);
         }
+        if name == "USPServiceRef" {
+            return self.service_of_controller(at);
+        }
         let identity = &self.facts.identity;
         let text = match (&*object.path, name) {
             ("Device.", "RootDataModelVersion") => "2.19",

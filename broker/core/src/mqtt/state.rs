@@ -150,9 +150,6 @@ impl Model {
             }
             ("Device.LocalAgent.MTP.{i}.", "Status") => self.mqtt_mtp_status(at).to_owned(),
             ("Device.LocalAgent.MTP.{i}.MQTT.", "ResponseTopicDiscovered") => self.discovered_topic(at)?,
-            ("Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.", "USPServiceRef") => {
-                self.mqtt_service_of(at)?
-            }
             _ => return None,
         };
         Some(text)
@@ -176,15 +173,5 @@ impl Model {
         let configured = self.text(at, "ResponseTopicConfigured").unwrap_or_default();
         let information = self.client_of_mtp(at.number())?.up.response_information.as_ref();
         (configured.is_empty() || information == Some(reply)).then(|| reply.clone())
-    }
-
-    /// The Service that a Controller also is (N-BRK.7). It registers anew at each start, so this is not stored.
-    fn mqtt_service_of(&self, at: &ObjRef) -> Option<String> {
-        let controller = self.table("Device.LocalAgent.Controller.")?;
-        let controller = ObjRef::new(controller, at.numbers.get(..1)?);
-        let endpoint = self.rows.param(&controller, "EndpointID")?;
-        let services = self.table("Device.USPServices.USPService.")?;
-        let row = self.row_with(services, &[], "EndpointID", endpoint)?;
-        Some(self.path(&row).trim_end_matches('.').to_owned())
     }
 }

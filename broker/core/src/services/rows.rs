@@ -37,7 +37,9 @@ impl Broker {
             self.put_param(&at, "DataModelPaths", paths);
             self.put_param(&at, "HasController", has_controller.to_string());
         }
-        self.update_controller_of_service(&endpoint);
+        if row != old {
+            self.tell_service_ref(&endpoint);
+        }
         self.commit(None);
     }
 }

@@ -273,3 +273,17 @@ fn a_new_controller_is_reached_over_mqtt() {
     assert_eq!(records.len(), 2, "{records:?}");
     assert!(records[0].contains("Connect V5") && records[1].ends_with("Notify"), "{records:?}");
 }
+
+#[test]
+fn controllers_of_an_older_version_are_not_boarded_again() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    w.set(c, OWN, &["ProvisioningCode=kept", "OnBoardingComplete=false"]);
+    for (_, params) in &mut w.disk.snapshot.rows {
+        params.retain(|(name, _)| name != "OnBoardingComplete");
+    }
+    let mut w = w.restart();
+    let c = w.controller("self::c");
+    assert!(w.notes(c).is_empty());
+    assert_eq!(w.get(c, &format!("{OWN}OnBoardingComplete")), format!("{OWN}OnBoardingComplete=true"));
+}

@@ -333,6 +333,9 @@ fn a_cloud_service_may_be_a_controller_too_and_leave() {
     let rows =
         w.get(c, "Device.LocalAgent.Controller.[EndpointID==\"self::cloud\"].MTP.*.MQTT.USPServiceRef");
     assert!(rows.ends_with("=Device.USPServices.USPService.1"), "{rows}");
+    // A crash leaves no reference to a row that is gone.
+    let stored = w.disk.stored("Device.LocalAgent.Controller.4.MTP.1.MQTT.", "USPServiceRef");
+    assert_eq!(stored, None);
     assert!(w.mqtt_ask("self::cloud", model(), Some("svc"))[0].ends_with("ModelName=Hub"));
     let record = Record::disconnect(endpoint("self::cloud"), endpoint(BROKER), ErrCode(0), "bye");
     w.mqtt_record(1, record, None);
