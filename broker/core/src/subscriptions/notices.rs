@@ -23,6 +23,12 @@ use crate::timers::Timer;
 /// Bytes of undelivered notifications that are kept for one Controller.
 const MAX_BYTES: usize = 8 << 20;
 
+/// What waited for a Controller is sent in bursts: at most so many, or so many bytes unless one alone has more, and the
+/// next after this pause.
+const BURST: usize = 64;
+const BURST_BYTES: usize = 1 << 20;
+const BURST_PAUSE: Duration = Duration::from_secs(1);
+
 /// What a kept notification needs to be found again: a Notify Message, and whom it is for.
 const KEPT_FORMAT: u8 = 1;
 
@@ -65,6 +71,7 @@ impl Broker {
             kept,
             size,
             tries: 0,
+            put_off: false,
             due: None,
             expires: subscription.expiration.map(|after| self.model.now.monotonic + after),
             merge,
@@ -98,6 +105,7 @@ impl Broker {
             retry: true,
             kept: false,
             tries: 0,
+            put_off: false,
             due: None,
             expires: None,
             merge: None,
@@ -147,6 +155,7 @@ impl Broker {
             notice.notification.clone(),
         );
         notice.tries += 1;
+        notice.put_off = false;
         let (retry, controller, tries, merge) = (notice.retry, notice.controller, notice.tries, notice.merge);
         self.send_message(conn, msg, merge);
         if !retry {
@@ -193,10 +202,38 @@ impl Broker {
         }
     }
 
-    /// A Controller is here: what waited for it is sent, oldest first.
+    /// A Controller is here: what waited for it is sent, oldest first. All at once could be more than a connection holds
+    /// for it, which would end it, each time anew: so only some goes at once, and more with each confirmation, or
+    /// after a while.
     pub(crate) fn deliver_waiting(&mut self, controller: u32, conn: ConnId) {
-        let waiting: Vec<u64> = self.notices.of(controller).map(|(id, _)| id).collect();
-        for id in waiting {
+        let waiting: Vec<(u64, usize)> = self.notices.of(controller).map(|(id, n)| (id, n.size)).collect();
+        let (mut burst, mut count, mut bytes) = (0, 0, 0);
+        for (id, size) in waiting {
+            if count > 0 && (count >= BURST || bytes + size > BURST_BYTES) {
+                (burst, count, bytes) = (burst + 1, 0, 0);
+            }
+            (count, bytes) = (count + 1, bytes + size);
+            match burst {
+                0 => self.send_notice(id, conn),
+                _ => self.put_off(id, BURST_PAUSE * burst),
+            }
+        }
+    }
+
+    fn put_off(&mut self, id: u64, wait: Duration) {
+        let due = self.model.now.monotonic + wait;
+        let Some(notice) = self.notices.get_mut(id) else { return };
+        notice.put_off = true;
+        if let Some(old) = notice.due.replace(due) {
+            self.timers.clear(old, Timer::Notice(id));
+        }
+        self.timers.set(due, Timer::Notice(id));
+    }
+
+    /// One was confirmed: there is room for the next that was put off.
+    fn send_next(&mut self, controller: u32) {
+        let next = self.notices.of(controller).find(|(_, n)| n.put_off).map(|(id, _)| id);
+        if let (Some(id), Some(conn)) = (next, self.controller_conn(controller)) {
             self.send_notice(id, conn);
         }
     }
@@ -211,6 +248,9 @@ impl Broker {
             self.forget_notice(id);
             if let Some(controller) = on_boarded {
                 self.on_board_confirmed(controller);
+            }
+            if let Some(controller) = controller {
+                self.send_next(controller);
             }
         }
         found.is_some()
@@ -303,6 +343,7 @@ impl Broker {
                 retry: true,
                 kept: true,
                 tries: 0,
+                put_off: false,
                 due: None,
                 expires,
                 merge: None,

@@ -31,6 +31,8 @@ pub(super) struct Notice {
     pub(super) size: usize,
     /// Of this notification alone: the next one begins anew (R-NOT.3).
     pub(super) tries: u32,
+    /// It waits for its burst.
+    pub(super) put_off: bool,
     pub(super) due: Option<Mono>,
     pub(super) expires: Option<Mono>,
     pub(super) merge: Option<u64>,

@@ -277,7 +277,11 @@ fn undelivered_notifications_have_so_many_bytes() {
         w.service_notify(s, "Event", "Device.X_Lamp.", Notification::Event(event));
     }
     let c = w.controller("self::c");
-    let kept = w.take_notifies(c);
+    w.wait(10);
+    let mut kept = w.take_notifies(c);
+    // Those that nobody confirmed come again.
+    let mut seen = std::collections::BTreeSet::new();
+    kept.retain(|(msg_id, _)| seen.insert(msg_id.clone()));
     let first = format!("{:?}", kept[0].1.notification).contains("\"N13\"");
     assert!(kept.len() == 7 && first, "{}", kept.len());
 }

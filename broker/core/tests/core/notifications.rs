@@ -536,3 +536,35 @@ fn levels_are_told_when_they_change_and_not_with_each_value() {
     w.set(c, LEVEL, &["HighLevelThreshold=80"]);
     assert_eq!(w.notes(c), [format!("h: ValueChange {LEVEL}HighLevel=false")]);
 }
+
+#[test]
+fn what_waited_long_does_not_come_in_one_flood() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    w.subscribe_with(c, "o", "ObjectCreation", "Device.LocalAgent.Controller.", &["NotifRetry=true"]);
+    w.set(c, "Device.LocalAgent.Controller.1.", &["USPNotifRetryMinimumWaitInterval=60"]);
+    w.disconnect(c);
+    let other = w.controller("self::other");
+    for n in 0..199 {
+        w.add(other, "Device.LocalAgent.Controller.", &[&format!("EndpointID=self::n{n}")]);
+    }
+    let c = w.controller("self::c");
+    let first = w.take_notifies(c);
+    assert_eq!(first.len(), 64, "a full outbox would end the connection, each time anew");
+    // Each confirmation lets one more out, in their order.
+    for (msg_id, _) in &first {
+        w.confirm(c, msg_id);
+    }
+    let second = w.take_notifies(c);
+    assert_eq!(second.len(), 64);
+    let rows = |told: &[(String, usp_proto::usp::Notify)]| -> Vec<String> {
+        told.iter().map(|(_, n)| crate::bench::text::notify(n)).collect()
+    };
+    let mut all = [rows(&first), rows(&second)].concat();
+    // Who confirms nothing gets the rest all the same.
+    w.wait(10);
+    all.extend(rows(&w.take_notifies(c)));
+    assert_eq!(all.len(), 200);
+    all.dedup();
+    assert_eq!(all.len(), 200, "nothing twice");
+}
