@@ -14,7 +14,8 @@ use crate::Broker;
 use crate::dm::schema::ServiceId;
 use crate::gather::{Job, JobId, LegReply};
 use crate::request::add::created_paths;
-use crate::services::wanted::Wanted;
+use crate::services::Service;
+use crate::services::wanted::{Wanted, WantedRows};
 use crate::subscriptions::NotifKind;
 use crate::timers::Timer;
 
@@ -58,6 +59,10 @@ impl Shadows {
         Some((wanted, &self.rows.get(wanted)?.serves))
     }
 
+    fn serve_any(&self, subscriptions: &BTreeSet<u32>) -> bool {
+        self.rows.values().any(|shadow| subscriptions.iter().any(|number| shadow.serves.contains(number)))
+    }
+
     fn insert(&mut self, wanted: Wanted, shadow: Shadow) {
         self.by_id.insert(wanted.id(), wanted.clone());
         self.rows.insert(wanted, shadow);
@@ -76,6 +81,8 @@ struct SyncJob {
     phase: Phase,
     stale: Vec<String>,
     adding: Vec<Wanted>,
+    /// It was asked to delete what is stale and said nothing.
+    undeleted: bool,
     /// It said that it cannot, which is more than saying nothing.
     refused: bool,
 }
@@ -88,10 +95,14 @@ enum Phase {
 }
 
 impl Broker {
-    /// Brings every Service's rows in line after a change of our own table.
-    pub(crate) fn sync_services(&mut self) {
-        let ids: Vec<ServiceId> = self.services.iter().map(|(id, _)| id).collect();
-        for id in ids {
+    /// Brings rows in line after a change of our own table, at the Services that it concerns.
+    pub(crate) fn sync_services(&mut self, changed: &BTreeSet<u32>) {
+        let concerned = |service: &Service| {
+            service.shadows.serve_any(changed)
+                || changed.iter().filter_map(|n| self.subs.get(*n)).any(|s| service.is_meant_by(s))
+        };
+        let ids = self.services.iter().filter(|(_, service)| concerned(service)).map(|(id, _)| id);
+        for id in ids.collect::<Vec<ServiceId>>() {
             self.sync_service(id);
         }
     }
@@ -123,6 +134,7 @@ impl Broker {
             phase: Phase::Start,
             stale: Vec::new(),
             adding: Vec::new(),
+            undeleted: false,
             refused: false,
         };
         self.begin(Box::new(job));
@@ -175,7 +187,7 @@ impl SyncJob {
     /// The Service's own table: rows of ours that are right are kept, the others are stale.
     fn take_table(&mut self, broker: &mut Broker, response: &usp::GetResp) {
         self.recall_spelling(broker, response);
-        let wanted = broker.wanted_of(self.service);
+        let wanted = by_id(broker.wanted_of(self.service));
         let Some(service) = broker.services.get_mut(self.service) else { return };
         // What was known before an attempt that failed counts only if it is in the table.
         service.shadows.retain(|_, _| false);
@@ -184,9 +196,8 @@ impl SyncJob {
             if !text("ID").starts_with(ID_PREFIX) {
                 continue;
             }
-            let right = wanted.iter().find(|(what, _)| {
-                what.id() == text("ID")
-                    && text("Enable") == "true"
+            let right = wanted.get(text("ID")).filter(|(what, _)| {
+                text("Enable") == "true"
                     && text("NotifType") == what.kind.name()
                     && text("ReferenceList") == what.path
             });
@@ -204,10 +215,11 @@ impl SyncJob {
     /// Rows of ours from before tell that the Service takes full paths only.
     fn recall_spelling(&self, broker: &mut Broker, response: &usp::GetResp) {
         let broad = broker.wanted_of(self.service);
-        let spelt = broker.spell_out(self.service, &broad);
+        let mut spelt = broker.spell_out(self.service, &broad);
+        spelt.retain(|what, _| !broad.contains_key(what));
+        let spelt = by_id(spelt);
         let mut rows = response.req_path_results.iter().flat_map(|r| &r.resolved_path_results);
-        let is_spelt = |id: &String| spelt.keys().any(|w| !broad.contains_key(w) && w.id() == *id);
-        if rows.any(|row| row.result_params.get("ID").is_some_and(is_spelt))
+        if rows.any(|row| row.result_params.get("ID").is_some_and(|id| spelt.contains_key(id)))
             && let Some(service) = broker.services.get_mut(self.service)
         {
             service.shadows.spelt_out = true;
@@ -230,18 +242,17 @@ impl SyncJob {
         }
     }
 
-    fn ask_changes(&mut self, broker: &mut Broker, id: JobId) -> bool {
+    fn ask_changes(&mut self, broker: &mut Broker, id: JobId) {
         if !self.stale.is_empty() {
             let delete = usp::Delete { allow_partial: true, obj_paths: std::mem::take(&mut self.stale) };
+            self.undeleted = true;
             broker.ask_service(id, 1, self.service, ReqType::Delete(delete));
         }
         if !self.adding.is_empty() {
             let create_objs = self.adding.iter().map(Wanted::to_create).collect();
             let add = usp::Add { allow_partial: true, create_objs };
             broker.ask_service(id, 2, self.service, ReqType::Add(add));
-            return true;
         }
-        false
     }
 
     /// Rows that were made: by their IDs where they are told, else in the order in which they were asked for. What is left
@@ -273,6 +284,11 @@ impl SyncJob {
     }
 }
 
+/// Wanted rows by their IDs: tables may be long on both sides.
+fn by_id(wanted: WantedRows) -> BTreeMap<String, (Wanted, BTreeSet<u32>)> {
+    wanted.into_iter().map(|(what, serves)| (what.id(), (what, serves))).collect()
+}
+
 /// The ID of a row that was made, if its unique keys tell it.
 fn created_id(result: &usp::add_resp::CreatedObjectResult) -> Option<&str> {
     use usp::add_resp::created_object_result::operation_status::OperStatus;
@@ -287,6 +303,7 @@ impl Job for SyncJob {
         let LegReply::Service(outcome) = reply else { return };
         // Our own words for silence have this code; a Service that means it is asked in vain a few times more.
         self.refused |= match &outcome {
+            _ if tag == 1 => false,
             Ok(RespType::GetResp(got)) => got.req_path_results.iter().any(|r| r.err_code != 0),
             Ok(_) => false,
             Err(error) => error.fault.code != ErrCode::INTERNAL_ERROR,
@@ -297,6 +314,8 @@ impl Job for SyncJob {
             {
                 self.take_table(broker, &response);
             }
+            (1, Ok(_)) => self.undeleted = false,
+            (1, Err(error)) => self.undeleted = error.doubtful,
             (2, Ok(RespType::AddResp(response))) => self.take_added(broker, &response),
             _ => {}
         }
@@ -323,8 +342,13 @@ impl Job for SyncJob {
                 Some(self)
             }
             Phase::Changing => {
-                let failed = (!self.adding.is_empty())
-                    .then(|| "it does not answer an Add of Subscriptions".to_owned());
+                // What stays there by mistake would be told for ever, and stand in the way of the same row later.
+                let failed = match (self.adding.is_empty(), self.undeleted) {
+                    (false, _) => Some("it does not answer an Add of Subscriptions"),
+                    (true, true) => Some("it does not answer a Delete of Subscriptions"),
+                    (true, false) => None,
+                };
+                let failed = failed.map(str::to_owned);
                 broker.finish_sync(self.service, failed, self.refused);
                 None
             }

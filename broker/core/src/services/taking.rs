@@ -19,6 +19,9 @@ use crate::services::{above, keeps};
 /// Elements of one Service's model that are taken in at most.
 const MAX_ELEMENTS: usize = 100_000;
 
+/// Unique key sets that are taken in of one telling of an object, and known of it in all.
+const MAX_KEYS: usize = 64;
+
 /// Paths of divergent rows that are remembered of one table at most.
 const MAX_DIVERGENT: usize = 1024;
 
@@ -63,12 +66,6 @@ impl Broker {
                 object.supported_commands.len(),
                 object.supported_events.len(),
             ];
-            elements += 1 + params + commands + events;
-            if elements > MAX_ELEMENTS {
-                let service = self.services.name(id);
-                tracing::warn!(service, "a Service's model is too large; the rest is left out");
-                break;
-            }
             let at = object.supported_obj_path.as_str();
             // The registered object that this is or lies in, and what is registered of this object's own elements.
             let own = paths.range::<str, _>((Bound::Included(at), Bound::Unbounded));
@@ -77,7 +74,17 @@ impl Broker {
                 path.get(at.len()..).is_some_and(|rest| !rest.is_empty() && !rest.contains('.'))
             };
             let of_object = above(&paths, at).into_iter().chain(own.filter(is_element));
+            let known = told.len();
             told.extend(of_object.map(|path| (index, path.to_owned())));
+            // An object that tells of many registered elements is walked through for each of them.
+            let keys = object.unique_key_sets.len();
+            elements += 1 + params + commands + events + keys + (told.len() - known);
+            if elements > MAX_ELEMENTS {
+                let service = self.services.name(id);
+                tracing::warn!(service, "a Service's model is too large; the rest is left out");
+                told.truncate(known);
+                break;
+            }
         }
         told
     }
@@ -175,10 +182,10 @@ impl Broker {
             delete: object.access.delete
                 || matches!(access, ObjAccessType::ObjAddDelete | ObjAccessType::ObjDeleteOnly),
         };
-        for set in &from.unique_key_sets {
+        for set in from.unique_key_sets.iter().take(MAX_KEYS) {
             let params = set.key_names.iter().filter_map(|n| Name::new(n).ok()).collect();
             let key = Key { params, functional: true };
-            if !object.keys.contains(&key) {
+            if object.keys.len() < MAX_KEYS && !object.keys.contains(&key) {
                 object.keys.push(key);
             }
         }

@@ -12,7 +12,8 @@ use crate::Broker;
 use crate::dm::resolve::Found;
 use crate::dm::schema::{Object, Owner, ServiceId};
 use crate::services::forward::ID_PREFIX;
-use crate::subscriptions::NotifKind;
+use crate::services::{Service, overlapping};
+use crate::subscriptions::{NotifKind, Subscription};
 
 /// What a row at a Service is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +74,15 @@ fn widest(paths: BTreeSet<String>) -> Vec<String> {
     widest
 }
 
+impl Service {
+    /// Whether a Subscription can be about anything that the Service has registered. There may be thousands of
+    /// Subscriptions and hundreds of Services, so most are told apart by their names alone.
+    pub(super) fn is_meant_by(&self, subscription: &Subscription) -> bool {
+        let mut stems = subscription.stems.iter();
+        stems.any(|stem| stem.is_empty() || overlapping(&self.registered, stem).is_some())
+    }
+}
+
 impl Broker {
     /// What should be subscribed at a Service, as it can take it, and for which of our Subscriptions.
     pub(crate) fn wanted_of(&self, id: ServiceId) -> WantedRows {
@@ -94,7 +104,7 @@ impl Broker {
             }
         }
         for (number, sub) in self.subs.enabled() {
-            if sub.kind == NotifKind::OperationComplete {
+            if sub.kind == NotifKind::OperationComplete || !service.is_meant_by(sub) {
                 continue;
             }
             let references = sub.references.iter().filter(|r| self.model.supports(r));

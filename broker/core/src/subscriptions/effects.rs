@@ -97,7 +97,7 @@ impl Broker {
             self.review_trust();
         }
         if !subscriptions.is_empty() {
-            self.sync_services();
+            self.sync_services(&subscriptions);
         }
         self.agent_in_line(&controllers, &subscriptions);
         controllers

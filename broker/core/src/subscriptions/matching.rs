@@ -113,6 +113,18 @@ impl Subject<'_> {
     }
 }
 
+/// The objects that a reference names before its first row. Nothing for one that follows references elsewhere.
+pub(super) fn stem(reference: &Path) -> String {
+    if follows(reference) {
+        return String::new();
+    }
+    let names = reference.segments.iter().map_while(|segment| match segment {
+        Segment::Name(name) => Some(format!("{name}.")),
+        _ => None,
+    });
+    names.collect()
+}
+
 fn follows(reference: &Path) -> bool {
     reference.segments.iter().any(|segment| matches!(segment, Segment::Follow(_)))
 }

@@ -6,7 +6,7 @@ mod matching;
 pub mod notices;
 pub mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use usp_proto::err_code::ErrCode;
@@ -102,6 +102,8 @@ pub struct Subscription {
     pub action: TriggerAction,
     /// `ReferenceList`.
     pub references: Vec<Path>,
+    /// As far as each of these is nothing but names: outside of that it means nothing. Empty: anywhere.
+    pub(crate) stems: BTreeSet<String>,
     /// `Enable`.
     pub enabled: bool,
     /// `NotifRetry`.
@@ -174,12 +176,14 @@ impl Broker {
         let text = |name: &str| self.model.text(row, name).unwrap_or_default();
         let seconds = |name: &str| text(name).parse::<u64>().ok().filter(|s| *s > 0).map(Duration::from_secs);
         let references = text("ReferenceList");
+        let references: Vec<Path> = tr106::split_list(&references).flat_map(parse_reference).collect();
         Some(Subscription {
             controller: self.model.locate(&text("Recipient"))?.number(),
             id: text("ID"),
             kind: NotifKind::parse(&text("NotifType"))?,
             action: TriggerAction::parse(&text("TriggerAction")),
-            references: tr106::split_list(&references).flat_map(parse_reference).collect(),
+            stems: references.iter().map(matching::stem).collect(),
+            references,
             enabled: text("Enable") == "true",
             retry: text("NotifRetry") == "true",
             expiration: seconds("NotifExpiration"),

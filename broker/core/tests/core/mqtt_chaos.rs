@@ -123,7 +123,11 @@ proptest! {
                 prop_assert!(!publish.topic.is_empty() && !publish.topic.contains(['#', '+']), "{publish:?}");
             }
         }
-        w.wait(60);
+        // A cloud Service that says nothing is asked for its model again and again while it can be reached.
+        for client in 0..4 {
+            w.mqtt_down(client, MqttFailure::Lost);
+        }
+        w.wait(120);
         prop_assert_eq!(w.broker.pending(), 0);
         let at_home = w.get(c, "Device.DeviceInfo.ModelName");
         prop_assert_eq!(at_home, "Device.DeviceInfo.ModelName=Hub");

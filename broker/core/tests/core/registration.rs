@@ -5,7 +5,12 @@ use std::time::Duration;
 use usp_core::config::UdsTrust;
 use usp_core::input::{ConnId, MtpKind, Side};
 use usp_core::output::CloseReason;
-use usp_proto::usp::get_supported_dm_resp::SupportedObjectResult;
+use usp_proto::message;
+use usp_proto::usp::GetSupportedDmResp;
+use usp_proto::usp::get_supported_dm_resp::{
+    RequestedObjectResult, SupportedObjectResult, SupportedUniqueKeySet,
+};
+use usp_proto::usp::response::RespType;
 
 use crate::bench::World;
 use crate::bench::service::{FakeService, Manner, lamp, object};
@@ -339,4 +344,32 @@ fn a_huge_model_is_cut_and_the_rest_serves() {
     assert_eq!(w.get(c, "Device.X_Huge.O0.P7"), "Device.X_Huge.O0.P7=x");
     assert!(w.supported(c, "Device.X_Huge.O2.").contains("P29999"));
     assert_eq!(w.supported(c, "Device.X_Huge.O3."), "Device.X_Huge.O3.: 7026");
+}
+
+#[test]
+fn what_a_service_tells_of_itself_is_bounded_however_it_is_told() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let own: Vec<String> = (0..300).map(|n| format!("Device.X_A.P{n}")).collect();
+    let mut paths: Vec<&str> = own.iter().map(String::as_str).collect();
+    paths.extend(["Device.X_K.", "Device.X_Z."]);
+    // One object with many keys, then one again and again that tells of 300 registered paths each time.
+    let mut keys = object("Device.X_K.Row.{i}.", &["Name"]);
+    let set = |n| SupportedUniqueKeySet { key_names: vec![format!("K{n}")] };
+    keys.unique_key_sets = (0..500).map(set).collect();
+    let mut supported = vec![keys];
+    supported.extend((0..400).map(|_| object("Device.X_A.", &["P0"])));
+    supported.push(object("Device.X_Z.", &["Name"]));
+    let service = FakeService { deaf_to: vec!["GetSupportedDM"], ..FakeService::default() };
+    let s = w.service_link("self::s", service);
+    w.register(s, false, &paths);
+    let asked = w.inbox[&s].iter().filter_map(|r| r.msg()).find(|m| message::name(m) == "GetSupportedDM");
+    let msg_id = message::msg_id(asked.unwrap()).to_owned();
+    let told = RequestedObjectResult { supported_objs: supported, ..RequestedObjectResult::default() };
+    let told = RespType::GetSupportedDmResp(GetSupportedDmResp { req_obj_results: vec![told] });
+    w.send(s, message::response(&msg_id, told));
+    w.wait(10);
+    let elements = w.supported(c, "Device.X_A.");
+    assert!(elements.contains("P0"), "{elements}");
+    assert!(w.supported(c, "Device.X_Z.").starts_with("Device.X_Z.: 7026"), "the rest is left out");
 }

@@ -237,3 +237,25 @@ fn a_service_that_comes_late_gets_what_is_wanted_of_it() {
     ];
     assert_eq!(rows(&w, s), expected);
 }
+
+#[test]
+fn a_delete_that_is_not_answered_is_made_up_for() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let row = w.subscribe(c, "e", "Event", "Device.X_Lamp.");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.services.get_mut(&s).unwrap().deaf_to = vec!["Delete"];
+    w.delete(c, &[row.split(' ').next().unwrap()]);
+    w.wait(10);
+    assert_eq!(rows(&w, s).len(), 2, "it stays there");
+    w.services.get_mut(&s).unwrap().deaf_to.clear();
+    w.wait(60);
+    assert_eq!(rows(&w, s), ["OperationComplete Device.X_Lamp."]);
+    // A Service that will not delete is not asked for ever.
+    let row = w.subscribe(c, "e", "Event", "Device.X_Lamp.");
+    w.manner(s, Manner::Refuses(7004));
+    w.delete(c, &[row.split(' ').next().unwrap()]);
+    let asked = w.services[&s].asked.len();
+    w.wait(600);
+    assert_eq!(w.services[&s].asked.len(), asked);
+}
