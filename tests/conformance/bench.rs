@@ -5,11 +5,16 @@ use std::time::{Duration, Instant};
 
 use usp_tests::place::Place;
 use usp_tests::process::Process;
-use usp_tests::wait::PATIENCE;
+use usp_tests::wait::{PATIENCE, eventually};
 
+use usp_tests::mosquitto::Mosquitto;
+
+use crate::link::mqtt::{self, Mqtt};
 use crate::link::{Events, Link, uds::Uds, websocket};
 use crate::pattern::Vars;
 use crate::player::Player;
+use crate::script::Case;
+use crate::server::Scripted;
 
 /// Our own Endpoint ID, as all live tests configure it.
 pub const AGENT: &str = "self::hub";
@@ -56,19 +61,80 @@ pub enum Via {
     Uds,
     /// The Agent's WebSocket server.
     WebSocket,
+    /// An MQTT server, in version 5.0.
+    Mqtt5,
+    /// In version 3.1.1.
+    Mqtt3,
 }
 
 impl Via {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Uds, Self::WebSocket];
+    pub const ALL: [Self; 4] = [Self::Uds, Self::WebSocket, Self::Mqtt5, Self::Mqtt3];
 
     /// As it is called in cases and in the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Uds => "uds",
             Self::WebSocket => "ws",
+            Self::Mqtt5 => "mqtt5",
+            Self::Mqtt3 => "mqtt3",
         }
     }
+
+    /// Whether cases mean it by this name; `mqtt` is both versions.
+    pub fn is(self, name: &str) -> bool {
+        self.name() == name || (name == "mqtt" && self.mqtt().is_some())
+    }
+
+    /// The version as CONNECT has it, and as rows have it.
+    fn mqtt(self) -> Option<(u8, &'static str)> {
+        match self {
+            Self::Mqtt5 => Some((5, "5.0")),
+            Self::Mqtt3 => Some((4, "3.1.1")),
+            Self::Uds | Self::WebSocket => None,
+        }
+    }
+}
+
+/// What the Agent is a client of.
+enum Server {
+    /// A server as everybody has it.
+    Real(Mosquitto),
+    /// One that a case has a hand in.
+    Scripted(Scripted),
+}
+
+/// `broker.toml` with a client whose server is a real one, and Controllers that are reached through it.
+fn real_client(server: &Mosquitto, via: Via) -> String {
+    let version = via.mqtt().map_or("5.0", |(_, version)| version);
+    let client = format!(
+        "[[mqtt]]\nname = \"main\"\nbroker = \"{}\"\nversion = \"{version}\"\nresponse_topic = \"{}\"\n",
+        server.address(),
+        mqtt::AGENT_TOPIC
+    );
+    let route = |who: &str| {
+        let row = format!("endpoint_id = \"{who}\"\n");
+        let topic = mqtt::topic(who);
+        (format!("{row}mqtt = {{ client = \"main\", topic = \"{topic}\" }}\n"), row)
+    };
+    [TESTER, SECOND]
+        .into_iter()
+        .map(route)
+        .fold(CONFIG.to_owned(), |config, (new, old)| config.replace(&old, &new))
+        + &client
+}
+
+/// A client for a server that a case has a hand in; `bare` has no topic of its own.
+fn scripted_client(server: &Scripted, version: &str, rules: &str) -> String {
+    let topic = format!("response_topic = \"{}\"\n", mqtt::AGENT_TOPIC);
+    let topic = if rules == "bare" { "" } else { topic.as_str() };
+    format!(
+        "mqtt = {{ client = \"main\", topic = \"{}\" }}\n[[mqtt]]\nname = \"main\"\nbroker = \"{}\"\nversion = \"{version}\"\n\
+         username = \"hub\"\npassword = \"file:password\"\n{topic}\
+         params = {{ ConnectRetryTime = 1, ConnectRetryIntervalMultiplier = 2000 }}\n",
+        mqtt::topic(SECOND),
+        server.address()
+    )
 }
 
 /// One running broker.
@@ -76,6 +142,7 @@ pub struct Bench {
     place: Place,
     process: Option<Process>,
     via: Via,
+    server: Option<Server>,
     websocket: String,
     /// Names that every case knows.
     pub names: Vars,
@@ -84,8 +151,31 @@ pub struct Bench {
 impl Bench {
     /// Starts a broker with its own folder.
     pub fn start(via: Via) -> Self {
-        let place = Place::new(crate::ACTOR, CONFIG);
-        let mut bench = Self { place, process: None, via, websocket: String::new(), names: Vars::new() };
+        let server = via.mqtt().map(|_| Server::Real(Mosquitto::start()));
+        Self::with(via, server, CONFIG)
+    }
+
+    /// The one that a case wants for itself.
+    pub fn of(via: Via, case: &Case) -> Self {
+        match (&case.server, via.mqtt()) {
+            (Some(rules), Some((number, version))) => {
+                let server = Scripted::start(number);
+                let config = scripted_client(&server, version, rules);
+                Self::with(via, Some(Server::Scripted(server)), &(CONFIG.to_owned() + &config))
+            }
+            _ => Self::start(via),
+        }
+    }
+
+    fn with(via: Via, server: Option<Server>, config: &str) -> Self {
+        let config = match &server {
+            Some(Server::Real(server)) => real_client(server, via),
+            _ => config.to_owned(),
+        };
+        let place = Place::new(crate::ACTOR, &config);
+        place.write("password", "secret\n");
+        let mut bench =
+            Self { place, process: None, via, server, websocket: String::new(), names: Vars::new() };
         bench.run();
         bench.learn_names();
         bench
@@ -96,6 +186,29 @@ impl Bench {
         let mut janitor = self.janitor();
         let port = janitor.value("Device.LocalAgent.MTP.*.WebSocket.Port");
         self.websocket = format!("127.0.0.1:{port}/usp");
+        if let Some(Server::Real(_)) = &self.server {
+            eventually("a connected client", || {
+                (janitor.value("Device.MQTT.Client.1.Status") == "Connected").then_some(())
+            });
+        }
+    }
+
+    /// The transport.
+    pub fn via(&self) -> Via {
+        self.via
+    }
+
+    /// The MQTT server that does what a case says.
+    pub fn scripted(&self) -> Result<&Scripted, String> {
+        match &self.server {
+            Some(Server::Scripted(server)) => Ok(server),
+            _ => Err("no server that a case has a hand in".to_owned()),
+        }
+    }
+
+    /// Whether the Agent can end without its Controllers' connections.
+    pub fn is_behind_server(&self) -> bool {
+        self.server.is_some()
     }
 
     /// Rows that cases need to know: `$me` is the tester's Controller row, `$meref` its path as a reference.
@@ -105,6 +218,10 @@ impl Bench {
         put("agent", AGENT);
         put("tester", TESTER);
         put("Sub", "Device.LocalAgent.Subscription.");
+        if self.server.is_some() {
+            let row = janitor.row("Device.LocalAgent.MTP.[Protocol==\"MQTT\"].");
+            put("mqttref", row.trim_end_matches('.'));
+        }
         for (name, id) in [("me", TESTER), ("second", SECOND)] {
             let row = janitor.row(&format!("Device.LocalAgent.Controller.[EndpointID==\"{id}\"]."));
             put(name, &row);
@@ -117,13 +234,20 @@ impl Bench {
     }
 
     /// Connects as a Controller, over the transport of this bench.
+    ///
+    /// Beside a server that a case has a hand in, that is a UNIX domain socket.
     pub fn connect(&self, who: &str) -> io::Result<(Box<dyn Link>, Events)> {
-        match self.via {
-            Via::Uds => self.connect_uds(who),
-            Via::WebSocket => {
+        match (&self.server, self.via) {
+            (Some(Server::Real(server)), via) => {
+                let version = via.mqtt().map_or(5, |(number, _)| number);
+                let (link, events) = Mqtt::connect(server.address(), version, who)?;
+                Ok((Box::new(link), events))
+            }
+            (None, Via::WebSocket) => {
                 let (link, events) = websocket::WebSocket::connect(&self.websocket, who, websocket::PROPER)?;
                 Ok((Box::new(link), events))
             }
+            _ => self.connect_uds(who),
         }
     }
 

@@ -10,10 +10,12 @@ mod ask;
 mod bench;
 mod claims;
 mod fault;
+mod hand;
 mod link;
 mod pattern;
 mod player;
 mod script;
+mod server;
 mod show;
 mod show_model;
 mod socket;
@@ -29,6 +31,7 @@ use bench::{Bench, Via};
 use claims::Claim;
 use script::{Case, Number};
 use table::Table;
+use usp_tests::mosquitto;
 
 /// The program that plays the broker in a process of its own.
 const ACTOR: &str = env!("CARGO_BIN_EXE_actor");
@@ -39,7 +42,7 @@ fn file(name: &str) -> String {
     std::fs::read_to_string(dir.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "1-rows.txt",
     "1-get.txt",
     "1-model.txt",
@@ -49,6 +52,7 @@ const FILES: [&str; 9] = [
     "7-websocket.txt",
     "9-functions.txt",
     "11-mqtt.txt",
+    "11-mqtt-link.txt",
 ];
 
 /// Cases as the files have them; `TP=1.5,2` in the environment chooses by the beginnings of their numbers.
@@ -70,7 +74,7 @@ fn claims() -> BTreeMap<Number, Claim> {
 }
 
 fn is_for(case: &Case, via: Via) -> bool {
-    case.only.is_empty() || case.only.iter().any(|name| name == via.name())
+    case.only.is_empty() || case.only.iter().any(|name| via.is(name))
 }
 
 /// Prints what a run found, for whoever runs it with `--nocapture`.
@@ -82,6 +86,7 @@ fn print(text: &str) {
 #[test]
 fn every_case_holds_on_every_transport() {
     let (cases, claims) = (cases(), claims());
+    mosquitto::program();
     let table = Mutex::new(Table::default());
     let note =
         |case: &Case, via: Via, verdict| table.lock().unwrap().put(case.number, &case.title, via, verdict);
@@ -90,7 +95,7 @@ fn every_case_holds_on_every_transport() {
             let mine: Vec<&Case> = cases.iter().filter(|case| is_for(case, via)).collect();
             let (slow, quick): (Vec<&Case>, Vec<&Case>) = mine.into_iter().partition(|case| case.slow);
             for case in slow {
-                scope.spawn(move || note(case, via, stage::play(&mut Bench::start(via), case, None).0));
+                scope.spawn(move || note(case, via, stage::play(&mut Bench::of(via, case), case, None).0));
             }
             scope.spawn(move || {
                 let mut bench = Bench::start(via);
@@ -112,6 +117,7 @@ fn every_case_holds_on_every_transport() {
 #[test]
 fn every_fault_is_noticed() {
     let (mut cases, claims) = (cases(), claims());
+    mosquitto::program();
     cases.retain(|case| claims.get(&case.number) == Some(&Claim::Claimed));
     let unnoticed = Mutex::new(Vec::new());
     let note = |case: &Case, fault: &str, (verdict, struck): (Result<(), String>, bool)| {
@@ -126,7 +132,7 @@ fn every_fault_is_noticed() {
         for case in slow {
             for fault in &case.faults {
                 scope.spawn(move || {
-                    note(case, fault, stage::play(&mut Bench::start(via(case)), case, Some(fault)));
+                    note(case, fault, stage::play(&mut Bench::of(via(case), case), case, Some(fault)));
                 });
             }
         }

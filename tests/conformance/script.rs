@@ -18,7 +18,10 @@
 //! `record from=ID to=ID PATH` (a Get in a Record with these addresses), `bytes HEX`, `silence` (nothing
 //! answers the last two), `finally REQUEST` (cleans up).
 //! On raw WebSocket connections: `socket [bare|extension]`, `refused [bare]`, `frames NUMBER PATH`, `text WORD`, `binary|ping|pong HEX`,
-//! `close CODE`, `came [#NUMBER] PATTERN`. `slow` puts a case on a broker of its own, `on uds ws mqtt` limits it.
+//! `close CODE`, `came [#NUMBER] PATTERN`.
+//! With a hand in the MQTT server, after `server [bare]` (bare: the Agent has no topic): `hears PATTERN [@FROM..TO]`, `still SECONDS`,
+//! `does ACT` (see `server.rs`), `deliver qN REPLY-TOPIC CONTENT-TYPE PATH` (a Get). `slow` puts a case on a broker of its own, `on uds ws mqtt` limits it;
+//! `over mqtt STEP` is for this transport alone.
 
 use std::fmt;
 
@@ -81,6 +84,14 @@ pub enum Step {
     Frame { opcode: u8, payload: Vec<u8> },
     /// The next thing that comes over a raw connection; the newest unless told otherwise.
     Came { socket: Option<usize>, expected: String },
+    /// The next packet from the Agent, and how long after what came before it.
+    Hears { expected: String, within: Option<(f64, f64)> },
+    /// No packet from the Agent for so long.
+    Still { seconds: f64 },
+    /// The MQTT server does something.
+    Does(String),
+    /// The MQTT server delivers a Get.
+    Deliver { qos: u8, reply: String, kind: String, path: String },
     /// Carried out at the end, whatever happened.
     Finally(String),
 }
@@ -92,6 +103,8 @@ pub struct Placed {
     pub step: Step,
     /// `file:line`.
     pub place: String,
+    /// The transport that it is for; empty: all.
+    pub over: String,
 }
 
 /// One case.
@@ -105,6 +118,8 @@ pub struct Case {
     pub only: Vec<String>,
     /// Whether it takes seconds.
     pub slow: bool,
+    /// Whether it has a hand in the MQTT server, and how the Agent's client is configured.
+    pub server: Option<String>,
     /// What must make it fail, one after another.
     pub faults: Vec<String>,
     /// What is done.
@@ -137,12 +152,17 @@ fn heading(line: &str) -> Result<Case, String> {
         title: title.to_owned(),
         only: Vec::new(),
         slow: false,
+        server: None,
         faults: Vec::new(),
         steps: Vec::new(),
     })
 }
 
 fn add_line(case: &mut Case, line: &str, place: &str) -> Result<(), String> {
+    let (over, line) = match line.strip_prefix("over ") {
+        Some(rest) => rest.split_once(' ').ok_or("over TRANSPORT STEP")?,
+        None => ("", line),
+    };
     if let Some(line) = line.strip_prefix('<') {
         return expect(case, line);
     }
@@ -168,6 +188,17 @@ fn add_line(case: &mut Case, line: &str, place: &str) -> Result<(), String> {
             case.slow = true;
             return Ok(());
         }
+        "server" => {
+            (case.slow, case.server) = (true, Some(rest.to_owned()));
+            return Ok(());
+        }
+        "hears" => match notify(who, rest)? {
+            Step::Notify { expected, within, .. } => Step::Hears { expected, within },
+            other => other,
+        },
+        "still" => Step::Still { seconds: number(rest)? },
+        "does" => Step::Does(rest.to_owned()),
+        "deliver" => deliver(rest)?,
         ">" => Step::Ask { who, request: rest.to_owned(), expected: Vec::new() },
         "notify" => notify(who, rest)?,
         "quiet" => Step::Quiet { who, seconds: number(rest)? },
@@ -215,7 +246,7 @@ fn add_line(case: &mut Case, line: &str, place: &str) -> Result<(), String> {
         "finally" => Step::Finally(rest.to_owned()),
         other => return Err(format!("{other:?} is no step")),
     };
-    case.steps.push(Placed { step, place: place.to_owned() });
+    case.steps.push(Placed { step, place: place.to_owned(), over: over.to_owned() });
     Ok(())
 }
 
@@ -250,6 +281,13 @@ fn notify(who: usize, rest: &str) -> Result<Step, String> {
         None => (rest, None),
     };
     Ok(Step::Notify { who, expected: text.to_owned(), within })
+}
+
+fn deliver(rest: &str) -> Result<Step, String> {
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let [qos, reply, kind, path] = words[..] else { return Err("deliver qN TOPIC TYPE PATH".to_owned()) };
+    let qos = qos.strip_prefix('q').and_then(|qos| qos.parse().ok()).ok_or("q0 or q1")?;
+    Ok(Step::Deliver { qos, reply: reply.to_owned(), kind: kind.to_owned(), path: path.to_owned() })
 }
 
 fn record(rest: &str) -> Result<Step, String> {

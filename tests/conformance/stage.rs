@@ -19,16 +19,16 @@ const SILENCE: Duration = Duration::from_millis(250);
 const SHORT: [Duration; 2] = [Duration::from_millis(1500), Duration::from_secs(5)];
 
 /// One case under way.
-struct Stage<'a> {
-    bench: &'a mut Bench,
+pub struct Stage<'a> {
+    pub(crate) bench: &'a mut Bench,
     players: [Option<Player>; 2],
-    vars: Vars,
-    last: Instant,
-    fault: Option<Fault>,
+    pub(crate) vars: Vars,
+    pub(crate) last: Instant,
+    pub(crate) fault: Option<Fault>,
     created: Vec<String>,
     acting: [String; 2],
     sockets: Vec<Socket>,
-    patience: Duration,
+    pub(crate) patience: Duration,
 }
 
 /// Plays a case. With a fault the outcome also says whether it had anything to do.
@@ -54,8 +54,11 @@ pub fn play(bench: &mut Bench, case: &Case, fault: Option<&str>) -> (Result<(), 
 
 impl Stage<'_> {
     fn steps(&mut self, case: &Case) -> Result<(), String> {
+        let via = self.bench.via();
+        let is_for = |placed: &&Placed| placed.over.is_empty() || via.is(&placed.over);
         case.steps
             .iter()
+            .filter(is_for)
             .try_for_each(|placed| self.step(placed).map_err(|why| format!("{}: {why}", placed.place)))
     }
 
@@ -74,7 +77,7 @@ impl Stage<'_> {
         player
     }
 
-    fn take_fault(&mut self) -> Option<Fault> {
+    pub(crate) fn take_fault(&mut self) -> Option<Fault> {
         let held = self.players.iter_mut().flatten().find_map(|player| player.fault.take());
         held.or_else(|| self.fault.take())
     }
@@ -125,6 +128,13 @@ impl Stage<'_> {
             Step::Record { from, to, path } => self.record(from, to, path),
             Step::Bytes(bytes) => self.player(0).send(bytes),
             Step::Silence => self.silence(),
+            Step::Hears { expected, within } => self.hears(expected, *within),
+            Step::Still { seconds } => self.still(Duration::from_secs_f64(*seconds)),
+            Step::Does(act) => {
+                self.last = Instant::now();
+                self.bench.scripted()?.act(act)
+            }
+            Step::Deliver { qos, reply, kind, path } => self.deliver(*qos, reply, kind, path),
             Step::Finally(_) => Ok(()),
         }
     }
@@ -189,7 +199,10 @@ impl Stage<'_> {
     }
 
     fn reboot(&mut self) {
-        self.leave();
+        // What the Agent publishes when nobody is there is lost.
+        if !self.bench.is_behind_server() {
+            self.leave();
+        }
         self.bench.reboot();
         self.last = Instant::now();
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -106,14 +107,19 @@ impl Mosquitto {
     }
 }
 
-/// The program; it is installed where it is missing and that is allowed.
-fn program() -> &'static str {
+/// The program; it is installed where it is missing and that is allowed. Where several need it at once, one looks after it.
+///
+/// Panics with what to do where it is missing and cannot be installed.
+pub fn program() -> &'static str {
+    static PROGRAM: OnceLock<&'static str> = OnceLock::new();
     let find = || PLACES.into_iter().find(|place| Path::new(place).exists());
-    find().unwrap_or_else(|| {
-        let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("setup.sh");
-        let output = Command::new("sh").arg(setup).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        find().expect("mosquitto")
+    PROGRAM.get_or_init(|| {
+        find().unwrap_or_else(|| {
+            let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("setup.sh");
+            let output = Command::new("sh").arg(setup).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            find().expect("mosquitto")
+        })
     })
 }
 

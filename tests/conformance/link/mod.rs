@@ -1,5 +1,7 @@
-//! Raw connections of a test Controller. They share the framing of UNIX domain sockets with the product and nothing else.
+//! Raw connections of a test Controller. They share the framing of UNIX domain sockets with the product and nothing else;
+//! MQTT is the encoding of the simulators.
 
+pub mod mqtt;
 pub mod uds;
 pub mod websocket;
 
