@@ -22,3 +22,15 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(PAUSE);
     }
 }
+
+/// The same with looks that wait themselves.
+pub async fn eventually_async<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < until, "waited in vain: {what}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}

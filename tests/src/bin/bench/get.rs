@@ -1,13 +1,17 @@
-//! Get of one Parameter: the broker against the echo server.
+//! Get of one Parameter: the broker against the echo server, and against any other Agent that is at hand.
 
 use std::time::Duration;
 
 use usp_proto::usp::GetResp;
+use usp_tests::process::Process;
+use usp_tests::wait::eventually_async;
 
 use crate::echo::Echo;
 use crate::load::Load;
+use crate::peer::Peer;
+use crate::service::Plan;
 use crate::table::{median, percentile, print};
-use crate::world::World;
+use crate::world::{SERVICE, SERVICE_ID, World};
 
 /// How long each single measurement takes.
 const TIME: Duration = Duration::from_millis(500);
@@ -15,43 +19,56 @@ const TIME: Duration = Duration::from_millis(500);
 /// Requests under way in the second figure.
 const MANY: usize = 32;
 
-/// One transport and owner: connections to both, and what was measured.
+/// Of the echo's, at many under way: the broker's own Parameter, a Service's.
+const OF_ECHO: [f64; 2] = [0.6, 0.3];
+
+/// Of another Agent's, at many under way: likewise.
+const OF_PEER: [f64; 2] = [1.5, 2.5];
+
+/// Of another Agent's time, at one under way.
+const OF_PEER_TIME: f64 = 0.5;
+
+/// One transport and owner: connections to all who are measured, and what was measured of each in each round.
 struct Case {
-    title: String,
+    transport: &'static str,
+    owner: &'static str,
     path: String,
-    echo: Load,
-    broker: Load,
-    rounds: Vec<Round>,
+    /// Echo, broker, and the peer, if there is one and it speaks this.
+    loads: Vec<Load>,
+    rounds: Vec<Vec<Figures>>,
 }
 
 /// Microseconds at one in flight (the median of all), answers a second at many.
-struct Round {
-    echo: (f64, f64),
-    broker: (f64, f64),
+#[derive(Clone, Copy)]
+struct Figures {
+    p50: f64,
+    rate: f64,
 }
 
 /// Measures and prints.
-pub(crate) async fn measure(rounds: u32) {
+pub(crate) async fn measure(rounds: u32, peer: Option<&Peer>) {
     let world = World::start(&[]).await;
-    let mut cases = cases(&world).await;
+    let (mut cases, _echo, _service) = cases(&world, peer).await;
     for _ in 0..rounds {
-        for case in &mut cases.0 {
+        for case in &mut cases {
             case.round().await;
         }
     }
-    let head = ["transport", "Parameter", "echo p50", "broker p50", "ratio", "echo /s", "broker /s", "ratio"];
+    let head =
+        ["transport", "Parameter", "", "p50", "/s", "p50 to echo", "/s to echo", "p50 to peer", "/s to peer"];
     let head = head.map(str::to_owned).to_vec();
-    let rows: Vec<Vec<String>> = std::iter::once(head).chain(cases.0.iter().map(Case::row)).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(cases.iter().flat_map(Case::rows)).collect();
     print(
         &format!(
-            "Get of one Parameter: p50 at 1 in flight, answers a second at {MANY}; medians of {rounds} rounds"
+            "Get of one Parameter: p50 at 1 in flight, answers a second at {MANY}; medians of {rounds} rounds (targets \
+             in brackets)"
         ),
         &rows,
     );
 }
 
-/// The echo server lives as long as its connections.
-async fn cases(world: &World) -> (Vec<Case>, Echo) {
+/// The echo server and the peer's Service live as long as their connections.
+async fn cases(world: &World, peer: Option<&Peer>) -> (Vec<Case>, Echo, Option<Process>) {
     let socket = world.place.path("agent");
     let url = world.place.websocket();
     let mut asking = Load::uds(&socket, "self::asking").await;
@@ -60,44 +77,80 @@ async fn cases(world: &World) -> (Vec<Case>, Echo) {
         answers.req_path_results.extend(asking.answer(path).await.req_path_results);
     }
     let echo = Echo::start(world.place.dir(), &answers);
+    let service = peer.map(|peer| Plan::new(&peer.services, SERVICE_ID, SERVICE).start());
     let mut cases = Vec::new();
     for transport in ["UDS", "WebSocket"] {
         for (index, (owner, path)) in world.paths.iter().enumerate() {
             let own = format!("self::load-{transport}-{index}");
-            let (echo, broker) = match transport {
-                "UDS" => (Load::uds(&echo.socket, &own).await, Load::uds(&socket, &own).await),
-                _ => (Load::websocket(&echo.url, &own).await, Load::websocket(&url, &own).await),
+            let mut loads = match transport {
+                "UDS" => vec![Load::uds(&echo.socket, &own).await, Load::uds(&socket, &own).await],
+                _ => vec![Load::websocket(&echo.url, &own).await, Load::websocket(&url, &own).await],
             };
-            let title = format!("{transport}\t{owner}");
-            cases.push(Case { title, path: path.clone(), echo, broker, rounds: Vec::new() });
+            if let (Some(peer), "UDS", 0 | 1) = (peer, transport, index) {
+                let mut load = Load::uds(&peer.agent, &format!("self::load-{index}")).await;
+                eventually_async("the peer's answer", async || load.has(path).await.then_some(())).await;
+                loads.push(load);
+            }
+            cases.push(Case { transport, owner, path: path.clone(), loads, rounds: Vec::new() });
         }
     }
-    (cases, echo)
+    (cases, echo, service)
 }
 
 impl Case {
     async fn round(&mut self) {
-        // A first look at each, which is not counted, also says that the answer is one.
-        self.echo.answer(&self.path).await;
-        self.broker.answer(&self.path).await;
-        let echo = median(self.echo.one_by_one(&self.path, TIME).await);
-        let broker = median(self.broker.one_by_one(&self.path, TIME).await);
-        let echo = (echo, self.echo.under_way(&self.path, MANY, TIME).await);
-        let broker = (broker, self.broker.under_way(&self.path, MANY, TIME).await);
-        self.rounds.push(Round { echo, broker });
+        let mut round = Vec::new();
+        for load in &mut self.loads {
+            // A first look, which is not counted, also says that the answer is one.
+            load.answer(&self.path).await;
+            let p50 = median(load.one_by_one(&self.path, TIME).await);
+            round.push(Figures { p50, rate: 0.0 });
+        }
+        for (load, figures) in self.loads.iter_mut().zip(&mut round) {
+            figures.rate = load.under_way(&self.path, MANY, TIME).await;
+        }
+        self.rounds.push(round);
     }
 
-    fn row(&self) -> Vec<String> {
-        let of = |value: fn(&Round) -> f64| percentile(self.rounds.iter().map(value), 50);
-        let mut row: Vec<String> = self.title.split('\t').map(str::to_owned).collect();
-        row.extend([
-            format!("{:.0} µs", of(|round| round.echo.0)),
-            format!("{:.0} µs", of(|round| round.broker.0)),
-            format!("{:.2} ×", of(|round| round.broker.0 / round.echo.0)),
-            format!("{:.0}", of(|round| round.echo.1)),
-            format!("{:.0}", of(|round| round.broker.1)),
-            format!("{:.2} ×", of(|round| round.broker.1 / round.echo.1)),
-        ]);
-        row
+    /// The median of what is computed in each round.
+    fn of(&self, figure: impl Fn(&[Figures]) -> f64) -> f64 {
+        percentile(self.rounds.iter().map(|round| figure(round)), 50)
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let names = ["echo", "broker", "peer"];
+        let of_one = |who: usize| {
+            let mut row = vec![self.transport.to_owned(), self.owner.to_owned(), names[who].to_owned()];
+            row.push(format!("{:.0} µs", self.of(|round| round[who].p50)));
+            row.push(format!("{:.0}", self.of(|round| round[who].rate)));
+            if who == 1 {
+                row.extend(self.ratios());
+            }
+            row
+        };
+        (0..self.loads.len()).map(of_one).collect()
+    }
+
+    /// The broker's figures over the others'.
+    fn ratios(&self) -> Vec<String> {
+        let targets = match self.owner {
+            "the broker's own" => Some(0),
+            "a Service's" => Some(1),
+            _ => None,
+        };
+        let time = |of: usize| self.of(|round| round[1].p50 / round[of].p50);
+        let rate = |of: usize| self.of(|round| round[1].rate / round[of].rate);
+        let text = |value: f64, target: Option<String>| match target {
+            Some(target) => format!("{value:.2} ({target})"),
+            None => format!("{value:.2}"),
+        };
+        // The echo answers at once: at one in flight it is compared by what it has of the broker's time.
+        let least = |all: [f64; 2]| targets.map(|index| format!("≥ {}", all[index]));
+        let mut ratios = vec![text(1.0 / time(0), least(OF_ECHO)), text(rate(0), least(OF_ECHO))];
+        if self.loads.len() > 2 {
+            ratios.push(text(time(2), targets.map(|_| format!("≤ {OF_PEER_TIME}"))));
+            ratios.push(text(rate(2), least(OF_PEER)));
+        }
+        ratios
     }
 }

@@ -37,7 +37,7 @@ impl Load {
         let own: EndpointId = own.parse().unwrap();
         let mut stream = UnixStream::connect(path).await.unwrap();
         stream.write_all(&uds_frame::handshake(&own)).await.unwrap();
-        Self::introduced(Wire::Uds { stream, decoder: FrameDecoder::new(1 << 20) }, own).await
+        Self::introduced(Wire::Uds { stream, decoder: FrameDecoder::new(16 << 20) }, own).await
     }
 
     /// Connects to a WebSocket server.
@@ -68,8 +68,24 @@ impl Load {
         Record::message(self.own.clone(), self.agent.clone(), msg).encode()
     }
 
-    /// The whole answer to one Get.
+    /// The whole answer to one Get, which has one value.
     pub(crate) async fn answer(&mut self, path: &str) -> GetResp {
+        let answer = self.ask(path).await;
+        assert_eq!(values(&answer), 1, "{path}: {answer:?}");
+        answer
+    }
+
+    /// Whether a Get of this has one value.
+    pub(crate) async fn has(&mut self, path: &str) -> bool {
+        self.count(path).await == 1
+    }
+
+    /// How many values a Get brings.
+    pub(crate) async fn count(&mut self, path: &str) -> usize {
+        values(&self.ask(path).await)
+    }
+
+    async fn ask(&mut self, path: &str) -> GetResp {
         let request = self.request(path);
         self.wire.send(vec![request]).await;
         let mut records = Vec::new();
@@ -80,12 +96,8 @@ impl Load {
         let Some(MsgBody::Response(response)) = record.msg().and_then(message::body) else {
             panic!("{path}: {record:?}")
         };
-        let Some(RespType::GetResp(answer)) = response.resp_type.clone() else {
-            panic!("{path}: {response:?}")
-        };
-        let values = answer.req_path_results.iter().flat_map(|result| &result.resolved_path_results);
-        assert_eq!(values.map(|object| object.result_params.len()).sum::<usize>(), 1, "{path}: {answer:?}");
-        answer
+        let Some(RespType::GetResp(answer)) = &response.resp_type else { panic!("{path}: {response:?}") };
+        answer.clone()
     }
 
     /// One after the other, for some time: how long each took, in microseconds.
@@ -143,6 +155,11 @@ impl Load {
         }
         done
     }
+}
+
+fn values(answer: &GetResp) -> usize {
+    let objects = answer.req_path_results.iter().flat_map(|result| &result.resolved_path_results);
+    objects.map(|object| object.result_params.len()).sum()
 }
 
 impl Wire {

@@ -4,11 +4,17 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a figure that cannot be measured is a failure")]
 
+mod changes;
 mod echo;
 mod get;
+mod large;
 mod load;
+mod many;
 mod memory;
+mod model;
+mod peer;
 mod serial;
+mod service;
 mod stall;
 mod table;
 mod world;
@@ -28,19 +34,30 @@ struct Args {
     /// Interleaved rounds, of which the median is shown
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Gets after which memory is looked at last
+    /// Gets over each transport after which memory is looked at last, and requests of the long run
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     gets: u64,
     /// Seconds of each part of a round of `stall`
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
+    /// Another Agent to measure beside the broker, as uds:AGENT_PATH,CONTROLLER_PATH
+    #[arg(long, value_parser = peer::Peer::parse)]
+    peer: Option<peer::Peer>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
     /// Get of one Parameter against an echo server of the same make
     Get,
-    /// Memory after very many Gets
+    /// Get of 20,000 Parameters of a Service
+    Large,
+    /// Changes at a Service, 1,000 a second, until a Controller hears of them
+    Changes,
+    /// 200 Services and 200 Controllers, one Service of 20 behind a Get stopped
+    Many,
+    /// Very many requests while Services are slow, killed and started again
+    Million,
+    /// Start of the process, and memory after very many Gets
     Memory,
     /// Gets on other paths while a Service is stopped and a device silent
     Stall,
@@ -54,6 +71,9 @@ fn main() -> ExitCode {
     if let Some(place) = echo::wanted() {
         return echo::serve(&place);
     }
+    if let Some(code) = service::play() {
+        return code;
+    }
     if let Some(code) = role::play() {
         return code;
     }
@@ -65,9 +85,22 @@ fn main() -> ExitCode {
             table::line("This is a debug build: the figures say little. Build with --release.");
         }
         if wants(What::Get) {
-            get::measure(args.rounds).await;
+            get::measure(args.rounds, args.peer.as_ref()).await;
+        }
+        if wants(What::Large) {
+            large::measure(args.rounds, args.peer.as_ref()).await;
+        }
+        if wants(What::Changes) {
+            changes::measure(args.rounds, args.seconds).await;
+        }
+        if wants(What::Many) {
+            many::measure(args.rounds, args.seconds).await;
+        }
+        if wants(What::Million) {
+            many::long_run(args.gets).await;
         }
         if wants(What::Memory) {
+            memory::start(args.rounds);
             memory::measure(args.gets).await;
         }
         if wants(What::Serial) {

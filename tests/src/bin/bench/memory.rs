@@ -1,11 +1,21 @@
 //! Resident memory of the broker after very many Gets.
 
+use std::time::Instant;
+
+use usp_tests::place::Place;
+
 use crate::load::Load;
-use crate::table::print;
-use crate::world::World;
+use crate::table::{median, print};
+use crate::world::{World, program};
 
 /// After these everything has been used once: caches, buffers, the allocator's own.
 const WARM: u64 = 20_000;
+
+/// KiB of a broker that has nothing to do.
+const IDLE: u64 = 12 * 1024;
+
+/// Milliseconds from the start of the process to `ready`.
+const READY: f64 = 50.0;
 
 /// Requests under way.
 const MANY: usize = 32;
@@ -17,20 +27,38 @@ pub(crate) async fn measure(gets: u64) {
     let mut web = Load::websocket(&world.place.websocket(), "self::memory-web").await;
     let paths: Vec<&str> = world.paths.iter().map(|(_, path)| path.as_str()).collect();
     let mut rows = vec![["Gets", "resident"].map(str::to_owned).to_vec()];
+    rows.push(vec!["0".to_owned(), format!("{} KiB (idle: ≤ {IDLE})", world.broker.resident_kib())]);
     let mut seen = Vec::new();
     let mut done = 0;
     for goal in [WARM, gets.max(WARM + 1)] {
-        // Half over each transport.
+        // As many over each transport.
         for load in [&mut uds, &mut web] {
-            let part = (goal - done) / 2;
+            let part = goal - done;
             load.keep_under_way(&paths, MANY, |answers| answers + MANY as u64 > part).await;
         }
         done = goal;
         let resident = world.broker.resident_kib();
         seen.push(resident);
-        rows.push(vec![done.to_string(), format!("{resident} KiB")]);
+        rows.push(vec![format!("{done} a transport"), format!("{resident} KiB")]);
     }
     let grown = i128::from(seen[1]) - i128::from(seen[0]);
     rows.push(vec!["difference".to_owned(), format!("{grown:+} KiB (flat is +2048 at most)")]);
     print("Memory of the broker, Gets of the broker's, a Service's and a device's Parameter in turn", &rows);
+}
+
+/// How long a broker with a kept store needs until it is ready.
+pub(crate) fn start(rounds: u32) {
+    let place = Place::new(program().to_str().unwrap(), "local_role = \"Full Access\"");
+    let mut times = Vec::new();
+    // The first makes the store, and is not counted.
+    for _ in 0..=rounds {
+        let begun = Instant::now();
+        let broker = place.start();
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+        broker.signal("TERM");
+        assert!(broker.ended().success());
+    }
+    let took = median(times.into_iter().skip(1));
+    let row = vec!["with a kept store".to_owned(), format!("{took:.1} ms (≤ {READY} ms)")];
+    print(&format!("Start of the process to ready; median of {rounds} rounds"), &[row]);
 }

@@ -56,7 +56,7 @@ pub(crate) async fn measure(rounds: u32, seconds: u64) {
 }
 
 /// Time each Get took from its due moment, in milliseconds; `None`: it was not answered.
-async fn steady(
+pub(crate) async fn steady(
     client: &Client,
     nuisance: &Client,
     others: &[String],
@@ -89,7 +89,8 @@ async fn get(client: Client, path: String) -> bool {
     client.request(ReqType::Get(get)).await.is_ok()
 }
 
-fn p99(times: Vec<Option<f64>>, refused: &mut usize) -> f64 {
+/// Of those that were answered.
+pub(crate) fn p99(times: Vec<Option<f64>>, refused: &mut usize) -> f64 {
     *refused += times.iter().filter(|time| time.is_none()).count();
     percentile(times.into_iter().flatten(), 99)
 }

@@ -9,6 +9,8 @@ use usp_tests::process::Process;
 use usp_tests::things::meters;
 use usp_tests::wait::eventually;
 
+use crate::service::Plan;
+
 /// Root of the Service.
 pub(crate) const SERVICE: &str = "Device.X_USPBROKER-DEMO_Thermostat.";
 
@@ -38,10 +40,12 @@ impl World {
         let devices = [&[("meter", meter.local_addr(), 1)], others].concat();
         place.meters(&devices);
         let broker = place.start();
-        let service = place.service(SERVICE_ID, SERVICE);
+        let service = Plan::new(&place.path("controller"), SERVICE_ID, SERVICE).start();
+        let label = format!("{SERVICE}Label");
+        eventually("the Service's model", || place.cli().values(&label).into_keys().next());
         let paths = vec![
             ("the broker's own", "Device.DeviceInfo.Manufacturer".to_owned()),
-            ("a Service's", format!("{SERVICE}Label")),
+            ("a Service's", label),
             ("a device's, in memory", reading(&place, "meter")),
         ];
         Self { place, broker, service, meter, paths }
