@@ -1,5 +1,7 @@
 //! Wiring: what is started in which order, and stopped in the reverse.
 
+mod unused;
+
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use usp_adapters::Adapters;
 use usp_core::Broker;
 use usp_core::StartError;
+use usp_core::config::Seed;
 use usp_core::input::Side;
 use usp_core::output::{RESET_PENDING, Snapshot, StoreOp};
 use usp_mapping::diagnostic::Diagnostic;
@@ -84,6 +87,9 @@ impl App {
         let (store, snapshot) = Store::open(&config.state_dir)?;
         let snapshot = finish_reset(&store, snapshot).await?;
         let endpoint_id = own_id(&config, &store, &snapshot).await?;
+        for unused in unused::unused(&config.seed, &snapshot) {
+            tracing::warn!("{unused}");
+        }
         let listeners = Listeners::bind(&config)?;
         let websocket = listeners.websocket.as_ref().map(websocket::Server::address);
 
@@ -150,6 +156,11 @@ impl App {
         if at_start_only(&config) != at_start_only(&self.config) {
             tracing::warn!("what else has changed in the configuration takes effect at the next start");
         }
+        if format!("{:?}", config.seed) != format!("{:?}", self.config.seed) {
+            tracing::warn!(
+                "[[role]], [[mqtt]], [[controller]] and [[object]] are used at the first start only"
+            );
+        }
         self.config = config;
         Ok(())
     }
@@ -195,9 +206,10 @@ pub fn check(config: &Config) -> Result<Checked, StartFailure> {
     Ok(Checked { devices: site.devices.len(), warnings })
 }
 
-/// Everything but the site and the mapping folders.
+/// Everything but the site and the mapping folders, and what counts at the first start alone.
 fn at_start_only(config: &Config) -> String {
-    format!("{:?}", Config { site: None, mappings: Vec::new(), ..config.clone() })
+    let seed = Seed::default();
+    format!("{:?}", Config { site: None, mappings: Vec::new(), seed, ..config.clone() })
 }
 
 async fn finished(driver: &mut JoinHandle<Exit>) -> Exit {

@@ -309,3 +309,78 @@ mod live {
         app.shutdown().await;
     }
 }
+
+const SEEDS: &str = r#"
+[[role]]
+name = "Reader"
+[[role.permission]]
+targets = ["Device.DeviceInfo.", "Device.Time."]
+param = "r--n"
+[[mqtt]]
+name = "main"
+broker = "127.0.0.1:1"
+response_topic = "usp/agent/hub1"
+username = "hub"
+password = "old-secret"
+params = { KeepAliveTime = 60 }
+[[controller]]
+endpoint_id = "self::me"
+role = "Reader"
+params = { PeriodicNotifInterval = 600 }
+mqtt = { client = "main", topic = "usp/controller/me" }
+[[object]]
+path = "Device.LocalAgent.Subscription."
+params = { ID = "boot", NotifType = "Event", ReferenceList = "Device.Boot!" }
+"#;
+
+/// What is told at a start with `text` after a first start with `first`.
+async fn unused_after(first: &str, text: &str) -> Vec<String> {
+    let dir = dir();
+    App::start(config(&dir, first)).await.unwrap().shutdown().await;
+    let config = config(&dir, text);
+    let (store, snapshot) = Store::open(&config.state_dir).unwrap();
+    store.close().await;
+    unused::unused(&config.seed, &snapshot).iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn seeds_of_the_first_start_are_used() {
+    let config = config(&dir(), SEEDS);
+    assert!(unused::unused(&config.seed, &Snapshot::default()).is_empty());
+    assert_eq!(unused_after(SEEDS, SEEDS).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn seeds_that_come_later_are_told_to_have_no_effect() {
+    let told = unused_after("", SEEDS).await;
+    let sections = ["[[role]] \"Reader\"", "[[mqtt]] \"main\"", "[[controller]] \"self::me\"", "[[object]] "];
+    assert_eq!(told.len(), sections.len(), "{told:#?}");
+    for (told, section) in told.iter().zip(sections) {
+        assert!(told.starts_with(section) && told.contains("no such row"), "{told}");
+        assert!(told.contains("`usp-broker add`") && told.contains("FactoryReset()"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn changed_seeds_are_told_by_their_keys_and_never_by_a_password() {
+    let changed = SEEDS
+        .replace("role = \"Reader\"", "role = \"Full Access\"")
+        .replace("127.0.0.1:1", "127.0.0.1:2")
+        .replace("old-secret", "new-secret")
+        .replace("= 600", "= 900")
+        .replace("usp/controller/me", "usp/controller/you")
+        .replace("r--n", "rw-n")
+        .replace("Device.Boot!", "Device.LocalAgent.Periodic!");
+    let told = unused_after(SEEDS, &changed).await;
+    let expected = [
+        "[[role]] \"Reader\" has no effect: the permission of order 1 differs",
+        "[[mqtt]] \"main\" has no effect: broker, password differ from Device.MQTT.Client.1., ",
+        "[[controller]] \"self::me\" has no effect: role, mqtt, PeriodicNotifInterval differ",
+        "[[object]] \"Device.LocalAgent.Subscription.\" has no effect: ReferenceList differs",
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.starts_with(expected) && told.contains("`usp-broker set`"), "{told}");
+        assert!(!told.contains("secret"), "{told}");
+    }
+}
