@@ -43,7 +43,7 @@ pub(crate) fn canceled_at_service(name: &str, outcome: Result<RespType, Fault>) 
         return Err(outcome.err().unwrap_or_else(|| failed("answered with something else")));
     };
     match response.operation_results.into_iter().next().and_then(|r| r.operation_resp) {
-        Some(OperationResp::CmdFailure(f)) => Err(Fault::new(ErrCode(f.err_code), f.err_msg)),
+        Some(OperationResp::CmdFailure(f)) => Err(Fault::new(crate::gather::failed(f.err_code), f.err_msg)),
         Some(OperationResp::ReqObjPath(_) | OperationResp::ReqOutputArgs(_)) => Ok(()),
         None => Err(failed("answered without a result")),
     }

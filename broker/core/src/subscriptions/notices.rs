@@ -126,23 +126,21 @@ impl Broker {
 
     /// A newer value replaces an older one of the same Parameter; beyond the limits the oldest give way.
     fn make_room(&mut self, controller: u32, merge: Option<u64>, size: usize) {
-        let older = self.notices.of(controller).find(|(_, n)| n.merge.is_some() && n.merge == merge);
-        if let Some(id) = older.map(|(id, _)| id) {
+        if let Some(id) = merge.and_then(|key| self.notices.merging(controller, key)) {
             self.forget_notice(id);
         }
-        let of_controller = self.notices.of(controller).filter(|(_, n)| !n.is_on_board());
-        let waiting: Vec<(u64, usize)> = of_controller.map(|(id, n)| (id, n.size)).collect();
-        let mut count = waiting.len();
-        let mut bytes: usize = waiting.iter().map(|(_, size)| size).sum();
         let most = self.config.limits.max_notifications_per_controller;
-        for (oldest, freed) in waiting {
+        loop {
+            let (count, bytes) = self.notices.load(controller);
             if count < most && bytes.saturating_add(size) <= MAX_BYTES {
                 return;
             }
-            tracing::warn!(controller, "too many undelivered notifications: the oldest is dropped");
+            let oldest = self.notices.of(controller).find(|(_, n)| !n.is_on_board()).map(|(id, _)| id);
+            let Some(oldest) = oldest else { return };
+            if self.notices.note_dropped(controller) {
+                tracing::warn!(controller, "too many undelivered notifications: the oldest are dropped");
+            }
             self.forget_notice(oldest);
-            count -= 1;
-            bytes -= freed;
         }
     }
 

@@ -10,8 +10,19 @@ use crate::time::Mono;
 #[derive(Debug, Default)]
 pub struct Notices {
     by_number: BTreeMap<u64, Notice>,
-    of: BTreeMap<u32, BTreeSet<u64>>,
+    of: BTreeMap<u32, Queue>,
     last: u64,
+}
+
+/// Those of one Controller, with what would take a walk through them to find out: it may be away for long.
+#[derive(Debug, Default)]
+struct Queue {
+    ids: BTreeSet<u64>,
+    by_merge: BTreeMap<u64, u64>,
+    /// How many count for the limits, and their bytes.
+    load: (usize, usize),
+    /// Some were dropped since the Controller last had none.
+    dropped: bool,
 }
 
 /// One of them.
@@ -51,19 +62,43 @@ impl Notices {
     }
 
     pub(super) fn insert(&mut self, id: u64, notice: Notice) {
-        self.of.entry(notice.controller).or_default().insert(id);
+        let queue = self.of.entry(notice.controller).or_default();
+        queue.ids.insert(id);
+        queue.by_merge.extend(notice.merge.map(|key| (key, id)));
+        let (count, bytes) = notice.load();
+        queue.load = (queue.load.0 + count, queue.load.1 + bytes);
         self.by_number.insert(id, notice);
     }
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Notice> {
         let notice = self.by_number.remove(&id)?;
-        if let Some(ids) = self.of.get_mut(&notice.controller) {
-            ids.remove(&id);
-            if ids.is_empty() {
+        if let Some(queue) = self.of.get_mut(&notice.controller) {
+            queue.ids.remove(&id);
+            if let Some(key) = notice.merge.filter(|key| queue.by_merge.get(key) == Some(&id)) {
+                queue.by_merge.remove(&key);
+            }
+            let (count, bytes) = notice.load();
+            queue.load = (queue.load.0.saturating_sub(count), queue.load.1.saturating_sub(bytes));
+            if queue.ids.is_empty() {
                 self.of.remove(&notice.controller);
             }
         }
         Some(notice)
+    }
+
+    /// The one with this value's predecessor.
+    pub(super) fn merging(&self, controller: u32, key: u64) -> Option<u64> {
+        self.of.get(&controller)?.by_merge.get(&key).copied()
+    }
+
+    /// How many of a Controller's count for its limits, and their bytes.
+    pub(super) fn load(&self, controller: u32) -> (usize, usize) {
+        self.of.get(&controller).map_or((0, 0), |queue| queue.load)
+    }
+
+    /// One is dropped: whether it is the first of many.
+    pub(super) fn note_dropped(&mut self, controller: u32) -> bool {
+        self.of.get_mut(&controller).is_some_and(|queue| !std::mem::replace(&mut queue.dropped, true))
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Notice> {
@@ -76,7 +111,7 @@ impl Notices {
 
     /// Those for one Controller, oldest first.
     pub(super) fn of(&self, controller: u32) -> impl Iterator<Item = (u64, &Notice)> {
-        let ids = self.of.get(&controller).into_iter().flatten();
+        let ids = self.of.get(&controller).into_iter().flat_map(|queue| &queue.ids);
         ids.filter_map(|id| Some((*id, self.by_number.get(id)?)))
     }
 
@@ -92,6 +127,11 @@ impl Notices {
 }
 
 impl Notice {
+    /// What it is for the limits: 1 and its bytes, or nothing.
+    fn load(&self) -> (usize, usize) {
+        if self.is_on_board() { (0, 0) } else { (1, self.size) }
+    }
+
     pub(super) fn is_on_board(&self) -> bool {
         matches!(self.notification, Notification::OnBoardReq(_))
     }

@@ -226,5 +226,14 @@ fn a_periodic_event_of_every_second_for_nobody_stays_bounded() {
         w.wait(600);
     }
     let c = w.controller("self::c");
-    assert_eq!(w.notes(c).len(), w.config.limits.max_notifications_per_controller);
+    let mut told = 0;
+    loop {
+        let burst = w.take_notifies(c);
+        told += burst.len();
+        burst.iter().for_each(|(msg_id, _)| w.confirm(c, msg_id));
+        if burst.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(told, w.config.limits.max_notifications_per_controller);
 }
