@@ -6,4 +6,5 @@ mod answers;
 mod crash;
 mod powercut;
 mod process;
+mod reader;
 mod support;
