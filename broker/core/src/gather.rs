@@ -121,6 +121,8 @@ pub struct Gatherer {
     by_call: BTreeMap<CallId, Vec<LegId>>,
     /// Reads under way, so that whoever asks for the same meanwhile shares them.
     reads: BTreeMap<(u32, PointId), CallId>,
+    /// The same the other way round.
+    reading: BTreeMap<CallId, (u32, PointId)>,
     next: u64,
     /// Answers that nobody waited for.
     pub strays: u64,
@@ -164,8 +166,15 @@ impl Gatherer {
         Some(leg)
     }
 
+    /// Nobody shares this read any more.
+    fn forget_read(&mut self, call: CallId) {
+        if let Some(key) = self.reading.remove(&call) {
+            self.reads.remove(&key);
+        }
+    }
+
     fn forget_call(&mut self, call: CallId) -> Vec<LegId> {
-        self.reads.retain(|_, c| *c != call);
+        self.forget_read(call);
         self.by_call.remove(&call).unwrap_or_default()
     }
 }
@@ -305,6 +314,7 @@ impl Broker {
         }
         if let Some(call) = self.ask_device(job, tag, device, Action::Read(vec![point]), within) {
             self.gather.reads.insert((device, point), call);
+            self.gather.reading.insert(call, (device, point));
         }
     }
 
@@ -399,7 +409,7 @@ impl Broker {
         let Some(leg) = self.gather.legs.get(&id) else { return };
         if let Wait::Device { call, .. } = leg.wait {
             // An adapter that broke its promise once is not waited for by those who ask from now on.
-            self.gather.reads.retain(|_, c| *c != call);
+            self.gather.forget_read(call);
         }
         let Some(leg) = self.gather.legs.get(&id) else { return };
         let reply = match &leg.wait {
