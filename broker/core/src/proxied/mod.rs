@@ -55,6 +55,8 @@ pub struct Capability {
     pub point: PointId,
     /// The last good reading, or the last confirmed write of one that cannot be read.
     pub reading: Option<Reading>,
+    /// What was read under a mapping that has been replaced since: not shown, but what is read next is compared with it.
+    pub earlier: Option<Reading>,
     /// `LastContactTime`: when data last came in for it.
     pub contact: Option<Wall>,
     /// What the last attempt failed with; `None` after a success.

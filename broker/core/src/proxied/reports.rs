@@ -54,16 +54,16 @@ impl Broker {
 
     /// One capability was read, or could not be.
     fn take_result(&mut self, id: &DeviceId, point: PointId, result: &Result<Value, DeviceFault>) {
-        self.take_result_within(id, point, result, true);
+        self.take_result_of(id, point, result, false);
     }
 
     /// The same; what a Controller has set is shown as it was set, whatever the deadband.
-    fn take_result_within(
+    fn take_result_of(
         &mut self,
         id: &DeviceId,
         point: PointId,
         result: &Result<Value, DeviceFault>,
-        use_deadband: bool,
+        is_written: bool,
     ) {
         let now = self.model.now;
         let Some(device) = self.model.devices.by_id(id) else { return };
@@ -87,12 +87,12 @@ impl Broker {
         let mapping = device.mapping.clone();
         let Some((own, _)) = device.at_point(point) else { return };
         let model = mapping.capabilities.get(usize::from(point.0));
-        let deadband = model.and_then(|m| m.deadband).filter(|_| use_deadband);
+        let deadband = model.and_then(|m| m.deadband).filter(|_| !is_written);
         let class = model.map_or("", |m| m.class.name());
         let at = self.class_object(number, own, class);
         let levels = at.as_ref().map(|at| self.levels(at)).unwrap_or_default();
         let Some(device) = self.model.devices.get_mut(number) else { return };
-        let changed = device.at_point(point).is_some_and(|(_, c)| c.take(result, deadband, now));
+        let changed = device.at_point(point).is_some_and(|(_, c)| c.take(result, deadband, is_written, now));
         self.watch_age(number, own);
         if came_online && let Some(at) = self.device_row(number) {
             self.emit_change(&at, "Online");
@@ -171,7 +171,7 @@ impl Broker {
     pub(crate) fn take_written(&mut self, effect: &Effect, value: Value) {
         let Effect::Write { device, point, .. } = effect else { return };
         let Some(id) = self.model.devices.get(*device).map(|d| d.id.clone()) else { return };
-        self.take_result_within(&id, *point, &Ok(value), false);
+        self.take_result_of(&id, *point, &Ok(value), true);
     }
 
     /// The row of a device.
@@ -248,11 +248,13 @@ impl Device {
 }
 
 impl Capability {
-    /// Takes a result in. `true`: what is shown has changed.
+    /// Takes a result in. `true`: the value has changed. What is read first, after a start, is no change: readings are
+    /// not stored, so that nobody knows what it was before. What a Controller writes first is one.
     fn take(
         &mut self,
         result: &Result<Value, DeviceFault>,
         deadband: Option<rust_decimal::Decimal>,
+        is_written: bool,
         now: Now,
     ) -> bool {
         let value = match result {
@@ -264,15 +266,16 @@ impl Capability {
         };
         self.last_error = None;
         self.contact = now.known_wall();
-        match &mut self.reading {
+        let known = self.reading.take().or_else(|| self.earlier.take());
+        let (is_first, at) = (known.is_none(), now.monotonic);
+        match known {
             Some(reading) if is_same(&reading.value, value, deadband) => {
-                reading.at = now.monotonic;
+                self.reading = Some(Reading { at, ..reading });
                 false
             }
             _ => {
-                self.reading =
-                    Some(Reading { value: value.clone(), at: now.monotonic, changed: now.known_wall() });
-                true
+                self.reading = Some(Reading { value: value.clone(), at, changed: now.known_wall() });
+                is_written || !is_first
             }
         }
     }

@@ -102,10 +102,12 @@ impl Broker {
             let own = self.identity(&path, &model.id, table, &[number]);
             self.put_named_row(&ObjRef::new(table, &[number, own]), &model.name);
             let point = PointId(u16::try_from(index).unwrap_or(u16::MAX));
-            let same = old.filter(|o| o.mapping == device.mapping).and_then(|o| o.capabilities.get(&own));
-            let capability = same.cloned().unwrap_or(Capability {
+            let known = old.and_then(|o| o.capabilities.get(&own));
+            let same = known.filter(|_| old.is_some_and(|o| o.mapping == device.mapping));
+            let capability = same.cloned().unwrap_or_else(|| Capability {
                 point,
                 reading: None,
+                earlier: known.and_then(|c| c.reading.clone().or_else(|| c.earlier.clone())),
                 contact: None,
                 last_error: None,
                 old_at: None,

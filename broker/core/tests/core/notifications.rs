@@ -325,7 +325,9 @@ fn a_persistent_subscription_and_its_controller_survive_a_restart_another_does_n
     w.site("a: box");
     let c = w.controller("self::c");
     assert_eq!(w.get(c, "Device.LocalAgent.Subscription.*.ID"), "Device.LocalAgent.Subscription.1.ID=kept");
-    w.report("a", &[(0, number("30"))]);
+    for level in ["20", "30"] {
+        w.report("a", &[(0, number(level))]);
+    }
     assert!(w.notes(c).contains(&format!("kept: ValueChange {LEVEL}Value=30")));
 }
 

@@ -95,3 +95,38 @@ fn settings_are_checked_when_they_are_written() {
     assert!(answer.contains("7012"), "{answer}");
     assert_eq!(w.set(c, &row, &["TriggerAction=Explode"]), format!("Error 7012\n{row}TriggerAction: 7012"));
 }
+
+/// Readings are not stored: the first one after a start says nothing of a change.
+#[test]
+fn the_first_reading_is_no_change() {
+    let (mut w, c) = world();
+    let value = "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.Value";
+    let name = "Device.DeviceInfo.FriendlyName";
+    let settings = format!("TriggerConfigSettings={name}=changed");
+    w.site("a: box");
+    w.subscribe_with(c, "t", "ValueChange", value, &["TriggerAction=NotifyAndConfig", &settings]);
+    w.report("a", &[(0, number("20"))]);
+    assert_eq!(w.get(c, name), format!("{name}="), "the first after the start");
+    assert!(w.notes(c).is_empty());
+    let since = w.get(c, "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.LastChange");
+    w.wait(60);
+    w.site("edited a: box");
+    w.report("a", &[(0, number("20"))]);
+    assert_eq!(w.get(c, name), format!("{name}="), "the first after a new description");
+    assert_eq!(w.get(c, "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.LastChange"), since);
+    w.site("a: box");
+    w.report("a", &[(0, number("30"))]);
+    assert_eq!(w.get(c, name), format!("{name}=changed"), "it changed while the mapping was replaced");
+}
+
+/// What a Controller writes is a change, also before anything was read.
+#[test]
+fn a_first_write_is_a_change() {
+    let (mut w, c) = world();
+    w.site("a: box");
+    w.report_online("a", Ok(()));
+    let relay = "Device.ProxiedDevice.1.IoTCapability.2.BinaryControl.";
+    w.subscribe(c, "t", "ValueChange", &format!("{relay}Value"));
+    w.set(c, relay, &["Value=true"]);
+    assert_eq!(w.notes(c).len(), 1);
+}

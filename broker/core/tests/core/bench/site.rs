@@ -38,8 +38,12 @@ capabilities:
   door: {class: BinarySensor, type: DoorOpen, name: Door, read: {discrete: 0}, poll: fast}
 "#;
 
+/// How the mapping of the box reads once somebody has edited its description.
+pub(crate) const EDITED: &str = "edited";
+
 /// Compiles a site of `name: box` or `name: plain` devices, separated by commas.
 pub(crate) fn site(devices: &str) -> Arc<Site> {
+    let (is_edited, devices) = devices.strip_prefix(EDITED).map_or((false, devices), |d| (true, d));
     if devices.trim().is_empty() {
         return Arc::new(Site::default());
     }
@@ -53,7 +57,12 @@ pub(crate) fn site(devices: &str) -> Arc<Site> {
     let file = SourceFile::new("site.yaml", &text);
     let resolve = |wanted: &usp_mapping::draft::site::Use| {
         let text = if wanted.to_string().starts_with("test.box") { BOX } else { PLAIN };
-        Ok(SourceFile::new("mapping.yaml", text))
+        let text = if is_edited {
+            text.replace("description: \"A", "description: \"Still a")
+        } else {
+            text.to_owned()
+        };
+        Ok(SourceFile::new("mapping.yaml", &text))
     };
     let (site, found) = compile_site(&file, &resolve);
     Arc::new(site.unwrap_or_else(|| panic!("{}", render(&found, false))))
