@@ -78,6 +78,8 @@ pub(crate) struct Message {
     pub(crate) reply_to: Option<String>,
     /// Content Type (5.0).
     pub(crate) content_type: Option<String>,
+    /// It is as old as may be: the server keeps it for whoever subscribes.
+    pub(crate) retained: bool,
 }
 
 impl Message {

@@ -72,7 +72,13 @@ fn told(connack: ConnAck, sent_id: &str) -> Accepted {
 
 fn message(publish: Publish) -> Message {
     let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-    Message { reply_to: reply_to::of(&topic), topic, payload: publish.payload, content_type: None }
+    Message {
+        reply_to: reply_to::of(&topic),
+        topic,
+        payload: publish.payload,
+        content_type: None,
+        retained: publish.retain,
+    }
 }
 
 fn broken(error: ConnectionError, accepted: bool) -> Broken {

@@ -99,6 +99,7 @@ fn message(publish: Publish) -> Message {
         payload: publish.payload,
         reply_to: properties.response_topic.filter(|topic| !topic.is_empty()),
         content_type: properties.content_type.filter(|kind| !kind.is_empty()),
+        retained: publish.retain,
     }
 }
 

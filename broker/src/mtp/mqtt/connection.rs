@@ -128,6 +128,11 @@ impl Connection {
             tracing::info!(topic, ?kind, "a publication that is no Record was ignored");
             return None;
         }
+        if message.retained {
+            // The server gives it to us after each reconnect: a Reboot() would never end.
+            tracing::info!(topic, "a retained publication was ignored");
+            return None;
+        }
         if message.payload.len() > self.max_record {
             tracing::info!(topic, bytes = message.payload.len(), "a Record was too long (max_record_bytes)");
             return None;

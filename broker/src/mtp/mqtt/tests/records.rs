@@ -65,6 +65,26 @@ async fn both_content_types_are_taken_and_others_are_ignored() {
     }
 }
 
+/// A request that a server keeps would be carried out again after each reconnect.
+#[tokio::test]
+async fn what_the_server_kept_is_ignored() {
+    for version in [MqttVersion::V5, MqttVersion::V311] {
+        let mut stage = Stage::new().await;
+        stage.run(MqttSettings { version, ..stage.settings() });
+        let (mut peer, ..) = stage.up(Vec::new()).await;
+        stage.subscribed(&mut peer).await;
+        for (retain, reply_to) in [(true, "old"), (false, "new")] {
+            let topic = format!("usp/hub1/reply-to={reply_to}");
+            let reply = Property::Text(Property::RESPONSE_TOPIC, reply_to.to_owned());
+            let properties = if version == MqttVersion::V5 { vec![reply] } else { Vec::new() };
+            let publish = Publish { retain, topic, ..from_controller(properties) };
+            peer.say(&Packet::Publish(publish)).await.unwrap();
+        }
+        let MqttEvent::Record { reply_to, .. } = stage.event().await else { panic!("no Record") };
+        assert_eq!(reply_to.as_deref(), Some("new"), "{version:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_publication_of_quality_1_is_acknowledged() {
     let mut stage = Stage::new().await;
