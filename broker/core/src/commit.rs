@@ -181,6 +181,8 @@ impl Broker {
                 None => self.do_again(unit, &mut owed),
             }
         }
+        // Whoever came meanwhile may have been given rights that nobody has.
+        self.refresh_rights();
         owed.changes = net_changes(owed.changes);
         self.owe(owed);
     }
