@@ -185,6 +185,7 @@ impl Broker {
             let service = self.sessions.get(conn).and_then(|s| s.service);
             if let (Side::Controller, true, Some(service)) = (side, was_away, service) {
                 self.discover(service);
+                self.review_commands(service);
             }
         }
         for (record, reply_to) in self.peers.early.remove(&client).unwrap_or_default() {

@@ -1,7 +1,7 @@
 //! Async commands that run at Services: the Service's Request row is replaced by ours, its command_key by one that is
 //! unique, so that OperationComplete finds its way back whoever chose equal keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Path};
@@ -9,14 +9,20 @@ use usp_proto::usp;
 use usp_proto::usp::notify::operation_complete::{CommandFailure, OperationResp as Completed};
 use usp_proto::usp::operate_resp::OperationResult;
 use usp_proto::usp::operate_resp::operation_result::OperationResp;
+use usp_proto::usp::request::ReqType;
+use usp_proto::usp::response::RespType;
 
 use crate::Broker;
 use crate::dm::Model;
 use crate::dm::schema::{Command, ServiceId};
 use crate::fault::Fault;
+use crate::gather::{Job, JobId, LegReply};
 use crate::request::Origin;
 use crate::request::operated::{failure, request_path};
 use crate::services::register::is_within;
+
+/// Our command_key and the executed command's path.
+type Id = (String, String);
 
 /// Commands running at Services.
 #[derive(Default)]
@@ -175,6 +181,17 @@ impl Broker {
         }
     }
 
+    /// A Service over MQTT is in reach again. What it said meanwhile may be lost, so its Request rows are looked at: a
+    /// command that has none any more is over.
+    pub(crate) fn review_commands(&mut self, service: ServiceId) {
+        let of_service = self.commands.running.iter().filter(|(_, r)| r.service == service);
+        let running: BTreeMap<Id, String> =
+            of_service.map(|(id, r)| (id.clone(), r.remote.clone())).collect();
+        if !running.is_empty() {
+            self.begin(Box::new(ReviewJob { service, running, asked: false }));
+        }
+    }
+
     /// Commands of a Service that will never complete.
     pub(crate) fn end_commands(&mut self, gone: ServiceId, why: &str) {
         self.end_commands_where(|service, _| service == gone, why);
@@ -201,6 +218,41 @@ impl Broker {
             let fault = Fault::new(ErrCode::COMMAND_FAILURE, why);
             self.complete_running(&id, command_failed(&fault));
         }
+    }
+}
+
+/// Asks a Service which of its commands still run.
+struct ReviewJob {
+    service: ServiceId,
+    /// Their rows there.
+    running: BTreeMap<Id, String>,
+    asked: bool,
+}
+
+impl Job for ReviewJob {
+    fn reply(&mut self, broker: &mut Broker, _: usize, reply: LegReply) {
+        let LegReply::Service(Ok(RespType::GetInstancesResp(response))) = reply else { return };
+        if response.req_path_results.iter().any(|result| result.err_code != 0) {
+            return;
+        }
+        let rows = response.req_path_results.iter().flat_map(|result| &result.curr_insts);
+        let rows: BTreeSet<&str> = rows.map(|row| row.instantiated_obj_path.trim_end_matches('.')).collect();
+        let name = broker.services.name(self.service);
+        let why = format!("Service {name} has ended it while it was out of reach; how is not known");
+        for (id, _) in self.running.iter().filter(|(_, remote)| !rows.contains(remote.trim_end_matches('.')))
+        {
+            broker.complete_running(id, command_failed(&Fault::new(ErrCode::COMMAND_FAILURE, why.clone())));
+        }
+    }
+
+    fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        if std::mem::replace(&mut self.asked, true) {
+            return None;
+        }
+        let obj_paths = vec!["Device.LocalAgent.Request.".to_owned()];
+        let request = usp::GetInstances { obj_paths, first_level_only: true };
+        broker.ask_service(id, 0, self.service, ReqType::GetInstances(request));
+        Some(self)
     }
 }
 

@@ -1,15 +1,18 @@
 //! What hostile Controllers and unlucky days do.
 
-use usp_core::input::{ConnId, MtpKind, Side};
+use usp_core::input::{ConnId, Input, MtpKind, Side};
 use usp_core::mqtt::port::MqttFailure;
 use usp_proto::message;
 use usp_proto::usp;
+use usp_proto::usp::operate_resp::operation_result::OperationResp;
 use usp_proto::usp::request::ReqType;
+use usp_proto::usp::response::RespType;
 
 use crate::bench::World;
+use crate::bench::disk::Mood;
 use crate::bench::mqtt::{BOSS, seeds};
-use crate::bench::peer::{add, get};
-use crate::bench::service::lamp;
+use crate::bench::peer::{add, get, operate, set};
+use crate::bench::service::{FakeService, lamp};
 use crate::bench::text;
 
 const SUBSCRIPTIONS: &str = "Device.LocalAgent.Subscription.";
@@ -236,4 +239,81 @@ fn a_periodic_event_of_every_second_for_nobody_stays_bounded() {
         }
     }
     assert_eq!(told, w.config.limits.max_notifications_per_controller);
+}
+
+#[test]
+fn rights_that_the_disk_refused_stay_with_nobody() {
+    let mut w = World::with(seeds());
+    let boss = w.controller("self::boss");
+    w.add(boss, "Device.LocalAgent.Controller.", &["EndpointID=self::c", "Enable=true"]);
+    w.disk.mood = Mood::Slow;
+    let role = "AssignedRole=Device.LocalAgent.ControllerTrust.Role.1";
+    let id = w.begin(boss, set(false, &[("Device.LocalAgent.Controller.2.", &[role])]));
+    let c = w.controller("self::c");
+    let (batch, _) = w.disk.open.remove(0);
+    w.disk.mood = Mood::Good;
+    w.input(Input::Stored { batch, result: Err("full".to_owned()) });
+    assert!(text::answer(&w.answer(boss, &id).unwrap()).contains("7005"));
+    let answer = text::answer(&w.ask(c, get(&["Device.DeviceInfo.ModelName"], 0)));
+    assert!(answer.contains("7006"), "{answer}");
+}
+
+/// A Service over MQTT answers everything that it is asked, and says nothing by itself.
+fn serve(w: &mut World, service: &mut FakeService) {
+    loop {
+        let requests = w.mqtt_requests();
+        if requests.is_empty() {
+            return;
+        }
+        for request in requests.iter().filter(|r| message::name(r) != "Notify") {
+            let answers = service.answers(request).into_iter().map(|(_, msg)| msg);
+            for answer in answers.filter(|msg| !message::is_request(msg)) {
+                w.mqtt_say(1, "self::svc", answer, Some("svc"));
+            }
+        }
+    }
+}
+
+/// What a Service over MQTT said while our client was away may be lost.
+#[test]
+fn a_command_that_ended_out_of_reach_ends_here_too() {
+    let mut w = World::with(seeds());
+    w.mqtt_ready(1);
+    let c = w.controller("self::c");
+    w.add(c, "Device.USPServices.Trust.", &["EndpointID=self::svc", "TargetPaths=Device.X_Lamp."]);
+    let mut service = lamp("Device.X_Lamp.");
+    let row = "Device.LocalAgent.Request.7.";
+    service.outcomes.push_back(OperationResp::ReqObjPath(row.trim_end_matches('.').to_owned()));
+    let say = |w: &mut World, msg: usp::Msg| w.mqtt_say(1, "self::svc", msg, Some("svc"));
+    say(&mut w, message::request("m", register("Device.X_Lamp.")));
+    serve(&mut w, &mut service);
+    w.subscribe_with(c, "done", "OperationComplete", "Device.X_Lamp.", &["NotifRetry=true"]);
+    let id = w.begin(c, operate("Device.X_Lamp.Fade()", "k", &[]));
+    serve(&mut w, &mut service);
+    let started = text::loud(&w.answer(c, &id).unwrap());
+    assert!(started.contains("LocalAgent.Request."), "{started}");
+    assert!(w.get(c, "Device.LocalAgent.Request.*.Command").contains("Fade()"));
+    for gone in [false, true] {
+        w.mqtt_down(1, MqttFailure::Lost);
+        w.mqtt_records();
+        w.mqtt_ready(1);
+        let asked = w.mqtt_requests();
+        let request = asked.iter().find(|msg| message::name(msg) == "GetInstances").unwrap();
+        let row = usp::get_instances_resp::CurrInstance {
+            instantiated_obj_path: row.to_owned(),
+            ..Default::default()
+        };
+        let curr_insts = if gone { Vec::new() } else { vec![row] };
+        let result = usp::get_instances_resp::RequestedPathResult {
+            requested_path: "Device.LocalAgent.Request.".to_owned(),
+            curr_insts,
+            ..Default::default()
+        };
+        let response = usp::GetInstancesResp { req_path_results: vec![result] };
+        let response = RespType::GetInstancesResp(response);
+        say(&mut w, message::response(message::msg_id(request), response));
+        assert_eq!(w.get(c, "Device.LocalAgent.Request.*.Command").is_empty(), gone);
+    }
+    let notes = w.notes(c);
+    assert!(notes.len() == 1 && notes[0].contains("7022"), "{notes:?}");
 }
