@@ -4,6 +4,7 @@
 
 mod answers;
 mod crash;
+mod operator;
 mod powercut;
 mod process;
 mod reader;

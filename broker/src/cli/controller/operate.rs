@@ -56,25 +56,34 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure
         send_resp: true,
         input_args: input_args.into_iter().collect(),
     };
-    let subscription = if args.no_wait { None } else { Some(subscribe(session, &request, args.wait).await?) };
-    let outcome = operate(session, request, &command_key, subscription.as_ref(), args.wait).await;
+    let mut deaf = None;
+    let mut subscription = None;
+    if !args.no_wait {
+        match subscribe(session, &request, args.wait).await? {
+            Ok(made) => subscription = Some(made),
+            Err(why) => deaf = Some(why),
+        }
+    }
+    let mut outcome = operate(session, request, &command_key, subscription.as_ref(), args.wait).await;
+    if let Ok(answer) = &mut outcome {
+        answer.deaf = deaf;
+    }
     if let Some(subscription) = subscription {
         subscription.delete(session).await;
     }
     show(&outcome?, session.json)
 }
 
-/// The subscription must be there before the Command starts: a quick one would complete unheard.
-async fn subscribe(session: &mut Session, request: &Operate, wait: Duration) -> Result<Temporary, Failure> {
+/// The subscription must be there before the Command starts: a quick one would complete unheard. The inner error says why
+/// the Agent refuses it; most Commands do not need it.
+async fn subscribe(
+    session: &mut Session,
+    request: &Operate,
+    wait: Duration,
+) -> Result<Result<Temporary, String>, Failure> {
     let wanted = Wanted { kind: "OperationComplete", path: request.command.clone() };
     let life = wait + session.timeout + Duration::from_secs(30);
-    Temporary::create(
-        session,
-        &[wanted],
-        life,
-        "; with --no-wait the Command runs without waiting for its end",
-    )
-    .await
+    Temporary::try_create(session, &[wanted], life).await
 }
 
 async fn operate(
@@ -84,7 +93,8 @@ async fn operate(
     subscription: Option<&Temporary>,
     wait: Duration,
 ) -> Result<Answer, Failure> {
-    let mut answer = match session.ask(ReqType::Operate(request)).await? {
+    let command = request.command.clone();
+    let mut answer = match session.ask_about(&command, ReqType::Operate(request)).await? {
         RespType::OperateResp(response) => Answer::from(response),
         other => return Err(session.unexpected(&other)),
     };
@@ -103,6 +113,9 @@ struct Answer {
     /// How long completions were waited for, if at all.
     #[serde(skip)]
     waited: Option<Duration>,
+    /// Why no completion can be waited for although it was wanted.
+    #[serde(skip)]
+    deaf: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -123,7 +136,7 @@ enum Outcome {
 impl From<OperateResp> for Answer {
     fn from(response: OperateResp) -> Self {
         let results = response.operation_results.into_iter().map(CommandAnswer::from).collect();
-        Self { results, waited: None }
+        Self { results, waited: None, deaf: None }
     }
 }
 
@@ -205,6 +218,15 @@ fn late(command: &str, request: &str, waited: Duration) -> String {
     )
 }
 
+/// What is known of a Command whose completion nobody will tell.
+fn unheard(command: &str, request: &str, why: &str) -> String {
+    format!(
+        "{command} runs, but its completion cannot be waited for: the Agent refuses the Subscription ({why}). Its role \
+         needs rw-n on Device.LocalAgent.Subscription. and n on the Command; --no-wait does not wait, and `usp-broker get \
+         {request}Status` tells how it goes"
+    )
+}
+
 impl Report for Answer {
     fn text(&self) -> String {
         let lines = self.results.iter().map(|result| match &result.outcome {
@@ -225,19 +247,23 @@ impl Report for Answer {
 
     /// A Command that was waited for in vain is not done.
     fn is_whole(&self) -> bool {
-        self.faults().is_empty() && (self.waited.is_none() || !self.is_running())
+        self.faults().is_empty() && ((self.waited.is_none() && self.deaf.is_none()) || !self.is_running())
     }
 
     fn notes(&self) -> Vec<String> {
         if self.results.is_empty() {
             return vec!["no object matches, so nothing was run".to_owned()];
         }
-        let Some(waited) = self.waited else { return Vec::new() };
-        let late = self.results.iter().filter_map(|result| match &result.outcome {
-            Outcome::Running { request } => Some(late(&result.command, request, waited)),
+        let note = |command: &str, request: &str| match (&self.deaf, self.waited) {
+            (Some(why), _) => Some(unheard(command, request, why)),
+            (None, Some(waited)) => Some(late(command, request, waited)),
+            (None, None) => None,
+        };
+        let notes = self.results.iter().filter_map(|result| match &result.outcome {
+            Outcome::Running { request } => note(&result.command, request),
             Outcome::Done { .. } | Outcome::Failed { .. } => None,
         });
-        late.collect()
+        notes.collect()
     }
 }
 

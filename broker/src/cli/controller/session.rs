@@ -35,13 +35,22 @@ impl Session {
     /// Asks the Agent. An Error message is shown like any other answer.
     pub(super) async fn ask(&self, request: ReqType) -> Result<RespType, Failure> {
         match self.client.request(request).await {
-            Ok(response) => Ok(response),
-            Err(RequestError::Refused(error)) => {
-                show(&Refusal::from(error), self.json)?;
-                Err(Failure::Shown)
-            }
-            Err(other) => Err(Failure::failed(other)),
+            Err(RequestError::Refused(error)) => self.refused(Refusal::from(error)),
+            other => other.map_err(Failure::failed),
         }
+    }
+
+    /// As [`ask`](Self::ask), about one path: an Error message that names none is shown with it.
+    pub(super) async fn ask_about(&self, path: &str, request: ReqType) -> Result<RespType, Failure> {
+        match self.client.request(request).await {
+            Err(RequestError::Refused(error)) => self.refused(Refusal::from(error).about(path)),
+            other => other.map_err(Failure::failed),
+        }
+    }
+
+    fn refused(&self, refusal: Refusal) -> Result<RespType, Failure> {
+        show(&refusal, self.json)?;
+        Err(Failure::Shown)
     }
 
     /// For a Response to another request than ours.

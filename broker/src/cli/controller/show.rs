@@ -120,6 +120,16 @@ pub(super) struct Refusal {
     errors: Vec<Fault>,
 }
 
+impl Refusal {
+    /// Says which path the whole request was about, where the Agent names none.
+    pub(super) fn about(mut self, path: &str) -> Self {
+        if self.errors.is_empty() {
+            self.error.path.get_or_insert_with(|| path.to_owned());
+        }
+        self
+    }
+}
+
 impl From<usp::Error> for Refusal {
     fn from(error: usp::Error) -> Self {
         let whole = Fault {

@@ -12,7 +12,7 @@ use usp_proto::usp::{Add, Delete, Set};
 
 use super::add::Answer;
 use super::session::{Session, random_text};
-use super::show::{Report, say, show};
+use super::show::{Refusal, Report, say, show};
 use crate::cli::Failure;
 use crate::client::{Client, RequestError};
 
@@ -37,29 +37,45 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    /// Makes all rows, or none. `hint` ends the message if that fails.
+    /// Makes all rows, or none; a refusal is shown.
     pub(super) async fn create(
         session: &mut Session,
         wanted: &[Wanted],
         life: Duration,
-        hint: &str,
     ) -> Result<Self, Failure> {
-        let created_at = Instant::now();
-        let stem = format!("cli-{}", random_text());
-        let ids: Vec<_> = (1..=wanted.len()).map(|n| format!("{stem}-{n}")).collect();
-        let rows = wanted.iter().zip(&ids).map(|(wanted, id)| row(wanted, id, life)).collect();
-        let add = Add { allow_partial: false, create_objs: rows };
-        let response =
-            session.ask(ReqType::Add(add)).await.inspect_err(|_| say(format!("cannot subscribe{hint}")))?;
+        let (request, ids, created_at) = request(wanted, life);
+        let response = session.ask(request).await.inspect_err(|_| say("cannot subscribe"))?;
         let RespType::AddResp(response) = response else { return Err(session.unexpected(&response)) };
         let answer = Answer::from(response);
-        let rows: Vec<_> = answer.results.iter().filter_map(|row| row.path.clone()).collect();
+        let rows = rows_of(&answer);
         if !answer.faults().is_empty() || rows.len() != wanted.len() {
-            say(format!("cannot subscribe{hint}"));
+            say("cannot subscribe");
             show(&answer, session.json)?;
             return Err(Failure::failed("the Agent did not make every Subscription row"));
         }
         Ok(Self { ids, rows, created_at })
+    }
+
+    /// As [`create`](Self::create), for one who can do without: the inner error is the Agent's refusal, not shown yet.
+    pub(super) async fn try_create(
+        session: &mut Session,
+        wanted: &[Wanted],
+        life: Duration,
+    ) -> Result<Result<Self, String>, Failure> {
+        let (request, ids, created_at) = request(wanted, life);
+        let response = match session.client.request(request).await {
+            Ok(response) => response,
+            Err(RequestError::Refused(error)) => return Ok(Err(told(&Refusal::from(error)))),
+            Err(other) => return Err(Failure::failed(other)),
+        };
+        let RespType::AddResp(response) = response else { return Err(session.unexpected(&response)) };
+        let answer = Answer::from(response);
+        let temporary = Self { ids, rows: rows_of(&answer), created_at };
+        if !answer.faults().is_empty() || temporary.rows.len() != wanted.len() {
+            temporary.delete(session).await;
+            return Ok(Err(told(&answer)));
+        }
+        Ok(Ok(temporary))
     }
 
     /// Whether a notification is for one of these rows.
@@ -97,6 +113,24 @@ impl Temporary {
         let delete = Delete { allow_partial: true, obj_paths: self.rows };
         session.client.request(ReqType::Delete(delete)).await.ok();
     }
+}
+
+/// The request for all rows, their IDs, and when it was made.
+fn request(wanted: &[Wanted], life: Duration) -> (ReqType, Vec<String>, Instant) {
+    let stem = format!("cli-{}", random_text());
+    let ids: Vec<_> = (1..=wanted.len()).map(|n| format!("{stem}-{n}")).collect();
+    let create_objs = wanted.iter().zip(&ids).map(|(wanted, id)| row(wanted, id, life)).collect();
+    (ReqType::Add(Add { allow_partial: false, create_objs }), ids, Instant::now())
+}
+
+fn rows_of(answer: &Answer) -> Vec<String> {
+    answer.results.iter().filter_map(|row| row.path.clone()).collect()
+}
+
+/// The faults of an answer in one line.
+fn told(answer: &impl Report) -> String {
+    let faults: Vec<_> = answer.faults().iter().map(ToString::to_string).collect();
+    if faults.is_empty() { "no row was made".to_owned() } else { faults.join("; ") }
 }
 
 fn row(wanted: &Wanted, id: &str, life: Duration) -> CreateObject {

@@ -19,9 +19,10 @@ use crate::cli::interrupt::Interrupt;
 const LIFE: Duration = Duration::from_secs(120);
 
 /// Shown after the options in the help.
-pub(super) const HELP: &str = r#"  usp-broker watch Device.ProxiedDevice. Device.Boot!
+pub(super) const HELP: &str = r#"  usp-broker watch Device.ProxiedDevice. Device.LocalAgent.Periodic!
   usp-broker watch Device.USPServices.USPService. --type ObjectCreation,ObjectDeletion
-The Subscription rows made for this vanish when the command ends, at the latest two minutes later.
+It ends when the broker restarts, so it never shows that broker's Boot!: a Subscription with Persistent=true does
+(`usp-broker add Device.LocalAgent.Subscription.`), to a Controller that connects again. The Subscription rows made for this vanish when the command ends, at the latest two minutes later.
 
 With --json, one object a line, with `time` and `type`, and by type:
   ValueChange `path` `value`; Event `path` `params`; ObjectCreation `path` `unique_keys`; ObjectDeletion `path`;
@@ -81,7 +82,7 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure
             say(format!("{path} is not in the supported data model now; watching all the same"));
         }
     }
-    let rows = Temporary::create(session, &wanted, LIFE, "").await?;
+    let rows = Temporary::create(session, &wanted, LIFE).await?;
     for Wanted { kind, path } in &wanted {
         say(format!("watching {path} ({kind})"));
     }
