@@ -25,12 +25,16 @@ pub(crate) struct Backup {
 
 /// Put a backup back in place of what the broker remembers
 ///
-/// The broker must not run. The former state is replaced only when the backup was checked and is in place.
+/// The broker must not run. A former state is replaced with --force alone, and only when the backup was checked and is in
+/// place.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
     /// The backup
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Replace what the broker remembers now
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -68,6 +72,6 @@ pub(crate) fn backup(args: &Backup) -> Result<(), Failure> {
 
 pub(crate) fn restore(args: &Restore) -> Result<(), Failure> {
     let state_dir = args.place.state_dir()?;
-    store::restore(&state_dir, &args.file).map_err(Failure::failed)?;
+    store::restore(&state_dir, &args.file, args.force).map_err(Failure::failed)?;
     print_line(format_args!("{} is restored from {}", state_dir.display(), args.file.display()))
 }

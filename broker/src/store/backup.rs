@@ -11,10 +11,10 @@ use super::{FILE_NAME, schema};
 /// Copies the store of `state_dir` into `file`, also while a broker runs on it. A former `file` is replaced only when
 /// the copy is complete and durable.
 ///
-/// Errors: there is no store, it is damaged or newer, or `file` cannot be written.
+/// Errors: there is no store, it may not be read, it is damaged or newer, or `file` cannot be written.
 pub fn backup(state_dir: &Path, file: &Path) -> Result<(), StoreError> {
     let source = state_dir.join(FILE_NAME);
-    if !source.exists() {
+    if !exists(&source)? {
         return Err(StoreError::Missing { path: source });
     }
     let connection = schema::connect(&source)?;
@@ -27,21 +27,31 @@ pub fn backup(state_dir: &Path, file: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// Puts `file` back as the store of `state_dir`. The former store is replaced only when everything is in place.
+/// Puts `file` back as the store of `state_dir`. A former store is replaced only if `replaces` says so, and when
+/// everything is in place.
 ///
-/// Errors: a broker runs on `state_dir`; `file` is missing, damaged, foreign or newer.
-pub fn restore(state_dir: &Path, file: &Path) -> Result<(), StoreError> {
-    if !file.exists() {
+/// Errors: a broker runs on `state_dir`; there is a store in it that is to stay; `file` is missing, damaged, foreign or
+/// newer.
+pub fn restore(state_dir: &Path, file: &Path, replaces: bool) -> Result<(), StoreError> {
+    if !exists(file)? {
         return Err(StoreError::Missing { path: file.to_owned() });
     }
     lock::make_dir(state_dir)?;
     let _lock = StateLock::take(state_dir)?;
     let target = state_dir.join(FILE_NAME);
+    if !replaces && exists(&target)? {
+        return Err(StoreError::Occupied { path: target });
+    }
     replace(&target, |part| {
         copy_checked(file, part)?;
         lock::give_to_owner(state_dir, part)?;
         put_log_away(&target)
     })
+}
+
+/// Whether a file is there. Errors: it may not even be looked for.
+fn exists(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(|source| StoreError::io(path, source))
 }
 
 /// What the old log holds belongs to the old file: it is moved in there, so that no moment leaves half of either store.

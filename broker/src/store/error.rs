@@ -14,6 +14,18 @@ pub enum StoreError {
         /// What the system says.
         source: io::Error,
     },
+    /// The user of this process may not use the file or its directory.
+    #[error("no permission to use {path}: run the command as the user that the broker runs as, or as root", path = .path.display())]
+    Denied {
+        /// Which.
+        path: PathBuf,
+    },
+    /// There is a store already where one is to be put back.
+    #[error("{path} is there already; --force replaces it", path = .path.display())]
+    Occupied {
+        /// The present store.
+        path: PathBuf,
+    },
     /// Another process has it open.
     #[error("the state directory {path} is in use by another usp-broker{}", pid_text(.pid.as_deref()), path = .path.display())]
     Busy {
@@ -82,7 +94,11 @@ impl StoreError {
     }
 
     pub(super) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Self::Denied { path },
+            _ => Self::Io { path, source },
+        }
     }
 }
 

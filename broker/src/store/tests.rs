@@ -104,7 +104,7 @@ async fn a_second_broker_is_refused_and_told_who_is_first() {
     let error = Store::open(dir.path()).unwrap_err().to_string();
     assert!(error.contains("in use by another usp-broker"), "{error}");
     assert!(error.contains(&std::process::id().to_string()), "{error}");
-    let error = restore(dir.path(), first.path()).unwrap_err();
+    let error = restore(dir.path(), first.path(), true).unwrap_err();
     assert!(matches!(error, StoreError::Busy { .. }), "{error}");
     first.close().await;
     let (second, _) = Store::open(dir.path()).unwrap();
@@ -198,7 +198,11 @@ async fn backup_of_a_running_store_can_be_restored_elsewhere() {
 
     let state = other.path().join("state");
     with_rows_in(&state, vec![put("Device.B.1.", "former hub")]).await;
-    restore(&state, &copy).unwrap();
+    assert!(matches!(restore(&state, &copy, false).unwrap_err(), StoreError::Occupied { .. }));
+    let (store, snapshot) = Store::open(&state).unwrap();
+    assert_eq!(snapshot.rows[0].0, "Device.B.1.", "the former store stays unless it may be replaced");
+    store.close().await;
+    restore(&state, &copy, true).unwrap();
     let (_store, snapshot) = Store::open(&state).unwrap();
     assert_eq!(snapshot.rows.len(), 1);
     assert_eq!(snapshot.rows[0].0, "Device.A.1.");
@@ -219,7 +223,7 @@ async fn what_root_restores_belongs_to_the_broker() {
     backup(dir.path(), &copy).unwrap();
     fs::create_dir(&state).unwrap();
     let given = std::os::unix::fs::chown(&state, Some(65_534), Some(65_534)).is_ok();
-    restore(&state, &copy).unwrap();
+    restore(&state, &copy, false).unwrap();
     let owner = fs::metadata(&state).unwrap().uid();
     assert_eq!(owner == 65_534, given);
     for entry in fs::read_dir(&state).unwrap() {
@@ -232,7 +236,7 @@ async fn restore_refuses_what_is_no_backup_and_keeps_the_store() {
     let dir = dir();
     with_rows(&dir, vec![put("Device.A.1.", "x")]).await;
     let file = dir.path().join("backup");
-    let refused = |file: &Path| restore(dir.path(), file).unwrap_err();
+    let refused = |file: &Path| restore(dir.path(), file, true).unwrap_err();
     assert!(matches!(refused(&file), StoreError::Missing { .. }));
     fs::write(&file, "").unwrap();
     assert!(matches!(refused(&file), StoreError::NotABackup { .. }));

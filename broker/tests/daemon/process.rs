@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
 use crate::support::{Place, exists, program, stderr, stdout};
@@ -160,8 +162,30 @@ fn backup_works_beside_a_running_broker_and_restore_does_not() {
     let moved = Place::new("");
     fs::copy(place.path("hub.backup"), moved.path("hub.backup")).unwrap();
     assert_eq!(moved.output(&["restore", "hub.backup", "--state-dir", "state"]).status.code(), Some(0));
+    let again = moved.output(&["restore", "hub.backup", "--state-dir", "state"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("broker.db is there already; --force replaces it"), "{}", stderr(&again));
+    assert!(moved.output(&["restore", "hub.backup", "--state-dir", "state", "--force"]).status.success());
     assert_eq!(moved.start().ready, daemon.ready, "the Endpoint ID moved with the hub");
     assert_eq!(moved.output(&["backup", "x"]).status.code(), Some(2), "which broker?");
+}
+
+#[test]
+fn a_store_that_may_not_be_read_is_not_told_to_be_missing() {
+    let place = Place::new("");
+    drop(place.start());
+    let state = place.path("state");
+    fs::set_permissions(&state, fs::Permissions::from_mode(0)).unwrap();
+    let mut command = program();
+    command.arg("backup").arg(place.path("x")).arg("--state-dir").arg(&state);
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        // Root may read everything: somebody else asks, unless the program itself is out of his reach.
+        command.uid(65_534);
+    }
+    if let Ok(output) = command.output() {
+        assert!(stderr(&output).contains("no permission to use"), "{}", stderr(&output));
+    }
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 #[test]
