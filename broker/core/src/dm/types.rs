@@ -113,12 +113,12 @@ impl ParamType {
             return Ok(());
         }
         let number = Decimal::from_str(value).unwrap_or_default();
-        if low.is_some_and(|low| number < low) || high.is_some_and(|high| number > high) {
-            let text = |bound: Option<Decimal>| bound.map_or(String::new(), |b| b.to_string());
-            let why = format!("{value} is outside {}..{}", text(low), text(high));
-            return Err(Fault::new(ErrCode::INVALID_VALUE, why));
-        }
-        Ok(())
+        let why = match (low, high) {
+            (Some(low), _) if number < low => format!("{value} is less than {low}"),
+            (_, Some(high)) if number > high => format!("{value} is more than {high}"),
+            _ => return Ok(()),
+        };
+        Err(Fault::new(ErrCode::INVALID_VALUE, why))
     }
 }
 

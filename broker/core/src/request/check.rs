@@ -243,7 +243,9 @@ impl Model {
             match found.as_slice() {
                 [at] if is_row(at) => items.push(self.path(at).trim_end_matches('.').to_owned()),
                 _ if reference.strong => {
-                    let text = format!("{item} does not name a row of {}", reference.table);
+                    let table = &reference.table;
+                    let text =
+                        format!("'{item}' does not name a row of {table}: a reference is like {table}1");
                     return Err(Fault::new(ErrCode::INVALID_VALUE, text));
                 }
                 _ => items.push(item.to_owned()),
@@ -269,6 +271,11 @@ impl Model {
                 "Param" | "Obj" | "InstantiatedObj" | "CommandEvent",
             ) if !is_permission(value) => {
                 invalid(format!("'{value}' is not a permission: r, w, x, n each in its place, or -"))
+            }
+            ("Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.", "Targets")
+                if let Some(item) = tr106::split_list(value).find(|item| !is_absolute(item)) =>
+            {
+                invalid(format!("'{item}' is no target: a target is a path that begins with Device."))
             }
             ("Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.", "Targets")
             | ("Device.LocalAgent.Subscription.{i}.", "ReferenceList") => {
@@ -385,6 +392,11 @@ pub(crate) fn check_bounds(model: &usp_mapping::mapping::Capability, value: &Val
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a target lies in the data model at all; of an object the final dot may be missing.
+fn is_absolute(target: &str) -> bool {
+    target == "Device" || target.starts_with("Device.")
 }
 
 fn unsupported_param(object: &str, relative: &str) -> Fault {

@@ -190,7 +190,7 @@ impl Broker {
     }
 
     /// Whether GetInstances or a Get would show the row.
-    fn may_know_row(&self, at: &ObjRef, rights: &Rights) -> bool {
+    pub(super) fn may_know_row(&self, at: &ObjRef, rights: &Rights) -> bool {
         let kinds = [Kind::InstantiatedObj, Kind::Obj];
         kinds.iter().any(|kind| rights.allow(&self.model, *kind, Act::Read, at, &Leaf::Object))
     }

@@ -20,7 +20,7 @@ use crate::access::{Act, Kind};
 use crate::dm::compute::{Have, Unread};
 use crate::dm::resolve::{Found, Local};
 use crate::dm::rows::ObjRef;
-use crate::dm::schema::{Owner, ServiceId};
+use crate::dm::schema::{Owner, Schema, ServiceId};
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
 use crate::input::ConnId;
@@ -244,11 +244,13 @@ impl Broker {
         }
         let mut own = Vec::new();
         for at in self.chosen(local) {
-            if !local.search && !local.table && !self.may_see(job, &at) {
+            self.collect(job, &at, depth, &mut own);
+            let asks = self.plan_services_below(job, entry, &at, depth);
+            // Of the root, with which Controllers begin, there may be nothing to show; else what is hidden is not there.
+            let named = !local.search && !local.table && at.object != Schema::ROOT;
+            if named && own.is_empty() && !asks && !self.may_see(job, &at) {
                 return Err(Fault::unsupported(path));
             }
-            self.collect(job, &at, depth, &mut own);
-            self.plan_services_below(job, entry, &at, depth);
             if !job.budget.is_open() {
                 break;
             }
@@ -315,12 +317,12 @@ impl Broker {
         Some(ResolvedPathResult { resolved_path: self.model.path(at), result_params })
     }
 
-    /// What Services have registered below an object of ours is asked from them.
-    fn plan_services_below(&self, job: &mut GetJob, entry: usize, at: &ObjRef, depth: u32) {
-        if !at.numbers.is_empty() {
-            return;
-        }
-        let Some(object) = self.model.schema.get(at.object) else { return };
+    /// What Services have registered below an object of ours is asked from them. `true`: there is something to ask.
+    fn plan_services_below(&self, job: &mut GetJob, entry: usize, at: &ObjRef, depth: u32) -> bool {
+        let Some(object) = self.model.schema.get(at.object).filter(|_| at.numbers.is_empty()) else {
+            return false;
+        };
+        let mut asks = false;
         let above = object.path.matches('.').count();
         for (service, registered) in self.services.below(&object.path) {
             if registered.ends_with([')', '!']) {
@@ -336,12 +338,14 @@ impl Broker {
                 _ => continue,
             };
             if !job.budget.take(registered.len()) {
-                return;
+                return asks;
             }
+            asks = true;
             let part = Part { entry, path: registered.to_owned(), whole: false };
             let left = if registered.ends_with('.') { left } else { 0 };
             job.ask_service(service, left, part);
         }
+        asks
     }
 }
 

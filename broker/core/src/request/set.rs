@@ -194,7 +194,15 @@ impl Broker {
         }
         let (mut failures, first) = (Vec::new(), entry.targets.len());
         for at in local.at {
+            // R-GIN.0: no search finds what may not be known of.
+            let is_hidden = local.search && !self.may_know_row(&at, rights);
             match self.plan_target(at, object, origin) {
+                Ok(t)
+                    if is_hidden
+                        && t.effects.is_empty()
+                        && t.elsewhere.is_empty()
+                        && shown::are_unknown(&t.errors) => {}
+                Err((failure, _)) if is_hidden && shown::are_unknown(&failure.param_errs) => {}
                 Ok(target) => entry.targets.push(target),
                 Err((failure, fault)) => failures.push((failure, fault)),
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use usp_proto::err_code::ErrCode;
 use usp_proto::path::Path;
 use usp_proto::usp::add_resp::CreatedObjectResult;
 use usp_proto::usp::delete_resp::DeletedObjectResult;
@@ -19,6 +20,11 @@ fn may_read(rights: &Rights, kind: Kind, path: &str) -> bool {
 /// Whether a row may be known of at all: by GetInstances, or by a Get.
 fn may_know(rights: &Rights, row: &str) -> bool {
     may_read(rights, Kind::InstantiatedObj, row) || may_read(rights, Kind::Obj, row)
+}
+
+/// Each of the settings failed as if its Parameter were unsupported: it may be neither read nor written.
+pub(super) fn are_unknown(errors: &[set_resp::ParameterError]) -> bool {
+    errors.iter().all(|e| e.err_code == ErrCode::UNSUPPORTED_PARAMETER.0)
 }
 
 fn keep_readable(rights: &Rights, object: &str, params: &mut BTreeMap<String, String>) {

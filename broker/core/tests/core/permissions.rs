@@ -393,7 +393,9 @@ fn a_right_below_a_hidden_object() {
     w.subscribe(tester, "s", "ValueChange", "Device.DeviceInfo.");
     permit(&mut w, admin, 2, "Device.LocalAgent.", ["----"; 4]);
     permit(&mut w, admin, 3, SUBSCRIPTIONS, ["r---", "r---", "r---", "----"]);
-    assert_eq!(w.get(tester, "Device.LocalAgent."), "Device.LocalAgent.: 7026");
+    let below = w.get(tester, "Device.LocalAgent.");
+    assert!(below.starts_with("Device.LocalAgent.Subscription.1.Alias="), "{below}");
+    assert!(w.supported(tester, "Device.LocalAgent.").starts_with("Device.LocalAgent.Subscription.{i}."));
     let all = w.get(tester, "Device.");
     assert!(all.contains("Subscription.1.ID=s") && !all.contains("Device.LocalAgent.EndpointID"), "{all}");
     assert!(w.instances(tester, "Device.", false).contains("Subscription.1."));
@@ -442,4 +444,45 @@ fn each_letter_is_its_own() {
     assert_eq!(w.delete(tester, &[&format!("{table}2.")]), format!("{table}2."));
     let notes = w.notes(tester);
     assert_eq!(notes, [format!("gone: ObjectDeletion {table}2.")]);
+}
+
+/// Generic Controllers begin with the root, whatever they may do below it.
+#[test]
+fn the_root_shows_what_may_be_read_below_it() {
+    let (mut w, tester, admin) = world();
+    permit(&mut w, admin, 2, "Device.", ["----"; 4]);
+    assert_eq!(w.get(tester, "Device."), "");
+    assert_eq!(w.supported(tester, "Device."), "");
+    assert_eq!(w.get(tester, "Device.LocalAgent."), "Device.LocalAgent.: 7026");
+    permit(&mut w, admin, 3, "Device.DeviceInfo.", ["r---", "r---", "r---", "----"]);
+    assert!(w.get(tester, "Device.").starts_with("Device.DeviceInfo."));
+    assert!(w.supported(tester, "Device.").starts_with("Device.DeviceInfo."));
+}
+
+/// R-GIN.0: rows that may not be known of match no search, of whatever request.
+#[test]
+fn a_set_through_a_search_does_not_name_hidden_rows() {
+    let (mut w, tester, admin) = world();
+    permit(&mut w, admin, 2, "Device.LocalAgent.Controller.", ["----"; 4]);
+    let all = "Device.LocalAgent.Controller.*.";
+    assert_eq!(w.set(tester, all, &["Enable=false"]), "");
+    assert_eq!(w.set(tester, all, &[]), "");
+    let answer = w.set(tester, "Device.LocalAgent.Controller.1.", &["Enable=false"]);
+    assert!(answer.starts_with("Error 70"), "{answer}");
+    permit(&mut w, admin, 3, "Device.LocalAgent.Controller.*.Alias", ["-w--", "----", "----", "----"]);
+    let answer = w.set(tester, all, &["Alias=7"]);
+    assert!(answer.contains("7013"), "what may be written is told of: {answer}");
+}
+
+#[test]
+fn a_target_begins_with_device() {
+    let (mut w, _, admin) = world();
+    let row = permit(&mut w, admin, 2, "Device.DeviceInfo.", ["----"; 4]);
+    for wrong in ["DeviceInfo.", "Nonsense", "Device.DeviceInfo.,LocalAgent.", "Devices."] {
+        let answer = w.set(admin, &row, &[&format!("Targets={wrong}")]);
+        assert_eq!(answer, format!("Error 7012\n{row}Targets: 7012"), "{wrong}");
+    }
+    for right in ["Device", "Device.", "Device.LocalAgent"] {
+        assert!(!w.set(admin, &row, &[&format!("Targets={right}")]).contains("Error"), "{right}");
+    }
 }
