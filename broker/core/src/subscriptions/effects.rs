@@ -142,16 +142,17 @@ impl Broker {
         self.emit_change(&above, &count);
     }
 
+    /// Tells what was stored: meanwhile there may be newer values that nobody has been promised.
     fn tell_changed(&mut self, at: &ObjRef, before: &Row, after: &Row) {
-        let changed: Vec<Name> = after
+        let changed: Vec<(Name, String)> = after
             .params
             .iter()
             .filter(|(n, v)| before.params.get(*n) != Some(*v))
-            .map(|(n, _)| n.clone())
+            .map(|(n, v)| (n.clone(), v.clone()))
             .collect();
-        for name in changed {
+        for (name, value) in changed {
             if self.model.exists(at) {
-                self.emit_change(at, &name);
+                self.emit_value(at, &name, value);
             }
             self.tell_threshold(at, &name, before);
         }

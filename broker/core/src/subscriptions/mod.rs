@@ -297,11 +297,18 @@ impl Broker {
 
     /// A Parameter of ours has a new value.
     pub(crate) fn emit_change(&mut self, at: &ObjRef, name: &str) {
+        if let Some(value) = self.model.text(at, name) {
+            self.emit_value(at, name, value);
+        }
+    }
+
+    /// A Parameter of ours has this new value.
+    pub(crate) fn emit_value(&mut self, at: &ObjRef, name: &str, value: String) {
         let Some(param) = self.model.schema.get(at.object).and_then(|o| o.params.get(name)) else { return };
         if param.quiet {
             return;
         }
-        let Some(param_value) = self.model.text(at, name) else { return };
+        let param_value = if param.secured { String::new() } else { value };
         let param_path = format!("{}{name}", self.model.path(at));
         let Ok(path) = Path::parse(&param_path) else { return };
         let change = notify::ValueChange { param_path, param_value };

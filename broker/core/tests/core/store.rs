@@ -57,6 +57,21 @@ fn changes_made_meanwhile_go_together() {
 }
 
 #[test]
+fn a_change_is_told_as_it_was_kept() {
+    let (mut w, c) = world();
+    w.subscribe(c, "v", "ValueChange", NAME);
+    w.disk.mood = Mood::Slow;
+    for name in ["one", "two"] {
+        w.begin(c, set(false, &[(INFO, &[&format!("FriendlyName={name}")])]));
+    }
+    stored(&mut w, Ok(()));
+    assert_eq!(w.notes(c), [format!("v: ValueChange {NAME}=one")], "the second is not on disk yet");
+    stored(&mut w, Err("torn cable".to_owned()));
+    assert!(w.notes(c).is_empty(), "and never was");
+    assert_eq!(w.get(c, NAME), format!("{NAME}=one"));
+}
+
+#[test]
 fn a_full_disk_keeps_the_old_state() {
     let (mut w, c) = world();
     w.set(c, INFO, &["FriendlyName=old"]);
