@@ -10,18 +10,25 @@ use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Path};
 use usp_proto::tr106;
 use usp_proto::usp;
+use usp_proto::usp::response::RespType;
 use usp_proto::usp::set::{UpdateObject, UpdateParamSetting};
+use usp_proto::usp::set_resp::updated_object_result::operation_status::OperStatus;
 
 use crate::Broker;
+use crate::dm::Model;
 use crate::dm::rows::ObjRef;
+use crate::dm::schema::ParamAccess;
 use crate::fault::Fault;
 use crate::input::ConnId;
 use crate::request::Origin;
+use crate::services::register::PROTECTED;
 use crate::timers::Timer;
 
 /// The settings of one Subscription are made at most this often, so that two that undo each other stay harmless. What
 /// comes sooner is made up for at the end of the pause.
 const PAUSE: Duration = Duration::from_secs(1);
+
+const SUBSCRIPTIONS: &str = "Device.LocalAgent.Subscription.";
 
 const SETTINGS: &str = "TriggerConfigSettings";
 
@@ -107,7 +114,8 @@ impl Broker {
         let origin = Origin {
             conn: NOBODY,
             peer: EndpointId::parse(&self.model.text(&row, "EndpointID")?).ok()?,
-            msg_id: String::new(),
+            // What a log calls it: no peer ever sees this.
+            msg_id: self.model.path(&ObjRef::new(self.model.table(SUBSCRIPTIONS)?, &[number])),
             rights: self.rights_of_controller(controller),
             controller: Some(controller),
             followed: Arc::default(),
@@ -117,6 +125,60 @@ impl Broker {
         let update_objs: Vec<UpdateObject> =
             tr106::split_list(&text).filter_map(|item| setting(item).ok()).collect();
         (!update_objs.is_empty()).then_some((origin, usp::Set { allow_partial: true, update_objs }))
+    }
+}
+
+impl Model {
+    /// Refuses settings that can never be made: malformed, or of what the broker alone could serve and does not, or what
+    /// nobody can write. Elsewhere a Service may come to serve what is unknown now.
+    pub(crate) fn check_settings(&self, list: &str) -> Result<(), Fault> {
+        tr106::split_list(list).try_for_each(|item| {
+            let object = setting(item)?;
+            let names = object.param_settings.iter().map(|s| format!("{}{}", object.obj_path, s.param));
+            names.into_iter().try_for_each(|name| self.check_settable(&name))
+        })
+    }
+
+    fn check_settable(&self, name: &str) -> Result<(), Fault> {
+        let invalid = |why: &str| Fault::new(ErrCode::INVALID_VALUE, format!("{name} {why}"));
+        if !name.starts_with("Device.") {
+            return Err(invalid("does not begin with Device."));
+        }
+        let path = Path::parse(name).map_err(|e| Fault::new(ErrCode::INVALID_VALUE, e.to_string()))?;
+        if !PROTECTED.iter().any(|own| name.starts_with(own)) {
+            return Ok(());
+        }
+        if !self.supports(&path) {
+            return Err(invalid("is not in the supported data model"));
+        }
+        let object = Path { segments: path.segments.clone(), leaf: Leaf::Object };
+        let supported = object.to_supported().and_then(|object| self.schema.find(&object.to_string()));
+        match (supported.and_then(|id| self.schema.get(id)), &path.leaf) {
+            (Some(object), Leaf::Parameter(name))
+                if object.params.get(name).is_some_and(|p| p.access == ParamAccess::Read) =>
+            {
+                Err(invalid("is read-only"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Nobody waits for this answer: what failed is logged, but for values, which error texts can hold.
+pub(crate) fn log_failures(origin: &Origin, response: &RespType) {
+    let RespType::SetResp(response) = response else { return };
+    if origin.conn != NOBODY {
+        return;
+    }
+    for result in &response.updated_obj_results {
+        let status = result.oper_status.as_ref().and_then(|s| s.oper_status.as_ref());
+        let Some(OperStatus::OperFailure(failure)) = status else { continue };
+        let (subscription, path) = (&origin.msg_id, &result.requested_path);
+        let params = failure.updated_inst_failures.iter().flat_map(|i| &i.param_errs);
+        let param = params.map(|p| p.param.as_str()).next().unwrap_or_default();
+        let error = ErrCode(failure.err_code);
+        tracing::warn!(%subscription, path = format!("{path}{param}"), %error, "a trigger could not make its setting");
+        tracing::debug!(%subscription, why = %failure.err_msg, "why a trigger failed");
     }
 }
 

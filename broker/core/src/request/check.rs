@@ -10,7 +10,6 @@ use usp_proto::path::{Leaf, Name, Path, RelativeParam, Segment};
 use usp_proto::tr106;
 
 use crate::access::{Act, Kind, Rights, is_permission};
-use crate::agent::triggers::setting;
 use crate::dm::Model;
 use crate::dm::compute::Have;
 use crate::dm::resolve::Found;
@@ -311,9 +310,7 @@ impl Model {
             {
                 invalid(format!("{value} is not one of SupportedProtocols: {}", self.facts.protocols))
             }
-            ("Device.LocalAgent.Subscription.{i}.", "TriggerConfigSettings") => {
-                tr106::split_list(value).try_for_each(|item| setting(item).map(|_| ()))
-            }
+            ("Device.LocalAgent.Subscription.{i}.", "TriggerConfigSettings") => self.check_settings(value),
             _ => Ok(()),
         }
     }

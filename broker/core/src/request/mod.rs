@@ -29,6 +29,7 @@ use usp_proto::usp::{self, error::ParamError, response::RespType};
 
 use crate::Broker;
 use crate::access::Rights;
+use crate::agent::triggers::log_failures;
 use crate::dm::Model;
 use crate::dm::resolve::Found;
 use crate::dm::rows::ObjRef;
@@ -55,6 +56,7 @@ pub(crate) struct Origin {
 impl Broker {
     /// Answers a request with a response.
     pub(crate) fn respond(&mut self, origin: &Origin, response: RespType) {
+        log_failures(origin, &response);
         self.finish(origin, message::response(&origin.msg_id, response));
     }
 

@@ -13,7 +13,7 @@ use crate::request::{Origin, param_error};
 use crate::services::{above, keeps};
 
 /// Objects of the broker itself, in which nobody else may register anything.
-const PROTECTED: [&str; 4] =
+pub(crate) const PROTECTED: [&str; 4] =
     ["Device.LocalAgent.", "Device.USPServices.", "Device.UnixDomainSockets.", "Device.ProxiedDevice."];
 
 impl Broker {

@@ -84,7 +84,16 @@ fn two_subscriptions_that_undo_each_other_stay_harmless() {
 fn settings_are_checked_when_they_are_written() {
     let (mut w, c) = world();
     let row = w.subscribe(c, "t", "ValueChange", CODE);
-    for wrong in ["Device.A.B", "Device.A.=1", "Device.A.B()=1", "?"] {
+    for wrong in [
+        "Device.A.B",
+        "Device.A.=1",
+        "Device.A.B()=1",
+        "?",
+        "DeviceInfo.FriendlyName=x",
+        "Device.LocalAgent.Controller.1.Nonsense=x",
+        "Device.LocalAgent.Nonsense.*.Enable=true",
+        "Device.LocalAgent.EndpointID=x",
+    ] {
         let answer = w.set(c, &row, &[&format!("TriggerConfigSettings={wrong}")]);
         assert_eq!(answer, format!("Error 7012\n{row}TriggerConfigSettings: 7012"), "{wrong}");
     }
