@@ -11,7 +11,7 @@ use usp_tests::wait::PATIENCE;
 use crate::bench::{AGENT, SECOND};
 use crate::fault::Fault;
 use crate::pattern;
-use crate::stage::Stage;
+use crate::stage::{GRACE, Stage};
 
 impl Stage<'_> {
     /// The next packet from the Agent.
@@ -19,7 +19,7 @@ impl Stage<'_> {
         let mut fault = self.take_fault();
         let patience = match within {
             _ if fault.is_some() => self.patience,
-            Some((_, to)) => Duration::from_secs_f64(to + 1.0),
+            Some((_, to)) => Duration::from_secs_f64(to + GRACE + 1.0),
             None => PATIENCE,
         };
         let heard = self.heard(Instant::now() + patience, &mut fault);
@@ -32,7 +32,7 @@ impl Stage<'_> {
         let took = at.saturating_duration_since(self.last).as_secs_f64() + late;
         self.last = at;
         match within {
-            Some((from, to)) if took < from || took > to => {
+            Some((from, to)) if took < from || took > to + GRACE => {
                 Err(format!("{line}: came after {took:.2} s, not within {from}..{to}"))
             }
             _ => Ok(()),
