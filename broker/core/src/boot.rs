@@ -90,10 +90,12 @@ impl Broker {
         self.seed_role(2, "Untrusted", &[])?;
         for (index, role) in seed.roles.iter().enumerate() {
             let number = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(3);
-            self.seed_role(number, &role.name, &role.permissions)?;
+            let within = |error: StartError| error.within(&format!("[[role]] \"{}\"", role.name));
+            self.seed_role(number, &role.name, &role.permissions).map_err(within)?;
         }
         for client in &seed.mqtt {
-            self.seed_mqtt(client)?;
+            let within = |error: StartError| error.within(&format!("[[mqtt]] \"{}\"", client.name));
+            self.seed_mqtt(client).map_err(within)?;
         }
         for controller in &seed.controllers {
             let role = self.role_path(&controller.role).ok_or_else(|| StartError::Seed {
@@ -107,13 +109,15 @@ impl Broker {
                 ("OnBoardingComplete".to_owned(), "true".to_owned()),
             ];
             params.extend(controller.params.iter().cloned());
-            let row = self.seed_object("Device.LocalAgent.Controller.", &params)?;
+            let within =
+                |error: StartError| error.within(&format!("[[controller]] \"{}\"", controller.endpoint_id));
+            let row = self.seed_object("Device.LocalAgent.Controller.", &params).map_err(within)?;
             if let Some(mqtt) = &controller.mqtt {
-                self.seed_route(&row, mqtt)?;
+                self.seed_route(&row, mqtt).map_err(within)?;
             }
         }
         for object in &seed.objects {
-            self.seed_object(&object.path, &object.params)?;
+            self.seed_object(&object.path, &object.params).map_err(|error| error.within("[[object]]"))?;
         }
         self.put_meta(SEEDED, "1");
         Ok(())

@@ -244,3 +244,13 @@ pub enum StartError {
     #[error("the store is damaged: {0}")]
     Snapshot(String),
 }
+
+impl StartError {
+    /// Says in which section of the configuration a seed is.
+    fn within(self, section: &str) -> Self {
+        match self {
+            Self::Seed { path, problem } => Self::Seed { path: format!("{section}: {path}"), problem },
+            other => other,
+        }
+    }
+}

@@ -33,8 +33,10 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         if !matches!(self, Self::Shown) {
             let text = self.to_string();
-            // What the checker of mappings says is an error by its own words.
-            let prefix = if text.starts_with("error[") { "" } else { "error: " };
+            // What the checkers of mappings and of the configuration say is an error by their own words.
+            let told = text.starts_with("error[")
+                || text.lines().next().is_some_and(|line| line.contains(": error: "));
+            let prefix = if told { "" } else { "error: " };
             // Nobody is left to tell when standard error itself is closed.
             writeln!(io::stderr().lock(), "{prefix}{text}").ok();
         }

@@ -7,6 +7,7 @@ use clap::Args;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::config::unfit;
 use super::interrupt::Interrupt;
 use super::{Failure, print_line};
 use crate::app::{App, StartFailure};
@@ -56,7 +57,7 @@ async fn serve(args: &Run, config: Config) -> Result<Exit, Failure> {
         signal(SignalKind::hangup()).map_err(|error| Failure::failed(format!("signals: {error}")))?;
     let watch = Watch::new(&args.config, &config);
     let app = tokio::select! {
-        app = App::start(config) => app.map_err(start_failure)?,
+        app = App::start(config) => app.map_err(|failure| start_failure(args, failure))?,
         () = interrupt.wait() => return Ok(Exit::Stopped),
     };
     notify(&[NotifyState::Ready]);
@@ -102,9 +103,9 @@ async fn reload(args: &Run, app: &mut App, watch: &mut Watch) {
     }
 }
 
-fn start_failure(failure: StartFailure) -> Failure {
+fn start_failure(args: &Run, failure: StartFailure) -> Failure {
     match failure {
-        StartFailure::Site(_) | StartFailure::Core(_) => Failure::invalid(failure),
+        StartFailure::Site(_) | StartFailure::Core(_) => unfit(&args.config, failure),
         other => Failure::failed(other),
     }
 }

@@ -74,7 +74,7 @@ fn a_broken_configuration_is_exit_code_2() {
         assert_eq!(output.status.code(), Some(2));
         assert_eq!(
             stderr(&output),
-            "error: broker.toml:4:2: error: unknown section `agnet`; help: did you mean `agent`?\n"
+            "broker.toml:4:2: error: unknown section `agnet`; help: did you mean `agent`?\n"
         );
     }
     let output = place.output(&["run", "--config", "none.toml"]);
@@ -168,6 +168,24 @@ fn backup_works_beside_a_running_broker_and_restore_does_not() {
     assert!(moved.output(&["restore", "hub.backup", "--state-dir", "state", "--force"]).status.success());
     assert_eq!(moved.start().ready, daemon.ready, "the Endpoint ID moved with the hub");
     assert_eq!(moved.output(&["backup", "x"]).status.code(), Some(2), "which broker?");
+}
+
+#[test]
+fn a_seed_that_does_not_fit_is_told_with_its_file_and_section() {
+    let place =
+        Place::new("[[mqtt]]\nname = \"main\"\nbroker = \"127.0.0.1\"\nparams = { KeepAliveTim = 60 }\n");
+    for arguments in [["config", "check", "broker.toml"], ["run", "--config", "broker.toml"]] {
+        let output = place.output(&arguments);
+        assert_eq!(output.status.code(), Some(2));
+        let text = stderr(&output);
+        assert!(
+            text.contains("error: broker.toml: [[mqtt]] \"main\": Device.MQTT.Client.: KeepAliveTim"),
+            "{text}"
+        );
+    }
+    fs::write(place.config(), "[uds]\nmod = \"0600\"\n").unwrap();
+    let text = stderr(&place.output(&["config", "check", "broker.toml"]));
+    assert!(text.starts_with("broker.toml:2:1: error: ") && text.matches("error:").count() == 1, "{text}");
 }
 
 #[test]
