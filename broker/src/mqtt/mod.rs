@@ -129,6 +129,14 @@ impl Broken {
     }
 }
 
+/// What the operating system says of a connection; whoever shows it names the server.
+fn io_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "no MQTT server listens there; is it running?".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 /// Makes a connection that has yet to be opened, by [`Wire::next`].
 ///
 /// Errors: the settings cannot work.

@@ -94,7 +94,7 @@ fn broken(error: ConnectionError, accepted: bool) -> Broken {
         }
         ConnectionError::NetworkTimeout => Broken::by_state(accepted, "the server does not answer"),
         ConnectionError::NotConnAck(_) => Broken::by_state(accepted, "what listens there is no MQTT server"),
-        ConnectionError::Io(error) => Broken::by_state(accepted, error.to_string()),
+        ConnectionError::Io(error) => Broken::by_state(accepted, super::io_words(&error)),
         other => Broken::by_state(accepted, other.to_string()),
     }
 }

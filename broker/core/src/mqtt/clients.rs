@@ -209,7 +209,7 @@ impl Broker {
 
     fn client_down(&mut self, number: u32, status: MqttFailure, reason: &str) {
         let Some(client) = self.model.mqtt.0.get_mut(&number) else { return };
-        tracing::info!(client = client.plan.settings.name, reason, "an MQTT client is not connected");
+        tracing::debug!(client = client.plan.settings.name, reason, "an MQTT client is not connected");
         client.stage = Stage::Down(status);
         client.confirmed.clear();
         client.stats.errors = client.stats.errors.saturating_add(1);

@@ -109,3 +109,19 @@ async fn refusals_are_told_in_the_servers_words() {
     let Err(RequestError::Closed(text)) = answer else { panic!("{answer:?}") };
     assert_eq!(text, "what we published to `usp/hub1` reached nobody: not authorized");
 }
+
+#[tokio::test]
+async fn a_server_that_does_not_run_is_told_as_such() {
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for version in ["5.0", "3.1.1"] {
+        let via: crate::client::Via =
+            format!("mqtt://127.0.0.1:{port}/usp/agent/self::hub?version={version}").parse().unwrap();
+        let options = crate::client::Options::new(via, "self::me".parse().unwrap());
+        let error = crate::client::Client::connect(&options).await.map(drop).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("127.0.0.1:{port}")) && error.contains("no MQTT server listens there"),
+            "{error}"
+        );
+    }
+}

@@ -119,13 +119,11 @@ impl Client {
         let reason = plain(&broken.reason);
         let again = format!("{:.1} s", wait.as_secs_f64());
         let Broken { status, .. } = broken;
-        match status {
-            MqttFailure::Misconfigured => {
-                tracing::warn!(client = settings.name, host = settings.host, %reason, %again, "no MQTT connection");
-            }
-            MqttFailure::Unreachable | MqttFailure::Lost => {
-                tracing::info!(client = settings.name, host = settings.host, %reason, %again, "no MQTT connection");
-            }
+        // A server may be away for days: it is told once.
+        if self.retry.is_news(&reason) {
+            tracing::warn!(client = settings.name, host = settings.host, port = settings.port, %reason, %again, "no MQTT connection");
+        } else {
+            tracing::debug!(client = settings.name, host = settings.host, port = settings.port, %reason, %again, "no MQTT connection");
         }
         self.reporter().tell(MqttEvent::Down { status, reason }).await;
         let other = self.wanted.wait_for(|wanted| wanted.stop || wanted.run != run);

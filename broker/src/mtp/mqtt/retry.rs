@@ -10,12 +10,23 @@ use usp_core::mqtt::port::MqttSettings;
 #[derive(Debug, Default)]
 pub(super) struct Retry {
     failed: u32,
+    /// The reason that was last told.
+    told: Option<String>,
 }
 
 impl Retry {
     /// The client works.
     pub(super) fn worked(&mut self) {
-        self.failed = 0;
+        *self = Self::default();
+    }
+
+    /// Whether this is the first failure since the client last worked, or has another reason than the one before.
+    pub(super) fn is_news(&mut self, reason: &str) -> bool {
+        let news = self.told.as_deref() != Some(reason);
+        if news {
+            self.told = Some(reason.to_owned());
+        }
+        news
     }
 
     /// One more attempt has failed: how long to wait before the next.
@@ -63,6 +74,17 @@ mod tests {
         assert!((5.0..=10.0).contains(&waits[0]) && (20.0..=40.0).contains(&waits[2]), "{waits:?}");
         retry.worked();
         assert!(retry.wait(&settings).as_secs_f64() <= 10.0);
+    }
+
+    #[test]
+    fn a_failure_is_news_once_and_again_after_success_or_for_another_reason() {
+        let mut retry = Retry::default();
+        assert_eq!(
+            ["refused", "refused", "no route", "no route"].map(|why| retry.is_news(why)),
+            [true, false, true, false]
+        );
+        retry.worked();
+        assert_eq!(["no route", "no route"].map(|why| retry.is_news(why)), [true, false]);
     }
 
     #[test]
