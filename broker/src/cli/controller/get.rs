@@ -33,8 +33,12 @@ pub(crate) struct Args {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
     /// Levels below each path: 1 is the object's own Parameters, 0 everything
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = levels)]
     max_depth: u32,
+}
+
+fn levels(text: &str) -> Result<u32, &'static str> {
+    text.parse().map_err(|_| "expected a number of levels: 0, 1, 2, …")
 }
 
 pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure> {

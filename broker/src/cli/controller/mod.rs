@@ -212,6 +212,7 @@ mod tests {
             ("watch Device. --type Change", "ValueChange"),
             ("watch Device. --count 0", "0 is not in"),
             ("get Device. --timeout 0", "expected 0.001"),
+            ("get Device. --max-depth all", "expected a number of levels"),
             ("operate Device.A.Do() --no-wait --wait 3", "cannot be used with"),
         ] {
             let error = parse(line).unwrap_err();
