@@ -193,7 +193,7 @@ fn a_store_that_may_not_be_read_is_not_told_to_be_missing() {
     let place = Place::new("");
     drop(place.start());
     let state = place.path("state");
-    fs::set_permissions(&state, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o000)).unwrap();
     let mut command = program();
     command.arg("backup").arg(place.path("x")).arg("--state-dir").arg(&state);
     if fs::metadata("/proc/self").unwrap().uid() == 0 {
