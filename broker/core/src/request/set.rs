@@ -339,6 +339,13 @@ impl Broker {
         vec![updated(entry.requested, status)]
     }
 
+    /// A secured Parameter reads empty for this Controller.
+    fn is_veiled(&self, at: &ObjRef, name: &Name, rights: &Rights) -> bool {
+        let secured = |p: &crate::dm::schema::Param| p.secured;
+        self.model.schema.get(at.object).and_then(|o| o.params.get(name)).is_some_and(secured)
+            && rights.shown(&self.model, at, name).is_none_or(|text| text.is_empty())
+    }
+
     /// What was set, as far as the Controller may read it (R-SET.3), under the names that it used. Of a device's Parameter
     /// that is what the device confirmed: it may have rounded.
     fn updated_params(&self, target: &Target, rights: &Rights) -> BTreeMap<String, String> {
@@ -349,9 +356,9 @@ impl Broker {
         readable
             .map(|(relative, effect)| {
                 let value = match effect {
-                    Effect::Store { at, name, value } => {
-                        rights.shown(&self.model, at, name).unwrap_or_else(|| value.clone())
-                    }
+                    // Not what it reads now: that may be a newer value, which is promised to nobody yet.
+                    Effect::Store { at, name, .. } if self.is_veiled(at, name, rights) => String::new(),
+                    Effect::Store { value, .. } => value.clone(),
                     Effect::Write { at, name, value, .. } => {
                         self.model.text(at, name).unwrap_or_else(|| value.to_usp())
                     }

@@ -57,14 +57,15 @@ fn changes_made_meanwhile_go_together() {
 }
 
 #[test]
-fn a_change_is_told_as_it_was_kept() {
+fn a_change_is_answered_and_told_as_it_was_kept() {
     let (mut w, c) = world();
     w.subscribe(c, "v", "ValueChange", NAME);
     w.disk.mood = Mood::Slow;
-    for name in ["one", "two"] {
-        w.begin(c, set(false, &[(INFO, &[&format!("FriendlyName={name}")])]));
-    }
+    let ids =
+        ["one", "two"].map(|name| w.begin(c, set(false, &[(INFO, &[&format!("FriendlyName={name}")])])));
     stored(&mut w, Ok(()));
+    let answer = text::answer(&w.answer(c, &ids[0]).unwrap());
+    assert_eq!(answer, "Device.DeviceInfo. FriendlyName=one");
     assert_eq!(w.notes(c), [format!("v: ValueChange {NAME}=one")], "the second is not on disk yet");
     stored(&mut w, Err("torn cable".to_owned()));
     assert!(w.notes(c).is_empty(), "and never was");

@@ -211,7 +211,7 @@ impl Town {
                     return Ok(());
                 }
                 if cell.owner == Owner::Broker && !cell.history.can_be_told(&change.param_value) {
-                    return Err("it does not hold".to_owned());
+                    return Err(format!("it does not hold: {:?}", cell.history));
                 }
                 if !sub.once.insert((path.clone(), change.param_value.clone())) && !cell.torn {
                     return Err("told twice".to_owned());
