@@ -124,7 +124,8 @@ impl Town {
             let path = settable[cell % settable.len()].clone();
             let serial = self.serial();
             let value = match self.cells[&path].owner {
-                Owner::Device(_) => (serial % 101).to_string(),
+                // Further apart than its deadband.
+                Owner::Device(_) => (serial % 20 * 5).to_string(),
                 Owner::Broker | Owner::Service(_) => format!("v{serial}"),
             };
             if !values.iter().any(|(p, _)| *p == path) {

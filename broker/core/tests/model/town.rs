@@ -209,6 +209,8 @@ impl Town {
 
     /// The process ends, and another begins with what is on disk.
     pub(crate) fn restart(&mut self) {
+        // Who confirms what, and that it was told, may be on its way to disk.
+        self.forgetful |= !self.w.disk.open.is_empty();
         for index in 0..SERVICES.len() {
             let house = &mut self.services[index];
             if let Some(conn) = house.conn.take() {
