@@ -32,9 +32,9 @@ struct Args {
     /// Bits a second of the serial line
     #[arg(long, default_value_t = 9600, requires = "serial")]
     baud: u32,
-    /// Its characters have a parity bit
-    #[arg(long, requires = "serial")]
-    parity: bool,
+    /// Parity of its characters, as in the site file: it counts for their length alone
+    #[arg(long, value_enum, default_value_t = Parity::None, requires = "serial")]
+    parity: Parity,
     /// How long a slave thinks, in milliseconds
     #[arg(long, default_value_t = 10, value_name = "MS", requires = "serial")]
     delay: u64,
@@ -62,6 +62,14 @@ struct Args {
     /// Log more
     #[arg(long, short)]
     verbose: bool,
+}
+
+/// `parity` of a serial line.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Parity {
+    None,
+    Even,
+    Odd,
 }
 
 /// What `help` answers.
@@ -124,7 +132,7 @@ impl Served {
         if args.serial {
             let settings = LineSettings {
                 baud: args.baud,
-                bits_per_character: if args.parity { 11 } else { 10 },
+                bits_per_character: if args.parity == Parity::None { 10 } else { 11 },
                 delay: Duration::from_millis(args.delay),
                 strict: args.strict,
             };
