@@ -6,8 +6,10 @@
 //!
 //! A reply names its unit and its function but neither an address nor a transaction. A late one could thus answer the
 //! next request to the same unit; after a time-out a unit is therefore not asked again before it has had the time of
-//! another time-out to say what it still has to say. Others are, and tell its late reply apart by its unit.
+//! another time-out to say what it still has to say, and after a damaged reply not before the time of that reply is over.
+//! Others are, and tell its late reply apart by its unit.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,14 +59,14 @@ pub(crate) struct Line {
     timing: Timing,
     /// When the last byte went over it, or will have.
     last_byte: Instant,
-    /// Whose reply may still come, and until when.
-    late: Option<(u8, Instant)>,
+    /// Whose replies may still come, and until when.
+    late: BTreeMap<u8, Instant>,
 }
 
 impl Line {
     /// A line about which nothing is known yet: it begins with a silence.
     pub(crate) fn new(wire: Wire, timing: Timing) -> Self {
-        Self { wire, timing, last_byte: Instant::now(), late: None }
+        Self { wire, timing, last_byte: Instant::now(), late: BTreeMap::new() }
     }
 
     /// Does one exchange. `Err`: the line is gone.
@@ -78,21 +80,26 @@ impl Line {
         let sent_at = Instant::now() + self.timing.characters(request.len());
         self.last_byte = sent_at;
         let reply_time = self.timing.characters(frame::answer_length(&ask.query));
-        let outcome = self.receive(ask, sent_at + ask.timeout + reply_time)?;
-        if let Outcome::Silent(DeviceFault::Timeout(_)) = outcome {
-            self.late = Some((ask.unit, Instant::now() + ask.timeout));
+        let deadline = sent_at + ask.timeout + reply_time;
+        let outcome = self.receive(ask, deadline)?;
+        match outcome {
+            Outcome::Answered(_) => {}
+            Outcome::Silent(DeviceFault::Timeout(_)) => {
+                self.late.insert(ask.unit, Instant::now() + ask.timeout);
+            }
+            // What was damaged may have been noise, and the reply be still to come.
+            Outcome::Silent(_) => drop(self.late.insert(ask.unit, deadline)),
         }
         Ok(outcome)
     }
 
     fn let_late_reply_pass(&mut self, unit: u8) -> io::Result<()> {
-        let Some((_, until)) = self.late.take_if(|(late, _)| *late == unit) else { return Ok(()) };
+        let Some(until) = self.late.remove(&unit) else { return Ok(()) };
         let mut buffer = [0; 256];
         while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
             if self.wire.read(&mut buffer, left)?.is_some() {
-                // It has said it; the silence that follows is waited for anyway.
+                // This may be anybody's noise: the whole time is waited for.
                 self.last_byte = Instant::now();
-                break;
             }
         }
         Ok(())
@@ -116,11 +123,14 @@ impl Line {
 
     fn receive(&mut self, ask: &Ask, deadline: Instant) -> io::Result<Outcome<Answer>> {
         let (mut bytes, mut total, mut buffer) = (Vec::new(), 0, [0; 256]);
+        let mut over = false;
         loop {
             match frame::progress(ask, &bytes) {
                 Progress::Done(Ok(answer)) => return Ok(Outcome::Answered(answer)),
                 Progress::Done(Err(fault)) => return Ok(Outcome::Silent(fault)),
                 Progress::Foreign(length) => drop(bytes.drain(..length)),
+                // Others that never stop talking do not make it wait longer.
+                Progress::More(_) if over => return Ok(Outcome::Silent(unfinished(ask, &bytes))),
                 Progress::More(_) if total > NOISE => {
                     let fault = DeviceFault::Garbled("the line does not fall silent".to_owned());
                     return Ok(Outcome::Silent(fault));
@@ -131,12 +141,8 @@ impl Line {
                         pause(self.timing.characters(missing.saturating_sub(1)));
                     }
                     let left = deadline.saturating_duration_since(Instant::now());
-                    let Some(count) = self.wire.read(&mut buffer, left)? else {
-                        if left.is_zero() {
-                            return Ok(Outcome::Silent(unfinished(ask, &bytes)));
-                        }
-                        continue;
-                    };
+                    over = left.is_zero();
+                    let Some(count) = self.wire.read(&mut buffer, left)? else { continue };
                     self.last_byte = Instant::now();
                     total += count;
                     bytes.extend(buffer.iter().take(count));

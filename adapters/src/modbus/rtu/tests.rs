@@ -163,6 +163,32 @@ async fn a_unit_that_was_late_is_given_time_to_be_so() {
 }
 
 #[tokio::test]
+async fn a_reply_after_noise_answers_no_other_request() {
+    let slave = Slave::start(115_200);
+    let mut medium = slave.opened().await;
+    let (late, right) = (registers(1, &[0xdead]), registers(1, &[3]));
+    slave.says(&[(0, &[1, 0xff, 0, 0, 0]), (30, &late)]);
+    let noise = medium.exchange(read(1, 0, 1)).await;
+    assert!(matches!(noise, Outcome::Silent(DeviceFault::Garbled(_))), "{noise:?}");
+    slave.says(&[(0, &right)]);
+    assert_eq!(answer(medium.exchange(read(1, 5, 1)).await), [3]);
+}
+
+#[tokio::test]
+async fn two_units_may_be_late_at_once() {
+    let slave = Slave::start(115_200);
+    let mut medium = slave.opened().await;
+    let (late, right) = (registers(1, &[0xdead]), registers(1, &[3]));
+    slave.says(&[]);
+    medium.exchange(read(1, 0, 1)).await;
+    // Unit 2 is damaged at once; unit 1 says its own only then.
+    slave.says(&[(0, &[2, 0xff, 0, 0, 0]), (40, &late)]);
+    medium.exchange(read(2, 0, 1)).await;
+    slave.says(&[(0, &right)]);
+    assert_eq!(answer(medium.exchange(read(1, 5, 1)).await), [3]);
+}
+
+#[tokio::test]
 async fn duplicates_and_noise_are_dropped() {
     let slave = Slave::start(115_200);
     let mut medium = slave.opened().await;
