@@ -213,6 +213,10 @@ impl<'a> Server<'a> {
             }
             decoder.push(&chunk[..count]);
             while let Some(frame) = decoder.next().unwrap() {
+                if frame.tlvs.iter().any(|tlv| matches!(tlv, Tlv::Error(_))) {
+                    // Its former life may not have been noticed to be over.
+                    return;
+                }
                 frame.tlvs.into_iter().for_each(|tlv| self.take(tlv));
             }
         }
@@ -239,8 +243,7 @@ impl<'a> Server<'a> {
                     }
                 }
             }
-            Tlv::Error(text) => panic!("{}: {text}", self.plan.endpoint),
-            Tlv::Unknown { .. } => {}
+            Tlv::Error(_) | Tlv::Unknown { .. } => {}
         }
     }
 
