@@ -1,24 +1,19 @@
-//! `usp-broker mapping`: what an integrator does with mapping and site files.
+//! `usp-broker mapping check`: what is wrong with mapping and site files.
 
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::json;
 use usp_mapping::check::check_file;
 use usp_mapping::diagnostic::{self, Diagnostic};
 
-use super::{Failure, print_line};
+use super::show_diagnostics;
+use crate::cli::{Failure, print_line};
 use crate::site::{self, Finder};
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Check(Check),
-}
 
 /// Check mapping and site files: every problem at once, with line, column, code and what to do
 #[derive(Debug, Args)]
-pub(crate) struct Check {
+pub(in crate::cli) struct Check {
     /// Mapping or site files
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -30,13 +25,7 @@ pub(crate) struct Check {
     json: bool,
 }
 
-pub(crate) fn run(command: &Command) -> Result<(), Failure> {
-    match command {
-        Command::Check(args) => check(args),
-    }
-}
-
-fn check(args: &Check) -> Result<(), Failure> {
+pub(super) fn run(args: &Check) -> Result<(), Failure> {
     let mut wrong = 0;
     for path in &args.files {
         let found = problems(path, &args.folders)?;
@@ -62,14 +51,6 @@ fn show(path: &Path, found: &[Diagnostic]) -> Result<(), Failure> {
         _ if diagnostic::has_errors(found) => Ok(()),
         warnings => print_line(format_args!("{}: ok, warnings: {warnings}", path.display())),
     }
-}
-
-/// Shows them on standard error with the lines that they are about.
-pub(super) fn show_diagnostics(found: &[Diagnostic]) {
-    let mut out = io::stderr().lock();
-    let text = diagnostic::render(found, out.is_terminal());
-    // Nobody is left to tell when standard error itself is closed.
-    out.write_all(text.as_bytes()).ok();
 }
 
 fn show_json(path: &Path, found: &[Diagnostic]) -> Result<(), Failure> {

@@ -1,0 +1,29 @@
+//! `usp-broker mapping`: what an integrator does with mapping and site files. One file a subcommand.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::Subcommand;
+use usp_mapping::diagnostic::{self, Diagnostic};
+
+use super::Failure;
+
+mod check;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Check(check::Check),
+}
+
+pub(crate) fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Check(args) => check::run(args),
+    }
+}
+
+/// Shows them on standard error with the lines that they are about.
+pub(in crate::cli) fn show_diagnostics(found: &[Diagnostic]) {
+    let mut out = io::stderr().lock();
+    let text = diagnostic::render(found, out.is_terminal());
+    // Nobody is left to tell when standard error itself is closed.
+    out.write_all(text.as_bytes()).ok();
+}
