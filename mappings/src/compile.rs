@@ -98,9 +98,11 @@ impl Compiler<'_> {
                 "; a value of one's own is written like `X_VENDOR_{}`",
                 word.value.trim_start_matches("X_")
             );
-            let near = nearest(&word.value, list.iter().copied()).is_some();
-            let help = suggestion(&word.value, list) + if near { "" } else { &own };
-            self.report.error(code, word.span, format!("`{}` is no {what}", word.value)).help(help);
+            let error = self.report.error(code, word.span, format!("`{}` is no {what}", word.value));
+            match nearest(&word.value, list.iter().copied()) {
+                Some(_) => error.suggest(&word.value, list),
+                None => error.help(suggestion(&word.value, list) + &own),
+            }
         }
     }
 
@@ -146,7 +148,7 @@ impl Compiler<'_> {
                         let names = self.draft.poll.iter().map(|(name, _)| name.value.as_str());
                         let names: Vec<&str> = names.chain(["on_demand"]).collect();
                         let message = format!("there is no poll group `{group}`");
-                        self.report.error(Code::UnknownPoll, span, message).help(suggestion(group, &names));
+                        self.report.error(Code::UnknownPoll, span, message).suggest(group, &names);
                         return None;
                     }
                 }

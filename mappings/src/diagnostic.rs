@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
 pub use crate::code::Code;
+pub use crate::fix::{Fix, FixFields, mend};
 
 /// A file that was read: its name as the user gave it, and its whole text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +102,8 @@ pub struct Diagnostic {
     pub span: Span,
     /// What to do about it.
     pub help: Option<String>,
+    /// A change that mends it, where there can be no doubt which.
+    pub fix: Option<Fix>,
 }
 
 impl Diagnostic {
@@ -119,13 +122,14 @@ impl Diagnostic {
             line: self.span.line,
             column: self.span.column,
             help: self.help.clone(),
+            fix: self.fix.as_ref().map(|fix| fix.fields(&self.file)),
         }
     }
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { code, severity, message, file, span, help } = self;
+        let Self { code, severity, message, file, span, help, fix: _ } = self;
         write!(f, "{}:{}:{}: {severity}[{code}]: {message}", file.name(), span.line, span.column)?;
         match help {
             Some(help) => write!(f, "; help: {help}"),
@@ -151,6 +155,8 @@ pub struct DiagnosticFields {
     pub column: usize,
     /// What to do about it.
     pub help: Option<String>,
+    /// A change that mends it, where there can be no doubt which.
+    pub fix: Option<FixFields>,
 }
 
 /// Whether any of these makes its file unusable.
@@ -170,7 +176,7 @@ pub fn render(diagnostics: &[Diagnostic], colour: bool) -> String {
 }
 
 fn group(diagnostic: &Diagnostic) -> Group<'_> {
-    let Diagnostic { code, severity, message, file, span, help } = diagnostic;
+    let Diagnostic { code, severity, message, file, span, help, fix: _ } = diagnostic;
     let level = if *severity == Severity::Error { Level::ERROR } else { Level::WARNING };
     let end = span.end.max(span.start);
     let annotation = AnnotationKind::Primary.span(span.start..end);

@@ -14,6 +14,7 @@ mod code;
 pub mod compile;
 pub mod diagnostic;
 pub mod draft;
+mod fix;
 pub mod library;
 pub mod mapping;
 mod modbus;

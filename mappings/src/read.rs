@@ -8,7 +8,8 @@ pub(crate) mod site;
 mod vectors;
 
 use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Severity, SourceFile, Span};
+use crate::diagnostic::{Diagnostic, Fix, Severity, SourceFile, Span};
+use crate::words::{nearest, quoted, suggestion};
 
 /// Collects the problems of one file.
 pub(crate) struct Report<'f> {
@@ -30,7 +31,8 @@ impl<'f> Report<'f> {
     }
 
     fn push(&mut self, code: Code, severity: Severity, span: Span, message: String) -> Help<'_> {
-        self.found.push(Diagnostic { code, severity, message, file: self.file.clone(), span, help: None });
+        let file = self.file.clone();
+        self.found.push(Diagnostic { code, severity, message, file, span, help: None, fix: None });
         Help(self.found.last_mut())
     }
 }
@@ -43,6 +45,23 @@ impl Help<'_> {
         if let Some(diagnostic) = self.0 {
             diagnostic.help = Some(text.into());
         }
+    }
+
+    /// What to write instead of what the problem points at; only where there can be no doubt.
+    pub(crate) fn fix(mut self, text: impl Into<String>) -> Self {
+        if let Some(diagnostic) = &mut self.0 {
+            diagnostic.fix = Some(Fix { span: diagnostic.span, text: text.into() });
+        }
+        self
+    }
+
+    /// `did you mean …?`, with the nearest of these words as the fix, or else all of them.
+    pub(crate) fn suggest(self, given: &str, words: &[&str]) {
+        let helped = match nearest(given, words.iter().copied()) {
+            Some(word) => self.fix(quoted(word)),
+            None => self,
+        };
+        helped.help(suggestion(given, words));
     }
 }
 

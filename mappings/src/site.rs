@@ -110,7 +110,7 @@ impl Compiler<'_> {
         if !names.contains(&bus.value.as_str()) {
             let error =
                 self.report.error(Code::UnknownBus, bus.span, format!("there is no bus `{}`", bus.value));
-            error.help(suggestion(&bus.value, &names));
+            error.suggest(&bus.value, &names);
             return None;
         }
         Some(bus.value.clone())
@@ -172,9 +172,7 @@ impl Compiler<'_> {
             let Some(param) = model.params.iter().find(|param| param.name.value == name.value) else {
                 let names: Vec<&str> = model.params.iter().map(|param| param.name.value.as_str()).collect();
                 let message = format!("the profile has no parameter `{}`", name.value);
-                self.report
-                    .error(Code::DeviceParam, name.span, message)
-                    .help(suggestion(&name.value, &names));
+                self.report.error(Code::DeviceParam, name.span, message).suggest(&name.value, &names);
                 continue;
             };
             match refuse(param, &value.value) {

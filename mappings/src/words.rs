@@ -56,6 +56,12 @@ pub(crate) fn suggestion(given: &str, words: &[&str]) -> String {
     }
 }
 
+/// The word as YAML needs it: some begin with what means something to YAML.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = word.starts_with(|c: char| c.is_ascii_alphanumeric()) && !word.contains([':', '#', ',']);
+    if plain { word.to_owned() } else { format!("\"{word}\"") }
+}
+
 /// Edits between two words: inserted, left out, changed and swapped characters (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());

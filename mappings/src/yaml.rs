@@ -131,7 +131,7 @@ fn hint(file: &SourceFile, span: Span) -> Option<String> {
 }
 
 fn error(file: &SourceFile, code: Code, span: Span, message: String) -> Diagnostic {
-    Diagnostic { code, severity: Severity::Error, message, file: file.clone(), span, help: None }
+    Diagnostic { code, severity: Severity::Error, message, file: file.clone(), span, help: None, fix: None }
 }
 
 fn to_usize(number: u64) -> usize {

@@ -6,7 +6,6 @@ use super::Report;
 use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::At;
-use crate::words::suggestion;
 use crate::yaml::{Kind, Node};
 
 /// Most entries of a map or list that grows with the device or the site.
@@ -38,12 +37,12 @@ impl Report<'_> {
             } else {
                 // `{scale: 0,1}` is read as `{scale: 0, 1: null}`.
                 let comma = value.is_null() && key.bytes().all(|byte| byte.is_ascii_digit());
-                let help = if comma {
-                    "a number is written with a decimal point, not a comma: 0.1".to_owned()
+                let error = self.error(Code::UnknownKey, span, format!("{what} has no key `{key}`"));
+                if comma {
+                    error.help("a number is written with a decimal point, not a comma: 0.1");
                 } else {
-                    suggestion(key, keys)
-                };
-                self.error(Code::UnknownKey, span, format!("{what} has no key `{key}`")).help(help);
+                    error.suggest(key, keys);
+                }
             }
         }
         Some(Fields { span: node.span, entries })

@@ -9,7 +9,6 @@ use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::At;
 use crate::value::parse_decimal;
-use crate::words::suggestion;
 use crate::yaml::{Kind, Node};
 
 /// Longest duration.
@@ -21,7 +20,9 @@ impl Report<'_> {
         let (text, plain) = self.scalar(node, "a text")?;
         if plain && let Some(taken_for) = misread(text) {
             let message = format!("`{text}` is {taken_for} to some YAML readers, and a text was expected");
-            self.error(Code::YamlTrap, node.span, message).help(format!("write \"{text}\""));
+            self.error(Code::YamlTrap, node.span, message)
+                .fix(format!("\"{text}\""))
+                .help(format!("write \"{text}\""));
         }
         Some(At::new(text.to_owned(), node.span))
     }
@@ -40,7 +41,9 @@ impl Report<'_> {
             (_, true) if yaml_1_1_boolean(text).is_some() => {
                 let meant = yaml_1_1_boolean(text).unwrap_or_default();
                 let message = format!("`{text}` is a Boolean to some YAML readers and a text to others");
-                self.error(Code::YamlTrap, node.span, message).help(format!("write {meant}"));
+                self.error(Code::YamlTrap, node.span, message)
+                    .fix(meant.to_string())
+                    .help(format!("write {meant}"));
             }
             _ => {
                 let message = format!("expected true or false, not `{text}`");
@@ -124,8 +127,7 @@ impl Report<'_> {
             return Some(At::new(*value, node.span));
         }
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        self.error(Code::UnknownWord, node.span, format!("`{text}` is no {what}"))
-            .help(suggestion(text, &names));
+        self.error(Code::UnknownWord, node.span, format!("`{text}` is no {what}")).suggest(text, &names);
         None
     }
 
@@ -133,7 +135,7 @@ impl Report<'_> {
         let (text, plain) = self.scalar(node, what)?;
         if !plain {
             let message = format!("expected {what}, not the text \"{text}\"");
-            self.error(Code::WrongKind, node.span, message).help("leave the quotes away");
+            self.error(Code::WrongKind, node.span, message).fix(text).help("leave the quotes away");
             return None;
         }
         Some(text)
