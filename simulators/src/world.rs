@@ -155,6 +155,11 @@ impl World {
         self.quantities.get(name).map(|quantity| quantity.state.value)
     }
 
+    /// Whether it was put where it is, and stays there.
+    pub fn is_held(&self, name: &str) -> bool {
+        self.quantities.get(name).is_some_and(|quantity| quantity.pinned)
+    }
+
     /// Every name, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.quantities.keys().map(String::as_str)

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::mischief::{Fault, Mischief};
+use crate::mischief::{Fault, HoleAt, Mischief};
 use crate::rng::Rng;
 use crate::value::SimValue;
 use crate::world::World;
 
+use super::identity;
 use super::pdu::{self, Exception, Memory, Request, Table};
 use super::point::{Blueprint, Place, Point};
 use super::quantities;
@@ -35,10 +36,31 @@ pub enum SetError {
     },
 }
 
+/// One capability as a person wants to see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// Its name in the mapping.
+    pub capability: String,
+    /// What it is.
+    pub value: SimValue,
+    /// Its unit, empty without one.
+    pub unit: String,
+    /// Whether it was set and does not move.
+    pub held: bool,
+    /// Where it is: `input 0..1`, `discrete 515, write coil 3`.
+    pub places: String,
+    /// The names of its states, if it has any.
+    pub states: Vec<String>,
+    /// Whether a client can write it.
+    pub settable: bool,
+}
+
 /// A simulated device of one unit.
 #[derive(Clone, Debug)]
 pub struct ModbusDevice {
     profile: String,
+    /// Its identification: vendor, product code, revision.
+    identity: [String; 3],
     points: Vec<Point>,
     world: World,
     cells: BTreeMap<(Table, u16), u16>,
@@ -46,17 +68,31 @@ pub struct ModbusDevice {
     absent_functions: Vec<u8>,
     /// The faults of this unit alone.
     pub(crate) mischief: Mischief<Fault>,
+    /// How many requests came.
+    pub(crate) asked: u64,
 }
 
 impl ModbusDevice {
     /// Builds what a blueprint describes.
     pub fn new(blueprint: Blueprint, seed: u64) -> Self {
-        let Blueprint { profile, points, max_gap } = blueprint;
+        let Blueprint { profile, version, points, max_gap } = blueprint;
+        let (vendor, product) = profile.split_once('.').unwrap_or(("", &profile));
+        let identity = [vendor.to_owned(), product.to_owned(), version];
         let world = quantities::world_for(&points, seed);
         let cells = cells(&points, seed);
         let gaps = gaps(&cells, max_gap);
         let mischief = Mischief::default();
-        let mut device = Self { profile, points, world, cells, gaps, absent_functions: Vec::new(), mischief };
+        let mut device = Self {
+            profile,
+            identity,
+            points,
+            world,
+            cells,
+            gaps,
+            absent_functions: Vec::new(),
+            mischief,
+            asked: 0,
+        };
         device.render();
         device
     }
@@ -92,6 +128,33 @@ impl ModbusDevice {
         self.points.iter().filter_map(value).collect()
     }
 
+    /// Every capability with what a person wants to see of it.
+    pub fn show(&self) -> Vec<Shown> {
+        let show = |point: &Point| {
+            let value = shown(point, self.world.get(&point.capability)?);
+            let places = [("", &point.read), ("write ", &point.write)];
+            let places = places
+                .into_iter()
+                .filter_map(|(verb, place)| place.as_ref().map(|at| (verb, at.to_string())));
+            let mut places: Vec<(&str, String)> = places.collect();
+            places.dedup_by(|write, read| write.1 == read.1);
+            Some(Shown {
+                capability: point.capability.clone(),
+                value,
+                unit: point.unit.clone().filter(|unit| unit != "-").unwrap_or_default(),
+                held: self.world.is_held(&point.capability),
+                places: places
+                    .into_iter()
+                    .map(|(verb, at)| format!("{verb}{at}"))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                states: point.states.clone(),
+                settable: point.write.is_some(),
+            })
+        };
+        self.points.iter().filter_map(show).collect()
+    }
+
     /// Sets a quantity of the world and holds it there. What is set may be out of the device's own range.
     pub fn set(&mut self, capability: &str, value: &SimValue) -> Result<(), SetError> {
         let number = self.number(capability, value)?;
@@ -124,7 +187,10 @@ impl ModbusDevice {
         if self.absent_functions.contains(&request.function) {
             return Err(Exception::FUNCTION);
         }
-        pdu::execute(request, self)
+        match request.identify {
+            Some(asked) => identity::answer(&self.identity, asked),
+            None => pdu::execute(request, self),
+        }
     }
 
     fn number(&self, capability: &str, value: &SimValue) -> Result<f64, SetError> {
@@ -185,6 +251,18 @@ impl ModbusDevice {
             || self.gaps.contains(&cell) && !self.mischief.has(|fault| *fault == Fault::Holes)
     }
 
+    /// Whether a fault forbids these addresses.
+    fn barred(&mut self, table: Table, start: u16, count: usize) -> Result<(), Exception> {
+        let is_hit = |hole: &HoleAt| {
+            hole.table.is_none_or(|name| name == table.name())
+                && usize::from(hole.address).checked_sub(start.into()).is_some_and(|offset| offset < count)
+        };
+        if self.mischief.happen(|fault| matches!(fault, Fault::Hole(hole) if is_hit(hole))).is_some() {
+            return Err(Exception::ADDRESS);
+        }
+        Ok(())
+    }
+
     /// What the written cells mean to each capability that they touch.
     fn effects(
         &self,
@@ -213,6 +291,11 @@ impl ModbusDevice {
 
 impl Memory for ModbusDevice {
     fn read(&mut self, table: Table, start: u16, count: u16) -> Result<Vec<u16>, Exception> {
+        self.barred(table, start, count.into())?;
+        let is_too_long = |fault: &Fault| matches!(fault, Fault::MaxRegisters(most) if count > *most);
+        if !table.is_bits() && self.mischief.happen(is_too_long).is_some() {
+            return Err(Exception::VALUE);
+        }
         self.render();
         let addresses = (0..count).map(|offset| start.checked_add(offset));
         let mut cells = Vec::with_capacity(usize::from(count));
@@ -228,6 +311,7 @@ impl Memory for ModbusDevice {
     }
 
     fn write(&mut self, table: Table, start: u16, cells: &[u16]) -> Result<(), Exception> {
+        self.barred(table, start, cells.len())?;
         self.render();
         let mut written = self.cells.clone();
         let mut touched = BTreeSet::new();
@@ -271,8 +355,7 @@ fn cells(points: &[Point], seed: u64) -> BTreeMap<(Table, u16), u16> {
     let mut cells = BTreeMap::new();
     for place in points.iter().flat_map(|point| [&point.read, &point.write]).flatten() {
         for address in place.addresses() {
-            let bit = matches!(place.table, Table::Coil | Table::Discrete);
-            let noise = if bit || place.bits.is_none() { 0 } else { rng.next_u64() as u16 };
+            let noise = if place.table.is_bits() || place.bits.is_none() { 0 } else { rng.next_u64() as u16 };
             cells.entry((place.table, address)).or_insert(noise);
         }
     }

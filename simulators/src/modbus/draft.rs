@@ -54,8 +54,9 @@ pub fn blueprint(draft: &MappingDraft) -> Result<Blueprint, DraftError> {
         return Err(DraftError::Empty);
     }
     let profile = draft.profile.as_ref().map(|at| at.value.clone()).unwrap_or_default();
+    let version = draft.version.as_ref().map(|at| at.value.clone()).unwrap_or_default();
     let max_gap = draft.modbus.max_gap.map_or(0, |at| at.value);
-    Ok(Blueprint { profile, points, max_gap })
+    Ok(Blueprint { profile, version, points, max_gap })
 }
 
 fn point(draft: &MappingDraft, capability: &CapabilityDraft) -> Result<Point, DraftError> {

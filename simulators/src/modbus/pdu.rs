@@ -1,5 +1,5 @@
 //! Functions 1, 2, 3, 4, 5, 6, 15, 16, 22 and 23 of the MODBUS Application Protocol Specification V1.1b3, section 6,
-//! over any [`Memory`]. In the order of its state diagrams: function, quantity, address, execution.
+//! over any [`Memory`], and what asks for a device's identification. In the order of its state diagrams: function, quantity, address, execution.
 
 use std::fmt;
 
@@ -14,6 +14,23 @@ pub enum Table {
     Holding,
     /// Registers, readable.
     Input,
+}
+
+impl Table {
+    /// As mapping files call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Coil => "coil",
+            Self::Discrete => "discrete",
+            Self::Holding => "holding",
+            Self::Input => "input",
+        }
+    }
+
+    /// Whether its cells are single bits.
+    pub fn is_bits(self) -> bool {
+        matches!(self, Self::Coil | Self::Discrete)
+    }
 }
 
 /// Why a request is refused.
@@ -60,12 +77,14 @@ pub struct Request {
     pub write: Option<(Table, u16, Vec<u16>)>,
     /// Function 22: AND mask and OR mask.
     pub masks: Option<(u16, u16)>,
+    /// Function 43/14: access code and first object.
+    pub identify: Option<(u8, u8)>,
 }
 
 /// Understands a request; what its quantities may be is checked, what its addresses may be is the memory's to say.
 pub fn parse(pdu: &[u8]) -> Result<Request, Exception> {
     let (function, data) = pdu.split_first().ok_or(Exception::FUNCTION)?;
-    let mut request = Request { function: *function, read: None, write: None, masks: None };
+    let mut request = Request { function: *function, read: None, write: None, masks: None, identify: None };
     match function {
         1 => request.read = Some(span(Table::Coil, data, 2000)?),
         2 => request.read = Some(span(Table::Discrete, data, 2000)?),
@@ -81,13 +100,21 @@ pub fn parse(pdu: &[u8]) -> Result<Request, Exception> {
             request.read = Some(span(Table::Holding, read, 125)?);
             request.write = Some(registers(write, 121)?);
         }
+        43 => match data {
+            // MEI type 14, read device identification.
+            [14, code, object] => request.identify = Some((*code, *object)),
+            _ => return Err(Exception::FUNCTION),
+        },
         _ => return Err(Exception::FUNCTION),
     }
     Ok(request)
 }
 
-/// Executes a request and gives the answer's PDU.
+/// Executes a request on memory, which has no identification, and gives the answer's PDU.
 pub fn execute(request: &Request, memory: &mut dyn Memory) -> Result<Vec<u8>, Exception> {
+    if request.identify.is_some() {
+        return Err(Exception::FUNCTION);
+    }
     if let (Some((table, start, _)), Some((and, or))) = (request.read, request.masks) {
         return mask_write(table, start, (and, or), memory);
     }

@@ -1,5 +1,6 @@
 //! A simulated device as its mapping describes it: which capability is where, and how its value is put there.
 
+use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
@@ -13,6 +14,8 @@ use super::pdu::Table;
 pub struct Blueprint {
     /// `vendor.model`.
     pub profile: String,
+    /// `major.minor.patch`.
+    pub version: String,
     /// In the order of the file.
     pub points: Vec<Point>,
     /// As many unused addresses in a row are readable between two used ones.
@@ -219,6 +222,21 @@ impl Place {
 
     fn unsigned(&self) -> Encoding {
         Encoding::Int { bits: (self.encoding.words() * 16) as u8, signed: false }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.table.name(), self.address)?;
+        match self.cells() {
+            0 | 1 => {}
+            cells => write!(f, "..{}", u32::from(self.address) + u32::from(cells) - 1)?,
+        }
+        match self.bits {
+            Some((first, last)) if first == last => write!(f, " bit {first}"),
+            Some((first, last)) => write!(f, " bits {first}..{last}"),
+            None => Ok(()),
+        }
     }
 }
 

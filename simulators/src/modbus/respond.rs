@@ -10,6 +10,9 @@ use super::log::Seen;
 use super::pdu::{self, Exception};
 use super::rtu;
 
+/// What a glitch on a line looks like to a receiver. It is no frame of either framing.
+const NOISE: [u8; 5] = [0xff, 0x00, 0xfe, 0x5a, 0xc0];
+
 /// One step of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -50,6 +53,11 @@ pub(crate) fn respond(
     let function = asked.pdu.first().copied().unwrap_or(0);
     let request = pdu::parse(&asked.pdu);
     let mut seen = Seen::of(asked.unit, function, request.as_ref().ok());
+    let mut device = device;
+    if let Some(there) = &mut device {
+        there.asked = there.asked.wrapping_add(1);
+        device = device.filter(|device| !device.mischief.has(|fault| *fault == Fault::Dead));
+    }
     let Some(device) = device else {
         if framing == Framing::Rtu {
             return (Vec::new(), seen);
@@ -60,6 +68,9 @@ pub(crate) fn respond(
     };
     if device.mischief.happen(|fault| *fault == Fault::Silent).is_some() {
         return (Vec::new(), seen);
+    }
+    if device.mischief.happen(|fault| *fault == Fault::Disconnect).is_some() {
+        return (vec![Step::Close], seen);
     }
     let outcome = match refused(device) {
         Some(exception) => Err(exception),
@@ -73,16 +84,26 @@ pub(crate) fn respond(
 
 /// A refusal that a fault demands.
 fn refused(device: &mut ModbusDevice) -> Option<Exception> {
-    match device.mischief.happen(|fault| matches!(fault, Fault::Exception(_) | Fault::Busy))? {
-        Fault::Exception(code) => Some(Exception(code)),
+    let third = device.asked.is_multiple_of(3);
+    let refuses = |fault: &Fault| match fault {
+        Fault::Exception(_) | Fault::Busy => true,
+        Fault::Transient(_) => third,
+        _ => false,
+    };
+    match device.mischief.happen(refuses)? {
+        Fault::Exception(code) | Fault::Transient(code) => Some(Exception(code)),
         _ => Some(Exception::BUSY),
     }
 }
 
 /// The steps of an answer, spoiled by whatever fault of the wire is on.
 fn steps(device: &mut ModbusDevice, mut answer: Frame, framing: Framing) -> Vec<Step> {
+    let every_other = device.asked.is_multiple_of(2);
     let mischief = &mut device.mischief;
     let mut steps = Vec::new();
+    if every_other && mischief.happen(|fault| *fault == Fault::Noise).is_some() {
+        steps.push(Step::Send(NOISE.to_vec()));
+    }
     if let Some(Fault::Slow(time)) = mischief.happen(|fault| matches!(fault, Fault::Slow(_))) {
         steps.push(Step::Wait(time));
     }

@@ -10,12 +10,16 @@ pub fn bytes(frame: &Frame) -> Vec<u8> {
     bytes
 }
 
+/// So many bytes tell how long any known request is.
+pub const LONGEST_HEAD: usize = 11;
+
 /// How long a request is, as far as its first bytes tell; `None`: they do not, or no such function is known.
 pub fn request_length(bytes: &[u8]) -> Option<usize> {
     match bytes.get(1)? {
         1..=6 => Some(8),
         15 | 16 => bytes.get(6).map(|count| 9 + usize::from(*count)),
         22 => Some(10),
+        43 => Some(7),
         23 => bytes.get(10).map(|count| 13 + usize::from(*count)),
         _ => None,
     }
@@ -67,6 +71,7 @@ mod tests {
         assert_eq!(request(&read), Some(Frame { transaction: 0, unit: 1, pdu: vec![3, 0, 0, 0, 10] }));
         assert_eq!(request(&[0x01, 0x03, 0x00, 0x00, 0x00, 0x0b, 0xc5, 0xcd]), None);
         assert_eq!(request_length(&[1, 16, 0, 0, 0, 2, 4]), Some(13));
-        assert_eq!(request_length(&[1, 0x2b]), None);
+        assert_eq!(request_length(&[1, 43, 14, 1, 0]), Some(7));
+        assert_eq!(request_length(&[1, 7]), None);
     }
 }

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -16,17 +15,15 @@ use tokio_util::sync::CancellationToken;
 use crate::mischief::{Fault, Order};
 use crate::value::SimValue;
 
-use super::device::{ModbusDevice, SetError};
-use super::frame::{self, Frame};
+use super::connection::talk;
+use super::device::{ModbusDevice, SetError, Shown};
+use super::frame::Frame;
 use super::log::{Log, Seen};
 use super::pdu::Table;
 use super::respond::{Framing, Step, respond};
 
 /// As many connections at once are served; more wait.
 const MAX_CONNECTIONS: usize = 64;
-
-/// As many answers of one connection may be late at once; more are lost.
-const MAX_LATE: usize = 64;
 
 /// How long a rebind of an address that somebody else took meanwhile waits for its next try.
 const REBIND_PAUSE: Duration = Duration::from_millis(50);
@@ -165,7 +162,7 @@ impl ModbusServer {
         address: SocketAddr,
         units: impl IntoIterator<Item = (u8, ModbusDevice)>,
     ) -> io::Result<Self> {
-        Self::start(address, units, Some(Instant::now())).await
+        Self::start(address, units, Some(Instant::now()), Framing::Tcp).await
     }
 
     /// Like [`bind`](Self::bind), but time in the worlds passes only with [`ModbusHandle::advance`].
@@ -173,18 +170,19 @@ impl ModbusServer {
         address: SocketAddr,
         units: impl IntoIterator<Item = (u8, ModbusDevice)>,
     ) -> io::Result<Self> {
-        Self::start(address, units, None).await
+        Self::start(address, units, None, Framing::Tcp).await
     }
 
     async fn start(
         address: SocketAddr,
         units: impl IntoIterator<Item = (u8, ModbusDevice)>,
         clock: Option<Instant>,
+        framing: Framing,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let local_addr = listener.local_addr()?;
         let shared = Arc::new(Shared::new(units, clock));
-        let task = tokio::spawn(serve(listener, local_addr, shared.clone()));
+        let task = tokio::spawn(serve(listener, local_addr, shared.clone(), framing));
         Ok(Self { local_addr, shared, task })
     }
 
@@ -225,6 +223,15 @@ impl ModbusServer {
         self.shared.clear_faults(&units);
     }
 
+    /// Like [`bind`](Self::bind), with RTU frames instead of those of Modbus TCP, as behind a transparent device server.
+    pub async fn bind_rtu(
+        address: SocketAddr,
+        units: impl IntoIterator<Item = (u8, ModbusDevice)>,
+        still: bool,
+    ) -> io::Result<Self> {
+        Self::start(address, units, (!still).then(Instant::now), Framing::Rtu).await
+    }
+
     /// Closes everything and returns when it is closed.
     pub async fn stop(mut self) {
         self.shared.stop.cancel();
@@ -258,6 +265,27 @@ impl ModbusHandle {
     /// Every capability and what it really is.
     pub fn values(&self) -> Vec<(String, SimValue)> {
         self.device(|device| device.values()).unwrap_or_default()
+    }
+
+    /// Every capability with what a person wants to see of it.
+    pub fn show(&self) -> Vec<Shown> {
+        self.device(|device| device.show()).unwrap_or_default()
+    }
+
+    /// `vendor.model`.
+    pub fn profile(&self) -> String {
+        self.device(|device| device.profile().to_owned()).unwrap_or_default()
+    }
+
+    /// The faults that are on, as they are written.
+    pub fn faults(&self) -> Vec<String> {
+        self.device(|device| device.mischief.active().iter().map(Order::to_string).collect())
+            .unwrap_or_default()
+    }
+
+    /// How many requests came to this unit.
+    pub fn requests(&self) -> u64 {
+        self.device(|device| device.asked).unwrap_or_default()
     }
 
     /// Sets a quantity of the world and holds it there.
@@ -303,7 +331,7 @@ impl ModbusHandle {
     }
 }
 
-async fn serve(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>) {
+async fn serve(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>, framing: Framing) {
     let mut refusing = shared.refusing.subscribe();
     let mut connections = JoinSet::new();
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -324,7 +352,7 @@ async fn serve(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>) 
                     let (shared, closed) = (shared.clone(), shared.state().connections.clone());
                     connections.spawn(async move {
                         let _place = place;
-                        closed.run_until_cancelled(talk(socket, &shared)).await;
+                        closed.run_until_cancelled(talk(socket, &shared, framing)).await;
                     });
                 }
             }
@@ -356,63 +384,5 @@ async fn bound(address: SocketAddr, shared: &Shared) -> Option<TcpListener> {
             Err(error) => tracing::warn!(%address, %error, "the simulated device cannot listen again yet"),
         }
         shared.stop.run_until_cancelled(tokio::time::sleep(REBIND_PAUSE)).await?;
-    }
-}
-
-/// Serves one connection until either side closes it.
-async fn talk(mut socket: TcpStream, shared: &Shared) {
-    let mut buffer = Vec::new();
-    let mut late: JoinSet<Vec<u8>> = JoinSet::new();
-    let mut chunk = [0; 1024];
-    loop {
-        let done = tokio::select! {
-            Some(bytes) = late.join_next() => match bytes {
-                Ok(bytes) => socket.write_all(&bytes).await.is_err(),
-                Err(_) => false,
-            },
-            read = socket.read(&mut chunk) => match read {
-                Ok(count @ 1..) => {
-                    buffer.extend(chunk.iter().take(count));
-                    answer(&mut socket, shared, &mut buffer, &mut late).await.is_none()
-                }
-                Ok(0) | Err(_) => true,
-            },
-        };
-        if done {
-            return;
-        }
-    }
-}
-
-/// Answers all whole requests in the buffer; `None`: the connection is to be closed.
-async fn answer(
-    socket: &mut TcpStream,
-    shared: &Shared,
-    buffer: &mut Vec<u8>,
-    late: &mut JoinSet<Vec<u8>>,
-) -> Option<()> {
-    loop {
-        let asked = match frame::take(buffer) {
-            Ok(Some(asked)) => asked,
-            Ok(None) => return Some(()),
-            Err(error) => {
-                tracing::debug!(%error, "not Modbus TCP: the simulated device closes the connection");
-                return None;
-            }
-        };
-        for step in shared.respond(&asked, Framing::Tcp) {
-            match step {
-                Step::Send(bytes) => socket.write_all(&bytes).await.ok()?,
-                Step::Wait(time) => tokio::time::sleep(time).await,
-                Step::Later(time, bytes) if late.len() < MAX_LATE => {
-                    late.spawn(async move {
-                        tokio::time::sleep(time).await;
-                        bytes
-                    });
-                }
-                Step::Later(..) => {}
-                Step::Close => return None,
-            }
-        }
     }
 }

@@ -37,7 +37,7 @@ fn draft(text: &str) -> MappingDraft {
     draft.unwrap()
 }
 
-fn device() -> ModbusDevice {
+pub(super) fn device() -> ModbusDevice {
     ModbusDevice::from_draft(&draft(METER), 7).unwrap()
 }
 
@@ -151,7 +151,7 @@ async fn holes_and_strangers_are_refused() {
     check(&mut socket, &[3, 0, 0, 0, 1], &[0x83, 2]).await;
     check(&mut socket, &[6, 0, 11, 0, 1], &[0x86, 2]).await;
     check(&mut socket, &[5, 0, 4, 0xff, 0], &[0x85, 2]).await;
-    check(&mut socket, &[43, 14, 1, 0], &[0xab, 1]).await;
+    check(&mut socket, &[7], &[0x87, 1]).await;
     unit.fault(Fault::Holes);
     check(&mut socket, &[4, 0, 0, 0, 6], &[0x84, 2]).await;
     socket.write_all(&[0, 5, 0, 0, 0, 6, 77, 4, 0, 0, 0, 2]).await.unwrap();
@@ -339,4 +339,59 @@ fn every_mapping_of_the_library_can_be_simulated() {
         count += 1;
     }
     assert!(count >= 3, "{count} mappings");
+}
+
+#[tokio::test]
+async fn holes_and_limits_are_refused_and_the_rest_is_not() {
+    let (_server, unit, mut socket) = server().await;
+    unit.fault("hole=input:31".parse::<Order<Fault>>().unwrap());
+    unit.fault("hole=5".parse::<Order<Fault>>().unwrap());
+    assert_eq!(ask(&mut socket, &[4, 0, 30, 0, 1]).await[0], 4);
+    assert_eq!(ask(&mut socket, &[4, 0, 4, 0, 2]).await, [0x84, 2]);
+    unit.clear_faults();
+    unit.fault(Fault::MaxRegisters(2));
+    assert_eq!(ask(&mut socket, &[4, 0, 40, 0, 4]).await, [0x84, 3]);
+    assert_eq!(ask(&mut socket, &[4, 0, 40, 0, 2]).await[0], 4);
+}
+
+#[tokio::test]
+async fn a_transient_fault_comes_and_goes() {
+    let (_server, unit, mut socket) = server().await;
+    unit.fault(Fault::Transient(6));
+    let mut functions = Vec::new();
+    for _ in 0..6 {
+        functions.push(ask(&mut socket, &[4, 0, 30, 0, 1]).await[0]);
+    }
+    assert_eq!(functions, [4, 4, 0x84, 4, 4, 0x84]);
+    unit.fault(Fault::Dead);
+    assert_eq!(ask(&mut socket, &[4, 0, 30, 0, 1]).await, [0x84, 11]);
+    unit.fault(Fault::Disconnect);
+    unit.clear_faults();
+    unit.fault(Fault::Disconnect);
+    send(&mut socket, 1, &[4, 0, 30, 0, 1]).await;
+    assert_eq!(socket.read(&mut [0; 8]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn it_says_what_it_is() {
+    let (_server, _unit, mut socket) = server().await;
+    let expected =
+        [&[43, 14, 1, 0x81, 0, 0, 3, 0, 4][..], b"acme", &[1, 5], b"meter", &[2, 5], b"1.0.0"].concat();
+    assert_eq!(ask(&mut socket, &[43, 14, 1, 0]).await, expected);
+    assert_eq!(ask(&mut socket, &[43, 13, 1, 0]).await, [0xab, 1]);
+}
+
+#[tokio::test]
+async fn rtu_frames_over_tcp_are_answered_however_they_are_split() {
+    let server = ModbusServer::bind_rtu("127.0.0.1:0".parse().unwrap(), [(1, device())], true).await.unwrap();
+    server.unit(1).unwrap().set("power", 7.0).unwrap();
+    let mut socket = TcpStream::connect(server.local_addr()).await.unwrap();
+    let request = rtu::bytes(&frame::Frame { transaction: 0, unit: 1, pdu: vec![4, 0, 30, 0, 1] });
+    let other = rtu::bytes(&frame::Frame { transaction: 0, unit: 9, pdu: vec![4, 0, 30, 0, 1] });
+    for bytes in [&other[..], &request[..3], &request[3..]] {
+        socket.write_all(bytes).await.unwrap();
+    }
+    let mut answer = [0; 7];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer.to_vec(), rtu::bytes(&frame::Frame { transaction: 0, unit: 1, pdu: vec![4, 2, 0, 7] }));
 }
