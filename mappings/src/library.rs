@@ -12,8 +12,17 @@ pub fn builtin() -> &'static [(&'static str, &'static str)] {
         ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../library/", $name)))),*] };
     }
     files![
+        "modbus/abb-b23.yaml",
+        "modbus/carlo-gavazzi-em111.yaml",
+        "modbus/carlo-gavazzi-em24-e1.yaml",
         "modbus/carlo-gavazzi-em340.yaml",
+        "modbus/eastron-sdm120.yaml",
         "modbus/eastron-sdm630.yaml",
+        "modbus/eastron-sdm72d-m-v2.yaml",
+        "modbus/finder-type-7m38.yaml",
+        "modbus/janitza-umg604.yaml",
+        "modbus/schneider-iem3155.yaml",
+        "modbus/siemens-pac2200.yaml",
         "modbus/usp-demo-meter.yaml",
         "modbus/waveshare-poe-eth-relay-b.yaml",
     ]
