@@ -15,6 +15,7 @@ mod interrupt;
 mod mapping;
 mod output;
 mod run;
+mod table;
 
 pub(crate) use output::{Failure, print_line};
 
@@ -34,7 +35,7 @@ enum Command {
     /// Check configuration files
     #[command(subcommand)]
     Config(config::Command),
-    /// Check mapping and site files
+    /// The workshop for mapping and site files
     #[command(subcommand)]
     Mapping(mapping::Command),
     Backup(backup::Backup),

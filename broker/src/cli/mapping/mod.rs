@@ -8,15 +8,19 @@ use usp_mapping::diagnostic::{self, Diagnostic};
 use super::Failure;
 
 mod check;
+mod model;
+mod test;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(check::Check),
+    Test(test::Test),
 }
 
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Check(args) => check::run(args),
+        Command::Test(args) => test::run(args),
     }
 }
 

@@ -1,0 +1,112 @@
+//! `usp-broker mapping test`: the tests that mapping files bring along, in both directions, and what they leave out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use usp_mapping::check::{FileKind, file_kind};
+use usp_mapping::diagnostic::SourceFile;
+
+use self::run::{Outcome, Ran, run_file};
+use super::model::Folders;
+use super::show_diagnostics;
+use crate::cli::table::Screen;
+use crate::cli::{Failure, print_line};
+
+mod report;
+mod run;
+
+/// Folders are searched this deep: by protocol and vendor.
+const DEPTH: usize = 3;
+
+/// Run the tests inside mapping files, and say which capabilities have none
+#[derive(Debug, Args)]
+#[command(after_long_help = HELP)]
+pub(in crate::cli) struct Test {
+    /// Mapping files, folders of them, or profiles of the library
+    #[arg(value_name = "FILE|DIR|PROFILE", required = true)]
+    what: Vec<String>,
+    #[command(flatten)]
+    folders: Folders,
+    /// Show tests that pass, too
+    #[arg(short, long)]
+    verbose: bool,
+    /// One JSON object a file on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shown after the options in the long help.
+const HELP: &str = r#"Exit codes: 0 all tests pass, 1 a test fails, 2 a file cannot be used.
+
+With --json, one object a file:
+  {"file":"x.yaml","profile":"acme.meter","version":"1.0.0","ok":false,"passed":2,"failed":1,
+   "tests":[{"line":20,"ok":false,"holds":{"input":{"0":17254,"1":13107}},"expect":{"voltage":"230.2"},
+             "invalid":[],"write":{},"sends":{},"refuses":{},
+             "failures":[{"line":20,"column":42,"message":"`voltage` reads 230.2, not 231"}]}],
+   "untested":{"read":["current"],"write":[]}}"#;
+
+pub(super) fn run(args: &Test) -> Result<(), Failure> {
+    let files = args.what.iter().map(|what| files(what, &args.folders)).collect::<Result<Vec<_>, _>>()?;
+    let files: Vec<SourceFile> = files.into_iter().flatten().collect();
+    let (mut ran, mut unusable) = (Vec::new(), 0);
+    for file in &files {
+        match run_file(file) {
+            Outcome::Unusable(found) => {
+                unusable += 1;
+                show_diagnostics(&found);
+            }
+            Outcome::Ran(one) if args.json => {
+                print_line(serde_json::to_string(&one).map_err(Failure::failed)?)?;
+                ran.push(one);
+            }
+            Outcome::Ran(one) => ran.push(one),
+        }
+    }
+    if !args.json && !ran.is_empty() {
+        print_line(report::text(&ran, args.verbose, Screen::stdout()).trim_end())?;
+    }
+    match (unusable, ran.iter().map(Ran::failed).sum::<usize>()) {
+        (0, 0) => Ok(()),
+        (0, 1) => Err(Failure::failed("a test fails")),
+        (0, failed) => Err(Failure::failed(format!("{failed} tests fail"))),
+        _ => Err(Failure::invalid(format!("{unusable} of {} files cannot be used", files.len()))),
+    }
+}
+
+/// The mapping files that are meant.
+fn files(what: &str, folders: &Folders) -> Result<Vec<SourceFile>, Failure> {
+    let path = Path::new(what);
+    if !path.is_dir() {
+        return Ok(vec![folders.open(what)?]);
+    }
+    let mut paths = Vec::new();
+    gather(path, DEPTH, &mut paths)?;
+    let mut found = Vec::new();
+    for path in paths {
+        let file = folders.open(&path.display().to_string())?;
+        // A site beside its mappings is no mapping; what is neither is told as such.
+        if !matches!(file_kind(&file), Ok(FileKind::Site)) {
+            found.push(file);
+        }
+    }
+    if found.is_empty() {
+        return Err(Failure::invalid(format!("{what}: there is no mapping file in it")));
+    }
+    Ok(found)
+}
+
+fn gather(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let wrong = |error| Failure::invalid(format!("{}: {error}", folder.display()));
+    let entries = fs::read_dir(folder).map_err(wrong)?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() && depth > 0 {
+            gather(&path, depth - 1, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! Runs the tests of one file and keeps what came of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use usp_mapping::compile::{Params, compile};
+use usp_mapping::diagnostic::{Code, Diagnostic, SourceFile};
+use usp_mapping::draft::{At, CapabilityDraft, MappingDraft, RunDraft, TestDraft};
+
+/// What came of a file.
+pub(super) enum Outcome {
+    /// Something other than a test is wrong with it.
+    Unusable(Vec<Diagnostic>),
+    /// Its tests ran.
+    Ran(Ran),
+}
+
+/// A file whose tests ran. Its JSON form is a contract; `--help` shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct Ran {
+    pub(super) file: String,
+    pub(super) profile: String,
+    pub(super) version: String,
+    ok: bool,
+    passed: usize,
+    failed: usize,
+    pub(super) tests: Vec<Tested>,
+    pub(super) untested: Untested,
+    #[serde(skip)]
+    pub(super) readable: usize,
+    #[serde(skip)]
+    pub(super) writable: usize,
+}
+
+/// One test. Registers by table and address.
+#[derive(Debug, Serialize)]
+pub(super) struct Tested {
+    pub(super) line: usize,
+    pub(super) ok: bool,
+    pub(super) holds: Cells,
+    pub(super) expect: Texts,
+    pub(super) invalid: Vec<String>,
+    pub(super) write: Texts,
+    pub(super) sends: Cells,
+    pub(super) refuses: Texts,
+    pub(super) failures: Vec<Missed>,
+}
+
+pub(super) type Cells = BTreeMap<&'static str, BTreeMap<u16, u16>>;
+pub(super) type Texts = BTreeMap<String, String>;
+
+/// What a test did not find.
+#[derive(Debug, Serialize)]
+pub(super) struct Missed {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) message: String,
+}
+
+/// Capabilities that no test is about.
+#[derive(Debug, Serialize)]
+pub(super) struct Untested {
+    pub(super) read: Vec<String>,
+    pub(super) write: Vec<String>,
+}
+
+impl Ran {
+    pub(super) fn passed(&self) -> usize {
+        self.passed
+    }
+
+    pub(super) fn failed(&self) -> usize {
+        self.failed
+    }
+}
+
+/// Runs the tests of a mapping file, with the defaults of its parameters.
+pub(super) fn run_file(file: &SourceFile) -> Outcome {
+    let (draft, mut found) = MappingDraft::parse(file);
+    let Some(draft) = draft else { return Outcome::Unusable(found) };
+    found.extend(compile(&draft, &Params::examples(&draft)).1);
+    let (missed, others): (Vec<_>, Vec<_>) =
+        found.into_iter().filter(Diagnostic::is_error).partition(|error| error.code == Code::TestFailed);
+    if others.is_empty() { Outcome::Ran(ran(&draft, &missed)) } else { Outcome::Unusable(others) }
+}
+
+fn ran(draft: &MappingDraft, missed: &[Diagnostic]) -> Ran {
+    let ends = draft.tests.iter().skip(1).map(|test| test.span.start).chain([usize::MAX]);
+    let tests: Vec<Tested> =
+        draft.tests.iter().zip(ends).map(|(test, end)| tested(test, end, missed)).collect();
+    let failed = tests.iter().filter(|test| !test.ok).count();
+    let (readable, writable) =
+        (with(draft, |cap| cap.read.is_some()), with(draft, |cap| cap.write.is_some()));
+    Ran {
+        file: draft.file.name().to_owned(),
+        profile: draft.profile.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
+        version: draft.version.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
+        ok: failed == 0,
+        passed: tests.len() - failed,
+        failed,
+        readable: readable.len(),
+        writable: writable.len(),
+        untested: untested(draft, readable, writable),
+        tests,
+    }
+}
+
+/// `end`: where the next test begins.
+fn tested(test: &TestDraft, end: usize, missed: &[Diagnostic]) -> Tested {
+    let within = |it: &&Diagnostic| (test.span.start..end).contains(&it.span.start);
+    let failures: Vec<Missed> = missed
+        .iter()
+        .filter(within)
+        .map(|it| Missed { line: it.span.line, column: it.span.column, message: it.message.clone() })
+        .collect();
+    Tested {
+        line: test.span.line,
+        ok: failures.is_empty(),
+        holds: cells(&test.holds),
+        expect: texts(&test.expect),
+        invalid: test.invalid.iter().map(|at| at.value.clone()).collect(),
+        write: texts(&test.write),
+        sends: cells(&test.sends),
+        refuses: texts(&test.refuses),
+        failures,
+    }
+}
+
+fn cells(runs: &[RunDraft]) -> Cells {
+    let mut cells = Cells::new();
+    for run in runs {
+        let values = run.values.iter().map(|at| at.value);
+        cells.entry(run.table.name()).or_default().extend((run.address.value..=u16::MAX).zip(values));
+    }
+    cells
+}
+
+fn texts(pairs: &[(At<String>, At<String>)]) -> Texts {
+    pairs.iter().map(|(id, text)| (id.value.clone(), text.value.clone())).collect()
+}
+
+fn with(draft: &MappingDraft, can: impl Fn(&CapabilityDraft) -> bool) -> Vec<&str> {
+    draft.capabilities.iter().filter(|cap| can(cap)).map(|cap| cap.id.value.as_str()).collect()
+}
+
+fn untested(draft: &MappingDraft, readable: Vec<&str>, writable: Vec<&str>) -> Untested {
+    let (mut read, mut written) = (BTreeSet::new(), BTreeSet::new());
+    for test in &draft.tests {
+        read.extend(test.expect.iter().map(|(id, _)| id.value.as_str()));
+        read.extend(test.invalid.iter().map(|id| id.value.as_str()));
+        written.extend(test.write.iter().map(|(id, _)| id.value.as_str()));
+    }
+    let without = |all: Vec<&str>, tested: &BTreeSet<&str>| {
+        all.into_iter().filter(|id| !tested.contains(id)).map(str::to_owned).collect()
+    };
+    Untested { read: without(readable, &read), write: without(writable, &written) }
+}
