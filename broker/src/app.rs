@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use usp_adapters::Adapters;
@@ -17,6 +17,7 @@ use usp_core::config::Seed;
 use usp_core::input::Side;
 use usp_core::output::{RESET_PENDING, Snapshot, StoreOp};
 use usp_mapping::diagnostic::Diagnostic;
+use usp_mapping::mapping::Site;
 use usp_proto::endpoint_id::EndpointId;
 
 use crate::clock::Clock;
@@ -74,6 +75,7 @@ pub struct App {
     controller_path: Option<PathBuf>,
     config: Config,
     orders: mpsc::Sender<Order>,
+    reloads: watch::Receiver<u64>,
     stop: CancellationToken,
     driver: JoinHandle<Exit>,
 }
@@ -109,8 +111,9 @@ impl App {
             stop: stop.clone(),
             closing: gateway.stop.clone(),
         };
-        let driver = Driver::new(broker, clock, adapters, store, Clients::new(gateway.clone()))
-            .run(inlets, site, ready);
+        let driver = Driver::new(broker, clock, adapters, store, Clients::new(gateway.clone()));
+        let reloads = driver.reloads();
+        let driver = driver.run(inlets, site, ready);
         let driver = tokio::spawn(supervise(driver, gateway.clone()));
         if is_ready.await.is_err() {
             return Err(StartFailure::Stopped);
@@ -119,7 +122,17 @@ impl App {
         let controller_path = config.uds.as_ref().map(|uds| uds.controller_path.clone());
         listeners.serve(&gateway);
         tracing::info!(%endpoint_id, websocket = ?websocket, agent = ?agent_path, controller = ?controller_path, "listening");
-        Ok(Self { endpoint_id, websocket, agent_path, controller_path, config, orders, stop, driver })
+        Ok(Self {
+            endpoint_id,
+            websocket,
+            agent_path,
+            controller_path,
+            config,
+            orders,
+            reloads,
+            stop,
+            driver,
+        })
     }
 
     /// Our own Endpoint ID.
@@ -145,8 +158,8 @@ impl App {
     /// Reads the site and its mappings again, and returns when they are in effect.
     ///
     /// Errors: they have problems; the former devices stay.
-    pub async fn reload_site(&self) -> Result<(), SiteError> {
-        self.apply_site(&self.config).await
+    pub async fn reload_site(&mut self) -> Result<(), SiteError> {
+        self.apply_site(&self.config.clone()).await
     }
 
     /// As [`reload_site`](Self::reload_site), with the site and the mapping folders of a changed configuration. Its
@@ -165,14 +178,37 @@ impl App {
         Ok(())
     }
 
-    async fn apply_site(&self, config: &Config) -> Result<(), SiteError> {
-        let site = Arc::new(site::load_and_log(config)?);
+    /// The configuration itself cannot be used: told like a site that cannot.
+    pub async fn refuse_config(&mut self, why: String) {
+        let upto = *self.reloads.borrow_and_update();
+        self.order_site(Err(why), upto).await;
+    }
+
+    async fn apply_site(&mut self, config: &Config) -> Result<(), SiteError> {
+        // Whoever wants a reload from here on wants another one.
+        let upto = *self.reloads.borrow_and_update();
+        let (site, outcome) = match site::load_and_log(config) {
+            Ok(site) => (Ok(Arc::new(site)), Ok(())),
+            Err(error) => (Err(error.to_string()), Err(error)),
+        };
+        self.order_site(site, upto).await;
+        outcome
+    }
+
+    async fn order_site(&self, site: Result<Arc<Site>, String>, upto: u64) {
         let (done, is_done) = oneshot::channel();
-        if self.orders.send(Order::Site(site, done)).await.is_ok() {
+        if self.orders.send(Order::Site { site, upto, done }).await.is_ok() {
             // It may be ending just now; then no device matters any more.
             is_done.await.ok();
         }
-        Ok(())
+    }
+
+    /// Waits until something is wanted of whoever runs the broker.
+    pub async fn wish(&mut self) -> Wish {
+        tokio::select! {
+            exit = finished(&mut self.driver) => Wish::End(exit),
+            Ok(()) = self.reloads.changed() => Wish::Reload,
+        }
     }
 
     /// Waits until the broker ends by itself: `Device.Reboot()` or `Device.FactoryReset()`.
@@ -185,6 +221,15 @@ impl App {
         self.stop.cancel();
         finished(&mut self.driver).await
     }
+}
+
+/// What a running broker wants of whoever runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// It has ended by itself: `Device.Reboot()` or `Device.FactoryReset()`.
+    End(Exit),
+    /// `Device.X_USPBROKER_Site.Reload()`: read the configuration, the site and its mappings again.
+    Reload,
 }
 
 /// What there is to say about a good configuration.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use usp_adapters::{Adapters, FromAdapter};
@@ -53,8 +53,15 @@ pub enum Exit {
 /// Orders from outside the protocol.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Other devices; the answer says that they are in effect.
-    Site(Arc<Site>, oneshot::Sender<()>),
+    /// Other devices, or why there are none; the answer says that they are in effect.
+    Site {
+        /// `Err`: the files have these errors.
+        site: Result<Arc<Site>, String>,
+        /// The last [`Output::Reload`] that was heard before the files were read.
+        upto: u64,
+        /// Told when it is done.
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// Everything that the loop listens to.
@@ -80,6 +87,8 @@ pub(crate) struct Driver {
     results: mpsc::Sender<(BatchId, Result<(), String>)>,
     stored: mpsc::Receiver<(BatchId, Result<(), String>)>,
     batches: usize,
+    /// The newest wish to read the site again.
+    reloads: watch::Sender<u64>,
     restart: Option<RestartCause>,
     ending: bool,
 }
@@ -97,9 +106,15 @@ impl Driver {
             results,
             stored,
             batches: 0,
+            reloads: watch::Sender::new(0),
             restart: None,
             ending: false,
         }
+    }
+
+    /// Tells of each wish to read the site again, by its number.
+    pub(crate) fn reloads(&self) -> watch::Receiver<u64> {
+        self.reloads.subscribe()
     }
 
     /// Runs until `stop` fires or the core wants a restart; `ready` is told when the devices of `site` are loaded and
@@ -212,10 +227,16 @@ impl Driver {
 
     async fn on_order(&mut self, order: Order) {
         match order {
-            Order::Site(site, done) => {
-                // Buses that are no longer wanted stop at once.
-                self.adapters.apply(Arc::clone(&site)).await;
-                self.handle(Input::Site(site));
+            Order::Site { site, upto, done } => {
+                match site {
+                    Ok(site) => {
+                        // Buses that are no longer wanted stop at once.
+                        self.adapters.apply(Arc::clone(&site)).await;
+                        self.handle(Input::Site(site));
+                    }
+                    Err(why) => self.handle(Input::SiteRefused(why)),
+                }
+                self.handle(Input::Reloaded(upto));
                 // Whoever asked may have stopped waiting.
                 done.send(()).ok();
             }
@@ -250,6 +271,7 @@ impl Driver {
                     // There is room: the store takes no more orders at a time than results may wait.
                     self.store.submit(ops, move |result| drop(results.try_send((batch, result))));
                 }
+                Output::Reload(asked) => drop(self.reloads.send_replace(asked)),
                 Output::Restart(cause) => self.restart = Some(cause),
             }
         }

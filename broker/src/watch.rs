@@ -1,15 +1,22 @@
 //! Notices when one of the files behind the devices changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::site;
 
-/// How often is looked.
+/// How often is looked where the system tells of no change: file systems of other machines, containers.
 const PERIOD: Duration = Duration::from_secs(2);
+
+/// How long nothing may change before a change counts: whoever saves may not be done.
+const QUIET: Duration = Duration::from_millis(200);
 
 /// When each file was changed, and its length.
 type Marks = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
@@ -19,31 +26,53 @@ type Marks = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 pub(crate) struct Watch {
     paths: Vec<PathBuf>,
     seen: Marks,
+    /// Something has happened in one of the folders.
+    stirred: Arc<Notify>,
+    /// Its end ends the system's reports.
+    _reports: Option<RecommendedWatcher>,
 }
 
 impl Watch {
     /// From here on, changes count.
     pub(crate) fn new(file: &Path, config: &Config) -> Self {
         let paths: Vec<_> = std::iter::once(file.to_owned()).chain(site::sources(config)).collect();
-        Self { seen: marks(&paths), paths }
+        let stirred = Arc::new(Notify::new());
+        let reports = reports(&paths, Arc::clone(&stirred));
+        Self { seen: marks(&paths), paths, stirred, _reports: reports }
     }
 
-    /// Returns when something has changed and was left alone for one period: whoever saves may not be done.
+    /// Returns when something has changed and was then left alone for a moment.
     pub(crate) async fn changed(&mut self) {
         loop {
-            tokio::time::sleep(PERIOD).await;
+            tokio::select! {
+                () = self.stirred.notified() => {}
+                () = tokio::time::sleep(PERIOD) => {}
+            }
             let mut now = marks(&self.paths);
             if now == self.seen {
                 continue;
             }
             while now != self.seen {
                 self.seen = now;
-                tokio::time::sleep(PERIOD).await;
+                tokio::time::sleep(QUIET).await;
                 now = marks(&self.paths);
             }
             return;
         }
     }
+}
+
+/// Has the system tell of what happens in the folders of these paths, as far as it can: the period is there for the rest.
+fn reports(paths: &[PathBuf], stirred: Arc<Notify>) -> Option<RecommendedWatcher> {
+    let tell = move |_: notify::Result<notify::Event>| stirred.notify_one();
+    let mut watcher = notify::recommended_watcher(tell).ok()?;
+    let folders = paths.iter().filter(|path| path.is_dir()).map(PathBuf::as_path);
+    let above = paths.iter().filter_map(|path| path.parent());
+    for folder in folders.chain(above).collect::<BTreeSet<_>>() {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        watcher.watch(folder, RecursiveMode::NonRecursive).ok();
+    }
+    Some(watcher)
 }
 
 fn marks(paths: &[PathBuf]) -> Marks {

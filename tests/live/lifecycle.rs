@@ -117,3 +117,41 @@ fn a_hub_moves_with_backup_and_restore() {
     let next = add(&there, "next");
     assert!(next != kept && next != deleted, "{next}: numbers are not used twice, on another hub either");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_site_changes_nothing_and_is_shown() {
+    let device = meters(&[1]).await;
+    let place = Place::new(ACTOR, "");
+    place.meters(&[("meter", device.local_addr(), 1)]);
+    let _broker = place.start();
+    let cli = place.cli();
+    let site = |name: &str| cli.value(&format!("Device.X_USPBROKER_Site.{name}"));
+    let name = || cli.value("Device.ProxiedDevice.1.Name");
+    let becomes = |status: &str| eventually(status, || (site("Status") == status).then_some(()));
+    let good = std::fs::read_to_string(place.path("site.yaml")).unwrap();
+    assert_eq!(site("Status"), "Loaded");
+    let began = site("LoadedAt");
+
+    // No signal: the change of the file is enough.
+    place.write("site.yaml", &good.replace("unit: 1", "unti: 1"));
+    becomes("Refused");
+    assert_eq!((name().as_str(), site("LoadedAt")), ("meter", began), "the former devices stay");
+    let why = site("LastError");
+    assert!(why.contains("site.yaml:5") && why.contains("unti"), "{why}");
+    assert!(place.log().contains("the changed site is not used"));
+    let told = cli.fails(1, &["operate", "Device.X_USPBROKER_Site.Reload()"]);
+    assert!(told.contains("unti"), "{told}");
+
+    place.write("site.yaml", &good);
+    becomes("Loaded");
+    assert_eq!((name().as_str(), site("LastError").as_str()), ("meter", ""));
+    cli.ok(&["operate", "Device.X_USPBROKER_Site.Reload()"]);
+
+    // An error of the configuration itself is shown in the same place.
+    let config = std::fs::read_to_string(place.path("broker.toml")).unwrap();
+    place.write("broker.toml", &config.replace("[uds]", "[udss]"));
+    becomes("Refused");
+    assert!(site("LastError").contains("udss"), "{}", site("LastError"));
+    place.write("broker.toml", &config);
+    becomes("Loaded");
+}

@@ -67,6 +67,11 @@ pub enum Input {
     /// The devices of the site, at start and after each reload. The core answers nothing about proxied devices before
     /// the first of these.
     Site(Arc<Site>),
+    /// The site or its mappings were read and have these errors; the former devices stay.
+    SiteRefused(String),
+    /// The site was read after this [`Output::Reload`](crate::output::Output::Reload) and those before it. Comes after
+    /// the [`Site`](Self::Site) or [`SiteRefused`](Self::SiteRefused) that came of it.
+    Reloaded(u64),
     /// The process is about to end: say goodbye to everybody.
     Shutdown,
 }

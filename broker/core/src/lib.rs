@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use access::Rights;
 use agent::Agent;
+use agent::site::SiteFiles;
 use commit::Commits;
 use config::CoreConfig;
 use dm::rows::Rows;
@@ -102,6 +103,7 @@ impl Broker {
             rows,
             devices: Devices::default(),
             mqtt: mqtt::state::Clients::default(),
+            site: SiteFiles::default(),
             facts,
             now,
             searched: Searched::default(),
@@ -165,6 +167,8 @@ impl Broker {
             Input::Stored { batch, result } => self.handle_stored(batch, result),
             Input::Mqtt { client, event } => self.handle_mqtt(client, event),
             Input::Site(site) => self.handle_site(&site),
+            Input::SiteRefused(why) => self.refuse_site(&why),
+            Input::Reloaded(upto) => self.complete_reloads(upto),
             Input::Shutdown => self.shut_down(),
         }
         self.settle_down();

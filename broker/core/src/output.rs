@@ -48,6 +48,9 @@ pub enum Output {
         /// What, in order.
         ops: Vec<StoreOp>,
     },
+    /// Read the site and its mappings again, then say [`Input::Reloaded`](crate::input::Input::Reloaded) with this number.
+    /// Several of these may be answered by one reading that began after the last of them.
+    Reload(u64),
     /// End the process in an orderly way: everything above has been said. Supervision starts it again.
     Restart(RestartCause),
 }

@@ -14,6 +14,7 @@ use place::Place;
 use things::Things;
 
 use super::interrupt::Interrupt;
+use super::reload::{End, Reload};
 use super::{Failure, print_line};
 use crate::Exit;
 use crate::app::{App, StartFailure};
@@ -48,9 +49,11 @@ async fn demonstrate(place: &Place) -> Result<(), Failure> {
         let mut app = start(place, &things, &mut port).await?;
         things.start_service(place).await;
         greet(place, &app, restarted).await?;
-        let exit = tokio::select! {
-            exit = app.ended() => exit,
-            () = interrupt.wait() => Exit::Stopped,
+        let config = Config::load(&place.config()).map_err(Failure::invalid)?;
+        let end = Reload::new(&place.config(), &config)?.attend(&mut app, &mut interrupt).await;
+        let exit = match end {
+            End::Ended(exit) => exit,
+            End::Interrupted => Exit::Stopped,
         };
         restarted = match exit {
             Exit::Reboot => Some("Device.Reboot()"),

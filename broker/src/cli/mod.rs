@@ -14,6 +14,7 @@ mod demo;
 mod interrupt;
 mod mapping;
 mod output;
+mod reload;
 mod run;
 mod table;
 

@@ -5,16 +5,15 @@ use std::process::Command;
 
 use clap::Args;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::config::unfit;
 use super::interrupt::Interrupt;
+use super::reload::{End, Reload};
 use super::{Failure, print_line};
 use crate::app::{App, StartFailure};
 use crate::config::Config;
 use crate::driver::Exit;
 use crate::telemetry;
-use crate::watch::Watch;
 
 /// Threads of the runtime: the core's task and one for everybody else.
 const THREADS: usize = 2;
@@ -53,53 +52,21 @@ pub(crate) fn run(args: &Run) -> Result<(), Failure> {
 
 async fn serve(args: &Run, config: Config) -> Result<Exit, Failure> {
     let mut interrupt = Interrupt::new().map_err(|error| Failure::failed(format!("signals: {error}")))?;
-    let hangup =
-        signal(SignalKind::hangup()).map_err(|error| Failure::failed(format!("signals: {error}")))?;
-    let watch = Watch::new(&args.config, &config);
-    let app = tokio::select! {
+    let mut reload = Reload::new(&args.config, &config)?;
+    let mut app = tokio::select! {
         app = App::start(config) => app.map_err(|failure| start_failure(args, failure))?,
         () = interrupt.wait() => return Ok(Exit::Stopped),
     };
     notify(&[NotifyState::Ready]);
     print_line(format_args!("ready endpoint_id={}", app.endpoint_id()))?;
-    attend(args, app, interrupt, hangup, watch).await
-}
-
-/// Waits for whatever ends the broker, and reloads on the way.
-async fn attend(
-    args: &Run,
-    mut app: App,
-    mut interrupt: Interrupt,
-    mut hangup: Signal,
-    mut watch: Watch,
-) -> Result<Exit, Failure> {
-    loop {
-        tokio::select! {
-            exit = app.ended() => {
-                notify(&[NotifyState::Stopping]);
-                return Ok(exit);
-            }
-            () = interrupt.wait() => {
-                tracing::info!("asked to end");
-                notify(&[NotifyState::Stopping]);
-                return Ok(app.shutdown().await);
-            }
-            _ = hangup.recv() => reload(args, &mut app, &mut watch).await,
-            () = watch.changed() => reload(args, &mut app, &mut watch).await,
+    let end = reload.attend(&mut app, &mut interrupt).await;
+    notify(&[NotifyState::Stopping]);
+    match end {
+        End::Ended(exit) => Ok(exit),
+        End::Interrupted => {
+            tracing::info!("asked to end");
+            Ok(app.shutdown().await)
         }
-    }
-}
-
-/// What cannot be used is told, and the former state stays.
-async fn reload(args: &Run, app: &mut App, watch: &mut Watch) {
-    let config = match Config::load(&args.config) {
-        Ok(config) => config,
-        Err(error) => return tracing::error!("the changed configuration is not used:\n{error}"),
-    };
-    *watch = Watch::new(&args.config, &config);
-    match app.reload(config).await {
-        Ok(()) => tracing::info!("site and mappings are loaded anew"),
-        Err(error) => tracing::error!("the changed site is not used:\n{error}"),
     }
 }
 

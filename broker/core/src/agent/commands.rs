@@ -156,6 +156,9 @@ impl Broker {
 
     /// Starts an async command of the Agent or of a device, whose Request row is on disk.
     pub(crate) fn run_async(&mut self, at: &ObjRef, name: &Name, key: &str, number: u32) {
+        if self.is_reload(at, name) {
+            return self.ask_reload(number);
+        }
         let is_own = at.numbers.is_empty();
         match self.request_row(number).filter(|row| is_own && self.is_timer(row)) {
             Some(row) => self.start_timer(&row),

@@ -11,6 +11,7 @@ mod mtps;
 mod onboarding;
 mod periodic;
 mod schedule;
+pub mod site;
 pub mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use crate::dm::rows::ObjRef;
 use crate::time::{Mono, Now, Wall};
 use crate::timers::Timer;
 use onboarding::OnBoarding;
+use site::Reloads;
 
 /// What it remembers.
 #[derive(Debug, Default)]
@@ -36,6 +38,8 @@ pub(crate) struct Agent {
     triggered: BTreeSet<u32>,
     /// When the settings of a Subscription were made last.
     configured: BTreeMap<u32, Mono>,
+    /// Requests to read the site again.
+    reloads: Reloads,
 }
 
 impl Broker {

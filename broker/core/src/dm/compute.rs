@@ -8,6 +8,7 @@ use usp_proto::tr106;
 use super::Model;
 use super::rows::ObjRef;
 use super::schema::{Object, Param};
+use crate::agent::site::SITE;
 use crate::proxied::{Capability, Device, Quality};
 use crate::time::Wall;
 
@@ -99,6 +100,9 @@ impl Model {
         }
         if let Some(text) = self.compute_mqtt(at, &object.path, name) {
             return Some(text);
+        }
+        if &*object.path == SITE {
+            return self.site_param(name);
         }
         if name == "USPServiceRef" {
             return self.service_of_controller(at);

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{InstanceNumber, Leaf, Name, Path, Segment};
 
+use crate::agent::site::SiteFiles;
 use crate::config::{CoreConfig, Identity};
 use crate::fault::Fault;
 use crate::mqtt::state::Clients;
@@ -36,6 +37,8 @@ pub struct Model {
     pub devices: Devices,
     /// MQTT clients and how they fare.
     pub mqtt: Clients,
+    /// What became of the files behind them.
+    pub site: SiteFiles,
     /// What does not change while the process lives.
     pub facts: Facts,
     /// When.

@@ -31,6 +31,7 @@ impl Broker {
             self.drop_device(table, number);
         }
         self.commit(None);
+        self.note_site();
         if !std::mem::replace(&mut self.site_loaded, true) {
             self.commit(None);
             self.announce_boot();

@@ -30,6 +30,7 @@ mod promises;
 mod properties;
 mod records;
 mod registration;
+mod reload;
 mod rights;
 mod rights_services;
 mod services;

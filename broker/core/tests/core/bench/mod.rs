@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) calls: Vec<AdapterCall>,
     pub(crate) closed: Vec<(ConnId, CloseReason)>,
     pub(crate) restarts: Vec<RestartCause>,
+    /// Wishes to read the site again.
+    pub(crate) reloads: Vec<u64>,
     /// Orders to MQTT clients, oldest first.
     pub(crate) mqtt: Vec<MqttOrder>,
     /// Sends with equal keys of which an outbox would keep the last.
@@ -124,6 +126,7 @@ impl World {
             calls: Vec::new(),
             closed: Vec::new(),
             restarts: Vec::new(),
+            reloads: Vec::new(),
             mqtt: Vec::new(),
             merges: Vec::new(),
             wall_is_true,
@@ -233,6 +236,7 @@ impl World {
                 }
             }
             Output::Mqtt(order) => self.mqtt.push(order),
+            Output::Reload(asked) => self.reloads.push(asked),
             Output::Restart(cause) => self.restarts.push(cause),
         }
     }
