@@ -16,7 +16,7 @@ pub use self::params::Params;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile, has_errors};
 use crate::draft::{At, MappingDraft, PollDraft};
-use crate::mapping::{Mapping, ModbusOptions, OnlineRule, PollGroup, Protocol};
+use crate::mapping::{Mapping, ModbusOptions, OnlineRule, PerTable, Poll, PollGroup, Protocol};
 use crate::port::PointId;
 use crate::read::Report;
 use crate::tr181;
@@ -77,9 +77,13 @@ impl Compiler<'_> {
             version: draft.version.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
             device_type: self.device_type(),
             description: self.text(draft.description.as_ref(), 256).unwrap_or_default(),
+            nodes: Vec::new(),
             capabilities,
+            commands: Vec::new(),
+            events: Vec::new(),
             poll_groups: self.poll_groups(),
             online: self.online(),
+            fingerprint: Vec::new(),
             protocol: Protocol::Modbus(self.modbus()),
         }
     }
@@ -135,27 +139,28 @@ impl Compiler<'_> {
         groups
     }
 
-    /// The period of a capability that can be read; `None`: on demand only.
-    fn poll(&mut self, id: PointId, poll: Option<&At<PollDraft>>) -> Option<Duration> {
+    /// When a capability that can be read is polled.
+    fn poll(&mut self, id: PointId, poll: Option<&At<PollDraft>>) -> Poll {
         let first = self.draft.poll.first().map(|(name, every)| (name.value.clone(), every.value));
         let (name, every) = match poll.map(|at| (&at.value, at.span)) {
             None => first.unwrap_or((DEFAULT_POLL.0.to_owned(), DEFAULT_POLL.1)),
-            Some((PollDraft::OnDemand, _)) => return None,
+            Some((PollDraft::OnDemand, _)) => return Poll::OnDemand,
+            Some((PollDraft::Once, _)) => return Poll::Once,
             Some((PollDraft::Group(group), span)) => {
                 match self.draft.poll.iter().find(|(name, _)| name.value == *group) {
                     Some((name, every)) => (name.value.clone(), every.value),
                     None => {
                         let names = self.draft.poll.iter().map(|(name, _)| name.value.as_str());
-                        let names: Vec<&str> = names.chain(["on_demand"]).collect();
+                        let names: Vec<&str> = names.chain(["on_demand", "once"]).collect();
                         let message = format!("there is no poll group `{group}`");
                         self.report.error(Code::UnknownPoll, span, message).suggest(group, &names);
-                        return None;
+                        return Poll::OnDemand;
                     }
                 }
             }
         };
         self.used_polls.entry(name).or_default().push(id);
-        Some(every)
+        Poll::Every(every)
     }
 
     fn online(&self) -> OnlineRule {
@@ -168,12 +173,13 @@ impl Compiler<'_> {
 
     fn modbus(&self) -> ModbusOptions {
         let modbus = &self.draft.modbus;
+        let gap = modbus.max_gap.map_or(0, |gap| gap.value);
         ModbusOptions {
-            max_registers: self.draft.max_registers(),
-            max_bits: self.draft.max_bits(),
-            max_gap: modbus.max_gap.map_or(0, |gap| gap.value),
+            max_read: PerTable::of_kinds(self.draft.max_registers(), self.draft.max_bits()),
+            max_gap: PerTable::of_kinds(gap, gap),
             guard: modbus.guard.map_or(Duration::ZERO, |guard| guard.value),
             timeout: modbus.timeout.map_or(Duration::from_secs(1), |timeout| timeout.value),
+            ..ModbusOptions::default()
         }
     }
 

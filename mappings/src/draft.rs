@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-pub use self::point::{MapDraft, PointDraft, ReadDraft, Verify, WriteDraft};
+pub use self::point::{MapDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::mapping::{ByteOrder, Class, ModbusPoint, ModbusTable};
 use crate::read;
@@ -119,6 +119,8 @@ pub enum PollDraft {
     Group(String),
     /// Only when somebody asks.
     OnDemand,
+    /// At the start and after each time that the device was offline.
+    Once,
 }
 
 /// One entry of `capabilities`.

@@ -1,15 +1,26 @@
 //! What is left of a mapping and of a site when everything is known: the compiled form that the core and the adapters
 //! use. Nothing here can be wrong; [`crate::compile`] and [`crate::site`] make it.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::sync::Arc;
+mod binding;
+mod command;
+mod protocol;
+mod site;
+
 use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use crate::port::{DeviceId, PointId};
-use crate::transform::Transform;
+pub use self::binding::{Poll, ReadBinding, ReadPart, Verify, WriteBinding};
+pub use self::command::{
+    ArgKind, Command, CommandArg, CommandStep, Event, EventArg, Fingerprint, StepValue, Trigger,
+};
+pub use self::protocol::{BusKind, DeviceAddress, Protocol, ReadPoint, WritePoint};
+pub use self::site::{Bus, BusAddress, Device, Parity, SerialLine, Site};
+pub use crate::modbus::{
+    ByteHalf, ByteOrder, ModbusOptions, ModbusPoint, ModbusTable, ModbusWriteFunction, PerTable,
+    RegisterEncoding,
+};
+use crate::port::PointId;
 
 /// A device model: what kinds of things a device of this model can sense and do, and how to reach them.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,15 +33,87 @@ pub struct Mapping {
     pub device_type: String,
     /// `ProxiedDevice.{i}.Description`.
     pub description: String,
-    /// In the order of the file; a capability's place is its [`PointId`].
+    /// The rows of `Node.{i}.`, in the order of the file; a node's place is its [`NodeId`].
+    pub nodes: Vec<Node>,
+    /// In the order of the file, those of nodes last; a capability's place is its [`PointId`].
     pub capabilities: Vec<Capability>,
+    /// Commands of the vendor; a command's place is its [`CommandId`](crate::port::CommandId).
+    pub commands: Vec<Command>,
+    /// Events of the vendor. What they are seen by is read as the points that follow those of the capabilities.
+    pub events: Vec<Event>,
     /// Poll groups by period, in the order of the file.
     pub poll_groups: Vec<PollGroup>,
     /// When the device counts as offline, and how it is probed then.
     pub online: OnlineRule,
+    /// What a scan knows devices of this model by; all must fit. Empty: they cannot be told apart.
+    pub fingerprint: Vec<Fingerprint>,
     /// The protocol and its options.
     pub protocol: Protocol,
 }
+
+/// Place of a node in [`Mapping::nodes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u16);
+
+/// One row of `ProxiedDevice.{i}.Node.{i}.`: a part of a device that has capabilities of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Key in the mapping file: the stable identity of the row.
+    pub id: String,
+    /// `Type`.
+    pub kind: String,
+    /// `Description`.
+    pub description: String,
+}
+
+/// What has a [`PointId`]: a capability, or what an event is seen by.
+#[derive(Clone, Copy, Debug)]
+pub struct Point<'m> {
+    /// Its place.
+    pub id: PointId,
+    /// Key of the capability or name of the event, with its node: `left.switch`.
+    pub name: &'m str,
+    /// What its readings are like.
+    pub class: Class,
+    /// Whether and how it is read.
+    pub read: Option<&'m ReadBinding>,
+    /// Whether and how it is written.
+    pub write: Option<&'m WriteBinding>,
+}
+
+impl Mapping {
+    /// Everything that has a [`PointId`], in its order: the capabilities, then what events are seen by.
+    pub fn points(&self) -> impl Iterator<Item = Point<'_>> {
+        let capabilities = self.capabilities.iter().map(Capability::parts);
+        let all = capabilities.chain(self.events.iter().map(Event::parts));
+        (0u16..).zip(all).map(|(place, (name, class, read, write))| Point {
+            id: PointId(place),
+            name,
+            class,
+            read,
+            write,
+        })
+    }
+
+    /// One of [`Mapping::points`].
+    pub fn point(&self, id: PointId) -> Option<Point<'_>> {
+        let at = usize::from(id.0);
+        let event = || self.events.get(at.checked_sub(self.capabilities.len())?);
+        let (name, class, read, write) = match self.capabilities.get(at) {
+            Some(capability) => capability.parts(),
+            None => event()?.parts(),
+        };
+        Some(Point { id, name, class, read, write })
+    }
+
+    /// The event that a point is for.
+    pub fn event(&self, id: PointId) -> Option<&Event> {
+        self.events.get(usize::from(id.0).checked_sub(self.capabilities.len())?)
+    }
+}
+
+/// Name, class and bindings of a point.
+type Parts<'m> = (&'m str, Class, Option<&'m ReadBinding>, Option<&'m WriteBinding>);
 
 /// A named polling period.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +137,13 @@ pub struct OnlineRule {
     pub backoff_max: Duration,
 }
 
-/// One row of `IoTCapability.{i}.`.
+/// One row of `IoTCapability.{i}.`, of the device or of one of its nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Capability {
-    /// Key in the mapping file: the stable identity of the row.
+    /// Key in the mapping file, with its node (`left.switch`): the stable identity of the row.
     pub id: String,
+    /// The node that it belongs to; `None`: the device.
+    pub node: Option<NodeId>,
     /// Initial `Name`.
     pub name: String,
     /// `Class`.
@@ -83,6 +168,15 @@ pub struct Capability {
     pub high_threshold: Option<Decimal>,
     /// A change smaller than this is no change (Number only).
     pub deadband: Option<Decimal>,
+    /// A number that only grows: a smaller one is no reading, unless it is a reset (see
+    /// [`Counter`](crate::value::Counter)).
+    pub monotonic: bool,
+    /// `Sensitivity`'s initial value, 0 to 100; `None`: not offered (BinarySensor).
+    pub sensitivity: Option<u8>,
+    /// `HoldTime`'s initial value; `None`: not offered (BinarySensor).
+    pub hold: Option<Duration>,
+    /// `RestTime`'s initial value; `None`: not offered (BinarySensor).
+    pub rest: Option<Duration>,
     /// A reading older than this is no longer fresh. Two poll periods unless the file says otherwise; zero for a point
     /// that is read on demand only.
     pub max_age: Duration,
@@ -94,6 +188,12 @@ pub struct Capability {
     pub read: Option<ReadBinding>,
     /// Whether and how it can be written.
     pub write: Option<WriteBinding>,
+}
+
+impl Capability {
+    fn parts(&self) -> Parts<'_> {
+        (&self.id, self.class, self.read.as_ref(), self.write.as_ref())
+    }
 }
 
 /// `IoTCapability.{i}.Class`.
@@ -142,261 +242,4 @@ impl Class {
     pub fn is_control(self) -> bool {
         matches!(self, Self::BinaryControl | Self::LevelControl | Self::EnumControl)
     }
-}
-
-/// How a capability is read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReadBinding {
-    /// Where the raw value is.
-    pub point: ReadPoint,
-    /// From the raw value to the capability's.
-    pub transform: Transform,
-    /// `None`: on demand only.
-    pub poll: Option<Duration>,
-}
-
-/// How a capability is written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WriteBinding {
-    /// Where the raw value goes.
-    pub point: WritePoint,
-    /// From the capability's value to the raw one.
-    pub transform: Transform,
-    /// Read back and compare, for at most this long; `None`: the protocol's acknowledgement is enough.
-    pub verify: Option<Duration>,
-    /// A write that could not be sent within this time is dropped.
-    pub ttl: Duration,
-    /// Whether waiting writes may be merged into the newest.
-    pub coalesce: bool,
-    /// Whether the core may write the former value back when another part of an all-or-nothing request fails.
-    pub undo: bool,
-}
-
-/// Where a protocol finds a raw value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReadPoint {
-    /// Modbus.
-    Modbus(ModbusPoint),
-}
-
-/// Where a protocol puts a raw value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WritePoint {
-    /// Modbus.
-    Modbus {
-        /// Coil or holding registers.
-        point: ModbusPoint,
-        /// Which function writes it.
-        function: ModbusWriteFunction,
-        /// The bits outside `point.bits` are kept: read, modify, write.
-        read_modify_write: bool,
-    },
-}
-
-/// A place in a Modbus device. Addresses are PDU addresses, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ModbusPoint {
-    /// Which table.
-    pub table: ModbusTable,
-    /// First register, coil or discrete input.
-    pub address: u16,
-    /// How many registers the value takes: 1 for bits and 16-bit numbers, 2 for 32-bit ones, 4 for 64-bit ones.
-    pub count: u16,
-    /// How the registers make a number. Ignored for coils and discrete inputs.
-    pub encoding: RegisterEncoding,
-    /// Byte and word order.
-    pub order: ByteOrder,
-    /// First and last bit, both included, 0 the least significant; `None`: the whole.
-    pub bits: Option<(u8, u8)>,
-}
-
-/// One of the four Modbus tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ModbusTable {
-    /// Functions 1, 5, 15.
-    Coil,
-    /// Function 2.
-    Discrete,
-    /// Functions 3, 6, 16, 22, 23.
-    Holding,
-    /// Function 4.
-    Input,
-}
-
-/// How registers make a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RegisterEncoding {
-    /// Unsigned, 16 bit.
-    U16,
-    /// Two's complement, 16 bit.
-    S16,
-    /// Unsigned, 32 bit.
-    U32,
-    /// Two's complement, 32 bit.
-    S32,
-    /// Unsigned, 64 bit.
-    U64,
-    /// Two's complement, 64 bit.
-    S64,
-    /// IEEE 754, 32 bit.
-    F32,
-    /// IEEE 754, 64 bit.
-    F64,
-}
-
-/// Order of the bytes A (most significant) to D of a 32-bit value as they come over the wire; 64-bit values and single
-/// registers follow the same pattern (`BADC` and `DCBA` swap the bytes within each register).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ByteOrder {
-    /// Big-endian words and bytes: the Modbus default.
-    #[default]
-    Abcd,
-    /// Little-endian words of big-endian bytes.
-    Cdab,
-    /// Big-endian words of little-endian bytes.
-    Badc,
-    /// Little-endian words and bytes.
-    Dcba,
-}
-
-/// Which function writes a Modbus point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ModbusWriteFunction {
-    /// 5: one coil.
-    SingleCoil,
-    /// 15: coils.
-    MultipleCoils,
-    /// 6: one register.
-    SingleRegister,
-    /// 16: registers.
-    MultipleRegisters,
-}
-
-/// A protocol's options for a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// Modbus.
-    Modbus(ModbusOptions),
-}
-
-/// What a Modbus device can take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModbusOptions {
-    /// Most registers in one read, 1 to 125.
-    pub max_registers: u16,
-    /// Most coils or discrete inputs in one read, 1 to 2000.
-    pub max_bits: u16,
-    /// Unwanted registers that may be read along to save a request.
-    pub max_gap: u16,
-    /// Pause between the answer to one request and the next request.
-    pub guard: Duration,
-    /// How long one exchange on the wire may take.
-    pub timeout: Duration,
-}
-
-/// A compiled site file: every bus and device of one hub.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Site {
-    /// In the order of the file.
-    pub buses: Vec<Bus>,
-    /// In the order of the file.
-    pub devices: Vec<Device>,
-}
-
-/// One medium with one worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bus {
-    /// As the file calls it.
-    pub name: String,
-    /// What it is.
-    pub kind: BusKind,
-}
-
-/// A bus' protocol and address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BusKind {
-    /// Modbus TCP.
-    ModbusTcp {
-        /// `host:port`; a name is resolved at each connection.
-        address: BusAddress,
-    },
-    /// Modbus RTU frames over TCP, as transparent serial device servers carry them.
-    ModbusRtuTcp {
-        /// `host:port`; a name is resolved at each connection.
-        address: BusAddress,
-    },
-    /// Modbus RTU on a serial line.
-    ModbusRtu(SerialLine),
-}
-
-/// A serial port and how its line is set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SerialLine {
-    /// Device file, such as `/dev/serial/by-id/usb-FTDI_FT232R-if00-port0`.
-    pub port: String,
-    /// Bits a second.
-    pub baud: u32,
-    /// Parity bit of each character.
-    pub parity: Parity,
-    /// Stop bits of each character: 1 or 2.
-    pub stop_bits: u8,
-}
-
-impl SerialLine {
-    /// Bits of one character on the line: start, eight of data, parity, stop.
-    pub fn bits_per_character(&self) -> u32 {
-        let parity = u32::from(self.parity != Parity::None);
-        1 + 8 + parity + u32::from(self.stop_bits)
-    }
-}
-
-/// Parity of characters on a serial line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parity {
-    /// No parity bit.
-    None,
-    /// An even number of ones.
-    Even,
-    /// An odd number of ones.
-    Odd,
-}
-
-/// A network address as the site file gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BusAddress {
-    /// A literal address.
-    Socket(SocketAddr),
-    /// A host name and a port.
-    Host(String, u16),
-}
-
-impl fmt::Display for BusAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Socket(socket) => socket.fmt(f),
-            Self::Host(host, port) => write!(f, "{host}:{port}"),
-        }
-    }
-}
-
-/// One device of a site.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Device {
-    /// Key in the site file.
-    pub id: DeviceId,
-    /// Initial `ProxiedDevice.{i}.Name`.
-    pub name: String,
-    /// Its model.
-    pub mapping: Arc<Mapping>,
-    /// Name of its bus.
-    pub bus: String,
-    /// Its address on the bus.
-    pub address: DeviceAddress,
-}
-
-/// A device's address on its bus.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeviceAddress {
-    /// Modbus unit identifier, 0 to 255.
-    ModbusUnit(u8),
 }

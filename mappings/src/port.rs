@@ -23,9 +23,13 @@ impl fmt::Display for DeviceId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
 
-/// Index of a capability in its [`Mapping`](crate::mapping::Mapping).
+/// Place of a capability, or of what an event is seen by, in [`Mapping::points`](crate::mapping::Mapping::points).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PointId(pub u16);
+
+/// Place of a command in [`Mapping::commands`](crate::mapping::Mapping::commands).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CommandId(pub u16);
 
 /// A request of the core to one device.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +51,10 @@ pub enum Action {
     Read(Vec<PointId>),
     /// Write these capabilities, in this order, as one unit: nothing else of this device comes between.
     Write(Vec<(PointId, Value)>),
-    /// Read every readable capability now.
+    /// Read every readable point now.
     Refresh,
+    /// Run a command with its arguments in their order, as one unit like a write.
+    Command(CommandId, Vec<Value>),
 }
 
 /// What each capability reads, or why it could not be read or written.
@@ -63,7 +69,8 @@ pub struct AdapterReply {
     /// whole call came to nothing.
     ///
     /// For a write, `Ok` means that the device confirmed it as far as the mapping asks; after the first failed point
-    /// of a write the rest is not sent and reported as [`DeviceFault::NotTried`].
+    /// of a write the rest is not sent and reported as [`DeviceFault::NotTried`]. A command that was done has no
+    /// results; one that failed has the reason.
     pub outcome: Result<Readings, DeviceFault>,
 }
 

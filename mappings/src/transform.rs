@@ -19,6 +19,8 @@ pub enum Raw {
     Bool(bool),
     /// An integer of any width, after bit extraction.
     Int(i128),
+    /// The bits of a half-precision float.
+    F16(u16),
     /// A single-precision float.
     F32(f32),
     /// A double-precision float.
@@ -41,14 +43,18 @@ pub enum RawKind {
         /// Two's complement.
         signed: bool,
     },
+    /// A whole number of so many decimal digits, at most 28.
+    Digits(u8),
+    /// A half-precision float.
+    F16,
     /// A single-precision float.
     F32,
     /// A double-precision float.
     F64,
-    /// Text.
-    Text,
-    /// Bytes.
-    Bytes,
+    /// Text of at most so many bytes.
+    Text(u16),
+    /// So many bytes.
+    Bytes(u16),
 }
 
 impl RawKind {
@@ -61,7 +67,8 @@ impl RawKind {
                 let half = 1i128 << (bits.clamp(1, 64) - 1);
                 Some((-half, half - 1))
             }
-            Self::F32 | Self::F64 | Self::Text | Self::Bytes => None,
+            Self::Digits(digits) => Some((0, 10i128.pow(digits.min(28).into()) - 1)),
+            Self::F16 | Self::F32 | Self::F64 | Self::Text(_) | Self::Bytes(_) => None,
         }
     }
 }
@@ -87,11 +94,13 @@ pub struct Transform {
     pub step: Option<Decimal>,
 }
 
-/// Raw integers and what they are called.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Raw integers or texts and what they are called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValueMap {
-    /// In the order of the file.
+    /// Integers, in the order of the file.
     pub entries: Vec<(i128, MapTarget)>,
+    /// Texts, in the order of the file.
+    pub texts: Vec<(String, MapTarget)>,
     /// What any other raw value becomes; `None`: an invalid reading.
     pub default: Option<MapTarget>,
 }
@@ -102,9 +111,15 @@ impl ValueMap {
         self.entries.iter().find(|(key, _)| *key == raw).map(|(_, target)| target).or(self.default.as_ref())
     }
 
+    /// What a raw text is called.
+    pub fn target_of_text(&self, raw: &str) -> Option<&MapTarget> {
+        self.texts.iter().find(|(key, _)| key == raw).map(|(_, target)| target).or(self.default.as_ref())
+    }
+
     /// The names of its states in the order of the file, `default` last.
     pub fn states(&self) -> impl Iterator<Item = &str> {
-        let targets = self.entries.iter().map(|(_, target)| target).chain(&self.default);
+        let texts = self.texts.iter().map(|(_, target)| target);
+        let targets = self.entries.iter().map(|(_, target)| target).chain(texts).chain(&self.default);
         targets.filter_map(|target| match target {
             MapTarget::Text(text) => Some(text.as_str()),
             MapTarget::Bool(_) => None,
@@ -114,6 +129,11 @@ impl ValueMap {
     /// The raw integer that is written for a state: the first of its name.
     pub fn raw(&self, target: &MapTarget) -> Option<i128> {
         self.entries.iter().find(|(_, known)| known == target).map(|(raw, _)| *raw)
+    }
+
+    /// The raw text that is written for a state: the first of its name.
+    pub fn raw_text(&self, target: &MapTarget) -> Option<&str> {
+        self.texts.iter().find(|(_, known)| known == target).map(|(raw, _)| raw.as_str())
     }
 }
 
@@ -135,7 +155,14 @@ impl Transform {
     /// that the map does not name, a value outside `valid`; [`DeviceFault::Garbled`] for a raw value that cannot become
     /// a value of this class at all.
     pub fn decode(&self, raw: Raw, class: Class) -> Result<Value, DeviceFault> {
-        decode::decode(self, raw, class)
+        decode::decode(self, raw, None, class)
+    }
+
+    /// As [`Transform::decode`], with a power of ten that the device gave: value = raw × 10^exponent × scale + offset.
+    ///
+    /// Errors: as [`Transform::decode`].
+    pub fn decode_scaled(&self, raw: Raw, exponent: Option<i8>, class: Class) -> Result<Value, DeviceFault> {
+        decode::decode(self, raw, exponent, class)
     }
 
     /// The raw value that stands for a value, for a place that takes `target`.

@@ -10,7 +10,7 @@ use usp_mapping::draft::site::{Requirement, Use};
 use usp_mapping::library::{Catalog, builtin};
 use usp_mapping::mapping::{
     BusAddress, BusKind, ByteOrder, Capability, Class, DeviceAddress, Mapping, ModbusPoint, ModbusTable,
-    ModbusWriteFunction, Protocol, ReadPoint, RegisterEncoding, Site, WritePoint,
+    ModbusWriteFunction, PerTable, Poll, Protocol, ReadPoint, RegisterEncoding, Site, Verify, WritePoint,
 };
 use usp_mapping::port::PointId;
 use usp_mapping::site::compile_site;
@@ -36,7 +36,7 @@ fn written_to(cap: &Capability) -> (ModbusPoint, ModbusWriteFunction, bool) {
 }
 
 fn read_from(cap: &Capability) -> ModbusPoint {
-    let ReadPoint::Modbus(point) = cap.read.as_ref().expect("a read").point;
+    let ReadPoint::Modbus(point) = cap.read.as_ref().expect("a read").parts[0].point;
     point
 }
 
@@ -50,7 +50,7 @@ fn everything_left_out_has_a_default() {
     let mapping =
         mapping("capabilities:\n  a: {class: BinaryControl, type: Switch, read: {coil: 7}, write: {}}\n");
     let Protocol::Modbus(options) = &mapping.protocol;
-    assert_eq!((options.max_registers, options.max_bits, options.max_gap), (125, 2000, 0));
+    assert_eq!((options.max_read, options.max_gap), (PerTable::of_kinds(125, 2000), PerTable::default()));
     assert_eq!((options.guard, options.timeout), (Duration::ZERO, Duration::from_secs(1)));
     assert_eq!(mapping.online.fails, 3);
     assert_eq!(
@@ -68,7 +68,10 @@ fn everything_left_out_has_a_default() {
     assert_eq!((cap.name.as_str(), cap.max_age, cap.serve_stale), ("a", Duration::from_secs(20), false));
     assert_eq!(cap.read_within, Duration::from_secs(3));
     let write = cap.write.as_ref().expect("a write");
-    assert_eq!((write.ttl, write.verify), (Duration::from_secs(5), Some(Duration::from_secs(1))));
+    assert_eq!(
+        (write.ttl, write.verify),
+        (Duration::from_secs(5), Some(Verify { by: None, within: Duration::from_secs(1) }))
+    );
     assert_eq!((write.coalesce, write.undo), (false, false));
     let (point, function, keeps_bits) = written_to(cap);
     assert_eq!(
@@ -84,7 +87,7 @@ fn on_demand_points_are_never_fresh_and_belong_to_no_group() {
          b: {class: LevelSensor, type: Power, unit: W, read: {input: 1}}\n",
     );
     assert_eq!(mapping.capabilities[0].max_age, Duration::ZERO);
-    assert_eq!(mapping.capabilities[0].read.as_ref().map(|read| read.poll), Some(None));
+    assert_eq!(mapping.capabilities[0].read.as_ref().map(|read| read.poll), Some(Poll::OnDemand));
     assert_eq!(mapping.poll_groups[0].points, [PointId(1)], "the first group is the default");
     assert_eq!(mapping.capabilities[1].max_age, Duration::from_secs(4));
 }
@@ -98,7 +101,7 @@ fn a_write_takes_from_its_read_what_it_leaves_out() {
     assert_eq!(written_to(&same).0, read_from(&same));
     assert_eq!(written_to(&same).1, ModbusWriteFunction::MultipleRegisters);
     let transform = &same.write.as_ref().expect("a write").transform;
-    assert_eq!(transform.scale, same.read.as_ref().expect("a read").transform.scale);
+    assert_eq!(transform.scale, same.read.as_ref().expect("a read").parts[0].transform.scale);
     assert!(
         transform.encode(&Value::parse(Class::LevelControl, "1.1").expect("a number"), RawKind::F32).is_err()
     );
@@ -135,7 +138,7 @@ fn sentinels_of_signed_registers_may_be_written_in_hexadecimal() {
     let cap = capability(
         "{class: LevelSensor, type: Power, unit: W, read: {input: 0, as: s16, invalid: [0x8000, -1]}}",
     );
-    assert_eq!(cap.read.expect("a read").transform.invalid, [-32768, -1]);
+    assert_eq!(cap.read.expect("a read").parts[0].transform.invalid, [-32768, -1]);
 }
 
 #[test]
@@ -144,7 +147,7 @@ fn the_range_of_a_control_bounds_what_is_written_and_not_what_is_read() {
     let setpoint = demo.capabilities.iter().find(|cap| cap.id == "setpoint").expect("a set point");
     let (read, write) = (setpoint.read.as_ref().expect("a read"), setpoint.write.as_ref().expect("a write"));
     assert_eq!(
-        read.transform.decode(Raw::Int(400), setpoint.class).map(|value| value.to_usp()),
+        read.parts[0].transform.decode(Raw::Int(400), setpoint.class).map(|value| value.to_usp()),
         Ok("40".into())
     );
     let forty = Value::parse(setpoint.class, "40").expect("a number");

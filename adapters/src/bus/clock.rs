@@ -23,9 +23,9 @@ impl PollClock {
     /// All groups of a mapping, due at once.
     pub(crate) fn new(mapping: &Mapping, now: Instant) -> Self {
         let mut groups: BTreeMap<Duration, Vec<PointId>> = BTreeMap::new();
-        for (point, capability) in (0..).map(PointId).zip(&mapping.capabilities) {
-            if let Some(every) = capability.read.as_ref().and_then(|read| read.poll) {
-                groups.entry(every).or_default().push(point);
+        for point in mapping.points() {
+            if let Some(every) = point.read.and_then(|read| read.poll.every()) {
+                groups.entry(every).or_default().push(point.id);
             }
         }
         let groups = groups.into_iter().map(|(every, points)| Group { every, due_at: now, points });

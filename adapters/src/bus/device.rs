@@ -369,8 +369,7 @@ impl<M: Model> DeviceState<M> {
 }
 
 fn readable(device: &Device) -> Vec<PointId> {
-    let points = (0..).map(PointId).zip(&device.mapping.capabilities);
-    points.filter(|(_, capability)| capability.read.is_some()).map(|(point, _)| point).collect()
+    device.mapping.points().filter(|point| point.read.is_some()).map(|point| point.id).collect()
 }
 
 fn push_reply(out: &mut Outbox, reply: AdapterReply) {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::{
     BusAddress, BusKind, ByteOrder, Capability, Class, Device, DeviceAddress, Mapping, ModbusOptions,
-    ModbusPoint, ModbusTable, ModbusWriteFunction, OnlineRule, Protocol, ReadBinding, ReadPoint,
-    RegisterEncoding, WriteBinding, WritePoint,
+    ModbusPoint, ModbusTable, ModbusWriteFunction, OnlineRule, PerTable, Poll, Protocol, ReadBinding,
+    ReadPoint, RegisterEncoding, Verify, WriteBinding, WritePoint,
 };
 use usp_mapping::port::{Action, AdapterCall, CallId, DeviceFault, DeviceId, PointId};
 use usp_mapping::transform::Transform;
@@ -31,6 +31,7 @@ pub(crate) const PLACE: ModbusPoint = ModbusPoint {
 pub(crate) fn on_demand() -> Capability {
     Capability {
         id: "point".to_owned(),
+        node: None,
         name: "Point".to_owned(),
         class: Class::LevelControl,
         kind: "Level".to_owned(),
@@ -43,14 +44,14 @@ pub(crate) fn on_demand() -> Capability {
         low_threshold: None,
         high_threshold: None,
         deadband: None,
+        monotonic: false,
+        sensitivity: None,
+        hold: None,
+        rest: None,
         max_age: Duration::ZERO,
         serve_stale: false,
         read_within: Duration::from_secs(1),
-        read: Some(ReadBinding {
-            point: ReadPoint::Modbus(PLACE),
-            transform: Transform::default(),
-            poll: None,
-        }),
+        read: Some(ReadBinding::single(ReadPoint::Modbus(PLACE), Transform::default(), Poll::OnDemand)),
         write: None,
     }
 }
@@ -59,7 +60,7 @@ pub(crate) fn on_demand() -> Capability {
 pub(crate) fn polled(every_ms: u32) -> Capability {
     let mut capability = on_demand();
     if let Some(read) = &mut capability.read {
-        read.poll = Some(every_ms * MS);
+        read.poll = Poll::Every(every_ms * MS);
     }
     capability
 }
@@ -77,6 +78,7 @@ pub(crate) fn writable() -> Capability {
         transform: Transform::default(),
         verify: None,
         ttl,
+        rate: Duration::ZERO,
         coalesce: false,
         undo: false,
     };
@@ -87,7 +89,7 @@ pub(crate) fn writable() -> Capability {
 pub(crate) fn verified(verify_ms: u32) -> Capability {
     let mut capability = writable();
     if let Some(write) = &mut capability.write {
-        write.verify = Some(verify_ms * MS);
+        write.verify = Some(Verify { by: None, within: verify_ms * MS });
     }
     capability
 }
@@ -110,15 +112,18 @@ pub(crate) fn mapping(capabilities: &[Capability]) -> Mapping {
         version: "1.0.0".to_owned(),
         device_type: "Test".to_owned(),
         description: String::new(),
+        nodes: Vec::new(),
         capabilities: capabilities.to_vec(),
+        commands: Vec::new(),
+        events: Vec::new(),
         poll_groups: Vec::new(),
+        fingerprint: Vec::new(),
         online: OnlineRule { fails: 3, backoff_min: 100 * MS, backoff_max: 1000 * MS },
         protocol: Protocol::Modbus(ModbusOptions {
-            max_registers: 80,
-            max_bits: 80,
-            max_gap: 4,
-            guard: Duration::ZERO,
+            max_read: PerTable::of_kinds(80, 80),
+            max_gap: PerTable::of_kinds(4, 4),
             timeout: 50 * MS,
+            ..ModbusOptions::default()
         }),
     }
 }

@@ -319,5 +319,5 @@ impl<Ask: Clone> Verify<Ask> {
 fn verify_time(mapping: &Mapping, point: PointId) -> Option<Duration> {
     let capability = mapping.capabilities.get(usize::from(point.0))?;
     capability.read.as_ref()?;
-    capability.write.as_ref()?.verify
+    capability.write.as_ref()?.verify.map(|verify| verify.within)
 }

@@ -32,12 +32,6 @@ impl ModbusModel {
         Ask { unit: self.unit, timeout: self.options().timeout, query }
     }
 
-    fn read_binding(&self, point: PointId) -> Option<(&ReadBinding, ModbusPoint)> {
-        let binding = self.mapping.capabilities.get(usize::from(point.0))?.read.as_ref()?;
-        let ReadPoint::Modbus(place) = &binding.point;
-        Some((binding, *place))
-    }
-
     fn write_binding(&self, point: PointId) -> Result<&WriteBinding, DeviceFault> {
         let capability = self.mapping.capabilities.get(usize::from(point.0)).ok_or(DeviceFault::Unknown)?;
         let unwritable = || DeviceFault::Unwritable("the mapping has no way to write it".to_owned());
@@ -46,13 +40,18 @@ impl ModbusModel {
 
     /// The points of a read with their places.
     fn placed(&self, points: &[PointId]) -> Vec<(PointId, ModbusPoint)> {
-        points.iter().filter_map(|id| self.read_binding(*id).map(|(_, place)| (*id, place))).collect()
+        let places = |id: PointId| {
+            let read = self.mapping.point(id).and_then(|point| point.read);
+            let places = read.into_iter().flat_map(ReadBinding::places);
+            places.map(move |ReadPoint::Modbus(place)| (id, *place))
+        };
+        points.iter().flat_map(|id| places(*id)).collect()
     }
 
     fn reading(&self, point: PointId, block: &Block, answer: &Answer) -> Result<Value, DeviceFault> {
-        let (binding, place) = self.read_binding(point).ok_or(DeviceFault::Unknown)?;
-        let class = self.mapping.capabilities.get(usize::from(point.0)).ok_or(DeviceFault::Unknown)?.class;
-        binding.transform.decode(codec::extract(&place, block, answer)?, class)
+        let point = self.mapping.point(point).ok_or(DeviceFault::Unknown)?;
+        let raw = |ReadPoint::Modbus(place): &ReadPoint| codec::extract(place, block, answer);
+        point.read.ok_or(DeviceFault::Unknown)?.decode(point.class, raw)
     }
 
     fn encode(&self, point: PointId, value: &Value, before: Option<&[u16]>) -> Result<Ask, DeviceFault> {
@@ -152,7 +151,10 @@ impl Model for ModbusModel {
             let WritePoint::Modbus { point: place, .. } = &binding.point;
             settled(&binding.transform, place)
         });
-        let read = self.read_binding(point).and_then(|(binding, place)| settled(&binding.transform, &place));
+        let read = self.mapping.point(point).and_then(|it| it.read?.parts.first()).and_then(|part| {
+            let ReadPoint::Modbus(place) = &part.point;
+            settled(&part.transform, place)
+        });
         wanted == shown || written.as_ref() == Some(shown) || read.as_ref() == Some(shown)
     }
 

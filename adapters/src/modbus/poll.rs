@@ -84,8 +84,8 @@ fn joins(block: &[Placed], point: &ModbusPoint, options: &ModbusOptions, cuts: &
     let Some((_, first)) = block.first() else { return true };
     let (from, to) = (start(first), reach(block));
     let new_to = to.max(end(point));
-    let limit = if point.table.is_bits() { options.max_bits } else { options.max_registers };
-    let near = start(point) <= to + u32::from(options.max_gap);
+    let limit = options.max_read.of(point.table);
+    let near = start(point) <= to + u32::from(options.max_gap.of(point.table));
     let inside = new_to == to;
     let fits = new_to - from <= u32::from(limit) && !cuts.between(point.table, from, new_to);
     first.table == point.table && near && (inside || fits)
@@ -152,7 +152,7 @@ fn boundaries(points: &[Placed]) -> (Vec<usize>, Vec<usize>) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use usp_mapping::mapping::{ByteOrder, RegisterEncoding};
+    use usp_mapping::mapping::{ByteOrder, PerTable, RegisterEncoding};
 
     fn point(table: ModbusTable, address: u16, count: u16) -> ModbusPoint {
         let encoding = match count {
@@ -164,8 +164,8 @@ mod tests {
     }
 
     fn options(max_registers: u16, max_gap: u16) -> ModbusOptions {
-        let (guard, timeout) = (Duration::ZERO, Duration::from_secs(1));
-        ModbusOptions { max_registers, max_bits: 16, max_gap, guard, timeout }
+        let max_read = PerTable::of_kinds(max_registers, 16);
+        ModbusOptions { max_read, max_gap: PerTable::of_kinds(max_gap, max_gap), ..ModbusOptions::default() }
     }
 
     fn holding(at: &[(u16, u16)]) -> Vec<Placed> {
@@ -298,7 +298,7 @@ mod tests {
                 let members: Vec<_> = points.iter().filter(|(id, _)| block.points.contains(id)).collect();
                 let to = u32::from(block.address) + u32::from(block.count);
                 prop_assert!(members.iter().all(|(_, p)| p.table == block.table && start(p) >= block.address.into() && end(p) <= to));
-                let limit = if block.table.is_bits() { options.max_bits } else { max_registers };
+                let limit = options.max_read.of(block.table);
                 let one_alone = members.iter().any(|(_, p)| width(p) == block.count);
                 prop_assert!(block.count <= limit || one_alone);
             }

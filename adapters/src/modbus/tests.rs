@@ -7,10 +7,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use usp_mapping::mapping::{
-    ByteOrder, Capability, Class, Mapping, ModbusPoint, ModbusTable, ModbusWriteFunction, ReadPoint,
-    RegisterEncoding, Site, WritePoint,
+    ByteOrder, Capability, Class, Mapping, ModbusPoint, ModbusTable, ModbusWriteFunction, Poll, ReadBinding,
+    ReadPoint, RegisterEncoding, Site, Verify, WritePoint,
 };
 use usp_mapping::port::{Action, AdapterCall, AdapterReport, CallId, DeviceFault, PointId};
+use usp_mapping::transform::Transform;
 use usp_mapping::value::Value;
 
 use super::server::{Fault, Seen, Server};
@@ -96,7 +97,7 @@ fn at(table: ModbusTable, address: u16) -> ModbusPoint {
 fn placed(point: ModbusPoint) -> Capability {
     let mut capability = fake::on_demand();
     if let Some(read) = &mut capability.read {
-        read.point = ReadPoint::Modbus(point);
+        *read = ReadBinding::single(ReadPoint::Modbus(point), Transform::default(), Poll::OnDemand);
     }
     capability
 }
@@ -104,7 +105,7 @@ fn placed(point: ModbusPoint) -> Capability {
 fn polled(address: u16) -> Capability {
     let mut capability = placed(at(ModbusTable::Holding, address));
     if let Some(read) = &mut capability.read {
-        read.poll = Some(20 * MS);
+        read.poll = Poll::Every(20 * MS);
     }
     capability
 }
@@ -119,7 +120,7 @@ fn control(point: ModbusPoint, function: ModbusWriteFunction, verify_ms: Option<
     let mut binding = fake::writable().write.unwrap();
     let read_modify_write = point.bits.is_some();
     binding.point = WritePoint::Modbus { point, function, read_modify_write };
-    binding.verify = verify_ms.map(|ms| ms * MS);
+    binding.verify = verify_ms.map(|ms| Verify { by: None, within: ms * MS });
     if point.table == ModbusTable::Coil {
         capability.class = Class::BinaryControl;
     }

@@ -8,11 +8,14 @@ use rust_decimal::Decimal;
 use super::Compiler;
 use crate::code::Code;
 use crate::diagnostic::Span;
-use crate::draft::{At, CapabilityDraft, ReadDraft, Verify, WriteDraft};
-use crate::mapping::{Capability, Class, ReadBinding, ReadPoint, WriteBinding, WritePoint};
+use crate::draft::{At, CapabilityDraft, ReadDraft, VerifyDraft, WriteDraft};
+use crate::mapping::{Capability, Class, Poll, ReadBinding, ReadPoint, Verify, WriteBinding, WritePoint};
 use crate::port::PointId;
 use crate::tr181;
 use crate::words::nearest;
+
+/// How long what is read once stays fresh: until it is read anew.
+const FOR_EVER: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl Compiler<'_> {
     pub(super) fn capabilities(&mut self) -> Vec<Capability> {
@@ -37,9 +40,10 @@ impl Compiler<'_> {
         self.check_class(cap, class);
         let read = cap.read.as_ref().and_then(|read| self.read(cap, class, read, id));
         let write = cap.write.as_ref().and_then(|write| self.write(cap, class, write));
-        let poll = read.as_ref().and_then(|read| read.poll);
+        let poll = read.as_ref().map(|read| read.poll);
         Capability {
             id: cap.id.value.clone(),
+            node: None,
             name: self.text(cap.name.as_ref().or(Some(&cap.id)), 64).unwrap_or_default(),
             class,
             kind: self.kind(cap, class),
@@ -52,6 +56,10 @@ impl Compiler<'_> {
             low_threshold: cap.low.map(|low| low.value),
             high_threshold: cap.high.map(|high| high.value),
             deadband: self.positive(cap.deadband, "`deadband`"),
+            monotonic: false,
+            sensitivity: None,
+            hold: None,
+            rest: None,
             max_age: self.max_age(cap, poll),
             serve_stale: cap.serve_stale.is_some_and(|stale| stale.value),
             read_within: self.read_within(cap.read.as_ref()),
@@ -188,9 +196,10 @@ impl Compiler<'_> {
         }
     }
 
-    fn max_age(&mut self, cap: &CapabilityDraft, poll: Option<Duration>) -> Duration {
-        match (cap.max_age, poll) {
-            (None, poll) => poll.unwrap_or_default() * 2,
+    fn max_age(&mut self, cap: &CapabilityDraft, poll: Option<Poll>) -> Duration {
+        match (cap.max_age, poll.and_then(Poll::every)) {
+            (None, None) if poll == Some(Poll::Once) => FOR_EVER,
+            (None, every) => every.unwrap_or_default() * 2,
             (Some(age), Some(every)) if age.value < every => {
                 let message = format!(
                     "a reading would be stale {} ms before the next poll",
@@ -230,7 +239,7 @@ impl Compiler<'_> {
         let point = cap.read_point(self.draft)?;
         self.check_point(class, &read.point, point, read.span);
         let transform = self.transform(cap, class, &read.point, point, read.span);
-        Some(ReadBinding { point: ReadPoint::Modbus(point), transform, poll })
+        Some(ReadBinding::single(ReadPoint::Modbus(point), transform, poll))
     }
 
     fn write(&mut self, cap: &CapabilityDraft, class: Class, write: &WriteDraft) -> Option<WriteBinding> {
@@ -255,16 +264,17 @@ impl Compiler<'_> {
             transform,
             verify: self.verify(cap, write),
             ttl: write.ttl.map_or(Duration::from_secs(5), |ttl| ttl.value),
+            rate: Duration::ZERO,
             coalesce: write.coalesce.is_some_and(|coalesce| coalesce.value),
             undo: write.undo.is_some_and(|undo| undo.value),
         })
     }
 
-    fn verify(&mut self, cap: &CapabilityDraft, write: &WriteDraft) -> Option<Duration> {
-        match write.verify {
+    fn verify(&mut self, cap: &CapabilityDraft, write: &WriteDraft) -> Option<Verify> {
+        let within = match write.verify {
             None => cap.read.is_some().then_some(Duration::from_secs(1)),
-            Some(At { value: Verify::Off, .. }) => None,
-            Some(At { value: Verify::Within(within), span }) => {
+            Some(At { value: VerifyDraft::Off, .. }) => None,
+            Some(At { value: VerifyDraft::Within(within), span }) => {
                 if cap.read.is_none() {
                     let error = self.report.error(Code::Verify, span, "there is nothing to verify with");
                     error.help("add `read`, or remove `verify`");
@@ -274,7 +284,8 @@ impl Compiler<'_> {
                 }
                 Some(within)
             }
-        }
+        };
+        within.map(|within| Verify { by: None, within })
     }
 }
 
@@ -300,7 +311,7 @@ fn valid_values(read: Option<&ReadBinding>, write: Option<&WriteBinding>) -> Vec
     let mut values: Vec<String> = Vec::new();
     let maps = [
         write.and_then(|write| write.transform.map.as_ref()),
-        read.and_then(|read| read.transform.map.as_ref()),
+        read.and_then(|read| read.parts.first()?.transform.map.as_ref()),
     ];
     for state in maps.into_iter().flatten().flat_map(|map| map.states()) {
         if !values.iter().any(|known| known == state) {

@@ -70,6 +70,7 @@ impl Compiler<'_> {
         let targets = map.entries.iter().map(|(_, target)| target.value.clone());
         ValueMap {
             entries: raws.into_iter().zip(targets).collect(),
+            texts: Vec::new(),
             default: map.default.as_ref().map(|target| target.value.clone()),
         }
     }

@@ -6,7 +6,6 @@ use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::{PointDraft, WriteDraft};
 use crate::mapping::{Class, ModbusPoint, ModbusTable, ModbusWriteFunction, RegisterEncoding};
-use crate::transform::RawKind;
 
 impl Compiler<'_> {
     pub(super) fn check_point(&mut self, class: Class, draft: &PointDraft, point: ModbusPoint, span: Span) {
@@ -54,16 +53,15 @@ impl Compiler<'_> {
         let Some(bits) = draft.bits else { return };
         let (first, last) = bits.value;
         let width = point.count * 16;
-        let problem = match point.encoding.raw_kind() {
-            RawKind::Int { signed: false, .. } if first > last => {
-                Some(("the bit range ends before it begins".to_owned(), format!("write `{last}..{first}`")))
-            }
-            RawKind::Int { signed: false, .. } if u16::from(last) >= width => {
-                let message = format!("bit {last} is beyond the {width} bits of the value");
-                Some((message, format!("bits count from 0, the least significant, to {}", width - 1)))
-            }
-            RawKind::Int { signed: false, .. } => None,
-            _ => Some(("only an unsigned number has bits".to_owned(), "use u16, u32 or u64".to_owned())),
+        let problem = if !point.encoding.has_bits() {
+            Some(("only an unsigned number has bits".to_owned(), "use u16, u32 or u64".to_owned()))
+        } else if first > last {
+            Some(("the bit range ends before it begins".to_owned(), format!("write `{last}..{first}`")))
+        } else if u16::from(last) >= width {
+            let message = format!("bit {last} is beyond the {width} bits of the value");
+            Some((message, format!("bits count from 0, the least significant, to {}", width - 1)))
+        } else {
+            None
         };
         if let Some((message, help)) = problem {
             self.report.error(Code::Bits, bits.span, message).help(help);
@@ -100,6 +98,8 @@ impl Compiler<'_> {
                 .help(format!("use `fc: {default}`, or leave it away"));
         }
         Some(match given {
+            22 => ModbusWriteFunction::MaskWrite,
+            23 => ModbusWriteFunction::ReadWriteRegisters,
             5 => ModbusWriteFunction::SingleCoil,
             15 => ModbusWriteFunction::MultipleCoils,
             6 => ModbusWriteFunction::SingleRegister,

@@ -128,14 +128,20 @@ impl<'m> Runner<'m> {
             self.shape(id.span, format!("`{}` cannot be read", id.value), "test what is written");
             return None;
         };
-        let ReadPoint::Modbus(point) = read.point;
-        let registers = self.registers(id, point, holds)?;
-        let raw = if point.table.is_bits() {
-            registers.first().map(|bit| Raw::Bool(*bit != 0))
-        } else {
-            point.decode_registers(&registers)
+        for ReadPoint::Modbus(point) in read.places() {
+            self.registers(id, *point, holds)?;
+        }
+        let mut raw = |point: &ReadPoint| {
+            let ReadPoint::Modbus(point) = point;
+            let registers = self.registers(id, *point, holds).ok_or(DeviceFault::Unknown)?;
+            let raw = if point.table.is_bits() {
+                registers.first().map(|bit| Raw::Bool(*bit != 0))
+            } else {
+                point.decode_registers(&registers)
+            };
+            raw.ok_or_else(|| DeviceFault::Garbled("it is no such value".to_owned()))
         };
-        Some((cap, read.transform.decode(raw?, cap.class)))
+        Some((cap, read.decode(cap.class, &mut raw)))
     }
 
     fn sent(

@@ -32,7 +32,7 @@ pub struct WriteDraft {
     /// `rmw`.
     pub read_modify_write: Option<At<bool>>,
     /// `verify`.
-    pub verify: Option<At<Verify>>,
+    pub verify: Option<At<VerifyDraft>>,
     /// `ttl`.
     pub ttl: Option<At<Duration>>,
     /// `coalesce`.
@@ -43,7 +43,7 @@ pub struct WriteDraft {
 
 /// `verify` of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verify {
+pub enum VerifyDraft {
     /// `false`: the protocol's acknowledgement is enough.
     Off,
     /// Read back for at most this long.

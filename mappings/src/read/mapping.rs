@@ -198,9 +198,9 @@ impl Report<'_> {
         let mut groups = Vec::new();
         for (name, node) in named {
             self.name(&name, "a poll group");
-            if name.value == "on_demand" {
-                self.error(Code::Name, name.span, "`on_demand` is no name for a poll group")
-                    .help("it says that a capability is not polled at all");
+            if ["on_demand", "once"].contains(&name.value.as_str()) {
+                self.error(Code::Name, name.span, format!("`{}` is no name for a poll group", name.value))
+                    .help("it has a meaning of its own as `poll` of a capability");
             }
             let every = self.duration(node).filter(|every| self.at_least_a_millisecond(*every, "a period"));
             groups.extend(every.map(|every| (name, every)));
@@ -268,11 +268,11 @@ impl Report<'_> {
 
     fn poll_choice(&mut self, node: &Node) -> Option<At<PollDraft>> {
         let group = self.text(node)?;
-        Some(
-            group.map(
-                |group| if group == "on_demand" { PollDraft::OnDemand } else { PollDraft::Group(group) },
-            ),
-        )
+        Some(group.map(|group| match group.as_str() {
+            "on_demand" => PollDraft::OnDemand,
+            "once" => PollDraft::Once,
+            _ => PollDraft::Group(group),
+        }))
     }
 
     fn valid(&mut self, node: &Node) -> Option<At<(Decimal, Decimal)>> {

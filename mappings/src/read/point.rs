@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Report;
 use super::fields::Fields;
 use crate::code::Code;
-use crate::draft::{At, MapDraft, PointDraft, ReadDraft, Verify, WriteDraft};
+use crate::draft::{At, MapDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
 use crate::mapping::{ByteOrder, ModbusTable, RegisterEncoding};
 use crate::transform::MapTarget;
 use crate::yaml::{Kind, Node};
@@ -200,16 +200,18 @@ impl Report<'_> {
         None
     }
 
-    fn verify(&mut self, node: &Node) -> Option<At<Verify>> {
+    fn verify(&mut self, node: &Node) -> Option<At<VerifyDraft>> {
         match &node.kind {
-            Kind::Scalar { text, plain: true } if text == "false" => Some(At::new(Verify::Off, node.span)),
+            Kind::Scalar { text, plain: true } if text == "false" => {
+                Some(At::new(VerifyDraft::Off, node.span))
+            }
             Kind::Scalar { text, plain: true } if text == "true" => {
                 let message = "`verify` needs to know how long";
                 self.error(Code::Duration, node.span, message).help("write `verify: 1s`, or leave it away");
                 None
             }
             Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => {
-                Some(self.duration(node)?.map(Verify::Within))
+                Some(self.duration(node)?.map(VerifyDraft::Within))
             }
         }
     }

@@ -6,14 +6,20 @@ use rust_decimal::Decimal;
 
 use super::{MapTarget, Raw, Transform};
 use crate::mapping::Class;
+use crate::modbus::Half;
 use crate::port::DeviceFault;
 use crate::value::{Value, decimal_text};
 
-pub(super) fn decode(transform: &Transform, raw: Raw, class: Class) -> Result<Value, DeviceFault> {
+pub(super) fn decode(
+    transform: &Transform,
+    raw: Raw,
+    exponent: Option<i8>,
+    class: Class,
+) -> Result<Value, DeviceFault> {
     refuse_sentinel(transform, &raw)?;
     match class {
         Class::BinaryControl | Class::BinarySensor => boolean(transform, raw).map(Value::Bool),
-        Class::LevelControl | Class::LevelSensor => number(transform, raw).map(Value::Number),
+        Class::LevelControl | Class::LevelSensor => number(transform, raw, exponent).map(Value::Number),
         Class::EnumControl | Class::EnumSensor => state(transform, raw).map(Value::Text),
         Class::MultiLevelSensor => Err(garbled(&raw, "a list of numbers")),
         Class::BlobSensor => match raw {
@@ -28,6 +34,7 @@ fn refuse_sentinel(transform: &Transform, raw: &Raw) -> Result<(), DeviceFault> 
     let is_sentinel = |value: f64| transform.invalid.iter().any(|sentinel| *sentinel as f64 == value);
     let found = match raw {
         Raw::Int(value) => transform.invalid.contains(value),
+        Raw::F16(bits) => is_sentinel(Half(*bits).to_f64()),
         Raw::F32(value) => is_sentinel(f64::from(*value)),
         Raw::F64(value) => is_sentinel(*value),
         Raw::Bool(_) | Raw::Text(_) | Raw::Bytes(_) => false,
@@ -49,21 +56,25 @@ fn boolean(transform: &Transform, raw: Raw) -> Result<bool, DeviceFault> {
 }
 
 fn state(transform: &Transform, raw: Raw) -> Result<String, DeviceFault> {
-    let Some(map) = &transform.map else {
-        return match raw {
-            Raw::Text(text) => Ok(text),
-            other => Err(garbled(&other, "the name of a state")),
-        };
+    let target = match (&transform.map, &raw) {
+        (None, Raw::Text(text)) => return Ok(text.clone()),
+        (None, _) => return Err(garbled(&raw, "the name of a state")),
+        (Some(map), Raw::Text(text)) => map.target_of_text(text).ok_or_else(|| unmapped(text))?,
+        (Some(map), _) => {
+            let int = integer(&raw, "the number of a state")?;
+            map.target(int).ok_or_else(|| unmapped(int))?
+        }
     };
-    let int = integer(&raw, "the number of a state")?;
-    match map.target(int) {
-        Some(MapTarget::Text(text)) => Ok(text.clone()),
-        Some(MapTarget::Bool(_)) | None => Err(unmapped(int)),
+    match target {
+        MapTarget::Text(state) => Ok(state.clone()),
+        MapTarget::Bool(state) => Err(unmapped(state)),
     }
 }
 
-fn number(transform: &Transform, raw: Raw) -> Result<Decimal, DeviceFault> {
+fn number(transform: &Transform, raw: Raw, exponent: Option<i8>) -> Result<Decimal, DeviceFault> {
     let raw = decimal(raw)?;
+    let raw = exponent.map_or(Some(raw), |exponent| raw.checked_mul(power_of_ten(exponent)?));
+    let raw = raw.ok_or_else(|| invalid("the number is too large"))?;
     let scaled = transform.scale.map_or(Some(raw), |scale| raw.checked_mul(scale));
     let value = scaled.and_then(|value| value.checked_add(transform.offset.unwrap_or_default()));
     let value = value.ok_or_else(|| invalid("the number is too large"))?.normalize();
@@ -76,6 +87,15 @@ fn number(transform: &Transform, raw: Raw) -> Result<Decimal, DeviceFault> {
     }
 }
 
+fn power_of_ten(exponent: i8) -> Option<Decimal> {
+    let size = u32::from(exponent.unsigned_abs());
+    if exponent < 0 {
+        Decimal::try_from_i128_with_scale(1, size).ok()
+    } else {
+        Decimal::try_from_i128_with_scale(10i128.checked_pow(size)?, 0).ok()
+    }
+}
+
 fn decimal(raw: Raw) -> Result<Decimal, DeviceFault> {
     match raw {
         Raw::Bool(value) => Ok(Decimal::from(u8::from(value))),
@@ -84,6 +104,10 @@ fn decimal(raw: Raw) -> Result<Decimal, DeviceFault> {
         }
         Raw::F32(value) if !value.is_finite() => Err(invalid(&format!("the device shows {value}"))),
         Raw::F64(value) if !value.is_finite() => Err(invalid(&format!("the device shows {value}"))),
+        Raw::F16(bits) if !Half(bits).to_f64().is_finite() => {
+            Err(invalid(&format!("the device shows {}", Half(bits).to_f64())))
+        }
+        Raw::F16(bits) => shortest(&Half(bits).shortest()),
         // Rust prints the shortest digits that read back as the same float.
         Raw::F32(value) => shortest(&value.to_string()),
         Raw::F64(value) => shortest(&value.to_string()),
@@ -101,7 +125,7 @@ fn integer(raw: &Raw, wanted: &str) -> Result<i128, DeviceFault> {
     match raw {
         Raw::Bool(value) => Ok(i128::from(*value)),
         Raw::Int(value) => Ok(*value),
-        Raw::F32(_) | Raw::F64(_) | Raw::Text(_) | Raw::Bytes(_) => Err(garbled(raw, wanted)),
+        Raw::F16(_) | Raw::F32(_) | Raw::F64(_) | Raw::Text(_) | Raw::Bytes(_) => Err(garbled(raw, wanted)),
     }
 }
 
@@ -109,7 +133,7 @@ fn invalid(why: &str) -> DeviceFault {
     DeviceFault::Invalid(why.to_owned())
 }
 
-fn unmapped(raw: i128) -> DeviceFault {
+fn unmapped(raw: impl std::fmt::Display) -> DeviceFault {
     invalid(&format!("the mapping has no name for {raw}"))
 }
 
@@ -117,7 +141,7 @@ fn garbled(raw: &Raw, wanted: &str) -> DeviceFault {
     let is = match raw {
         Raw::Bool(_) => "a single bit",
         Raw::Int(_) => "an integer",
-        Raw::F32(_) | Raw::F64(_) => "a float",
+        Raw::F16(_) | Raw::F32(_) | Raw::F64(_) => "a float",
         Raw::Text(_) => "text",
         Raw::Bytes(_) => "bytes",
     };

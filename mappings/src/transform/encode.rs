@@ -6,6 +6,7 @@ use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::{MapTarget, Raw, RawKind, Transform};
+use crate::modbus::Half;
 use crate::port::DeviceFault;
 use crate::value::{Value, decimal_text};
 
@@ -14,7 +15,7 @@ pub(super) fn encode(transform: &Transform, value: &Value, target: RawKind) -> R
         Value::Bool(value) => boolean(transform, *value, target),
         Value::Number(number) => encode_number(transform, *number, target),
         Value::Text(text) => state(transform, text, target),
-        Value::Bytes(bytes) if target == RawKind::Bytes => Ok(Raw::Bytes(bytes.clone())),
+        Value::Bytes(bytes) if matches!(target, RawKind::Bytes(_)) => Ok(Raw::Bytes(bytes.clone())),
         Value::Bytes(_) | Value::Numbers(_) => {
             Err(unwritable("only Booleans, numbers and states can be written"))
         }
@@ -31,14 +32,20 @@ fn boolean(transform: &Transform, value: bool, target: RawKind) -> Result<Raw, D
 }
 
 fn state(transform: &Transform, text: &str, target: RawKind) -> Result<Raw, DeviceFault> {
-    match &transform.map {
-        Some(map) => {
-            let int = map.raw(&MapTarget::Text(text.to_owned())).ok_or_else(|| no_raw(text))?;
-            fit(transform, int, target)
-        }
-        None if target == RawKind::Text => Ok(Raw::Text(text.to_owned())),
-        None => Err(no_raw(text)),
+    let state = MapTarget::Text(text.to_owned());
+    match (&transform.map, target) {
+        (Some(map), RawKind::Text(most)) => fit_text(map.raw_text(&state).ok_or_else(|| no_raw(text))?, most),
+        (Some(map), _) => fit(transform, map.raw(&state).ok_or_else(|| no_raw(text))?, target),
+        (None, RawKind::Text(most)) => fit_text(text, most),
+        (None, _) => Err(no_raw(text)),
     }
+}
+
+fn fit_text(text: &str, most: u16) -> Result<Raw, DeviceFault> {
+    if text.len() > usize::from(most) {
+        return Err(unwritable(&format!("it is longer than the {most} bytes that the device has for it")));
+    }
+    Ok(Raw::Text(text.to_owned()))
 }
 
 fn encode_number(transform: &Transform, value: Decimal, target: RawKind) -> Result<Raw, DeviceFault> {
@@ -48,15 +55,19 @@ fn encode_number(transform: &Transform, value: Decimal, target: RawKind) -> Resu
     }
     let raw = unscale(transform, value).ok_or_else(|| unwritable("the number is too large"))?;
     match target {
+        RawKind::F16 => {
+            let half = float::<f64>(raw).map(Half::nearest).filter(|half| half.to_f64().is_finite());
+            half.map(|half| Raw::F16(half.0)).ok_or_else(|| too_large(value))
+        }
         RawKind::F32 => {
             float::<f32>(raw).filter(|f| f.is_finite()).map(Raw::F32).ok_or_else(|| too_large(value))
         }
         RawKind::F64 => {
             float::<f64>(raw).filter(|f| f.is_finite()).map(Raw::F64).ok_or_else(|| too_large(value))
         }
-        RawKind::Text => Ok(Raw::Text(decimal_text(raw))),
-        RawKind::Bytes => Err(unwritable("a number cannot be written as bytes")),
-        RawKind::Bool | RawKind::Int { .. } => {
+        RawKind::Text(most) => fit_text(&decimal_text(raw), most),
+        RawKind::Bytes(_) => Err(unwritable("a number cannot be written as bytes")),
+        RawKind::Bool | RawKind::Int { .. } | RawKind::Digits(_) => {
             let nearest = raw.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
             check_rounding(transform, value, nearest)?;
             fit(transform, nearest.to_i128().ok_or_else(|| too_large(value))?, target)
@@ -97,6 +108,7 @@ fn fit(transform: &Transform, int: i128, target: RawKind) -> Result<Raw, DeviceF
         (RawKind::Bool, Some((min, max))) if (min..=max).contains(&int) => Ok(Raw::Bool(int == 1)),
         (_, Some((min, max))) if (min..=max).contains(&int) => Ok(Raw::Int(int)),
         (_, Some((min, max))) => Err(unwritable(&format!("its raw value {int} is outside {min} to {max}"))),
+        (RawKind::F16, None) => Ok(Raw::F16(Half::nearest(int as f64).0)),
         (RawKind::F32, None) => Ok(Raw::F32(int as f32)),
         (RawKind::F64, None) => Ok(Raw::F64(int as f64)),
         (_, None) => Ok(Raw::Text(int.to_string())),

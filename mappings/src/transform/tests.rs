@@ -20,7 +20,7 @@ fn level(transform: &Transform, raw: Raw) -> Result<String, DeviceFault> {
 
 fn modes() -> Transform {
     let entries = vec![(0, MapTarget::Text("Peak".into())), (3, MapTarget::Text("OffPeak".into()))];
-    Transform { map: Some(ValueMap { entries, default: None }), ..Transform::default() }
+    Transform { map: Some(ValueMap { entries, ..ValueMap::default() }), ..Transform::default() }
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn booleans_may_be_inverted_or_mapped() {
     assert_eq!(inverted.encode(&Value::Bool(true), RawKind::Bool), Ok(Raw::Bool(false)));
     assert!(inverted.decode(Raw::Int(2), Class::BinarySensor).is_err());
     let entries = vec![(0xff00, MapTarget::Bool(true)), (0, MapTarget::Bool(false))];
-    let mapped = Transform { map: Some(ValueMap { entries, default: None }), ..Transform::default() };
+    let mapped = Transform { map: Some(ValueMap { entries, ..ValueMap::default() }), ..Transform::default() };
     let word = RawKind::Int { bits: 16, signed: false };
     assert_eq!(mapped.encode(&Value::Bool(true), word), Ok(Raw::Int(0xff00)));
     assert_eq!(mapped.decode(Raw::Int(0xff00), Class::BinaryControl), Ok(Value::Bool(true)));

@@ -120,7 +120,7 @@ fn place(
     Some(Place {
         table: table(point.table),
         address: point.address,
-        encoding: encoding(point.encoding),
+        encoding: encoding(point.encoding)?,
         order: order(point.order),
         bits: point.bits,
         codec: codec(meaning, nature, states),
@@ -158,9 +158,10 @@ fn table(table: ModbusTable) -> Table {
     }
 }
 
-fn encoding(encoding: RegisterEncoding) -> Encoding {
+/// `None`: there is no simulation of it.
+fn encoding(encoding: RegisterEncoding) -> Option<Encoding> {
     let int = |bits, signed| Encoding::Int { bits, signed };
-    match encoding {
+    Some(match encoding {
         RegisterEncoding::U16 => int(16, false),
         RegisterEncoding::S16 => int(16, true),
         RegisterEncoding::U32 => int(32, false),
@@ -169,7 +170,8 @@ fn encoding(encoding: RegisterEncoding) -> Encoding {
         RegisterEncoding::S64 => int(64, true),
         RegisterEncoding::F32 => Encoding::F32,
         RegisterEncoding::F64 => Encoding::F64,
-    }
+        _ => return None,
+    })
 }
 
 fn order(order: ByteOrder) -> Order {

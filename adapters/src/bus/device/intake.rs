@@ -20,6 +20,7 @@ impl<M: Model> DeviceState<M> {
             (Some(fault), _) => Err(fault),
             (None, Action::Write(items)) => self.take_write(caller, items, received),
             (None, Action::Read(points)) => self.take_read(caller, points),
+            (None, Action::Command(..)) => Err(DeviceFault::Unwritable("it has no commands".to_owned())),
             (None, Action::Refresh) => self.take_read(caller, readable(&self.device)),
         };
         match outcome {
@@ -55,7 +56,8 @@ impl<M: Model> DeviceState<M> {
 
     /// Points that are unknown or cannot be read are so in the answer, the others are read.
     fn take_read(&mut self, caller: Caller, points: Vec<PointId>) -> Result<Option<Readings>, DeviceFault> {
-        let readable = |point: &PointId| self.capability(*point).is_some_and(|it| it.read.is_some());
+        let mapping = &self.device.mapping;
+        let readable = |point: &PointId| mapping.point(*point).is_some_and(|it| it.read.is_some());
         if !points.iter().any(readable) {
             return Ok(Some(points.into_iter().map(|point| (point, Err(DeviceFault::Unknown))).collect()));
         }

@@ -1,0 +1,175 @@
+//! Commands and events that are no Value, and what devices are known by.
+
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+
+use super::{Class, NodeId, Parts, ReadBinding, ReadPoint, WritePoint};
+use crate::port::PointId;
+use crate::transform::{Raw, Transform};
+use crate::value::Value;
+
+/// A command of the vendor: `ProxiedDevice.{i}.X_ACME_Name()`, or the like below a node. It is async.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Command {
+    /// Its name without parentheses.
+    pub name: String,
+    /// The node that it belongs to; `None`: the device.
+    pub node: Option<NodeId>,
+    /// What it does, for people.
+    pub description: String,
+    /// Its input arguments, in the order of the file.
+    pub args: Vec<CommandArg>,
+    /// What is written, in this order, as one unit; when one fails the rest is not sent.
+    pub steps: Vec<CommandStep>,
+    /// A command that could not be begun within this time is dropped.
+    pub ttl: Duration,
+}
+
+/// An input argument of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandArg {
+    /// Its name.
+    pub name: String,
+    /// What it may be.
+    pub kind: ArgKind,
+    /// What it is when it is not given; `None`: it is mandatory.
+    pub default: Option<Value>,
+}
+
+/// What an argument may be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ArgKind {
+    /// A whole number, both ends included.
+    Int(Decimal, Decimal),
+    /// A number, both ends included.
+    Number(Decimal, Decimal),
+    /// True or false.
+    Bool,
+    /// One of these words.
+    Enum(Vec<String>),
+    /// A text of at most so many characters.
+    Text(usize),
+}
+
+impl ArgKind {
+    /// The value that the text of an argument means.
+    ///
+    /// Errors: a sentence that says what it should have been.
+    pub fn parse(&self, text: &str) -> Result<Value, String> {
+        match self {
+            Self::Int(min, max) | Self::Number(min, max) => {
+                let Value::Number(number) = Value::parse(Class::LevelControl, text)? else {
+                    return Err(format!("`{text}` is not a number"));
+                };
+                if matches!(self, Self::Int(..)) && !number.is_integer() {
+                    return Err(format!("`{text}` is not a whole number"));
+                }
+                if number < *min || number > *max {
+                    return Err(format!("`{text}` is outside {min} to {max}"));
+                }
+                Ok(Value::Number(number))
+            }
+            Self::Bool => Value::parse(Class::BinaryControl, text),
+            Self::Enum(words) if words.iter().any(|word| word == text) => Ok(Value::Text(text.to_owned())),
+            Self::Enum(words) => Err(format!("`{text}` is none of {}", words.join(", "))),
+            Self::Text(most) if text.chars().count() <= *most => Ok(Value::Text(text.to_owned())),
+            Self::Text(most) => Err(format!("it has more than {most} characters")),
+        }
+    }
+}
+
+/// One write of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandStep {
+    /// Where it goes.
+    pub point: WritePoint,
+    /// From the value to the raw one.
+    pub transform: Transform,
+    /// What is written.
+    pub value: StepValue,
+}
+
+/// What a step of a command writes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepValue {
+    /// Always this.
+    Fixed(Value),
+    /// The argument at this place in [`Command::args`].
+    Arg(usize),
+}
+
+impl CommandStep {
+    /// What is written, given the arguments of the command in their order.
+    pub fn value<'v>(&'v self, args: &'v [Value]) -> Option<&'v Value> {
+        match &self.value {
+            StepValue::Fixed(value) => Some(value),
+            StepValue::Arg(place) => args.get(*place),
+        }
+    }
+}
+
+/// An event of the vendor: `ProxiedDevice.{i}.X_ACME_Name!`, or the like below a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Its name with its node and without the exclamation mark: `left.X_ACME_Overload`. Unique in the mapping.
+    pub id: String,
+    /// Its name without the exclamation mark.
+    pub name: String,
+    /// The node that it belongs to; `None`: the device.
+    pub node: Option<NodeId>,
+    /// What it tells, for people.
+    pub description: String,
+    /// What its readings are like.
+    pub class: Class,
+    /// What it is seen by.
+    pub read: ReadBinding,
+    /// When it happens.
+    pub trigger: Trigger,
+    /// What it carries: name of the argument, and what is shown there.
+    pub args: Vec<(String, EventArg)>,
+}
+
+/// When an event happens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trigger {
+    /// Whenever the reading is another one.
+    Change,
+    /// When the reading becomes one of these.
+    Becomes(Vec<Value>),
+}
+
+impl Trigger {
+    /// Whether the event happens between one good reading and the next. There is none before the first one.
+    pub fn fires(&self, before: Option<&Value>, now: &Value) -> bool {
+        let is_new = before.is_some_and(|before| before != now);
+        match self {
+            Self::Change => is_new,
+            Self::Becomes(wanted) => is_new && wanted.contains(now),
+        }
+    }
+}
+
+/// What an argument of an event shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventArg {
+    /// The reading that the event was seen by.
+    Own,
+    /// The last good reading of a capability.
+    Capability(PointId),
+}
+
+impl Event {
+    pub(super) fn parts(&self) -> Parts<'_> {
+        (&self.id, self.class, Some(&self.read), None)
+    }
+}
+
+/// Something that a device of a model shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fingerprint {
+    /// Where.
+    pub point: ReadPoint,
+    /// Any of these.
+    pub equals: Vec<Raw>,
+}
