@@ -75,6 +75,8 @@ codes! {
     StepSize = 29,
     /// A class that cannot be had over this protocol.
     ClassOfProtocol = 30,
+    /// A `Unit` that is not metric.
+    NotMetric = 31,
     /// An address in 4xxxx notation.
     Notation = 40,
     /// A value that reaches beyond the last register.
@@ -137,6 +139,8 @@ codes! {
     MappingFile = 96,
     /// A bus that no device uses.
     UnusedBus = 97,
+    /// Two buses with one address.
+    SharedBus = 98,
 }
 
 impl Code {

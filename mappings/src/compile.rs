@@ -2,6 +2,8 @@
 //! in, parameters put in their places. All problems are found in one go.
 
 mod capability;
+pub(crate) mod follow;
+mod listed;
 mod meaning;
 pub(crate) mod params;
 mod point;
@@ -20,7 +22,6 @@ use crate::mapping::{Mapping, ModbusOptions, OnlineRule, PerTable, Poll, PollGro
 use crate::port::PointId;
 use crate::read::Report;
 use crate::tr181;
-use crate::words::{nearest, suggestion};
 
 /// The poll group of a file that names none.
 const DEFAULT_POLL: (&str, Duration) = ("default", Duration::from_secs(10));
@@ -34,6 +35,7 @@ pub fn compile(draft: &MappingDraft, params: &Params) -> (Option<Mapping>, Vec<D
     let mut compiler = Compiler { draft, params, report, used_polls: BTreeMap::new() };
     let mapping = compiler.mapping();
     let mut found = compiler.report.found;
+    follow::drop_unused(&mut found);
     if !has_errors(&found) {
         found.extend(vectors::run(draft, &mapping));
     }
@@ -47,8 +49,9 @@ pub fn compile(draft: &MappingDraft, params: &Params) -> (Option<Mapping>, Vec<D
 pub fn compile_file(file: &SourceFile) -> (Option<Mapping>, Vec<Diagnostic>) {
     let (draft, mut found) = MappingDraft::parse(file);
     let Some(draft) = draft else { return (None, found) };
-    let (mapping, more) = compile(&draft, &Params::examples(&draft));
+    let (mapping, mut more) = compile(&draft, &Params::examples(&draft));
     let usable = !has_errors(&found);
+    follow::follow(&draft, &found, &mut more);
     found.extend(more);
     sort(&mut found);
     (mapping.filter(|_| usable), found)
@@ -92,22 +95,6 @@ impl Compiler<'_> {
         let Some(kind) = &self.draft.device_type else { return String::new() };
         self.listed(kind, Code::Type, "Type of a device", tr181::DEVICE_TYPES);
         kind.value.clone()
-    }
-
-    /// A word of a TR-181 list, or one of a vendor's own.
-    fn listed(&mut self, word: &At<String>, code: Code, what: &str, list: &[&str]) {
-        let known = list.contains(&word.value.as_str()) || tr181::is_vendor_word(&word.value);
-        if !known {
-            let own = format!(
-                "; a value of one's own is written like `X_VENDOR_{}`",
-                word.value.trim_start_matches("X_")
-            );
-            let error = self.report.error(code, word.span, format!("`{}` is no {what}", word.value));
-            match nearest(&word.value, list.iter().copied()) {
-                Some(_) => error.suggest(&word.value, list),
-                None => error.help(suggestion(&word.value, list) + &own),
-            }
-        }
     }
 
     fn poll_groups(&mut self) -> Vec<PollGroup> {

@@ -2,24 +2,29 @@
 
 mod fields;
 pub(crate) mod mapping;
+mod notation;
+mod place;
 mod point;
 mod scalar;
 pub(crate) mod site;
+mod spelling;
 mod vectors;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Fix, Severity, SourceFile, Span};
-use crate::words::{nearest, quoted, suggestion};
+use crate::words::{only_nearest, quoted, suggestion};
 
 /// Collects the problems of one file.
 pub(crate) struct Report<'f> {
     file: &'f SourceFile,
     pub(crate) found: Vec<Diagnostic>,
+    /// What the unknown keys of the last map were probably meant to be.
+    meant: Vec<String>,
 }
 
 impl<'f> Report<'f> {
     pub(crate) fn new(file: &'f SourceFile) -> Self {
-        Self { file, found: Vec::new() }
+        Self { file, found: Vec::new(), meant: Vec::new() }
     }
 
     pub(crate) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> Help<'_> {
@@ -55,9 +60,9 @@ impl Help<'_> {
         self
     }
 
-    /// `did you mean …?`, with the nearest of these words as the fix, or else all of them.
+    /// `did you mean …?`, with the nearest of these words as the fix if no other is as near, or else all of them.
     pub(crate) fn suggest(self, given: &str, words: &[&str]) {
-        let helped = match nearest(given, words.iter().copied()) {
+        let helped = match only_nearest(given, words.iter().copied()) {
             Some(word) => self.fix(quoted(word)),
             None => self,
         };

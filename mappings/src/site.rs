@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::code::Code;
+use crate::compile::follow::{drop_unused, follow};
 use crate::compile::params::refuse;
 use crate::compile::{self, Params, compile};
 use crate::diagnostic::{Diagnostic, SourceFile, has_errors};
@@ -16,7 +17,7 @@ use crate::draft::site::{BusDraft, DeviceDraft, SiteDraft, Use};
 use crate::mapping::{Bus, BusKind, Device, DeviceAddress, Mapping, Site};
 use crate::port::DeviceId;
 use crate::read::Report;
-use crate::words::suggestion;
+use crate::words::{only_nearest, suggestion};
 
 /// Why there is no mapping file for a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,7 @@ pub fn compile_site(file: &SourceFile, resolve: &Resolve<'_>) -> (Option<Site>, 
     let mut compiler = Compiler { draft: &draft, report: Report::new(file), models: Models::new(resolve) };
     let site = compiler.site();
     found.extend(compiler.report.found);
+    drop_unused(&mut found);
     compile::sort(&mut found);
     found.extend(compiler.models.found);
     (Some(site).filter(|_| !has_errors(&found)), found)
@@ -65,6 +67,7 @@ impl Compiler<'_> {
         let buses = draft.buses.iter().filter_map(|bus| self.bus(bus)).collect();
         let devices = draft.devices.iter().filter_map(|device| self.device(device)).collect();
         self.shared_addresses();
+        self.shared_buses();
         Site { buses, devices }
     }
 
@@ -137,17 +140,20 @@ impl Compiler<'_> {
         match (why, &model.value) {
             (NotFound::Profile { known }, Use::Profile { name, .. }) => {
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                let error = self.report.error(
-                    Code::UnknownProfile,
-                    model.span,
-                    format!("there is no profile `{name}`"),
-                );
-                error.help(suggestion(name, &known));
+                let message = format!("there is no profile `{name}`");
+                let error = self.report.error(Code::UnknownProfile, model.span, message);
+                match (only_nearest(name, known.iter().copied()), model.value.to_string()) {
+                    (Some(near), wanted) if wanted == *name => error.fix(near).help(suggestion(name, &known)),
+                    _ => error.help(suggestion(name, &known)),
+                }
             }
             (NotFound::Version { found }, wanted) => {
                 let message = format!("no version of the profile meets `{wanted}`");
                 let error = self.report.error(Code::ProfileVersion, model.span, message);
-                error.help(format!("there is {}", found.join(", ")));
+                error.help(format!(
+                    "there is {}; a later version has to be in a folder of mappings",
+                    found.join(", ")
+                ));
             }
             (NotFound::Unreadable(why), wanted) => {
                 let message = format!("the mapping file {wanted} cannot be read: {why}");
@@ -185,7 +191,8 @@ impl Compiler<'_> {
             if !device.params.iter().any(|(given, _)| given.value == *name) {
                 let message = format!("the device `{}` needs the parameter `{name}`", device.id.value);
                 let error = self.report.error(Code::DeviceParam, device.id.span, message);
-                error.help(format!("add `params: {{{name}: …}}`"));
+                let example = params.get(name).unwrap_or("…");
+                error.help(format!("add `params: {{{name}: {example}}}`, with the value of this device"));
             }
         }
         (self.report.found.len() == before).then_some(params)
@@ -202,6 +209,34 @@ impl Compiler<'_> {
                     let warning = self.report.warn(Code::SharedAddress, unit.span, message);
                     warning.help("right if one unit has several mappings; otherwise correct `unit` or `bus`");
                 }
+            }
+        }
+    }
+}
+
+impl Compiler<'_> {
+    /// One connection or port is opened by each bus, and many gateways admit only one.
+    fn shared_buses(&mut self) {
+        let mut seen: BTreeMap<String, &At<String>> = BTreeMap::new();
+        for bus in &self.draft.buses {
+            let Some(kind) = &bus.kind else { continue };
+            let (address, serial) = match &kind.value {
+                BusKind::ModbusRtu(line) => (line.port.clone(), true),
+                BusKind::ModbusTcp { address } | BusKind::ModbusRtuTcp { address } => {
+                    (address.to_string(), false)
+                }
+            };
+            let Some(first) = seen.get(&address) else {
+                seen.insert(address, &bus.name);
+                continue;
+            };
+            let message = format!("`{address}` is also the bus `{}`", first.value);
+            let help = format!("put the devices on `{}`", first.value);
+            if serial {
+                self.report.error(Code::SharedBus, kind.span, message).help(help);
+            } else {
+                let help = help + ": as two buses it takes two connections, which many gateways refuse";
+                self.report.warn(Code::SharedBus, kind.span, message).help(help);
             }
         }
     }
@@ -239,7 +274,10 @@ impl<'r> Models<'r> {
         if let Some(known) = self.compiled.get(&key) {
             return known.clone();
         }
-        let (mapping, found) = compile(draft, params);
+        let (mapping, mut found) = compile(draft, params);
+        let read: Vec<Diagnostic> =
+            self.found.iter().filter(|known| known.file == draft.file).cloned().collect();
+        follow(draft, &read, &mut found);
         self.report(found);
         let broken = self.found.iter().any(|known| known.file == draft.file);
         let mapping = mapping.filter(|_| !broken).map(Arc::new);

@@ -1,5 +1,7 @@
 //! The closed lists of TR-181 2.19 that a mapping chooses from.
 
+pub(crate) mod advice;
+
 use crate::mapping::Class;
 
 /// IoTDeviceType: `ProxiedDevice.{i}.Type`, `Node.{i}.Type`.

@@ -1,55 +1,60 @@
 //! The nearest word, for "did you mean".
 
+mod elsewhere;
+
 /// Most words of a similar length that are compared.
 const MAX_COMPARED: usize = 256;
 /// Longest list that is shown whole.
 const MAX_LISTED: usize = 64;
 
-/// What other descriptions of devices call it, and what it is called here.
-const ELSEWHERE: [(&str, &str); 14] = [
-    ("°C", "degC"),
-    ("°F", "degF"),
-    ("°", "deg"),
-    ("int16", "s16"),
-    ("uint16", "u16"),
-    ("int32", "s32"),
-    ("uint32", "u32"),
-    ("int64", "s64"),
-    ("uint64", "u64"),
-    ("float", "f32"),
-    ("float32", "f32"),
-    ("real", "f32"),
-    ("float64", "f64"),
-    ("double", "f64"),
-];
-
 /// The word that was most probably meant, if any is near enough.
 pub(crate) fn nearest<'w>(given: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-    let meant = ELSEWHERE.iter().find(|(other, _)| given.eq_ignore_ascii_case(other)).map(|(_, own)| *own);
-    let words: Vec<&str> = words.into_iter().collect();
-    if let Some(word) = words.iter().find(|word| Some(**word) == meant) {
-        return Some(word);
+    ranked(given, words).into_iter().next().map(|(_, word)| word)
+}
+
+/// The word that was meant, if no other is as near.
+pub(crate) fn only_nearest<'w>(given: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    match ranked(given, words).as_slice() {
+        [(_, word)] => Some(word),
+        [(near, word), (far, _), ..] if near < far => Some(word),
+        _ => None,
     }
-    let limit = (given.chars().count() / 3).max(1);
+}
+
+/// The words that may have been meant and how far off they are, the nearest first.
+fn ranked<'w>(given: &str, words: impl IntoIterator<Item = &'w str>) -> Vec<(usize, &'w str)> {
+    let words: Vec<&str> = words.into_iter().collect();
+    if let Some(meant) = elsewhere::here(given).find_map(|own| words.iter().find(|word| **word == own)) {
+        return vec![(0, meant)];
+    }
     let length = given.chars().count();
-    let similar =
-        words.into_iter().filter(|word| word.chars().count().abs_diff(length) <= limit).take(MAX_COMPARED);
     let given = given.to_lowercase();
-    let ranked = similar.map(|word| (distance(&given, &word.to_lowercase()), word));
-    // A word of which nothing is left was not meant; and hardly anybody errs twice, and in the first letter too.
-    let begins_alike = |word: &str| word.to_lowercase().chars().next() == given.chars().next();
-    let is_near = |far: usize, word: &str| {
-        far <= limit && far < given.len().min(word.len()) && (far < 2 || begins_alike(word))
-    };
-    ranked.filter(|(far, word)| is_near(*far, word)).min_by_key(|(far, _)| *far).map(|(_, word)| word)
+    let similar = words.into_iter().filter(|word| word.chars().count().abs_diff(length) <= length / 3 + 1);
+    let distances = similar.take(MAX_COMPARED).map(|word| (distance(&given, &word.to_lowercase()), word));
+    let mut near: Vec<_> = distances.filter(|(far, word)| is_near(*far, &given, word)).collect();
+    near.sort_by_key(|(far, _)| *far);
+    near
+}
+
+/// A word of one or two letters has too many neighbours; of a word of which nothing is left nothing was meant; and
+/// hardly anybody errs twice, and in the first letter too.
+fn is_near(far: usize, given: &str, word: &str) -> bool {
+    let (given_length, length) = (given.chars().count(), word.chars().count());
+    let limit = if given_length.min(length) <= 2 { 0 } else { (given_length / 3).max(1) };
+    let begins_alike = word.to_lowercase().chars().next() == given.chars().next();
+    far <= limit && (far < 2 || begins_alike)
 }
 
 /// `did you mean …?`, or else all the words.
 pub(crate) fn suggestion(given: &str, words: &[&str]) -> String {
-    match nearest(given, words.iter().copied()) {
-        Some(word) => format!("did you mean `{word}`?"),
-        None if words.is_empty() => "there is none to choose from".to_owned(),
-        None => match words.get(..MAX_LISTED) {
+    let near = ranked(given, words.iter().copied());
+    let least = near.first().map_or(0, |(far, _)| *far);
+    let near: Vec<&str> =
+        near.iter().filter(|(far, _)| *far == least).map(|(_, word)| *word).take(3).collect();
+    match near.as_slice() {
+        [_, ..] => format!("did you mean `{}`?", near.join("` or `")),
+        [] if words.is_empty() => "there is none to choose from".to_owned(),
+        [] => match words.get(..MAX_LISTED) {
             Some(some) => format!("one of {}, …", some.join(", ")),
             None => format!("one of {}", words.join(", ")),
         },
@@ -96,11 +101,27 @@ mod tests {
             ("°C", Some("degC")),
             ("int16", Some("s16")),
             ("Float", Some("f32")),
+            ("VA", None),
             ("Heater", None),
             ("Thermometer", None),
+            ("factor", None),
             ("", None),
         ] {
             assert_eq!(nearest(given, words), expected, "{given}");
         }
+    }
+
+    #[test]
+    fn what_others_call_it_is_known() {
+        assert_eq!(nearest("Uint32", ["u16", "u32", "s32"]), Some("u32"));
+        assert_eq!(nearest("factor", ["scale", "offset"]), Some("scale"));
+        assert_eq!(nearest("percent", ["-", "%"]), Some("%"));
+    }
+
+    #[test]
+    fn only_one_word_is_certain() {
+        assert_eq!(only_nearest("fasr", ["fast", "slow"]), Some("fast"));
+        assert_eq!(only_nearest("fasr", ["fast", "fase"]), None);
+        assert_eq!(nearest("fasr", ["fast", "fase"]), Some("fast"));
     }
 }

@@ -3,6 +3,9 @@
 //! A typed reader would stop at the first surprise; a tree lets the reader of the draft report all of them at once, and
 //! the spelling tells `"on"` from `on`. Size and nesting are bounded, so that no text can exhaust memory or stack.
 
+mod flow;
+mod hint;
+
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -59,7 +62,9 @@ impl Node {
 pub(crate) fn parse(file: &SourceFile) -> Result<Node, Box<Diagnostic>> {
     if file.text().len() > MAX_BYTES {
         let message = format!("the file has more than {MAX_BYTES} bytes");
-        return Err(Box::new(error(file, Code::TooLarge, Span::default(), message)));
+        let help = Some("divide it into several files".to_owned());
+        let at = Span { line: 1, column: 1, ..Span::default() };
+        return Err(Box::new(Diagnostic { help, ..error(file, Code::TooLarge, at, message) }));
     }
     match serde_saphyr::from_str_with_options::<Spanned<Any>>(file.text(), options()) {
         Ok(any) => Ok(node(file, any)),
@@ -95,39 +100,17 @@ fn syntax(file: &SourceFile, cause: &serde_saphyr::Error) -> Diagnostic {
         let message = format!(
             "too much for one file: at most {MAX_NODES} values, nested at most {MAX_DEPTH} deep, in one YAML document"
         );
-        return error(file, Code::TooLarge, span, message);
+        let help = "divide it into several files, each one document (without `---` in between)".to_owned();
+        return Diagnostic { help: Some(help), ..error(file, Code::TooLarge, span, message) };
     }
     let whole = cause.to_string();
     let message = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(message, _)| message);
     let mut diagnostic = error(file, Code::Syntax, span, format!("not YAML: {message}"));
-    diagnostic.help = hint(file, span);
+    let (help, fix) = hint::hint(file, span, message);
+    diagnostic.span = fix.as_ref().map_or(span, |fix| fix.span);
+    diagnostic.help = Some(help);
+    diagnostic.fix = fix;
     diagnostic
-}
-
-/// A guess at what went wrong, from the line where it did.
-fn hint(file: &SourceFile, span: Span) -> Option<String> {
-    let line = file.text().lines().nth(span.line.checked_sub(1)?)?;
-    let bare = ['%', '-', '@', '`'].into_iter().find(|sign| {
-        line.match_indices(*sign).any(|(at, _)| {
-            let (before, after) =
-                (line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default());
-            let begins = before.trim_end().ends_with([':', '[', ',']);
-            begins
-                && (*sign != '-'
-                    || after.trim_start().is_empty()
-                    || after.trim_start().starts_with([',', '}', ']', '#']))
-        })
-    });
-    if let Some(sign) = bare {
-        return Some(format!("`{sign}` cannot begin an unquoted value: write \"{sign}\""));
-    }
-    if line.contains("${") {
-        return Some("a text with `${…}` must be quoted".to_owned());
-    }
-    if line.matches(": ").count() > 1 && !line.contains('{') {
-        return Some("a text with `: ` in it must be quoted".to_owned());
-    }
-    line.contains('\t').then(|| "YAML is indented with spaces, never with tabs".to_owned())
 }
 
 fn error(file: &SourceFile, code: Code, span: Span, message: String) -> Diagnostic {
@@ -153,6 +136,7 @@ fn node(file: &SourceFile, any: Spanned<Any>) -> Node {
             Kind::Map(entries.into_iter().map(|(key, value)| (node(file, key), node(file, value))).collect())
         }
     };
+    let span = flow::whole(file, span, &kind);
     Node { kind, span }
 }
 

@@ -106,7 +106,7 @@ impl Compiler<'_> {
 
     fn check_unit(&mut self, cap: &CapabilityDraft, class: Class) {
         match (&cap.unit, is_level(class) || class == Class::MultiLevelSensor) {
-            (Some(unit), true) => self.listed(unit, Code::Unit, "Unit", tr181::UNITS),
+            (Some(unit), true) => self.unit(unit, cap.kind.as_ref()),
             (Some(unit), false) => {
                 let message = format!("{} has no Unit", class.a_name());
                 self.report.error(Code::UnitPresence, unit.span, message).help("remove `unit`");

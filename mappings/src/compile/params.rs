@@ -17,6 +17,10 @@ impl Params {
         Self(draft.params.iter().map(|param| (param.name.value.clone(), example(param))).collect())
     }
 
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.0.insert(name.to_owned(), value.to_owned());
     }

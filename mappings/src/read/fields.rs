@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::Report;
+use super::{Report, place};
 use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::At;
+use crate::words::only_nearest;
 use crate::yaml::{Kind, Node};
 
 /// Most entries of a map or list that grows with the device or the site.
@@ -15,11 +16,14 @@ pub(super) const MAX_NAMED: usize = 4096;
 pub(super) struct Fields<'n> {
     pub(super) span: Span,
     entries: Vec<(&'n str, Span, &'n Node)>,
+    /// A key whose value has been reported already.
+    broken: Option<&'n str>,
 }
 
 impl<'n> Fields<'n> {
     pub(super) fn node(&self, key: &str) -> Option<&'n Node> {
-        self.entries.iter().find(|(known, ..)| *known == key).map(|(.., node)| *node)
+        let usable = |known: &str| known == key && self.broken != Some(known);
+        self.entries.iter().find(|(known, ..)| usable(known)).map(|(.., node)| *node)
     }
 
     pub(super) fn key(&self, key: &str) -> Option<Span> {
@@ -31,21 +35,36 @@ impl Report<'_> {
     /// A map with these keys; anything else in it is reported.
     pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &str, keys: &[&str]) -> Option<Fields<'n>> {
         let mut entries: Vec<(&str, Span, &Node)> = Vec::new();
+        let mut meant = Vec::new();
+        let mut broken = None;
         for (key, span, value) in self.entries(node, what)? {
             if keys.contains(&key) {
                 entries.push((key, span, value));
+            } else if let Some((last, ..)) = entries.last().filter(|last| is_fraction(last.2, key, value)) {
+                broken = Some(*last);
+                self.decimal_comma(entries.last().map_or(span, |last| last.2.span), span, key);
             } else {
-                // `{scale: 0,1}` is read as `{scale: 0, 1: null}`.
-                let comma = value.is_null() && key.bytes().all(|byte| byte.is_ascii_digit());
-                let error = self.error(Code::UnknownKey, span, format!("{what} has no key `{key}`"));
-                if comma {
-                    error.help("a number is written with a decimal point, not a comma: 0.1");
-                } else {
-                    error.suggest(key, keys);
-                }
+                meant.extend(place::meant(key, keys));
+                let message = format!("{what} has no key `{key}`");
+                let error = self.error(Code::UnknownKey, span, message);
+                let error = match only_nearest(key, keys.iter().copied()) {
+                    Some(word) => error.fix(word),
+                    None => error,
+                };
+                error.help(place::help(what, key, keys));
             }
         }
-        Some(Fields { span: node.span, entries })
+        self.meant = meant;
+        Some(Fields { span: node.span, entries, broken })
+    }
+
+    /// `{scale: 0,1}` is read as `{scale: 0, 1: null}`.
+    fn decimal_comma(&mut self, whole: Span, part: Span, digits: &str) {
+        let span = Span { end: part.end, ..whole };
+        let whole = self.file.text().get(whole.start..whole.end).unwrap_or_default().to_owned();
+        self.error(Code::YamlTrap, span, "a decimal comma divides the number in two")
+            .fix(format!("{whole}.{digits}"))
+            .help(format!("write {whole}.{digits}"));
     }
 
     /// A map whose keys are names that the file chooses, at most [`MAX_NAMED`].
@@ -118,10 +137,27 @@ impl Report<'_> {
     }
 
     pub(super) fn wrong_kind(&mut self, node: &Node, message: &str) {
-        self.error(Code::WrongKind, node.span, format!("{message}, not {}", node.describe()));
+        let help = match &node.kind {
+            _ if node.is_null() => "write a value, or remove the key",
+            _ if message.ends_with("a map") => "write `{key: value, …}`, or one key a line and indented",
+            _ if message.ends_with("a list") => "write `[one, two]`, or one entry a line after `- `",
+            _ => "write a single value, without brackets and keys",
+        };
+        self.error(Code::WrongKind, node.span, format!("{message}, not {}", node.describe())).help(help);
     }
 
     pub(super) fn missing(&mut self, span: Span, what: &str, key: &str, help: impl Into<String>) {
-        self.error(Code::MissingKey, span, format!("{what} needs the key `{key}`")).help(help);
+        // A slip of the finger is one mistake, not two.
+        if !self.meant.iter().any(|meant| meant == key) {
+            self.error(Code::MissingKey, span, format!("{what} needs the key `{key}`")).help(help);
+        }
     }
+}
+
+/// Whether a decimal comma divided a number into these two.
+fn is_fraction(whole: &Node, part: &str, after: &Node) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_whole =
+        matches!(&whole.kind, Kind::Scalar { text, plain: true } if digits(text.trim_start_matches('-')));
+    is_whole && after.is_null() && digits(part)
 }

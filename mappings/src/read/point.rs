@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Report;
 use super::fields::Fields;
+use super::notation::{notation, table as table_of};
 use crate::code::Code;
 use crate::draft::{At, MapDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
 use crate::mapping::{ByteOrder, ModbusTable, RegisterEncoding};
@@ -94,8 +95,9 @@ impl Report<'_> {
         let (key, table, node) = places.next()?;
         let others: Vec<&str> = places.map(|(other, ..)| other).collect();
         if !others.is_empty() {
+            let span = others.first().and_then(|other| fields.key(other)).unwrap_or(fields.span);
             let message = format!("{what} has both `{key}` and `{}`", others.join("` and `"));
-            self.error(Code::Table, fields.span, message).help("a point is in one table: keep one of them");
+            self.error(Code::Table, span, message).help("a point is in one table: keep one of them");
         }
         self.address(node, table).map(|address| address.map(|address| (table, address)))
     }
@@ -105,30 +107,14 @@ impl Report<'_> {
     pub(super) fn address(&mut self, node: &Node, table: ModbusTable) -> Option<At<u16>> {
         let spelled_decimal = matches!(&node.kind, Kind::Scalar { text, .. } if !text.contains('x'));
         let number = self.integer(node)?;
-        let first = match table {
-            ModbusTable::Coil => None,
-            ModbusTable::Discrete => Some(1),
-            ModbusTable::Input => Some(3),
-            ModbusTable::Holding => Some(4),
-        };
-        let notation = first.and_then(|digit| {
-            let long = number.value - digit * 100_000;
-            let short = number.value - digit * 10_000;
-            [(long, 65_536), (short, 9_999)]
-                .into_iter()
-                .find(|(at, most)| (1..=*most).contains(at))
-                .map(|(at, _)| at - 1)
-        });
-        if let Some(address) = notation.filter(|_| spelled_decimal) {
-            let message = format!(
-                "{} is in {}xxxx notation, which counts from 1",
-                number.value,
-                first.unwrap_or_default()
-            );
-            self.error(Code::Notation, node.span, message).help(format!(
-                "write the protocol's address: `{}: {address}` (or {:#06x} if that is the protocol's address)",
-                table.name(),
-                number.value
+        if let Some((digit, address)) = notation(number.value, table).filter(|_| spelled_decimal) {
+            let message = format!("{} is in {digit}xxxx notation, which counts from 1", number.value);
+            let own = table_of(digit);
+            let hex = format!("{}: {:#06x}", table.name(), number.value);
+            let error = self.error(Code::Notation, node.span, message);
+            let error = if own == table.name() { error.fix(address.to_string()) } else { error };
+            error.help(format!(
+                "write the protocol's address: `{own}: {address}` (or `{hex}` if that is the protocol's address)"
             ));
             return None;
         }
@@ -145,8 +131,15 @@ impl Report<'_> {
             (Some(first), Some(last), None) => Some(At::new((first, last), node.span)),
             _ => {
                 let message = format!("`{}` is no bit range", spelled.value);
-                self.error(Code::WrongKind, node.span, message)
-                    .help("write `4..6` for bits 4, 5 and 6, or `3` for one");
+                let error = self.error(Code::WrongKind, node.span, message);
+                let ends: Vec<&str> = spelled.value.split(['-', ':', ',']).map(str::trim).collect();
+                let error = match ends.as_slice() {
+                    [first, last] if first.parse::<u8>().is_ok() && last.parse::<u8>().is_ok() => {
+                        error.fix(format!("{first}..{last}"))
+                    }
+                    _ => error,
+                };
+                error.help("write `4..6` for bits 4, 5 and 6, or `3` for one");
                 None
             }
         }
@@ -207,7 +200,9 @@ impl Report<'_> {
             }
             Kind::Scalar { text, plain: true } if text == "true" => {
                 let message = "`verify` needs to know how long";
-                self.error(Code::Duration, node.span, message).help("write `verify: 1s`, or leave it away");
+                self.error(Code::Duration, node.span, message)
+                    .fix("1s")
+                    .help("write `verify: 1s`, or leave it away");
                 None
             }
             Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => {

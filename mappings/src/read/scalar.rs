@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use super::Report;
+use super::{Report, spelling};
 use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::At;
 use crate::value::parse_decimal;
+use crate::words::nearest;
 use crate::yaml::{Kind, Node};
 
 /// Longest duration.
@@ -47,7 +48,11 @@ impl Report<'_> {
             }
             _ => {
                 let message = format!("expected true or false, not `{text}`");
-                self.error(Code::WrongKind, node.span, message).help("write true or false without quotes");
+                let error = self.error(Code::WrongKind, node.span, message);
+                let meant = text.to_ascii_lowercase();
+                let certain = meant == "true" || meant == "false";
+                let error = if certain { error.fix(meant) } else { error };
+                error.help("write true or false without quotes");
             }
         }
         None
@@ -69,7 +74,7 @@ impl Report<'_> {
             _ => None,
         };
         let Some(number) = parsed else {
-            self.error(Code::WrongKind, node.span, format!("expected a whole number, not `{text}`"));
+            self.no_number(node.span, text, "a whole number");
             return None;
         };
         Some(At::new(if text.starts_with('-') { -number } else { number }, node.span))
@@ -90,7 +95,7 @@ impl Report<'_> {
             return Some(At::new(value, number.span));
         }
         let message = format!("{what} must be {min} to {max}, not {}", number.value);
-        self.error(Code::NumberRange, node.span, message);
+        self.error(Code::NumberRange, node.span, message).help(format!("write a number from {min} to {max}"));
         None
     }
 
@@ -101,9 +106,23 @@ impl Report<'_> {
         self.leading_zero(text, digits, node.span)?;
         match parse_decimal(text) {
             Ok(number) => Some(At::new(number, node.span)),
-            Err(why) => {
-                self.error(Code::WrongKind, node.span, why).help("write it in digits, without an exponent");
+            Err(_) => {
+                self.no_number(node.span, text, "a number");
                 None
+            }
+        }
+    }
+
+    fn no_number(&mut self, span: Span, text: &str, what: &str) {
+        match spelling::number(text) {
+            Some(meant) if what == "a number" || !meant.contains('.') => {
+                let message = format!("`{text}` is a number to some YAML readers and a text to others");
+                self.error(Code::YamlTrap, span, message).fix(meant.as_str()).help(format!("write {meant}"));
+            }
+            _ => {
+                let message = format!("expected {what}, not `{text}`");
+                self.error(Code::WrongKind, span, message)
+                    .help("write it in digits, such as 12 or -5, or with 0x in hexadecimal");
             }
         }
     }
@@ -114,7 +133,11 @@ impl Report<'_> {
         match parse_duration(text) {
             Ok(duration) => Some(At::new(duration, node.span)),
             Err(help) => {
-                self.error(Code::Duration, node.span, format!("`{text}` is not a duration")).help(help);
+                let error = self.error(Code::Duration, node.span, format!("`{text}` is not a duration"));
+                match spelling::duration(text) {
+                    Some(meant) => error.fix(meant.as_str()).help(format!("write {meant}")),
+                    None => error.help(help),
+                }
                 None
             }
         }
@@ -127,7 +150,11 @@ impl Report<'_> {
             return Some(At::new(*value, node.span));
         }
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        self.error(Code::UnknownWord, node.span, format!("`{text}` is no {what}")).suggest(text, &names);
+        let error = self.error(Code::UnknownWord, node.span, format!("`{text}` is no {what}"));
+        match meaning(what) {
+            Some(meaning) if nearest(text, names.iter().copied()).is_none() => error.help(meaning),
+            _ => error.suggest(text, &names),
+        }
         None
     }
 
@@ -165,6 +192,20 @@ impl Report<'_> {
     }
 }
 
+/// What the words mean, for somebody who is not near to any.
+fn meaning(what: &str) -> Option<&'static str> {
+    match what {
+        "order" => Some(
+            "ABCD is as Modbus has it (big-endian), CDAB has its words swapped, BADC the bytes in each word, DCBA both",
+        ),
+        "class" => Some(
+            "a number is a LevelSensor, one of two states a BinarySensor, one of several an EnumSensor; \
+             what can be set is a LevelControl, BinaryControl or EnumControl",
+        ),
+        _ => None,
+    }
+}
+
 /// What an unquoted word means to a reader of YAML 1.1.
 fn yaml_1_1_boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
@@ -189,8 +230,18 @@ fn misread(text: &str) -> Option<&'static str> {
     match text {
         _ if yaml_1_1_boolean(text).is_some() => Some("a Boolean"),
         _ if numeric => Some("a number"),
+        _ if is_sexagesimal(text) => Some("a number to the base 60"),
         _ => None,
     }
+}
+
+/// `6:30` is 390 to a reader of YAML 1.1.
+fn is_sexagesimal(text: &str) -> bool {
+    let mut parts = text.strip_prefix(['-', '+']).unwrap_or(text).split(':');
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let first = parts.next().is_some_and(|first| number(first) && !first.starts_with('0'));
+    let rest: Vec<&str> = parts.collect();
+    first && !rest.is_empty() && rest.iter().all(|part| number(part) && part.len() <= 2 && *part < "60")
 }
 
 /// Errors: what to write instead.
@@ -241,10 +292,25 @@ mod tests {
 
     #[test]
     fn words_that_readers_take_for_something_else() {
-        for text in ["y", "No", "ON", "true", "1", "-1.5", "0x1f", "1_000", "1e3", ".5"] {
+        for text in ["y", "No", "ON", "true", "1", "-1.5", "0x1f", "1_000", "1e3", ".5", "6:30", "190:20:30"]
+        {
             assert!(misread(text).is_some(), "{text}");
         }
-        for text in ["yes!", "L1", "1.0.0", "4..6", "kWh", "inf", "nan", "5s", "e", "-"] {
+        for text in [
+            "yes!",
+            "L1",
+            "1.0.0",
+            "4..6",
+            "kWh",
+            "inf",
+            "nan",
+            "5s",
+            "e",
+            "-",
+            "6:75",
+            "a:30",
+            "10.0.0.1:502",
+        ] {
             assert!(misread(text).is_none(), "{text}");
         }
     }

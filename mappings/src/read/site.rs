@@ -55,7 +55,7 @@ impl Report<'_> {
                 self.missing(name.span, &what, "modbus_tcp", help);
                 None
             }
-            [kind] => self.bus_kind(&what, kind, &fields),
+            [kind] => self.bus_kind(name.span, &what, kind, &fields),
             [_, second, ..] => {
                 let span = fields.key(second).unwrap_or(name.span);
                 let message = format!("{what} is given as {} things", kinds.len());
@@ -67,10 +67,10 @@ impl Report<'_> {
         Some(BusDraft { name, kind })
     }
 
-    fn bus_kind(&mut self, what: &str, kind: &str, fields: &Fields<'_>) -> Option<At<BusKind>> {
+    fn bus_kind(&mut self, name: Span, what: &str, kind: &str, fields: &Fields<'_>) -> Option<At<BusKind>> {
         let node = fields.node(kind)?;
         if kind == "modbus_rtu" {
-            return self.serial_line(what, node, fields);
+            return self.serial_line(name, what, node, fields);
         }
         for key in LINE_KEYS {
             if let Some(span) = fields.key(key) {
@@ -86,7 +86,13 @@ impl Report<'_> {
         }))
     }
 
-    fn serial_line(&mut self, what: &str, node: &Node, fields: &Fields<'_>) -> Option<At<BusKind>> {
+    fn serial_line(
+        &mut self,
+        name: Span,
+        what: &str,
+        node: &Node,
+        fields: &Fields<'_>,
+    ) -> Option<At<BusKind>> {
         let port = self.text(node)?;
         if !port.value.starts_with('/') {
             let message = format!("`{}` is no serial port", port.value);
@@ -100,7 +106,7 @@ impl Report<'_> {
             ("parity", "the devices' setting: `none`, `even` or `odd`"),
         ] {
             if fields.key(key).is_none() {
-                self.missing(node.span, what, key, help);
+                self.missing(name, what, key, help);
             }
         }
         let baud = fields.node("baud").and_then(|node| self.int(node, "`baud`", 300, 4_000_000));
@@ -117,12 +123,28 @@ impl Report<'_> {
         let text = self.text(node)?;
         let address = parse_address(&text.value);
         if address.is_none() {
-            let message = format!("`{}` is no network address", text.value);
-            self.error(Code::BusAddress, node.span, message).help(
-                "write \"host:port\", such as \"192.168.1.20:502\", \"[fd00::20]:502\" or \"plc.lan:502\"",
-            );
+            self.no_address(node.span, &text.value);
         }
         address.map(|address| At::new(address, node.span))
+    }
+
+    fn no_address(&mut self, span: Span, given: &str) {
+        if given.contains('@') {
+            self.error(Code::BusAddress, span, "an address holds no user name and no password")
+                .help("write \"host:port\" alone: nobody logs in over Modbus");
+            return;
+        }
+        let error = self.error(Code::BusAddress, span, format!("`{given}` is no network address"));
+        let bare = given.split_once("://").map_or(given, |(_, rest)| rest).trim_end_matches('/');
+        match [bare.to_owned(), format!("{bare}:502")]
+            .into_iter()
+            .find(|meant| parse_address(meant).is_some())
+        {
+            Some(meant) => error.fix(format!("\"{meant}\"")).help(format!("write \"{meant}\"")),
+            None => error.help(
+                "write \"host:port\", such as \"192.168.1.20:502\", \"[fd00::20]:502\" or \"plc.lan:502\"",
+            ),
+        }
     }
 
     fn site_device(&mut self, id: At<String>, node: &Node) -> Option<DeviceDraft> {
@@ -132,8 +154,9 @@ impl Report<'_> {
         let model = match (fields.node("use"), fields.node("file")) {
             (Some(node), None) => self.use_profile(node),
             (None, Some(node)) => self.text(node).map(|path| path.map(Use::File)),
-            (Some(_), Some(node)) => {
-                self.error(Code::UnknownKey, node.span, format!("{what} has both `use` and `file`"))
+            (Some(_), Some(_)) => {
+                let span = fields.key("file").unwrap_or(id.span);
+                self.error(Code::UnknownKey, span, format!("{what} has both `use` and `file`"))
                     .help("keep one of the two");
                 None
             }
@@ -170,7 +193,7 @@ impl Report<'_> {
     fn device_name(&mut self, node: &Node) -> Option<At<String>> {
         let name = self.text(node)?;
         if name.value.chars().count() > 64 {
-            self.error(Code::TextLength, node.span, "a Name has at most 64 characters");
+            self.error(Code::TextLength, node.span, "a Name has at most 64 characters").help("shorten it");
         }
         Some(name)
     }
@@ -184,6 +207,7 @@ impl Report<'_> {
         let Some(requirement) = requirement else {
             let message = format!("`{}` is no version requirement", text.value);
             self.error(Code::ProfileVersion, node.span, message)
+                .fix(name)
                 .help(format!("write `{name}@^1` for any 1.x.y, or `{name}@=1.2.3` for one"));
             return None;
         };

@@ -1,0 +1,147 @@
+//! Words that people look for in TR-181 and do not find there, and what to write instead.
+
+/// Multiples and relatives of TR-181's units: what to write, and by how much `scale` is to be multiplied.
+const MULTIPLES: &[(&str, &str, &str)] = &[
+    ("mW", "W", "0.001"),
+    ("kW", "W", "1000"),
+    ("MW", "W", "1000000"),
+    ("MWh", "kWh", "1000"),
+    ("GWh", "kWh", "1000000"),
+    ("mA", "A", "0.001"),
+    ("kA", "A", "1000"),
+    ("mV", "V", "0.001"),
+    ("kV", "V", "1000"),
+    ("kHz", "Hz", "1000"),
+    ("MHz", "Hz", "1000000"),
+    ("mHz", "Hz", "0.001"),
+    ("hPa", "Pa", "100"),
+    ("mbar", "Pa", "100"),
+    ("kPa", "Pa", "1000"),
+    ("bar", "Pa", "100000"),
+    ("kohm", "ohm", "1000"),
+    ("kΩ", "ohm", "1000"),
+    ("mohm", "ohm", "0.001"),
+    ("kJ", "J", "1000"),
+    ("MJ", "J", "1000000"),
+    ("ppb", "ppm", "0.001"),
+    ("µm", "mm", "0.001"),
+    ("um", "mm", "0.001"),
+    ("dm", "cm", "10"),
+    ("hl", "l", "100"),
+    ("dl", "l", "0.1"),
+    ("t", "kg", "1000"),
+    ("day", "h", "24"),
+    ("days", "h", "24"),
+    ("d", "h", "24"),
+    ("us", "ms", "0.001"),
+    ("µs", "ms", "0.001"),
+    ("klx", "lx", "1000"),
+    ("kN", "N", "1000"),
+    ("µS", "S", "0.000001"),
+    ("uS", "S", "0.000001"),
+    ("mS", "S", "0.001"),
+    ("µS/cm", "S", "0.000001"),
+    ("Ah", "C", "3600"),
+    ("psi", "Pa", "6894.757293168"),
+    ("gal", "l", "3.785411784"),
+    ("ft", "m", "0.3048"),
+    ("in", "mm", "25.4"),
+    ("lb", "kg", "0.45359237"),
+    ("BTU", "Wh", "0.29307107"),
+];
+
+/// Units that TR-181 has nothing for, and why no other will do.
+const WITHOUT: &[(&str, &str)] = &[
+    ("VA", "apparent power"),
+    ("kVA", "apparent power"),
+    ("var", "reactive power"),
+    ("kvar", "reactive power"),
+    ("VAh", "apparent energy"),
+    ("kVAh", "apparent energy"),
+    ("varh", "reactive energy"),
+    ("kvarh", "reactive energy"),
+    ("m3/h", "a flow by the hour"),
+    ("m³/h", "a flow by the hour"),
+    ("l/h", "a flow by the hour"),
+    ("l/min", "a flow by the minute"),
+    ("km/h", "a speed by the hour"),
+    ("µg/m3", "a mass in a volume"),
+    ("µg/m³", "a mass in a volume"),
+    ("ug/m3", "a mass in a volume"),
+    ("mg/m3", "a mass in a volume"),
+    ("mg/l", "a mass in a volume"),
+    ("g/m3", "a mass in a volume"),
+    ("W/m2", "irradiance"),
+    ("W/m²", "irradiance"),
+    ("pH", "acidity"),
+];
+
+/// What to do about a unit that TR-181 does not have, and is not misspelt.
+pub(crate) fn unit(given: &str) -> Option<String> {
+    if let Some((_, own, factor)) = MULTIPLES.iter().find(|(other, ..)| *other == given) {
+        return Some(format!(
+            "write `unit: {own}` and multiply `scale` by {factor} (where there is none, `scale: {factor}`)"
+        ));
+    }
+    let (_, what) = WITHOUT.iter().find(|(other, _)| other.eq_ignore_ascii_case(given))?;
+    Some(format!("TR-181 has no unit for {what}; write one of your own, such as `{}`", own_word(given)))
+}
+
+/// What to do about a unit that TR-181 has, but hardly for this `Type`.
+pub(crate) fn suspicious(unit: &str, kind: &str) -> Option<(&'static str, &'static str)> {
+    match unit {
+        "C" if kind == "Temperature" => Some(("`C` is coulomb", "degC")),
+        "F" if kind == "Temperature" => Some(("`F` is farad", "degF")),
+        "S" if kind == "Duration" => Some(("`S` is siemens", "s")),
+        "H" if kind == "Duration" => Some(("`H` is henry", "h")),
+        _ => None,
+    }
+}
+
+/// The word as a vendor's own one: `X_VENDOR_…`. One that was meant as such only gets the capitals that it lacks.
+pub(crate) fn own_word(given: &str) -> String {
+    let parts = given.strip_prefix("X_").or_else(|| given.strip_prefix("x_"));
+    if let Some((vendor, name)) = parts.and_then(|rest| rest.split_once('_')) {
+        return format!("X_{}_{}", clean(vendor).to_uppercase(), clean(name));
+    }
+    let name = clean(given.trim_start_matches("X_"));
+    let name = if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { "Name".to_owned() };
+    format!("X_VENDOR_{name}")
+}
+
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{UNITS, is_vendor_word};
+    use super::*;
+    use crate::value::parse_decimal;
+
+    #[test]
+    fn what_is_advised_is_admitted() {
+        for (other, own, factor) in MULTIPLES {
+            assert!(UNITS.contains(own) && !UNITS.contains(other), "{other}");
+            assert!(parse_decimal(factor).is_ok(), "{other}");
+        }
+        for (other, _) in WITHOUT {
+            assert!(!UNITS.contains(other) && is_vendor_word(&own_word(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_word_of_ones_own_is_one() {
+        for (given, expected) in [
+            ("Voltage", "X_VENDOR_Voltage"),
+            ("X_acme_Voltage", "X_ACME_Voltage"),
+            ("x_acme_Voltage", "X_ACME_Voltage"),
+            ("X_Voltage", "X_VENDOR_Voltage"),
+            ("m3/h", "X_VENDOR_m3h"),
+            ("%", "X_VENDOR_Name"),
+        ] {
+            assert_eq!(own_word(given), expected);
+            assert!(is_vendor_word(&own_word(given)), "{given}");
+        }
+    }
+}
