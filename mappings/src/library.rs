@@ -20,11 +20,21 @@ pub fn builtin() -> &'static [(&'static str, &'static str)] {
         "modbus/eastron-sdm630.yaml",
         "modbus/eastron-sdm72d-m-v2.yaml",
         "modbus/finder-type-7m38.yaml",
+        "modbus/go-e-charger.yaml",
+        "modbus/heidelberg-energy-control.yaml",
         "modbus/janitza-umg604.yaml",
+        "modbus/keba-p40.yaml",
+        "modbus/moxa-iologik-e1214.yaml",
+        "modbus/peacefair-pzem-016.yaml",
         "modbus/schneider-iem3155.yaml",
         "modbus/siemens-pac2200.yaml",
+        "modbus/siemens-rdf302.yaml",
         "modbus/usp-demo-meter.yaml",
         "modbus/waveshare-poe-eth-relay-b.yaml",
+        "modbus/waveshare-rtu-relay-8ch.yaml",
+        "modbus/wirenboard-wb-mr6c-v3.yaml",
+        "modbus/wirenboard-wb-msw-v3.yaml",
+        "modbus/xy-md02.yaml",
     ]
 }
 
