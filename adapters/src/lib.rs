@@ -38,6 +38,9 @@ use tokio::time::Instant;
 use usp_mapping::mapping::Site;
 use usp_mapping::port::{AdapterCall, AdapterReply, AdapterReport, DeviceFault, DeviceId};
 
+#[cfg(feature = "modbus")]
+pub use crate::modbus::explain;
+
 pub use crate::bus::statistics::{BusStatistics, DeviceStatistics};
 
 use crate::bus::outlet::Outlet;

@@ -4,6 +4,7 @@
 //! exchanges over TCP, [`rtu`] those with RTU frames. Facts: Modbus Application Protocol V1.1b3, Modbus Messaging on TCP/IP V1.0b.
 
 pub(crate) mod codec;
+pub mod explain;
 pub(crate) mod io;
 pub(crate) mod model;
 pub(crate) mod poll;

@@ -39,7 +39,7 @@ impl ModbusModel {
     }
 
     /// The points of a read with their places.
-    fn placed(&self, points: &[PointId]) -> Vec<(PointId, ModbusPoint)> {
+    pub(super) fn placed(&self, points: &[PointId]) -> Vec<(PointId, ModbusPoint)> {
         let places = |id: PointId| {
             let read = self.mapping.point(id).and_then(|point| point.read);
             let places = read.into_iter().flat_map(ReadBinding::places);

@@ -47,7 +47,13 @@ impl Timing {
         Self { character, silence }
     }
 
-    fn characters(&self, count: usize) -> Duration {
+    /// t3.5.
+    pub(crate) fn silence(self) -> Duration {
+        self.silence
+    }
+
+    /// How long so many characters take.
+    pub(crate) fn characters(self, count: usize) -> Duration {
         self.character * u32::try_from(count).unwrap_or(u32::MAX)
     }
 }

@@ -1,6 +1,6 @@
 //! Modbus RTU, on a serial line or over TCP: a thread for each line, and the way to it from the bus' task.
 
-mod frame;
+pub(super) mod frame;
 mod line;
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,8 @@ use usp_mapping::port::DeviceFault;
 use crate::bus::{Medium, Outcome};
 use crate::modbus::codec::{Answer, Ask};
 
-use line::{Line, Timing};
+use line::Line;
+pub(super) use line::Timing;
 pub(crate) use wire::Way;
 
 /// What the thread is to do. It does one thing at a time and is given no second before it has answered the first.

@@ -1,10 +1,11 @@
 //! How much of a serial line is used: reads one after another on a simulated line with true timing that hears no request
-//! before t3.5 of silence, as a share of what an ideal master would need.
+//! before t3.5 of silence, as a share of what an ideal master would need, and beside what `mapping explain` foretells.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use usp_adapters::explain::{self, Way};
 use usp_adapters::{Adapters, FromAdapter};
 use usp_mapping::diagnostic::SourceFile;
 use usp_mapping::draft::MappingDraft;
@@ -33,7 +34,18 @@ struct Case {
 /// Prints each line's share.
 pub(crate) async fn measure() {
     let mut rows = vec![
-        ["line", "reads", "share of the ideal", "target", "broken silences"].map(str::to_owned).to_vec(),
+        [
+            "line",
+            "reads",
+            "share of the ideal",
+            "target",
+            "a read takes",
+            "foretold",
+            "off by",
+            "broken silences",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
     for case in cases() {
         rows.push(run(&case).await);
@@ -80,26 +92,44 @@ async fn run(case: &Case) -> Vec<String> {
     let units = (1..=case.slaves).map(|unit| (unit, ModbusDevice::from_draft(&draft, unit.into()).unwrap()));
     let line = ModbusLine::open(settings, units, true).unwrap();
     let site = site(case, &line, &source);
+    let foretold = foretold(&site);
     let (to_core, mut reports) = mpsc::channel(1024);
     let adapters = Adapters::start(Arc::new(site), to_core);
     let until = tokio::time::Instant::now() + TIME;
     // What is read before all is settled does not count.
-    reports.recv().await.unwrap();
+    while !is_read(&reports.recv().await.unwrap()) {}
     let (began, before) = (Instant::now(), line.busy());
     let (mut reads, mut busy, mut took) = (0, Duration::ZERO, Duration::ZERO);
     while let Ok(report) = tokio::time::timeout_at(until, reports.recv()).await {
-        if let Some(FromAdapter::Report(AdapterReport::Readings { .. })) = report {
+        if report.is_some_and(|report| is_read(&report)) {
             (reads, busy, took) = (reads + 1, line.busy() - before, began.elapsed());
         }
     }
     adapters.stop().await;
+    let each = took.as_secs_f64() / f64::from(reads);
     vec![
         format!("{} baud, {}", case.baud, case.name),
         reads.to_string(),
         format!("{:.3}", busy.as_secs_f64() / took.as_secs_f64()),
         "0.95 or more".to_owned(),
+        format!("{:.2} ms", each * 1e3),
+        format!("{:.2} ms", foretold * 1e3),
+        format!("{:+.1} %", (each / foretold - 1.0) * 100.0),
+        "5 % or less".to_owned(),
         line.broken_silences().to_string(),
     ]
+}
+
+fn is_read(report: &FromAdapter) -> bool {
+    matches!(report, FromAdapter::Report(AdapterReport::Readings { .. }))
+}
+
+/// How long a read takes on average, in seconds, as `mapping explain` foretells it.
+fn foretold(site: &Site) -> f64 {
+    let way = Way { bus: site.buses[0].kind.clone(), delay: DELAY };
+    let rounds = site.devices.iter().flat_map(|device| explain::rounds(device, &way));
+    let reads: Vec<_> = rounds.flat_map(|round| round.exchanges).collect();
+    explain::time(&reads).as_secs_f64() / reads.len() as f64
 }
 
 fn site(case: &Case, line: &ModbusLine, source: &SourceFile) -> Site {
