@@ -4,6 +4,7 @@
 
 mod crash;
 mod demo;
+mod library;
 mod lifecycle;
 mod mqtt;
 mod notifications;
