@@ -123,6 +123,8 @@ codes! {
     TestShape = 80,
     /// A test fails.
     TestFailed = 81,
+    /// A test gives a register that no capability uses.
+    UnusedCell = 82,
     /// A bus that is not defined.
     UnknownBus = 90,
     /// A profile that is not known.
@@ -141,6 +143,8 @@ codes! {
     UnusedBus = 97,
     /// Two buses with one address.
     SharedBus = 98,
+    /// Polling that takes more time than the line has.
+    BusyLine = 99,
 }
 
 impl Code {

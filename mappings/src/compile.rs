@@ -2,6 +2,7 @@
 //! in, parameters put in their places. All problems are found in one go.
 
 mod capability;
+mod cells;
 pub(crate) mod follow;
 mod listed;
 mod meaning;
@@ -38,6 +39,8 @@ pub fn compile(draft: &MappingDraft, params: &Params) -> (Option<Mapping>, Vec<D
     follow::drop_unused(&mut found);
     if !has_errors(&found) {
         found.extend(vectors::run(draft, &mapping));
+        found.extend(cells::unused(draft, &mapping));
+        follow::drop_unused(&mut found);
     }
     sort(&mut found);
     ((!has_errors(&found)).then_some(mapping), found)
@@ -184,7 +187,7 @@ impl Compiler<'_> {
         if length > most {
             self.report
                 .error(Code::TextLength, text.span, format!("{length} characters are too many"))
-                .help(format!("TR-181 allows {most} here"));
+                .help(format!("TR-181 allows {most} here: shorten it"));
         }
         Some(filled)
     }
@@ -192,7 +195,9 @@ impl Compiler<'_> {
     fn positive(&mut self, number: Option<At<Decimal>>, what: &str) -> Option<Decimal> {
         let number = number?;
         if number.value <= Decimal::ZERO {
-            self.report.error(Code::StepSize, number.span, format!("{what} must be greater than 0"));
+            let error =
+                self.report.error(Code::StepSize, number.span, format!("{what} must be greater than 0"));
+            error.help(format!("write a number above 0, or remove {what}"));
         }
         Some(number.value)
     }

@@ -3,6 +3,9 @@
 //! This crate opens no file: whoever compiles a site says how mapping files are found, usually with a
 //! [`Catalog`](crate::library::Catalog).
 
+mod buses;
+mod load;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -65,9 +68,10 @@ impl Compiler<'_> {
     fn site(&mut self) -> Site {
         let draft = self.draft;
         let buses = draft.buses.iter().filter_map(|bus| self.bus(bus)).collect();
-        let devices = draft.devices.iter().filter_map(|device| self.device(device)).collect();
+        let devices: Vec<Device> = draft.devices.iter().filter_map(|device| self.device(device)).collect();
         self.shared_addresses();
         self.shared_buses();
+        self.busy_lines(&devices);
         Site { buses, devices }
     }
 
@@ -209,34 +213,6 @@ impl Compiler<'_> {
                     let warning = self.report.warn(Code::SharedAddress, unit.span, message);
                     warning.help("right if one unit has several mappings; otherwise correct `unit` or `bus`");
                 }
-            }
-        }
-    }
-}
-
-impl Compiler<'_> {
-    /// One connection or port is opened by each bus, and many gateways admit only one.
-    fn shared_buses(&mut self) {
-        let mut seen: BTreeMap<String, &At<String>> = BTreeMap::new();
-        for bus in &self.draft.buses {
-            let Some(kind) = &bus.kind else { continue };
-            let (address, serial) = match &kind.value {
-                BusKind::ModbusRtu(line) => (line.port.clone(), true),
-                BusKind::ModbusTcp { address } | BusKind::ModbusRtuTcp { address } => {
-                    (address.to_string(), false)
-                }
-            };
-            let Some(first) = seen.get(&address) else {
-                seen.insert(address, &bus.name);
-                continue;
-            };
-            let message = format!("`{address}` is also the bus `{}`", first.value);
-            let help = format!("put the devices on `{}`", first.value);
-            if serial {
-                self.report.error(Code::SharedBus, kind.span, message).help(help);
-            } else {
-                let help = help + ": as two buses it takes two connections, which many gateways refuse";
-                self.report.warn(Code::SharedBus, kind.span, message).help(help);
             }
         }
     }

@@ -2,6 +2,8 @@
 
 mod elsewhere;
 
+use std::time::Duration;
+
 /// Most words of a similar length that are compared.
 const MAX_COMPARED: usize = 256;
 /// Longest list that is shown whole.
@@ -65,6 +67,12 @@ pub(crate) fn suggestion(given: &str, words: &[&str]) -> String {
 pub(crate) fn quoted(word: &str) -> String {
     let plain = word.starts_with(|c: char| c.is_ascii_alphanumeric()) && !word.contains([':', '#', ',']);
     if plain { word.to_owned() } else { format!("\"{word}\"") }
+}
+
+/// A duration as mapping files write it.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    if milliseconds % 1000 == 0 { format!("{}s", milliseconds / 1000) } else { format!("{milliseconds}ms") }
 }
 
 /// Edits between two words: inserted, left out, changed and swapped characters (optimal string alignment).

@@ -208,10 +208,14 @@ fn an_empty_site_has_no_devices() {
     assert_eq!(site("site: 1\n"), Site::default());
 }
 
+fn sdm630() -> &'static str {
+    builtin().iter().find(|(name, _)| name.ends_with("sdm630.yaml")).expect("it is there").1
+}
+
 #[test]
 fn own_mapping_files_come_before_those_inside() {
-    let own = SourceFile::new("own.yaml", &builtin()[1].1.replace("version: 1.0.0", "version: 1.4.0"));
-    let older = SourceFile::new("older.yaml", &builtin()[1].1.replace("version: 1.0.0", "version: 0.1.0"));
+    let own = SourceFile::new("own.yaml", &sdm630().replace("version: 1.0.0", "version: 1.4.0"));
+    let older = SourceFile::new("older.yaml", &sdm630().replace("version: 1.0.0", "version: 0.1.0"));
     let catalog = Catalog::new([older, own]);
     let find = |requirement: &str| {
         let text = format!(
@@ -226,10 +230,8 @@ fn own_mapping_files_come_before_those_inside() {
     assert_eq!(find("@=0.1.0").as_deref(), Some("0.1.0"));
     assert_eq!(find("@=1.0.0").as_deref(), Some("1.0.0"), "the one inside");
     assert_eq!(find("@^2"), None);
-    let catalog = Catalog::new([SourceFile::new(
-        "old.yaml",
-        &builtin()[1].1.replace("version: 1.0.0", "version: 0.1.0"),
-    )]);
+    let catalog =
+        Catalog::new([SourceFile::new("old.yaml", &sdm630().replace("version: 1.0.0", "version: 0.1.0"))]);
     let wanted = Use::Profile { name: "eastron.sdm630".into(), requirement: Requirement::Any };
     assert_eq!(
         catalog.find(&wanted).map(|file| file.name().to_owned()),

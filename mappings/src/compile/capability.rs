@@ -12,7 +12,7 @@ use crate::draft::{At, CapabilityDraft, ReadDraft, VerifyDraft, WriteDraft};
 use crate::mapping::{Capability, Class, Poll, ReadBinding, ReadPoint, Verify, WriteBinding, WritePoint};
 use crate::port::PointId;
 use crate::tr181;
-use crate::words::nearest;
+use crate::words::{duration_text, nearest};
 
 /// How long what is read once stays fresh: until it is read anew.
 const FOR_EVER: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -29,7 +29,7 @@ impl Compiler<'_> {
             if let Some(first) = names.insert(compiled.name.clone(), span) {
                 let message = format!("the name `{}` is already on line {}", compiled.name, first.line);
                 let error = self.report.error(Code::DuplicateName, span, message);
-                error.help("TR-181 wants the Name of each capability of a device to be unique");
+                error.help("give one of them a `name` of its own: TR-181 wants them unique within a device");
             }
             capabilities.push(compiled);
         }
@@ -78,7 +78,7 @@ impl Compiler<'_> {
                 .report
                 .error(Code::Type, kind.span, format!("`{word}` is no Type of {}", class.a_name()))
                 .help(format!(
-                    "it is one of {}; {} has {}",
+                    "it belongs to {}; {} has {}",
                     other.a_name(),
                     class.a_name(),
                     tr181::types(class).join(", ")
@@ -135,7 +135,9 @@ impl Compiler<'_> {
         ] {
             if let Some(span) = span.filter(|_| !belongs) {
                 let message = format!("{} has no `{key}`", class.a_name());
-                self.report.error(Code::KeyOfClass, span, message).help(format!("`{key}` belongs to {to}"));
+                self.report
+                    .error(Code::KeyOfClass, span, message)
+                    .help(format!("`{key}` belongs to {to}; remove it"));
             }
         }
         if let Some(poll) = cap.poll.as_ref().filter(|_| cap.read.is_none()) {
@@ -178,21 +180,34 @@ impl Compiler<'_> {
         if class != Class::LevelControl {
             return;
         }
-        for (key, missing) in [("min", cap.min.is_none()), ("max", cap.max.is_none())] {
-            if missing {
-                let message = format!("the LevelControl `{}` needs the key `{key}`", cap.id.value);
-                let error = self.report.error(Code::MissingKey, cap.id.span, message);
-                error.help("TR-181 wants the range of values that may be set, in the unit of the capability");
-            }
-        }
+        self.range_is_given(cap);
         let step = self.positive(cap.step, "`step`").zip(cap.step.map(|step| step.span));
         let Some((min, max)) = limits(cap) else { return };
-        let span = cap.min.map_or(cap.id.span, |min| min.span);
-        if self.report.ascending(span, "`min` to `max`", min, max)
-            && let Some((_, span)) =
-                step.filter(|(step, _)| max.checked_sub(min).is_some_and(|range| *step > range))
-        {
-            self.report.error(Code::StepSize, span, "`step` is larger than the whole range");
+        if min >= max {
+            let span = cap.min.map_or(cap.id.span, |min| min.span);
+            let error =
+                self.report.error(Code::Reversed, span, format!("`min: {min}` is not below `max: {max}`"));
+            error.help("write the lowest value that may be set as `min`, and the highest as `max`");
+            return;
+        }
+        let range = max.checked_sub(min).unwrap_or(max);
+        if let Some((_, span)) = step.filter(|(step, _)| *step > range) {
+            let error = self.report.error(Code::StepSize, span, "`step` is larger than the whole range");
+            error.help(format!("from `min` to `max` it is {range}; write less, or remove `step`"));
+        }
+    }
+
+    /// TR-181 wants MinValue and MaxValue of a LevelControl.
+    fn range_is_given(&mut self, cap: &CapabilityDraft) {
+        let absent = [("min", cap.min.is_none()), ("max", cap.max.is_none())];
+        let absent: Vec<String> =
+            absent.iter().filter(|(_, is)| *is).map(|(key, _)| format!("`{key}`")).collect();
+        if !absent.is_empty() {
+            let keys = absent.join(" and ");
+            let unit = cap.unit.as_ref().map_or("its unit", |unit| unit.value.as_str());
+            let message = format!("the LevelControl `{}` needs {keys}", cap.id.value);
+            let error = self.report.error(Code::MissingKey, cap.id.span, message);
+            error.help(format!("add {keys}, in {unit}: nothing outside is written to the device"));
         }
     }
 
@@ -202,13 +217,15 @@ impl Compiler<'_> {
             (None, every) => every.unwrap_or_default() * 2,
             (Some(age), Some(every)) if age.value < every => {
                 let message = format!(
-                    "a reading would be stale {} ms before the next poll",
-                    (every - age.value).as_millis()
+                    "a reading would be stale {} before the next poll",
+                    duration_text(every - age.value)
                 );
-                let warning = self.report.warn(Code::MaxAge, age.span, message);
-                warning.help(
-                    "make `max_age` at least the period of the poll group; two periods are the default",
-                );
+                let enough = duration_text(every * 2);
+                let warning = self.report.warn(Code::MaxAge, age.span, message).fix(enough.as_str());
+                warning.help(format!(
+                    "the period of the poll group is {}: write `max_age: {enough}`, which is also the default",
+                    duration_text(every)
+                ));
                 age.value
             }
             (Some(age), _) => age.value,
@@ -220,7 +237,9 @@ impl Compiler<'_> {
         let timeout = self.modbus().timeout;
         match read.and_then(|read| read.within) {
             Some(within) if within.value.is_zero() => {
-                self.report.error(Code::NumberRange, within.span, "`within` must be at least 1ms");
+                let error =
+                    self.report.error(Code::NumberRange, within.span, "`within` must be at least 1ms");
+                error.help("write how long a read may take, such as 3s, or remove `within`");
                 within.value
             }
             Some(within) => within.value,

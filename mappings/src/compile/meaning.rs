@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use rust_decimal::Decimal;
+
 use super::Compiler;
 use super::capability::{is_binary, is_enum, is_level, limits};
 use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::{At, CapabilityDraft, MapDraft, PointDraft, WriteDraft};
 use crate::mapping::{Class, ModbusPoint};
-use crate::transform::{MapTarget, RawKind, Transform, ValueMap};
+use crate::transform::{MapTarget, Raw, RawKind, Transform, ValueMap};
 use crate::value::Value;
 
 impl Compiler<'_> {
@@ -90,9 +92,10 @@ impl Compiler<'_> {
             return raw.value - span;
         }
         let message = format!("the raw value {} can never occur", raw.value);
+        let signed = if min == 0 && raw.value < 0 { "; a signed number is `as: s16` or wider" } else { "" };
         self.report
             .error(Code::RawRange, raw.span, message)
-            .help(format!("the point delivers {min} to {max}"));
+            .help(format!("the point delivers {min} to {max}{signed}"));
         raw.value
     }
 
@@ -105,7 +108,9 @@ impl Compiler<'_> {
             }
         }
         if let Some(scale) = draft.scale.filter(|scale| scale.value.is_zero()) {
-            self.report.error(Code::Scale, scale.span, "a scale of 0 makes every value the same");
+            self.report
+                .error(Code::Scale, scale.span, "a scale of 0 makes every value the same")
+                .help("write what one raw step is in the unit, such as 0.1; leave `scale` away for 1");
         }
         if let Some(invert) = draft.invert.filter(|_| !is_binary(class)) {
             let message = format!("{} cannot be inverted", class.a_name());
@@ -128,12 +133,16 @@ impl Compiler<'_> {
         };
         if is_level(class) {
             let error = self.report.error(Code::MapPresence, map.span, format!("{name} has no `map`"));
-            error.help("use `scale` and `offset`, or an Enum class");
+            error.help(
+                "for a number use `scale` and `offset`; for states make it an EnumSensor or EnumControl",
+            );
         } else if kind.int_range().is_none() {
             let error = self.report.error(Code::MapPresence, map.span, "a float has no `map`");
             error.help("a map needs whole numbers");
         } else if map.entries.is_empty() {
-            self.report.error(Code::MapPresence, map.span, "the `map` is empty");
+            self.report
+                .error(Code::MapPresence, map.span, "the `map` is empty")
+                .help("write raw values and what they mean, such as `{0: Idle, 1: Heating}`");
         }
         for target in map.entries.iter().map(|(_, target)| target).chain(&map.default) {
             self.check_state(class, target);
@@ -144,14 +153,17 @@ impl Compiler<'_> {
         match &target.value {
             MapTarget::Text(text) if is_binary(class) => {
                 let message = format!("`{text}` is no state of {}", class.a_name());
-                self.report
-                    .error(Code::MapKind, target.span, message)
-                    .help("write true or false without quotes");
+                let error = self.report.error(Code::MapKind, target.span, message);
+                let word = text.to_ascii_lowercase();
+                let error = if word == "true" || word == "false" { error.fix(word) } else { error };
+                error.help("write true or false without quotes");
             }
             MapTarget::Bool(state) if is_enum(class) => {
                 let message = format!("{state} is no state of {}", class.a_name());
                 let error = self.report.error(Code::MapKind, target.span, message);
-                error.help(format!("quote it, or make it a {}", class.name().replace("Enum", "Binary")));
+                error
+                    .fix(format!("\"{state}\""))
+                    .help(format!("quote it, or make it a {}", class.name().replace("Enum", "Binary")));
             }
             MapTarget::Text(text) if text.chars().count() > 64 => {
                 let error =
@@ -169,29 +181,14 @@ impl Compiler<'_> {
     }
 
     /// Whether the least and the greatest of `valid` can be reached at all.
-    fn check_reach(
-        &mut self,
-        transform: &Transform,
-        kind: RawKind,
-        valid: Option<At<(rust_decimal::Decimal, rust_decimal::Decimal)>>,
-    ) {
-        let (Some(valid), Some((least, greatest))) = (valid, kind.int_range()) else { return };
-        let open = Transform { valid: None, ..transform.clone() };
-        let number = |raw| match open.decode(crate::transform::Raw::Int(raw), Class::LevelSensor) {
-            Ok(Value::Number(number)) => Some(number),
-            _ => None,
-        };
-        let (Some(one), Some(other)) = (number(least), number(greatest)) else { return };
+    fn check_reach(&mut self, transform: &Transform, kind: RawKind, valid: Option<At<(Decimal, Decimal)>>) {
+        let (Some(valid), Some((least, greatest))) = (valid, reach(transform, kind)) else { return };
         let (min, max) = valid.value;
-        if one.max(other) < min || one.min(other) > max {
-            let message = format!(
-                "no raw value can be in this range: they mean {} to {}",
-                one.min(other),
-                one.max(other)
-            );
+        if greatest < min || least > max {
+            let message = format!("no raw value can be in this range: they mean {least} to {greatest}");
             self.report
                 .error(Code::Unreachable, valid.span, message)
-                .help("check `scale`, `offset` and `as`");
+                .help("correct `valid`, or `scale`, `offset` and `as`");
         }
     }
 
@@ -220,8 +217,8 @@ impl Compiler<'_> {
             _ => {
                 for end in [cap.min, cap.max].into_iter().flatten() {
                     if let Err(fault) = transform.encode(&Value::Number(end.value), kind) {
-                        let error = self.report.error(Code::Unreachable, end.span, fault.to_string());
-                        error.help("check `min`, `max`, `scale`, `offset`, `as` and `bits`");
+                        let help = reachable(transform, kind, end.value);
+                        self.report.error(Code::Unreachable, end.span, fault.to_string()).help(help);
                     }
                 }
             }
@@ -239,5 +236,35 @@ impl Compiler<'_> {
                 error.help("give `write` a `map` of its own with one of the two");
             }
         }
+    }
+}
+
+/// The least and the greatest number that whole raw values can mean.
+fn reach(transform: &Transform, kind: RawKind) -> Option<(Decimal, Decimal)> {
+    let open = Transform { valid: None, invalid: Vec::new(), ..transform.clone() };
+    let number = |raw| match open.decode(Raw::Int(raw), Class::LevelSensor) {
+        Ok(Value::Number(number)) => Some(number.normalize()),
+        _ => None,
+    };
+    let (least, greatest) = kind.int_range()?;
+    let (one, other) = (number(least)?, number(greatest)?);
+    Some((one.min(other), one.max(other)))
+}
+
+/// What can be written, for somebody who wants more.
+fn reachable(transform: &Transform, kind: RawKind, wanted: Decimal) -> String {
+    match (reach(transform, kind), kind.int_range()) {
+        (Some((least, greatest)), _) if least <= wanted && wanted <= greatest => {
+            "write a value that the device can take".to_owned()
+        }
+        (Some((least, greatest)), Some((0, _))) => format!(
+            "{least} to {greatest} can be written; below that a signed number is needed (`as: s16`), above a wider one (`as: u32`)"
+        ),
+        (Some((least, greatest)), _) => {
+            format!(
+                "{least} to {greatest} can be written; a wider number (`as: s32`) or another `scale` has more"
+            )
+        }
+        _ => "correct `min`, `max`, `scale` or `offset`".to_owned(),
     }
 }

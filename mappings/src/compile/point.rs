@@ -17,7 +17,9 @@ impl Compiler<'_> {
         if u32::from(point.address) + u32::from(point.count) > 0x1_0000 {
             let message =
                 format!("{} registers from {} on reach beyond the last, 65535", point.count, point.address);
-            self.report.error(Code::AddressRange, place, message);
+            let last = 0x1_0000 - u32::from(point.count);
+            let error = self.report.error(Code::AddressRange, place, message);
+            error.help(format!("{last} is the last address where it fits: correct the address or `as`"));
         }
         if point.count > self.draft.max_registers() {
             let message = format!(
@@ -25,7 +27,8 @@ impl Compiler<'_> {
                 point.count,
                 self.draft.max_registers()
             );
-            self.report.error(Code::AddressRange, place, message);
+            let error = self.report.error(Code::AddressRange, place, message);
+            error.help(format!("write `max_registers: {}` or more, or correct `as`", point.count));
         }
         self.check_bits(draft, point);
     }
@@ -45,7 +48,9 @@ impl Compiler<'_> {
         if is_level(class) {
             let span = draft.place.map_or(span, |place| place.span);
             let message = format!("`{table}` is a single bit, and {} is a number", class.a_name());
-            self.report.error(Code::Table, span, message).help("use `holding` or `input`, or a Binary class");
+            let binary = if class.is_control() { "BinaryControl" } else { "BinarySensor" };
+            let error = self.report.error(Code::Table, span, message);
+            error.help(format!("use `holding` or `input`, or make it a {binary}"));
         }
     }
 
@@ -54,17 +59,22 @@ impl Compiler<'_> {
         let (first, last) = bits.value;
         let width = point.count * 16;
         let problem = if !point.encoding.has_bits() {
-            Some(("only an unsigned number has bits".to_owned(), "use u16, u32 or u64".to_owned()))
+            Some(("only an unsigned number has bits".to_owned(), "use u16, u32 or u64".to_owned(), None))
         } else if first > last {
-            Some(("the bit range ends before it begins".to_owned(), format!("write `{last}..{first}`")))
+            let fix = format!("{last}..{first}");
+            Some(("the bit range ends before it begins".to_owned(), format!("write `{fix}`"), Some(fix)))
         } else if u16::from(last) >= width {
             let message = format!("bit {last} is beyond the {width} bits of the value");
-            Some((message, format!("bits count from 0, the least significant, to {}", width - 1)))
+            let wider = if width == 16 { "; `as: u32` has 32" } else { "" };
+            let help = format!("bits count from 0, the least significant, to {}{wider}", width - 1);
+            Some((message, help, None))
         } else {
             None
         };
-        if let Some((message, help)) = problem {
-            self.report.error(Code::Bits, bits.span, message).help(help);
+        if let Some((message, help, fix)) = problem {
+            let error = self.report.error(Code::Bits, bits.span, message);
+            let error = if let Some(fix) = fix { error.fix(fix) } else { error };
+            error.help(help);
         }
     }
 
@@ -77,7 +87,11 @@ impl Compiler<'_> {
         let span = write.point.place.map_or(write.span, |place| place.span);
         if !point.table.is_writable() {
             let message = format!("the table `{}` can only be read", point.table.name());
-            self.report.error(Code::ReadOnlyTable, span, message).help("write to `holding` or `coil`");
+            let help = match write.point.place {
+                Some(_) => "write to `holding` or `coil`",
+                None => "give `write` the `holding` or `coil` that is written, with its address",
+            };
+            self.report.error(Code::ReadOnlyTable, span, message).help(help);
             return None;
         }
         let (default, others): (_, &[u8]) = match (point.table, point.count) {
@@ -95,6 +109,7 @@ impl Compiler<'_> {
             let message = format!("function {given} does not write {what}");
             self.report
                 .error(Code::Function, function.span, message)
+                .fix(default.to_string())
                 .help(format!("use `fc: {default}`, or leave it away"));
         }
         Some(match given {
@@ -119,7 +134,7 @@ impl Compiler<'_> {
             (Some(asked), true) if !asked.value => {
                 let message = "the other bits of the register are written as 0";
                 let warning = self.report.warn(Code::ReadModifyWrite, asked.span, message);
-                warning.help("remove `rmw: false` to keep them");
+                warning.fix("true").help("write `rmw: true`, or leave it away, to keep them");
                 false
             }
             (Some(asked), _) => asked.value,

@@ -10,7 +10,6 @@ use crate::port::DeviceFault;
 use crate::read::Report;
 use crate::transform::Raw;
 use crate::value::Value;
-use crate::words::suggestion;
 
 /// What a device holds, or was sent.
 type Cells = BTreeMap<(ModbusTable, u16), u16>;
@@ -208,7 +207,7 @@ impl<'m> Runner<'m> {
         if found.is_none() {
             let ids: Vec<&str> = mapping.capabilities.iter().map(|cap| cap.id.as_str()).collect();
             let message = format!("there is no capability `{}`", id.value);
-            self.shape(id.span, message, &suggestion(&id.value, &ids));
+            self.report.error(Code::TestShape, id.span, message).suggest(&id.value, &ids);
         }
         found
     }

@@ -123,7 +123,10 @@ impl Report<'_> {
         let version = self.spelling(node)?;
         if Version::parse(&version.value).is_none() {
             let message = format!("`{}` is no version", version.value);
-            self.error(Code::Version, node.span, message).help("write three numbers, such as 1.0.0");
+            let whole = format!("{}.0", version.value);
+            let error = self.error(Code::Version, node.span, message);
+            let error = if Version::parse(&whole).is_some() { error.fix(whole) } else { error };
+            error.help("write three numbers, such as 1.0.0");
         }
         Some(version)
     }
@@ -238,7 +241,16 @@ impl Report<'_> {
     fn capability(&mut self, id: At<String>, node: &Node) -> Option<CapabilityDraft> {
         self.name(&id, "a capability");
         let fields = self.fields(node, "a capability", &CAPABILITY_KEYS)?;
-        for (key, help) in [("class", "what kind of capability it is"), ("type", "what it is about")] {
+        for (key, help) in [
+            (
+                "class",
+                "`LevelSensor` for a number, `BinarySensor` for one of two states, `EnumSensor` for one of several, or …Control",
+            ),
+            (
+                "type",
+                "what it is about: a word of TR-181 for the class, or one of your own like `X_VENDOR_Name`",
+            ),
+        ] {
             if fields.key(key).is_none() {
                 self.missing(id.span, &format!("the capability `{}`", id.value), key, help);
             }
@@ -299,7 +311,8 @@ impl Report<'_> {
 
     fn at_least_a_millisecond(&mut self, duration: At<Duration>, what: &str) -> bool {
         if duration.value.is_zero() {
-            self.error(Code::NumberRange, duration.span, format!("{what} must be at least 1ms"));
+            self.error(Code::NumberRange, duration.span, format!("{what} must be at least 1ms"))
+                .help("write a longer duration, such as 1s");
         }
         !duration.value.is_zero()
     }

@@ -55,7 +55,7 @@ impl Report<'_> {
                 node.span,
                 "`read`",
                 "input",
-                "or `holding`, `coil` or `discrete`, with the address from 0",
+                "or `holding`, `coil` or `discrete`: the table, with the address from 0",
             );
         }
         let within = fields.node("within").and_then(|node| self.duration(node));

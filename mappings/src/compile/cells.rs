@@ -1,0 +1,43 @@
+//! Registers that a test gives and nothing uses: hardly ever what was meant.
+
+use std::collections::BTreeSet;
+
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
+use crate::draft::MappingDraft;
+use crate::mapping::{Mapping, ModbusPoint, ModbusTable, ReadPoint, WritePoint};
+use crate::read::Report;
+
+/// A table and an address.
+type Cell = (ModbusTable, u16);
+
+/// Warns of each run of a test of which the mapping uses nothing.
+pub(super) fn unused(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
+    let used = used(mapping);
+    let mut report = Report::new(&draft.file);
+    for run in draft.tests.iter().flat_map(|test| &test.holds) {
+        let addresses = (run.address.value..=u16::MAX).take(run.values.len());
+        let wanted = addresses.map(|address| (run.table, address)).any(|cell| used.contains(&cell));
+        if !wanted {
+            let message = format!("no capability uses {} {}", run.table.name(), run.address.value);
+            let warning = report.warn(Code::UnusedCell, run.address.span, message);
+            warning.help("correct the address here or in the capability, or remove it from the test");
+        }
+    }
+    report.found
+}
+
+fn used(mapping: &Mapping) -> BTreeSet<Cell> {
+    let read = mapping.points().filter_map(|point| point.read).flat_map(|read| read.places());
+    let read = read.map(|ReadPoint::Modbus(point)| point);
+    let written = mapping.points().filter_map(|point| point.write).map(|write| &write.point);
+    let steps = mapping.commands.iter().flat_map(|command| &command.steps).map(|step| &step.point);
+    let written = written.chain(steps).map(|WritePoint::Modbus { point, .. }| point);
+    let known = mapping.fingerprint.iter().map(|print| &print.point).map(|ReadPoint::Modbus(point)| point);
+    read.chain(written).chain(known).flat_map(cells).collect()
+}
+
+fn cells(point: &ModbusPoint) -> impl Iterator<Item = Cell> + use<> {
+    let table = point.table;
+    (point.address..=u16::MAX).take(usize::from(point.count)).map(move |address| (table, address))
+}

@@ -1,0 +1,67 @@
+//! What is wrong with buses only when all of a site is known.
+
+use std::collections::BTreeMap;
+
+use super::Compiler;
+use super::load::load;
+use crate::code::Code;
+use crate::draft::At;
+use crate::mapping::{BusKind, Device};
+
+/// What is left for writes, retries and devices that think.
+const FULL: f64 = 1.0;
+
+impl Compiler<'_> {
+    /// One connection or port is opened by each bus, and many gateways admit only one.
+    pub(super) fn shared_buses(&mut self) {
+        let mut seen: BTreeMap<String, &At<String>> = BTreeMap::new();
+        for bus in &self.draft.buses {
+            let Some(kind) = &bus.kind else { continue };
+            let (address, serial) = match &kind.value {
+                BusKind::ModbusRtu(line) => (line.port.clone(), true),
+                BusKind::ModbusTcp { address } | BusKind::ModbusRtuTcp { address } => {
+                    (address.to_string(), false)
+                }
+            };
+            let Some(first) = seen.get(&address) else {
+                seen.insert(address, &bus.name);
+                continue;
+            };
+            let message = format!("`{address}` is also the bus `{}`", first.value);
+            let help = format!("put the devices on `{}`", first.value);
+            if serial {
+                self.report.error(Code::SharedBus, kind.span, message).help(help);
+            } else {
+                let help = help + ": as two buses it takes two connections, which many gateways refuse";
+                self.report.warn(Code::SharedBus, kind.span, message).help(help);
+            }
+        }
+    }
+
+    /// Serial lines that are too slow for what is polled on them.
+    pub(super) fn busy_lines(&mut self, devices: &[Device]) {
+        for bus in &self.draft.buses {
+            let Some(BusKind::ModbusRtu(line)) = bus.kind.as_ref().map(|kind| &kind.value) else { continue };
+            let on_it = devices.iter().filter(|device| device.bus == bus.name.value);
+            let loads: Vec<_> = on_it.map(|device| (device, load(device, line))).collect();
+            let share: f64 = loads.iter().map(|(_, load)| load.share).sum();
+            if share <= FULL {
+                continue;
+            }
+            let exchanges: f64 = loads.iter().map(|(_, load)| load.exchanges).sum();
+            let most = loads.iter().max_by(|one, other| one.1.share.total_cmp(&other.1.share));
+            let most = most.map_or(String::new(), |(device, load)| {
+                format!("; `{}` alone takes {:.0} %", device.id.0, load.share * 100.0)
+            });
+            let message = format!(
+                "polling takes {:.0} % of the line at {} baud: {exchanges:.1} requests a second{most}",
+                share * 100.0,
+                line.baud
+            );
+            self.report.warn(Code::BusyLine, bus.name.span, message).help(format!(
+                "poll {:.1} times more seldom, raise `baud` (on the devices too), or divide the devices among several lines",
+                share * 1.25
+            ));
+        }
+    }
+}
