@@ -11,6 +11,7 @@ mod notifications;
 mod python;
 mod readme;
 mod serial;
+mod simulate;
 mod stalled;
 mod things;
 mod wrong_input;

@@ -9,17 +9,23 @@ use super::Failure;
 
 mod check;
 mod model;
+#[cfg(feature = "demo")]
+mod simulate;
 mod test;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(check::Check),
+    #[cfg(feature = "demo")]
+    Simulate(simulate::Simulate),
     Test(test::Test),
 }
 
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Check(args) => check::run(args),
+        #[cfg(feature = "demo")]
+        Command::Simulate(args) => simulate::run(args),
         Command::Test(args) => test::run(args),
     }
 }

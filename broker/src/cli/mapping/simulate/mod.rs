@@ -1,0 +1,155 @@
+//! `usp-broker mapping simulate`: devices made from their mappings, to try everything without hardware.
+
+mod guide;
+mod live;
+mod plan;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use usp_simulators::modbus::command::{Command, faults};
+use usp_simulators::modbus::{LineSettings, Plant, Script};
+
+use self::plan::Setup;
+use super::model::Folders;
+use crate::cli::Failure;
+
+/// Simulate devices from their mapping: over TCP, on a pseudo-terminal, or all of a site
+///
+/// While it runs, lines on standard input are obeyed: `set voltage 230`, `fault silent`, `show`, `help`, `quit`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = after_help())]
+pub(in crate::cli) struct Simulate {
+    /// Mapping files or profiles, one unit each, or one site file
+    #[arg(value_name = "FILE|PROFILE|SITE", required = true)]
+    models: Vec<String>,
+    #[command(flatten)]
+    folders: Folders,
+    /// Where to listen; port 0 takes any free one. The buses of a site get this port and those after it
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    tcp: SocketAddr,
+    /// RTU frames over TCP, as behind a transparent serial device server
+    #[arg(long, conflicts_with = "serial")]
+    rtu_over_tcp: bool,
+    /// A serial line with its timing, on a pseudo-terminal
+    #[arg(long, conflicts_with = "tcp")]
+    serial: bool,
+    /// Bits a second of the serial line
+    #[arg(long, default_value_t = 9600, requires = "serial")]
+    baud: u32,
+    /// Parity of its characters
+    #[arg(long, value_enum, default_value_t = Parity::None, requires = "serial")]
+    parity: Parity,
+    /// How long a slave on a serial line thinks before it answers, in milliseconds
+    #[arg(long, default_value_t = 10, value_name = "MS")]
+    delay: u64,
+    /// On serial lines a request that comes before t3.5 of silence is not heard
+    #[arg(long)]
+    strict: bool,
+    /// Unit identifier of the first device
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    unit: u8,
+    /// Value of a parameter of the mappings
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
+    params: Vec<(String, String)>,
+    /// Values move by themselves, which is the default
+    #[arg(long, conflicts_with = "still")]
+    moving: bool,
+    /// Values stand still: only what is set changes
+    #[arg(long)]
+    still: bool,
+    /// The same seed gives the same values
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Value from the start
+    #[arg(long, value_name = "[DEVICE.]CAPABILITY=VALUE", value_parser = setting)]
+    set: Vec<Command>,
+    /// Fault from the start, such as silent, slow:200, exception:4*2 or "DEVICE silent"; see below
+    #[arg(long, value_name = "FAULT", value_parser = fault)]
+    fault: Vec<Command>,
+    /// What happens when: lines such as `10s set voltage 180`, `+5s fault silent`, `60s repeat`
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// Write a site file for what is simulated
+    #[arg(short = 'o', long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// What is said, as JSON objects, one a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// `parity` of a serial line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Parity {
+    None,
+    Even,
+    Odd,
+}
+
+impl Simulate {
+    fn line(&self) -> LineSettings {
+        let bits_per_character = if self.parity == Parity::None { 10 } else { 11 };
+        LineSettings { baud: self.baud, bits_per_character, delay: self.delay(), strict: self.strict }
+    }
+
+    fn delay(&self) -> Duration {
+        Duration::from_millis(self.delay)
+    }
+}
+
+pub(super) fn run(args: &Simulate) -> Result<(), Failure> {
+    let script = args.script.as_deref().map(read_script).transpose()?;
+    let setup = Setup::of(args)?;
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    runtime.block_on(simulate(args, setup, script))
+}
+
+async fn simulate(args: &Simulate, setup: Setup, script: Option<Script>) -> Result<(), Failure> {
+    let interrupt = crate::cli::interrupt::Interrupt::new().map_err(Failure::failed)?;
+    let Setup { plans, things } = setup;
+    let plant = Plant::start(plans, args.still).await.map_err(Failure::failed)?;
+    for command in args.set.iter().chain(&args.fault) {
+        plant.obey(command).map_err(Failure::invalid)?;
+    }
+    if let Some(script) = &script {
+        script.check(&plant).map_err(|error| wrong_script(args.script.as_deref(), error))?;
+    }
+    let site = guide::site_file(&plant, &things);
+    if let Some(path) = &args.output {
+        std::fs::write(path, &site)
+            .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+    }
+    guide::greet(args, &plant, &things, &site)?;
+    live::obey(&plant, script.as_ref(), args.json, interrupt).await?;
+    plant.stop().await;
+    Ok(())
+}
+
+fn read_script(path: &std::path::Path) -> Result<Script, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::invalid(format!("{}: {error}", path.display())))?;
+    Script::parse(&text).map_err(|error| wrong_script(Some(path), error))
+}
+
+fn wrong_script(path: Option<&std::path::Path>, error: impl std::fmt::Display) -> Failure {
+    Failure::invalid(format!("{}: {error}", path.unwrap_or(std::path::Path::new("script")).display()))
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("this is written NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn setting(text: &str) -> Result<Command, String> {
+    format!("set {text}").parse().map_err(|error| format!("{error}"))
+}
+
+fn fault(text: &str) -> Result<Command, String> {
+    format!("fault {text}").parse().map_err(|error| format!("{error}"))
+}
+
+fn after_help() -> String {
+    format!("Faults, each also with *TIMES behind it:\n{}", faults())
+}
