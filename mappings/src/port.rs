@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::mapping::Mapping;
 use crate::value::Value;
 
 /// The stable key of a device: its name in the site file. Never its number.
@@ -81,6 +82,8 @@ pub enum AdapterReport {
     Readings {
         /// Whose.
         device: DeviceId,
+        /// By what it was read: points mean something else once a mapping was replaced.
+        mapping: Arc<Mapping>,
         /// What each capability reads, or why it could not be read.
         readings: Readings,
     },

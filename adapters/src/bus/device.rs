@@ -59,8 +59,6 @@ pub(crate) struct DeviceState<M: Model> {
     /// What a probe reads; `None`: there is nothing to read.
     sign_of_life: Option<PointId>,
     flying: Option<Purpose>,
-    /// The poll at which the device was lost, and how often in a row.
-    suspect: Option<(M::Ask, DeviceFault, u32)>,
 }
 
 /// Replies and reports, in the order they are to be sent.
@@ -82,7 +80,6 @@ impl<M: Model> DeviceState<M> {
             polls: ReadPlan::default(),
             precedence: Precedence::default(),
             flying: None,
-            suspect: None,
         }
     }
 
@@ -178,8 +175,7 @@ impl<M: Model> DeviceState<M> {
     fn begin_poll(&mut self, now: Instant) -> Option<M::Ask> {
         self.precedence.served(Class::Poll, self.waiting(now));
         if self.polls.is_empty() {
-            let mut due = self.clock.take_due(now);
-            due.retain(|point| !self.model.rests(now, *point));
+            let due = self.clock.take_due(now);
             self.polls = ReadPlan::new(&mut self.model, now, &due);
         }
         self.polls.next()
@@ -204,7 +200,6 @@ impl<M: Model> DeviceState<M> {
         out: &mut Outbox,
     ) {
         let purpose = self.flying.take();
-        let polled = self.polls.next().filter(|_| purpose == Some(Purpose::Poll));
         let silence = match &outcome {
             Outcome::Answered(answer) => {
                 self.handle_answer(now, self.model.refuses(answer), out);
@@ -224,30 +219,10 @@ impl<M: Model> DeviceState<M> {
         if let Some(fault) = silence
             && self.health.is_lost()
         {
-            self.suspect(polled, &fault);
             let cause = self.health.lose(now, &fault, jitter);
             self.go_offline(cause, out);
         }
         self.count_waiting();
-    }
-
-    /// What was refused may be there now. A read before whose answer it went away twice is not begun a third time.
-    fn come_back(&mut self, now: Instant) {
-        self.model.is_back(now);
-        if let Some((ask, fault, times)) = self.suspect.take_if(|(_, _, times)| *times > 1) {
-            tracing::debug!(device = %self.device.id, times, "a read is left unanswered");
-            self.model.unanswered(now, &ask, &fault);
-        }
-        self.poll_all(now);
-    }
-
-    /// The device is lost: perhaps because of what it was asked last.
-    fn suspect(&mut self, ask: Option<M::Ask>, fault: &DeviceFault) {
-        let Some(ask) = ask.filter(|ask| self.model.sign_of_life(ask).is_some()) else { return };
-        let points = self.model.points(&ask);
-        let same = self.suspect.take().filter(|(other, ..)| self.model.points(other) == points);
-        let times = same.map_or(0, |(_, _, times)| times) + 1;
-        self.suspect = Some((ask, fault.clone(), times));
     }
 
     /// An answer, whatever it says, shows that the device is there.
@@ -256,7 +231,7 @@ impl<M: Model> DeviceState<M> {
             count(&self.counters.refusals);
         }
         if self.health.answered() {
-            self.come_back(now);
+            self.poll_all(now);
         }
         self.report_online(Ok(()), out);
     }
@@ -293,7 +268,7 @@ impl<M: Model> DeviceState<M> {
     fn poll_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
         let readings = match outcome {
             Outcome::Answered(answer) => self.polls.answered(&mut self.model, now, answer),
-            Outcome::Silent(fault) => self.polls.silent(&mut self.model, now, self.health.silences(), &fault),
+            Outcome::Silent(fault) => self.polls.silent(&self.model, self.health.silences(), &fault),
         };
         self.report_readings(readings, out);
     }
@@ -381,8 +356,8 @@ impl<M: Model> DeviceState<M> {
 
     fn report_readings(&self, readings: Readings, out: &mut Outbox) {
         if !readings.is_empty() {
-            let device = self.device.id.clone();
-            out.push(FromAdapter::Report(AdapterReport::Readings { device, readings }));
+            let (device, mapping) = (self.device.id.clone(), Arc::clone(&self.device.mapping));
+            out.push(FromAdapter::Report(AdapterReport::Readings { device, mapping, readings }));
         }
     }
 

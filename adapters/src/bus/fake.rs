@@ -236,25 +236,6 @@ impl Model for FakeModel {
         Understood { readings, again: Vec::new() }
     }
 
-    fn unanswered(&mut self, _: Instant, ask: &FakeAsk, fault: &DeviceFault) -> Understood<FakeAsk> {
-        let readings = self.points(ask).into_iter().map(|point| (point, Err(fault.clone()))).collect();
-        Understood { readings, again: Vec::new() }
-    }
-
-    fn sign_of_life(&self, _: &FakeAsk) -> Option<FakeAsk> {
-        None
-    }
-
-    fn patience(&self, _: &FakeAsk) -> u32 {
-        2
-    }
-
-    fn rests(&self, _: Instant, _: PointId) -> bool {
-        false
-    }
-
-    fn is_back(&mut self, _: Instant) {}
-
     fn write(&self, point: PointId, value: &Value) -> Result<WriteStart<FakeAsk>, DeviceFault> {
         let capability = self.mapping.capabilities.get(usize::from(point.0)).ok_or(DeviceFault::Unknown)?;
         match (&capability.write, value) {

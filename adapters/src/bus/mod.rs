@@ -102,14 +102,8 @@ mod contract {
     pub(crate) struct Understood<Ask> {
         /// The points that are done with.
         pub(crate) readings: Vec<(PointId, Result<Value, DeviceFault>)>,
-        /// Smaller reads for the points that are not, or such that teach something.
+        /// Smaller reads for the points that are not.
         pub(crate) again: Vec<Ask>,
-    }
-
-    impl<Ask> Default for Understood<Ask> {
-        fn default() -> Self {
-            Self { readings: Vec::new(), again: Vec::new() }
-        }
     }
 
     /// The first exchange of a write.
@@ -141,17 +135,6 @@ mod contract {
             ask: &Self::Ask,
             answer: Self::Answer,
         ) -> Understood<Self::Ask>;
-        /// The device answers others but has left this read unanswered too often: smaller reads, or the end of it.
-        fn unanswered(&mut self, now: Instant, ask: &Self::Ask, fault: &DeviceFault)
-        -> Understood<Self::Ask>;
-        /// A smaller read that shows whether the device or the read is at fault; `None`: there is none.
-        fn sign_of_life(&self, ask: &Self::Ask) -> Option<Self::Ask>;
-        /// How often a read is begun in vain, while others are answered, before it counts as unanswered.
-        fn patience(&self, ask: &Self::Ask) -> u32;
-        /// Whether a point is left out of polling for now, because the device refuses it.
-        fn rests(&self, now: Instant, point: PointId) -> bool;
-        /// The device has been away.
-        fn is_back(&mut self, now: Instant);
         /// How to write a value; an error is known before anything was sent.
         fn write(&self, point: PointId, value: &Value) -> Result<WriteStart<Self::Ask>, DeviceFault>;
         /// The write that changes what was fetched into what is wanted.

@@ -9,7 +9,6 @@ use usp_mapping::port::DeviceFault;
 use usp_mapping::transform::Raw;
 
 use crate::modbus::poll::Block;
-use crate::modbus::poll::learnt::Cause;
 
 /// One request to one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +17,6 @@ pub(crate) struct Ask {
     pub(crate) unit: u8,
     /// How long the exchange may take.
     pub(crate) timeout: Duration,
-    /// To which round of reads it belongs; 0: to none.
-    pub(crate) round: u32,
     /// What is asked.
     pub(crate) query: Query,
 }
@@ -139,14 +136,9 @@ pub(crate) fn refusal(code: u8) -> DeviceFault {
     DeviceFault::Refused(format!("{words} (exception {code})"))
 }
 
-/// What the exception to a read says about the device; `None`: nothing about what was read, which is not worth trying in
-/// parts (it is busy, or takes no such function).
-pub(crate) fn lesson(code: u8) -> Option<Cause> {
-    match code {
-        2 | 3 => Some(Cause::Refused),
-        4 => Some(Cause::Passing),
-        _ => None,
-    }
+/// Whether an exception to a read of several points may be the fault of one of them, or of a gap between them.
+pub(crate) fn may_be_a_part(code: u8) -> bool {
+    matches!(code, 2..=4)
 }
 
 /// The query that writes a raw value. `before` are the registers as they are, for a point that keeps its other bits.
@@ -197,9 +189,10 @@ pub(crate) fn extract(point: &ModbusPoint, block: &Block, answer: &Answer) -> Re
 mod tests {
     use super::*;
     use usp_mapping::mapping::{ByteOrder, RegisterEncoding};
+    use usp_mapping::port::PointId;
 
     fn read(table: ModbusTable, address: u16, count: u16) -> Query {
-        Query::Read(Block::new(table, address, count))
+        Query::Read(Block { table, address, count, points: vec![PointId(0)] })
     }
 
     fn point(table: ModbusTable, address: u16, encoding: RegisterEncoding) -> ModbusPoint {
@@ -238,7 +231,7 @@ mod tests {
     #[test]
     fn values_are_found_within_a_larger_read() {
         let words = Answer::Registers(vec![0, 0xfffe, 0xffff, 0xffff, 0xfffd, 0x4366, 0x3333]);
-        let block = Block::new(ModbusTable::Holding, 100, 7);
+        let block = Block { table: ModbusTable::Holding, address: 100, count: 7, points: Vec::new() };
         for (address, encoding, expected) in [
             (101, RegisterEncoding::U16, Raw::Int(0xfffe)),
             (101, RegisterEncoding::S16, Raw::Int(-2)),

@@ -5,6 +5,7 @@
 //! has ended, the time the device needs, and t3.5 before the next request, or `guard` if that is longer (Modbus over
 //! Serial Line V1.02, 2.5.1.1). Over TCP the device's time and `guard` are all that is known.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::{BusKind, Device, ModbusTable};
@@ -163,9 +164,9 @@ fn exchange(model: &ModbusModel, way: &Way, ask: &Ask) -> Exchange {
     };
     let (points, cells, unwanted) = match &ask.query {
         Query::Read(block) => {
-            let (cells, wanted) = (usize::from(block.count), block.wanted());
+            let (cells, wanted) = (usize::from(block.count), model.cells(block));
             // A point of several places in the read is there once for each.
-            let mut points: Vec<_> = block.points.iter().map(|(point, _)| *point).collect();
+            let mut points = block.points.clone();
             points.dedup();
             (points, cells, cells.saturating_sub(wanted))
         }
@@ -219,6 +220,20 @@ fn duration(way: &Way, characters: usize, guard: Duration) -> Duration {
             timing.characters(characters) + silence + way.delay + silence.max(guard)
         }
         BusKind::ModbusTcp { .. } | BusKind::ModbusRtuTcp { .. } => way.delay + guard,
+    }
+}
+
+impl ModbusModel {
+    /// How many registers or bits of a read somebody wants.
+    fn cells(&self, block: &super::poll::Block) -> usize {
+        let here = u32::from(block.address)..u32::from(block.address) + u32::from(block.count);
+        let places = self.placed(&block.points);
+        let of_table = places.iter().filter(|(_, place)| place.table == block.table);
+        let wanted = of_table.flat_map(|(_, place)| {
+            let count = if place.table.is_bits() { 1 } else { place.count.max(1) };
+            u32::from(place.address)..u32::from(place.address) + u32::from(count)
+        });
+        wanted.filter(|at| here.contains(at)).collect::<BTreeSet<_>>().len()
     }
 }
 

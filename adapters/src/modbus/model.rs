@@ -10,20 +10,16 @@ use usp_mapping::mapping::{
 use usp_mapping::port::{DeviceFault, PointId};
 use usp_mapping::value::Value;
 
-use crate::bus::plan::Readings;
 use crate::bus::{Model, Understood, WriteStart};
-use crate::modbus::assembly::Assembly;
 use crate::modbus::codec::{self, Answer, Ask, Query};
-use crate::modbus::poll::learnt::{Cause, Split};
-use crate::modbus::poll::{self, Block, Learnt, Placed};
+use crate::modbus::poll::{self, Block, Cuts};
 
 /// Options, unit and what was learnt about one device.
 #[derive(Debug)]
 pub(crate) struct ModbusModel {
     mapping: Arc<Mapping>,
     unit: u8,
-    learnt: Learnt,
-    assembly: Assembly,
+    cuts: Cuts,
 }
 
 impl ModbusModel {
@@ -33,7 +29,7 @@ impl ModbusModel {
     }
 
     fn ask(&self, query: Query) -> Ask {
-        Ask { unit: self.unit, timeout: self.options().timeout, round: 0, query }
+        Ask { unit: self.unit, timeout: self.options().timeout, query }
     }
 
     fn write_binding(&self, point: PointId) -> Result<&WriteBinding, DeviceFault> {
@@ -42,8 +38,8 @@ impl ModbusModel {
         capability.write.as_ref().ok_or_else(unwritable)
     }
 
-    /// The points of a read with all their places.
-    fn placed(&self, points: &[PointId]) -> Vec<Placed> {
+    /// The points of a read with their places.
+    pub(super) fn placed(&self, points: &[PointId]) -> Vec<(PointId, ModbusPoint)> {
         let places = |id: PointId| {
             let read = self.mapping.point(id).and_then(|point| point.read);
             let places = read.into_iter().flat_map(ReadBinding::places);
@@ -52,31 +48,10 @@ impl ModbusModel {
         points.iter().flat_map(|id| places(*id)).collect()
     }
 
-    fn read(&self, round: u32, block: Block) -> Ask {
-        Ask { round, ..self.ask(Query::Read(block)) }
-    }
-
-    fn failed(
-        &mut self,
-        now: Instant,
-        (round, block): (u32, &Block),
-        cause: Cause,
-        fault: &DeviceFault,
-    ) -> Understood<Ask> {
-        let Protocol::Modbus(options) = &self.mapping.protocol;
-        let Split { again, given_up } = self.learnt.failed(block, cause, options, now);
-        let again = again.into_iter().map(|block| self.read(round, block));
-        Understood { readings: faults(&given_up, fault), again: again.collect() }
-    }
-
-    fn readings(&mut self, round: u32, block: &Block, answer: &Answer) -> Readings {
-        let Self { mapping, assembly, .. } = self;
-        let mut reading = |(id, place): &Placed| {
-            let point = mapping.point(*id)?;
-            let raw = codec::extract(place, block, answer);
-            Some((*id, assembly.add(round, point, *place, raw)?))
-        };
-        block.points.iter().filter_map(&mut reading).collect()
+    fn reading(&self, point: PointId, block: &Block, answer: &Answer) -> Result<Value, DeviceFault> {
+        let point = self.mapping.point(point).ok_or(DeviceFault::Unknown)?;
+        let raw = |ReadPoint::Modbus(place): &ReadPoint| codec::extract(place, block, answer);
+        point.read.ok_or(DeviceFault::Unknown)?.decode(point.class, raw)
     }
 
     fn encode(&self, point: PointId, value: &Value, before: Option<&[u16]>) -> Result<Ask, DeviceFault> {
@@ -87,35 +62,25 @@ impl ModbusModel {
     }
 }
 
-fn faults(points: &[Placed], fault: &DeviceFault) -> Readings {
-    points.iter().map(|(point, _)| (*point, Err(fault.clone()))).collect()
-}
-
 impl Model for ModbusModel {
     type Ask = Ask;
     type Answer = Answer;
 
     fn new(device: &Device) -> Self {
         let DeviceAddress::ModbusUnit(unit) = device.address;
-        Self {
-            mapping: Arc::clone(&device.mapping),
-            unit,
-            learnt: Learnt::default(),
-            assembly: Assembly::default(),
-        }
+        Self { mapping: Arc::clone(&device.mapping), unit, cuts: Cuts::default() }
     }
 
     fn plan(&mut self, now: Instant, points: &[PointId]) -> Vec<Ask> {
         let placed = self.placed(points);
         let Protocol::Modbus(options) = &self.mapping.protocol;
-        let blocks = poll::coalesce(&placed, options, &self.learnt, now);
-        let round = self.assembly.begin();
-        blocks.into_iter().map(|block| self.read(round, block)).collect()
+        let blocks = poll::coalesce(&placed, options, &mut self.cuts, now);
+        blocks.into_iter().map(|block| self.ask(Query::Read(block))).collect()
     }
 
     fn points(&self, ask: &Ask) -> Vec<PointId> {
         match &ask.query {
-            Query::Read(block) => block.points.iter().map(|(point, _)| *point).collect(),
+            Query::Read(block) => block.points.clone(),
             Query::WriteCoil(..)
             | Query::WriteCoils(..)
             | Query::WriteRegister(..)
@@ -124,44 +89,22 @@ impl Model for ModbusModel {
     }
 
     fn understand(&mut self, now: Instant, ask: &Ask, answer: Answer) -> Understood<Ask> {
-        let Query::Read(block) = &ask.query else { return Understood::default() };
+        let Query::Read(block) = &ask.query else {
+            return Understood { readings: Vec::new(), again: Vec::new() };
+        };
         if let Answer::Exception(code) = answer {
-            let fault = codec::refusal(code);
-            return match codec::lesson(code) {
-                Some(cause) => self.failed(now, (ask.round, block), cause, &fault),
-                None => Understood { readings: faults(&block.points, &fault), again: Vec::new() },
+            let parts = if codec::may_be_a_part(code) {
+                poll::split(&self.placed(&block.points), &mut self.cuts, now)
+            } else {
+                Vec::new()
             };
+            let again: Vec<_> = parts.into_iter().map(|part| self.ask(Query::Read(part))).collect();
+            let refused = if again.is_empty() { block.points.as_slice() } else { &[] };
+            let readings = refused.iter().map(|point| (*point, Err(codec::refusal(code)))).collect();
+            return Understood { readings, again };
         }
-        let again = self.learnt.answered(block, now).map(|block| self.read(ask.round, block));
-        let readings = self.readings(ask.round, block, &answer);
-        Understood { readings, again: again.into_iter().collect() }
-    }
-
-    fn unanswered(&mut self, now: Instant, ask: &Ask, fault: &DeviceFault) -> Understood<Ask> {
-        match &ask.query {
-            Query::Read(block) => self.failed(now, (ask.round, block), Cause::Silent, fault),
-            _ => Understood::default(),
-        }
-    }
-
-    fn sign_of_life(&self, ask: &Ask) -> Option<Ask> {
-        let Query::Read(block) = &ask.query else { return None };
-        block.first_point().map(|block| self.read(ask.round, block))
-    }
-
-    fn patience(&self, ask: &Ask) -> u32 {
-        match &ask.query {
-            Query::Read(block) if self.learnt.has_answered(block) => 4,
-            _ => 2,
-        }
-    }
-
-    fn rests(&self, now: Instant, point: PointId) -> bool {
-        self.placed(&[point]).iter().any(|(_, place)| self.learnt.rests(place, now))
-    }
-
-    fn is_back(&mut self, now: Instant) {
-        self.learnt.is_back(now);
+        let readings = block.points.iter().map(|point| (*point, self.reading(*point, block, &answer)));
+        Understood { readings: readings.collect(), again: Vec::new() }
     }
 
     fn write(&self, point: PointId, value: &Value) -> Result<WriteStart<Ask>, DeviceFault> {
@@ -171,7 +114,7 @@ impl Model for ModbusModel {
             return Ok(WriteStart::Send(ask));
         }
         let (table, address, count) = (place.table, place.address, place.count);
-        Ok(WriteStart::Fetch(self.ask(Query::Read(Block::new(table, address, count)))))
+        Ok(WriteStart::Fetch(self.ask(Query::Read(Block { table, address, count, points: Vec::new() }))))
     }
 
     fn modify(&self, point: PointId, value: &Value, fetched: Answer) -> Result<Ask, DeviceFault> {

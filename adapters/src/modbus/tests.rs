@@ -436,7 +436,7 @@ async fn under_any_mischief_no_answer_is_another_requests() {
             good += 1;
         }
         for report in bench.reports.drain(..) {
-            let AdapterReport::Readings { device, readings } = report else { continue };
+            let AdapterReport::Readings { device, readings, .. } = report else { continue };
             let unit = i64::from(device.0.as_bytes()[0] - b'a') + 1;
             assert!(
                 readings

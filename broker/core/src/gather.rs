@@ -447,8 +447,8 @@ impl Broker {
         }
     }
 
-    /// A device left the site: what it was asked is answered now.
-    pub(crate) fn fail_device_legs(&mut self, gone: u32) {
+    /// A device left the site, or is another one now: what it was asked is answered now.
+    pub(crate) fn fail_device_legs(&mut self, gone: u32, fault: &DeviceFault) {
         let legs: Vec<LegId> = self
             .gather
             .legs
@@ -457,7 +457,7 @@ impl Broker {
             .map(|(id, _)| *id)
             .collect();
         for leg in legs {
-            self.close_leg(leg, LegReply::Device(Err(DeviceFault::Unknown)));
+            self.close_leg(leg, LegReply::Device(Err(fault.clone())));
         }
     }
 }

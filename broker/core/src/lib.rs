@@ -40,6 +40,7 @@ use input::Input;
 use mqtt::peers::Peers;
 use output::{Output, Snapshot, StoreOp};
 use proxied::Devices;
+use proxied::objects::Objects;
 use rng::Rng;
 use services::Services;
 use services::commands::RunningCommands;
@@ -93,6 +94,8 @@ impl Broker {
     /// Errors: a seed that does not fit the data model, a store that cannot be understood.
     pub fn new(config: CoreConfig, snapshot: Snapshot, now: Now) -> Result<Self, StartError> {
         let schema = dm::schema_text::own_model().map_err(StartError::Snapshot)?;
+        let lacking = || StartError::Snapshot("the model lacks an object of devices".to_owned());
+        let objects = Objects::of(&schema).ok_or_else(lacking)?;
         let keys = schema.iter().map(|(id, o)| (id, o.keys.iter().flat_map(|k| k.params.clone()).collect()));
         let rows = Rows::new(keys.collect());
         let facts = Facts::new(&config, now);
@@ -101,7 +104,7 @@ impl Broker {
         let model = Model {
             schema,
             rows,
-            devices: Devices::default(),
+            devices: Devices::new(objects),
             mqtt: mqtt::state::Clients::default(),
             site: SiteFiles::default(),
             facts,
@@ -189,7 +192,8 @@ impl Broker {
                 Timer::Scheduled(row) => self.handle_scheduled(row),
                 Timer::OnBoarding(controller) => self.restart_on_boarding(controller),
                 Timer::Trigger(subscription) => self.handle_trigger(subscription),
-                Timer::Age { device, own } => self.handle_age(device, own),
+                Timer::Age { device, place } => self.handle_age(device, place),
+                Timer::Sensor { device, place } => self.handle_sensor(device, place),
             }
         }
         self.settle_down();

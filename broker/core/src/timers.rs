@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::dm::schema::ServiceId;
 use crate::gather::LegId;
+use crate::proxied::objects::Place;
 use crate::time::Mono;
 
 /// What is due.
@@ -27,8 +28,10 @@ pub(crate) enum Timer {
     OnBoarding(u32),
     /// The settings of a Subscription may be made again.
     Trigger(u32),
-    /// A reading may have become old, by the numbers of the device's and the capability's rows.
-    Age { device: u32, own: u32 },
+    /// A reading may have become old, by the number of the device's row.
+    Age { device: u32, place: Place },
+    /// A window of a BinarySensor may have ended.
+    Sensor { device: u32, place: Place },
 }
 
 /// The set.

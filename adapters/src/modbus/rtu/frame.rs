@@ -141,11 +141,11 @@ mod tests {
     use crate::modbus::poll::Block;
 
     fn ask(unit: u8, query: Query) -> Ask {
-        Ask { unit, timeout: Duration::from_secs(1), round: 0, query }
+        Ask { unit, timeout: Duration::from_secs(1), query }
     }
 
     fn read(unit: u8, table: ModbusTable, address: u16, count: u16) -> Ask {
-        ask(unit, Query::Read(Block::new(table, address, count)))
+        ask(unit, Query::Read(Block { table, address, count, points: Vec::new() }))
     }
 
     fn framed(body: &[u8]) -> Vec<u8> {

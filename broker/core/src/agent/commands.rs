@@ -155,7 +155,14 @@ impl Broker {
     }
 
     /// Starts an async command of the Agent or of a device, whose Request row is on disk.
-    pub(crate) fn run_async(&mut self, at: &ObjRef, name: &Name, key: &str, number: u32) {
+    pub(crate) fn run_async(
+        &mut self,
+        at: &ObjRef,
+        name: &Name,
+        args: &BTreeMap<String, String>,
+        key: &str,
+        number: u32,
+    ) {
         if self.is_reload(at, name) {
             return self.ask_reload(number);
         }
@@ -164,7 +171,7 @@ impl Broker {
             Some(row) => self.start_timer(&row),
             None => {
                 self.note_status(number, "Active");
-                self.run_device_command(at, name, key, number);
+                self.run_device_command(at, name, args, key, number);
             }
         }
     }

@@ -1,7 +1,6 @@
 //! What each Parameter of our own reads: stored, computed, or a device's reading.
 
 use usp_mapping::port::PointId;
-use usp_mapping::value::decimal_text;
 use usp_proto::path::Name;
 use usp_proto::tr106;
 
@@ -9,7 +8,6 @@ use super::Model;
 use super::rows::ObjRef;
 use super::schema::{Object, Param};
 use crate::agent::site::SITE;
-use crate::proxied::{Capability, Device, Quality};
 use crate::time::Wall;
 
 /// TR-106: a dateTime that is not known.
@@ -80,17 +78,9 @@ impl Model {
     /// Whether this object has a Parameter or Command of this name: not every capability has every optional one.
     pub fn has(&self, at: &ObjRef, name: &str) -> bool {
         let Some(object) = self.schema.get(at.object) else { return false };
-        if object.params.contains_key(name) {
-            return self.look(at, name) != Have::Absent;
-        }
-        let numbers = (at.numbers.first(), at.numbers.get(1));
-        let (true, (Some(device), Some(capability))) = (object.when.is_some(), numbers) else { return true };
-        let device = self.devices.get(*device);
-        let found = device.and_then(|d| Some((d, d.capabilities.get(capability)?)));
-        let Some(model) = found.and_then(|(d, c)| d.model(c)) else { return true };
-        match name {
-            "StepUp" | "StepDown" => model.step.is_some() || !model.valid_values.is_empty(),
-            _ => true,
+        match object.params.contains_key(name) {
+            true => self.look(at, name) != Have::Absent,
+            false => self.has_command(at, name),
         }
     }
 
@@ -132,100 +122,10 @@ impl Model {
     }
 
     /// `XNumberOfEntries` counts the rows of the table `X` below.
-    fn count(&self, at: &ObjRef, object: &Object, name: &str) -> Option<String> {
+    pub(crate) fn count(&self, at: &ObjRef, object: &Object, name: &str) -> Option<String> {
         let table = Name::new(name.strip_suffix("NumberOfEntries")?).ok()?;
         let id = object.children.get(&table)?;
         Some(self.rows.count(*id, &at.numbers).to_string())
-    }
-
-    fn look_proxied(&self, at: &ObjRef, object: &Object, name: &str) -> Have {
-        if let Some(count) = self.count(at, object, name) {
-            return Have::Value(count);
-        }
-        let Some(device) = at.numbers.first().and_then(|n| self.devices.get(*n)) else { return Have::Absent };
-        let Some(number) = at.numbers.get(1) else { return device_param(device, name) };
-        let Some(capability) = device.capabilities.get(number) else { return Have::Absent };
-        if object.table {
-            return self.capability_param(device, capability, name);
-        }
-        self.class_param(at, device, capability, name)
-    }
-
-    fn capability_param(&self, device: &Device, capability: &Capability, name: &str) -> Have {
-        let Some(model) = device.model(capability) else { return Have::Absent };
-        Have::Value(match name {
-            "Class" => model.class.name().to_owned(),
-            "X_USPBROKER_Quality" => self.quality(device, capability).to_string(),
-            "X_USPBROKER_LastError" => capability.last_error.clone().unwrap_or_default(),
-            _ => return Have::Absent,
-        })
-    }
-
-    /// How far a capability's reading can be trusted at this moment.
-    pub fn quality(&self, device: &Device, capability: &Capability) -> Quality {
-        device.quality(capability, self.now.monotonic)
-    }
-
-    fn class_param(&self, at: &ObjRef, device: &Device, capability: &Capability, name: &str) -> Have {
-        let Some(model) = device.model(capability) else { return Have::Absent };
-        let reading = capability.reading.as_ref();
-        let number = |n: Option<rust_decimal::Decimal>| n.map(decimal_text);
-        let value = match name {
-            "Type" => Some(model.kind.clone()),
-            "Description" => Some(model.description.clone()),
-            "Unit" => model.unit.clone(),
-            "MinValue" => number(model.range.map(|r| r.0)),
-            "MaxValue" => number(model.range.map(|r| r.1)),
-            "StepValue" => number(model.step),
-            "ValidValues" => Some(model.valid_values.join(",")),
-            "ValueNames" => Some(model.value_names.join(",")),
-            "LastChange" => Some(datetime(reading.and_then(|r| r.changed))),
-            "LastContactTime" => Some(datetime(capability.contact)),
-            "LowLevelThreshold" => number(model.low_threshold),
-            "HighLevelThreshold" => number(model.high_threshold),
-            "LowLevel" | "HighLevel" => {
-                self.text(at, &format!("{name}Threshold")).and_then(|t| self.level_at(at, name, &t))
-            }
-            "Value" | "Values" => return self.look_reading(device, capability),
-            _ => None,
-        };
-        value.map_or(Have::Absent, Have::Value)
-    }
-
-    /// LowLevel and HighLevel: the reading against a threshold. Without a reading neither is true.
-    pub(crate) fn level_at(&self, at: &ObjRef, level: &str, threshold: &str) -> Option<String> {
-        let device = self.devices.get(*at.numbers.first()?)?;
-        let reading = device.capabilities.get(at.numbers.get(1)?)?.number();
-        let threshold: rust_decimal::Decimal = threshold.parse().ok()?;
-        let reached = reading.is_some_and(|value| match level {
-            "LowLevel" => value <= threshold,
-            _ => value >= threshold,
-        });
-        Some(reached.to_string())
-    }
-
-    /// The threshold that a mapping gives, before a Controller changes it.
-    pub(crate) fn mapped_threshold(&self, at: &ObjRef, name: &str) -> Option<String> {
-        let device = self.devices.get(*at.numbers.first()?)?;
-        let model = device.model(device.capabilities.get(at.numbers.get(1)?)?)?;
-        let threshold = if name == "LowLevelThreshold" { model.low_threshold } else { model.high_threshold };
-        threshold.map(decimal_text)
-    }
-
-    fn look_reading(&self, device: &Device, capability: &Capability) -> Have {
-        let Some(model) = device.model(capability) else { return Have::Absent };
-        let quality = self.quality(device, capability);
-        match &capability.reading {
-            Some(reading) if quality == Quality::Good || model.serve_stale => {
-                Have::Value(reading.value.to_usp())
-            }
-            _ => Have::Unread(Unread {
-                device: device.number,
-                point: capability.point,
-                readable: model.read.is_some(),
-                why: device.why_unread(capability),
-            }),
-        }
     }
 }
 
@@ -236,19 +136,4 @@ pub(crate) fn stored_default(param: &Param) -> String {
         None if param.ty.list => String::new(),
         None => param.ty.base.zero().to_owned(),
     }
-}
-
-fn device_param(device: &Device, name: &str) -> Have {
-    Have::Value(match name {
-        "Type" => device.mapping.device_type.clone(),
-        "Description" => device.mapping.description.clone(),
-        "Online" => device.is_online().to_string(),
-        "LastTimeContacted" => datetime(device.last_contact),
-        "ProxyProtocol" => device.protocol().to_owned(),
-        "NodeNumberOfEntries" => "0".to_owned(),
-        "InterfaceReference" | "Alias" | "Name" => String::new(),
-        "X_USPBROKER_Mapping" => format!("{}@{}", device.mapping.profile, device.mapping.version),
-        "X_USPBROKER_Address" => device.address.clone(),
-        _ => return Have::Absent,
-    })
 }

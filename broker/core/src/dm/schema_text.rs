@@ -52,11 +52,37 @@ fn object(schema: &mut Schema, line: &str) -> Result<ObjId, String> {
             Some(("when", param)) => object.when = Some(name(param)?),
             Some(("key", params)) => object.keys.push(key(params, true)?),
             Some(("key!", params)) => object.keys.push(key(params, false)?),
+            Some(("like", other)) => return mount(schema, other, id),
             None if word == "divergent" => object.divergent = true,
             _ => return Err(format!("unknown word {word}")),
         }
     }
     Ok(id)
+}
+
+/// Gives an object what another one has, with all below that.
+fn mount(schema: &mut Schema, from: &str, to: ObjId) -> Result<ObjId, String> {
+    let from = schema.find(from).ok_or_else(|| format!("{from} comes later"))?;
+    copy(schema, from, to).ok_or("lost")?;
+    Ok(to)
+}
+
+fn copy(schema: &mut Schema, from: ObjId, to: ObjId) -> Option<()> {
+    let source = schema.get(from)?.clone();
+    let object = schema.get_mut(to)?;
+    object.access = source.access;
+    object.keys = source.keys;
+    object.when = source.when;
+    object.divergent = source.divergent;
+    object.params = source.params;
+    object.commands = source.commands;
+    object.events = source.events;
+    for child in source.children.into_values() {
+        let (name, table) = schema.get(child).map(|o| (o.name.clone(), o.table))?;
+        let below = schema.ensure(Some(to), &name, table, Owner::Local);
+        copy(schema, child, below)?;
+    }
+    Some(())
 }
 
 fn key(params: &str, functional: bool) -> Result<Key, String> {

@@ -1,5 +1,7 @@
-//! Commands of proxied devices: Toggle(), StepUp(), StepDown(), X_USPBROKER_Refresh(). They are async: the device's
-//! confirmation completes them.
+//! Commands of proxied devices: Toggle(), StepUp(), StepDown(), X_USPBROKER_Refresh(), and those that mappings declare.
+//! They are async: the device's confirmation completes them.
+
+use std::collections::BTreeMap;
 
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ const REFRESH_WITHIN: Duration = Duration::from_secs(30);
 struct CommandJob {
     at: ObjRef,
     name: Name,
+    args: BTreeMap<String, String>,
     row: u32,
     key: String,
     phase: Phase,
@@ -41,10 +44,18 @@ enum Phase {
 
 impl Broker {
     /// Starts a device's command whose Request row is on disk.
-    pub(crate) fn run_device_command(&mut self, at: &ObjRef, name: &Name, key: &str, row: u32) {
+    pub(crate) fn run_device_command(
+        &mut self,
+        at: &ObjRef,
+        name: &Name,
+        args: &BTreeMap<String, String>,
+        key: &str,
+        row: u32,
+    ) {
         self.begin(Box::new(CommandJob {
             at: at.clone(),
             name: name.clone(),
+            args: args.clone(),
             row,
             key: key.to_owned(),
             phase: Phase::Start,
@@ -54,20 +65,18 @@ impl Broker {
     }
 
     fn device_point(&self, at: &ObjRef) -> Option<(u32, PointId)> {
-        let number = *at.numbers.first()?;
-        let capability = self.model.devices.get(number)?.capabilities.get(at.numbers.get(1)?)?;
-        Some((number, capability.point))
+        let (device, _, capability) = self.model.devices.capability(at)?;
+        Some((device.number, capability.point))
     }
 
     fn capability_model(&self, at: &ObjRef) -> Option<&mapping::Capability> {
-        let (number, point) = self.device_point(at)?;
-        self.model.devices.get(number)?.mapping.capabilities.get(usize::from(point.0))
+        let (device, _, capability) = self.model.devices.capability(at)?;
+        device.model(capability)
     }
 
     /// The present value of a capability, if memory has a good one.
     pub(crate) fn present_value(&self, at: &ObjRef) -> Option<Value> {
-        let device = self.model.devices.get(*at.numbers.first()?)?;
-        let capability = device.capabilities.get(at.numbers.get(1)?)?;
+        let (device, _, capability) = self.model.devices.capability(at)?;
         let good = self.model.quality(device, capability) == super::Quality::Good;
         capability.reading.as_ref().filter(|_| good).map(|r| r.value.clone())
     }
@@ -123,6 +132,7 @@ impl Job for CommandJob {
                     broker.ask_device(id, 0, number, Action::Refresh, REFRESH_WITHIN);
                     return Some(self);
                 }
+                Phase::Start if self.is_vendors(broker) => return self.send(broker, id),
                 Phase::Start => {
                     self.value = broker.present_value(&self.at);
                     self.phase = Phase::Reading;
@@ -144,6 +154,28 @@ impl CommandJob {
     fn device_id(&self, broker: &Broker) -> String {
         let device = self.at.numbers.first().and_then(|n| broker.model.devices.get(*n));
         device.map_or_else(|| "that is gone".to_owned(), |d| d.id.to_string())
+    }
+
+    fn is_vendors(&self, broker: &Broker) -> bool {
+        broker.model.vendor_command(&self.at, &self.name).is_some()
+    }
+
+    /// A command that the mapping declares. What was checked when it was asked for is checked again: the mapping may be
+    /// another one by now.
+    fn send(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        match broker.vendor_call(&self.at, &self.name, &self.args) {
+            Ok((command, args, within)) => {
+                self.phase = Phase::Acting;
+                let number = self.at.numbers.first().copied().unwrap_or_default();
+                broker.ask_device(id, 0, number, Action::Command(command, args), within);
+                Some(self)
+            }
+            Err(fault) => {
+                self.outcome = Err(fault);
+                self.complete(broker);
+                None
+            }
+        }
     }
 
     /// Nothing fresh in memory: the step starts from what the device says now.
@@ -187,7 +219,7 @@ impl CommandJob {
     fn take_present(&mut self, broker: &mut Broker, outcome: &DeviceOutcome) {
         let Some((device, point)) = broker.device_point(&self.at) else { return };
         match broker.take_reading(device, point, outcome) {
-            Ok(_) => self.value = broker.present_value(&self.at).or_else(|| first_value(outcome)),
+            Ok(value) => self.value = Some(value),
             Err(fault) => self.outcome = Err(Fault { code: ErrCode::COMMAND_FAILURE, ..fault }),
         }
     }
@@ -211,14 +243,10 @@ impl CommandJob {
     fn take_refreshed(&mut self, broker: &mut Broker, outcome: DeviceOutcome) {
         let id = self.device_id(broker);
         match outcome {
+            // A command that mappings declare has no results.
             Ok(results) => {
-                let device = broker.model.devices.get(self.at.number()).map(|d| d.id.clone());
-                if let Some(device) = device {
-                    broker.handle_report(usp_mapping::port::AdapterReport::Readings {
-                        device,
-                        readings: results,
-                    });
-                }
+                let number = self.at.numbers.first().copied().unwrap_or_default();
+                broker.take_readings(number, results);
             }
             Err(fault) => self.outcome = Err(Fault::from_device_command(&id, &fault)),
         }
@@ -232,8 +260,4 @@ impl CommandJob {
         };
         broker.complete_command(self.row, &command, &self.key, outcome);
     }
-}
-
-fn first_value(outcome: &DeviceOutcome) -> Option<Value> {
-    outcome.as_ref().ok()?.first()?.1.clone().ok()
 }

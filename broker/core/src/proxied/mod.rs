@@ -1,28 +1,41 @@
-//! Proxied devices: `Device.ProxiedDevice.{i}.` and its `IoTCapability.{i}.`, made from mappings and filled by reports.
+//! Proxied devices: `Device.ProxiedDevice.{i}.` with its `Node.{i}.` and `IoTCapability.{i}.`, made from mappings and
+//! filled by reports.
 //!
 //! What is here is memory alone: readings never go to disk. Names and numbers are rows like any other
 //! ([`crate::dm::rows`]), so that renaming, Subscriptions and permissions need nothing special.
 
 mod ageing;
 pub mod commands;
+pub(crate) mod look;
+pub mod objects;
 mod parked;
 pub mod reports;
+pub mod sensor;
 pub mod site;
+pub(crate) mod vendor;
+mod watching;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rust_decimal::Decimal;
-use usp_mapping::mapping::{self, Mapping, Protocol};
+use usp_mapping::mapping::{self, Mapping, NodeId, Protocol};
 use usp_mapping::port::{DeviceFault, DeviceId, PointId};
 use usp_mapping::value::Value;
 
-use crate::time::{Mono, Wall};
+use crate::dm::rows::ObjRef;
+use crate::time::{Mono, Now, Wall};
+use objects::{Objects, Place};
+use sensor::Sensor;
 
 /// All devices of the site, by the number of their row.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Devices {
+    /// Where they are in the data model.
+    pub objects: Objects,
     by_number: BTreeMap<u32, Device>,
     numbers: BTreeMap<DeviceId, u32>,
 }
@@ -42,10 +55,18 @@ pub struct Device {
     pub address: String,
     /// `None`: nothing was heard yet; `Err`: unreachable, and why.
     pub online: Option<Result<(), DeviceFault>>,
+    /// See [`Capability::settled`]; of `Online`.
+    pub settled: Cell<bool>,
     /// `LastTimeContacted`.
     pub last_contact: Option<Wall>,
     /// By the number of their row.
-    pub capabilities: BTreeMap<u32, Capability>,
+    pub nodes: BTreeMap<u32, NodeId>,
+    /// By the numbers of their row.
+    pub capabilities: BTreeMap<Place, Capability>,
+    /// The same by their place in the mapping.
+    pub places: Vec<Place>,
+    /// What its events were last seen by, in the order of the mapping.
+    pub seen: Vec<Option<Value>>,
 }
 
 /// One capability and its reading.
@@ -60,9 +81,16 @@ pub struct Capability {
     /// `LastContactTime`: when data last came in for it.
     pub contact: Option<Wall>,
     /// What the last attempt failed with; `None` after a success.
-    pub last_error: Option<String>,
+    pub failed: Option<DeviceFault>,
+    /// Somebody has seen its quality since the start, or the device has been heard of: from now on changes of it are told.
+    /// What is heard first changes nothing that anybody knew.
+    pub settled: Cell<bool>,
     /// When it is looked at next whether the reading is old.
     pub old_at: Option<Mono>,
+    /// Of a BinarySensor: what the windows make of what the device says.
+    pub sensor: Sensor,
+    /// When the windows can next change it.
+    pub sensor_due: Option<Mono>,
 }
 
 /// A value with its age.
@@ -98,6 +126,11 @@ impl fmt::Display for Quality {
 }
 
 impl Devices {
+    /// None yet.
+    pub fn new(objects: Objects) -> Self {
+        Self { objects, by_number: BTreeMap::new(), numbers: BTreeMap::new() }
+    }
+
     /// The device with this row number.
     pub fn get(&self, number: u32) -> Option<&Device> {
         self.by_number.get(&number)
@@ -108,9 +141,9 @@ impl Devices {
         self.by_number.get_mut(&number)
     }
 
-    /// The device with this key.
-    pub fn by_id(&mut self, id: &DeviceId) -> Option<&mut Device> {
-        self.by_number.get_mut(self.numbers.get(id)?)
+    /// The row number of the device with this key.
+    pub fn number(&self, id: &DeviceId) -> Option<u32> {
+        self.numbers.get(id).copied()
     }
 
     /// All of them.
@@ -130,6 +163,24 @@ impl Devices {
         self.numbers.remove(&device.id);
         Some(device)
     }
+
+    /// The device that an object is, or belongs to.
+    pub fn of(&self, at: &ObjRef) -> Option<&Device> {
+        self.objects.part(at.object)?;
+        self.get(*at.numbers.first()?)
+    }
+
+    /// The capability whose row or class object this is, with its device.
+    pub fn capability(&self, at: &ObjRef) -> Option<(&Device, Place, &Capability)> {
+        let place = self.objects.place(at)?;
+        let device = self.get(*at.numbers.first()?)?;
+        Some((device, place, device.capabilities.get(&place)?))
+    }
+
+    /// A capability, for changes.
+    pub fn capability_mut(&mut self, number: u32, place: Place) -> Option<&mut Capability> {
+        self.get_mut(number)?.capabilities.get_mut(&place)
+    }
 }
 
 impl Device {
@@ -138,9 +189,14 @@ impl Device {
         self.mapping.capabilities.get(usize::from(capability.point.0))
     }
 
-    /// The capability at this place of the mapping.
-    pub fn at_point(&mut self, point: PointId) -> Option<(u32, &mut Capability)> {
-        self.capabilities.iter_mut().find(|(_, c)| c.point == point).map(|(number, c)| (*number, c))
+    /// Where the capability is that has this place in the mapping.
+    pub fn place(&self, point: PointId) -> Option<Place> {
+        self.places.get(usize::from(point.0)).copied()
+    }
+
+    /// The capability that has this place in the mapping.
+    pub fn at_point(&self, point: PointId) -> Option<&Capability> {
+        self.capabilities.get(&self.place(point)?)
     }
 
     /// `Online`.
@@ -164,28 +220,66 @@ impl Device {
             // What was last written and confirmed; nothing newer can be known.
             return Quality::Good;
         }
-        if capability.last_error.is_some() && self.is_online() {
-            return Quality::Bad;
+        match &capability.failed {
+            // It was there and had no value to give: the older one is not what it would give now.
+            Some(fault) if is_contact(fault) => Quality::Bad,
+            Some(_) if self.is_online() => Quality::Bad,
+            _ if self.is_online() && now.since(reading.at) <= model.max_age => Quality::Good,
+            _ => Quality::Stale,
         }
-        if self.is_online() && now.since(reading.at) <= model.max_age {
-            Quality::Good
-        } else {
-            Quality::Stale
+    }
+
+    /// `X_USPBROKER_LastError`: why the last attempt to read brought nothing; empty after a success.
+    pub fn last_error(&self, capability: &Capability) -> String {
+        let is_read = self.model(capability).is_some_and(|m| m.read.is_some());
+        match (&self.online, &capability.failed) {
+            (Some(Err(fault)), _) if is_read => format!("the device is offline: {fault}"),
+            (_, Some(fault)) => fault.to_string(),
+            (_, None) => String::new(),
         }
+    }
+
+    /// Why nothing is asked of it; `None`: it may be asked.
+    pub fn offline(&self) -> Option<String> {
+        let fault = self.online.as_ref()?.as_ref().err()?;
+        Some(format!("device {} is offline and was not asked: {fault}", self.id))
     }
 
     /// Why a reading cannot be shown, for an error text.
     pub fn why_unread(&self, capability: &Capability) -> String {
-        match (&self.online, &capability.last_error) {
-            (Some(Err(fault)), _) => fault.to_string(),
-            (_, Some(error)) => error.clone(),
-            (_, None) if capability.reading.is_some() => "the last reading is too old".to_owned(),
-            (_, None) => "not read yet".to_owned(),
+        match (&self.offline(), &capability.failed) {
+            (Some(offline), _) => offline.clone(),
+            (_, Some(error)) => format!("device {}: {error}", self.id),
+            (_, None) if capability.reading.is_some() => {
+                format!("device {}: the last reading is too old", self.id)
+            }
+            (_, None) => format!("device {}: not read yet", self.id),
         }
     }
 }
 
 impl Capability {
+    /// One of which nothing is known.
+    fn new(point: PointId) -> Self {
+        Self {
+            point,
+            reading: None,
+            earlier: None,
+            contact: None,
+            failed: None,
+            settled: Cell::new(false),
+            old_at: None,
+            sensor: Sensor::default(),
+            sensor_due: None,
+        }
+    }
+
+    /// The same capability where what was read before means something else, or comes from elsewhere.
+    fn anew(&self, point: PointId) -> Self {
+        let earlier = self.reading.clone().or_else(|| self.earlier.clone());
+        Self { earlier, settled: self.settled.clone(), ..Self::new(point) }
+    }
+
     /// The reading as a number, if it is one.
     pub fn number(&self) -> Option<Decimal> {
         match &self.reading.as_ref()?.value {
@@ -193,4 +287,61 @@ impl Capability {
             Value::Bool(_) | Value::Text(_) | Value::Numbers(_) | Value::Bytes(_) => None,
         }
     }
+
+    /// Takes a value in that the device has, or had until now. `true`: it is not the one before. What is read first, after
+    /// a start, is no change: readings are not stored, so that nobody knows what it was before. What a Controller writes
+    /// first is one.
+    fn take(&mut self, value: Value, deadband: Option<Decimal>, is_written: bool, now: Now) -> bool {
+        self.failed = None;
+        self.contact = now.known_wall();
+        let known = self.reading.take().or_else(|| self.earlier.take());
+        let (is_first, at) = (known.is_none(), now.monotonic);
+        match known {
+            Some(reading) if is_same(&reading.value, &value, deadband) => {
+                self.reading = Some(Reading { at, ..reading });
+                false
+            }
+            _ => {
+                self.reading = Some(Reading { value, at, changed: now.known_wall() });
+                is_written || !is_first
+            }
+        }
+    }
+
+    /// Time alone has given it another value: the device has not been heard.
+    fn turn(&mut self, value: Value, now: Now) -> bool {
+        let Some(reading) = self.reading.as_mut().filter(|reading| reading.value != value) else {
+            return false;
+        };
+        reading.value = value;
+        reading.changed = now.known_wall();
+        true
+    }
+}
+
+/// Whether a failure shows that the device is there.
+fn is_contact(fault: &DeviceFault) -> bool {
+    matches!(
+        fault,
+        DeviceFault::Refused(_)
+            | DeviceFault::Garbled(_)
+            | DeviceFault::Invalid(_)
+            | DeviceFault::NotConfirmed { .. }
+    )
+}
+
+/// A change smaller than the deadband is none.
+fn is_same(old: &Value, new: &Value, deadband: Option<Decimal>) -> bool {
+    match (old, new, deadband) {
+        // A difference too large to be told is beyond any band.
+        (Value::Number(old), Value::Number(new), Some(band)) => {
+            old.checked_sub(*new).is_some_and(|moved| moved.abs() < band)
+        }
+        (old, new, _) => old == new,
+    }
+}
+
+/// Milliseconds as a Parameter has them.
+fn millis(duration: Duration) -> String {
+    duration.as_millis().to_string()
 }

@@ -1,5 +1,5 @@
-//! What Controllers changed about a device that is not in the site any more: its names, steps and thresholds are parked
-//! until it returns, as its numbers are.
+//! What Controllers changed about a device, a node or a capability that is not there any more: names, steps, thresholds and
+//! windows are parked until it returns, as its numbers are.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,15 @@ use usp_proto::tr106;
 
 use crate::Broker;
 use crate::dm::rows::{ObjRef, Row};
-use crate::dm::schema::ObjId;
 
 /// Begins the names of single values that hold a parked row, before its path.
 const PARKED: &str = "parked ";
 
 impl Broker {
-    /// Remembers the rows of a device that leaves.
-    pub(super) fn park_device(&mut self, table: ObjId, number: u32) {
-        let objects = self.model.descendants(table);
-        for at in self.model.rows.subtree(&objects, &[number]) {
+    /// Remembers a row that leaves, with all below it.
+    pub(super) fn park(&mut self, row: &ObjRef) {
+        let objects = self.model.descendants(row.object);
+        for at in self.model.rows.subtree(&objects, &row.numbers) {
             let Some(row) = self.model.rows.get(&at).filter(|row| !row.volatile) else { continue };
             let given = self.given_name(&at);
             let changed =
@@ -30,15 +29,15 @@ impl Broker {
 
     /// The name that the site or the mapping gives a row: it may have another when the device returns.
     fn given_name(&self, at: &ObjRef) -> Option<&str> {
-        let device = self.model.devices.get(*at.numbers.first()?)?;
-        match at.numbers.get(1) {
-            None => Some(&device.name),
-            Some(number) => Some(&device.model(device.capabilities.get(number)?)?.name),
+        let devices = &self.model.devices;
+        match devices.capability(at) {
+            Some((device, _, capability)) => Some(&device.model(capability)?.name),
+            None => devices.of(at).filter(|_| at.object == devices.objects.device).map(|d| d.name.as_str()),
         }
     }
 
-    /// Gives a device that returns what it had.
-    pub(super) fn unpark_device(&mut self, at: &ObjRef) {
+    /// Gives a row that returns, and all below it, what it had.
+    pub(super) fn unpark(&mut self, at: &ObjRef) {
         let prefix = format!("{PARKED}{}", self.model.path(at));
         let found = self.meta.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
         let found: Vec<(String, String)> = found

@@ -1,12 +1,15 @@
-//! Devices of the site become rows. Their Instance Numbers belong to the device's key and the capability's key, are kept
-//! on disk, and are never given to another while the key is known: a reordered or reloaded site file changes none.
+//! Devices of the site become rows, by difference: what is as it was goes on undisturbed. Instance Numbers belong to the
+//! device's key, the node's key and the capability's key, are kept on disk, and are never given to another while the key is
+//! known: a reordered or reloaded site file changes none.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use usp_mapping::mapping::{self, BusKind, DeviceAddress, Site};
-use usp_mapping::port::PointId;
+use usp_mapping::mapping::{self, BusKind, DeviceAddress, Mapping, NodeId, Site};
+use usp_mapping::port::{DeviceFault, PointId};
 
+use super::objects::Place;
 use super::{Capability, Device};
 use crate::Broker;
 use crate::dm::rows::{ObjRef, Row};
@@ -15,21 +18,35 @@ use crate::output::StoreOp;
 
 const DEVICES: &str = "Device.ProxiedDevice.";
 
+/// `IoTCapability.{i}.Name` and its kin.
+const MOST_NAME: usize = 64;
+
+/// Which mappings have been found equal or not: many devices share few.
+#[derive(Default)]
+struct Compared(BTreeMap<(*const Mapping, *const Mapping), bool>);
+
+impl Compared {
+    fn same(&mut self, a: &Arc<Mapping>, b: &Arc<Mapping>) -> bool {
+        Arc::ptr_eq(a, b) || *self.0.entry((Arc::as_ptr(a), Arc::as_ptr(b))).or_insert_with(|| a == b)
+    }
+}
+
 impl Broker {
     /// The site's devices, at the start and after each change.
     pub(crate) fn handle_site(&mut self, site: &Arc<Site>) {
-        let Some(table) = self.model.table(DEVICES) else { return };
-        let mut kept = Vec::new();
+        let table = self.model.devices.objects.device;
+        let (mut kept, mut compared) = (BTreeSet::new(), Compared::default());
         for device in &site.devices {
             let number = self.identity(DEVICES, &device.id.0, table, &[]);
-            kept.push(number);
-            self.put_device(table, number, device, site);
+            kept.insert(number);
+            self.put_device(number, device, site, &mut compared);
         }
         // Rows of devices that are gone leave the data model; their numbers stay known on disk.
         let all: Vec<u32> = self.model.rows.of_table(table, &[]).map(|(at, _)| at.number()).collect();
         for number in all.into_iter().filter(|n| !kept.contains(n)) {
-            self.drop_device(table, number);
+            self.drop_device(number);
         }
+        self.declare_vendor_elements();
         self.commit(None);
         self.note_site();
         if !std::mem::replace(&mut self.site_loaded, true) {
@@ -39,7 +56,7 @@ impl Broker {
     }
 
     /// The number that belongs to an identity in a table; a new one if it has none.
-    fn identity(&mut self, table_path: &str, id: &str, table: ObjId, above: &[u32]) -> u32 {
+    pub(crate) fn identity(&mut self, table_path: &str, id: &str, table: ObjId, above: &[u32]) -> u32 {
         let key = (table_path.to_owned(), id.to_owned());
         if let Some(number) = self.identities.get(&key) {
             self.model.rows.note_number(table, above, *number);
@@ -51,84 +68,161 @@ impl Broker {
         number
     }
 
-    fn put_device(&mut self, table: ObjId, number: u32, device: &mapping::Device, site: &Site) {
-        let at = ObjRef::new(table, &[number]);
-        if !self.model.rows.contains(&at) {
-            self.unpark_device(&at);
+    fn put_device(&mut self, number: u32, device: &mapping::Device, site: &Site, compared: &mut Compared) {
+        let address = address(device, site);
+        let old = self.model.devices.get(number);
+        let same_model = old.is_some_and(|old| compared.same(&old.mapping, &device.mapping));
+        let same_place = old.is_some_and(|old| old.address == address);
+        if same_model && same_place && old.is_some_and(|old| old.name == device.name) {
+            return;
         }
-        self.put_named_row(&at, &device.name);
-        let old = self.model.devices.get(number).cloned();
-        if old.as_ref().is_some_and(|o| o.mapping != device.mapping) {
+        let old = old.cloned();
+        if old.is_some() && !(same_model && same_place) {
             // Points mean something else now: what was asked by the old ones is not believed.
-            self.fail_device_legs(number);
+            let why = "its configuration has just changed".to_owned();
+            self.fail_device_legs(number, &DeviceFault::Unreachable(why));
         }
-        let capabilities = self.put_capabilities(number, device, old.as_ref());
-        let same = old.as_ref().filter(|o| o.mapping == device.mapping);
-        let state = Device {
+        self.put_named_row(&self.model.devices.objects.device_row(number), &device.name);
+        let earlier = old.as_ref().filter(|_| same_place);
+        let mut state = Device {
             id: device.id.clone(),
             number,
             name: device.name.clone(),
-            mapping: device.mapping.clone(),
-            address: address(device, site),
-            online: same.and_then(|o| o.online.clone()),
-            last_contact: same.and_then(|o| o.last_contact),
-            capabilities,
+            mapping: old.as_ref().filter(|_| same_model).map_or(&device.mapping, |o| &o.mapping).clone(),
+            address,
+            online: earlier.and_then(|o| o.online.clone()),
+            settled: Cell::new(old.as_ref().is_some_and(|o| o.settled.get())),
+            last_contact: earlier.and_then(|o| o.last_contact),
+            nodes: BTreeMap::new(),
+            capabilities: BTreeMap::new(),
+            places: Vec::with_capacity(device.mapping.capabilities.len()),
+            seen: seen(&device.mapping, earlier),
         };
+        self.put_nodes(&mut state);
+        self.put_capabilities(&mut state, old.as_ref(), same_place);
         self.model.devices.insert(state);
+        self.drop_capabilities(number);
+        if let Some(old) = old {
+            self.tell_replaced(number, &old);
+        }
     }
 
-    /// A row whose Name a Controller may have changed: the site's name is an initial value.
+    /// What a device was believed to be under its old description, and is not any more.
+    fn tell_replaced(&mut self, number: u32, old: &Device) {
+        self.tell_online(number, old.is_online());
+        for (place, before) in old.qualities(self.model.now) {
+            self.tell_quality(number, place, &before, false);
+        }
+    }
+
+    /// A row whose Name a Controller may have changed: the name that the site or the mapping gives is an initial value.
     fn put_named_row(&mut self, at: &ObjRef, name: &str) {
+        self.put_bare_row(at);
+        if self.model.rows.param(at, "Name").is_none() {
+            let name = self.free_name(at, name);
+            self.put_param(at, "Name", name);
+        }
+    }
+
+    fn put_bare_row(&mut self, at: &ObjRef) {
+        if self.model.rows.contains(at) {
+            return;
+        }
+        self.unpark(at);
         if !self.model.rows.contains(at) {
             self.model.rows.put(at.clone(), Row::default());
             self.put_param(at, "Alias", format!("cpe-{}", at.number()));
         }
-        if self.model.rows.param(at, "Name").is_none() {
-            self.put_param(at, "Name", name.to_owned());
+    }
+
+    /// The name, unless a Controller has given it to another row where it must be unique.
+    fn free_name(&self, at: &ObjRef, name: &str) -> String {
+        let above = at.numbers.get(..at.numbers.len().saturating_sub(1)).unwrap_or_default();
+        let is_key = self.model.devices.objects.part(at.object) == Some(super::objects::Part::Capability);
+        if !is_key || self.model.row_with(at.object, above, "Name", name).is_none() {
+            return name.to_owned();
+        }
+        let suffix = format!(" ({})", at.number());
+        let room = MOST_NAME.saturating_sub(suffix.chars().count());
+        name.chars().take(room).chain(suffix.chars()).collect()
+    }
+
+    fn put_nodes(&mut self, device: &mut Device) {
+        let (table, number) = (self.model.devices.objects.node, device.number);
+        let path = format!("{DEVICES}{number}.Node.");
+        for (id, node) in (0u16..).map(NodeId).zip(&device.mapping.nodes) {
+            let own = self.identity(&path, &node.id, table, &[number]);
+            self.put_bare_row(&ObjRef::new(table, &[number, own]));
+            device.nodes.insert(own, id);
         }
     }
 
-    fn put_capabilities(
-        &mut self,
-        number: u32,
-        device: &mapping::Device,
-        old: Option<&Device>,
-    ) -> BTreeMap<u32, Capability> {
-        let path = format!("{DEVICES}{number}.IoTCapability.");
-        let Some(table) = self.model.schema.find("Device.ProxiedDevice.{i}.IoTCapability.{i}.") else {
-            return BTreeMap::new();
-        };
-        let mut capabilities = BTreeMap::new();
-        for (index, model) in device.mapping.capabilities.iter().enumerate() {
-            let own = self.identity(&path, &model.id, table, &[number]);
-            self.put_named_row(&ObjRef::new(table, &[number, own]), &model.name);
-            let point = PointId(u16::try_from(index).unwrap_or(u16::MAX));
-            let known = old.and_then(|o| o.capabilities.get(&own));
-            let same = known.filter(|_| old.is_some_and(|o| o.mapping == device.mapping));
-            let capability = same.cloned().unwrap_or_else(|| Capability {
-                point,
-                reading: None,
-                earlier: known.and_then(|c| c.reading.clone().or_else(|| c.earlier.clone())),
-                contact: None,
-                last_error: None,
-                old_at: None,
-            });
-            capabilities.insert(own, capability);
+    fn put_capabilities(&mut self, device: &mut Device, old: Option<&Device>, same_place: bool) {
+        let mapping = device.mapping.clone();
+        for (point, model) in (0u16..).map(PointId).zip(&mapping.capabilities) {
+            let node = device.nodes.iter().find(|(_, id)| Some(**id) == model.node).map(|(node, _)| *node);
+            let place = self.put_capability_row(device.number, node, model);
+            let known = old.and_then(|old| Some((old, old.capabilities.get(&place)?)));
+            let capability = match known {
+                // Read by the same words from the same device: it goes on.
+                Some((old, known)) if same_place && old.model(known) == Some(model) => {
+                    Capability { point, ..known.clone() }
+                }
+                Some((_, known)) => known.anew(point),
+                None => Capability::new(point),
+            };
+            device.capabilities.insert(place, capability);
+            device.places.push(place);
         }
-        let rows: Vec<ObjRef> =
-            self.model.rows.of_table(table, &[number]).map(|(at, _)| at.clone()).collect();
-        for row in rows.into_iter().filter(|r| !capabilities.contains_key(&r.number())) {
+    }
+
+    fn put_capability_row(&mut self, number: u32, node: Option<u32>, model: &mapping::Capability) -> Place {
+        let objects = &self.model.devices.objects;
+        let (table, above) = (objects.capabilities(node.is_some()), objects.node_row(number, node));
+        let path = format!("{}IoTCapability.", self.model.path(&above));
+        let own = self.identity(&path, &model.id, table, &above.numbers);
+        let place = Place { node, own };
+        let row = self.model.devices.objects.capability_row(number, place);
+        self.put_named_row(&row, &model.name);
+        place
+    }
+
+    /// Rows of capabilities and nodes that the device does not have any more.
+    fn drop_capabilities(&mut self, number: u32) {
+        let objects = &self.model.devices.objects;
+        let Some(device) = self.model.devices.get(number) else { return };
+        let tables = [objects.capabilities(false), objects.capabilities(true)];
+        let rows = self.model.rows.subtree(&tables, &[number]);
+        let is_gone = |at: &ObjRef| {
+            let place = self.model.devices.objects.place(at);
+            place.is_none_or(|place| !device.capabilities.contains_key(&place))
+        };
+        let mut gone: Vec<ObjRef> = rows.into_iter().filter(is_gone).collect();
+        let nodes = self.model.rows.subtree(&[objects.node], &[number]).into_iter();
+        gone.extend(nodes.filter(|at| !device.nodes.contains_key(&at.number())));
+        for row in gone {
+            self.park(&row);
             self.remove_row(&row);
         }
-        capabilities
     }
 
-    fn drop_device(&mut self, table: ObjId, number: u32) {
-        self.park_device(table, number);
+    fn drop_device(&mut self, number: u32) {
+        let row = self.model.devices.objects.device_row(number);
+        self.park(&row);
         self.model.devices.remove(number);
-        self.fail_device_legs(number);
-        self.remove_row(&ObjRef::new(table, &[number]));
+        self.fail_device_legs(number, &DeviceFault::Unknown);
+        self.remove_row(&row);
     }
+}
+
+/// What the events of a mapping were last seen by, where that is still the same.
+fn seen(mapping: &Mapping, old: Option<&Device>) -> Vec<Option<usp_mapping::value::Value>> {
+    let of = |event: &mapping::Event| {
+        let old = old?;
+        let index = old.mapping.events.iter().position(|known| known == event)?;
+        old.seen.get(index)?.clone()
+    };
+    mapping.events.iter().map(of).collect()
 }
 
 /// `X_USPBROKER_Address`: the bus' address and the device's on it.

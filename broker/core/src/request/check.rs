@@ -17,7 +17,6 @@ use crate::dm::rows::ObjRef;
 use crate::dm::schema::{Owner, Param, ParamAccess, Reference, ServiceId};
 use crate::fault::Fault;
 use crate::mqtt::topics::{is_filter, is_topic};
-use crate::proxied::Device;
 
 /// Bytes of a stored value, whatever its type allows.
 const MAX_VALUE: usize = 64 << 10;
@@ -122,8 +121,8 @@ impl Model {
             return Err(unsupported());
         }
         self.check_access(&at, &name, param, creating)?;
-        if let Some(device) = self.device_of_value(&at, &name) {
-            return self.check_write(device, &at, &name, text);
+        if name.as_str() == "Value" && self.devices.capability(&at).is_some() {
+            return self.check_value(&at, &name, text);
         }
         let value = self.accept(&at, &name, param, text)?;
         Ok(Effect::Store { at, name, value })
@@ -178,18 +177,11 @@ impl Model {
         }
     }
 
-    /// The device whose capability this `Value` is, if it is one.
-    fn device_of_value(&self, at: &ObjRef, name: &Name) -> Option<&Device> {
-        let object = self.schema.get(at.object)?;
-        let is_value =
-            name.as_str() == "Value" && object.path.starts_with("Device.ProxiedDevice.{i}.IoTCapability.");
-        self.devices.get(*at.numbers.first()?).filter(|_| is_value)
-    }
-
-    fn check_write(&self, device: &Device, at: &ObjRef, name: &Name, text: &str) -> Result<Effect, Fault> {
+    /// The value that a device is to have, and where.
+    pub(crate) fn check_value(&self, at: &ObjRef, name: &Name, text: &str) -> Result<Effect, Fault> {
         let path = || format!("{}{name}", self.path(at));
         let absent = || Fault::new(ErrCode::UNSUPPORTED_PARAMETER, format!("{} is not there", path()));
-        let capability = at.numbers.get(1).and_then(|n| device.capabilities.get(n)).ok_or_else(absent)?;
+        let (device, _, capability) = self.devices.capability(at).ok_or_else(absent)?;
         let model = device.model(capability).ok_or_else(absent)?;
         if model.write.is_none() {
             let text = format!("{} cannot be written on this device", path());
@@ -198,8 +190,8 @@ impl Model {
         let value = Value::parse(model.class, text)
             .map_err(|why| Fault::new(ErrCode::INVALID_TYPE, format!("{}: {why}", path())))?;
         check_bounds(model, &value).map_err(|fault| fault.about(path()))?;
-        if let Some(Err(why)) = &device.online {
-            return Err(Fault::from_device(&device.id.0, why));
+        if let Some(why) = device.offline() {
+            return Err(Fault::new(ErrCode::INTERNAL_ERROR, why));
         }
         Ok(Effect::Write {
             device: device.number,

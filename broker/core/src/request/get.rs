@@ -56,7 +56,7 @@ enum Ask {
         entry: usize,
         unread: Unread,
         within: Duration,
-        object: String,
+        at: ObjRef,
         name: Name,
     },
 }
@@ -217,17 +217,13 @@ impl Broker {
         name: &Name,
         unread: Unread,
     ) -> Result<(), Fault> {
-        let device = self.model.devices.get(unread.device);
-        let id = device.map_or(String::new(), |d| d.id.to_string());
-        let offline = device.is_none_or(|d| matches!(d.online, Some(Err(_))));
-        if offline || !unread.readable {
-            let text = format!("device {id}: {}", unread.why);
-            return Err(Fault::new(ErrCode::INTERNAL_ERROR, text));
+        if !unread.readable {
+            return Err(Fault::new(ErrCode::INTERNAL_ERROR, unread.why));
         }
+        let device = self.model.devices.get(unread.device);
         let model = device.and_then(|d| d.mapping.capabilities.get(usize::from(unread.point.0)));
         let within = model.map_or(Duration::from_secs(5), |m| m.read_within);
-        let object = self.model.path(at);
-        job.asks.push(Ask::Read { entry, unread, within, object, name: name.clone() });
+        job.asks.push(Ask::Read { entry, unread, within, at: at.clone(), name: name.clone() });
         Ok(())
     }
 
@@ -429,11 +425,16 @@ impl Job for GetJob {
                     self.fill(tag, entry, whole, false, outcome);
                 }
             }
-            (Some(Ask::Read { entry, unread, object, name, .. }), LegReply::Device(outcome)) => {
-                let outcome = broker.take_reading(unread.device, unread.point, &outcome);
+            (Some(Ask::Read { entry, unread, at, name, .. }), LegReply::Device(outcome)) => {
+                let read = broker.take_reading(unread.device, unread.point, &outcome);
+                // LowLevel and HighLevel follow from what was read.
+                let outcome = read.and_then(|value| match name.as_str() {
+                    "Value" | "Values" => Ok(value.to_usp()),
+                    _ => broker.model.text(at, name).ok_or_else(|| Fault::unsupported(name)),
+                });
                 let outcome = outcome.map(|value| {
                     let result_params = BTreeMap::from([(name.to_string(), value)]);
-                    vec![ResolvedPathResult { resolved_path: object.clone(), result_params }]
+                    vec![ResolvedPathResult { resolved_path: broker.model.path(at), result_params }]
                 });
                 self.fill(tag, *entry, true, false, outcome);
             }

@@ -144,7 +144,9 @@ impl Broker {
                 continue;
             }
             // Each object has its own result, whatever is wrong (R-OPR.1, R-OPR.5).
-            let outcome = match self.check_operable(origin, &at, name).and_then(|()| usable.clone()) {
+            let fits =
+                || usable.clone().and_then(|()| self.check_vendor_args(&at, name, &operate.input_args));
+            let outcome = match self.check_operable(origin, &at, name).and_then(|()| fits()) {
                 Ok(()) => Outcome::Open,
                 Err(fault) => {
                     Outcome::Done(vec![failure(&format!("{}{name}()", self.model.path(&at)), &fault)])
@@ -381,7 +383,7 @@ impl OperateJob {
     fn run_all(&mut self, broker: &mut Broker) {
         for (index, (task, _)) in self.tasks.iter().enumerate() {
             if let (Task::Async { at, name }, Some(row)) = (task, self.requests.get(&index)) {
-                broker.run_async(at, name, &self.operate.command_key, *row);
+                broker.run_async(at, name, &self.operate.input_args, &self.operate.command_key, *row);
             }
         }
     }

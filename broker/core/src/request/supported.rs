@@ -155,15 +155,21 @@ impl Broker {
         if !self.may_know(wanted.origin, id, numbers, Some((kind, leaf.clone()))) {
             return None;
         }
-        if let Leaf::Parameter(name) | Leaf::Command(name) = leaf
-            && !self.has_element(id, (!numbers.is_empty()).then_some(numbers), name, self.kinds(wanted))
-        {
+        let (instance, kinds) = ((!numbers.is_empty()).then_some(numbers), self.kinds(wanted));
+        if !self.has_element(id, instance, leaf, kinds) {
             return None;
         }
         match leaf {
             Leaf::Parameter(name) => result.supported_params.push(param(name, object.params.get(name)?)),
-            Leaf::Command(name) => result.supported_commands.push(command(name, object.commands.get(name)?)),
-            Leaf::Event(name) => result.supported_events.push(event(name, object.events.get(name)?)),
+            Leaf::Command(name) => {
+                let known = (name, object.commands.get(name)?);
+                let own = self.command_of_rows(id, instance, known, kinds);
+                result.supported_commands.push(command(name, &own));
+            }
+            Leaf::Event(name) => {
+                let own = self.event_of_rows(id, instance, (name, object.events.get(name)?), kinds);
+                result.supported_events.push(event(name, &own));
+            }
             Leaf::Object => return None,
         }
         Some(vec![result])
@@ -201,11 +207,11 @@ impl Broker {
         let known = self.may_know(wanted.origin, id, instance.unwrap_or_default(), None);
         let mut result = self.bare(object, instance.unwrap_or_default());
         let differs = match object.owner {
-            Owner::Local => object.divergent && self.rows_differ(self.kinds(wanted)),
-            Owner::Service(_) => object.divergent,
+            Owner::Local => self.is_divergent(id, object, instance, self.kinds(wanted)),
+            Owner::Service(_) => object.divergent && instance.is_none(),
         };
-        if instance.is_none() && differs {
-            let paths = self.divergent_rows(id, object, wanted.origin);
+        if differs {
+            let paths = self.divergent_rows(id, object, instance.unwrap_or_default(), wanted.origin);
             let paths = paths.into_iter().take_while(|path| wanted.budget.take(path.len()));
             result.divergent_paths = paths.collect();
             wanted.budget.take(size(&result));
@@ -234,14 +240,14 @@ impl Broker {
     }
 
     /// Paths of the rows of a table that differ, as far as they may be seen.
-    fn divergent_rows(&self, id: ObjId, object: &Object, origin: &Origin) -> Vec<String> {
+    fn divergent_rows(&self, id: ObjId, object: &Object, above: &[u32], origin: &Origin) -> Vec<String> {
         let rights = &origin.rights;
         match object.owner {
             Owner::Local => {
                 let shown =
                     |row: &ObjRef| rights.allow(&self.model, Kind::Obj, Act::Read, row, &Leaf::Object);
-                let rows = self.model.rows.of_table(id, &[]).filter(|(row, _)| shown(row));
-                rows.map(|(row, _)| self.model.path(row)).collect()
+                let rows = self.model.rows.subtree(&[id], above).into_iter().filter(shown);
+                rows.map(|row| self.model.path(&row)).collect()
             }
             Owner::Service(service) => {
                 let rows = self.services.divergent_rows(service, &object.path).iter();
@@ -259,25 +265,28 @@ impl Broker {
         wanted: Wanted<'_>,
     ) {
         let request = wanted.request;
-        let may =
-            |kind, leaf| self.may_know(wanted.origin, id, instance.unwrap_or_default(), Some((kind, leaf)));
-        let here = |name: &str| self.has_element(id, instance, name, self.kinds(wanted));
+        let kinds = self.kinds(wanted);
+        // Whether the Controller may know of it, and any row in question has it.
+        let here = |kind, leaf: Leaf| {
+            self.may_know(wanted.origin, id, instance.unwrap_or_default(), Some((kind, leaf.clone())))
+                && self.has_element(id, instance, &leaf, kinds)
+        };
         if request.return_params {
-            let all = object
-                .params
-                .iter()
-                .filter(|(n, _)| may(Kind::Param, Leaf::Parameter((*n).clone())) && here(n));
+            let all = object.params.iter();
+            let all = all.filter(|(n, _)| here(Kind::Param, Leaf::Parameter((*n).clone())));
             result.supported_params = all.map(|(n, p)| param(n, p)).collect();
         }
         if request.return_commands {
             let all = object.commands.iter();
-            let all = all.filter(|(n, _)| may(Kind::CommandEvent, Leaf::Command((*n).clone())) && here(n));
-            result.supported_commands = all.map(|(n, c)| command(n, c)).collect();
+            let all = all.filter(|(n, _)| here(Kind::CommandEvent, Leaf::Command((*n).clone())));
+            let own = all.map(|(n, c)| command(n, &self.command_of_rows(id, instance, (n, c), kinds)));
+            result.supported_commands = own.collect();
         }
         if request.return_events {
-            let all =
-                object.events.iter().filter(|(n, _)| may(Kind::CommandEvent, Leaf::Event((*n).clone())));
-            result.supported_events = all.map(|(n, e)| event(n, e)).collect();
+            let all = object.events.iter();
+            let all = all.filter(|(n, _)| here(Kind::CommandEvent, Leaf::Event((*n).clone())));
+            let own = all.map(|(n, e)| event(n, &self.event_of_rows(id, instance, (n, e), kinds)));
+            result.supported_events = own.collect();
         }
     }
 

@@ -155,15 +155,19 @@ impl Broker {
                 self.emit_value(at, &name, value);
             }
             self.tell_threshold(at, &name, before);
+            if matches!(name.as_str(), "Sensitivity" | "HoldTime" | "RestTime") {
+                self.handle_windows(at);
+            }
         }
     }
 
     /// A new threshold can change what LowLevel and HighLevel say.
     fn tell_threshold(&mut self, at: &ObjRef, name: &Name, before: &Row) {
         let Some(level) = name.as_str().strip_suffix("Threshold") else { return };
-        let old = before.params.get(name).cloned().or_else(|| self.model.mapped_threshold(at, name.as_str()));
+        let old = before.params.get(name).cloned().or_else(|| self.model.mapped(at, name.as_str()));
         let was = old.and_then(|threshold| self.model.level_at(at, level, &threshold));
-        if was != self.model.text(at, level) {
+        let threshold = self.model.text(at, name.as_str());
+        if was != threshold.and_then(|threshold| self.model.level_at(at, level, &threshold)) {
             self.emit_change(at, level);
         }
     }

@@ -268,6 +268,7 @@ fn a_row_that_gets_another_name_is_its_former_peers_no_more() {
     let (mut w, admin, r) = world();
     w.subscribe_with(r, "v", "ValueChange", "Device.ProxiedDevice.", &["NotifRetry=true"]);
     w.set(admin, "Device.LocalAgent.Controller.1.", &["EndpointID=self::heir"]);
+    w.report("a", &[(0, number("4"))]);
     w.notes(r);
     w.report("a", &[(0, number("5"))]);
     assert!(w.notes(r).is_empty());

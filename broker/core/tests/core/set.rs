@@ -181,7 +181,10 @@ fn an_offline_device_is_not_asked() {
     w.report_online("a", Err(DeviceFault::Unreachable("cable cut".to_owned())));
     let relay = format!("{CAPABILITY}2.BinaryControl.");
     let answer = text::loud(&w.ask(c, set(false, &[(&relay, &["Value=true"])])));
-    assert!(answer.starts_with("Error 7003 device a: unreachable: cable cut"), "{answer}");
+    assert!(
+        answer.starts_with("Error 7003 device a is offline and was not asked: unreachable: cable cut"),
+        "{answer}"
+    );
     assert!(w.calls.is_empty());
 }
 

@@ -348,6 +348,9 @@ impl UnitJob {
     /// All writes to one device are one call, so that nothing comes between them.
     fn ask_devices(&mut self, broker: &mut Broker, id: JobId, index: usize) {
         let Some(unit) = self.units.get_mut(index) else { return };
+        if !unit.check_again(broker, &mut self.kind) {
+            return;
+        }
         unit.note_shown(broker);
         for device in unit.devices() {
             let Some(unit) = self.units.get(index) else { return };
@@ -450,6 +453,30 @@ fn write_of(effect: &Effect) -> Option<(PointId, Value)> {
 }
 
 impl Unit {
+    /// A device may have got another mapping since its writes were planned: they go to where the capability is now, if it
+    /// still takes them.
+    fn check_again(&mut self, broker: &Broker, kind: &mut UnitKind) -> bool {
+        let mut failed = None;
+        for (entry, step) in &mut self.steps {
+            let Step::Effect(effect) = step else { continue };
+            let Effect::Write { value, at, name, .. } = effect else { continue };
+            match broker.model.check_value(at, name, &value.to_usp()) {
+                Ok(now) => *effect = now,
+                Err(fault) => {
+                    if let UnitKind::Set { entries, .. } = kind
+                        && let Some(entry) = entries.get_mut(*entry)
+                    {
+                        entry.fail(&fault, Some(effect));
+                    }
+                    failed.get_or_insert(fault);
+                }
+            }
+        }
+        let is_good = failed.is_none();
+        failed.into_iter().for_each(|fault| self.fail(fault, Vec::new()));
+        is_good
+    }
+
     fn writes_to(&self, device: u32) -> impl Iterator<Item = (PointId, &Value)> {
         self.steps.iter().filter_map(move |(_, step)| match step {
             Step::Effect(Effect::Write { device: d, point, value, .. }) if *d == device => {

@@ -1,12 +1,15 @@
 //! Adapters in memory: each point of each device has a value and behaves as told.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use usp_mapping::mapping::Mapping;
 use usp_mapping::port::{Action, AdapterCall, AdapterReport, DeviceFault, DeviceId, PointId, Readings};
 use usp_mapping::value::Value;
 
 use super::World;
+use super::site::site;
 use usp_core::input::Input;
 
 /// How a device takes calls.
@@ -104,15 +107,24 @@ impl World {
             self.devices.values.insert((device.to_owned(), *point), value.clone());
         }
         let readings = readings.iter().map(|(p, v)| (PointId(*p), Ok(v.clone()))).collect();
+        self.report_under(self.mapping(device), device, readings);
+    }
+
+    /// The mapping of a device of the site.
+    pub(crate) fn mapping(&self, device: &str) -> Arc<Mapping> {
+        let found = self.site.devices.iter().find(|known| &*known.id.0 == device);
+        found.map_or_else(|| site("x: plain").devices[0].mapping.clone(), |known| known.mapping.clone())
+    }
+
+    /// Readings that were taken under this mapping.
+    pub(crate) fn report_under(&mut self, mapping: Arc<Mapping>, device: &str, readings: Readings) {
         let device = DeviceId(device.into());
-        self.input(Input::Report(AdapterReport::Readings { device, readings }));
+        self.input(Input::Report(AdapterReport::Readings { device, mapping, readings }));
     }
 
     /// A poll of one point fails.
     pub(crate) fn report_fault(&mut self, device: &str, point: u16, fault: DeviceFault) {
-        let readings = vec![(PointId(point), Err(fault))];
-        let device = DeviceId(device.into());
-        self.input(Input::Report(AdapterReport::Readings { device, readings }));
+        self.report_under(self.mapping(device), device, vec![(PointId(point), Err(fault))]);
     }
 
     /// A device comes or goes.

@@ -11,6 +11,7 @@ pub(crate) mod site;
 pub(crate) mod text;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use usp_core::Broker;
@@ -19,6 +20,7 @@ use usp_core::input::{ConnId, Input, Link, MtpKind, Side};
 use usp_core::mqtt::port::MqttOrder;
 use usp_core::output::{CloseReason, Output, RestartCause};
 use usp_core::time::{Mono, Now, Wall};
+use usp_mapping::mapping::Site;
 use usp_mapping::port::{AdapterCall, AdapterReply};
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::message;
@@ -40,6 +42,8 @@ pub(crate) struct World {
     pub(crate) config: CoreConfig,
     pub(crate) disk: Disk,
     pub(crate) devices: Devices,
+    /// The devices as the broker knows them.
+    pub(crate) site: Arc<Site>,
     pub(crate) services: BTreeMap<ConnId, FakeService>,
     /// What each connection was sent and nobody has looked at yet.
     pub(crate) inbox: BTreeMap<ConnId, Vec<Record>>,
@@ -121,6 +125,7 @@ impl World {
             config,
             disk,
             devices: Devices::default(),
+            site: Arc::default(),
             services: BTreeMap::new(),
             inbox: BTreeMap::new(),
             calls: Vec::new(),

@@ -71,6 +71,12 @@ pub(crate) fn site(devices: &str) -> Arc<Site> {
 impl World {
     /// The site file says this now.
     pub(crate) fn site(&mut self, devices: &str) {
-        self.input(Input::Site(site(devices)));
+        self.load(site(devices));
+    }
+
+    /// The site is this one now.
+    pub(crate) fn load(&mut self, site: Arc<Site>) {
+        self.site = Arc::clone(&site);
+        self.input(Input::Site(site));
     }
 }
