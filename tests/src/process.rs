@@ -60,9 +60,31 @@ impl Process {
 
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        self.kib("status", "VmRSS:")
+    }
+
+    /// Resident memory in KiB; what is shared with other processes counts as its share.
+    pub fn pss_kib(&self) -> u64 {
+        self.kib("smaps_rollup", "Pss:")
+    }
+
+    /// Processor time of all its threads so far, in milliseconds (proc(5): in hundredths of a second).
+    pub fn processor_ms(&self) -> f64 {
+        let stat = self.proc("stat");
+        // The name, in parentheses, may hold anything.
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let ticks = |field: &str| field.parse::<f64>().unwrap();
+        fields.split(' ').skip(11).take(2).map(ticks).sum::<f64>() * 10.0
+    }
+
+    fn kib(&self, file: &str, name: &str) -> u64 {
+        let text = self.proc(file);
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.pid())).unwrap()
     }
 }
 

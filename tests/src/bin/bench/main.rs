@@ -13,6 +13,7 @@ mod many;
 mod memory;
 mod model;
 mod peer;
+mod points;
 mod serial;
 mod service;
 mod stall;
@@ -63,6 +64,8 @@ enum What {
     Stall,
     /// Reads on a simulated serial line, as a share of what an ideal master needs
     Serial,
+    /// 10,000 and 100,000 points of field devices each second, writes meanwhile, and the first read after a start
+    Points,
     /// All of it
     All,
 }
@@ -72,6 +75,9 @@ fn main() -> ExitCode {
         return echo::serve(&place);
     }
     if let Some(code) = service::play() {
+        return code;
+    }
+    if let Some(code) = points::play() {
         return code;
     }
     if let Some(code) = role::play() {
@@ -105,6 +111,9 @@ fn main() -> ExitCode {
         }
         if wants(What::Serial) {
             serial::measure().await;
+        }
+        if wants(What::Points) {
+            points::measure(args.rounds, args.seconds).await;
         }
         if wants(What::Stall) {
             stall::measure(args.rounds, args.seconds).await;
