@@ -73,8 +73,8 @@ codes! {
     Reversed = 28,
     /// A step, deadband or threshold that makes no sense.
     StepSize = 29,
-    /// A class that cannot be had over this protocol.
-    ClassOfProtocol = 30,
+    /// A class that cannot be made of such a raw value.
+    ClassOfEncoding = 30,
     /// A `Unit` that is not metric.
     NotMetric = 31,
     /// An address in 4xxxx notation.
@@ -145,6 +145,14 @@ codes! {
     SharedBus = 98,
     /// Polling that takes more time than the line has.
     BusyLine = 99,
+    /// A command or event whose name is not `X_VENDOR_Name`.
+    VendorName = 103,
+    /// A command that cannot be sent as it is written.
+    Command = 104,
+    /// An event that cannot be seen, or that shows what is not there.
+    Event = 105,
+    /// A fingerprint that no device can have.
+    Fingerprint = 106,
 }
 
 impl Code {

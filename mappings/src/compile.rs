@@ -3,7 +3,10 @@
 
 mod capability;
 mod cells;
+mod command;
+mod extras;
 pub(crate) mod follow;
+mod happenings;
 mod listed;
 mod meaning;
 pub(crate) mod params;
@@ -19,7 +22,7 @@ pub use self::params::Params;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile, has_errors};
 use crate::draft::{At, MappingDraft, PollDraft};
-use crate::mapping::{Mapping, ModbusOptions, OnlineRule, PerTable, Poll, PollGroup, Protocol};
+use crate::mapping::{Mapping, ModbusOptions, OnlineRule, Poll, PollGroup, Protocol};
 use crate::port::PointId;
 use crate::read::Report;
 use crate::tr181;
@@ -83,13 +86,13 @@ impl Compiler<'_> {
             version: draft.version.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
             device_type: self.device_type(),
             description: self.text(draft.description.as_ref(), 256).unwrap_or_default(),
-            nodes: Vec::new(),
+            nodes: self.nodes(),
+            commands: self.commands(),
+            events: self.events(capabilities.len()),
             capabilities,
-            commands: Vec::new(),
-            events: Vec::new(),
             poll_groups: self.poll_groups(),
             online: self.online(),
-            fingerprint: Vec::new(),
+            fingerprint: self.fingerprint(),
             protocol: Protocol::Modbus(self.modbus()),
         }
     }
@@ -163,13 +166,13 @@ impl Compiler<'_> {
 
     fn modbus(&self) -> ModbusOptions {
         let modbus = &self.draft.modbus;
-        let gap = modbus.max_gap.map_or(0, |gap| gap.value);
         ModbusOptions {
-            max_read: PerTable::of_kinds(self.draft.max_registers(), self.draft.max_bits()),
-            max_gap: PerTable::of_kinds(gap, gap),
+            max_read: self.draft.max_read(),
+            max_gap: self.draft.max_gap(),
             guard: modbus.guard.map_or(Duration::ZERO, |guard| guard.value),
+            turnaround: modbus.turnaround.map_or(Duration::ZERO, |turnaround| turnaround.value),
             timeout: modbus.timeout.map_or(Duration::from_secs(1), |timeout| timeout.value),
-            ..ModbusOptions::default()
+            max_connections: modbus.max_connections.map(|most| most.value),
         }
     }
 

@@ -3,6 +3,7 @@
 //! This is what the product and the simulators share. It resolves what a reader of the file would resolve (a write
 //! without an address goes where the read is, an order is inherited from the `modbus` section), and nothing more.
 
+mod extras;
 mod point;
 pub mod site;
 
@@ -10,9 +11,11 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
+pub use self::extras::{ArgDraft, CommandDraft, EventDraft, FingerprintDraft, NodeDraft, OnDraft, StepDraft};
 pub use self::point::{MapDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
-use crate::mapping::{ByteOrder, Class, ModbusPoint, ModbusTable};
+use crate::mapping::{ByteOrder, Class, ModbusOptions, ModbusPoint, ModbusTable, NodeId, PerTable};
+use crate::port::PointId;
 use crate::read;
 
 /// A value and where it stands in its file.
@@ -58,8 +61,16 @@ pub struct MappingDraft {
     pub poll: Vec<(At<String>, At<Duration>)>,
     /// `online`.
     pub online: OnlineDraft,
-    /// `capabilities`, in the order of the file.
+    /// `nodes`, in the order of the file.
+    pub nodes: Vec<NodeDraft>,
+    /// `capabilities`, in the order of the file; those of nodes follow.
     pub capabilities: Vec<CapabilityDraft>,
+    /// `commands`; those of nodes follow.
+    pub commands: Vec<CommandDraft>,
+    /// `events`; those of nodes follow.
+    pub events: Vec<EventDraft>,
+    /// `fingerprint`.
+    pub fingerprint: Vec<FingerprintDraft>,
     /// `tests`.
     pub tests: Vec<TestDraft>,
 }
@@ -82,6 +93,10 @@ pub enum ParamKind {
     Enum(Vec<String>),
     /// A whole number; both ends are included.
     Int(i64, i64),
+    /// A number; both ends are included. Only of a command's argument.
+    Number(Decimal, Decimal),
+    /// True or false.
+    Bool,
     /// A text of at most so many characters.
     Text(usize),
 }
@@ -91,16 +106,45 @@ pub enum ParamKind {
 pub struct ModbusDraft {
     /// `order` of points that have none of their own.
     pub order: Option<At<ByteOrder>>,
-    /// `max_registers`.
-    pub max_registers: Option<At<u16>>,
-    /// `max_bits`.
-    pub max_bits: Option<At<u16>>,
-    /// `max_gap`.
-    pub max_gap: Option<At<u16>>,
+    /// `max_registers` and `max_bits`, by table.
+    pub max_read: TablesDraft,
+    /// `max_gap`, by table.
+    pub max_gap: TablesDraft,
+    /// `mask_write`.
+    pub mask_write: Option<At<bool>>,
+    /// `max_connections`.
+    pub max_connections: Option<At<u16>>,
     /// `guard`.
     pub guard: Option<At<Duration>>,
+    /// `turnaround`.
+    pub turnaround: Option<At<Duration>>,
     /// `timeout`.
     pub timeout: Option<At<Duration>>,
+}
+
+/// A number for each table, where one is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TablesDraft {
+    /// Coils.
+    pub coil: Option<At<u16>>,
+    /// Discrete inputs.
+    pub discrete: Option<At<u16>>,
+    /// Holding registers.
+    pub holding: Option<At<u16>>,
+    /// Input registers.
+    pub input: Option<At<u16>>,
+}
+
+impl TablesDraft {
+    /// The numbers that are given, the others from `default`.
+    pub fn filled(&self, default: PerTable) -> PerTable {
+        PerTable {
+            coil: self.coil.map_or(default.coil, |at| at.value),
+            discrete: self.discrete.map_or(default.discrete, |at| at.value),
+            holding: self.holding.map_or(default.holding, |at| at.value),
+            input: self.input.map_or(default.input, |at| at.value),
+        }
+    }
 }
 
 /// `online`: when a device counts as offline.
@@ -126,8 +170,10 @@ pub enum PollDraft {
 /// One entry of `capabilities`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CapabilityDraft {
-    /// Its key.
+    /// Its key, with its node: `left.switch`.
     pub id: At<String>,
+    /// The node that it belongs to.
+    pub node: Option<NodeId>,
     /// `class`.
     pub class: Option<At<Class>>,
     /// `type`.
@@ -140,6 +186,8 @@ pub struct CapabilityDraft {
     pub description: Option<At<String>>,
     /// `read`.
     pub read: Option<ReadDraft>,
+    /// `values`: name and place of each number of a MultiLevelSensor, in the order of the file.
+    pub values: Vec<(At<String>, ReadDraft)>,
     /// `write`.
     pub write: Option<WriteDraft>,
     /// `poll`.
@@ -158,6 +206,14 @@ pub struct CapabilityDraft {
     pub low: Option<At<Decimal>>,
     /// `high`.
     pub high: Option<At<Decimal>>,
+    /// `monotonic`.
+    pub monotonic: Option<At<bool>>,
+    /// `sensitivity`.
+    pub sensitivity: Option<At<u8>>,
+    /// `hold`.
+    pub hold: Option<At<Duration>>,
+    /// `rest`.
+    pub rest: Option<At<Duration>>,
     /// `max_age`.
     pub max_age: Option<At<Duration>>,
     /// `serve_stale`.
@@ -179,9 +235,20 @@ pub struct TestDraft {
     pub write: Vec<(At<String>, At<String>)>,
     /// `sends`: what the writes put into the device.
     pub sends: Vec<RunDraft>,
+    /// `params`: with which parameters the test is run; those left out have their defaults.
+    pub params: Vec<(At<String>, At<String>)>,
+    /// `before`: what the device held one poll earlier.
+    pub before: Vec<RunDraft>,
+    /// `fires`: events that happen between `before` and what it holds now, and no other.
+    pub fires: Option<Vec<At<String>>>,
+    /// `command`: commands that are run, each with its arguments.
+    pub command: Vec<CallDraft>,
     /// `refuses`: capability and a USP text that it does not take.
     pub refuses: Vec<(At<String>, At<String>)>,
 }
+
+/// A command and its arguments, as texts.
+pub type CallDraft = (At<String>, Vec<(At<String>, At<String>)>);
 
 /// Registers or bits that follow each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,26 +275,71 @@ impl MappingDraft {
         self.capabilities.iter().find(|capability| capability.id.value == id)
     }
 
+    /// Place of the capability of this name: of the same node, else of the device, else with its node.
+    pub(crate) fn capability_near(&self, node: Option<NodeId>, name: &str) -> Option<PointId> {
+        let near = node.and_then(|node| self.nodes.get(usize::from(node.0)));
+        let near = near.map(|node| format!("{}.{name}", node.id.value));
+        let find = |wanted: &str| self.capabilities.iter().position(|cap| cap.id.value == wanted);
+        let place = near.and_then(|near| find(&near)).or_else(|| find(name))?;
+        u16::try_from(place).ok().map(PointId)
+    }
+
     /// Byte and word order of points that have none of their own.
     pub fn order(&self) -> ByteOrder {
         self.modbus.order.map(|order| order.value).unwrap_or_default()
     }
 
-    /// Most registers in one read, 125 unless the file says less.
-    pub fn max_registers(&self) -> u16 {
-        self.modbus.max_registers.map_or(125, |max| max.value)
+    /// Most registers, coils or discrete inputs in one read: 125 and 2000 unless the file says less.
+    pub fn max_read(&self) -> PerTable {
+        self.modbus.max_read.filled(ModbusOptions::default().max_read)
     }
 
-    /// Most coils or discrete inputs in one read, 2000 unless the file says less.
-    pub fn max_bits(&self) -> u16 {
-        self.modbus.max_bits.map_or(2000, |max| max.value)
+    /// Unwanted registers or bits that may be read along, none unless the file says so.
+    pub fn max_gap(&self) -> PerTable {
+        self.modbus.max_gap.filled(PerTable::default())
     }
 }
 
 impl CapabilityDraft {
+    /// One that says nothing yet.
+    pub(crate) fn empty(id: At<String>) -> Self {
+        Self {
+            id,
+            node: None,
+            class: None,
+            kind: None,
+            unit: None,
+            name: None,
+            description: None,
+            read: None,
+            values: Vec::new(),
+            write: None,
+            poll: None,
+            valid: None,
+            min: None,
+            max: None,
+            step: None,
+            deadband: None,
+            low: None,
+            high: None,
+            monotonic: None,
+            sensitivity: None,
+            hold: None,
+            rest: None,
+            max_age: None,
+            serve_stale: None,
+        }
+    }
+
     /// Where it is read; `None` without a usable `read`.
     pub fn read_point(&self, draft: &MappingDraft) -> Option<ModbusPoint> {
         self.read.as_ref()?.point.resolve(None, draft.order())
+    }
+
+    /// Where each of its numbers is read: those of `values`, or the one of `read`.
+    pub fn read_points(&self, draft: &MappingDraft) -> Vec<ModbusPoint> {
+        let values = self.values.iter().map(|(_, read)| read);
+        values.chain(&self.read).filter_map(|read| read.point.resolve(None, draft.order())).collect()
     }
 
     /// Where it is written: `write` with what it leaves to `read`; `None` without a usable `write`.

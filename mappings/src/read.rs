@@ -1,5 +1,6 @@
 //! From the tree to drafts, one kind of value at a time. Every problem is reported and none ends the reading.
 
+mod extras;
 mod fields;
 pub(crate) mod mapping;
 mod notation;
@@ -25,6 +26,11 @@ pub(crate) struct Report<'f> {
 impl<'f> Report<'f> {
     pub(crate) fn new(file: &'f SourceFile) -> Self {
         Self { file, found: Vec::new(), meant: Vec::new() }
+    }
+
+    /// Whether what stands there is in quotes.
+    fn is_quoted(&self, span: Span) -> bool {
+        self.file.text().get(span.start..).is_some_and(|text| text.starts_with(['"', '\'']))
     }
 
     pub(crate) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> Help<'_> {

@@ -6,10 +6,13 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::Compiler;
+use super::extras::own_name;
 use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::{At, CapabilityDraft, ReadDraft, VerifyDraft, WriteDraft};
-use crate::mapping::{Capability, Class, Poll, ReadBinding, ReadPoint, Verify, WriteBinding, WritePoint};
+use crate::mapping::{
+    Capability, Class, NodeId, Poll, ReadBinding, ReadPart, ReadPoint, Verify, WriteBinding, WritePoint,
+};
 use crate::port::PointId;
 use crate::tr181;
 use crate::words::{duration_text, nearest};
@@ -21,12 +24,12 @@ impl Compiler<'_> {
     pub(super) fn capabilities(&mut self) -> Vec<Capability> {
         let draft = self.draft;
         let mut capabilities = Vec::new();
-        let mut names: BTreeMap<String, Span> = BTreeMap::new();
+        let mut names: BTreeMap<(Option<NodeId>, String), Span> = BTreeMap::new();
         for (cap, place) in draft.capabilities.iter().zip(0u16..) {
             let Some(class) = cap.class else { continue };
             let compiled = self.capability(cap, class.value, PointId(place));
             let span = cap.name.as_ref().map_or(cap.id.span, |name| name.span);
-            if let Some(first) = names.insert(compiled.name.clone(), span) {
+            if let Some(first) = names.insert((cap.node, compiled.name.clone()), span) {
                 let message = format!("the name `{}` is already on line {}", compiled.name, first.line);
                 let error = self.report.error(Code::DuplicateName, span, message);
                 error.help("give one of them a `name` of its own: TR-181 wants them unique within a device");
@@ -38,13 +41,16 @@ impl Compiler<'_> {
 
     fn capability(&mut self, cap: &CapabilityDraft, class: Class, id: PointId) -> Capability {
         self.check_class(cap, class);
-        let read = cap.read.as_ref().and_then(|read| self.read(cap, class, read, id));
+        let read = self.read(cap, class, id);
         let write = cap.write.as_ref().and_then(|write| self.write(cap, class, write));
         let poll = read.as_ref().map(|read| read.poll);
         Capability {
             id: cap.id.value.clone(),
-            node: None,
-            name: self.text(cap.name.as_ref().or(Some(&cap.id)), 64).unwrap_or_default(),
+            node: cap.node,
+            name: match &cap.name {
+                Some(name) => self.text(Some(name), 64).unwrap_or_default(),
+                None => own_name(&cap.id.value, cap.node).to_owned(),
+            },
             class,
             kind: self.kind(cap, class),
             description: self.text(cap.description.as_ref(), 256).unwrap_or_default(),
@@ -52,17 +58,17 @@ impl Compiler<'_> {
             range: limits(cap).or(cap.valid.map(|valid| valid.value)),
             step: cap.step.map(|step| step.value),
             valid_values: valid_values(read.as_ref(), write.as_ref()),
-            value_names: Vec::new(),
+            value_names: self.value_names(cap, class),
             low_threshold: cap.low.map(|low| low.value),
             high_threshold: cap.high.map(|high| high.value),
             deadband: self.positive(cap.deadband, "`deadband`"),
-            monotonic: false,
-            sensitivity: None,
-            hold: None,
-            rest: None,
+            monotonic: cap.monotonic.is_some_and(|monotonic| monotonic.value),
+            sensitivity: cap.sensitivity.map(|sensitivity| sensitivity.value),
+            hold: cap.hold.map(|hold| hold.value),
+            rest: cap.rest.map(|rest| rest.value),
             max_age: self.max_age(cap, poll),
             serve_stale: cap.serve_stale.is_some_and(|stale| stale.value),
-            read_within: self.read_within(cap.read.as_ref()),
+            read_within: self.read_within(cap.read.as_ref().or(cap.values.first().map(|(_, read)| read))),
             read,
             write,
         }
@@ -91,13 +97,6 @@ impl Compiler<'_> {
     }
 
     fn check_class(&mut self, cap: &CapabilityDraft, class: Class) {
-        if matches!(class, Class::MultiLevelSensor | Class::BlobSensor) {
-            let span = cap.class.map_or(cap.id.span, |class| class.span);
-            let message = format!("{} cannot be had over Modbus", class.a_name());
-            self.report
-                .error(Code::ClassOfProtocol, span, message)
-                .help("use one LevelSensor for each number");
-        }
         self.check_unit(cap, class);
         self.check_keys(cap, class);
         self.check_access(cap, class);
@@ -124,8 +123,18 @@ impl Compiler<'_> {
         let level = is_level(class);
         let control = class == Class::LevelControl;
         let sensor = class == Class::LevelSensor;
+        let detector = class == Class::BinarySensor;
+        let multi = class == Class::MultiLevelSensor;
+        let values = cap.values.first().map(|(name, _)| name.span);
+        let numeric = level || multi;
         for (key, span, belongs, to) in [
-            ("valid", cap.valid.map(|at| at.span), level, "LevelControl and LevelSensor"),
+            ("valid", cap.valid.map(|at| at.span), numeric, "the Level classes"),
+            ("read", cap.read.as_ref().map(|read| read.span), !multi, "every class but MultiLevelSensor"),
+            ("values", values, multi, "MultiLevelSensor"),
+            ("monotonic", cap.monotonic.map(|at| at.span), sensor, "LevelSensor"),
+            ("sensitivity", cap.sensitivity.map(|at| at.span), detector, "BinarySensor"),
+            ("hold", cap.hold.map(|at| at.span), detector, "BinarySensor"),
+            ("rest", cap.rest.map(|at| at.span), detector, "BinarySensor"),
             ("deadband", cap.deadband.map(|at| at.span), level, "LevelControl and LevelSensor"),
             ("min", cap.min.map(|at| at.span), control, "LevelControl"),
             ("max", cap.max.map(|at| at.span), control, "LevelControl"),
@@ -140,7 +149,7 @@ impl Compiler<'_> {
                     .help(format!("`{key}` belongs to {to}; remove it"));
             }
         }
-        if let Some(poll) = cap.poll.as_ref().filter(|_| cap.read.is_none()) {
+        if let Some(poll) = cap.poll.as_ref().filter(|_| cap.read.is_none() && cap.values.is_empty()) {
             let message = "there is nothing to poll";
             self.report.error(Code::NoBinding, poll.span, message).help("add `read`, or remove `poll`");
         }
@@ -165,7 +174,14 @@ impl Compiler<'_> {
                     class.a_name().replace("Control", "Sensor")
                 ));
             }
-            (None, false) if cap.read.is_none() => {
+            (None, false) if class == Class::MultiLevelSensor && cap.values.len() < 2 => {
+                let message = format!("the {name} `{id}` needs two `values` or more");
+                let error = self.report.error(Code::NoBinding, cap.id.span, message);
+                error.help(
+                    "such as `values: {Latitude: {input: 0, as: f32}, Longitude: {input: 2, as: f32}}`",
+                );
+            }
+            (None, false) if cap.read.is_none() && class != Class::MultiLevelSensor => {
                 let message = format!("the {name} `{id}` needs `read`");
                 self.report.error(Code::NoBinding, cap.id.span, message).help("such as `read: {input: 0}`");
             }
@@ -247,18 +263,47 @@ impl Compiler<'_> {
         }
     }
 
-    fn read(
-        &mut self,
-        cap: &CapabilityDraft,
-        class: Class,
-        read: &ReadDraft,
-        id: PointId,
-    ) -> Option<ReadBinding> {
+    fn read(&mut self, cap: &CapabilityDraft, class: Class, id: PointId) -> Option<ReadBinding> {
+        if cap.read.is_none() && cap.values.is_empty() {
+            return None;
+        }
         let poll = self.poll(id, cap.poll.as_ref());
-        let point = cap.read_point(self.draft)?;
+        let (reads, class) = match class {
+            Class::MultiLevelSensor => {
+                (cap.values.iter().map(|(_, read)| read).collect(), Class::LevelSensor)
+            }
+            _ => (cap.read.iter().collect::<Vec<_>>(), class),
+        };
+        let parts: Vec<ReadPart> = reads.into_iter().filter_map(|read| self.part(cap, class, read)).collect();
+        (!parts.is_empty()).then_some(ReadBinding { parts, poll })
+    }
+
+    /// One value that is read.
+    pub(super) fn part(&mut self, cap: &CapabilityDraft, class: Class, read: &ReadDraft) -> Option<ReadPart> {
+        let point = read.point.resolve(None, self.draft.order())?;
         self.check_point(class, &read.point, point, read.span);
         let transform = self.transform(cap, class, &read.point, point, read.span);
-        Some(ReadBinding::single(ReadPoint::Modbus(point), transform, poll))
+        let exponent = read.point.exponent_point(self.draft.order()).map(ReadPoint::Modbus);
+        if let Some(at) = read.point.exponent.filter(|_| !is_level(class)) {
+            let message = format!("{} is no number and has no `exponent`", class.a_name());
+            self.report.error(Code::Scale, at.span, message).help("remove `exponent`");
+        }
+        Some(ReadPart { point: ReadPoint::Modbus(point), transform, exponent })
+    }
+
+    fn value_names(&mut self, cap: &CapabilityDraft, class: Class) -> Vec<String> {
+        if class != Class::MultiLevelSensor {
+            return Vec::new();
+        }
+        for (name, _) in &cap.values {
+            let text = name.value.as_str();
+            if text.is_empty() || text.contains(',') || text.trim() != text || text.chars().count() > 64 {
+                let message = format!("`{text}` cannot be the name of a value");
+                let error = self.report.error(Code::Name, name.span, message);
+                error.help("ValueNames is a comma-separated list: no comma, no space at the ends, 1 to 64 characters");
+            }
+        }
+        cap.values.iter().map(|(name, _)| name.value.clone()).collect()
     }
 
     fn write(&mut self, cap: &CapabilityDraft, class: Class, write: &WriteDraft) -> Option<WriteBinding> {
@@ -273,38 +318,62 @@ impl Compiler<'_> {
         };
         self.check_point(class, &write.point, point, write.span);
         let function = self.write_function(write, point)?;
+        if let Some(at) = cap.read.as_ref().and_then(|read| read.point.exponent) {
+            let error =
+                self.report.error(Code::Scale, at.span, "what is written cannot follow an `exponent`");
+            error.help("give the control a `scale`, which is fixed, or make it a LevelSensor");
+        }
         let transform = self.write_transform(cap, class, write, point);
         Some(WriteBinding {
             point: WritePoint::Modbus {
                 point,
                 function,
-                read_modify_write: self.read_modify_write(write, point),
+                read_modify_write: self.read_modify_write(write, point, function),
             },
             transform,
             verify: self.verify(cap, write),
             ttl: write.ttl.map_or(Duration::from_secs(5), |ttl| ttl.value),
-            rate: Duration::ZERO,
+            rate: write.rate.map_or(Duration::ZERO, |rate| rate.value),
             coalesce: write.coalesce.is_some_and(|coalesce| coalesce.value),
             undo: write.undo.is_some_and(|undo| undo.value),
         })
     }
 
     fn verify(&mut self, cap: &CapabilityDraft, write: &WriteDraft) -> Option<Verify> {
-        let within = match write.verify {
-            None => cap.read.is_some().then_some(Duration::from_secs(1)),
-            Some(At { value: VerifyDraft::Off, .. }) => None,
-            Some(At { value: VerifyDraft::Within(within), span }) => {
-                if cap.read.is_none() {
-                    let error = self.report.error(Code::Verify, span, "there is nothing to verify with");
-                    error.help("add `read`, or remove `verify`");
-                } else if within.is_zero() {
-                    let error = self.report.error(Code::Verify, span, "a read-back takes time");
-                    error.help("write `verify: 1s`, or `verify: false` for none");
-                }
-                Some(within)
+        let second = Duration::from_secs(1);
+        let (by, within, span) = match write.verify.as_ref().map(|at| (&at.value, at.span)) {
+            None => return cap.read.is_some().then_some(Verify { by: None, within: second }),
+            Some((VerifyDraft::Off, _)) => return None,
+            Some((VerifyDraft::Within(within), span)) => (None, *within, span),
+            Some((VerifyDraft::By { by, within }, span)) => {
+                let by = self.verified_by(cap, by)?;
+                (Some(by), within.unwrap_or(second), span)
             }
         };
-        within.map(|within| Verify { by: None, within })
+        if by.is_none() && cap.read.is_none() {
+            let error = self.report.error(Code::Verify, span, "there is nothing to verify with");
+            error.help("add `read`, name another capability with `by`, or remove `verify`");
+        } else if within.is_zero() {
+            let error = self.report.error(Code::Verify, span, "a read-back takes time");
+            error.help("write `verify: 1s`, or `verify: false` for none");
+        }
+        Some(Verify { by, within })
+    }
+
+    /// The other capability that must show what was written.
+    fn verified_by(&mut self, cap: &CapabilityDraft, by: &At<String>) -> Option<PointId> {
+        let point = self.readable_near(cap.node, by, Code::Verify)?;
+        let other = self.draft.capabilities.get(usize::from(point.0))?;
+        let kind = |class: Class| (is_binary(class), is_level(class), is_enum(class));
+        if let (Some(own), Some(other)) = (cap.class, other.class)
+            && kind(own.value) != kind(other.value)
+        {
+            let message =
+                format!("{} cannot show what {} was set to", other.value.a_name(), own.value.a_name());
+            let error = self.report.error(Code::Verify, by.span, message);
+            error.help("name a capability with values of the same kind");
+        }
+        Some(point)
     }
 }
 

@@ -27,7 +27,9 @@ impl Compiler<'_> {
         self.check_meaning(class, draft, kind, span);
         let transform =
             Transform { valid: cap.valid.map(|valid| valid.value), ..self.steps(cap, draft, kind) };
-        self.check_reach(&transform, kind, cap.valid);
+        if draft.exponent.is_none() {
+            self.check_reach(&transform, kind, cap.valid);
+        }
         transform
     }
 
@@ -54,7 +56,7 @@ impl Compiler<'_> {
         transform
     }
 
-    fn steps(&mut self, cap: &CapabilityDraft, draft: &PointDraft, kind: RawKind) -> Transform {
+    pub(super) fn steps(&mut self, cap: &CapabilityDraft, draft: &PointDraft, kind: RawKind) -> Transform {
         Transform {
             invalid: self.raws(&draft.invalid, kind),
             map: draft.map.as_ref().map(|map| self.value_map(map, kind)),
@@ -72,7 +74,7 @@ impl Compiler<'_> {
         let targets = map.entries.iter().map(|(_, target)| target.value.clone());
         ValueMap {
             entries: raws.into_iter().zip(targets).collect(),
-            texts: Vec::new(),
+            texts: map.texts.iter().map(|(raw, target)| (raw.value.clone(), target.value.clone())).collect(),
             default: map.default.as_ref().map(|target| target.value.clone()),
         }
     }
@@ -82,7 +84,7 @@ impl Compiler<'_> {
         raws.iter().map(|raw| self.raw(*raw, kind)).collect()
     }
 
-    fn raw(&mut self, raw: At<i128>, kind: RawKind) -> i128 {
+    pub(super) fn raw(&mut self, raw: At<i128>, kind: RawKind) -> i128 {
         let Some((min, max)) = kind.int_range() else { return raw.value };
         let span = max - min + 1;
         if (min..=max).contains(&raw.value) {
@@ -100,6 +102,7 @@ impl Compiler<'_> {
     }
 
     fn check_meaning(&mut self, class: Class, draft: &PointDraft, kind: RawKind, span: Span) {
+        self.check_encoding(class, draft, kind, span);
         self.check_map(class, draft.map.as_ref(), kind, span);
         for (key, at) in [("scale", draft.scale), ("offset", draft.offset)] {
             if let Some(at) = at.filter(|_| !is_level(class)) {
@@ -120,6 +123,28 @@ impl Compiler<'_> {
         }
     }
 
+    /// Whether a class can be made of such raw values at all.
+    fn check_encoding(&mut self, class: Class, draft: &PointDraft, kind: RawKind, span: Span) {
+        let span = draft.encoding.map_or(span, |at| at.span);
+        let name = class.a_name();
+        let wrong = match (class, kind) {
+            (Class::BlobSensor, RawKind::Bytes(_) | RawKind::Text(_)) => None,
+            (Class::BlobSensor, _) => Some("use `as: raw` or `as: string`, with `registers`"),
+            (_, RawKind::Bytes(_)) => Some("bytes belong to a BlobSensor"),
+            (_, RawKind::Text(_)) if is_binary(class) && draft.map.is_none() => {
+                Some("give it a `map` of texts to true and false")
+            }
+            (_, RawKind::F16 | RawKind::F32 | RawKind::F64) if is_binary(class) => {
+                Some("use a whole number, or a LevelSensor")
+            }
+            _ => None,
+        };
+        if let Some(help) = wrong {
+            let message = format!("{name} cannot be made of such a value");
+            self.report.error(Code::ClassOfEncoding, span, message).help(help);
+        }
+    }
+
     fn check_map(&mut self, class: Class, map: Option<&MapDraft>, kind: RawKind, span: Span) {
         let name = class.a_name();
         let Some(map) = map else {
@@ -136,16 +161,40 @@ impl Compiler<'_> {
             error.help(
                 "for a number use `scale` and `offset`; for states make it an EnumSensor or EnumControl",
             );
-        } else if kind.int_range().is_none() {
+        } else if matches!(kind, RawKind::F16 | RawKind::F32 | RawKind::F64) {
             let error = self.report.error(Code::MapPresence, map.span, "a float has no `map`");
-            error.help("a map needs whole numbers");
-        } else if map.entries.is_empty() {
+            error.help("a map needs whole numbers or texts");
+        } else if map.entries.is_empty() && map.texts.is_empty() {
             self.report
                 .error(Code::MapPresence, map.span, "the `map` is empty")
                 .help("write raw values and what they mean, such as `{0: Idle, 1: Heating}`");
         }
-        for target in map.entries.iter().map(|(_, target)| target).chain(&map.default) {
+        self.check_raws(map, kind);
+        let texts = map.texts.iter().map(|(_, target)| target);
+        for target in map.entries.iter().map(|(_, target)| target).chain(texts).chain(&map.default) {
             self.check_state(class, target);
+        }
+    }
+
+    /// Whether the raw values of a map are of the kind that the point gives.
+    fn check_raws(&mut self, map: &MapDraft, kind: RawKind) {
+        if let RawKind::Text(most) = kind {
+            for (raw, _) in &map.entries {
+                let message = format!("the raw value {} is a number, and the point gives texts", raw.value);
+                self.report.error(Code::RawRange, raw.span, message).help(format!("write \"{}\"", raw.value));
+            }
+            for (raw, _) in map.texts.iter().filter(|(raw, _)| raw.value.len() > usize::from(most)) {
+                let message = format!("the raw text `{}` can never occur", raw.value);
+                let error = self.report.error(Code::RawRange, raw.span, message);
+                error.help(format!("the point gives at most {most} bytes, without spaces at the end"));
+            }
+            return;
+        }
+        for (raw, _) in &map.texts {
+            let message =
+                format!("the raw value `{}` is a text, and the point gives whole numbers", raw.value);
+            let error = self.report.error(Code::RawRange, raw.span, message);
+            error.help("write a whole number without quotes, or read the point `as: string`");
         }
     }
 
@@ -227,7 +276,8 @@ impl Compiler<'_> {
 
     fn check_states_once(&mut self, map: Option<&MapDraft>) {
         let mut seen = BTreeSet::new();
-        for (_, target) in map.iter().flat_map(|map| &map.entries) {
+        let texts = map.iter().flat_map(|map| map.texts.iter().map(|(_, target)| target));
+        for target in map.iter().flat_map(|map| map.entries.iter().map(|(_, target)| target)).chain(texts) {
             if let MapTarget::Text(text) = &target.value
                 && !seen.insert(text)
             {

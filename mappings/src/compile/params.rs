@@ -57,6 +57,8 @@ fn example(param: &ParamDraft) -> String {
         (None, ParamKind::Enum(words)) => words.first().cloned().unwrap_or_default(),
         (None, ParamKind::Int(min, _)) => min.to_string(),
         (None, ParamKind::Text(_)) => "x".to_owned(),
+        (None, ParamKind::Bool) => "false".to_owned(),
+        (None, ParamKind::Number(min, _)) => min.to_string(),
     }
 }
 
@@ -79,7 +81,15 @@ pub(crate) fn refuse(param: &ParamDraft, value: &str) -> Option<(String, String)
         ParamKind::Text(most) if value.chars().count() > *most => {
             Some((format!("the parameter `{name}` is too long"), format!("at most {most} characters")))
         }
-        ParamKind::Enum(_) | ParamKind::Int(..) | ParamKind::Text(_) => None,
+        ParamKind::Bool if !matches!(value, "true" | "false") => Some((
+            format!("`{value}` is no value of the parameter `{name}`"),
+            "write true or false".to_owned(),
+        )),
+        ParamKind::Enum(_)
+        | ParamKind::Int(..)
+        | ParamKind::Number(..)
+        | ParamKind::Bool
+        | ParamKind::Text(_) => None,
     }
 }
 

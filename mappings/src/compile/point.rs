@@ -21,16 +21,41 @@ impl Compiler<'_> {
             let error = self.report.error(Code::AddressRange, place, message);
             error.help(format!("{last} is the last address where it fits: correct the address or `as`"));
         }
-        if point.count > self.draft.max_registers() {
-            let message = format!(
-                "{} registers cannot be read with `max_registers: {}`",
-                point.count,
-                self.draft.max_registers()
-            );
+        let most = self.draft.max_read().of(point.table);
+        if point.count > most {
+            let message = format!("{} registers cannot be read with `max_registers: {most}`", point.count);
             let error = self.report.error(Code::AddressRange, place, message);
             error.help(format!("write `max_registers: {}` or more, or correct `as`", point.count));
         }
+        self.check_length(draft, point);
         self.check_bits(draft, point);
+    }
+
+    /// `registers` and `byte`, and whether the encoding has them.
+    fn check_length(&mut self, draft: &PointDraft, point: ModbusPoint) {
+        let own = draft.encoding.map(|at| at.span);
+        match (draft.registers, point.encoding.longest()) {
+            (Some(given), None) => {
+                let message = format!("this value always takes {}", registers(point.encoding));
+                let error = self.report.error(Code::RegisterKeys, given.span, message);
+                error.help("remove `registers`: it belongs to `as: bcd`, `string` and `raw`");
+            }
+            (Some(given), Some(most)) if given.value > most => {
+                let message = format!("{} registers are too many for this value", given.value);
+                self.report.error(Code::RegisterKeys, given.span, message).help(format!("at most {most}"));
+            }
+            (None, Some(_)) if point.encoding != RegisterEncoding::Bcd => {
+                if let Some(span) = own {
+                    let error = self.report.error(Code::MissingKey, span, "how long is it?");
+                    error.help("add `registers`, two bytes each, such as `registers: 8`");
+                }
+            }
+            _ => {}
+        }
+        if let Some(half) = draft.half.filter(|_| !point.encoding.is_part()) {
+            let error = self.report.error(Code::RegisterKeys, half.span, "only `u8` and `s8` are one byte");
+            error.help("remove `byte`, or write `as: u8`");
+        }
     }
 
     fn check_bit_table(&mut self, class: Class, draft: &PointDraft, point: ModbusPoint, span: Span) {
@@ -39,6 +64,9 @@ impl Compiler<'_> {
             ("as", draft.encoding.map(|at| at.span)),
             ("order", draft.order.map(|at| at.span)),
             ("bits", draft.bits.map(|at| at.span)),
+            ("byte", draft.half.map(|at| at.span)),
+            ("registers", draft.registers.map(|at| at.span)),
+            ("exponent", draft.exponent.map(|at| at.span)),
         ] {
             if let Some(place) = place {
                 let message = format!("`{table}` is a single bit and has no `{key}`");
@@ -94,10 +122,14 @@ impl Compiler<'_> {
             self.report.error(Code::ReadOnlyTable, span, message).help(help);
             return None;
         }
+        let mask =
+            self.draft.modbus.mask_write.is_some_and(|at| at.value) && write.read_modify_write.is_none();
         let (default, others): (_, &[u8]) = match (point.table, point.count) {
             (ModbusTable::Coil, _) => (5, &[5, 15]),
-            (_, 1) => (6, &[6, 16]),
-            _ => (16, &[16]),
+            (_, 1) if point.is_part() && mask => (22, &[6, 16, 22, 23]),
+            (_, 1) if point.is_part() => (6, &[6, 16, 22, 23]),
+            (_, 1) => (6, &[6, 16, 23]),
+            _ => (16, &[16, 23]),
         };
         let given = write.function.map_or(default, |function| function.value);
         if let Some(function) = write.function.filter(|_| !others.contains(&given)) {
@@ -122,8 +154,17 @@ impl Compiler<'_> {
         })
     }
 
-    pub(super) fn read_modify_write(&mut self, write: &WriteDraft, point: ModbusPoint) -> bool {
-        match (write.read_modify_write, point.bits.is_some()) {
+    /// Whether the other bits have to be read before they are written. Function 22 leaves them to the device.
+    pub(super) fn read_modify_write(
+        &mut self,
+        write: &WriteDraft,
+        point: ModbusPoint,
+        function: ModbusWriteFunction,
+    ) -> bool {
+        if function == ModbusWriteFunction::MaskWrite {
+            return false;
+        }
+        match (write.read_modify_write, point.is_part()) {
             (None, has_bits) => has_bits,
             (Some(asked), false) if asked.value => {
                 let message = "there are no other bits to keep";

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::draft::{At, MappingDraft, RunDraft, TestDraft};
-use crate::mapping::{Capability, Mapping, ModbusPoint, ModbusTable, ReadPoint, WritePoint};
+use crate::mapping::{
+    Capability, Class, Mapping, ModbusPoint, ModbusTable, ModbusWriteFunction, ReadBinding, ReadPoint,
+    WriteBinding, WritePoint,
+};
 use crate::port::DeviceFault;
 use crate::read::Report;
-use crate::transform::Raw;
+use crate::transform::{Raw, Transform};
 use crate::value::Value;
 
 /// What a device holds, or was sent.
-type Cells = BTreeMap<(ModbusTable, u16), u16>;
+pub(super) type Cells = BTreeMap<(ModbusTable, u16), u16>;
 
 /// Runs every test; what fails is reported where the file expects it.
 pub(super) fn run(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
@@ -23,8 +26,8 @@ pub(super) fn run(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
     runner.report.found
 }
 
-struct Runner<'m> {
-    mapping: &'m Mapping,
+pub(super) struct Runner<'m> {
+    pub(super) mapping: &'m Mapping,
     report: Report<'m>,
 }
 
@@ -35,9 +38,11 @@ impl<'m> Runner<'m> {
             && test.invalid.is_empty()
             && test.write.is_empty()
             && test.refuses.is_empty()
+            && test.fires.is_none()
+            && test.command.is_empty()
         {
             let error = self.report.error(Code::TestShape, test.span, "the test checks nothing");
-            error.help("add `expect`, `invalid`, `write` with `sends`, or `refuses`");
+            error.help("add `expect`, `invalid`, `fires`, `write` or `command` with `sends`, or `refuses`");
         }
         for (id, text) in &test.expect {
             self.expect(id, text, &holds);
@@ -45,6 +50,7 @@ impl<'m> Runner<'m> {
         for id in &test.invalid {
             self.invalid(id, &holds);
         }
+        self.fires(test, &holds);
         self.writes(test, holds);
         for (id, text) in &test.refuses {
             self.refuses(id, text);
@@ -75,10 +81,13 @@ impl<'m> Runner<'m> {
     }
 
     fn writes(&mut self, test: &TestDraft, mut holds: Cells) {
-        if test.write.is_empty() && test.sends.is_empty() {
+        if test.write.is_empty() && test.command.is_empty() && test.sends.is_empty() {
             return;
         }
         let mut sent = Cells::new();
+        if !self.commands(test, &mut holds, &mut sent) {
+            return;
+        }
         for (id, text) in &test.write {
             match self.sent(id, text, &holds) {
                 Some(Ok(cells)) => {
@@ -92,7 +101,7 @@ impl<'m> Runner<'m> {
         self.compare(test, &sent);
     }
 
-    fn compare(&mut self, test: &TestDraft, sent: &Cells) {
+    pub(super) fn compare(&mut self, test: &TestDraft, sent: &Cells) {
         let wanted = cells(&test.sends);
         let span = test.sends.first().map_or(test.span, |run| run.address.span);
         for (cell, value) in &wanted {
@@ -107,10 +116,12 @@ impl<'m> Runner<'m> {
     }
 
     fn refuses(&mut self, id: &At<String>, text: &At<String>) {
-        let Some((cap, point)) = self.capability(id).and_then(|cap| self.write_point(cap, id)) else {
-            return;
-        };
-        let encoded = encode(cap, point, &text.value);
+        let Some(cap) = self.capability(id) else { return };
+        let Some(write) = self.write_binding(cap, id) else { return };
+        let WritePoint::Modbus { point, .. } = &write.point;
+        let encoded = Value::parse(cap.class, &text.value)
+            .map_err(DeviceFault::Unwritable)
+            .and_then(|value| write.transform.encode(&value, point.raw_kind()));
         if encoded.is_ok() {
             self.failed(text.span, format!("`{}` takes {}", id.value, text.value));
         }
@@ -130,17 +141,7 @@ impl<'m> Runner<'m> {
         for ReadPoint::Modbus(point) in read.places() {
             self.registers(id, *point, holds)?;
         }
-        let mut raw = |point: &ReadPoint| {
-            let ReadPoint::Modbus(point) = point;
-            let registers = self.registers(id, *point, holds).ok_or(DeviceFault::Unknown)?;
-            let raw = if point.table.is_bits() {
-                registers.first().map(|bit| Raw::Bool(*bit != 0))
-            } else {
-                point.decode_registers(&registers)
-            };
-            raw.ok_or_else(|| DeviceFault::Garbled("it is no such value".to_owned()))
-        };
-        Some((cap, read.decode(cap.class, &mut raw)))
+        Some((cap, decoded(read, cap.class, holds)))
     }
 
     fn sent(
@@ -150,55 +151,62 @@ impl<'m> Runner<'m> {
         holds: &Cells,
     ) -> Option<Result<Cells, DeviceFault>> {
         let cap = self.capability(id)?;
-        let (_, point) = self.write_point(cap, id)?;
-        let WritePoint::Modbus { read_modify_write, .. } = cap.write.as_ref()?.point;
-        let before = if read_modify_write { Some(self.registers(id, point, holds)?) } else { None };
-        Some(encode(cap, point, &text.value).map(|raw| {
+        let write = self.write_binding(cap, id)?;
+        let value = match Value::parse(cap.class, &text.value) {
+            Ok(value) => value,
+            Err(why) => return Some(Err(DeviceFault::Unwritable(why))),
+        };
+        self.written(id, &write.point, &write.transform, &value, holds)
+    }
+
+    /// What a device holds where a value was written.
+    pub(super) fn written(
+        &mut self,
+        id: &At<String>,
+        point: &WritePoint,
+        transform: &Transform,
+        value: &Value,
+        holds: &Cells,
+    ) -> Option<Result<Cells, DeviceFault>> {
+        let WritePoint::Modbus { point, function, read_modify_write } = *point;
+        let keeps = read_modify_write || function == ModbusWriteFunction::MaskWrite;
+        let before = if keeps { Some(self.registers(id, point, holds)?) } else { None };
+        Some(transform.encode(value, point.raw_kind()).map(|raw| {
             let registers = match raw {
                 Raw::Bool(bit) => vec![u16::from(bit)],
                 raw => point.encode_registers(&raw, before.as_deref()).unwrap_or_default(),
             };
-            (point.address..=u16::MAX)
-                .zip(registers)
-                .map(|(address, value)| ((point.table, address), value))
-                .collect()
+            let places = point.address..=u16::MAX;
+            places.zip(registers).map(|(address, value)| ((point.table, address), value)).collect()
         }))
     }
 
-    fn write_point<'c>(
-        &mut self,
-        cap: &'c Capability,
-        id: &At<String>,
-    ) -> Option<(&'c Capability, ModbusPoint)> {
-        let Some(write) = &cap.write else {
-            self.shape(
-                id.span,
-                format!("`{}` cannot be written", id.value),
-                "test what it reads, with `expect`",
-            );
-            return None;
-        };
-        let WritePoint::Modbus { point, .. } = write.point;
-        Some((cap, point))
+    fn write_binding<'c>(&mut self, cap: &'c Capability, id: &At<String>) -> Option<&'c WriteBinding> {
+        if cap.write.is_none() {
+            let message = format!("`{}` cannot be written", id.value);
+            self.shape(id.span, message, "test what it reads, with `expect`");
+        }
+        cap.write.as_ref()
     }
 
-    fn registers(&mut self, id: &At<String>, point: ModbusPoint, holds: &Cells) -> Option<Vec<u16>> {
-        let wanted = u32::from(point.address)..u32::from(point.address) + u32::from(point.count);
-        let mut registers = Vec::new();
-        for address in wanted {
-            let held = u16::try_from(address).ok().and_then(|address| holds.get(&(point.table, address)));
-            let Some(held) = held else {
+    pub(super) fn registers(
+        &mut self,
+        id: &At<String>,
+        point: ModbusPoint,
+        holds: &Cells,
+    ) -> Option<Vec<u16>> {
+        match held(point, holds) {
+            Ok(registers) => Some(registers),
+            Err(address) => {
                 let table = point.table.name();
                 let message = format!(
                     "`{}` needs {table} {address}, and the test does not say what it holds",
                     id.value
                 );
                 self.shape(id.span, message, &format!("add it: `{table}: {{{address}: 0}}`"));
-                return None;
-            };
-            registers.push(*held);
+                None
+            }
         }
-        Some(registers)
     }
 
     fn capability(&mut self, id: &At<String>) -> Option<&'m Capability> {
@@ -212,22 +220,39 @@ impl<'m> Runner<'m> {
         found
     }
 
-    fn failed(&mut self, span: Span, message: String) {
+    pub(super) fn failed(&mut self, span: Span, message: String) {
         self.report.error(Code::TestFailed, span, message).help("correct the test or what it tests");
     }
 
-    fn shape(&mut self, span: Span, message: String, help: &str) {
+    pub(super) fn shape(&mut self, span: Span, message: String, help: &str) {
         self.report.error(Code::TestShape, span, message).help(help);
     }
 }
 
-fn encode(cap: &Capability, point: ModbusPoint, text: &str) -> Result<Raw, DeviceFault> {
-    let value = Value::parse(cap.class, text).map_err(DeviceFault::Unwritable)?;
-    let transform = cap.write.as_ref().map(|write| &write.transform);
-    transform.ok_or(DeviceFault::Unknown)?.encode(&value, point.raw_kind())
+/// What a device that holds this shows at a place of which everything is held.
+pub(super) fn decoded(read: &ReadBinding, class: Class, holds: &Cells) -> Result<Value, DeviceFault> {
+    read.decode(class, |ReadPoint::Modbus(point)| {
+        let registers = held(*point, holds).map_err(|_| DeviceFault::Unknown)?;
+        let raw = if point.table.is_bits() {
+            registers.first().map(|bit| Raw::Bool(*bit != 0))
+        } else {
+            point.decode_registers(&registers)
+        };
+        raw.ok_or_else(|| DeviceFault::Garbled("it is no such value".to_owned()))
+    })
 }
 
-fn cells(runs: &[RunDraft]) -> Cells {
+/// What is held at a place. Errors: the first address of which that is not known.
+pub(super) fn held(point: ModbusPoint, holds: &Cells) -> Result<Vec<u16>, u32> {
+    let wanted = u32::from(point.address)..u32::from(point.address) + u32::from(point.count);
+    let of = |address: u32| {
+        let known = u16::try_from(address).ok().and_then(|at| holds.get(&(point.table, at)));
+        known.copied().ok_or(address)
+    };
+    wanted.map(of).collect()
+}
+
+pub(super) fn cells(runs: &[RunDraft]) -> Cells {
     let cells = runs.iter().flat_map(|run| {
         let values = run.values.iter().map(|value| value.value);
         (run.address.value..=u16::MAX).zip(values).map(|(address, value)| ((run.table, address), value))

@@ -9,8 +9,8 @@ use super::point::ORDERS;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::draft::{
-    At, CapabilityDraft, MappingDraft, ModbusDraft, OnlineDraft, ParamDraft, ParamKind, PollDraft,
-    site::Version,
+    At, CapabilityDraft, MappingDraft, ModbusDraft, OnlineDraft, ParamDraft, ParamKind, PollDraft, ReadDraft,
+    TablesDraft, site::Version,
 };
 use crate::mapping::Class;
 use crate::yaml::{self, Node};
@@ -29,16 +29,47 @@ pub(crate) const CLASSES: [(&str, Class); 8] = [
     ("BlobSensor", Class::BlobSensor),
 ];
 
-pub(super) const KEYS: [&str; 10] =
-    ["uspmap", "profile", "version", "device", "params", "modbus", "poll", "online", "capabilities", "tests"];
+pub(super) const KEYS: [&str; 14] = [
+    "uspmap",
+    "profile",
+    "version",
+    "device",
+    "params",
+    "modbus",
+    "poll",
+    "online",
+    "fingerprint",
+    "capabilities",
+    "commands",
+    "events",
+    "nodes",
+    "tests",
+];
 
-pub(super) const CAPABILITY_KEYS: [&str; 17] = [
+pub(super) const MODBUS_KEYS: [&str; 9] = [
+    "order",
+    "max_registers",
+    "max_bits",
+    "max_gap",
+    "mask_write",
+    "max_connections",
+    "guard",
+    "turnaround",
+    "timeout",
+];
+
+const REGISTERS: [&str; 2] = ["holding", "input"];
+
+const BITS: [&str; 2] = ["coil", "discrete"];
+
+pub(super) const CAPABILITY_KEYS: [&str; 22] = [
     "class",
     "type",
     "unit",
     "name",
     "description",
     "read",
+    "values",
     "write",
     "poll",
     "valid",
@@ -48,6 +79,10 @@ pub(super) const CAPABILITY_KEYS: [&str; 17] = [
     "deadband",
     "low",
     "high",
+    "monotonic",
+    "sensitivity",
+    "hold",
+    "rest",
     "max_age",
     "serve_stale",
 ];
@@ -74,12 +109,14 @@ impl Report<'_> {
             ("device", "for example `device: {type: Meter}`"),
             ("capabilities", "what the device can sense and do"),
         ] {
-            if fields.key(key).is_none() {
+            let elsewhere = key == "capabilities" && fields.key("nodes").is_some();
+            if fields.key(key).is_none() && !elsewhere {
                 self.missing(top, "a mapping", key, help);
             }
         }
         let (device_type, description) =
             fields.node("device").map(|node| self.device(node)).unwrap_or_default();
+        let members = self.members(&fields);
         Some(MappingDraft {
             file: file.clone(),
             span: top,
@@ -91,7 +128,11 @@ impl Report<'_> {
             modbus: fields.node("modbus").and_then(|node| self.modbus(node)).unwrap_or_default(),
             poll: fields.node("poll").map(|node| self.poll_groups(node)).unwrap_or_default(),
             online: fields.node("online").and_then(|node| self.online(node)).unwrap_or_default(),
-            capabilities: fields.node("capabilities").map(|node| self.capabilities(node)).unwrap_or_default(),
+            nodes: members.nodes,
+            capabilities: members.capabilities,
+            commands: members.commands,
+            events: members.events,
+            fingerprint: fields.node("fingerprint").map(|node| self.fingerprints(node)).unwrap_or_default(),
             tests: fields.node("tests").map(|node| self.tests(node)).unwrap_or_default(),
         })
     }
@@ -149,31 +190,11 @@ impl Report<'_> {
 
     fn param(&mut self, name: At<String>, node: &Node) -> Option<ParamDraft> {
         self.name(&name, "a parameter");
-        let fields = self.fields(node, "a parameter", &["enum", "int", "string", "default"])?;
-        let kind = match (fields.node("enum"), fields.node("int"), fields.node("string")) {
-            (Some(node), None, None) => {
-                let words = self.list(node, "`enum`").iter().filter_map(|item| self.text(item));
-                Some(ParamKind::Enum(words.map(|word| word.value).collect()))
-            }
-            (None, Some(node), None) => self.int_range(node),
-            (None, None, Some(node)) => {
-                let most = self.int::<usize>(node, "the length of a text", 1, 256);
-                most.map(|most| ParamKind::Text(most.value))
-            }
-            _ => {
-                let message =
-                    format!("the parameter `{}` needs exactly one of `enum`, `int` and `string`", name.value);
-                self.error(Code::MissingKey, fields.span, message).help(
-                    "such as `enum: [L1, L2, L3]`, `int: [1, 8]` or `string: 32` (its greatest length)",
-                );
-                None
-            }
-        };
-        let default = fields.node("default").and_then(|node| self.spelling(node));
-        kind.map(|kind| ParamDraft { name, kind, default })
+        let (kind, default) = self.typed(&name, node, "a parameter", &[])?;
+        Some(ParamDraft { name, kind, default })
     }
 
-    fn int_range(&mut self, node: &Node) -> Option<ParamKind> {
+    pub(super) fn int_range(&mut self, node: &Node) -> Option<ParamKind> {
         let (min, max) = self.pair(node, "`int`", "int: [1, 8]")?;
         let ends = [min, max].map(|end| self.int::<i64>(end, "an end", i64::MIN.into(), i64::MAX.into()));
         let [Some(min), Some(max)] = ends else { return None };
@@ -182,18 +203,63 @@ impl Report<'_> {
     }
 
     fn modbus(&mut self, node: &Node) -> Option<ModbusDraft> {
-        let keys = ["order", "max_registers", "max_bits", "max_gap", "guard", "timeout"];
-        let fields = self.fields(node, "`modbus`", &keys)?;
+        let fields = self.fields(node, "`modbus`", &MODBUS_KEYS)?;
+        let mut max_read = TablesDraft::default();
+        if let Some(node) = fields.node("max_registers") {
+            self.per_table(node, "`max_registers`", (1, 125), &REGISTERS, &mut max_read);
+        }
+        if let Some(node) = fields.node("max_bits") {
+            self.per_table(node, "`max_bits`", (1, 2000), &BITS, &mut max_read);
+        }
+        let mut max_gap = TablesDraft::default();
+        if let Some(node) = fields.node("max_gap") {
+            let every: Vec<&str> = REGISTERS.into_iter().chain(BITS).collect();
+            self.per_table(node, "`max_gap`", (0, 124), &every, &mut max_gap);
+        }
         let mut draft = ModbusDraft {
             order: fields.node("order").and_then(|node| self.choice(node, "order", &ORDERS)),
-            max_registers: fields.node("max_registers").and_then(|n| self.int(n, "`max_registers`", 1, 125)),
-            max_bits: fields.node("max_bits").and_then(|n| self.int(n, "`max_bits`", 1, 2000)),
-            max_gap: fields.node("max_gap").and_then(|n| self.int(n, "`max_gap`", 0, 124)),
+            max_read,
+            max_gap,
+            mask_write: fields.node("mask_write").and_then(|node| self.boolean(node)),
+            max_connections: fields
+                .node("max_connections")
+                .and_then(|node| self.int(node, "`max_connections`", 1, 1000)),
             guard: fields.node("guard").and_then(|node| self.duration(node)),
+            turnaround: fields.node("turnaround").and_then(|node| self.duration(node)),
             timeout: fields.node("timeout").and_then(|node| self.duration(node)),
         };
         draft.timeout = draft.timeout.filter(|timeout| self.at_least_a_millisecond(*timeout, "`timeout`"));
         Some(draft)
+    }
+
+    /// One number for several tables, or one for each.
+    fn per_table(
+        &mut self,
+        node: &Node,
+        what: &str,
+        (least, most): (i128, i128),
+        tables: &[&str],
+        into: &mut TablesDraft,
+    ) {
+        let fields = match &node.kind {
+            yaml::Kind::Map(_) => self.fields(node, what, tables),
+            _ => None,
+        };
+        let whole = match &node.kind {
+            yaml::Kind::Map(_) => None,
+            _ => self.int::<u16>(node, what, least, most),
+        };
+        for table in tables {
+            let own = fields.as_ref().and_then(|fields| fields.node(table));
+            let number = own.and_then(|node| self.int(node, what, least, most)).or(whole);
+            let place = match *table {
+                "coil" => &mut into.coil,
+                "discrete" => &mut into.discrete,
+                "holding" => &mut into.holding,
+                _ => &mut into.input,
+            };
+            *place = number.or(*place);
+        }
     }
 
     fn poll_groups(&mut self, node: &Node) -> Vec<(At<String>, At<Duration>)> {
@@ -229,7 +295,7 @@ impl Report<'_> {
         Some(At::new((min.value, max.value), node.span))
     }
 
-    fn capabilities(&mut self, node: &Node) -> Vec<CapabilityDraft> {
+    pub(super) fn capabilities(&mut self, node: &Node) -> Vec<CapabilityDraft> {
         let named = self.named(node, "`capabilities`");
         if named.is_empty() && matches!(&node.kind, yaml::Kind::Map(_)) {
             self.error(Code::MissingKey, node.span, "there is no capability")
@@ -257,12 +323,14 @@ impl Report<'_> {
         }
         let decimal = |this: &mut Self, key| fields.node(key).and_then(|node| this.decimal(node));
         Some(CapabilityDraft {
+            node: None,
             class: fields.node("class").and_then(|node| self.choice(node, "class", &CLASSES)),
             kind: fields.node("type").and_then(|node| self.text(node)),
             unit: fields.node("unit").and_then(|node| self.text(node)),
             name: fields.node("name").and_then(|node| self.text(node)),
             description: fields.node("description").and_then(|node| self.text(node)),
             read: fields.node("read").and_then(|node| self.read_binding(node)),
+            values: fields.node("values").map(|node| self.values_of(node)).unwrap_or_default(),
             write: fields.node("write").and_then(|node| self.write_binding(node)),
             poll: fields.node("poll").and_then(|node| self.poll_choice(node)),
             valid: fields.node("valid").and_then(|node| self.valid(node)),
@@ -272,13 +340,23 @@ impl Report<'_> {
             deadband: decimal(self, "deadband"),
             low: decimal(self, "low"),
             high: decimal(self, "high"),
+            monotonic: fields.node("monotonic").and_then(|node| self.boolean(node)),
+            sensitivity: fields.node("sensitivity").and_then(|n| self.int(n, "`sensitivity`", 0, 100)),
+            hold: fields.node("hold").and_then(|node| self.duration(node)),
+            rest: fields.node("rest").and_then(|node| self.duration(node)),
             max_age: fields.node("max_age").and_then(|node| self.duration(node)),
             serve_stale: fields.node("serve_stale").and_then(|node| self.boolean(node)),
             id,
         })
     }
 
-    fn poll_choice(&mut self, node: &Node) -> Option<At<PollDraft>> {
+    /// `values: {Latitude: {input: 0, as: f32}, …}`.
+    fn values_of(&mut self, node: &Node) -> Vec<(At<String>, ReadDraft)> {
+        let named = self.named(node, "`values`");
+        named.into_iter().filter_map(|(name, node)| Some((name, self.read_binding(node)?))).collect()
+    }
+
+    pub(super) fn poll_choice(&mut self, node: &Node) -> Option<At<PollDraft>> {
         let group = self.text(node)?;
         Some(group.map(|group| match group.as_str() {
             "on_demand" => PollDraft::OnDemand,
@@ -287,7 +365,7 @@ impl Report<'_> {
         }))
     }
 
-    fn valid(&mut self, node: &Node) -> Option<At<(Decimal, Decimal)>> {
+    pub(super) fn valid(&mut self, node: &Node) -> Option<At<(Decimal, Decimal)>> {
         let (min, max) = self.pair(node, "`valid`", "valid: [0, 300]")?;
         let [Some(min), Some(max)] = [min, max].map(|end| self.decimal(end)) else { return None };
         self.ascending(node.span, "`valid`", min.value, max.value).then_some(())?;

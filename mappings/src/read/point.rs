@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::notation::{notation, table as table_of};
 use crate::code::Code;
 use crate::draft::{At, MapDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
-use crate::mapping::{ByteOrder, ModbusTable, RegisterEncoding};
+use crate::mapping::{ByteHalf, ByteOrder, ModbusTable, RegisterEncoding};
 use crate::transform::MapTarget;
 use crate::yaml::{Kind, Node};
 
@@ -18,7 +18,17 @@ pub(crate) const TABLES: [(&str, ModbusTable); 4] = [
     ("discrete", ModbusTable::Discrete),
 ];
 
-pub(crate) const ENCODINGS: [(&str, RegisterEncoding); 8] = [
+pub(crate) const ENCODINGS: [(&str, RegisterEncoding); 18] = [
+    ("u8", RegisterEncoding::U8(ByteHalf::Low)),
+    ("s8", RegisterEncoding::S8(ByteHalf::Low)),
+    ("u24", RegisterEncoding::U24),
+    ("s24", RegisterEncoding::S24),
+    ("u48", RegisterEncoding::U48),
+    ("s48", RegisterEncoding::S48),
+    ("f16", RegisterEncoding::F16),
+    ("bcd", RegisterEncoding::Bcd),
+    ("string", RegisterEncoding::Text),
+    ("raw", RegisterEncoding::Bytes),
     ("u16", RegisterEncoding::U16),
     ("s16", RegisterEncoding::S16),
     ("u32", RegisterEncoding::U32),
@@ -36,14 +46,53 @@ pub(super) const ORDERS: [(&str, ByteOrder); 4] = [
     ("DCBA", ByteOrder::Dcba),
 ];
 
-pub(super) const READ_KEYS: [&str; 13] = [
-    "input", "holding", "coil", "discrete", "as", "order", "bits", "map", "scale", "offset", "invert",
-    "invalid", "within",
+const HALVES: [(&str, ByteHalf); 2] = [("low", ByteHalf::Low), ("high", ByteHalf::High)];
+
+/// The keys of a place.
+pub(super) const PLACE_KEYS: [&str; 9] =
+    ["input", "holding", "coil", "discrete", "as", "order", "byte", "registers", "bits"];
+
+pub(super) const READ_KEYS: [&str; 16] = [
+    "input",
+    "holding",
+    "coil",
+    "discrete",
+    "as",
+    "order",
+    "byte",
+    "registers",
+    "bits",
+    "map",
+    "scale",
+    "exponent",
+    "offset",
+    "invert",
+    "invalid",
+    "within",
 ];
 
-pub(super) const WRITE_KEYS: [&str; 18] = [
-    "holding", "coil", "input", "discrete", "as", "order", "bits", "map", "scale", "offset", "invert",
-    "invalid", "fc", "rmw", "verify", "ttl", "coalesce", "undo",
+pub(super) const WRITE_KEYS: [&str; 21] = [
+    "holding",
+    "coil",
+    "input",
+    "discrete",
+    "as",
+    "order",
+    "byte",
+    "registers",
+    "bits",
+    "map",
+    "scale",
+    "offset",
+    "invert",
+    "invalid",
+    "fc",
+    "rmw",
+    "verify",
+    "ttl",
+    "rate",
+    "coalesce",
+    "undo",
 ];
 
 impl Report<'_> {
@@ -71,16 +120,20 @@ impl Report<'_> {
             read_modify_write: fields.node("rmw").and_then(|node| self.boolean(node)),
             verify: fields.node("verify").and_then(|node| self.verify(node)),
             ttl: fields.node("ttl").and_then(|node| self.duration(node)),
+            rate: fields.node("rate").and_then(|node| self.duration(node)),
             coalesce: fields.node("coalesce").and_then(|node| self.boolean(node)),
             undo: fields.node("undo").and_then(|node| self.boolean(node)),
         })
     }
 
-    fn point(&mut self, fields: &Fields<'_>, what: &str) -> PointDraft {
+    pub(super) fn point(&mut self, fields: &Fields<'_>, what: &str) -> PointDraft {
         PointDraft {
             place: self.place(fields, what),
             encoding: fields.node("as").and_then(|node| self.choice(node, "register type", &ENCODINGS)),
             order: fields.node("order").and_then(|node| self.choice(node, "order", &ORDERS)),
+            half: fields.node("byte").and_then(|node| self.choice(node, "byte of a register", &HALVES)),
+            registers: fields.node("registers").and_then(|node| self.int(node, "`registers`", 1, 125)),
+            exponent: fields.node("exponent").and_then(|node| self.exponent(node)),
             bits: fields.node("bits").and_then(|node| self.bits(node)),
             map: fields.node("map").and_then(|node| self.value_map(node)),
             scale: fields.node("scale").and_then(|node| self.decimal(node)),
@@ -88,6 +141,20 @@ impl Report<'_> {
             invert: fields.node("invert").and_then(|node| self.boolean(node)),
             invalid: fields.node("invalid").map(|node| self.sentinels(node)).unwrap_or_default(),
         }
+    }
+
+    /// `exponent: {holding: 12}`.
+    fn exponent(&mut self, node: &Node) -> Option<At<(ModbusTable, u16)>> {
+        let fields = self.fields(node, "`exponent`", &["holding", "input"])?;
+        if fields.key("holding").is_none() && fields.key("input").is_none() {
+            self.missing(
+                node.span,
+                "`exponent`",
+                "holding",
+                "or `input`, with the register of the power of ten",
+            );
+        }
+        self.place(&fields, "`exponent`")
     }
 
     fn place(&mut self, fields: &Fields<'_>, what: &str) -> Option<At<(ModbusTable, u16)>> {
@@ -146,12 +213,19 @@ impl Report<'_> {
     }
 
     fn value_map(&mut self, node: &Node) -> Option<MapDraft> {
-        let mut draft = MapDraft { span: node.span, entries: Vec::new(), default: None };
+        let (entries, texts) = (Vec::new(), Vec::new());
+        let mut draft = MapDraft { span: node.span, entries, texts, default: None };
         let mut seen = BTreeSet::new();
         for (key, span, value) in self.entries(node, "`map`")? {
             let target = self.target(value);
             if key == "default" {
                 draft.default = target;
+                continue;
+            }
+            let is_number = key.strip_prefix('-').unwrap_or(key).starts_with(|c: char| c.is_ascii_digit());
+            if !is_number || self.is_quoted(span) {
+                let key = At::new(key.to_owned(), span);
+                draft.texts.extend(target.map(|target| (key, target)));
                 continue;
             }
             let key = Node { kind: Kind::Scalar { text: key.to_owned(), plain: true }, span };
@@ -182,14 +256,15 @@ impl Report<'_> {
         }
     }
 
-    fn function(&mut self, node: &Node) -> Option<At<u8>> {
+    pub(super) fn function(&mut self, node: &Node) -> Option<At<u8>> {
         let function = self.int::<u8>(node, "a function code", 0, 127)?;
-        if [5, 6, 15, 16].contains(&function.value) {
+        if [5, 6, 15, 16, 22, 23].contains(&function.value) {
             return Some(function);
         }
         let message = format!("function {} does not write here", function.value);
-        self.error(Code::Function, node.span, message)
-            .help("5 writes one coil, 15 several, 6 one register, 16 several");
+        self.error(Code::Function, node.span, message).help(
+            "5 writes one coil, 15 several, 6 one register, 16 several, 22 some bits, 23 writes and reads",
+        );
         None
     }
 
@@ -205,9 +280,22 @@ impl Report<'_> {
                     .help("write `verify: 1s`, or leave it away");
                 None
             }
-            Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => {
-                Some(self.duration(node)?.map(VerifyDraft::Within))
+            Kind::Map(_) => {
+                let fields = self.fields(node, "`verify`", &["by", "within"])?;
+                let within = fields.node("within").and_then(|node| self.duration(node)).map(|at| at.value);
+                let Some(by) = fields.node("by") else {
+                    self.missing(
+                        node.span,
+                        "`verify`",
+                        "by",
+                        "the capability that must show what was written",
+                    );
+                    return None;
+                };
+                let by = self.text(by)?;
+                Some(At::new(VerifyDraft::By { by, within }, node.span))
             }
+            Kind::Scalar { .. } | Kind::List(_) => Some(self.duration(node)?.map(VerifyDraft::Within)),
         }
     }
 }

@@ -4,11 +4,13 @@ use super::Report;
 use super::fields::{Fields, MAX_NAMED};
 use super::point::TABLES;
 use crate::code::Code;
-use crate::draft::{At, RunDraft, TestDraft};
+use crate::draft::{At, CallDraft, RunDraft, TestDraft};
 use crate::yaml::{Kind, Node};
 
-pub(super) const KEYS: [&str; 9] =
-    ["input", "holding", "coil", "discrete", "expect", "invalid", "write", "sends", "refuses"];
+pub(super) const KEYS: [&str; 13] = [
+    "input", "holding", "coil", "discrete", "params", "before", "expect", "invalid", "fires", "write",
+    "command", "sends", "refuses",
+];
 
 impl Report<'_> {
     pub(super) fn tests(&mut self, node: &Node) -> Vec<TestDraft> {
@@ -21,13 +23,16 @@ impl Report<'_> {
 
     fn test(&mut self, node: &Node) -> Option<TestDraft> {
         let fields = self.fields(node, "a test", &KEYS)?;
-        let invalid = fields.node("invalid").map(|node| self.list(node, "`invalid`")).unwrap_or_default();
         Some(TestDraft {
             span: node.span,
             holds: self.runs(&fields),
             expect: self.values(&fields, "expect"),
-            invalid: invalid.iter().filter_map(|item| self.text(item)).collect(),
+            invalid: fields.node("invalid").map(|node| self.names(node, "`invalid`")).unwrap_or_default(),
             write: self.values(&fields, "write"),
+            params: self.values(&fields, "params"),
+            before: fields.node("before").map(|node| self.before(node)).unwrap_or_default(),
+            fires: fields.node("fires").map(|node| self.names(node, "`fires`")),
+            command: fields.node("command").map(|node| self.commands(node)).unwrap_or_default(),
             sends: fields.node("sends").map(|node| self.sends(node)).unwrap_or_default(),
             refuses: self.values(&fields, "refuses"),
         })
@@ -36,6 +41,25 @@ impl Report<'_> {
     fn values(&mut self, fields: &Fields<'_>, key: &str) -> Vec<(At<String>, At<String>)> {
         let named = fields.node(key).map(|node| self.named(node, &format!("`{key}`"))).unwrap_or_default();
         named.into_iter().filter_map(|(id, node)| Some((id, self.spelling(node)?))).collect()
+    }
+
+    fn names(&mut self, node: &Node, what: &str) -> Vec<At<String>> {
+        self.list(node, what).iter().filter_map(|item| self.text(item)).collect()
+    }
+
+    /// `command: {X_ACME_Reset: {Minutes: 5}}`.
+    fn commands(&mut self, node: &Node) -> Vec<CallDraft> {
+        let mut commands = Vec::new();
+        for (id, node) in self.named(node, "`command`") {
+            let args = self.named(node, "a command").into_iter();
+            commands.push((id, args.filter_map(|(name, node)| Some((name, self.spelling(node)?))).collect()));
+        }
+        commands
+    }
+
+    fn before(&mut self, node: &Node) -> Vec<RunDraft> {
+        let fields = self.fields(node, "`before`", &["input", "holding", "coil", "discrete"]);
+        fields.map(|fields| self.runs(&fields)).unwrap_or_default()
     }
 
     fn sends(&mut self, node: &Node) -> Vec<RunDraft> {

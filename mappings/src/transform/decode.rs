@@ -43,6 +43,12 @@ fn refuse_sentinel(transform: &Transform, raw: &Raw) -> Result<(), DeviceFault> 
 }
 
 fn boolean(transform: &Transform, raw: Raw) -> Result<bool, DeviceFault> {
+    if let (Some(map), Raw::Text(text)) = (&transform.map, &raw) {
+        return match map.target_of_text(text) {
+            Some(MapTarget::Bool(value)) => Ok(*value ^ transform.invert),
+            Some(MapTarget::Text(_)) | None => Err(unmapped(text)),
+        };
+    }
     let int = integer(&raw, "true or false")?;
     let value = match &transform.map {
         None if int == 0 || int == 1 => int == 1,

@@ -24,9 +24,13 @@ pub(super) fn encode(transform: &Transform, value: &Value, target: RawKind) -> R
 
 fn boolean(transform: &Transform, value: bool, target: RawKind) -> Result<Raw, DeviceFault> {
     let value = value ^ transform.invert;
-    let int = match &transform.map {
-        None => i128::from(value),
-        Some(map) => map.raw(&MapTarget::Bool(value)).ok_or_else(|| no_raw(&value.to_string()))?,
+    let int = match (&transform.map, target) {
+        (Some(map), RawKind::Text(most)) => {
+            let raw = map.raw_text(&MapTarget::Bool(value)).ok_or_else(|| no_raw(&value.to_string()))?;
+            return fit_text(raw, most);
+        }
+        (None, _) => i128::from(value),
+        (Some(map), _) => map.raw(&MapTarget::Bool(value)).ok_or_else(|| no_raw(&value.to_string()))?,
     };
     fit(transform, int, target)
 }

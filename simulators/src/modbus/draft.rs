@@ -55,7 +55,8 @@ pub fn blueprint(draft: &MappingDraft) -> Result<Blueprint, DraftError> {
     }
     let profile = draft.profile.as_ref().map(|at| at.value.clone()).unwrap_or_default();
     let version = draft.version.as_ref().map(|at| at.value.clone()).unwrap_or_default();
-    let max_gap = draft.modbus.max_gap.map_or(0, |at| at.value);
+    let gaps = draft.max_gap();
+    let max_gap = gaps.coil.max(gaps.discrete).max(gaps.holding).max(gaps.input);
     Ok(Blueprint { profile, version, points, max_gap })
 }
 

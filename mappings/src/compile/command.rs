@@ -1,0 +1,160 @@
+//! Commands of the vendor.
+
+use std::time::Duration;
+
+use super::Compiler;
+use super::extras::own_name;
+use crate::code::Code;
+use crate::draft::{ArgDraft, At, CapabilityDraft, CommandDraft, ParamKind, StepDraft, WriteDraft};
+use crate::mapping::{ArgKind, Class, Command, CommandArg, CommandStep, ModbusPoint, StepValue, WritePoint};
+use crate::transform::{RawKind, Transform};
+use crate::value::Value;
+
+impl Compiler<'_> {
+    pub(super) fn commands(&mut self) -> Vec<Command> {
+        let draft = self.draft;
+        draft.commands.iter().map(|command| self.command(command)).collect()
+    }
+
+    fn command(&mut self, draft: &CommandDraft) -> Command {
+        self.vendor_name(&draft.id, draft.node);
+        if draft.send.is_empty() {
+            let message = format!("the command `{}` sends nothing", draft.id.value);
+            let error = self.report.error(Code::Command, draft.id.span, message);
+            error.help("add a step to `send`, such as `{holding: 0x2000, value: 1}`");
+        }
+        let args: Vec<CommandArg> = draft.args.iter().map(|arg| self.arg(arg)).collect();
+        let steps: Vec<CommandStep> = draft.send.iter().filter_map(|step| self.step(step, &args)).collect();
+        for (arg, place) in draft.args.iter().zip(0..) {
+            if !steps.iter().any(|step| step.value == StepValue::Arg(place)) {
+                let name = &arg.name.value;
+                let warning = self.report.warn(
+                    Code::Command,
+                    arg.name.span,
+                    format!("the argument `{name}` is not sent"),
+                );
+                warning.help(format!("write `value: \"${{arg.{name}}}\"` in a step, or remove it"));
+            }
+        }
+        Command {
+            name: own_name(&draft.id.value, draft.node).to_owned(),
+            node: draft.node,
+            description: self.text(draft.description.as_ref(), 256).unwrap_or_default(),
+            args,
+            steps,
+            ttl: draft.ttl.map_or(Duration::from_secs(5), |ttl| ttl.value),
+        }
+    }
+
+    fn arg(&mut self, draft: &ArgDraft) -> CommandArg {
+        self.argument_name(&draft.name);
+        let kind = match &draft.kind {
+            ParamKind::Int(min, max) => ArgKind::Int((*min).into(), (*max).into()),
+            ParamKind::Number(min, max) => ArgKind::Number(*min, *max),
+            ParamKind::Bool => ArgKind::Bool,
+            ParamKind::Enum(words) => ArgKind::Enum(words.clone()),
+            ParamKind::Text(most) => ArgKind::Text(*most),
+        };
+        let default = draft.default.as_ref().and_then(|default| match kind.parse(&default.value) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.report.error(Code::ParamDefault, default.span, why).help("correct the `default`");
+                None
+            }
+        });
+        CommandArg { name: draft.name.value.clone(), kind, default }
+    }
+
+    fn step(&mut self, step: &StepDraft, args: &[CommandArg]) -> Option<CommandStep> {
+        let Some(point) = step.point.resolve(None, self.draft.order()) else {
+            if step.point.place.is_none() {
+                let error = self.report.error(Code::Table, step.span, "a step has no address");
+                error.help("add `holding` or `coil` with the address from 0");
+            }
+            return None;
+        };
+        let kind = point.raw_kind();
+        let class = if kind == RawKind::Bool { Class::BinaryControl } else { Class::LevelControl };
+        self.check_point(class, &step.point, point, step.span);
+        let write = WriteDraft::at(step.span, step.point.clone(), step.function);
+        let function = self.write_function(&write, point)?;
+        let read_modify_write = self.read_modify_write(&write, point, function);
+        let like = CapabilityDraft::empty(At::new(String::new(), step.span));
+        let transform = self.steps(&like, &step.point, kind);
+        let value = self.step_value(step, point, &transform, args)?;
+        self.check_step(step, kind, &transform, &value, args);
+        Some(CommandStep {
+            point: WritePoint::Modbus { point, function, read_modify_write },
+            transform,
+            value,
+        })
+    }
+
+    fn step_value(
+        &mut self,
+        step: &StepDraft,
+        point: ModbusPoint,
+        transform: &Transform,
+        args: &[CommandArg],
+    ) -> Option<StepValue> {
+        let value = step.value.as_ref()?;
+        if let Some(name) = value.value.strip_prefix("${arg.").and_then(|rest| rest.strip_suffix('}')) {
+            let place = args.iter().position(|arg| arg.name == name);
+            if place.is_none() {
+                let names: Vec<&str> = args.iter().map(|arg| arg.name.as_str()).collect();
+                let error =
+                    self.report.error(Code::Command, value.span, format!("there is no argument `{name}`"));
+                error.suggest(name, &names);
+            }
+            return place.map(StepValue::Arg);
+        }
+        let is_state = transform.map.is_some();
+        let fixed = match (value.value.as_str(), point.raw_kind()) {
+            (text @ ("true" | "false"), _) => Some(Value::Bool(text == "true")),
+            (text @ ("0" | "1"), RawKind::Bool) => Some(Value::Bool(text == "1")),
+            (text, RawKind::Text(_)) => Some(Value::Text(text.to_owned())),
+            (text, _) if is_state => Some(Value::Text(text.to_owned())),
+            (_, kind) => self.raw_number(value, kind).map(Value::Number),
+        };
+        if fixed.is_none() {
+            let message = format!("`{}` cannot be written there", value.value);
+            let error = self.report.error(Code::Command, value.span, message);
+            error.help("write a number, true, false, a state of the `map`, or `\"${arg.Name}\"`");
+        }
+        fixed.map(StepValue::Fixed)
+    }
+
+    /// Whether all that a step may have to write can be written.
+    fn check_step(
+        &mut self,
+        step: &StepDraft,
+        kind: RawKind,
+        transform: &Transform,
+        value: &StepValue,
+        args: &[CommandArg],
+    ) {
+        let span = step.value.as_ref().map_or(step.span, |value| value.span);
+        let values = match value {
+            StepValue::Fixed(value) => vec![value.clone()],
+            StepValue::Arg(place) => args.get(*place).map(|arg| extremes(&arg.kind)).unwrap_or_default(),
+        };
+        let fault = values.iter().find_map(|value| Some((value, transform.encode(value, kind).err()?)));
+        if let Some((value, fault)) = fault {
+            let message = format!("{}: {fault}", value.to_usp());
+            let error = self.report.error(Code::Command, span, message);
+            error.help("check `as`, `scale`, `map`, `bits`, and what the argument may be");
+        }
+    }
+}
+
+/// Values of an argument that show whether all can be written.
+fn extremes(kind: &ArgKind) -> Vec<Value> {
+    match kind {
+        ArgKind::Int(min, max) => vec![Value::Number(*min), Value::Number(*max)],
+        // A number between two raw ones is refused when the command is called.
+        ArgKind::Number(min, max) => vec![Value::Number(*min), Value::Number(*max)],
+        ArgKind::Bool => vec![Value::Bool(false), Value::Bool(true)],
+        ArgKind::Enum(words) => words.iter().cloned().map(Value::Text).collect(),
+        ArgKind::Text(most) => vec![Value::Text("x".repeat(*most))],
+    }
+}
