@@ -8,11 +8,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use usp_mapping::mapping::{BusKind, Device, ModbusTable};
+use usp_mapping::mapping::{BusKind, Command, Device, ModbusTable, WritePoint};
 use usp_mapping::port::{DeviceFault, PointId};
 use usp_mapping::value::Value;
 
-use super::codec::{Answer, Ask, Query};
+use super::codec::{self, Answer, Ask, Query};
 use super::model::ModbusModel;
 use super::rtu::{Timing, frame};
 use crate::bus::clock::PollClock;
@@ -105,6 +105,26 @@ pub fn write(
     Ok(asks.iter().map(|ask| exchange(&model, way, ask)).collect())
 }
 
+/// The exchanges of a command of the vendor with these arguments, in the order of [`Command::args`].
+///
+/// Errors: an argument cannot be written where it goes.
+pub fn command(
+    device: &Device,
+    way: &Way,
+    command: &Command,
+    args: &[Value],
+) -> Result<Vec<Exchange>, DeviceFault> {
+    let model = ModbusModel::new(device);
+    let steps = command.steps.iter().filter_map(|step| Some((step, step.value(args)?)));
+    let exchanges = steps.map(|(step, value)| {
+        let WritePoint::Modbus { point, function, .. } = &step.point;
+        let raw = step.transform.encode(value, point.raw_kind())?;
+        let ask = model.ask(codec::write(point, *function, &raw, None)?);
+        Ok(exchange(&model, way, &ask))
+    });
+    exchanges.collect()
+}
+
 /// An answer of which every register is 0.
 fn nothing(ask: &Ask) -> Answer {
     match &ask.query {
@@ -168,7 +188,9 @@ fn exchange(model: &ModbusModel, way: &Way, ask: &Ask) -> Exchange {
             // A point of several places in the read is there once for each.
             let mut points = block.points.clone();
             points.dedup();
-            (points, cells, cells.saturating_sub(wanted))
+            // A read before a write is for no point, and wanted as it is.
+            let unwanted = if points.is_empty() { 0 } else { cells.saturating_sub(wanted) };
+            (points, cells, unwanted)
         }
         _ => (Vec::new(), 0, 0),
     };

@@ -28,7 +28,7 @@ impl ModbusModel {
         options
     }
 
-    fn ask(&self, query: Query) -> Ask {
+    pub(super) fn ask(&self, query: Query) -> Ask {
         Ask { unit: self.unit, timeout: self.options().timeout, query }
     }
 

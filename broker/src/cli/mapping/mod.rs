@@ -8,6 +8,8 @@ use usp_mapping::diagnostic::{self, Diagnostic};
 use super::Failure;
 
 mod check;
+#[cfg(feature = "modbus")]
+mod explain;
 mod model;
 #[cfg(feature = "demo")]
 mod simulate;
@@ -16,6 +18,8 @@ mod test;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(check::Check),
+    #[cfg(feature = "modbus")]
+    Explain(explain::Explain),
     #[cfg(feature = "demo")]
     Simulate(simulate::Simulate),
     Test(test::Test),
@@ -24,6 +28,8 @@ pub(crate) enum Command {
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Check(args) => check::run(args),
+        #[cfg(feature = "modbus")]
+        Command::Explain(args) => explain::run(args),
         #[cfg(feature = "demo")]
         Command::Simulate(args) => simulate::run(args),
         Command::Test(args) => test::run(args),

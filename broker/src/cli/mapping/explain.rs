@@ -1,0 +1,116 @@
+//! `usp-broker mapping explain`: what a mapping becomes: paths, frames, times, load.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use self::subject::Subject;
+use super::model::Folders;
+use crate::cli::table::Screen;
+use crate::cli::{Failure, print_line};
+
+mod bus;
+mod device;
+mod paths;
+mod set;
+mod subject;
+#[cfg(test)]
+mod tests;
+mod text;
+
+/// Show what a mapping or a site becomes: USP paths, frames on the wire, time of a cycle, load of the bus
+#[derive(Debug, Args)]
+#[command(after_long_help = HELP)]
+pub(in crate::cli) struct Explain {
+    /// Mapping file, profile of the library, or site file
+    #[arg(value_name = "FILE|PROFILE", required_unless_present = "site")]
+    what: Option<String>,
+    #[command(flatten)]
+    folders: Folders,
+    /// Value of a parameter of the mapping
+    #[arg(long = "param", value_name = "NAME=VALUE", conflicts_with = "site")]
+    params: Vec<String>,
+    #[command(flatten)]
+    line: Line,
+    /// From the end of a request to the beginning of the reply
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = duration)]
+    slave_delay: Duration,
+    /// The device's address on its bus
+    #[arg(long, default_value_t = 1, conflicts_with = "site")]
+    unit: u8,
+    /// The site whose buses and devices are meant; with FILE|PROFILE those that use it
+    #[arg(long, value_name = "SITE")]
+    site: Option<String>,
+    /// Of a site, this device in full
+    #[arg(long, value_name = "KEY")]
+    device: Option<String>,
+    /// The frames for this value rather than an example
+    #[arg(long = "set", value_name = "CAPABILITY=VALUE")]
+    values: Vec<String>,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The bus that a mapping is explained for; a serial line of 9600 baud, even parity, 1 stop bit without any of these.
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli::mapping) struct Line {
+    /// Serial line of so many bits a second
+    #[arg(long, value_name = "BITS", default_value_t = 9600, conflicts_with_all = ["tcp", "site"])]
+    baud: u32,
+    /// Parity of the serial line: none, even or odd
+    #[arg(long, default_value = "even", value_parser = ["none", "even", "odd"], conflicts_with_all = ["tcp", "site"])]
+    parity: String,
+    /// Stop bits of the serial line
+    #[arg(long, default_value_t = 1, conflicts_with_all = ["tcp", "site"])]
+    stop_bits: u8,
+    /// Modbus TCP rather than a serial line
+    #[arg(long, conflicts_with = "site")]
+    tcp: bool,
+}
+
+/// Shown after the options in the long help.
+const HELP: &str = r#"Instance numbers are those on a hub that has seen no other device. Times on a serial line are worked out from its
+characters, the silences of Modbus RTU (t3.5), the delay of the device and the mapping's `guard`.
+
+  usp-broker mapping explain eastron.sdm630 --baud 19200 --parity none
+  usp-broker mapping explain heater.yaml --tcp --set setpoint=21.5
+  usp-broker mapping explain site.yaml --device meter1
+
+With --json, one object; times in milliseconds, `load` as a share of 1, frames in hexadecimal:
+  {"devices":[{"device":"meter1","path":"Device.ProxiedDevice.1.","bus":"line","unit":1,
+     "profile":"acme.meter","version":"1.0.0","type":"Meter","description":"…",
+     "capabilities":[{"capability":"voltage","path":"Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.","name":"…",
+        "class":"LevelSensor","type":"Meter","unit":"V","range":["0","300"],"values":[],
+        "parameters":[{"name":"Value","type":"decimal","writable":false}],"commands":[],
+        "poll":"fast","max_age_ms":2000}],
+     "commands":[{"path":"…","args":[…],"exchanges":[EXCHANGE]}],"events":[{"path":"…","poll":"fast","args":[…]}],
+     "groups":[{"group":"fast","every_ms":1000,"time_ms":58.1,"exchanges":[EXCHANGE]}],
+     "rounds":[{"groups":["fast"],"per_second":0.9,"requests":1,"time_ms":58.1,"load":0.052}],"load":0.06,
+     "writes":[{"capability":"relay","value":"true","exchanges":[EXCHANGE],"verify":{"by":"relay","within_ms":1000},
+        "ttl_ms":3000,"rate_ms":0,"coalesce":false,"undo":false}]}],
+   "buses":[{"bus":"line","kind":"serial line, 9600 baud, 8E1","devices":1,"delay_ms":10,"load":0.06,"all_ms":120.5,
+     "warnings":[]}]}
+EXCHANGE: {"what":"read input 0..13","request":"01 04 …","reply_bytes":33,"time_ms":58.1,"for":["voltage"],
+   "cells":14,"unwanted":0}"#;
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: f64 = digits.parse().map_err(|_| "write a number and a unit, such as 10ms".to_owned())?;
+    let unit = match text.trim_start_matches(digits) {
+        "ms" => 0.001,
+        "s" => 1.0,
+        _ => return Err("the unit is ms or s, as in 10ms".to_owned()),
+    };
+    let seconds = Some(number * unit).filter(|seconds| (0.0..=60.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "between 0ms and 60s".to_owned())
+}
+
+pub(super) fn run(args: &Explain) -> Result<(), Failure> {
+    let subject = Subject::of(args)?;
+    let report = subject.explain()?;
+    if args.json {
+        return print_line(serde_json::to_string(&report).map_err(Failure::failed)?);
+    }
+    print_line(text::text(&report, &subject, Screen::stdout()).trim_end())
+}

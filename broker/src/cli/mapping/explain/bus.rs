@@ -1,0 +1,67 @@
+//! All devices of a bus together.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use usp_mapping::mapping::Site;
+
+use super::device::{Told, ms};
+use super::subject::bus_words;
+
+/// A line that is used for more than this leaves no room for writes and repetitions.
+const BUSY: f64 = 0.8;
+
+/// One bus.
+#[derive(Debug, Serialize)]
+pub(in crate::cli::mapping) struct BusTold {
+    pub(super) bus: String,
+    pub(super) kind: String,
+    pub(super) devices: usize,
+    pub(super) delay_ms: f64,
+    pub(super) load: f64,
+    /// Everything that is polled, read at once: as at the start.
+    pub(super) all_ms: f64,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Adds up what the devices of each bus need.
+pub(super) fn tell_buses(site: &Site, devices: &[Told], delay: Duration) -> Vec<BusTold> {
+    let told = site.buses.iter().map(|bus| {
+        let here: Vec<&Told> = devices.iter().filter(|device| device.bus == bus.name).collect();
+        let load: f64 = here.iter().map(|device| device.load).sum();
+        BusTold {
+            bus: bus.name.clone(),
+            kind: bus_words(&bus.kind),
+            devices: here.len(),
+            delay_ms: ms(delay),
+            load,
+            all_ms: here.iter().map(|device| device.all_ms).sum(),
+            warnings: warning(load, &here).into_iter().collect(),
+        }
+    });
+    told.collect()
+}
+
+fn warning(load: f64, devices: &[&Told]) -> Option<String> {
+    if load <= BUSY {
+        return None;
+    }
+    let percent = (load * 100.0).ceil();
+    let most = devices.iter().rev().max_by(|a, b| a.load.total_cmp(&b.load))?;
+    let group = most.groups.iter().find(|group| group.every_ms.is_some())?;
+    let advice = format!(
+        "most of it is `{}`, which reads `{}` every {} ms: poll it less often, raise the speed of the line, or let \
+         `max_gap` join requests",
+        most.device,
+        group.group,
+        group.every_ms.unwrap_or_default()
+    );
+    Some(if load > 1.0 {
+        format!(
+            "the polls need {percent} % of the bus' time, so every period becomes {load:.1} times as long as it \
+             should be; {advice}"
+        )
+    } else {
+        format!("the polls need {percent} % of the bus' time, which leaves little for writes; {advice}")
+    })
+}

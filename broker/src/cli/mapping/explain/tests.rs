@@ -1,0 +1,191 @@
+use clap::Parser;
+use usp_mapping::diagnostic::SourceFile;
+
+use super::subject::of_mapping;
+use super::*;
+
+/// `explain` as it is parsed.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    explain: Explain,
+}
+
+const HEATER: &str = r#"uspmap: 1
+profile: acme.heater
+version: 1.2.0
+device: {type: HVAC, description: "Heater at ${place}"}
+params: {place: {string: 32, default: home}}
+modbus: {max_gap: 4, guard: 5ms}
+poll: {fast: 1s, slow: 60s}
+capabilities:
+  temperature: {class: LevelSensor, type: Temperature, unit: degC, high: 90, read: {input: 0, as: s16, scale: 0.1}, poll: fast}
+  power: {class: LevelSensor, type: Power, unit: W, read: {input: 4, as: f32}, poll: fast}
+  energy: {class: LevelSensor, type: Energy, unit: kWh, read: {input: 8, as: u32}, poll: slow}
+  heating: {class: BinaryControl, type: Switch, read: {coil: 3}, write: {verify: 2s, ttl: 3s}, poll: fast}
+  setpoint:
+    class: LevelControl
+    type: Temperature
+    unit: degC
+    min: 20
+    max: 55
+    step: 0.5
+    read: {holding: 20, as: s16, scale: 0.1}
+    write: {coalesce: true, verify: false}
+    poll: on_demand
+"#;
+
+/// A folder with the heater and a site of three.
+fn place() -> tempfile::TempDir {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("heater.yaml"), HEATER).unwrap();
+    let site = "site: 1\nbuses:\n  line: {modbus_rtu: /dev/ttyS0, baud: 1200, parity: none}\ndevices:\n  \
+                a: {file: heater.yaml, bus: line, unit: 1}\n  b: {file: heater.yaml, bus: line, unit: 2}\n  \
+                c: {file: heater.yaml, bus: line, unit: 3}\n";
+    std::fs::write(place.path().join("site.yaml"), site).unwrap();
+    place
+}
+
+fn args(words: &[&str]) -> Explain {
+    Cli::try_parse_from([&["explain"], words].concat()).unwrap().explain
+}
+
+fn explain(place: &tempfile::TempDir, file: &str, words: &[&str]) -> Result<String, Failure> {
+    let file = place.path().join(file).display().to_string();
+    let args = args(&[&[file.as_str()], words].concat());
+    let subject = Subject::of(&args)?;
+    Ok(text::text(&subject.explain()?, &subject, Screen::plain()))
+}
+
+#[test]
+fn a_mapping_is_told_whole() {
+    let expected = "\
+acme.heater 1.2.0: HVAC, Heater at attic
+Unit 1; serial line, 19200 baud, 8N1; the device begins to answer after 10.0 ms.
+
+What Controllers see below Device.ProxiedDevice.1.
+path                                 capability   type         unit  access                          poll       max age  values
+IoTCapability.1.LevelSensor.Value    temperature  Temperature  degC  Get                             fast       2s
+IoTCapability.2.LevelSensor.Value    power        Power        W     Get                             fast       2s
+IoTCapability.3.LevelSensor.Value    energy       Energy       kWh   Get                             slow       120s
+IoTCapability.4.BinaryControl.Value  heating      Switch             Get, Set, Toggle()              fast       2s
+IoTCapability.5.LevelControl.Value   setpoint     Temperature  degC  Get, Set, StepUp(), StepDown()  on demand  0s       20 to 55
+Each with the other Parameters of its class; --json lists them.
+
+What is read
+fast, every 1s: 2 requests, 54.0 ms
+  request                  reply     time  what             unwanted  for
+  01 01 00 03 00 01 0d ca    6 B  24.1 ms  read coil 3                heating
+  01 04 00 00 00 06 70 08   17 B  29.8 ms  read input 0..5         3  temperature, power
+slow, every 60s: 1 request, 25.7 ms
+  request                  reply     time  what             for
+  01 04 00 08 00 02 f0 09    9 B  25.7 ms  read input 8..9  energy
+on demand: 1 request, 24.6 ms
+  request                  reply     time  what             for
+  01 03 00 14 00 01 c4 0e    7 B  24.6 ms  read holding 20  setpoint
+
+Load of the bus by these polls
+due together  requests     time  a minute   load
+fast                 2  54.0 ms      59.0  5.3 %
+fast + slow          2  58.1 ms       1.0  0.1 %
+all                                        5.4 %
+
+What a Set sends
+heating = true
+  request                  reply     time  what
+  01 05 00 03 ff 00 7c 3a    8 B  25.2 ms  write coil 3
+  done when `heating` shows it, which is read until then for at most 2s: 01 01 00 03 00 01 0d ca
+  not sent any more after 3s
+setpoint = 21.5
+  request                  reply     time  what
+  01 06 00 14 00 d7 89 90    8 B  25.2 ms  write holding 20
+  done with the device's acknowledgement
+  not sent any more after 5s; of several that wait only the newest is sent
+
+";
+    let options = ["--baud", "19200", "--parity", "none", "--param", "place=attic", "--set", "setpoint=21.5"];
+    assert_eq!(explain(&place(), "heater.yaml", &options).unwrap(), expected);
+}
+
+#[test]
+fn a_site_is_told_by_bus_with_a_warning_when_it_is_too_much() {
+    let place = place();
+    let told = explain(&place, "site.yaml", &[]).unwrap();
+    let tables = "\
+device  bus   unit  profile            requests   a round    load
+a       line     1  acme.heater 1.2.0         3  528.3 ms  46.3 %
+b       line     2  acme.heater 1.2.0         3  528.3 ms  46.3 %
+c       line     3  acme.heater 1.2.0         3  528.3 ms  46.3 %
+
+bus   kind                         devices  a round of all     load
+line  serial line, 1200 baud, 8N1        3       1585.0 ms  138.8 %
+";
+    assert!(told.starts_with(tables), "{told}");
+    assert!(told.contains("warning of `line`: the polls need 139 % of the bus' time"), "{told}");
+    let one = explain(&place, "site.yaml", &["--device", "b"]).unwrap();
+    assert!(one.starts_with("acme.heater 1.2.0: HVAC, Heater at home\nUnit 2;"), "{one}");
+    assert!(one.contains("below Device.ProxiedDevice.2.\n"), "{one}");
+}
+
+#[test]
+fn programs_get_everything() {
+    let place = place();
+    let file = place.path().join("heater.yaml").display().to_string();
+    let subject = Subject::of(&args(&[&file, "--tcp", "--unit", "7"])).unwrap();
+    let json = serde_json::to_value(subject.explain().unwrap()).unwrap();
+    let device = &json["devices"][0];
+    assert_eq!(device["capabilities"][3]["path"], "Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.");
+    assert_eq!(device["capabilities"][3]["commands"][0], "Toggle()");
+    let read = &device["groups"][0]["exchanges"][1];
+    assert_eq!(read["request"], "00 01 00 00 00 06 07 04 00 00 00 06");
+    assert_eq!((&read["reply_bytes"], &read["unwanted"]), (&21.into(), &3.into()));
+    assert_eq!(device["writes"][0]["verify"]["within_ms"], 2000);
+    assert_eq!(json["buses"][0]["kind"], "Modbus TCP");
+}
+
+#[test]
+fn what_cannot_be_is_refused_in_the_users_words() {
+    let place = place();
+    for (words, why) in [
+        (&["--set", "temperature=1"], "there is no capability `temperature` that can be set"),
+        (&["--set", "heating=maybe"], "`maybe` is neither true nor false"),
+        (&["--param", "room=x"], "the profile has no parameter `room`"),
+        (&["--param", "place"], "write NAME=VALUE"),
+        (&["--unit", "250"], "there is no unit 250 on a serial line"),
+    ] {
+        let failure = explain(&place, "heater.yaml", words).unwrap_err().to_string();
+        assert!(failure.contains(why), "{words:?}: {failure}");
+    }
+    let unknown = explain(&place, "site.yaml", &["--device", "z"]).unwrap_err().to_string();
+    assert!(unknown.contains("devices: a, b, c"), "{unknown}");
+    assert!(Cli::try_parse_from(["explain", "x", "--slave-delay", "10"]).is_err());
+}
+
+/// What is said about Parameters is what the data model has.
+#[test]
+fn parameters_are_those_of_the_data_model() {
+    let model = include_str!("../../../../core/src/dm/model.txt");
+    let file = SourceFile::new("heater.yaml", HEATER);
+    let site = of_mapping(&file, &Folders::default(), &args(&["x"]).line, 1, &[]).unwrap();
+    let mut seen = 0;
+    for capability in &site.devices[0].mapping.capabilities {
+        let head = format!("\nDevice.ProxiedDevice.{{i}}.IoTCapability.{{i}}.{}. ", capability.class.name());
+        let (_, object) = model.split_once(&head).unwrap();
+        let object = object.split("\n\n").next().unwrap();
+        for parameter in paths::parameters(capability) {
+            let access = if parameter.writable { "rw" } else { "ro" };
+            let is_it = |line: &str| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                words.first() == Some(&parameter.name)
+                    && words.get(1).is_some_and(|kind| kind.starts_with(parameter.kind))
+                    && words.get(2) == Some(&access)
+            };
+            assert!(object.lines().any(is_it), "{head}{parameter:?}");
+            seen += 1;
+        }
+        for command in paths::commands(capability) {
+            assert!(object.contains(&format!("  {command} ")), "{head}{command}");
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}

@@ -1,0 +1,259 @@
+//! What is told, for people.
+
+use super::bus::BusTold;
+use super::device::{CapabilityTold, CommandTold, ExchangeTold, GroupTold, RoundTold, Told};
+use super::set::SetTold;
+use super::subject::{Report, Subject};
+use crate::cli::table::{Cell, Screen, Table, Tone};
+
+/// The whole: chosen devices in full, then the buses.
+pub(super) fn text(report: &Report, subject: &Subject, screen: Screen) -> String {
+    let mut out = String::new();
+    for (number, device) in (1..).zip(&report.devices) {
+        if subject.chosen.contains(&number) {
+            let bus = report.buses.iter().find(|bus| bus.bus == device.bus);
+            out += &full(device, bus, screen);
+            out.push('\n');
+        }
+    }
+    if !subject.made_up {
+        out += &buses(report, screen);
+    }
+    let warnings = report.buses.iter().flat_map(|bus| bus.warnings.iter().map(move |text| (bus, text)));
+    for (bus, text) in warnings {
+        let of = if subject.made_up { String::new() } else { format!(" of `{}`", bus.bus) };
+        out += &format!("{}{of}: {text}\n", screen.paint(Tone::Warning, "warning"));
+    }
+    out
+}
+
+fn full(device: &Told, bus: Option<&BusTold>, screen: Screen) -> String {
+    let strong = |text: &str| screen.paint(Tone::Strong, text);
+    let Told { profile, version, kind, description, unit, path, .. } = device;
+    let mut out = format!("{}: {kind}", strong(&format!("{profile} {version}")));
+    if !description.is_empty() {
+        out += &format!(", {description}");
+    }
+    if let Some(bus) = bus {
+        let delay = milliseconds(bus.delay_ms);
+        out += &format!("\nUnit {unit}; {}; the device begins to answer after {delay}.", bus.kind);
+    }
+    out += &format!("\n\n{} below {path}\n", strong("What Controllers see"));
+    out += &rows(device).render(screen);
+    out += &screen.paint(Tone::Faint, "Each with the other Parameters of its class; --json lists them.");
+    out.push('\n');
+    if !device.commands.is_empty() || !device.events.is_empty() {
+        out += &format!("\n{}\n{}", strong("Commands and events of the vendor"), vendor(device, screen));
+    }
+    out += &format!("\n{}\n", strong("What is read"));
+    for group in &device.groups {
+        out += &group_text(group, screen);
+    }
+    out += &rounds(device, screen);
+    if !device.writes.is_empty() {
+        out += &format!("\n{}\n", strong("What a Set sends"));
+        for write in &device.writes {
+            out += &set(write, screen);
+        }
+    }
+    out
+}
+
+fn rows(device: &Told) -> Table {
+    let mut table =
+        Table::new(&["path", "capability", "type", "unit", "access", "poll", "max age", "values"]);
+    for capability in &device.capabilities {
+        let path = capability.path.strip_prefix(&device.path).unwrap_or(&capability.path);
+        table.row([
+            format!("{path}{}", capability.value).into(),
+            capability.capability.clone().into(),
+            capability.kind.clone().into(),
+            capability.unit.clone().unwrap_or_default().into(),
+            access(capability).into(),
+            capability.poll.clone().unwrap_or_default().into(),
+            if capability.readable { period(capability.max_age_ms) } else { String::new() }.into(),
+            Cell::toned(Tone::Faint, values(capability)),
+        ]);
+    }
+    table
+}
+
+fn access(capability: &CapabilityTold) -> String {
+    let get = capability.readable.then_some("Get");
+    let set = capability.writable.then_some("Set");
+    let commands = capability.commands.iter().copied();
+    get.into_iter().chain(set).chain(commands).collect::<Vec<_>>().join(", ")
+}
+
+fn values(capability: &CapabilityTold) -> String {
+    match &capability.range {
+        Some([min, max]) => format!("{min} to {max}"),
+        None => capability.values.join(", "),
+    }
+}
+
+fn vendor(device: &Told, screen: Screen) -> String {
+    let mut table = Table::new(&["path", "arguments", "seen by / sends"]);
+    for CommandTold { path, args, exchanges } in &device.commands {
+        let path = path.strip_prefix(&device.path).unwrap_or(path).to_owned();
+        let sends: Vec<&str> = exchanges.iter().map(|exchange| exchange.request.as_str()).collect();
+        table.row([path.into(), args.join(", ").into(), sends.join(", then ").into()]);
+    }
+    for event in &device.events {
+        let path = event.path.strip_prefix(&device.path).unwrap_or(&event.path).to_owned();
+        let poll = event.poll.as_deref().map(|poll| format!("poll {poll}")).unwrap_or_default();
+        table.row([path.into(), event.args.join(", ").into(), poll.into()]);
+    }
+    table.render(screen)
+}
+
+fn group_text(group: &GroupTold, screen: Screen) -> String {
+    let title = match group.every_ms {
+        Some(every) => format!("{}, every {}", group.group, period(every)),
+        None => group.group.clone(),
+    };
+    let requests = counted(group.exchanges.len(), "request");
+    let title = format!("{title}: {requests}, {}", milliseconds(group.time_ms));
+    format!("{}\n{}", screen.paint(Tone::Strong, &title), frames(&group.exchanges).render(screen))
+}
+
+fn frames(exchanges: &[ExchangeTold]) -> Table {
+    let mut table =
+        Table::new(&["  request", "reply", "time", "what", "unwanted", "for"]).numbers(&[1, 2, 4]);
+    for exchange in exchanges {
+        let unwanted = match exchange.unwanted {
+            0 => Cell::from(""),
+            some => Cell::toned(Tone::Warning, some.to_string()),
+        };
+        table.row([
+            format!("  {}", exchange.request).into(),
+            format!("{} B", exchange.reply_bytes).into(),
+            milliseconds(exchange.time_ms).into(),
+            exchange.what.clone().into(),
+            unwanted,
+            exchange.points.join(", ").into(),
+        ]);
+    }
+    table
+}
+
+/// How groups share requests when they are due together, and what all polls need.
+fn rounds(device: &Told, screen: Screen) -> String {
+    if device.rounds.is_empty() {
+        return "nothing is polled\n".to_owned();
+    }
+    let mut table =
+        Table::new(&["due together", "requests", "time", "a minute", "load"]).numbers(&[1, 2, 3, 4]);
+    for RoundTold { groups, per_second, requests, time_ms, load } in &device.rounds {
+        table.row([
+            groups.join(" + ").into(),
+            requests.to_string().into(),
+            milliseconds(*time_ms).into(),
+            format!("{:.1}", per_second * 60.0).into(),
+            percent(*load),
+        ]);
+    }
+    if device.rounds.len() > 1 {
+        table.row(["all".into(), "".into(), "".into(), "".into(), percent(device.load)]);
+    }
+    format!("\n{}\n{}", screen.paint(Tone::Strong, "Load of the bus by these polls"), table.render(screen))
+}
+
+fn set(told: &SetTold, screen: Screen) -> String {
+    let title = format!("{} = {}", told.capability, told.value);
+    let mut out = format!("{}\n", screen.paint(Tone::Strong, &title));
+    if let Some(why) = &told.refused {
+        return out + &format!("  {}\n", screen.paint(Tone::Bad, why));
+    }
+    out += &frames(&told.exchanges).render(screen);
+    if told.exchanges.len() > 1 {
+        out += "  the bits around it are read first and kept; they are taken to be 0 here\n";
+    }
+    out += &match &told.verify {
+        None => "  done with the device's acknowledgement\n".to_owned(),
+        Some(verify) => format!(
+            "  done when `{}` shows it, which is read until then for at most {}: {}\n",
+            verify.by,
+            period(verify.within_ms),
+            verify.exchanges.iter().map(|read| read.request.as_str()).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    out += &format!("  not sent any more after {}{}\n", period(told.ttl_ms), extras(told));
+    out
+}
+
+fn extras(told: &SetTold) -> String {
+    let mut text = String::new();
+    if told.rate_ms > 0 {
+        text += &format!("; at most one write every {}", period(told.rate_ms));
+    }
+    if told.coalesce {
+        text += "; of several that wait only the newest is sent";
+    }
+    if told.undo {
+        text += "; written back if another part of the request fails";
+    }
+    text
+}
+
+fn buses(report: &Report, screen: Screen) -> String {
+    let mut devices = Table::new(&["device", "bus", "unit", "profile", "requests", "a round", "load"])
+        .numbers(&[2, 4, 5, 6]);
+    for device in &report.devices {
+        let requests: usize =
+            device.groups.iter().filter(|it| it.every_ms.is_some()).map(|it| it.exchanges.len()).sum();
+        devices.row([
+            device.device.clone().into(),
+            device.bus.clone().into(),
+            device.unit.to_string().into(),
+            format!("{} {}", device.profile, device.version).into(),
+            requests.to_string().into(),
+            milliseconds(device.all_ms).into(),
+            percent(device.load),
+        ]);
+    }
+    let mut buses = Table::new(&["bus", "kind", "devices", "a round of all", "load"]).numbers(&[2, 3, 4]);
+    for bus in &report.buses {
+        buses.row([
+            bus.bus.clone().into(),
+            bus.kind.clone().into(),
+            bus.devices.to_string().into(),
+            milliseconds(bus.all_ms).into(),
+            percent(bus.load),
+        ]);
+    }
+    devices.render(screen) + "\n" + &buses.render(screen)
+}
+
+fn percent(load: f64) -> Cell {
+    let tone = match load {
+        load if load > 1.0 => Tone::Bad,
+        load if load > 0.8 => Tone::Warning,
+        _ => Tone::Plain,
+    };
+    Cell::toned(tone, format!("{:.1} %", load * 100.0))
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// Bytes as protocol analysers show them.
+pub(in crate::cli::mapping) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
+/// A time that something takes.
+pub(in crate::cli::mapping) fn milliseconds(ms: f64) -> String {
+    if ms >= 10_000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{ms:.1} ms") }
+}
+
+/// A time that a file gives.
+pub(in crate::cli::mapping) fn period(ms: u128) -> String {
+    match ms {
+        ms if ms % 1000 > 0 => format!("{ms}ms"),
+        ms if ms % 3_600_000 == 0 && ms > 0 => format!("{}h", ms / 3_600_000),
+        ms if ms % 60_000 == 0 && ms > 120_000 => format!("{}min", ms / 60_000),
+        ms => format!("{}s", ms / 1000),
+    }
+}
