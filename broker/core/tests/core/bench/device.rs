@@ -75,7 +75,10 @@ impl Devices {
                 let of_device = self.values.iter().filter(|((d, _), _)| d == device);
                 of_device.map(|((_, p), v)| (PointId(*p), Ok(v.clone()))).collect()
             }
-            Action::Command(..) => Vec::new(),
+            Action::Command(..) => {
+                // Done, without results.
+                Vec::new()
+            }
             Action::Write(writes) => {
                 let mut results = Vec::new();
                 for (index, (point, value)) in writes.iter().enumerate() {

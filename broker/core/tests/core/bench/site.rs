@@ -1,11 +1,16 @@
 //! Sites, compiled from the mapping language as the product does it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use usp_core::input::Input;
 use usp_mapping::diagnostic::{SourceFile, render};
-use usp_mapping::mapping::Site;
+use usp_mapping::mapping::{
+    ArgKind, Class, Command, CommandArg, Event, EventArg, Mapping, Node, NodeId, Site, Trigger,
+};
+use usp_mapping::port::PointId;
 use usp_mapping::site::compile_site;
+use usp_mapping::value::Value;
 
 use super::World;
 
@@ -66,6 +71,74 @@ pub(crate) fn site(devices: &str) -> Arc<Site> {
     };
     let (site, found) = compile_site(&file, &resolve);
     Arc::new(site.unwrap_or_else(|| panic!("{}", render(&found, false))))
+}
+
+/// A site whose devices have one mapping, which is the first device's after some change.
+pub(crate) fn edited(devices: &str, edit: impl FnOnce(&mut Mapping)) -> Arc<Site> {
+    let mut site = Arc::unwrap_or_clone(site(devices));
+    let mut mapping = Mapping::clone(&site.devices[0].mapping);
+    edit(&mut mapping);
+    let mapping = Arc::new(mapping);
+    site.devices.iter_mut().for_each(|device| device.mapping = Arc::clone(&mapping));
+    Arc::new(site)
+}
+
+/// The box with two nodes: its relay (point 1) and a probe (4) are in the left one, its valve (6) is in the right one.
+pub(crate) fn twin(mapping: &mut Mapping) {
+    let node = |id: &str| Node {
+        id: id.to_owned(),
+        kind: "Light".to_owned(),
+        description: format!("The {id} gang"),
+    };
+    mapping.nodes = vec![node("left"), node("right")];
+    for (point, node, id, name) in
+        [(1, 0, "left.switch", "Switch"), (4, 0, "left.probe", "Probe"), (6, 1, "right.switch", "Switch")]
+    {
+        let capability = &mut mapping.capabilities[point];
+        capability.node = Some(NodeId(node));
+        capability.id = id.to_owned();
+        capability.name = name.to_owned();
+    }
+}
+
+/// Commands and events: `X_ACME_Reset()` and, of the left node, `X_ACME_Test()`; `X_ACME_Overload!` (point 7, with the level
+/// and the relay) and, of the left node, `X_ACME_Pressed!` (8).
+pub(crate) fn vendor(mapping: &mut Mapping) {
+    twin(mapping);
+    let arg = |name: &str, kind, default| CommandArg { name: name.to_owned(), kind, default };
+    let command = |name: &str, node, args| Command {
+        name: name.to_owned(),
+        node,
+        description: String::new(),
+        args,
+        steps: Vec::new(),
+        ttl: Duration::from_secs(5),
+    };
+    let minutes = ArgKind::Int(0.into(), 240.into());
+    let mode = ArgKind::Enum(vec!["Soft".to_owned(), "Hard".to_owned()]);
+    let args = vec![arg("Minutes", minutes, None), arg("Mode", mode, Some(Value::Text("Soft".to_owned())))];
+    mapping.commands =
+        vec![command("X_ACME_Reset", None, args), command("X_ACME_Test", Some(NodeId(0)), Vec::new())];
+    let read = mapping.capabilities[1].read.clone().unwrap();
+    let event = |name: &str, node, trigger, args| Event {
+        id: name.to_owned(),
+        name: name.to_owned(),
+        node,
+        description: String::new(),
+        class: Class::BinarySensor,
+        read: read.clone(),
+        trigger,
+        args,
+    };
+    let args = vec![
+        ("Level".to_owned(), EventArg::Capability(PointId(0))),
+        ("Relay".to_owned(), EventArg::Capability(PointId(1))),
+        ("Seen".to_owned(), EventArg::Own),
+    ];
+    mapping.events = vec![
+        event("X_ACME_Overload", None, Trigger::Becomes(vec![Value::Bool(true)]), args),
+        event("X_ACME_Pressed", Some(NodeId(0)), Trigger::Change, Vec::new()),
+    ];
 }
 
 impl World {

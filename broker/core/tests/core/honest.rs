@@ -1,0 +1,221 @@
+//! Honest values and writes, where the core decides: nothing looks fresh that is not, nothing succeeds that was not done.
+
+use std::time::Duration;
+
+use usp_mapping::port::{Action, DeviceFault, PointId};
+use usp_mapping::value::Value;
+
+use crate::bench::World;
+use crate::bench::device::{Behaviour, number};
+use crate::bench::peer::{get, set};
+use crate::bench::service::Manner;
+use crate::bench::site::{edited, site};
+use crate::bench::text;
+
+const LEVEL: &str = "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.Value";
+const QUALITY: &str = "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_Quality";
+const RELAY: &str = "Device.ProxiedDevice.1.IoTCapability.2.BinaryControl.";
+
+fn world() -> (World, usp_core::input::ConnId) {
+    let mut w = World::new();
+    w.site("a: box");
+    w.report("a", &[(0, number("20")), (1, Value::Bool(false))]);
+    let c = w.controller("self::c");
+    (w, c)
+}
+
+fn quality(w: &mut World, c: usp_core::input::ConnId) -> String {
+    w.get(c, QUALITY).rsplit('=').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_value_from_before_a_broken_sensor_does_not_come_back_with_the_connection() {
+    let (mut w, c) = world();
+    w.load(edited("a: box", |mapping| mapping.capabilities[0].max_age = Duration::from_secs(600)));
+    w.report("a", &[(0, number("20"))]);
+    w.report_fault("a", 0, DeviceFault::Invalid("sensor broken".to_owned()));
+    assert_eq!(quality(&mut w, c), "Bad");
+    w.report_online("a", Err(DeviceFault::Timeout(Duration::from_secs(1))));
+    assert_eq!(quality(&mut w, c), "Bad");
+    w.report_online("a", Ok(()));
+    assert_eq!(quality(&mut w, c), "Bad", "its last answer was that it has no value");
+    assert_eq!(w.get(c, "Device.ProxiedDevice.*.IoTCapability.1.LevelSensor.Value"), "");
+    w.report("a", &[(0, number("21"))]);
+    assert_eq!(quality(&mut w, c), "Good");
+}
+
+#[test]
+fn a_value_is_as_old_as_the_answer_and_not_as_the_request() {
+    let (mut w, c) = world();
+    w.wait(10);
+    w.device("a", Behaviour::Slow(Duration::from_millis(900)));
+    let asked = w.begin(c, get(&[LEVEL], 0));
+    w.advance(Duration::from_millis(900));
+    assert_eq!(text::answer(&w.answer(c, &asked).unwrap()), format!("{LEVEL}=20"));
+    w.wait(2);
+    assert_eq!(quality(&mut w, c), "Good");
+    w.wait(1);
+    assert_eq!(quality(&mut w, c), "Stale");
+}
+
+#[test]
+fn an_offline_device_was_not_asked_and_its_errors_say_so() {
+    let (mut w, c) = world();
+    w.wait(10);
+    w.report_online("a", Err(DeviceFault::Timeout(Duration::from_millis(500))));
+    let told = "7003 device a is offline and was not asked: no answer within 500 ms";
+    assert_eq!(text::loud(&w.ask(c, get(&[LEVEL], 0))), format!("{LEVEL}: {told}"));
+    let answer = text::loud(&w.ask(c, set(false, &[(RELAY, &["Value=true"])])));
+    assert!(answer.starts_with(&format!("Error {told}")), "{answer}");
+    let error = w.get(c, "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_LastError");
+    assert!(error.ends_with("=the device is offline: no answer within 500 ms"), "{error}");
+    assert!(w.calls.is_empty());
+}
+
+#[test]
+fn what_is_first_heard_of_a_device_is_no_change() {
+    let mut w = World::new();
+    w.site("a: box, b: box");
+    let c = w.controller("self::c");
+    w.subscribe(c, "all", "ValueChange", "Device.ProxiedDevice.");
+    w.report_online("a", Ok(()));
+    w.report("a", &[(0, number("20")), (1, Value::Bool(true))]);
+    w.report_online("b", Err(DeviceFault::Unreachable("cable cut".to_owned())));
+    assert!(w.notes(c).is_empty());
+    w.report_online("a", Err(DeviceFault::Unreachable("cable cut".to_owned())));
+    let notes = w.notes(c);
+    assert!(notes.contains(&"all: ValueChange Device.ProxiedDevice.1.Online=false".to_owned()), "{notes:?}");
+    w.report_online("b", Ok(()));
+    let notes = w.notes(c);
+    assert!(notes.contains(&"all: ValueChange Device.ProxiedDevice.2.Online=true".to_owned()), "{notes:?}");
+}
+
+#[test]
+fn what_somebody_has_looked_at_before_the_first_contact_is_put_right() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    w.subscribe(c, "o", "ValueChange", "Device.ProxiedDevice.1.Online");
+    w.subscribe(c, "q", "ValueChange", QUALITY);
+    assert!(w.get(c, "Device.ProxiedDevice.1.Online").ends_with("=false"));
+    assert_eq!(quality(&mut w, c), "Bad");
+    w.report("a", &[(0, number("20"))]);
+    let told = [
+        "o: ValueChange Device.ProxiedDevice.1.Online=true".to_owned(),
+        format!("q: ValueChange {QUALITY}=Good"),
+    ];
+    assert_eq!(w.notes(c), told);
+}
+
+#[test]
+fn what_was_read_by_a_mapping_that_is_gone_is_not_shown() {
+    let (mut w, c) = world();
+    let old = w.mapping("a");
+    w.load(edited("a: box", |mapping| {
+        mapping.capabilities[0].unit = Some("degF".to_owned());
+        mapping.capabilities[0].max_age = Duration::from_secs(600);
+    }));
+    w.report_under(old, "a", vec![(PointId(0), Ok(number("33")))]);
+    assert_eq!(quality(&mut w, c), "Bad", "33 of what?");
+    w.report("a", &[(0, number("91"))]);
+    assert_eq!(w.get(c, LEVEL), format!("{LEVEL}=91"));
+    let same = site("a: box").devices[0].mapping.clone();
+    w.report_under(same, "a", vec![(PointId(0), Ok(number("34")))]);
+    assert_eq!(w.get(c, LEVEL), format!("{LEVEL}=91"));
+}
+
+#[test]
+fn a_mapping_by_the_same_words_is_the_same() {
+    let (mut w, c) = world();
+    w.site("a: box");
+    assert_eq!(quality(&mut w, c), "Good", "nothing has changed");
+    w.report("a", &[(0, number("25"))]);
+    assert_eq!(w.get(c, LEVEL), format!("{LEVEL}=25"));
+}
+
+#[test]
+fn another_address_is_another_device_until_it_is_heard() {
+    let (mut w, c) = world();
+    w.subscribe(c, "o", "ValueChange", "Device.ProxiedDevice.1.Online");
+    let mut moved = w.site.as_ref().clone();
+    moved.devices[0].address = usp_mapping::mapping::DeviceAddress::ModbusUnit(9);
+    w.load(moved.into());
+    assert_eq!(w.notes(c), ["o: ValueChange Device.ProxiedDevice.1.Online=false"]);
+    assert_eq!(quality(&mut w, c), "Bad");
+    assert_eq!(w.get(c, "Device.ProxiedDevice.*.IoTCapability.1.LevelSensor.Value"), "");
+    w.report("a", &[(0, number("20"))]);
+    assert_eq!(w.notes(c), ["o: ValueChange Device.ProxiedDevice.1.Online=true"]);
+    assert_eq!(quality(&mut w, c), "Good");
+}
+
+#[test]
+fn a_set_fails_unless_the_device_did_it() {
+    for behaviour in [
+        Behaviour::Fails(DeviceFault::Expired),
+        Behaviour::Fails(DeviceFault::Timeout(Duration::from_secs(1))),
+        Behaviour::Fails(DeviceFault::Stopping),
+        Behaviour::FailsAfter(
+            0,
+            DeviceFault::NotConfirmed { wanted: "true".to_owned(), shown: "false".to_owned() },
+        ),
+        Behaviour::FailsAfter(0, DeviceFault::Refused("no".to_owned())),
+        Behaviour::Silent,
+    ] {
+        let (mut w, c) = world();
+        w.device("a", behaviour.clone());
+        let asked = w.begin(c, set(false, &[(RELAY, &["Value=true"])]));
+        w.wait(30);
+        let answer = text::answer(&w.answer(c, &asked).unwrap());
+        assert!(answer.starts_with("Error 7003"), "{behaviour:?}: {answer}");
+        w.report("a", &[(1, Value::Bool(false))]);
+        assert_eq!(w.get(c, &format!("{RELAY}Value")), format!("{RELAY}Value=false"), "{behaviour:?}");
+    }
+}
+
+#[test]
+fn a_set_shows_what_the_device_confirmed_and_not_what_was_wished() {
+    let (mut w, c) = world();
+    let dimmer = "Device.ProxiedDevice.1.IoTCapability.4.LevelControl.";
+    w.device("a", Behaviour::Shows(number("33")));
+    assert_eq!(w.set(c, dimmer, &["Value=33.4"]), format!("{dimmer} Value=33"));
+    assert_eq!(w.get(c, &format!("{dimmer}Value")), format!("{dimmer}Value=33"));
+}
+
+/// A write waits for a Service's part of the same request; meanwhile the mapping puts other registers in its place.
+#[test]
+fn a_write_goes_to_where_the_capability_is_when_its_turn_comes() {
+    let (mut w, c) = world();
+    let service = w.lamp("self::s", "Device.X_Lamp.");
+    w.manner(service, Manner::Slow(Duration::from_secs(1)));
+    let asked = w.begin(c, set(false, &[("Device.X_Lamp.", &["Colour=blue"]), (RELAY, &["Value=true"])]));
+    w.load(edited("a: box", |mapping| {
+        mapping.capabilities.swap(1, 6);
+        for group in &mut mapping.poll_groups {
+            group.points.sort();
+        }
+    }));
+    w.report("a", &[(6, Value::Bool(false))]);
+    w.wait(10);
+    let answer = text::answer(&w.answer(c, &asked).unwrap());
+    assert_eq!(answer, format!("Device.X_Lamp. Colour=blue\n{RELAY} Value=true"));
+    let writes = w.calls.iter().filter(|call| matches!(call.action, Action::Write(_)));
+    let writes: Vec<&Action> = writes.map(|call| &call.action).collect();
+    assert_eq!(writes, [&Action::Write(vec![(PointId(6), Value::Bool(true))])]);
+}
+
+/// The same, but the capability has become something that does not take the value.
+#[test]
+fn a_write_that_makes_no_sense_any_more_is_not_sent() {
+    let (mut w, c) = world();
+    let service = w.lamp("self::s", "Device.X_Lamp.");
+    w.manner(service, Manner::Slow(Duration::from_secs(1)));
+    let mode = "Device.ProxiedDevice.1.IoTCapability.3.EnumControl.";
+    let asked = w.begin(c, set(false, &[("Device.X_Lamp.", &["Colour=blue"]), (mode, &["Value=High"])]));
+    w.load(edited("a: box", |mapping| drop(mapping.capabilities[2].valid_values.pop())));
+    w.wait(10);
+    let answer = text::answer(&w.answer(c, &asked).unwrap());
+    assert!(answer.starts_with("Error 7012"), "{answer}");
+    assert!(!w.calls.iter().any(|call| matches!(call.action, Action::Write(_))));
+    w.manner(service, Manner::Good);
+    assert_eq!(w.get(c, "Device.X_Lamp.Colour"), "Device.X_Lamp.Colour=red", "taken back");
+}

@@ -1,0 +1,224 @@
+//! TR-181's behaviour of capabilities: windows of sensors, thresholds, steps, lists and raw bytes.
+
+use std::time::Duration;
+
+use usp_core::input::ConnId;
+use usp_mapping::mapping::Class;
+use usp_mapping::value::Value;
+
+use crate::bench::World;
+use crate::bench::device::number;
+use crate::bench::site::edited;
+
+const DOOR: &str = "Device.ProxiedDevice.1.IoTCapability.1.BinarySensor.";
+const LEVEL: &str = "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.";
+
+/// A door that offers all windows, watched.
+fn door() -> (World, ConnId) {
+    let mut w = World::new();
+    w.load(edited("a: plain", |mapping| {
+        let sensor = &mut mapping.capabilities[0];
+        sensor.sensitivity = Some(60);
+        sensor.hold = Some(Duration::ZERO);
+        sensor.rest = Some(Duration::ZERO);
+        sensor.max_age = Duration::from_secs(3600);
+    }));
+    let c = w.controller("self::c");
+    w.report("a", &[(0, Value::Bool(false))]);
+    w.subscribe(c, "v", "ValueChange", &format!("{DOOR}Value"));
+    (w, c)
+}
+
+/// Plays what the device says at which second, and gives the changes of Value with their times.
+fn play(w: &mut World, c: ConnId, says: &[(u64, bool)], until: u64) -> Vec<(u64, bool)> {
+    let mut changes = Vec::new();
+    for second in 1..=until {
+        w.wait(1);
+        for (_, value) in says.iter().filter(|(at, _)| *at == second) {
+            w.report("a", &[(0, Value::Bool(*value))]);
+        }
+        changes.extend(w.notes(c).iter().map(|note| (second, note.ends_with("=true"))));
+    }
+    changes
+}
+
+#[test]
+fn the_windows_start_with_what_the_mapping_says_and_are_kept() {
+    let (mut w, c) = door();
+    assert_eq!(w.get(c, &format!("{DOOR}Sensitivity")), format!("{DOOR}Sensitivity=60"));
+    assert_eq!(w.get(c, &format!("{DOOR}HoldTime")), format!("{DOOR}HoldTime=0"));
+    assert_eq!(
+        w.set(c, DOOR, &["HoldTime=5000", "RestTime=10000", "Sensitivity=100"]),
+        format!("{DOOR} HoldTime=5000 RestTime=10000 Sensitivity=100")
+    );
+    assert!(w.set(c, DOOR, &["Sensitivity=101"]).starts_with("Error 7012"));
+    assert!(w.set(c, DOOR, &["HoldTime=-1"]).starts_with("Error 7011"));
+    let site = w.site.clone();
+    let mut w = w.restart();
+    w.load(site);
+    let c = w.controller("self::c");
+    assert_eq!(w.get(c, &format!("{DOOR}RestTime")), format!("{DOOR}RestTime=10000"));
+}
+
+/// TR-181's figures: triggered at 3 s and gone at 7 s, Value falls at 8 s; triggered at 12 s and gone at 18 s, at 18 s.
+#[test]
+fn hold_time_keeps_value_true() {
+    let (mut w, c) = door();
+    w.set(c, DOOR, &["HoldTime=5000"]);
+    let says = [(3, true), (7, false), (12, true), (18, false)];
+    assert_eq!(play(&mut w, c, &says, 30), [(3, true), (8, false), (12, true), (18, false)]);
+}
+
+/// Triggered at 1 s and gone at 2 s; what begins at 3 s and 7 s is ignored, 12 s counts.
+#[test]
+fn rest_time_ignores_what_comes_too_soon() {
+    let (mut w, c) = door();
+    w.set(c, DOOR, &["RestTime=10000"]);
+    let says = [(1, true), (2, false), (3, true), (4, false), (7, true), (8, false), (12, true)];
+    assert_eq!(play(&mut w, c, &says, 20), [(1, true), (2, false), (12, true)]);
+}
+
+/// Hold 5 s and rest 10 s: a pulse of 5 s, and the next 10 s after the first.
+#[test]
+fn both_windows_make_pulses() {
+    let (mut w, c) = door();
+    w.set(c, DOOR, &["HoldTime=5000", "RestTime=10000"]);
+    let says = [(1, true), (2, false), (4, true), (5, false), (11, true), (12, false)];
+    assert_eq!(play(&mut w, c, &says, 30), [(1, true), (6, false), (11, true), (16, false)]);
+    let at = w.get(c, &format!("{DOOR}LastChange"));
+    assert!(at.ends_with("=2026-01-01T00:00:16Z"), "{at}");
+}
+
+#[test]
+fn windows_count_from_the_moment_they_are_set() {
+    let (mut w, c) = door();
+    w.set(c, DOOR, &["HoldTime=60000"]);
+    assert_eq!(play(&mut w, c, &[(1, true), (2, false)], 10), [(1, true)]);
+    w.set(c, DOOR, &["HoldTime=12000"]);
+    assert_eq!(play(&mut w, c, &[], 5), [(3, false)], "12 s after the trigger");
+    assert_eq!(play(&mut w, c, &[(1, true)], 2), [(1, true)]);
+    w.set(c, DOOR, &["Sensitivity=0"]);
+    assert_eq!(play(&mut w, c, &[], 12), [(11, false)], "nothing counts any more, HoldTime still does");
+    w.set(c, DOOR, &["Sensitivity=1"]);
+    assert_eq!(w.notes(c), [format!("v: ValueChange {DOOR}Value=true")], "the door is still open");
+}
+
+#[test]
+fn a_sensor_without_windows_does_not_offer_them() {
+    let mut w = World::new();
+    w.site("a: plain");
+    let c = w.controller("self::c");
+    assert_eq!(w.get(c, &format!("{DOOR}HoldTime")), format!("{DOOR}HoldTime: 7026"));
+    let answer = w.set(c, DOOR, &["HoldTime=1"]);
+    assert!(answer.starts_with("Error 7010"), "{answer}");
+    assert!(!w.supported(c, "Device.ProxiedDevice.").contains("HoldTime"));
+}
+
+#[test]
+fn what_a_get_reads_goes_through_the_windows_too() {
+    let (mut w, c) = door();
+    w.set(c, DOOR, &["RestTime=10000"]);
+    w.report("a", &[(0, Value::Bool(true))]);
+    w.report("a", &[(0, Value::Bool(false))]);
+    w.wait(4000);
+    w.report("a", &[(0, Value::Bool(true))]);
+    w.report("a", &[(0, Value::Bool(false))]);
+    w.wait(3);
+    w.devices.values.insert(("a".to_owned(), 0), Value::Bool(true));
+    assert_eq!(w.get(c, &format!("{DOOR}Value")), format!("{DOOR}Value=false"), "from memory");
+    let mut site = w.site.as_ref().clone();
+    let mut mapping = site.devices[0].mapping.as_ref().clone();
+    mapping.capabilities[0].max_age = Duration::from_secs(1);
+    site.devices[0].mapping = mapping.into();
+    w.load(site.into());
+    assert_eq!(w.get(c, &format!("{DOOR}Value")), format!("{DOOR}Value=true"), "another mapping begins anew");
+}
+
+#[test]
+fn levels_follow_value_and_threshold_and_hide_with_it() {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| mapping.capabilities[0].low_threshold = Some(10.into())));
+    let c = w.controller("self::c");
+    w.subscribe(c, "l", "ValueChange", &format!("{LEVEL}LowLevel"));
+    w.subscribe(c, "h", "ValueChange", &format!("{LEVEL}HighLevel"));
+    w.report("a", &[(0, number("5"))]);
+    assert!(w.notes(c).is_empty(), "the first reading");
+    assert_eq!(w.get(c, &format!("{LEVEL}LowLevel")), format!("{LEVEL}LowLevel=true"));
+    w.report("a", &[(0, number("10"))]);
+    assert!(w.notes(c).is_empty(), "at the threshold is within it");
+    w.report("a", &[(0, number("70"))]);
+    let both =
+        [format!("l: ValueChange {LEVEL}LowLevel=false"), format!("h: ValueChange {LEVEL}HighLevel=true")];
+    assert_eq!(w.notes(c), both);
+    w.set(c, LEVEL, &["HighLevelThreshold=90"]);
+    assert_eq!(w.notes(c), [format!("h: ValueChange {LEVEL}HighLevel=false")]);
+    w.wait(10);
+    assert_eq!(
+        w.get(c, "Device.ProxiedDevice.*.IoTCapability.*.LevelSensor.LowLevel"),
+        "",
+        "old is not shown"
+    );
+    w.devices.values.insert(("a".to_owned(), 0), number("3"));
+    assert_eq!(w.get(c, &format!("{LEVEL}LowLevel")), format!("{LEVEL}LowLevel=true"), "it reads the device");
+    assert_eq!(w.calls.len(), 1);
+}
+
+#[test]
+fn levels_are_clamped_and_states_wrap_around() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    let dimmer = "Device.ProxiedDevice.1.IoTCapability.4.LevelControl.";
+    let mode = "Device.ProxiedDevice.1.IoTCapability.3.EnumControl.";
+    w.report("a", &[(3, number("80")), (2, Value::Text("High".to_owned()))]);
+    for (command, reads) in [("StepUp", "100"), ("StepUp", "100"), ("StepDown", "70")] {
+        w.operate(c, &format!("{dimmer}{command}()"), "", &[]);
+        assert_eq!(w.get(c, &format!("{dimmer}Value")), format!("{dimmer}Value={reads}"));
+    }
+    for (command, reads) in [("StepUp", "Off"), ("StepUp", "Low"), ("StepDown", "Off"), ("StepDown", "High")]
+    {
+        w.operate(c, &format!("{mode}{command}()"), "", &[]);
+        assert_eq!(w.get(c, &format!("{mode}Value")), format!("{mode}Value={reads}"));
+    }
+    assert!(w.set(c, dimmer, &["Value=100.5"]).starts_with("Error 7012"));
+    assert!(w.set(c, mode, &["Value=Middle"]).starts_with("Error 7012"));
+}
+
+#[test]
+fn several_values_are_a_list_with_their_names() {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| {
+        let sensor = &mut mapping.capabilities[0];
+        sensor.class = Class::MultiLevelSensor;
+        sensor.kind = "Location".to_owned();
+        sensor.value_names = vec!["Latitude".to_owned(), "Longitude, east".to_owned()];
+        (sensor.deadband, sensor.high_threshold) = (None, None);
+    }));
+    let c = w.controller("self::c");
+    w.report("a", &[(0, Value::Numbers(vec![1.into(), 2.into()]))]);
+    let at = "Device.ProxiedDevice.1.IoTCapability.1.MultiLevelSensor.";
+    let all = w.get(c, at);
+    for line in ["Unit=degC", "ValueNames=Latitude,Longitude%2C%20east", "Values=1,2"] {
+        assert!(all.contains(&format!("{at}{line}")), "{all}");
+    }
+    w.subscribe(c, "v", "ValueChange", at);
+    w.report("a", &[(0, Value::Numbers(vec![1.into(), 3.into()]))]);
+    let notes = w.notes(c);
+    assert!(notes.contains(&format!("v: ValueChange {at}Values=1,3")), "{notes:?}");
+}
+
+#[test]
+fn raw_bytes_are_base64() {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| {
+        let sensor = &mut mapping.capabilities[0];
+        sensor.class = Class::BlobSensor;
+        sensor.kind = "raw".to_owned();
+        (sensor.deadband, sensor.high_threshold, sensor.unit) = (None, None, None);
+    }));
+    let c = w.controller("self::c");
+    w.report("a", &[(0, Value::Bytes(vec![0, 255, 16]))]);
+    let at = "Device.ProxiedDevice.1.IoTCapability.1.BlobSensor.";
+    assert_eq!(w.get(c, &format!("{at}Value")), format!("{at}Value=AP8Q"));
+    assert!(w.set(c, at, &["Value=AAAA"]).starts_with("Error 7013"));
+}

@@ -1,0 +1,140 @@
+//! A changed site, by difference: what is as it was notices nothing, and what is known by name keeps its number.
+
+use usp_mapping::mapping::Mapping;
+use usp_mapping::port::{Action, DeviceFault};
+use usp_mapping::value::Value;
+
+use crate::bench::World;
+use crate::bench::device::{Behaviour, number};
+use crate::bench::peer::get;
+use crate::bench::site::{edited, site};
+use crate::bench::text;
+
+const LEVEL: &str = "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.Value";
+
+fn numbers(w: &mut World, c: usp_core::input::ConnId) -> String {
+    w.get(c, "Device.ProxiedDevice.*.IoTCapability.*.Alias")
+        + &w.get(c, "Device.ProxiedDevice.*.IoTCapability.*.Name")
+}
+
+#[test]
+fn a_reordered_site_or_mapping_changes_no_number() {
+    let mut w = World::new();
+    w.site("a: box, b: plain, c: box");
+    let c = w.controller("self::c");
+    let before = numbers(&mut w, c);
+    let written = w.disk.batches;
+    w.site("c: box, b: plain, a: box");
+    assert_eq!(numbers(&mut w, c), before);
+    assert_eq!(w.disk.batches, written, "nothing to keep");
+    w.load(edited("a: box, c: box", |mapping| mapping.capabilities.reverse()));
+    w.site("b: plain, a: box, c: box");
+    assert_eq!(numbers(&mut w, c), before);
+}
+
+#[test]
+fn only_what_is_touched_notices() {
+    let mut w = World::new();
+    w.site("a: box, b: box");
+    w.report("a", &[(0, number("20"))]);
+    w.report("b", &[(0, number("20"))]);
+    let c = w.controller("self::c");
+    w.wait(10);
+    w.device("a", Behaviour::Silent);
+    w.device("b", Behaviour::Silent);
+    let first = w.begin(c, get(&[LEVEL], 0));
+    let second = w.begin(c, get(&[&LEVEL.replace("Device.1.", "Device.2.")], 0));
+    let mut changed = w.site.as_ref().clone();
+    let mut mapping = Mapping::clone(&changed.devices[1].mapping);
+    mapping.description.push_str(", mended");
+    changed.devices[1].mapping = mapping.into();
+    w.load(changed.into());
+    assert!(w.answer(c, &first).is_none(), "its device is as it was");
+    let answer = text::loud(&w.answer(c, &second).unwrap());
+    assert!(answer.ends_with("7003 device b: unreachable: its configuration has just changed"), "{answer}");
+}
+
+#[test]
+fn a_capability_by_the_same_words_keeps_its_reading() {
+    let mut w = World::new();
+    w.site("a: box");
+    w.report("a", &[(0, number("20")), (1, Value::Bool(true))]);
+    let c = w.controller("self::c");
+    w.subscribe(c, "v", "ValueChange", "Device.ProxiedDevice.");
+    w.load(edited("a: box", |mapping| {
+        mapping.capabilities[1].description = "The big one".to_owned();
+        mapping.capabilities.rotate_left(1);
+    }));
+    assert_eq!(w.get(c, LEVEL), format!("{LEVEL}=20"), "whatever its place");
+    let relay = "Device.ProxiedDevice.1.IoTCapability.2.";
+    assert_eq!(w.notes(c), [format!("v: ValueChange {relay}X_USPBROKER_Quality=Bad")]);
+    w.report("a", &[(6, number("20")), (0, Value::Bool(true))]);
+    assert_eq!(
+        w.notes(c),
+        [format!("v: ValueChange {relay}X_USPBROKER_Quality=Good")],
+        "the value is the same"
+    );
+    w.operate(c, &format!("{relay}BinaryControl.Toggle()"), "", &[]);
+    let written = w.calls.iter().rfind(|call| matches!(call.action, Action::Write(_))).unwrap();
+    assert_eq!(written.action, Action::Write(vec![(usp_mapping::port::PointId(0), Value::Bool(false))]));
+}
+
+#[test]
+fn a_capability_that_leaves_and_returns_is_the_same() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    let row = "Device.ProxiedDevice.1.IoTCapability.4.";
+    w.set(c, row, &["Name=Lamp"]);
+    w.set(c, &format!("{row}LevelControl."), &["StepValue=7"]);
+    w.subscribe(c, "c", "ObjectCreation", "Device.ProxiedDevice.*.IoTCapability.");
+    w.subscribe(c, "d", "ObjectDeletion", "Device.ProxiedDevice.*.IoTCapability.");
+    w.load(edited("a: box", |mapping| drop(mapping.capabilities.remove(3))));
+    assert_eq!(w.notes(c), [format!("d: ObjectDeletion {row}")]);
+    assert_eq!(w.get(c, &format!("{row}Name")), format!("{row}Name: 7026"));
+    let mut w = w.restart();
+    w.load(edited("a: box", |mapping| drop(mapping.capabilities.remove(3))));
+    let c = w.controller("self::c");
+    w.site("a: box");
+    assert_eq!(w.get(c, &format!("{row}Name")), format!("{row}Name=Lamp"));
+    assert_eq!(w.get(c, &format!("{row}LevelControl.StepValue")), format!("{row}LevelControl.StepValue=7"));
+}
+
+#[test]
+fn a_name_that_is_taken_gets_a_number() {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| mapping.capabilities.truncate(2)));
+    let c = w.controller("self::c");
+    w.set(c, "Device.ProxiedDevice.1.IoTCapability.2.", &["Name=Mode"]);
+    w.site("a: box");
+    let name = "Device.ProxiedDevice.1.IoTCapability.3.Name";
+    assert_eq!(w.get(c, name), format!("{name}=Mode (3)"));
+}
+
+#[test]
+fn rows_come_and_go_with_notifications() {
+    let mut w = World::new();
+    w.site("a: plain");
+    let c = w.controller("self::c");
+    w.subscribe(c, "c", "ObjectCreation", "Device.ProxiedDevice.");
+    w.subscribe(c, "d", "ObjectDeletion", "Device.ProxiedDevice.");
+    w.site("a: plain, b: plain");
+    assert_eq!(w.notes(c), ["c: ObjectCreation Device.ProxiedDevice.2. Alias=cpe-2"]);
+    w.site("b: plain");
+    assert_eq!(w.notes(c), ["d: ObjectDeletion Device.ProxiedDevice.1."]);
+    w.site("b: plain");
+    assert!(w.notes(c).is_empty());
+}
+
+#[test]
+fn reports_of_a_device_that_is_gone_are_nobodys() {
+    let mut w = World::new();
+    w.site("a: box, b: box");
+    let gone = w.mapping("b");
+    w.site("a: box");
+    w.report_under(gone, "b", vec![(usp_mapping::port::PointId(0), Ok(number("1")))]);
+    w.report_online("b", Err(DeviceFault::Unknown));
+    let c = w.controller("self::c");
+    assert_eq!(w.get(c, "Device.ProxiedDeviceNumberOfEntries"), "Device.ProxiedDeviceNumberOfEntries=1");
+    assert_eq!(site("a: box").devices.len(), 1);
+}

@@ -1,0 +1,145 @@
+//! Commands and events that mappings declare.
+
+use usp_core::input::ConnId;
+use usp_mapping::port::{Action, CommandId, DeviceFault};
+use usp_mapping::value::Value;
+
+use crate::bench::World;
+use crate::bench::device::{Behaviour, number};
+use crate::bench::site::{edited, vendor};
+
+const RESET: &str = "Device.ProxiedDevice.1.X_ACME_Reset()";
+
+fn world() -> (World, ConnId) {
+    let mut w = World::new();
+    w.load(edited("a: box", vendor));
+    let c = w.controller("self::c");
+    (w, c)
+}
+
+#[test]
+fn a_command_of_a_mapping_has_a_request_row_and_ends_with_what_the_device_did() {
+    let (mut w, c) = world();
+    w.subscribe(c, "o", "OperationComplete", "Device.ProxiedDevice.");
+    let answer = w.operate(c, RESET, "k", &["Minutes=15", "Other=ignored"]);
+    assert_eq!(answer, format!("{RESET} -> Device.LocalAgent.Request.1."));
+    let args = vec![Value::Number(15.into()), Value::Text("Soft".to_owned())];
+    assert_eq!(w.calls.last().unwrap().action, Action::Command(CommandId(0), args));
+    assert_eq!(w.notes(c), [format!("o: OperationComplete {RESET} 'k' ok")]);
+    w.device("a", Behaviour::Fails(DeviceFault::Refused("locked".to_owned())));
+    w.operate(c, RESET, "k", &["Minutes=15", "Mode=Hard"]);
+    assert_eq!(w.notes(c), [format!("o: OperationComplete {RESET} 'k' 7022")]);
+    w.operate(c, "Device.ProxiedDevice.1.Node.1.X_ACME_Test()", "t", &[]);
+    assert_eq!(w.calls.last().unwrap().action, Action::Command(CommandId(1), Vec::new()));
+    assert_eq!(
+        w.get(c, "Device.LocalAgent.RequestNumberOfEntries"),
+        "Device.LocalAgent.RequestNumberOfEntries=0"
+    );
+}
+
+/// R-OPR.5, R-OPR.7.
+#[test]
+fn arguments_are_checked_before_anything_is_done() {
+    let (mut w, c) = world();
+    for args in [&[][..], &["Minutes=241"], &["Minutes=1.5"], &["Minutes=x"], &["Minutes=1", "Mode=Medium"]] {
+        assert_eq!(w.operate(c, RESET, "", args), format!("{RESET} -> 7027"), "{args:?}");
+    }
+    assert!(w.calls.is_empty());
+    let other = "Device.ProxiedDevice.1.Node.2.X_ACME_Test()";
+    assert_eq!(
+        w.operate(c, other, "", &[]),
+        format!("{other} -> 7026"),
+        "the right node has no such command"
+    );
+}
+
+#[test]
+fn an_offline_device_is_not_told_to_do_anything() {
+    let (mut w, c) = world();
+    w.subscribe(c, "o", "OperationComplete", "Device.ProxiedDevice.");
+    w.report_online("a", Err(DeviceFault::Unreachable("cable cut".to_owned())));
+    w.operate(c, RESET, "k", &["Minutes=1"]);
+    assert_eq!(w.notes(c), [format!("o: OperationComplete {RESET} 'k' 7022")]);
+    assert!(w.calls.is_empty());
+}
+
+#[test]
+fn they_are_supported_where_the_mapping_has_them() {
+    let (mut w, c) = world();
+    let device = w.supported(c, "Device.ProxiedDevice.");
+    assert!(device.lines().next().unwrap().contains("X_ACME_Reset()"), "{device}");
+    assert!(device.lines().next().unwrap().contains("X_ACME_Overload!"), "{device}");
+    let left = w.supported(c, "Device.ProxiedDevice.1.Node.1.");
+    assert!(left.lines().next().unwrap().ends_with("X_ACME_Test() X_ACME_Pressed!"), "{left}");
+    assert!(!w.supported(c, "Device.ProxiedDevice.1.Node.2.").contains("X_ACME"));
+    assert!(w.supported(c, RESET).contains("X_ACME_Reset()"));
+    let mut site = w.site.as_ref().clone();
+    site.devices.push(crate::bench::site::site("b: plain").devices[0].clone());
+    w.load(site.into());
+    let (first, second) =
+        (w.supported(c, "Device.ProxiedDevice.1."), w.supported(c, "Device.ProxiedDevice.2."));
+    assert!(first.contains("X_ACME_Reset()") && !second.contains("X_ACME"), "{first}\n{second}");
+    let other = "Device.ProxiedDevice.2.X_ACME_Reset()";
+    assert_eq!(w.operate(c, other, "", &["Minutes=1"]), format!("{other} -> 7026"));
+    w.site("b: plain");
+    assert_eq!(w.supported(c, RESET), format!("{RESET}: 7026"));
+}
+
+#[test]
+fn an_event_happens_when_its_reading_becomes_what_it_waits_for() {
+    let (mut w, c) = world();
+    w.subscribe(c, "e", "Event", "Device.ProxiedDevice.*.X_ACME_Overload!");
+    w.report("a", &[(7, Value::Bool(true))]);
+    assert!(w.notes(c).is_empty(), "nobody knows what it was before");
+    w.report("a", &[(7, Value::Bool(false))]);
+    w.report("a", &[(0, number("21")), (7, Value::Bool(true))]);
+    let told = "e: Event Device.ProxiedDevice.1.X_ACME_Overload!";
+    assert_eq!(w.notes(c), [format!("{told} Level=21 Seen=true")], "the relay was not read");
+    w.report("a", &[(7, Value::Bool(true))]);
+    assert!(w.notes(c).is_empty(), "it is so already");
+    w.report("a", &[(7, Value::Bool(false))]);
+    w.report_fault("a", 0, DeviceFault::Invalid("sensor broken".to_owned()));
+    w.report_fault("a", 7, DeviceFault::Timeout(std::time::Duration::from_secs(1)));
+    w.report("a", &[(7, Value::Bool(true))]);
+    assert_eq!(w.notes(c), [format!("{told} Seen=true")], "what is not good is not carried");
+}
+
+#[test]
+fn an_event_of_a_node_is_its_own() {
+    let (mut w, c) = world();
+    w.subscribe(c, "e", "Event", "Device.ProxiedDevice.*.Node.*.X_ACME_Pressed!");
+    w.subscribe(c, "all", "Event", "Device.ProxiedDevice.1.");
+    w.report("a", &[(8, Value::Bool(false))]);
+    w.report("a", &[(8, Value::Bool(true))]);
+    let told = "Event Device.ProxiedDevice.1.Node.1.X_ACME_Pressed!";
+    assert_eq!(w.notes(c), [format!("e: {told}"), format!("all: {told}")]);
+    let same = w.site.clone();
+    w.load(same);
+    w.report("a", &[(8, Value::Bool(false))]);
+    assert_eq!(w.notes(c).len(), 2, "a reload forgets nothing");
+}
+
+#[test]
+fn commands_and_events_need_their_permission() {
+    let (mut w, c) = world();
+    w.add(c, "Device.LocalAgent.ControllerTrust.Role.", &["Name=Guest", "Enable=true"]);
+    let role = "Device.LocalAgent.ControllerTrust.Role.3";
+    w.add(
+        c,
+        &format!("{role}.Permission."),
+        &[
+            "Enable=true",
+            "Order=1",
+            "Targets=Device.ProxiedDevice.",
+            "Param=r---",
+            "Obj=r---",
+            "CommandEvent=r---",
+        ],
+    );
+    let guest = w.controller("self::guest");
+    let row = w.get(c, "Device.LocalAgent.Controller.[EndpointID==\"self::guest\"].EndpointID");
+    let row = row.split("EndpointID=").next().unwrap().to_owned();
+    w.set(c, &row, &[&format!("AssignedRole={role}")]);
+    assert_eq!(w.operate(guest, RESET, "", &["Minutes=1"]), format!("{RESET} -> 7006"));
+    assert!(w.calls.is_empty());
+}
