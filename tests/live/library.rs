@@ -1,18 +1,26 @@
-//! Every device of the library as its users meet it: simulated from its own mapping, read and set through the whole
-//! broker.
+//! Every device of the library as its users meet it: explained, simulated from its own mapping, read and set through the
+//! whole broker.
 //!
 //! The values are those of the vectors in the files, which stem from the makers' documents; the simulator turns them into
 //! registers by a codec of its own, and what the broker says of them has to be the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
 
+use usp_adapters::explain::{self, Way};
 use usp_mapping::compile::compile_file;
 use usp_mapping::diagnostic::{SourceFile, render};
 use usp_mapping::draft::{At, MappingDraft, TestDraft};
 use usp_mapping::library::builtin;
-use usp_mapping::mapping::{Capability, Mapping};
+use usp_mapping::mapping::{
+    BusAddress, BusKind, Capability, Device, DeviceAddress, Mapping, ModbusTable, Point as MappedPoint,
+    Protocol,
+};
+use usp_mapping::port::{DeviceId, PointId};
 use usp_mapping::transform::MapTarget;
+use usp_mapping::value::Value;
 use usp_simulators::modbus::{ModbusDevice, ModbusHandle, ModbusServer};
 use usp_simulators::value::SimValue;
 use usp_tests::cli::Cli;
@@ -22,6 +30,9 @@ use crate::ACTOR;
 
 /// Each model is there so many times, with other values each time.
 const ROUNDS: usize = 2;
+
+const TABLES: [ModbusTable; 4] =
+    [ModbusTable::Coil, ModbusTable::Discrete, ModbusTable::Holding, ModbusTable::Input];
 
 /// One file of the library.
 struct Model {
@@ -36,6 +47,7 @@ struct Model {
 struct Tally {
     capabilities: usize,
     vectors: usize,
+    frames: usize,
     gets: usize,
     sets: usize,
 }
@@ -52,13 +64,14 @@ async fn every_device_is_read_and_set_through_the_broker() {
     let _broker = place.start();
     let cli = place.cli();
     let devices = rows(&cli, "Device.ProxiedDevice.*.Name");
-    let mut table = format!("{:<34} capabilities  vectors   gets   sets\n", "file");
+    let mut table = format!("{:<34} capabilities  vectors  frames   gets   sets\n", "file");
     let mut sum = Tally::default();
     for (model, server) in models.iter().zip(&servers) {
-        let tally = sweep(&cli, &devices, model, server);
+        let tally = Tally { frames: explain(model), ..sweep(&cli, &devices, model, server) };
         line(&mut table, model.file, &tally);
         sum.capabilities += tally.capabilities;
         sum.vectors += tally.vectors;
+        sum.frames += tally.frames;
         sum.gets += tally.gets;
         sum.sets += tally.sets;
     }
@@ -75,6 +88,44 @@ fn model(name: &'static str, text: &str) -> Model {
     let draft = MappingDraft::parse(&file).0.unwrap();
     let file = name.trim_start_matches("modbus/").trim_end_matches(".yaml");
     Model { file, mapping: mapping.unwrap(), draft }
+}
+
+/// What goes over the wire when everything is read and every value of the vectors is written: how many requests. None
+/// asks for more than the device can take, and each capability is in one.
+fn explain(model: &Model) -> usize {
+    let Protocol::Modbus(options) = &model.mapping.protocol;
+    let address = BusAddress::Host("device".to_owned(), 502);
+    let way = Way { bus: BusKind::ModbusTcp { address }, delay: Duration::ZERO };
+    let device = Device {
+        id: DeviceId(model.file.into()),
+        name: model.file.to_owned(),
+        mapping: Arc::new(model.mapping.clone()),
+        bus: "bus".to_owned(),
+        address: DeviceAddress::ModbusUnit(1),
+    };
+    let wanted: Vec<PointId> =
+        model.mapping.points().filter(|point| point.read.is_some()).map(|point| point.id).collect();
+    let reads = explain::reads(&device, &way, &wanted);
+    for read in &reads {
+        let table = TABLES.into_iter().find(|table| read.what.contains(table.name())).unwrap();
+        let most = usize::from(options.max_read.of(table));
+        assert!(read.cells <= most, "{}: {} of {most}", model.file, read.what);
+    }
+    let read: BTreeSet<PointId> = reads.iter().flat_map(|read| read.points.iter().copied()).collect();
+    assert!(read.iter().eq(&wanted), "{}: {read:?} instead of {wanted:?}", model.file);
+    reads.len() + model.mapping.points().map(|point| writes(model, &device, &way, &point)).sum::<usize>()
+}
+
+/// How many requests write every value that the vectors write to a capability.
+fn writes(model: &Model, device: &Device, way: &Way, point: &MappedPoint<'_>) -> usize {
+    let values = texts(&model.draft, point.name, |test| &test.write);
+    let requests = |text: &String| {
+        let value = Value::parse(point.class, text).unwrap();
+        explain::write(device, way, point.id, &value)
+            .unwrap_or_else(|error| panic!("{} {}={text}: {error}", model.file, point.name))
+            .len()
+    };
+    values.iter().map(requests).sum()
 }
 
 /// Devices in which time stands still, one for each round.
@@ -221,6 +272,6 @@ fn assert_same(model: &Model, cap: &Capability, found: &str, expected: &str) {
 }
 
 fn line(table: &mut String, name: &str, tally: &Tally) {
-    let Tally { capabilities, vectors, gets, sets } = tally;
-    writeln!(table, "{name:<34} {capabilities:>12} {vectors:>8} {gets:>6} {sets:>6}").unwrap();
+    let Tally { capabilities, vectors, frames, gets, sets } = tally;
+    writeln!(table, "{name:<34} {capabilities:>12} {vectors:>8} {frames:>7} {gets:>6} {sets:>6}").unwrap();
 }
