@@ -41,7 +41,7 @@ use usp_mapping::port::{AdapterCall, AdapterReply, AdapterReport, DeviceFault, D
 #[cfg(feature = "modbus")]
 pub use crate::modbus::explain;
 
-pub use crate::bus::statistics::{BusStatistics, DeviceStatistics};
+pub use crate::bus::statistics::{BusStatistics, CycleStatistics, DeviceStatistics, Exchanges};
 
 use crate::bus::outlet::Outlet;
 use crate::site::{BusHandle, plans};
@@ -133,9 +133,10 @@ impl Adapters {
         }
     }
 
-    /// The counters of all buses, in the order of the site.
+    /// The counters of all buses. Buses of a site with the same address share a connection and what is counted of it.
     pub fn statistics(&self) -> Vec<BusStatistics> {
-        self.buses.iter().map(BusHandle::statistics).collect()
+        let now = Instant::now().into_std();
+        self.buses.iter().flat_map(|bus| bus.statistics(now)).collect()
     }
 
     fn start_bus(&self, plan: bus::BusPlan) -> BusHandle {

@@ -14,13 +14,24 @@ use crate::bus::outlet::Outlet;
 use crate::bus::statistics::{BusCounters, BusStatistics};
 use crate::bus::{BusPlan, Ends, INBOX, Received};
 
-/// Each bus with its devices, in the order of the file.
+/// Each medium with its devices, in the order of the file. Buses with the same address are one medium: there is one
+/// connection to it, because many devices and gateways take no second one.
 pub(crate) fn plans(site: &Site) -> Vec<BusPlan> {
-    let devices = |bus: &Bus| {
-        let devices = site.devices.iter().filter(|device| device.bus == bus.name);
-        devices.cloned().map(Arc::new).collect()
-    };
-    site.buses.iter().map(|bus| BusPlan { devices: devices(bus), bus: bus.clone() }).collect()
+    let mut plans: Vec<BusPlan> = Vec::new();
+    for bus in &site.buses {
+        let devices = site.devices.iter().filter(|device| device.bus == bus.name).cloned().map(Arc::new);
+        match plans.iter_mut().find(|plan| plan.bus.kind == bus.kind) {
+            Some(plan) => {
+                plan.names.push(bus.name.clone());
+                plan.devices.extend(devices);
+            }
+            None => {
+                let (names, devices) = (vec![bus.name.clone()], devices.collect());
+                plans.push(BusPlan { bus: bus.clone(), names, devices });
+            }
+        }
+    }
+    plans
 }
 
 /// A bus that is being served.
@@ -55,7 +66,7 @@ impl BusHandle {
 
     /// Whether it is the same medium.
     pub(crate) fn serves(&self, bus: &Bus) -> bool {
-        self.bus == *bus
+        self.bus.kind == bus.kind
     }
 
     /// Gives it other devices.
@@ -90,9 +101,26 @@ impl BusHandle {
         }
     }
 
-    /// Its counters.
-    pub(crate) fn statistics(&self) -> BusStatistics {
-        self.counters.read(&self.bus.name, self.outlet.waiting())
+    /// Its counters, once for each bus of the site that it is.
+    pub(crate) fn statistics(&self, now: Instant) -> Vec<BusStatistics> {
+        let plan = Arc::clone(&self.plan.borrow());
+        let (protocol, address) = words(&self.bus.kind);
+        let of = |name: &String| {
+            let mine =
+                |id: &DeviceId| plan.devices.iter().any(|device| device.id == *id && device.bus == *name);
+            let counted = self.counters.read(now, self.outlet.waiting(), mine);
+            BusStatistics { bus: name.clone(), protocol, address: address.clone(), ..counted }
+        };
+        plan.names.iter().map(of).collect()
+    }
+}
+
+/// A kind of bus in words, and its address.
+fn words(kind: &BusKind) -> (&'static str, String) {
+    match kind {
+        BusKind::ModbusTcp { address } => ("modbus-tcp", address.to_string()),
+        BusKind::ModbusRtuTcp { address } => ("modbus-rtu-tcp", address.to_string()),
+        BusKind::ModbusRtu(line) => ("modbus-rtu", line.port.clone()),
     }
 }
 

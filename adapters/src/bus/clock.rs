@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use usp_mapping::mapping::Mapping;
+use usp_mapping::mapping::{Mapping, Poll, ReadBinding};
 use usp_mapping::port::PointId;
 
 /// The poll groups of one device. A round that was missed is left out, not made up for; the next ones keep the beat.
 #[derive(Clone, Debug)]
 pub(crate) struct PollClock {
     groups: Vec<Group>,
+    once: Vec<PointId>,
+    /// When what is read once is to be read; `None`: it has been.
+    once_at: Option<Instant>,
 }
+
+/// After so long another attempt is made at what is read once and could not be.
+const AGAIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
 struct Group {
@@ -29,17 +35,23 @@ impl PollClock {
             }
         }
         let groups = groups.into_iter().map(|(every, points)| Group { every, due_at: now, points });
-        Self { groups: groups.collect() }
+        let is_once = |read: &ReadBinding| read.poll == Poll::Once;
+        let once = mapping.points().filter(|point| point.read.is_some_and(is_once)).map(|point| point.id);
+        let once: Vec<_> = once.collect();
+        Self { groups: groups.collect(), once_at: (!once.is_empty()).then_some(now), once }
     }
 
     /// When the next group is due; `None`: nothing is polled.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.groups.iter().map(|group| group.due_at).min()
+        self.groups.iter().map(|group| group.due_at).chain(self.once_at).min()
     }
 
     /// The points of all groups that are due, whose next turn is then a multiple of their period later.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<PointId> {
         let mut points = Vec::new();
+        if self.once_at.take_if(|at| *at <= now).is_some() {
+            points.extend_from_slice(&self.once);
+        }
         for group in self.groups.iter_mut().filter(|group| group.due_at <= now) {
             points.extend_from_slice(&group.points);
             group.due_at = next_beat(group.due_at, group.every, now);
@@ -51,6 +63,21 @@ impl PollClock {
     pub(crate) fn restart(&mut self, now: Instant) {
         for group in &mut self.groups {
             group.due_at = now;
+        }
+        self.once_at = (!self.once.is_empty()).then_some(now);
+    }
+
+    /// Since when something is due, and the periods of the groups that are.
+    pub(crate) fn due(&self, now: Instant) -> (Instant, Vec<Duration>) {
+        let due = || self.groups.iter().filter(|group| group.due_at <= now);
+        let since = due().map(|group| group.due_at).min().unwrap_or(now);
+        (since, due().map(|group| group.every).collect())
+    }
+
+    /// A point could not be read: if that was to be done once, it is tried again.
+    pub(crate) fn missed(&mut self, point: PointId, now: Instant) {
+        if self.once.contains(&point) {
+            self.once_at.get_or_insert(now + AGAIN);
         }
     }
 }

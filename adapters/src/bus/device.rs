@@ -1,7 +1,9 @@
 //! One device of a bus: its queue, its jobs, and whether it is there.
 
 mod intake;
+mod presence;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -15,9 +17,9 @@ use crate::bus::clock::PollClock;
 use crate::bus::health::{Allowed, Health};
 use crate::bus::plan::{ReadPlan, Readings};
 use crate::bus::precedence::{Class, Precedence};
-use crate::bus::queue::Queue;
+use crate::bus::queue::{Queue, Target, Turn};
 use crate::bus::read_job::ReadJob;
-use crate::bus::statistics::{DeviceCounters, count};
+use crate::bus::statistics::DeviceCounters;
 use crate::bus::write_job::{Step, WriteJob};
 use crate::bus::{Model, Outcome};
 
@@ -59,6 +61,14 @@ pub(crate) struct DeviceState<M: Model> {
     /// What a probe reads; `None`: there is nothing to read.
     sign_of_life: Option<PointId>,
     flying: Option<Purpose>,
+    /// The poll at which the device was lost, and how often in a row.
+    suspect: Option<(M::Ask, DeviceFault, u32)>,
+    /// It is left alone until then.
+    rests_until: Option<Instant>,
+    /// The polls under way: since when they are due, and their groups.
+    cycle: (Instant, Vec<Duration>),
+    /// When capabilities with a least time between writes were last written.
+    written: BTreeMap<PointId, Instant>,
 }
 
 /// Replies and reports, in the order they are to be sent.
@@ -80,6 +90,10 @@ impl<M: Model> DeviceState<M> {
             polls: ReadPlan::default(),
             precedence: Precedence::default(),
             flying: None,
+            suspect: None,
+            rests_until: None,
+            cycle: (now, Vec::new()),
+            written: BTreeMap::new(),
         }
     }
 
@@ -88,13 +102,26 @@ impl<M: Model> DeviceState<M> {
         &self.device
     }
 
-    /// Pause that it needs after an answer.
-    pub(crate) fn guard(&self) -> Duration {
-        self.model.guard()
+    /// Pause that its bus needs after an answer.
+    pub(crate) fn turnaround(&self) -> Duration {
+        self.model.turnaround()
+    }
+
+    /// Whether it is known not to answer.
+    pub(crate) fn is_offline(&self) -> bool {
+        matches!(self.health.allows(), Allowed::Probe(_))
     }
 
     /// What it would do next.
     pub(crate) fn work(&self, now: Instant) -> Work {
+        let rests = self.rests_until.filter(|at| now < *at);
+        match (self.wish(now), rests) {
+            (Work::Now(_), Some(at)) => Work::At(at),
+            (wish, _) => wish,
+        }
+    }
+
+    fn wish(&self, now: Instant) -> Work {
         match self.health.allows() {
             Allowed::All => {}
             Allowed::Probe(at) if at <= now => return Work::Now(Class::Probe),
@@ -105,8 +132,42 @@ impl<M: Model> DeviceState<M> {
             let later = write.waits_until().filter(|at| *at > now);
             return later.map_or(Work::Now(Class::Write), Work::At);
         }
-        let next_poll = || self.clock.next_due().map_or(Work::Nothing, Work::At);
-        self.precedence.choose(self.waiting(now)).map_or_else(next_poll, Work::Now)
+        let later = || {
+            let write = match self.write_turn(now) {
+                Turn::At(at) => Some(at),
+                Turn::Now(_) | Turn::Nobody => None,
+            };
+            [self.clock.next_due(), write].into_iter().flatten().min().map_or(Work::Nothing, Work::At)
+        };
+        self.precedence.choose(self.waiting(now)).map_or_else(later, Work::Now)
+    }
+
+    /// Whose turn it is, with the least times between writes.
+    fn write_turn(&self, now: Instant) -> Turn {
+        self.queue.write_turn(now, |call| {
+            let ready = |target| match target {
+                Target::Point(point) => Some(*self.written.get(&point)? + self.rate(point)?),
+                Target::Step(..) => None,
+            };
+            call.targets().filter_map(ready).max()
+        })
+    }
+
+    fn rate(&self, point: PointId) -> Option<Duration> {
+        self.capability(point)?.write.as_ref().map(|write| write.rate).filter(|rate| !rate.is_zero())
+    }
+
+    fn next_write(&mut self, now: Instant) -> Option<WriteJob<M::Ask>> {
+        let Turn::Now(place) = self.write_turn(now) else { return None };
+        let call = self.queue.take_write(place)?;
+        for target in call.targets() {
+            if let Target::Point(point) = target
+                && self.rate(point).is_some()
+            {
+                self.written.insert(point, now);
+            }
+        }
+        Some(WriteJob::new(call))
     }
 
     /// As if it had answered before.
@@ -125,7 +186,8 @@ impl<M: Model> DeviceState<M> {
     /// Which classes have work; a write unit in progress is looked at before.
     fn waiting(&self, now: Instant) -> [bool; 4] {
         let polls = !self.polls.is_empty() || self.clock.next_due().is_some_and(|at| at <= now);
-        [self.queue.has_writes(), self.read.is_some() || self.queue.has_reads(), polls, self.is_unknown()]
+        let writes = matches!(self.write_turn(now), Turn::Now(_));
+        [writes, self.read.is_some() || self.queue.has_reads(), polls, self.is_unknown()]
     }
 
     /// Begins the exchange that [`DeviceState::work`] announced; `None`: there was none to do after all.
@@ -140,14 +202,14 @@ impl<M: Model> DeviceState<M> {
         self.count_waiting();
         let (ask, purpose) = ask?;
         self.flying = Some(purpose);
-        count(&self.counters.requests);
+        self.counters.count(|tally| &tally.requests);
         Some(ask)
     }
 
     fn begin_write(&mut self, now: Instant, out: &mut Outbox) -> Option<M::Ask> {
         if self.write.is_none() {
             self.precedence.served(Class::Write, self.waiting(now));
-            self.write = self.queue.take_write().map(WriteJob::new);
+            self.write = self.next_write(now);
         }
         let ask = match self.write.as_mut()?.next(&mut self.model, now) {
             Step::Send(ask) => Some(ask),
@@ -175,7 +237,9 @@ impl<M: Model> DeviceState<M> {
     fn begin_poll(&mut self, now: Instant) -> Option<M::Ask> {
         self.precedence.served(Class::Poll, self.waiting(now));
         if self.polls.is_empty() {
-            let due = self.clock.take_due(now);
+            self.cycle = self.clock.due(now);
+            let mut due = self.clock.take_due(now);
+            due.retain(|point| !self.model.rests(now, *point));
             self.polls = ReadPlan::new(&mut self.model, now, &due);
         }
         self.polls.next()
@@ -199,7 +263,9 @@ impl<M: Model> DeviceState<M> {
         jitter: &mut Jitter,
         out: &mut Outbox,
     ) {
+        self.rests_until = Some(now + self.model.guard());
         let purpose = self.flying.take();
+        let polled = self.polls.next().filter(|_| purpose == Some(Purpose::Poll));
         let silence = match &outcome {
             Outcome::Answered(answer) => {
                 self.handle_answer(now, self.model.refuses(answer), out);
@@ -219,27 +285,11 @@ impl<M: Model> DeviceState<M> {
         if let Some(fault) = silence
             && self.health.is_lost()
         {
+            self.suspect(polled, &fault);
             let cause = self.health.lose(now, &fault, jitter);
             self.go_offline(cause, out);
         }
         self.count_waiting();
-    }
-
-    /// An answer, whatever it says, shows that the device is there.
-    fn handle_answer(&mut self, now: Instant, refused: bool, out: &mut Outbox) {
-        if refused {
-            count(&self.counters.refusals);
-        }
-        if self.health.answered() {
-            self.poll_all(now);
-        }
-        self.report_online(Ok(()), out);
-    }
-
-    fn handle_silence(&mut self, fault: &DeviceFault) {
-        let timeout = matches!(fault, DeviceFault::Timeout(_));
-        count(if timeout { &self.counters.timeouts } else { &self.counters.failures });
-        self.health.silent();
     }
 
     fn write_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
@@ -268,9 +318,15 @@ impl<M: Model> DeviceState<M> {
     fn poll_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
         let readings = match outcome {
             Outcome::Answered(answer) => self.polls.answered(&mut self.model, now, answer),
-            Outcome::Silent(fault) => self.polls.silent(&self.model, self.health.silences(), &fault),
+            Outcome::Silent(fault) => self.polls.silent(&mut self.model, now, self.health.silences(), &fault),
         };
+        for (point, _) in readings.iter().filter(|(_, reading)| reading.is_err()) {
+            self.clock.missed(*point, now);
+        }
         self.report_readings(readings, out);
+        if self.polls.is_empty() {
+            self.counters.cycle(&self.cycle.1, now.saturating_duration_since(self.cycle.0));
+        }
     }
 
     /// Answers what can no longer be answered in time.
@@ -304,54 +360,6 @@ impl<M: Model> DeviceState<M> {
         let write = self.write.as_ref().and_then(WriteJob::next_expiry);
         let read = self.read.as_ref().and_then(ReadJob::next_expiry);
         [self.queue.next_expiry(), write, read].into_iter().flatten().min()
-    }
-
-    /// The connection cannot be made.
-    pub(crate) fn cut(&mut self, cause: &str, out: &mut Outbox) {
-        let cause = self.health.cut(cause);
-        self.go_offline(cause, out);
-    }
-
-    /// The connection is back: whether the device is there is seen at its first exchange.
-    pub(crate) fn reconnect(&mut self, now: Instant) {
-        if self.health.reconnected() {
-            self.poll_all(now);
-        }
-    }
-
-    /// Answers everything that waits with the same fault.
-    pub(crate) fn abandon(&mut self, fault: &DeviceFault, out: &mut Outbox) {
-        if let Some(job) = self.write.take() {
-            push_replies(out, job.abandon(|_| fault.clone()));
-            self.orphan(Purpose::Write);
-        }
-        let read = self.read.take();
-        if read.is_some() {
-            self.orphan(Purpose::Read);
-        }
-        let waiting = read.into_iter().flat_map(ReadJob::abandon).chain(self.queue.drain());
-        refuse_all(out, waiting, fault);
-        self.polls = ReadPlan::default();
-        self.count_waiting();
-    }
-
-    fn go_offline(&mut self, cause: DeviceFault, out: &mut Outbox) {
-        self.abandon(&cause, out);
-        self.report_online(Err(cause), out);
-    }
-
-    /// Makes everything due that is polled.
-    fn poll_all(&mut self, now: Instant) {
-        self.polls = ReadPlan::default();
-        self.clock.restart(now);
-    }
-
-    fn report_online(&mut self, online: Result<(), DeviceFault>, out: &mut Outbox) {
-        self.counters.online.store(online.is_ok(), Ordering::Relaxed);
-        if self.health.tell(&online) {
-            let device = self.device.id.clone();
-            out.push(FromAdapter::Report(AdapterReport::Online { device, online }));
-        }
     }
 
     fn report_readings(&self, readings: Readings, out: &mut Outbox) {

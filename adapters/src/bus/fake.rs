@@ -13,6 +13,7 @@ use usp_mapping::port::{Action, AdapterCall, CallId, DeviceFault, DeviceId, Poin
 use usp_mapping::transform::Transform;
 use usp_mapping::value::Value;
 
+use crate::bus::queue::Target;
 use crate::bus::{Medium, Model, Outcome, Understood, WriteStart};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
@@ -236,7 +237,27 @@ impl Model for FakeModel {
         Understood { readings, again: Vec::new() }
     }
 
-    fn write(&self, point: PointId, value: &Value) -> Result<WriteStart<FakeAsk>, DeviceFault> {
+    fn unanswered(&mut self, _: Instant, ask: &FakeAsk, fault: &DeviceFault) -> Understood<FakeAsk> {
+        let readings = self.points(ask).into_iter().map(|point| (point, Err(fault.clone()))).collect();
+        Understood { readings, again: Vec::new() }
+    }
+
+    fn sign_of_life(&self, _: &FakeAsk) -> Option<FakeAsk> {
+        None
+    }
+
+    fn patience(&self, _: &FakeAsk) -> u32 {
+        2
+    }
+
+    fn rests(&self, _: Instant, _: PointId) -> bool {
+        false
+    }
+
+    fn is_back(&mut self, _: Instant) {}
+
+    fn write(&self, target: Target, value: &Value) -> Result<WriteStart<FakeAsk>, DeviceFault> {
+        let Target::Point(point) = target else { return Err(DeviceFault::Unknown) };
         let capability = self.mapping.capabilities.get(usize::from(point.0)).ok_or(DeviceFault::Unknown)?;
         match (&capability.write, value) {
             (Some(binding), Value::Number(_)) => {
@@ -253,7 +274,8 @@ impl Model for FakeModel {
     }
 
     /// Adds what was fetched.
-    fn modify(&self, point: PointId, value: &Value, fetched: FakeAnswer) -> Result<FakeAsk, DeviceFault> {
+    fn modify(&self, target: Target, value: &Value, fetched: FakeAnswer) -> Result<FakeAsk, DeviceFault> {
+        let Target::Point(point) = target else { return Err(DeviceFault::Unknown) };
         match (fetched, value) {
             (FakeAnswer::Shows(old), Value::Number(new)) => {
                 let what = What::Write(point.0, Value::Number(new + rust_decimal::Decimal::from(old)));
@@ -271,7 +293,18 @@ impl Model for FakeModel {
         *answer == FakeAnswer::Refuses
     }
 
-    fn shows(&self, _: PointId, wanted: &Value, shown: &Value) -> bool {
+    fn knows_better(&mut self, _: &FakeAsk, _: &FakeAnswer) -> bool {
+        false
+    }
+
+    fn reconnected(&mut self) {}
+
+    fn turnaround(&self) -> Duration {
+        let Protocol::Modbus(options) = &self.mapping.protocol;
+        options.turnaround
+    }
+
+    fn shows(&self, _: PointId, _: PointId, wanted: &Value, shown: &Value) -> bool {
         wanted == shown
     }
 

@@ -28,6 +28,7 @@ pub(crate) mod queue;
 pub(crate) mod read_job;
 #[cfg(any(feature = "modbus", test))]
 pub(crate) mod schedule;
+pub(crate) mod utilisation;
 #[cfg(any(feature = "modbus", test))]
 pub(crate) mod worker;
 #[cfg(any(feature = "modbus", test))]
@@ -57,8 +58,10 @@ pub(crate) const INBOX: usize = 256;
 /// One bus of a site with what hangs on it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BusPlan {
-    /// The medium.
+    /// The medium, by the first of its names.
     pub(crate) bus: Bus,
+    /// All buses of the site that are this medium.
+    pub(crate) names: Vec<String>,
     /// In the order of the file.
     pub(crate) devices: Vec<Arc<Device>>,
 }
@@ -88,6 +91,8 @@ mod contract {
     use usp_mapping::port::{DeviceFault, PointId};
     use usp_mapping::value::Value;
 
+    use crate::bus::queue::Target;
+
     /// How an exchange ended, as the scheduler needs to know it.
     #[derive(Debug)]
     pub(crate) enum Outcome<A> {
@@ -102,8 +107,14 @@ mod contract {
     pub(crate) struct Understood<Ask> {
         /// The points that are done with.
         pub(crate) readings: Vec<(PointId, Result<Value, DeviceFault>)>,
-        /// Smaller reads for the points that are not.
+        /// Smaller reads for the points that are not, or such that teach something.
         pub(crate) again: Vec<Ask>,
+    }
+
+    impl<Ask> Default for Understood<Ask> {
+        fn default() -> Self {
+            Self { readings: Vec::new(), again: Vec::new() }
+        }
     }
 
     /// The first exchange of a write.
@@ -135,23 +146,41 @@ mod contract {
             ask: &Self::Ask,
             answer: Self::Answer,
         ) -> Understood<Self::Ask>;
+        /// The device answers others but has left this read unanswered too often: smaller reads, or the end of it.
+        fn unanswered(&mut self, now: Instant, ask: &Self::Ask, fault: &DeviceFault)
+        -> Understood<Self::Ask>;
+        /// A smaller read that shows whether the device or the read is at fault; `None`: there is none.
+        fn sign_of_life(&self, ask: &Self::Ask) -> Option<Self::Ask>;
+        /// How often a read is begun in vain, while others are answered, before it counts as unanswered.
+        fn patience(&self, ask: &Self::Ask) -> u32;
+        /// Whether a point is left out of polling for now, because the device refuses it.
+        fn rests(&self, now: Instant, point: PointId) -> bool;
+        /// The device has been away.
+        fn is_back(&mut self, now: Instant);
         /// How to write a value; an error is known before anything was sent.
-        fn write(&self, point: PointId, value: &Value) -> Result<WriteStart<Self::Ask>, DeviceFault>;
+        fn write(&self, target: Target, value: &Value) -> Result<WriteStart<Self::Ask>, DeviceFault>;
         /// The write that changes what was fetched into what is wanted.
         fn modify(
             &self,
-            point: PointId,
+            target: Target,
             value: &Value,
             fetched: Self::Answer,
         ) -> Result<Self::Ask, DeviceFault>;
+        /// Whether a write was not done because the device does not know this way of writing, and there is another, which
+        /// [`Model::write`] now gives.
+        fn knows_better(&mut self, ask: &Self::Ask, answer: &Self::Answer) -> bool;
         /// Whether the answer to a write acknowledges it.
         fn acknowledge(&self, ask: &Self::Ask, answer: Self::Answer) -> Result<(), DeviceFault>;
         /// Whether an answer is a refusal of the protocol.
         fn refuses(&self, answer: &Self::Answer) -> bool;
-        /// Whether a reading shows what was written, as far as the wire can carry it.
-        fn shows(&self, point: PointId, wanted: &Value, shown: &Value) -> bool;
-        /// Pause after an answer of this device before the next exchange on the bus.
+        /// Whether a reading of `by` shows what was written to a point, as far as the wire can carry it.
+        fn shows(&self, written: PointId, by: PointId, wanted: &Value, shown: &Value) -> bool;
+        /// The connection was made anew.
+        fn reconnected(&mut self);
+        /// Pause after an answer of this device before it is asked again.
         fn guard(&self) -> Duration;
+        /// Pause after an answer of this device before anybody on the bus is asked.
+        fn turnaround(&self) -> Duration;
     }
 
     /// The way to the devices of one bus.

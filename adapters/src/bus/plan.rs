@@ -11,10 +11,25 @@ use crate::bus::{Model, Understood};
 /// What came of points.
 pub(crate) type Readings = Vec<(PointId, Result<Value, DeviceFault>)>;
 
-/// Planned exchanges, each with how often it was begun in vain.
+/// Planned exchanges.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadPlan<Ask> {
-    asks: VecDeque<(Ask, u32)>,
+    asks: VecDeque<Planned<Ask>>,
+}
+
+#[derive(Clone, Debug)]
+struct Planned<Ask> {
+    ask: Ask,
+    /// How often it was begun in vain.
+    failures: u32,
+    /// It is only to show whether the device is there.
+    life: bool,
+}
+
+impl<Ask> Planned<Ask> {
+    fn new(ask: Ask) -> Self {
+        Self { ask, failures: 0, life: false }
+    }
 }
 
 impl<Ask> Default for ReadPlan<Ask> {
@@ -26,12 +41,12 @@ impl<Ask> Default for ReadPlan<Ask> {
 impl<Ask: Clone> ReadPlan<Ask> {
     /// A plan of the fewest exchanges for these points.
     pub(crate) fn new<M: Model<Ask = Ask>>(model: &mut M, now: Instant, points: &[PointId]) -> Self {
-        Self { asks: model.plan(now, points).into_iter().map(|ask| (ask, 0)).collect() }
+        Self { asks: model.plan(now, points).into_iter().map(Planned::new).collect() }
     }
 
     /// Reads more points, after the others.
     pub(crate) fn extend<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant, points: &[PointId]) {
-        self.asks.extend(model.plan(now, points).into_iter().map(|ask| (ask, 0)));
+        self.asks.extend(model.plan(now, points).into_iter().map(Planned::new));
     }
 
     /// Whether nothing is left.
@@ -41,7 +56,7 @@ impl<Ask: Clone> ReadPlan<Ask> {
 
     /// What to send next; it stays until it is answered.
     pub(crate) fn next(&self) -> Option<Ask> {
-        self.asks.front().map(|(ask, _)| ask.clone())
+        self.asks.front().map(|planned| planned.ask.clone())
     }
 
     /// The device answered what [`ReadPlan::next`] gave.
@@ -49,25 +64,45 @@ impl<Ask: Clone> ReadPlan<Ask> {
     where
         M: Model<Ask = Ask>,
     {
-        let Some((ask, _)) = self.asks.pop_front() else { return Vec::new() };
-        let Understood { readings, again } = model.understand(now, &ask, answer);
-        for ask in again.into_iter().rev() {
-            self.asks.push_front((ask, 0));
-        }
+        let Some(planned) = self.asks.pop_front() else { return Vec::new() };
+        let Understood { readings, again } = model.understand(now, &planned.ask, answer);
+        self.go_on(again);
         readings
     }
 
-    /// No answer came, for the `silences`-th time in a row: the exchange is tried again after the others. When
-    /// others were answered meanwhile it is this one that the device does not like: its points are given up.
-    pub(crate) fn silent<M>(&mut self, model: &M, silences: u32, fault: &DeviceFault) -> Readings
+    /// No answer came, for the `silences`-th time in a row: the exchange is tried again after the others. When the
+    /// device answers others meanwhile, if need be a small one for this purpose, it is this one that it does not like.
+    pub(crate) fn silent<M>(
+        &mut self,
+        model: &mut M,
+        now: Instant,
+        silences: u32,
+        fault: &DeviceFault,
+    ) -> Readings
     where
         M: Model<Ask = Ask>,
     {
-        let Some((ask, attempts)) = self.asks.pop_front() else { return Vec::new() };
-        if attempts > 0 && silences <= attempts {
-            return model.points(&ask).into_iter().map(|point| (point, Err(fault.clone()))).collect();
+        let Some(mut planned) = self.asks.pop_front().filter(|planned| !planned.life) else {
+            return Vec::new();
+        };
+        planned.failures += 1;
+        if planned.failures >= model.patience(&planned.ask) && silences < planned.failures {
+            let Understood { readings, again } = model.unanswered(now, &planned.ask, fault);
+            self.go_on(again);
+            return readings;
         }
-        self.asks.push_back((ask, attempts + 1));
+        let others = self.asks.iter().any(|other| other.failures == 0);
+        let life = model.sign_of_life(&planned.ask).filter(|_| !others);
+        self.asks.push_back(planned);
+        if let Some(ask) = life {
+            self.asks.push_front(Planned { life: true, ..Planned::new(ask) });
+        }
         Vec::new()
+    }
+
+    fn go_on(&mut self, again: Vec<Ask>) {
+        for ask in again.into_iter().rev() {
+            self.asks.push_front(Planned::new(ask));
+        }
     }
 }

@@ -3,10 +3,19 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use usp_mapping::port::{CallId, DeviceFault, PointId};
+use usp_mapping::port::{CallId, CommandId, DeviceFault, PointId};
 use usp_mapping::value::Value;
 
 use crate::bus::QUEUE_PER_DEVICE;
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Target {
+    /// A capability.
+    Point(PointId),
+    /// A step of a command.
+    Step(CommandId, usize),
+}
 
 /// Who waits for an answer, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +34,7 @@ pub(crate) struct WriteCall {
     /// More than one after older writes were merged into this one.
     pub(crate) callers: Vec<Caller>,
     /// In the order of the call.
-    pub(crate) items: Vec<(PointId, Value)>,
+    pub(crate) items: Vec<(Target, Value)>,
     /// Until when each item must have been begun.
     pub(crate) begin_by: Vec<Instant>,
     /// Whether all its bindings allow merging.
@@ -47,9 +56,25 @@ impl WriteCall {
         self.begin_by.iter().min().copied()
     }
 
-    fn same_points(&self, other: &Self) -> bool {
-        self.items.iter().map(|(point, _)| point).eq(other.items.iter().map(|(point, _)| point))
+    /// What it writes.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = Target> {
+        self.items.iter().map(|(target, _)| *target)
     }
+
+    fn same_targets(&self, other: &Self) -> bool {
+        self.targets().eq(other.targets())
+    }
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// That of the write at this place.
+    Now(usize),
+    /// Nobody's before this instant.
+    At(Instant),
+    /// Nobody's.
+    Nobody,
 }
 
 /// Bounded; writes and reads apart.
@@ -65,9 +90,22 @@ impl Queue {
         self.reads.len() + self.writes.iter().map(|write| write.callers.len()).sum::<usize>()
     }
 
-    /// Whether writes wait.
-    pub(crate) fn has_writes(&self) -> bool {
-        !self.writes.is_empty()
+    /// Whose turn it is among the writes, where `ready_at` says until when one has to wait. Others overtake it, but none
+    /// that writes the same.
+    pub(crate) fn write_turn(&self, now: Instant, ready_at: impl Fn(&WriteCall) -> Option<Instant>) -> Turn {
+        let (mut held, mut turn) = (Vec::new(), Turn::Nobody);
+        for (place, call) in self.writes.iter().enumerate() {
+            let waits = ready_at(call).filter(|at| now < *at);
+            if !call.targets().any(|target| held.contains(&target)) {
+                match (waits, turn) {
+                    (None, _) => return Turn::Now(place),
+                    (Some(at), Turn::At(other)) => turn = Turn::At(other.min(at)),
+                    (Some(at), _) => turn = Turn::At(at),
+                }
+            }
+            held.extend(call.targets());
+        }
+        turn
     }
 
     /// Whether reads wait.
@@ -79,7 +117,7 @@ impl Queue {
     /// allow that; its callers then get the answer of the newer one. Never across another write: order is kept.
     pub(crate) fn push_write(&mut self, mut call: WriteCall) -> Result<(), DeviceFault> {
         self.check_room()?;
-        let replaces = |last: &WriteCall| last.coalesce && call.coalesce && last.same_points(&call);
+        let replaces = |last: &WriteCall| last.coalesce && call.coalesce && last.same_targets(&call);
         if self.writes.back().is_some_and(replaces)
             && let Some(mut older) = self.writes.pop_back()
         {
@@ -101,9 +139,9 @@ impl Queue {
         if self.len() < QUEUE_PER_DEVICE { Ok(()) } else { Err(DeviceFault::QueueFull) }
     }
 
-    /// The next write unit.
-    pub(crate) fn take_write(&mut self) -> Option<WriteCall> {
-        self.writes.pop_front()
+    /// Takes a write unit out.
+    pub(crate) fn take_write(&mut self, place: usize) -> Option<WriteCall> {
+        self.writes.remove(place)
     }
 
     /// All reads that wait: what they ask for is read together.
@@ -167,6 +205,10 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn at_point(point: u16) -> Target {
+        Target::Point(PointId(point))
+    }
+
     fn caller(id: u64, at: Instant, within: u32) -> Caller {
         Caller { id: CallId(id), within: within * MS, deadline: at + within * MS }
     }
@@ -174,7 +216,7 @@ mod tests {
     fn write(id: u64, at: Instant, within: u32, points: &[u16], coalesce: bool) -> WriteCall {
         WriteCall {
             callers: vec![caller(id, at, within)],
-            items: points.iter().map(|point| (PointId(*point), Value::Number(id.into()))).collect(),
+            items: points.iter().map(|point| (at_point(*point), Value::Number(id.into()))).collect(),
             begin_by: vec![at + within * MS; points.len()],
             coalesce,
         }
@@ -198,12 +240,12 @@ mod tests {
         queue.push_write(write(4, now, 100, &[7], false)).unwrap();
         queue.push_write(write(5, now, 100, &[7], false)).unwrap();
         assert_eq!(queue.len(), 5);
-        let merged = queue.take_write().unwrap();
+        let merged = queue.take_write(0).unwrap();
         assert_eq!(ids(&merged), [1, 2, 3]);
-        assert_eq!(merged.items, [(PointId(7), Value::Number(3.into()))]);
-        assert_eq!(ids(&queue.take_write().unwrap()), [4]);
-        assert_eq!(ids(&queue.take_write().unwrap()), [5]);
-        assert_eq!(queue.take_write(), None);
+        assert_eq!(merged.items, [(at_point(7), Value::Number(3.into()))]);
+        assert_eq!(ids(&queue.take_write(0).unwrap()), [4]);
+        assert_eq!(ids(&queue.take_write(0).unwrap()), [5]);
+        assert_eq!(queue.take_write(0), None);
     }
 
     #[test]
@@ -213,7 +255,7 @@ mod tests {
         for (id, point) in [(1, 7), (2, 8), (3, 7)] {
             queue.push_write(write(id, now, 100, &[point], true)).unwrap();
         }
-        let order: Vec<_> = std::iter::from_fn(|| queue.take_write()).map(|write| ids(&write)).collect();
+        let order: Vec<_> = std::iter::from_fn(|| queue.take_write(0)).map(|write| ids(&write)).collect();
         assert_eq!(order, [[1], [2], [3]]);
     }
 
@@ -239,7 +281,21 @@ mod tests {
         queue.push_write(write(2, now, 10, &[1], true)).unwrap();
         let expired = queue.expire(now + 10 * MS);
         assert_eq!(expired, [(CallId(1), DeviceFault::Expired), (CallId(2), DeviceFault::Expired)]);
-        assert!(!queue.has_writes());
+        assert_eq!(queue.write_turn(now, |_| None), Turn::Nobody);
+    }
+
+    #[test]
+    fn a_write_that_has_to_wait_holds_up_only_those_to_the_same() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        for (id, point) in [(1, 7), (2, 7), (3, 8)] {
+            queue.push_write(write(id, now, 100, &[point], false)).unwrap();
+        }
+        let slow = |call: &WriteCall| (ids(call) == [1]).then_some(now + 50 * MS);
+        assert_eq!(queue.write_turn(now, slow), Turn::Now(2));
+        queue.take_write(2);
+        assert_eq!(queue.write_turn(now, slow), Turn::At(now + 50 * MS));
+        assert_eq!(queue.write_turn(now + 50 * MS, slow), Turn::Now(0));
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl<Ask: Clone> ReadJob<Ask> {
     {
         let readings = match outcome {
             Outcome::Answered(answer) => self.plan.answered(model, now, answer),
-            Outcome::Silent(fault) => self.plan.silent(model, silences, &fault),
+            Outcome::Silent(fault) => self.plan.silent(model, now, silences, &fault),
         };
         self.got.extend(readings);
         self.ready()

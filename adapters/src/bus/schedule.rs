@@ -26,6 +26,10 @@ use crate::bus::{Model, Outcome};
 /// Replies and reports that may wait for the core before no exchange is begun any more.
 const OUTBOX: usize = 64;
 
+/// After the search for a device that does not answer, so many times as long goes to its neighbours: those that are
+/// offline have less than a twentieth of the bus' time together.
+const PROBE_SHARE: u32 = 20;
+
 /// What the driver is to do. It answers each with the `handle_` method of the same name.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command<Ask> {
@@ -55,7 +59,8 @@ enum Link {
 enum Busy {
     No,
     Connecting,
-    With(Key),
+    /// Since this instant.
+    With(Key, Instant),
 }
 
 /// Everything that waits on one bus.
@@ -73,6 +78,8 @@ pub(crate) struct Scheduler<M: Model> {
     last: [Key; 4],
     /// Until then the line is left alone.
     quiet_until: Option<Instant>,
+    /// Devices that are offline are not looked for before, for the sake of the others.
+    probes_from: Option<Instant>,
     outbox: VecDeque<FromAdapter>,
     counters: Arc<BusCounters>,
 }
@@ -91,6 +98,7 @@ impl<M: Model> Scheduler<M> {
             precedence: Precedence::default(),
             last: [Key(0); 4],
             quiet_until: None,
+            probes_from: None,
             outbox: VecDeque::new(),
             counters,
         }
@@ -134,7 +142,8 @@ impl<M: Model> Scheduler<M> {
     fn add(&mut self, now: Instant, device: &Arc<Device>) {
         self.next_key += 1;
         let key = Key(self.next_key);
-        let mut state = DeviceState::new(Arc::clone(device), self.counters.device(&device.id), now);
+        let mut state =
+            DeviceState::new(Arc::clone(device), self.counters.device(&device.id, &device.mapping), now);
         if let Link::Down { cause, .. } = &self.link {
             let mut out = Outbox::new();
             state.cut(cause, &mut out);
@@ -168,7 +177,7 @@ impl<M: Model> Scheduler<M> {
                 return Some(Command::Connect);
             }
             if let Some(ask) = self.begin(now, class, key) {
-                self.busy = Busy::With(key);
+                self.busy = Busy::With(key, now);
                 return Some(Command::Exchange(ask));
             }
         }
@@ -195,18 +204,31 @@ impl<M: Model> Scheduler<M> {
         let last = self.last[class as usize];
         let after = self.devices.range((Bound::Excluded(last), Bound::Unbounded));
         let mut turns = after.chain(self.devices.range(..=last));
-        let (key, _) = turns.find(|(_, state)| state.work(now) == Work::Now(class))?;
+        let (key, _) = turns.find(|(_, state)| self.work(state, now) == Work::Now(class))?;
         Some((class, *key))
     }
 
     fn waiting(&self, now: Instant) -> [bool; 4] {
         let mut waiting = [false; 4];
         for state in self.devices.values() {
-            if let Work::Now(class) = state.work(now) {
+            if let Work::Now(class) = self.work(state, now) {
                 waiting[class as usize] = true;
             }
         }
         waiting
+    }
+
+    /// What a device would do next, if its neighbours let it.
+    fn work(&self, state: &DeviceState<M>, now: Instant) -> Work {
+        let later = self.probes_from.filter(|at| now < *at && state.is_offline());
+        match (state.work(now), later) {
+            (Work::Now(Class::Probe), Some(at)) if self.has_neighbours() => Work::At(at),
+            (work, _) => work,
+        }
+    }
+
+    fn has_neighbours(&self) -> bool {
+        self.devices.values().any(|state| !state.is_offline())
     }
 
     fn begin(&mut self, now: Instant, class: Class, key: Key) -> Option<M::Ask> {
@@ -249,12 +271,15 @@ impl<M: Model> Scheduler<M> {
         if !up {
             self.handle_disconnect();
         }
-        let Busy::With(key) = busy else { return };
+        let Busy::With(key, began) = busy else { return };
         let Some(state) = self.devices.get_mut(&key) else { return };
-        self.quiet_until = Some(now + state.guard());
+        self.quiet_until = Some(now + state.turnaround());
         let mut out = Outbox::new();
         state.handle_outcome(now, outcome, &mut self.jitter, &mut out);
         self.outbox.extend(out);
+        if state.is_offline() {
+            self.probes_from = Some(now + PROBE_SHARE * now.saturating_duration_since(began));
+        }
     }
 
     /// Answers what can no longer be answered in time.
@@ -282,7 +307,7 @@ impl<M: Model> Scheduler<M> {
     }
 
     fn next_work(&self, now: Instant) -> Option<Instant> {
-        let works = self.devices.values().filter_map(|state| match state.work(now) {
+        let works = self.devices.values().filter_map(|state| match self.work(state, now) {
             Work::Now(_) => Some(now),
             Work::At(at) => Some(at),
             Work::Nothing => None,

@@ -2,15 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use usp_mapping::mapping::Mapping;
 use usp_mapping::port::DeviceId;
 
+use crate::bus::utilisation::Utilisation;
+
 /// A bus since the process started.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BusStatistics {
     /// Its name in the site file.
     pub bus: String,
+    /// Its protocol: `modbus-tcp`, `modbus-rtu-tcp` or `modbus-rtu`.
+    pub protocol: &'static str,
+    /// Host and port, or the serial port.
+    pub address: String,
     /// Whether there is a connection now.
     pub connected: bool,
     /// Connections made.
@@ -21,6 +29,10 @@ pub struct BusStatistics {
     pub restarts: u64,
     /// Calls without a reply so far.
     pub waiting: usize,
+    /// Share of the time in which an exchange was under way, in percent, over ten seconds.
+    pub utilisation: f64,
+    /// The exchanges of all its devices, those of devices that are gone included.
+    pub exchanges: Exchanges,
     /// What hangs on it, by name.
     pub devices: Vec<DeviceStatistics>,
 }
@@ -32,27 +44,75 @@ pub struct DeviceStatistics {
     pub device: DeviceId,
     /// Whether its last exchange was answered; false before the first.
     pub online: bool,
+    /// Its exchanges.
+    pub exchanges: Exchanges,
+    /// Calls in its queue.
+    pub waiting: usize,
+    /// Its poll groups, the fastest first.
+    pub cycles: Vec<CycleStatistics>,
+}
+
+/// What became of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exchanges {
     /// Exchanges begun.
     pub requests: u64,
-    /// Exchanges answered with a refusal of the protocol.
+    /// Exchanges answered with a refusal of the protocol (Modbus: an exception).
     pub refusals: u64,
     /// Exchanges that ended in a time-out.
     pub timeouts: u64,
+    /// Exchanges whose answer could not be understood.
+    pub garbled: u64,
     /// Exchanges that ended without a usable answer for any other reason.
     pub failures: u64,
-    /// Calls in its queue.
-    pub waiting: usize,
+}
+
+/// A poll group of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CycleStatistics {
+    /// As the mapping calls it; its period where it has no name.
+    pub group: String,
+    /// How often it is to be read.
+    pub every: Duration,
+    /// From when it was due until all of it was read, the last time; `None`: it never was.
+    pub last: Option<Duration>,
+    /// The longest of these.
+    pub max: Option<Duration>,
+    /// How often it was read.
+    pub rounds: u64,
+}
+
+/// The live numbers behind [`Exchanges`].
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) requests: AtomicU64,
+    pub(crate) refusals: AtomicU64,
+    pub(crate) timeouts: AtomicU64,
+    pub(crate) garbled: AtomicU64,
+    pub(crate) failures: AtomicU64,
+}
+
+impl Tally {
+    fn read(&self) -> Exchanges {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Exchanges {
+            requests: of(&self.requests),
+            refusals: of(&self.refusals),
+            timeouts: of(&self.timeouts),
+            garbled: of(&self.garbled),
+            failures: of(&self.failures),
+        }
+    }
 }
 
 /// The live counters of a device.
 #[derive(Debug, Default)]
 pub(crate) struct DeviceCounters {
     pub(crate) online: AtomicBool,
-    pub(crate) requests: AtomicU64,
-    pub(crate) refusals: AtomicU64,
-    pub(crate) timeouts: AtomicU64,
-    pub(crate) failures: AtomicU64,
     pub(crate) waiting: AtomicUsize,
+    own: Tally,
+    bus: Arc<Tally>,
+    cycles: Mutex<Vec<CycleStatistics>>,
 }
 
 /// The live counters of a bus.
@@ -62,6 +122,8 @@ pub(crate) struct BusCounters {
     pub(crate) connects: AtomicU64,
     pub(crate) failed_connects: AtomicU64,
     pub(crate) restarts: AtomicU64,
+    tally: Arc<Tally>,
+    utilisation: Mutex<Utilisation>,
     devices: Mutex<BTreeMap<DeviceId, Arc<DeviceCounters>>>,
 }
 
@@ -74,46 +136,92 @@ pub(crate) fn count(counter: &AtomicU64) {
 impl BusCounters {
     /// New counters for a device, in place of those it may have had.
     #[cfg(any(feature = "modbus", test))]
-    pub(crate) fn device(&self, id: &DeviceId) -> Arc<DeviceCounters> {
-        let counters = Arc::<DeviceCounters>::default();
-        self.devices().insert(id.clone(), Arc::clone(&counters));
+    pub(crate) fn device(&self, id: &DeviceId, mapping: &Mapping) -> Arc<DeviceCounters> {
+        let counters = DeviceCounters {
+            bus: Arc::clone(&self.tally),
+            cycles: Mutex::new(cycles(mapping)),
+            ..DeviceCounters::default()
+        };
+        let counters = Arc::new(counters);
+        locked(&self.devices).insert(id.clone(), Arc::clone(&counters));
         counters
     }
 
     /// Forgets a device.
     #[cfg(any(feature = "modbus", test))]
     pub(crate) fn forget(&self, id: &DeviceId) {
-        self.devices().remove(id);
+        locked(&self.devices).remove(id);
     }
 
-    /// Everything as it is now.
-    pub(crate) fn read(&self, bus: &str, waiting: usize) -> BusStatistics {
+    /// An exchange took this time.
+    #[cfg(any(feature = "modbus", test))]
+    pub(crate) fn busy(&self, from: Instant, to: Instant) {
+        locked(&self.utilisation).add(from, to);
+    }
+
+    /// Everything as it is now, for one of the buses that share a line.
+    pub(crate) fn read(&self, now: Instant, waiting: usize, of: impl Fn(&DeviceId) -> bool) -> BusStatistics {
+        let devices = locked(&self.devices);
+        let devices = devices.iter().filter(|(id, _)| of(id));
         BusStatistics {
-            bus: bus.to_owned(),
+            bus: String::new(),
+            protocol: "",
+            address: String::new(),
             connected: self.connected.load(Ordering::Relaxed),
             connects: self.connects.load(Ordering::Relaxed),
             failed_connects: self.failed_connects.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
             waiting,
-            devices: self.devices().iter().map(|(id, counters)| counters.read(id)).collect(),
+            utilisation: locked(&self.utilisation).percent(now),
+            exchanges: self.tally.read(),
+            devices: devices.map(|(id, counters)| counters.read(id)).collect(),
         }
-    }
-
-    fn devices(&self) -> std::sync::MutexGuard<'_, BTreeMap<DeviceId, Arc<DeviceCounters>>> {
-        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl DeviceCounters {
+    /// One more.
+    #[cfg(any(feature = "modbus", test))]
+    pub(crate) fn count(&self, which: impl Fn(&Tally) -> &AtomicU64) {
+        count(which(&self.own));
+        count(which(&self.bus));
+    }
+
+    /// Poll groups with these periods were read in this time.
+    #[cfg(any(feature = "modbus", test))]
+    pub(crate) fn cycle(&self, groups: &[Duration], time: Duration) {
+        for cycle in locked(&self.cycles).iter_mut().filter(|cycle| groups.contains(&cycle.every)) {
+            cycle.last = Some(time);
+            cycle.max = cycle.max.max(Some(time));
+            cycle.rounds += 1;
+        }
+    }
+
     fn read(&self, id: &DeviceId) -> DeviceStatistics {
         DeviceStatistics {
             device: id.clone(),
             online: self.online.load(Ordering::Relaxed),
-            requests: self.requests.load(Ordering::Relaxed),
-            refusals: self.refusals.load(Ordering::Relaxed),
-            timeouts: self.timeouts.load(Ordering::Relaxed),
-            failures: self.failures.load(Ordering::Relaxed),
+            exchanges: self.own.read(),
             waiting: self.waiting.load(Ordering::Relaxed),
+            cycles: locked(&self.cycles).clone(),
         }
     }
+}
+
+/// One for each period that something is polled with.
+#[cfg(any(feature = "modbus", test))]
+fn cycles(mapping: &Mapping) -> Vec<CycleStatistics> {
+    let periods = mapping.points().filter_map(|point| point.read.and_then(|read| read.poll.every()));
+    let periods: std::collections::BTreeSet<_> = periods.collect();
+    let name = |every: &Duration| {
+        let group = mapping.poll_groups.iter().find(|group| group.every == *every);
+        group.map_or_else(|| format!("{every:?}"), |group| group.name.clone())
+    };
+    let cycle = |every| CycleStatistics { group: name(&every), every, last: None, max: None, rounds: 0 };
+    periods.into_iter().map(cycle).collect()
+}
+
+/// A counter is whole after each operation: a panic elsewhere says nothing about it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -59,7 +59,9 @@ impl<M: Model> Worker<'_, M> {
                     self.scheduler.handle_connect(now(), connected);
                 }
                 Some(Command::Exchange(ask)) => {
+                    let began = now();
                     let outcome = self.during(medium.exchange(ask)).await?;
+                    self.ends.counters.busy(began, now());
                     let up = medium.is_up();
                     self.ends.counters.connected.store(up, Ordering::Relaxed);
                     self.scheduler.handle_exchange(now(), outcome, up);

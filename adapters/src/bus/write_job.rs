@@ -7,7 +7,7 @@ use usp_mapping::port::{AdapterReply, CallId, DeviceFault, PointId};
 use usp_mapping::value::Value;
 
 use crate::bus::plan::{ReadPlan, Readings};
-use crate::bus::queue::{Caller, WriteCall};
+use crate::bus::queue::{Caller, Target, WriteCall};
 use crate::bus::{Model, Outcome, WriteStart};
 
 /// Shortest and longest pause between two looks at a value that is to be verified.
@@ -42,6 +42,8 @@ enum Phase<Ask> {
 
 #[derive(Debug)]
 struct Verify<Ask> {
+    /// What shows whether it was done.
+    by: PointId,
     plan: ReadPlan<Ask>,
     every: Duration,
     until: Instant,
@@ -70,8 +72,8 @@ impl<Ask: Clone> WriteJob<Ask> {
         if matches!(self.phase, Phase::Begin) {
             self.begin(model);
         }
-        let Some(((point, value), begin_by)) = self.current() else { return Step::Done };
-        let (point, value) = (*point, value.clone());
+        let Some(((_, value), begin_by)) = self.current() else { return Step::Done };
+        let value = value.clone();
         match &mut self.phase {
             Phase::Begin => Step::Done,
             Phase::Fetch(_) | Phase::Send { sent: false, .. } if now >= begin_by => {
@@ -85,7 +87,7 @@ impl<Ask: Clone> WriteJob<Ask> {
             }
             Phase::Verify(verify) => {
                 let unreadable = verify.failure(&value);
-                verify.next(model, now, point).unwrap_or_else(|| {
+                verify.next(model, now).unwrap_or_else(|| {
                     self.settle(Err(unreadable));
                     Step::Done
                 })
@@ -101,27 +103,29 @@ impl<Ask: Clone> WriteJob<Ask> {
         now: Instant,
         outcome: Outcome<M::Answer>,
     ) -> Readings {
-        let Some(((point, value), _)) = self.current() else { return Vec::new() };
-        let (point, value) = (*point, value.clone());
+        let Some(((target, value), _)) = self.current() else { return Vec::new() };
+        let (target, value) = (*target, value.clone());
         match std::mem::replace(&mut self.phase, Phase::Begin) {
             Phase::Begin => Vec::new(),
-            Phase::Fetch(ask) => self.fetched(model, ask, point, &value, outcome),
+            Phase::Fetch(ask) => self.fetched(model, ask, target, &value, outcome),
             Phase::Send { ask, .. } => {
                 let sent = match outcome {
+                    // It begins again, the other way.
+                    Outcome::Answered(answer) if model.knows_better(&ask, &answer) => return Vec::new(),
                     Outcome::Answered(answer) => {
                         model.acknowledge(&ask, answer).map_err(|fault| (fault, true))
                     }
                     Outcome::Silent(fault) => Err((fault, false)),
                 };
-                self.sent(mapping, now, point, value, sent)
+                self.sent(mapping, now, target, value, sent)
             }
-            Phase::Verify(verify) => self.looked(model, now, verify, point, &value, outcome),
+            Phase::Verify(verify) => self.looked(model, now, verify, target, &value, outcome),
         }
     }
 
     fn begin<M: Model<Ask = Ask>>(&mut self, model: &M) {
-        let Some(((point, value), _)) = self.current() else { return };
-        match model.write(*point, value) {
+        let Some(((target, value), _)) = self.current() else { return };
+        match model.write(*target, value) {
             Ok(WriteStart::Send(ask)) => self.phase = Phase::Send { ask, sent: false },
             Ok(WriteStart::Fetch(ask)) => self.phase = Phase::Fetch(ask),
             Err(fault) => self.settle(Err(fault)),
@@ -132,12 +136,12 @@ impl<Ask: Clone> WriteJob<Ask> {
         &mut self,
         model: &M,
         ask: Ask,
-        point: PointId,
+        target: Target,
         value: &Value,
         outcome: Outcome<M::Answer>,
     ) -> Readings {
         match outcome {
-            Outcome::Answered(answer) => match model.modify(point, value, answer) {
+            Outcome::Answered(answer) => match model.modify(target, value, answer) {
                 Ok(ask) => self.phase = Phase::Send { ask, sent: false },
                 Err(fault) => self.settle(Err(fault)),
             },
@@ -152,15 +156,15 @@ impl<Ask: Clone> WriteJob<Ask> {
         &mut self,
         mapping: &Mapping,
         now: Instant,
-        point: PointId,
+        target: Target,
         value: Value,
         sent: Result<(), (DeviceFault, bool)>,
     ) -> Readings {
-        match (sent, verify_time(mapping, point)) {
+        match (sent, verification(mapping, target)) {
             (Ok(()), None) => self.settle(Ok(value)),
-            (Ok(()), Some(time)) => self.phase = Phase::Verify(Verify::new(now, time, Ok(()))),
-            (Err((fault, false)), Some(time)) => {
-                self.phase = Phase::Verify(Verify::new(now, time, Err(fault)));
+            (Ok(()), Some((by, time))) => self.phase = Phase::Verify(Verify::new(now, by, time, Ok(()))),
+            (Err((fault, false)), Some((by, time))) => {
+                self.phase = Phase::Verify(Verify::new(now, by, time, Err(fault)));
             }
             (Err((fault, _)), _) => self.settle(Err(fault)),
         }
@@ -172,20 +176,23 @@ impl<Ask: Clone> WriteJob<Ask> {
         model: &mut M,
         now: Instant,
         mut verify: Verify<Ask>,
-        point: PointId,
+        target: Target,
         wanted: &Value,
         outcome: Outcome<M::Answer>,
     ) -> Readings {
         verify.look(model, now, outcome);
+        let by = verify.by;
+        let confirms =
+            |shown: &Value| matches!(target, Target::Point(point) if model.shows(point, by, wanted, shown));
         match &verify.shown {
-            Some(Ok(shown)) if model.shows(point, wanted, shown) => self.settle(Ok(shown.clone())),
+            Some(Ok(shown)) if confirms(shown) => self.settle(Ok(shown.clone())),
             _ if now >= verify.until => self.settle(Err(verify.failure(wanted))),
             _ => {
                 self.phase = Phase::Verify(verify);
                 return Vec::new();
             }
         }
-        verify.shown.map(|shown| (point, shown)).into_iter().collect()
+        verify.shown.map(|shown| (by, shown)).into_iter().collect()
     }
 
     /// The current item is done; after a failure so is the unit.
@@ -198,7 +205,7 @@ impl<Ask: Clone> WriteJob<Ask> {
         }
     }
 
-    fn current(&self) -> Option<(&(PointId, Value), Instant)> {
+    fn current(&self) -> Option<(&(Target, Value), Instant)> {
         let at = self.results.len();
         self.call.items.get(at).zip(self.call.begin_by.get(at).copied())
     }
@@ -215,7 +222,11 @@ impl<Ask: Clone> WriteJob<Ask> {
 
     /// The points that it writes.
     pub(crate) fn points(&self) -> Vec<PointId> {
-        self.call.items.iter().map(|(point, _)| *point).collect()
+        let point = |target| match target {
+            Target::Point(point) => Some(point),
+            Target::Step(..) => None,
+        };
+        self.call.targets().filter_map(point).collect()
     }
 
     /// The replies of a job that is done.
@@ -255,6 +266,11 @@ impl<Ask: Clone> WriteJob<Ask> {
         if untouched && !self.call.items.is_empty() {
             return AdapterReply { id, outcome: Err(fault) };
         }
+        if self.call.targets().any(|target| matches!(target, Target::Step(..))) {
+            let failed = self.results.iter().find_map(|result| result.clone().err());
+            let fault = failed.or_else(|| Some(fault).filter(|_| !self.is_done()));
+            return AdapterReply { id, outcome: fault.map_or(Ok(Vec::new()), Err) };
+        }
         let mut results = self.results.clone();
         if results.len() < self.call.items.len() {
             results.push(Err(fault));
@@ -269,23 +285,18 @@ impl<Ask: Clone> WriteJob<Ask> {
 }
 
 impl<Ask: Clone> Verify<Ask> {
-    fn new(now: Instant, time: Duration, sent: Result<(), DeviceFault>) -> Self {
+    fn new(now: Instant, by: PointId, time: Duration, sent: Result<(), DeviceFault>) -> Self {
         let every = (time / 10).clamp(LOOK_EVERY.0, LOOK_EVERY.1);
-        Self { plan: ReadPlan::default(), every, until: now + time, next_at: now, shown: None, sent }
+        Self { by, plan: ReadPlan::default(), every, until: now + time, next_at: now, shown: None, sent }
     }
 
     /// `None`: the point cannot be read.
-    fn next<M: Model<Ask = Ask>>(
-        &mut self,
-        model: &mut M,
-        now: Instant,
-        point: PointId,
-    ) -> Option<Step<Ask>> {
+    fn next<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant) -> Option<Step<Ask>> {
         if now < self.next_at {
             return Some(Step::Wait(self.next_at));
         }
         if self.plan.is_empty() {
-            self.plan = ReadPlan::new(model, now, &[point]);
+            self.plan = ReadPlan::new(model, now, &[self.by]);
         }
         self.plan.next().map(Step::Send)
     }
@@ -315,9 +326,10 @@ impl<Ask: Clone> Verify<Ask> {
     }
 }
 
-/// How long to look for the written value, if at all.
-fn verify_time(mapping: &Mapping, point: PointId) -> Option<Duration> {
-    let capability = mapping.capabilities.get(usize::from(point.0))?;
-    capability.read.as_ref()?;
-    capability.write.as_ref()?.verify.map(|verify| verify.within)
+/// Where and for how long to look for the written value, if at all.
+fn verification(mapping: &Mapping, target: Target) -> Option<(PointId, Duration)> {
+    let Target::Point(point) = target else { return None };
+    let verify = mapping.point(point)?.write?.verify?;
+    let by = verify.by.unwrap_or(point);
+    mapping.point(by)?.read.map(|_| (by, verify.within))
 }

@@ -9,6 +9,7 @@ use usp_mapping::port::DeviceFault;
 use usp_mapping::transform::Raw;
 
 use crate::modbus::poll::Block;
+use crate::modbus::poll::learnt::Cause;
 
 /// One request to one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub(crate) struct Ask {
     pub(crate) unit: u8,
     /// How long the exchange may take.
     pub(crate) timeout: Duration,
+    /// To which round of reads it belongs; 0: to none.
+    pub(crate) round: u32,
     /// What is asked.
     pub(crate) query: Query,
 }
@@ -34,6 +37,17 @@ pub(crate) enum Query {
     WriteRegister(u16, u16),
     /// Function 16.
     WriteRegisters(u16, Vec<u16>),
+    /// Function 22: `word = (word & and) | (or & !and)`.
+    MaskWrite {
+        /// Which register.
+        address: u16,
+        /// Bits that are kept.
+        and: u16,
+        /// Bits that are set.
+        or: u16,
+    },
+    /// Function 23: the same registers are written, then read.
+    ReadWrite(u16, Vec<u16>),
 }
 
 /// What a unit answers; it fits its query.
@@ -63,6 +77,11 @@ pub(crate) fn request(query: &Query) -> Request<'_> {
         Query::WriteRegister(address, word) => Request::WriteSingleRegister(*address, *word),
         Query::WriteRegisters(address, words) => {
             Request::WriteMultipleRegisters(*address, Cow::Borrowed(words))
+        }
+        Query::MaskWrite { address, and, or } => Request::MaskWriteRegister(*address, *and, *or),
+        Query::ReadWrite(address, words) => {
+            let count = words.len() as u16;
+            Request::ReadWriteMultipleRegisters(*address, count, *address, Cow::Borrowed(words))
         }
     }
 }
@@ -94,6 +113,14 @@ pub(crate) fn answer(query: &Query, response: Response) -> Result<Answer, Device
         (Query::WriteRegisters(address, words), Response::WriteMultipleRegisters(at, count)) => {
             acknowledged(*address == at && words.len() == usize::from(count))
         }
+        (Query::MaskWrite { address, and, or }, Response::MaskWriteRegister(at, keeps, sets)) => {
+            acknowledged(*address == at && (*and, *or) == (keeps, sets))
+        }
+        (Query::ReadWrite(_, words), Response::ReadWriteMultipleRegisters(read)) => {
+            let fits = words.len() == read.len();
+            fits.then_some(Answer::Registers(read))
+                .ok_or_else(|| garbled("it holds another number of registers than asked for"))
+        }
         _ => Err(garbled("it belongs to another function")),
     }
 }
@@ -119,6 +146,9 @@ pub(crate) fn exception(code: ExceptionCode) -> Result<Answer, DeviceFault> {
     }
 }
 
+/// The exception of a device that does not have a function.
+pub(crate) const ILLEGAL_FUNCTION: u8 = 1;
+
 /// An exception in words.
 ///
 /// Source: Modbus Application Protocol V1.1b3, section 7.
@@ -136,9 +166,14 @@ pub(crate) fn refusal(code: u8) -> DeviceFault {
     DeviceFault::Refused(format!("{words} (exception {code})"))
 }
 
-/// Whether an exception to a read of several points may be the fault of one of them, or of a gap between them.
-pub(crate) fn may_be_a_part(code: u8) -> bool {
-    matches!(code, 2..=4)
+/// What the exception to a read says about the device; `None`: nothing about what was read, which is not worth trying in
+/// parts (it is busy, or takes no such function).
+pub(crate) fn lesson(code: u8) -> Option<Cause> {
+    match code {
+        2 | 3 => Some(Cause::Refused),
+        4 => Some(Cause::Passing),
+        _ => None,
+    }
 }
 
 /// The query that writes a raw value. `before` are the registers as they are, for a point that keeps its other bits.
@@ -164,9 +199,15 @@ pub(crate) fn write(
         });
     }
     let words = point.encode_registers(raw, before).ok_or_else(unfit)?;
+    let address = point.address;
     Ok(match (function, words.as_slice()) {
-        (ModbusWriteFunction::SingleRegister, [word]) => Query::WriteRegister(point.address, *word),
-        _ => Query::WriteRegisters(point.address, words),
+        (ModbusWriteFunction::SingleRegister, [word]) => Query::WriteRegister(address, *word),
+        (ModbusWriteFunction::MaskWrite, [word]) => {
+            let mask = point.mask();
+            Query::MaskWrite { address, and: !mask, or: word & mask }
+        }
+        (ModbusWriteFunction::ReadWriteRegisters, _) => Query::ReadWrite(address, words),
+        _ => Query::WriteRegisters(address, words),
     })
 }
 
@@ -189,10 +230,9 @@ pub(crate) fn extract(point: &ModbusPoint, block: &Block, answer: &Answer) -> Re
 mod tests {
     use super::*;
     use usp_mapping::mapping::{ByteOrder, RegisterEncoding};
-    use usp_mapping::port::PointId;
 
     fn read(table: ModbusTable, address: u16, count: u16) -> Query {
-        Query::Read(Block { table, address, count, points: vec![PointId(0)] })
+        Query::Read(Block::new(table, address, count))
     }
 
     fn point(table: ModbusTable, address: u16, encoding: RegisterEncoding) -> ModbusPoint {
@@ -231,7 +271,7 @@ mod tests {
     #[test]
     fn values_are_found_within_a_larger_read() {
         let words = Answer::Registers(vec![0, 0xfffe, 0xffff, 0xffff, 0xfffd, 0x4366, 0x3333]);
-        let block = Block { table: ModbusTable::Holding, address: 100, count: 7, points: Vec::new() };
+        let block = Block::new(ModbusTable::Holding, 100, 7);
         for (address, encoding, expected) in [
             (101, RegisterEncoding::U16, Raw::Int(0xfffe)),
             (101, RegisterEncoding::S16, Raw::Int(-2)),

@@ -5,7 +5,6 @@
 //! has ended, the time the device needs, and t3.5 before the next request, or `guard` if that is longer (Modbus over
 //! Serial Line V1.02, 2.5.1.1). Over TCP the device's time and `guard` are all that is known.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::{BusKind, Command, Device, ModbusTable, WritePoint};
@@ -16,6 +15,7 @@ use super::codec::{self, Answer, Ask, Query};
 use super::model::ModbusModel;
 use super::rtu::{Timing, frame};
 use crate::bus::clock::PollClock;
+use crate::bus::queue::Target;
 use crate::bus::{Model, WriteStart};
 
 /// Rounds that are looked at to find out how often each comes.
@@ -94,11 +94,11 @@ pub fn write(
     point: PointId,
     value: &Value,
 ) -> Result<Vec<Exchange>, DeviceFault> {
-    let model = ModbusModel::new(device);
-    let asks = match model.write(point, value)? {
+    let (model, target) = (ModbusModel::new(device), Target::Point(point));
+    let asks = match model.write(target, value)? {
         WriteStart::Send(ask) => vec![ask],
         WriteStart::Fetch(ask) => {
-            let change = model.modify(point, value, nothing(&ask))?;
+            let change = model.modify(target, value, nothing(&ask))?;
             vec![ask, change]
         }
     };
@@ -184,9 +184,9 @@ fn exchange(model: &ModbusModel, way: &Way, ask: &Ask) -> Exchange {
     };
     let (points, cells, unwanted) = match &ask.query {
         Query::Read(block) => {
-            let (cells, wanted) = (usize::from(block.count), model.cells(block));
+            let (cells, wanted) = (usize::from(block.count), block.wanted());
             // A point of several places in the read is there once for each.
-            let mut points = block.points.clone();
+            let mut points: Vec<_> = block.points.iter().map(|(point, _)| *point).collect();
             points.dedup();
             // A read before a write is for no point, and wanted as it is.
             let unwanted = if points.is_empty() { 0 } else { cells.saturating_sub(wanted) };
@@ -195,7 +195,7 @@ fn exchange(model: &ModbusModel, way: &Way, ask: &Ask) -> Exchange {
         _ => (Vec::new(), 0, 0),
     };
     let what = what(&rtu);
-    let time = duration(way, request.len() + reply, model.guard());
+    let time = duration(way, request.len() + reply, model.guard().max(model.turnaround()));
     Exchange { what, request, reply, time, points, cells, unwanted }
 }
 
@@ -242,20 +242,6 @@ fn duration(way: &Way, characters: usize, guard: Duration) -> Duration {
             timing.characters(characters) + silence + way.delay + silence.max(guard)
         }
         BusKind::ModbusTcp { .. } | BusKind::ModbusRtuTcp { .. } => way.delay + guard,
-    }
-}
-
-impl ModbusModel {
-    /// How many registers or bits of a read somebody wants.
-    fn cells(&self, block: &super::poll::Block) -> usize {
-        let here = u32::from(block.address)..u32::from(block.address) + u32::from(block.count);
-        let places = self.placed(&block.points);
-        let of_table = places.iter().filter(|(_, place)| place.table == block.table);
-        let wanted = of_table.flat_map(|(_, place)| {
-            let count = if place.table.is_bits() { 1 } else { place.count.max(1) };
-            u32::from(place.address)..u32::from(place.address) + u32::from(count)
-        });
-        wanted.filter(|at| here.contains(at)).collect::<BTreeSet<_>>().len()
     }
 }
 

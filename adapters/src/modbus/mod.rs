@@ -3,6 +3,7 @@
 //! [`codec`] and [`poll`] are pure, [`model`] ties them to the bus' [`Model`](crate::bus::Model); [`io`] does the
 //! exchanges over TCP, [`rtu`] those with RTU frames. Facts: Modbus Application Protocol V1.1b3, Modbus Messaging on TCP/IP V1.0b.
 
+mod assembly;
 pub(crate) mod codec;
 pub mod explain;
 pub(crate) mod io;

@@ -4,22 +4,36 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::{
-    Device, DeviceAddress, Mapping, ModbusOptions, ModbusPoint, Protocol, ReadBinding, ReadPoint,
-    WriteBinding, WritePoint,
+    Device, DeviceAddress, Mapping, ModbusOptions, ModbusPoint, ModbusWriteFunction, Protocol, ReadBinding,
+    ReadPoint, WriteBinding, WritePoint,
 };
 use usp_mapping::port::{DeviceFault, PointId};
+use usp_mapping::transform::Transform;
 use usp_mapping::value::Value;
 
+use crate::bus::plan::Readings;
+use crate::bus::queue::Target;
 use crate::bus::{Model, Understood, WriteStart};
+use crate::modbus::assembly::Assembly;
 use crate::modbus::codec::{self, Answer, Ask, Query};
-use crate::modbus::poll::{self, Block, Cuts};
+use crate::modbus::poll::learnt::{Cause, Split};
+use crate::modbus::poll::{self, Block, Learnt, Placed};
 
 /// Options, unit and what was learnt about one device.
 #[derive(Debug)]
 pub(crate) struct ModbusModel {
     mapping: Arc<Mapping>,
     unit: u8,
-    cuts: Cuts,
+    learnt: Learnt,
+    assembly: Assembly,
+    lacks: Lacks,
+}
+
+/// Functions that the device is known not to have, until the connection is made anew.
+#[derive(Debug, Default)]
+struct Lacks {
+    mask_write: bool,
+    read_write: bool,
 }
 
 impl ModbusModel {
@@ -29,7 +43,7 @@ impl ModbusModel {
     }
 
     pub(super) fn ask(&self, query: Query) -> Ask {
-        Ask { unit: self.unit, timeout: self.options().timeout, query }
+        Ask { unit: self.unit, timeout: self.options().timeout, round: 0, query }
     }
 
     fn write_binding(&self, point: PointId) -> Result<&WriteBinding, DeviceFault> {
@@ -38,8 +52,38 @@ impl ModbusModel {
         capability.write.as_ref().ok_or_else(unwritable)
     }
 
-    /// The points of a read with their places.
-    pub(super) fn placed(&self, points: &[PointId]) -> Vec<(PointId, ModbusPoint)> {
+    /// Where something is written, and how.
+    fn place(&self, target: Target) -> Result<(&WritePoint, &Transform), DeviceFault> {
+        match target {
+            Target::Point(point) => {
+                self.write_binding(point).map(|binding| (&binding.point, &binding.transform))
+            }
+            Target::Step(command, step) => {
+                let command = self.mapping.commands.get(usize::from(command.0));
+                let step = command.and_then(|command| command.steps.get(step)).ok_or(DeviceFault::Unknown)?;
+                Ok((&step.point, &step.transform))
+            }
+        }
+    }
+
+    /// The function that writes a point, as far as the device is known to have it.
+    fn function(&self, point: &ModbusPoint, function: ModbusWriteFunction) -> ModbusWriteFunction {
+        let plain = if point.count == 1 {
+            ModbusWriteFunction::SingleRegister
+        } else {
+            ModbusWriteFunction::MultipleRegisters
+        };
+        match function {
+            ModbusWriteFunction::MaskWrite if self.lacks.mask_write => plain,
+            ModbusWriteFunction::ReadWriteRegisters if self.lacks.read_write => {
+                ModbusWriteFunction::MultipleRegisters
+            }
+            known => known,
+        }
+    }
+
+    /// The points of a read with all their places.
+    fn placed(&self, points: &[PointId]) -> Vec<Placed> {
         let places = |id: PointId| {
             let read = self.mapping.point(id).and_then(|point| point.read);
             let places = read.into_iter().flat_map(ReadBinding::places);
@@ -48,18 +92,42 @@ impl ModbusModel {
         points.iter().flat_map(|id| places(*id)).collect()
     }
 
-    fn reading(&self, point: PointId, block: &Block, answer: &Answer) -> Result<Value, DeviceFault> {
-        let point = self.mapping.point(point).ok_or(DeviceFault::Unknown)?;
-        let raw = |ReadPoint::Modbus(place): &ReadPoint| codec::extract(place, block, answer);
-        point.read.ok_or(DeviceFault::Unknown)?.decode(point.class, raw)
+    fn read(&self, round: u32, block: Block) -> Ask {
+        Ask { round, ..self.ask(Query::Read(block)) }
     }
 
-    fn encode(&self, point: PointId, value: &Value, before: Option<&[u16]>) -> Result<Ask, DeviceFault> {
-        let binding = self.write_binding(point)?;
-        let WritePoint::Modbus { point: place, function, .. } = &binding.point;
-        let raw = binding.transform.encode(value, place.raw_kind())?;
-        codec::write(place, *function, &raw, before).map(|query| self.ask(query))
+    fn failed(
+        &mut self,
+        now: Instant,
+        (round, block): (u32, &Block),
+        cause: Cause,
+        fault: &DeviceFault,
+    ) -> Understood<Ask> {
+        let Protocol::Modbus(options) = &self.mapping.protocol;
+        let Split { again, given_up } = self.learnt.failed(block, cause, options, now);
+        let again = again.into_iter().map(|block| self.read(round, block));
+        Understood { readings: faults(&given_up, fault), again: again.collect() }
     }
+
+    fn readings(&mut self, round: u32, block: &Block, answer: &Answer) -> Readings {
+        let Self { mapping, assembly, .. } = self;
+        let mut reading = |(id, place): &Placed| {
+            let point = mapping.point(*id)?;
+            let raw = codec::extract(place, block, answer);
+            Some((*id, assembly.add(round, point, *place, raw)?))
+        };
+        block.points.iter().filter_map(&mut reading).collect()
+    }
+
+    fn encode(&self, target: Target, value: &Value, before: Option<&[u16]>) -> Result<Ask, DeviceFault> {
+        let (WritePoint::Modbus { point, function, .. }, transform) = self.place(target)?;
+        let raw = transform.encode(value, point.raw_kind())?;
+        codec::write(point, self.function(point, *function), &raw, before).map(|query| self.ask(query))
+    }
+}
+
+fn faults(points: &[Placed], fault: &DeviceFault) -> Readings {
+    points.iter().map(|(point, _)| (*point, Err(fault.clone()))).collect()
 }
 
 impl Model for ModbusModel {
@@ -68,58 +136,88 @@ impl Model for ModbusModel {
 
     fn new(device: &Device) -> Self {
         let DeviceAddress::ModbusUnit(unit) = device.address;
-        Self { mapping: Arc::clone(&device.mapping), unit, cuts: Cuts::default() }
+        Self {
+            mapping: Arc::clone(&device.mapping),
+            unit,
+            learnt: Learnt::default(),
+            assembly: Assembly::default(),
+            lacks: Lacks::default(),
+        }
     }
 
     fn plan(&mut self, now: Instant, points: &[PointId]) -> Vec<Ask> {
         let placed = self.placed(points);
         let Protocol::Modbus(options) = &self.mapping.protocol;
-        let blocks = poll::coalesce(&placed, options, &mut self.cuts, now);
-        blocks.into_iter().map(|block| self.ask(Query::Read(block))).collect()
+        let blocks = poll::coalesce(&placed, options, &self.learnt, now);
+        let round = self.assembly.begin();
+        blocks.into_iter().map(|block| self.read(round, block)).collect()
     }
 
     fn points(&self, ask: &Ask) -> Vec<PointId> {
         match &ask.query {
-            Query::Read(block) => block.points.clone(),
-            Query::WriteCoil(..)
-            | Query::WriteCoils(..)
-            | Query::WriteRegister(..)
-            | Query::WriteRegisters(..) => Vec::new(),
+            Query::Read(block) => block.points.iter().map(|(point, _)| *point).collect(),
+            _ => Vec::new(),
         }
     }
 
     fn understand(&mut self, now: Instant, ask: &Ask, answer: Answer) -> Understood<Ask> {
-        let Query::Read(block) = &ask.query else {
-            return Understood { readings: Vec::new(), again: Vec::new() };
-        };
+        let Query::Read(block) = &ask.query else { return Understood::default() };
         if let Answer::Exception(code) = answer {
-            let parts = if codec::may_be_a_part(code) {
-                poll::split(&self.placed(&block.points), &mut self.cuts, now)
-            } else {
-                Vec::new()
+            let fault = codec::refusal(code);
+            return match codec::lesson(code) {
+                Some(cause) => self.failed(now, (ask.round, block), cause, &fault),
+                None => Understood { readings: faults(&block.points, &fault), again: Vec::new() },
             };
-            let again: Vec<_> = parts.into_iter().map(|part| self.ask(Query::Read(part))).collect();
-            let refused = if again.is_empty() { block.points.as_slice() } else { &[] };
-            let readings = refused.iter().map(|point| (*point, Err(codec::refusal(code)))).collect();
-            return Understood { readings, again };
         }
-        let readings = block.points.iter().map(|point| (*point, self.reading(*point, block, &answer)));
-        Understood { readings: readings.collect(), again: Vec::new() }
+        let again = self.learnt.answered(block, now).map(|block| self.read(ask.round, block));
+        let readings = self.readings(ask.round, block, &answer);
+        Understood { readings, again: again.into_iter().collect() }
     }
 
-    fn write(&self, point: PointId, value: &Value) -> Result<WriteStart<Ask>, DeviceFault> {
-        let WritePoint::Modbus { point: place, read_modify_write, .. } = &self.write_binding(point)?.point;
-        let ask = self.encode(point, value, None)?;
-        if !read_modify_write || place.table.is_bits() {
+    fn unanswered(&mut self, now: Instant, ask: &Ask, fault: &DeviceFault) -> Understood<Ask> {
+        match &ask.query {
+            Query::Read(block) => self.failed(now, (ask.round, block), Cause::Silent, fault),
+            _ => Understood::default(),
+        }
+    }
+
+    fn sign_of_life(&self, ask: &Ask) -> Option<Ask> {
+        let Query::Read(block) = &ask.query else { return None };
+        block.first_point().map(|block| self.read(ask.round, block))
+    }
+
+    fn patience(&self, ask: &Ask) -> u32 {
+        match &ask.query {
+            Query::Read(block) if self.learnt.has_answered(block) => 4,
+            _ => 2,
+        }
+    }
+
+    fn rests(&self, now: Instant, point: PointId) -> bool {
+        self.placed(&[point]).iter().any(|(_, place)| self.learnt.rests(place, now))
+    }
+
+    fn is_back(&mut self, now: Instant) {
+        self.learnt.is_back(now);
+    }
+
+    fn write(&self, target: Target, value: &Value) -> Result<WriteStart<Ask>, DeviceFault> {
+        let (WritePoint::Modbus { point, function, read_modify_write }, _) = self.place(target)?;
+        let ask = self.encode(target, value, None)?;
+        let keeps = match self.function(point, *function) {
+            ModbusWriteFunction::MaskWrite => false,
+            now => *read_modify_write || (now != *function && point.is_part()),
+        };
+        if !keeps || point.table.is_bits() {
             return Ok(WriteStart::Send(ask));
         }
-        let (table, address, count) = (place.table, place.address, place.count);
-        Ok(WriteStart::Fetch(self.ask(Query::Read(Block { table, address, count, points: Vec::new() }))))
+        let block = Block::new(point.table, point.address, point.count);
+        Ok(WriteStart::Fetch(self.ask(Query::Read(block))))
     }
 
-    fn modify(&self, point: PointId, value: &Value, fetched: Answer) -> Result<Ask, DeviceFault> {
+    fn modify(&self, target: Target, value: &Value, fetched: Answer) -> Result<Ask, DeviceFault> {
         match fetched {
-            Answer::Registers(words) => self.encode(point, value, Some(&words)),
+            Answer::Registers(words) => self.encode(target, value, Some(&words)),
             Answer::Exception(code) => Err(codec::refusal(code)),
             Answer::Bits(_) | Answer::Written => {
                 Err(DeviceFault::Garbled("it holds no registers".to_owned()))
@@ -127,9 +225,26 @@ impl Model for ModbusModel {
         }
     }
 
-    fn acknowledge(&self, _ask: &Ask, answer: Answer) -> Result<(), DeviceFault> {
+    /// An exception 1 to function 22 or 23: nothing was written, and there are older functions.
+    fn knows_better(&mut self, ask: &Ask, answer: &Answer) -> bool {
+        let lacks = match ask.query {
+            Query::MaskWrite { .. } => &mut self.lacks.mask_write,
+            Query::ReadWrite(..) => &mut self.lacks.read_write,
+            _ => return false,
+        };
+        let unknown = *answer == Answer::Exception(codec::ILLEGAL_FUNCTION) && !*lacks;
+        *lacks |= unknown;
+        unknown
+    }
+
+    fn reconnected(&mut self) {
+        self.lacks = Lacks::default();
+    }
+
+    fn acknowledge(&self, ask: &Ask, answer: Answer) -> Result<(), DeviceFault> {
         match answer {
             Answer::Written => Ok(()),
+            Answer::Registers(_) if matches!(ask.query, Query::ReadWrite(..)) => Ok(()),
             Answer::Exception(code) => Err(codec::refusal(code)),
             Answer::Bits(_) | Answer::Registers(_) => {
                 Err(DeviceFault::Garbled("it acknowledges nothing".to_owned()))
@@ -142,20 +257,24 @@ impl Model for ModbusModel {
     }
 
     /// What is written may be rounded to what a register holds, and what is read may be coarser than that.
-    fn shows(&self, point: PointId, wanted: &Value, shown: &Value) -> bool {
-        let capability = self.mapping.capabilities.get(usize::from(point.0));
-        let settled = |transform: &usp_mapping::transform::Transform, place: &ModbusPoint| {
-            capability.and_then(|it| transform.settled(wanted, place.raw_kind(), it.class).ok())
+    fn shows(&self, written: PointId, by: PointId, wanted: &Value, shown: &Value) -> bool {
+        let class = self.mapping.point(by).map(|point| point.class);
+        let settled = |transform: &Transform, place: &ModbusPoint| {
+            class.and_then(|class| transform.settled(wanted, place.raw_kind(), class).ok())
         };
-        let written = self.write_binding(point).ok().and_then(|binding| {
+        let sent = self.write_binding(written).ok().and_then(|binding| {
             let WritePoint::Modbus { point: place, .. } = &binding.point;
             settled(&binding.transform, place)
         });
-        let read = self.mapping.point(point).and_then(|it| it.read?.parts.first()).and_then(|part| {
+        let read = self.mapping.point(by).and_then(|it| it.read?.parts.first()).and_then(|part| {
             let ReadPoint::Modbus(place) = &part.point;
             settled(&part.transform, place)
         });
-        wanted == shown || written.as_ref() == Some(shown) || read.as_ref() == Some(shown)
+        wanted == shown || sent.as_ref() == Some(shown) || read.as_ref() == Some(shown)
+    }
+
+    fn turnaround(&self) -> Duration {
+        self.options().turnaround
     }
 
     fn guard(&self) -> Duration {

@@ -206,7 +206,7 @@ async fn a_hole_in_the_register_map_costs_no_neighbour() {
     }
     let statistics = bench.adapters.statistics().remove(0);
     assert_eq!(
-        (statistics.connects, statistics.devices[0].refusals),
+        (statistics.connects, statistics.devices[0].exchanges.refusals),
         (1, 4),
         "a refusal keeps the connection"
     );

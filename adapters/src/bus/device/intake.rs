@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use usp_mapping::mapping::Capability;
-use usp_mapping::port::{Action, AdapterCall, AdapterReply, DeviceFault, PointId};
+use usp_mapping::port::{Action, AdapterCall, AdapterReply, CommandId, DeviceFault, PointId};
 use usp_mapping::value::Value;
 
 use super::{DeviceState, Outbox, push_reply, readable};
 use crate::bus::Model;
 use crate::bus::plan::Readings;
-use crate::bus::queue::{Caller, ReadCall, WriteCall};
+use crate::bus::queue::{Caller, ReadCall, Target, WriteCall};
 
 impl<M: Model> DeviceState<M> {
     /// Takes a call in, or answers it at once.
@@ -20,7 +20,7 @@ impl<M: Model> DeviceState<M> {
             (Some(fault), _) => Err(fault),
             (None, Action::Write(items)) => self.take_write(caller, items, received),
             (None, Action::Read(points)) => self.take_read(caller, points),
-            (None, Action::Command(..)) => Err(DeviceFault::Unwritable("it has no commands".to_owned())),
+            (None, Action::Command(command, args)) => self.take_command(caller, command, &args, received),
             (None, Action::Refresh) => self.take_read(caller, readable(&self.device)),
         };
         match outcome {
@@ -38,7 +38,7 @@ impl<M: Model> DeviceState<M> {
         items: Vec<(PointId, Value)>,
         received: Instant,
     ) -> Result<Option<Readings>, DeviceFault> {
-        let check = |(point, value): &(PointId, Value)| self.model.write(*point, value).err();
+        let check = |(point, value): &(PointId, Value)| self.model.write(Target::Point(*point), value).err();
         let faults: Vec<_> = items.iter().map(check).collect();
         if items.is_empty() || faults.iter().any(Option::is_some) {
             let results = faults.into_iter().map(|fault| Err(fault.unwrap_or(DeviceFault::NotTried)));
@@ -50,7 +50,33 @@ impl<M: Model> DeviceState<M> {
         let begin_by = bindings
             .map(|write| received + write.map_or(caller.within, |write| write.ttl.min(caller.within)))
             .collect();
+        let items = items.into_iter().map(|(point, value)| (Target::Point(point), value)).collect();
         self.queue.push_write(WriteCall { callers: vec![caller], items, begin_by, coalesce })?;
+        Ok(None)
+    }
+
+    /// The steps of a command are a write unit. Once the first has been sent, the rest may follow for as long as somebody
+    /// waits for it.
+    fn take_command(
+        &mut self,
+        caller: Caller,
+        id: CommandId,
+        args: &[Value],
+        received: Instant,
+    ) -> Result<Option<Readings>, DeviceFault> {
+        let command = self.device.mapping.commands.get(usize::from(id.0)).ok_or(DeviceFault::Unknown)?;
+        let unfit = || DeviceFault::Unwritable("an argument is missing".to_owned());
+        let mut items = Vec::new();
+        for (place, step) in command.steps.iter().enumerate() {
+            let (target, value) = (Target::Step(id, place), step.value(args).ok_or_else(unfit)?);
+            self.model.write(target, value)?;
+            items.push((target, value.clone()));
+        }
+        let mut begin_by = vec![caller.deadline; items.len()];
+        if let Some(first) = begin_by.first_mut() {
+            *first = received + command.ttl.min(caller.within);
+        }
+        self.queue.push_write(WriteCall { callers: vec![caller], items, begin_by, coalesce: false })?;
         Ok(None)
     }
 
@@ -65,7 +91,7 @@ impl<M: Model> DeviceState<M> {
         Ok(None)
     }
 
-    fn capability(&self, point: PointId) -> Option<&Capability> {
+    pub(super) fn capability(&self, point: PointId) -> Option<&Capability> {
         self.device.mapping.capabilities.get(usize::from(point.0))
     }
 }

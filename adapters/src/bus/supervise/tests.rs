@@ -26,7 +26,11 @@ struct Bench {
 
 fn plan(capabilities: &[Capability]) -> Arc<BusPlan> {
     let device = Arc::new(fake::device("a", 0, fake::mapping(capabilities)));
-    Arc::new(BusPlan { bus: fake::bus(([127, 0, 0, 1], 0).into()), devices: vec![device] })
+    Arc::new(BusPlan {
+        bus: fake::bus(([127, 0, 0, 1], 0).into()),
+        names: vec!["bus".to_owned()],
+        devices: vec![device],
+    })
 }
 
 impl Bench {
@@ -63,7 +67,7 @@ impl Bench {
     }
 
     fn statistics(&self) -> BusStatistics {
-        self.ends.1.read("bus", self.ends.0.waiting())
+        self.ends.1.read(std::time::Instant::now(), self.ends.0.waiting(), |_| true)
     }
 
     fn sent(&self) -> Vec<What> {

@@ -49,6 +49,13 @@ fn pdu(query: &Query, to: &mut Vec<u8>) {
             to.push(2 * values.len() as u8);
             words(to, values);
         }
+        Query::MaskWrite { address, and, or } => words(to, &[*address, *and, *or]),
+        Query::ReadWrite(address, values) => {
+            let count = values.len() as u16;
+            words(to, &[*address, count, *address, count]);
+            to.push(2 * values.len() as u8);
+            words(to, values);
+        }
     }
 }
 
@@ -68,6 +75,8 @@ fn function(query: &Query) -> u8 {
         Query::WriteRegister(..) => 6,
         Query::WriteCoils(..) => 15,
         Query::WriteRegisters(..) => 16,
+        Query::MaskWrite { .. } => 22,
+        Query::ReadWrite(..) => 23,
     }
 }
 
@@ -80,6 +89,8 @@ pub(crate) fn answer_length(query: &Query) -> usize {
         | Query::WriteRegister(..)
         | Query::WriteCoils(..)
         | Query::WriteRegisters(..) => 8,
+        Query::MaskWrite { .. } => 10,
+        Query::ReadWrite(_, values) => 5 + 2 * values.len(),
     }
 }
 
@@ -88,9 +99,10 @@ pub(crate) fn progress(ask: &Ask, bytes: &[u8]) -> Progress {
     let [unit, code, rest @ ..] = bytes else { return Progress::More(EXCEPTION - bytes.len()) };
     let length = match (code, rest.first()) {
         (0x81..=0xff, _) => EXCEPTION,
-        (1..=4, Some(count)) => 5 + usize::from(*count),
-        (1..=4, None) => return Progress::More(EXCEPTION - bytes.len()),
+        (1..=4 | 23, Some(count)) => 5 + usize::from(*count),
+        (1..=4 | 23, None) => return Progress::More(EXCEPTION - bytes.len()),
         (5 | 6 | 15 | 16, _) => 8,
+        (22, _) => 10,
         _ => return garbled("it is no Modbus response"),
     };
     let Some(frame) = bytes.get(..length) else { return Progress::More(length - bytes.len()) };
@@ -141,11 +153,11 @@ mod tests {
     use crate::modbus::poll::Block;
 
     fn ask(unit: u8, query: Query) -> Ask {
-        Ask { unit, timeout: Duration::from_secs(1), query }
+        Ask { unit, timeout: Duration::from_secs(1), round: 0, query }
     }
 
     fn read(unit: u8, table: ModbusTable, address: u16, count: u16) -> Ask {
-        ask(unit, Query::Read(Block { table, address, count, points: Vec::new() }))
+        ask(unit, Query::Read(Block::new(table, address, count)))
     }
 
     fn framed(body: &[u8]) -> Vec<u8> {

@@ -20,8 +20,8 @@ use crate::modbus::poll::Block;
 const TIMEOUT: Duration = Duration::from_millis(150);
 
 fn read(unit: u8, address: u16, count: u16) -> Ask {
-    let block = Block { table: ModbusTable::Holding, address, count, points: Vec::new() };
-    Ask { unit, timeout: TIMEOUT, query: Query::Read(block) }
+    let block = Block::new(ModbusTable::Holding, address, count);
+    Ask { unit, timeout: TIMEOUT, round: 0, query: Query::Read(block) }
 }
 
 fn registers(unit: u8, words: &[u16]) -> Vec<u8> {

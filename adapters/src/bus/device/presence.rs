@@ -1,0 +1,102 @@
+//! Whether a device is there, and what follows when it comes and goes.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use usp_mapping::port::{AdapterReport, DeviceFault};
+
+use super::{DeviceState, Outbox, Purpose, push_replies, refuse_all};
+use crate::FromAdapter;
+use crate::bus::Model;
+use crate::bus::plan::ReadPlan;
+use crate::bus::read_job::ReadJob;
+
+impl<M: Model> DeviceState<M> {
+    /// What was refused may be there now. A read before whose answer it went away twice is not begun a third time.
+    fn come_back(&mut self, now: Instant) {
+        self.model.is_back(now);
+        if let Some((ask, fault, times)) = self.suspect.take_if(|(_, _, times)| *times > 1) {
+            tracing::debug!(device = %self.device.id, times, "a read is left unanswered");
+            self.model.unanswered(now, &ask, &fault);
+        }
+        self.poll_all(now);
+    }
+
+    /// The device is lost: perhaps because of what it was asked last.
+    pub(super) fn suspect(&mut self, ask: Option<M::Ask>, fault: &DeviceFault) {
+        let Some(ask) = ask.filter(|ask| self.model.sign_of_life(ask).is_some()) else { return };
+        let points = self.model.points(&ask);
+        let same = self.suspect.take().filter(|(other, ..)| self.model.points(other) == points);
+        let times = same.map_or(0, |(_, _, times)| times) + 1;
+        self.suspect = Some((ask, fault.clone(), times));
+    }
+
+    /// An answer, whatever it says, shows that the device is there.
+    pub(super) fn handle_answer(&mut self, now: Instant, refused: bool, out: &mut Outbox) {
+        if refused {
+            self.counters.count(|tally| &tally.refusals);
+        }
+        if self.health.answered() {
+            self.come_back(now);
+        }
+        self.report_online(Ok(()), out);
+    }
+
+    pub(super) fn handle_silence(&mut self, fault: &DeviceFault) {
+        self.counters.count(|tally| match fault {
+            DeviceFault::Timeout(_) => &tally.timeouts,
+            DeviceFault::Garbled(_) => &tally.garbled,
+            _ => &tally.failures,
+        });
+        self.health.silent();
+    }
+
+    /// The connection cannot be made.
+    pub(crate) fn cut(&mut self, cause: &str, out: &mut Outbox) {
+        let cause = self.health.cut(cause);
+        self.go_offline(cause, out);
+    }
+
+    /// The connection is back: whether the device is there is seen at its first exchange.
+    pub(crate) fn reconnect(&mut self, now: Instant) {
+        self.model.reconnected();
+        if self.health.reconnected() {
+            self.poll_all(now);
+        }
+    }
+
+    /// Answers everything that waits with the same fault.
+    pub(crate) fn abandon(&mut self, fault: &DeviceFault, out: &mut Outbox) {
+        if let Some(job) = self.write.take() {
+            push_replies(out, job.abandon(|_| fault.clone()));
+            self.orphan(Purpose::Write);
+        }
+        let read = self.read.take();
+        if read.is_some() {
+            self.orphan(Purpose::Read);
+        }
+        let waiting = read.into_iter().flat_map(ReadJob::abandon).chain(self.queue.drain());
+        refuse_all(out, waiting, fault);
+        self.polls = ReadPlan::default();
+        self.count_waiting();
+    }
+
+    pub(super) fn go_offline(&mut self, cause: DeviceFault, out: &mut Outbox) {
+        self.abandon(&cause, out);
+        self.report_online(Err(cause), out);
+    }
+
+    /// Makes everything due that is polled.
+    fn poll_all(&mut self, now: Instant) {
+        self.polls = ReadPlan::default();
+        self.clock.restart(now);
+    }
+
+    pub(super) fn report_online(&mut self, online: Result<(), DeviceFault>, out: &mut Outbox) {
+        self.counters.online.store(online.is_ok(), Ordering::Relaxed);
+        if self.health.tell(&online) {
+            let device = self.device.id.clone();
+            out.push(FromAdapter::Report(AdapterReport::Online { device, online }));
+        }
+    }
+}
