@@ -15,6 +15,7 @@ pub mod compile;
 pub mod diagnostic;
 pub mod draft;
 mod fix;
+pub mod import;
 pub mod library;
 pub mod mapping;
 mod modbus;

@@ -47,6 +47,11 @@ fn is_near(far: usize, given: &str, word: &str) -> bool {
     far <= limit && (far < 2 || begins_alike)
 }
 
+/// What another program calls one of these words.
+pub(crate) fn translated<'w>(given: &str, words: &[&'w str]) -> Option<&'w str> {
+    elsewhere::here(given).find_map(|own| words.iter().find(|word| **word == own).copied())
+}
+
 /// `did you mean …?`, or else all the words.
 pub(crate) fn suggestion(given: &str, words: &[&str]) -> String {
     let near = ranked(given, words.iter().copied());
@@ -72,7 +77,7 @@ pub(crate) fn quoted(word: &str) -> String {
 /// A duration as mapping files write it.
 pub(crate) fn duration_text(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
-    if milliseconds % 1000 == 0 { format!("{}s", milliseconds / 1000) } else { format!("{milliseconds}ms") }
+    if milliseconds.is_multiple_of(1000) { format!("{}s", milliseconds / 1000) } else { format!("{milliseconds}ms") }
 }
 
 /// Edits between two words: inserted, left out, changed and swapped characters (optimal string alignment).

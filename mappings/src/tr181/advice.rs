@@ -76,6 +76,11 @@ const WITHOUT: &[(&str, &str)] = &[
     ("pH", "acidity"),
 ];
 
+/// The unit of TR-181 that this one is a multiple of, and the factor.
+pub(crate) fn multiple(given: &str) -> Option<(&'static str, &'static str)> {
+    MULTIPLES.iter().find(|(other, ..)| *other == given).map(|(_, own, factor)| (*own, *factor))
+}
+
 /// What to do about a unit that TR-181 does not have, and is not misspelt.
 pub(crate) fn unit(given: &str) -> Option<String> {
     if let Some((_, own, factor)) = MULTIPLES.iter().find(|(other, ..)| *other == given) {

@@ -10,6 +10,7 @@ use super::Failure;
 mod check;
 #[cfg(feature = "modbus")]
 mod explain;
+mod import;
 mod model;
 #[cfg(feature = "demo")]
 mod simulate;
@@ -20,6 +21,7 @@ pub(crate) enum Command {
     Check(check::Check),
     #[cfg(feature = "modbus")]
     Explain(explain::Explain),
+    Import(import::Import),
     #[cfg(feature = "demo")]
     Simulate(simulate::Simulate),
     Test(test::Test),
@@ -30,6 +32,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
         Command::Check(args) => check::run(args),
         #[cfg(feature = "modbus")]
         Command::Explain(args) => explain::run(args),
+        Command::Import(args) => import::run(args),
         #[cfg(feature = "demo")]
         Command::Simulate(args) => simulate::run(args),
         Command::Test(args) => test::run(args),

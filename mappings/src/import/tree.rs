@@ -1,0 +1,142 @@
+//! Walking a foreign file: what was asked for is known, the rest can be told.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use rust_decimal::Decimal;
+
+use super::model::Notes;
+use crate::value::parse_decimal;
+use crate::yaml::{Kind, Node};
+
+/// A map of which it is noted what was looked at.
+pub(super) struct Map<'n> {
+    entries: &'n [(Node, Node)],
+    pub(super) line: usize,
+    used: RefCell<BTreeSet<&'n str>>,
+}
+
+impl<'n> Map<'n> {
+    /// `None`: the node is no map.
+    pub(super) fn of(node: &'n Node) -> Option<Self> {
+        match &node.kind {
+            Kind::Map(entries) => Some(Self { entries, line: node.span.line, used: RefCell::default() }),
+            Kind::Scalar { .. } | Kind::List(_) => None,
+        }
+    }
+
+    fn find(&self, key: &str) -> Option<(&'n str, &'n Node)> {
+        let (key, node) = self.entries.iter().find(|(node, _)| scalar(node) == Some(key))?;
+        Some((scalar(key)?, node)).filter(|(_, node)| !node.is_null())
+    }
+
+    /// Whether there is such a key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// What a key has. It counts as looked at.
+    pub(super) fn node(&self, key: &str) -> Option<&'n Node> {
+        let (key, node) = self.find(key)?;
+        self.used.borrow_mut().insert(key);
+        Some(node)
+    }
+
+    /// The line of a key's value, or of the whole.
+    pub(super) fn line_of(&self, key: &str) -> usize {
+        self.find(key).map_or(self.line, |(_, node)| node.span.line)
+    }
+
+    pub(super) fn text(&self, key: &str) -> Option<&'n str> {
+        self.node(key).and_then(scalar)
+    }
+
+    /// A whole number, decimal or with `0x`.
+    pub(super) fn int(&self, key: &str) -> Option<i128> {
+        self.node(key).and_then(int)
+    }
+
+    /// A register's address.
+    pub(super) fn address(&self, key: &str) -> Option<u16> {
+        u16::try_from(self.int(key)?).ok()
+    }
+
+    pub(super) fn decimal(&self, key: &str) -> Option<Decimal> {
+        decimal(scalar(self.node(key)?)?)
+    }
+
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+        match self.text(key)?.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some(true),
+            "false" | "no" | "off" | "0" => Some(false),
+            _ => None,
+        }
+    }
+
+    pub(super) fn map(&self, key: &str) -> Option<Self> {
+        self.node(key).and_then(Self::of)
+    }
+
+    /// A map that does not count as looked at.
+    pub(super) fn peek(&self, key: &str) -> Option<Self> {
+        Self::of(self.find(key)?.1)
+    }
+
+    /// The items of a list; a thing that is none counts as a list of one, as several programs take it.
+    pub(super) fn items(&self, key: &str) -> &'n [Node] {
+        match self.node(key) {
+            Some(Node { kind: Kind::List(items), .. }) => items,
+            Some(other) => std::slice::from_ref(other),
+            None => &[],
+        }
+    }
+
+    /// Keys with their values, in the order of the file. All count as looked at.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'n str, &'n Node)> {
+        let pairs = self.entries.iter().filter_map(|(key, value)| Some((scalar(key)?, value)));
+        self.used.borrow_mut().extend(self.entries.iter().filter_map(|(key, _)| scalar(key)));
+        pairs
+    }
+
+    /// Notes everything that was not looked at: with its own reason if there is one, else with the general one.
+    pub(super) fn leave_rest(&self, what: &str, reasons: &[(&str, &str)], general: &str, notes: &mut Notes) {
+        let used = self.used.borrow();
+        for (key, value) in self.entries {
+            let Some(name) = scalar(key).filter(|name| !used.contains(name) && !value.is_null()) else {
+                continue;
+            };
+            let reason = reasons.iter().find(|(known, _)| *known == name).map_or(general, |(_, why)| why);
+            notes.add(key.span.line, format!("{what}: {name}"), reason);
+        }
+    }
+}
+
+/// The text of a scalar.
+pub(super) fn scalar(node: &Node) -> Option<&str> {
+    match &node.kind {
+        Kind::Scalar { text, .. } => Some(text),
+        Kind::List(_) | Kind::Map(_) => None,
+    }
+}
+
+pub(super) fn int(node: &Node) -> Option<i128> {
+    parse_int(scalar(node)?)
+}
+
+pub(super) fn parse_int(text: &str) -> Option<i128> {
+    let text = text.trim();
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => i128::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// Also with an exponent, as `1e-3`.
+pub(super) fn decimal(text: &str) -> Option<Decimal> {
+    let text = text.trim();
+    if let Some(int) = parse_int(text).filter(|_| text.contains(['x', 'X'])) {
+        return Decimal::try_from_i128_with_scale(int, 0).ok();
+    }
+    let plain = parse_decimal(text).ok();
+    plain.or_else(|| Decimal::from_scientific(text).ok()).map(|number| number.normalize())
+}
