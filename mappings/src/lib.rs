@@ -21,6 +21,7 @@ pub mod mapping;
 mod modbus;
 pub mod port;
 mod read;
+pub mod schema;
 pub mod site;
 mod tr181;
 pub mod transform;

@@ -7,6 +7,8 @@ mod notation;
 mod place;
 mod point;
 mod scalar;
+#[cfg(test)]
+pub(crate) mod seen;
 pub(crate) mod site;
 mod spelling;
 mod vectors;

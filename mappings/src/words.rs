@@ -77,7 +77,11 @@ pub(crate) fn quoted(word: &str) -> String {
 /// A duration as mapping files write it.
 pub(crate) fn duration_text(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
-    if milliseconds.is_multiple_of(1000) { format!("{}s", milliseconds / 1000) } else { format!("{milliseconds}ms") }
+    if milliseconds.is_multiple_of(1000) {
+        format!("{}s", milliseconds / 1000)
+    } else {
+        format!("{milliseconds}ms")
+    }
 }
 
 /// Edits between two words: inserted, left out, changed and swapped characters (optimal string alignment).

@@ -11,12 +11,12 @@ use usp_tests::wait::eventually;
 use crate::ACTOR;
 use crate::demo::Demo;
 
-fn here(name: &str) -> PathBuf {
+pub(crate) fn here(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// A Python with pymodbus. It is made where it is missing; without it the test fails.
-fn python() -> PathBuf {
+/// A Python with what `requirements.txt` names. It is made where it is missing; without it the test fails.
+pub(crate) fn python() -> PathBuf {
     let target = Path::new(ACTOR).parent().and_then(Path::parent).unwrap();
     let dir = target.join("python");
     let output = Command::new(here("setup.sh")).arg(&dir).output().unwrap();

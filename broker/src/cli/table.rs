@@ -16,6 +16,12 @@ const NARROWEST: usize = 24;
 /// Between two columns.
 const GAP: usize = 2;
 
+/// Whether whoever looks at a terminal wants colours.
+pub(crate) fn colour_is_welcome() -> bool {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    !is_set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Where something is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Screen {
@@ -31,9 +37,7 @@ impl Screen {
             return Self::plain();
         }
         let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let colour = !is_set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb");
-        Self { colour, width: Some(columns.unwrap_or(USUAL)) }
+        Self { colour: colour_is_welcome(), width: Some(columns.unwrap_or(USUAL)) }
     }
 
     /// Without colour, as wide as needed: a file, a pipe, a test.

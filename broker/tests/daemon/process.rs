@@ -133,6 +133,44 @@ fn mapping_check_shows_every_file_and_has_a_form_for_programs() {
 }
 
 #[test]
+fn mapping_check_takes_folders_and_mends() {
+    let place = Place::new("");
+    fs::create_dir_all(place.path("all/meters")).unwrap();
+    let mapping = "uspmap: 1\nprofile: acme.x\nversion: 1.0.0\ndevice: {type: Meter}\ncapabilities:\n  e: {class: LevelSensor, type: Energy, unit: KWh, read: {input: 0, sacle: 0.1}}\n";
+    fs::write(place.path("all/meters/x.yaml"), mapping).unwrap();
+    fs::write(place.path("all/compose.yml"), "services: {}\n").unwrap();
+    fs::write(place.path("all/site.yaml"), "site: 1\nbuses: {}\ndevices: {}\n").unwrap();
+    let output = place.output(&["mapping", "check", "all"]);
+    assert_eq!(output.status.code(), Some(2));
+    let left_out = "all/compose.yml: neither a mapping nor a site, left out\n";
+    assert_eq!(stdout(&output), format!("{left_out}all/site.yaml: ok\n"));
+    let told = "1 of 2 files cannot be used: 2 errors, 0 warnings; --fix can mend 2 of them";
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+
+    let output = place.output(&["mapping", "check", "--json", "all/meters/x.yaml"]);
+    let line: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let fix = serde_json::json!({"line": 6, "column": 47, "end_line": 6, "end_column": 50, "text": "kWh"});
+    assert_eq!(line["diagnostics"][0]["fix"], fix, "{line}");
+
+    let output = place.output(&["mapping", "check", "--fix", "all/meters/x.yaml"]);
+    assert_eq!(stdout(&output), "all/meters/x.yaml: 2 mistakes mended\nall/meters/x.yaml: ok\n");
+    let mended = mapping.replace("KWh", "kWh").replace("sacle", "scale");
+    assert_eq!(fs::read_to_string(place.path("all/meters/x.yaml")).unwrap(), mended);
+    assert_eq!(place.output(&["mapping", "check", "all"]).status.code(), Some(0));
+}
+
+#[test]
+fn mapping_schema_prints_json() {
+    let place = Place::new("");
+    for (arguments, key) in
+        [(&["mapping", "schema"][..], "uspmap"), (&["mapping", "schema", "--site"], "site")]
+    {
+        let schema: serde_json::Value = serde_json::from_str(&stdout(&place.output(arguments))).unwrap();
+        assert!(schema["properties"][key].is_object(), "{key}");
+    }
+}
+
+#[test]
 fn a_broken_site_after_sighup_changes_nothing() {
     let place = Place::new("[agent]\nsite = \"site.yaml\"\n");
     fs::write(place.path("site.yaml"), "site: 1\nbuses: {}\ndevices: {}\n").unwrap();

@@ -205,12 +205,7 @@ impl Report<'_> {
     ) -> Option<(ParamKind, Option<At<String>>)> {
         let kinds: Vec<&str> =
             ["enum", "int", "string", "bool"].into_iter().chain(more.iter().copied()).collect();
-        let keys: Vec<&str> = kinds
-            .iter()
-            .copied()
-            .chain(["default", "gives"])
-            .filter(|key| more.is_empty() || *key != "gives")
-            .collect();
+        let keys: Vec<&str> = kinds.iter().copied().chain(["default"]).collect();
         let fields = self.fields(node, what, &keys)?;
         let given: Vec<&str> = kinds.iter().copied().filter(|kind| fields.key(kind).is_some()).collect();
         let [kind] = given.as_slice() else {

@@ -34,6 +34,8 @@ impl<'n> Fields<'n> {
 impl Report<'_> {
     /// A map with these keys; anything else in it is reported.
     pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &str, keys: &[&str]) -> Option<Fields<'n>> {
+        #[cfg(test)]
+        super::seen::note(what, keys);
         let mut entries: Vec<(&str, Span, &Node)> = Vec::new();
         let mut meant = Vec::new();
         let mut broken = None;

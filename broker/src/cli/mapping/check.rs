@@ -1,63 +1,154 @@
 //! `usp-broker mapping check`: what is wrong with mapping and site files.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use usp_mapping::check::check_file;
-use usp_mapping::diagnostic::{self, Diagnostic};
+use usp_mapping::check::{check_file, file_kind};
+use usp_mapping::diagnostic::{self, Code, Diagnostic, SourceFile, mend};
 
+use super::files::yaml_files;
+use super::model::Folders;
 use super::show_diagnostics;
 use crate::cli::{Failure, print_line};
-use crate::site::{self, Finder};
+
+/// A fix can bring to light what it hid; nobody has that many layers of mistakes.
+const ROUNDS: usize = 16;
 
 /// Check mapping and site files: every problem at once, with line, column, code and what to do
 #[derive(Debug, Args)]
+#[command(after_long_help = HELP)]
 pub(in crate::cli) struct Check {
-    /// Mapping or site files
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
-    /// Folders with mapping files that a site file may name, searched before the library inside the program
-    #[arg(long = "mappings", value_name = "DIR")]
-    folders: Vec<PathBuf>,
-    /// One JSON object a file on standard output: {"file", "ok", "diagnostics"}
+    /// Mapping or site files, folders of them, or profiles of the library
+    #[arg(value_name = "FILE|DIR|PROFILE", required = true)]
+    what: Vec<String>,
+    #[command(flatten)]
+    folders: Folders,
+    /// Change the files where there can be no doubt how; then show what is left
+    #[arg(long)]
+    fix: bool,
+    /// One JSON object a file on standard output
     #[arg(long)]
     json: bool,
 }
 
+/// Shown after the options in the long help.
+const HELP: &str = r#"Exit codes: 0 the files can be used (there may be warnings), 2 they cannot.
+
+With --json, one object a file; "fix" is null or says which text to write where (columns count characters, from 1):
+  {"file":"x.yaml","ok":false,"fixed":0,"diagnostics":[
+    {"code":"M021","severity":"error","message":"`KWh` is no Unit","file":"x.yaml","line":6,"column":50,
+     "help":"did you mean `kWh`?","fix":{"line":6,"column":50,"end_line":6,"end_column":53,"text":"kWh"}}]}
+
+mappings/README.md lists the codes. `usp-broker mapping schema` lets an editor see much of it while one types."#;
+
+/// One file and what is wrong with it.
+struct Checked {
+    file: SourceFile,
+    found: Vec<Diagnostic>,
+    fixed: usize,
+}
+
 pub(super) fn run(args: &Check) -> Result<(), Failure> {
-    let mut wrong = 0;
-    for path in &args.files {
-        let found = problems(path, &args.folders)?;
-        wrong += usize::from(diagnostic::has_errors(&found));
-        if args.json { show_json(path, &found)? } else { show(path, &found)? }
+    let mut checked = Vec::new();
+    for what in &args.what {
+        for (file, path) in open(what, &args.folders)? {
+            let one = check(file, path.as_deref(), args)?;
+            if args.json {
+                show_json(&one)?
+            } else {
+                show(&one)?
+            }
+            checked.push(one);
+        }
     }
-    match wrong {
-        0 => Ok(()),
-        wrong => Err(Failure::invalid(format!("{wrong} of {} files cannot be used", args.files.len()))),
+    let count =
+        |severity| checked.iter().flat_map(|one| &one.found).filter(|d| d.is_error() == severity).count();
+    let (errors, warnings) = (counted(count(true), "error"), counted(count(false), "warning"));
+    let wrong = checked.iter().filter(|one| diagnostic::has_errors(&one.found)).count();
+    match (wrong, checked.len()) {
+        (0, 2..) if !args.json => print_line(format_args!("{} files: ok, {warnings}", checked.len())),
+        (0, _) => Ok(()),
+        (_, all) => {
+            let fixes = checked.iter().flat_map(|one| &one.found).filter(|found| found.fix.is_some()).count();
+            let hint = if fixes == 0 { String::new() } else { format!("; --fix can mend {fixes} of them") };
+            let files = if all == 1 { "the file".to_owned() } else { format!("{wrong} of {all} files") };
+            Err(Failure::invalid(format!("{files} cannot be used: {errors}, {warnings}{hint}")))
+        }
     }
 }
 
-fn problems(path: &Path, folders: &[PathBuf]) -> Result<Vec<Diagnostic>, Failure> {
-    let file = site::read(path).map_err(|error| Failure::invalid(format!("{}: {error}", path.display())))?;
-    let finder = Finder::new(folders, path).map_err(Failure::invalid)?;
-    Ok(check_file(&file, &|wanted| finder.find(wanted)))
-}
-
-fn show(path: &Path, found: &[Diagnostic]) -> Result<(), Failure> {
-    show_diagnostics(found);
+/// The files that are meant, with their paths where they can be changed.
+fn open(what: &str, folders: &Folders) -> Result<Vec<(SourceFile, Option<PathBuf>)>, Failure> {
+    let path = Path::new(what);
+    if !path.is_dir() {
+        let file = folders.open(what)?;
+        return Ok(vec![(file, path.is_file().then(|| path.to_owned()))]);
+    }
+    let mut found = Vec::new();
+    for path in yaml_files(path)? {
+        let file = folders.open(&path.display().to_string())?;
+        // Other programs have YAML files too.
+        match file_kind(&file) {
+            Err(problem) if problem.code == Code::NeitherKind => {
+                print_line(format_args!("{}: neither a mapping nor a site, left out", path.display()))?;
+            }
+            _ => found.push((file, Some(path))),
+        }
+    }
     match found.len() {
-        0 => print_line(format_args!("{}: ok", path.display())),
-        _ if diagnostic::has_errors(found) => Ok(()),
-        warnings => print_line(format_args!("{}: ok, warnings: {warnings}", path.display())),
+        0 => Err(Failure::invalid(format!("{what}: there is no mapping or site file in it"))),
+        _ => Ok(found),
     }
 }
 
-fn show_json(path: &Path, found: &[Diagnostic]) -> Result<(), Failure> {
-    let fields: Vec<_> = found.iter().map(Diagnostic::fields).collect();
+fn check(mut file: SourceFile, path: Option<&Path>, args: &Check) -> Result<Checked, Failure> {
+    let finder = args.folders.finder(path.unwrap_or(Path::new("")))?;
+    let problems = |file: &SourceFile| check_file(file, &|wanted| finder.find(wanted));
+    let (mut found, mut fixed) = (problems(&file), 0);
+    if let Some(path) = path.filter(|_| args.fix) {
+        for _ in 0..ROUNDS {
+            let (text, count) = mend(&file, &found);
+            if count == 0 {
+                break;
+            }
+            fixed += count;
+            file = SourceFile::new(file.name(), &text);
+            found = problems(&file);
+        }
+        if fixed > 0 {
+            let failed = |error| Failure::failed(format!("{}: {error}", path.display()));
+            fs::write(path, file.text()).map_err(failed)?;
+        }
+    }
+    Ok(Checked { file, found, fixed })
+}
+
+fn show(one: &Checked) -> Result<(), Failure> {
+    let Checked { file, found, fixed } = one;
+    show_diagnostics(found);
+    if *fixed > 0 {
+        print_line(format_args!("{}: {} mended", file.name(), counted(*fixed, "mistake")))?;
+    }
+    match found.len() {
+        0 => print_line(format_args!("{}: ok", file.name())),
+        _ if diagnostic::has_errors(found) => Ok(()),
+        warnings => print_line(format_args!("{}: ok, {}", file.name(), counted(warnings, "warning"))),
+    }
+}
+
+fn show_json(one: &Checked) -> Result<(), Failure> {
+    let fields: Vec<_> = one.found.iter().map(Diagnostic::fields).collect();
     print_line(json!({
-        "file": path.display().to_string(),
-        "ok": !diagnostic::has_errors(found),
+        "file": one.file.name(),
+        "ok": !diagnostic::has_errors(&one.found),
+        "fixed": one.fixed,
         "diagnostics": fields,
     }))
+}
+
+fn counted(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
 }

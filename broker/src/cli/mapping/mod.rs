@@ -5,13 +5,15 @@ use std::io::{self, IsTerminal, Write};
 use clap::Subcommand;
 use usp_mapping::diagnostic::{self, Diagnostic};
 
-use super::Failure;
+use super::{Failure, table};
 
 mod check;
 #[cfg(feature = "modbus")]
 mod explain;
+mod files;
 mod import;
 mod model;
+mod schema;
 #[cfg(feature = "demo")]
 mod simulate;
 mod test;
@@ -22,6 +24,7 @@ pub(crate) enum Command {
     #[cfg(feature = "modbus")]
     Explain(explain::Explain),
     Import(import::Import),
+    Schema(schema::Schema),
     #[cfg(feature = "demo")]
     Simulate(simulate::Simulate),
     Test(test::Test),
@@ -33,6 +36,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
         #[cfg(feature = "modbus")]
         Command::Explain(args) => explain::run(args),
         Command::Import(args) => import::run(args),
+        Command::Schema(args) => schema::run(args),
         #[cfg(feature = "demo")]
         Command::Simulate(args) => simulate::run(args),
         Command::Test(args) => test::run(args),
@@ -42,7 +46,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
 /// Shows them on standard error with the lines that they are about.
 pub(in crate::cli) fn show_diagnostics(found: &[Diagnostic]) {
     let mut out = io::stderr().lock();
-    let text = diagnostic::render(found, out.is_terminal());
+    let text = diagnostic::render(found, out.is_terminal() && table::colour_is_welcome());
     // Nobody is left to tell when standard error itself is closed.
     out.write_all(text.as_bytes()).ok();
 }

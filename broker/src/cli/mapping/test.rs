@@ -1,13 +1,13 @@
 //! `usp-broker mapping test`: the tests that mapping files bring along, in both directions, and what they leave out.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use usp_mapping::check::{FileKind, file_kind};
 use usp_mapping::diagnostic::SourceFile;
 
 use self::run::{Outcome, Ran, run_file};
+use super::files::yaml_files;
 use super::model::Folders;
 use super::show_diagnostics;
 use crate::cli::table::Screen;
@@ -15,9 +15,6 @@ use crate::cli::{Failure, print_line};
 
 mod report;
 mod run;
-
-/// Folders are searched this deep: by protocol and vendor.
-const DEPTH: usize = 3;
 
 /// Run the tests inside mapping files, and say which capabilities have none
 #[derive(Debug, Args)]
@@ -80,10 +77,8 @@ fn files(what: &str, folders: &Folders) -> Result<Vec<SourceFile>, Failure> {
     if !path.is_dir() {
         return Ok(vec![folders.open(what)?]);
     }
-    let mut paths = Vec::new();
-    gather(path, DEPTH, &mut paths)?;
     let mut found = Vec::new();
-    for path in paths {
+    for path in yaml_files(path)? {
         let file = folders.open(&path.display().to_string())?;
         // A site beside its mappings is no mapping; what is neither is told as such.
         if !matches!(file_kind(&file), Ok(FileKind::Site)) {
@@ -94,19 +89,4 @@ fn files(what: &str, folders: &Folders) -> Result<Vec<SourceFile>, Failure> {
         return Err(Failure::invalid(format!("{what}: there is no mapping file in it")));
     }
     Ok(found)
-}
-
-fn gather(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let wrong = |error| Failure::invalid(format!("{}: {error}", folder.display()));
-    let entries = fs::read_dir(folder).map_err(wrong)?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() && depth > 0 {
-            gather(&path, depth - 1, found)?;
-        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-            found.push(path);
-        }
-    }
-    Ok(())
 }

@@ -1,0 +1,160 @@
+//! The schemas that are shipped are those of the types, and the types are what the reader takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use super::mapping::Mapping;
+use super::site::Site;
+use crate::check::check_file;
+use crate::diagnostic::{SourceFile, has_errors, render};
+use crate::library::Catalog;
+use crate::read::seen;
+
+/// What is resolved before a file is read.
+const EXPANDED: [&str; 2] = ["extends", "when"];
+
+/// Every map with fixed keys: what the reader calls it, and where the schema of its file has it.
+const MAPPING_MAPS: &[(&str, &str)] = &[
+    ("a mapping", ""),
+    ("`device`", "/properties/device"),
+    ("a parameter", "/definitions/Param"),
+    ("`modbus`", "/properties/modbus"),
+    ("`online`", "/properties/online"),
+    ("`down`", "/properties/online/properties/down"),
+    ("`fingerprint`", "/definitions/Fingerprint"),
+    ("a capability", "/definitions/Capability"),
+    ("`read`", "/definitions/Read"),
+    ("`write`", "/definitions/Write"),
+    ("`exponent`", "/definitions/Read/properties/exponent"),
+    ("`verify`", "/definitions/Write/properties/verify/anyOf/3"),
+    ("a node", "/definitions/Node"),
+    ("a command", "/definitions/Command"),
+    ("an argument", "/definitions/Arg"),
+    ("a step", "/definitions/Step"),
+    ("an event", "/definitions/Event"),
+    ("a test", "/definitions/Test"),
+    ("`before`", "/definitions/Test/properties/before"),
+    ("`sends`", "/definitions/Test/properties/sends"),
+];
+
+const SITE_MAPS: &[(&str, &str)] =
+    &[("a site", ""), ("a bus", "/definitions/Bus"), ("a device", "/definitions/Device")];
+
+/// A mapping with a map of every kind.
+const EVERYTHING: &str = include_str!("everything.yaml");
+
+const SITE: &str = r#"
+site: 1
+buses: {plant: {modbus_tcp: "192.168.1.20:502"}}
+devices: {meter: {use: usp.demo-meter, bus: plant, unit: 1}}
+"#;
+
+fn schema<T: JsonSchema>(title: &str) -> Value {
+    let settings = SchemaSettings::draft07();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    schema.insert("title".to_owned(), title.into());
+    let mut value = schema.to_value();
+    one_line(&mut value);
+    flatten(&mut value);
+    value
+}
+
+/// A choice between choices is one choice.
+fn flatten(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.values_mut().for_each(flatten);
+            if let Some(Value::Array(choices)) = map.get_mut("anyOf") {
+                *choices = choices.drain(..).flat_map(choice).collect();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(flatten),
+        _ => {}
+    }
+}
+
+fn choice(value: Value) -> Vec<Value> {
+    match value {
+        Value::Object(mut map) if map.len() == 1 && map.contains_key("anyOf") => match map.remove("anyOf") {
+            Some(Value::Array(choices)) => choices,
+            other => other.into_iter().collect(),
+        },
+        other => vec![other],
+    }
+}
+
+/// A description is a paragraph, however the source breaks its lines.
+fn one_line(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(text) if key == "description" => *text = text.replace('\n', " "),
+                    value => one_line(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(one_line),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_schemas_are_current() {
+    for (name, shipped, schema) in [
+        ("mapping", super::MAPPING, schema::<Mapping>("usp-broker mapping file")),
+        ("site", super::SITE, schema::<Site>("usp-broker site file")),
+    ] {
+        let text = serde_json::to_string_pretty(&schema).expect("it is JSON") + "\n";
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.json"));
+            std::fs::write(path, &text).expect("the schema is written");
+        } else {
+            assert!(text == shipped, "UPDATE_EXPECT=1 cargo test -p usp-mapping schema");
+        }
+    }
+}
+
+/// What the reader takes in each kind of map, from reading this file.
+fn taken(text: &str) -> BTreeMap<String, BTreeSet<String>> {
+    seen::clear();
+    let found = check_file(&SourceFile::new("x.yaml", text), &|wanted| Catalog::builtin().find(wanted));
+    let taken = seen::all();
+    assert!(!has_errors(&found), "{}", render(&found, false));
+    taken
+}
+
+fn compare(maps: &[(&str, &str)], schema: &Value, taken: &BTreeMap<String, BTreeSet<String>>) {
+    let mut missing: Vec<&String> = taken.keys().collect();
+    missing.retain(|what| !maps.iter().any(|(known, _)| known == what));
+    assert!(missing.is_empty(), "the schema knows nothing of {missing:?}");
+    for (what, place) in maps {
+        let keys = taken.get(*what).unwrap_or_else(|| unread(what));
+        let part = schema.pointer(place).unwrap_or_else(|| unread(place));
+        let part = part.get("anyOf").and_then(|any| any.get(0)).unwrap_or(part);
+        assert_eq!(part["additionalProperties"], Value::Bool(false), "{what}");
+        let properties = part["properties"].as_object().unwrap_or_else(|| unread(what));
+        let known: BTreeSet<String> =
+            properties.keys().filter(|key| !EXPANDED.contains(&key.as_str())).cloned().collect();
+        assert_eq!(&known, keys, "{what}: the schema has others than the reader");
+        for (key, property) in properties {
+            assert!(property["description"].is_string(), "{what}: `{key}` is not described");
+        }
+    }
+}
+
+fn unread<T>(what: &str) -> T {
+    unreachable!("nothing is found of {what}")
+}
+
+#[test]
+fn schema_and_reader_have_the_same_keys() {
+    compare(MAPPING_MAPS, &schema::<Mapping>(""), &taken(EVERYTHING));
+    let mut site = taken(SITE);
+    site.retain(|what, _| SITE_MAPS.iter().any(|(known, _)| known == what));
+    compare(SITE_MAPS, &schema::<Site>(""), &site);
+}

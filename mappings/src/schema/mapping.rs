@@ -1,0 +1,367 @@
+//! A mapping file.
+
+#![expect(dead_code, reason = "only their schema is wanted")]
+
+use schemars::JsonSchema;
+use serde_json::{Value, json};
+
+use super::point::{Fingerprint, Order, Read, Step, Write};
+use super::values::{
+    BitCells, Cells, Condition, Connections, DeviceType, Duration, Ends, Fails, Flag, Gap, Keyed, Length,
+    MaxBits, Named, Number, On, One, Own, Pauses, Percent, Positive, Profile, Range, Registers, Scalar,
+    Several, Text, Text64, Text256, Unit, Version, Words, types_by_class,
+};
+
+/// A model of device for usp-broker: its capabilities in the words of TR-181, and where its protocol keeps them.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Mapping", extend("allOf" = complete()))]
+pub(super) struct Mapping {
+    /// Version of the language: 1.
+    uspmap: One,
+    /// `vendor.model`, the name that site files use.
+    profile: Profile,
+    /// `major.minor.patch`; a change that renames or removes a capability is a new major version.
+    version: Version,
+    /// Profile that this one builds upon, as site files name it: `vendor.base@^1`. Maps are merged key by key, what
+    /// stands here wins, and a key without a value is removed.
+    extends: Option<Text>,
+    /// The row of `ProxiedDevice.{i}.`.
+    device: Option<Device>,
+    /// What a site may say about one device. `${name}` puts it into texts and values.
+    params: Option<Named<Param>>,
+    /// What devices of this model can take.
+    modbus: Option<Modbus>,
+    /// Name and period of each poll group: `{fast: 1s, slow: 60s}`. The first one is the default.
+    poll: Option<Named<Duration>>,
+    /// When a device counts as offline.
+    online: Option<Online>,
+    /// What a scan knows devices of this model by; of several all must fit.
+    fingerprint: Option<Several<Fingerprint>>,
+    /// The rows of `IoTCapability.{i}.`. The key is the identity: the row keeps its number as long as the key stays.
+    capabilities: Option<Named<Capability>>,
+    /// Commands of the vendor: `ProxiedDevice.{i}.X_ACME_Name()`.
+    commands: Option<Own<Command>>,
+    /// Events of the vendor: `ProxiedDevice.{i}.X_ACME_Name!`.
+    events: Option<Own<Event>>,
+    /// The rows of `Node.{i}.`: parts of the device that have capabilities of their own.
+    nodes: Option<Named<Node>>,
+    /// What must follow from what a device holds. They run whenever the file is checked or loaded.
+    tests: Option<Vec<Test>>,
+}
+
+/// A file that builds upon no other says everything itself.
+fn complete() -> Value {
+    let whole = json!({ "additionalProperties": { "required": ["class", "type"] } });
+    json!([{
+        "if": { "not": { "required": ["extends"] } },
+        "then": {
+            "required": ["device"],
+            "anyOf": [{ "required": ["capabilities"] }, { "required": ["nodes"] }],
+            "properties": { "device": { "required": ["type"] }, "capabilities": whole },
+        },
+    }])
+}
+
+/// The device itself.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Device {
+    /// `ProxiedDevice.{i}.Type`: a value of TR-181, or one's own as `X_VENDOR_Name`.
+    #[schemars(rename = "type")]
+    kind: Option<DeviceType>,
+    /// `ProxiedDevice.{i}.Description`, at most 256 characters.
+    description: Option<Text256>,
+}
+
+/// A parameter: exactly one of `enum`, `int`, `string` and `bool`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Param {
+    /// One of these words: `[L1, L2, L3]`.
+    #[schemars(rename = "enum")]
+    words: Option<Words>,
+    /// A whole number, both ends included: `[1, 8]`.
+    int: Option<Ends>,
+    /// A text of at most so many characters.
+    string: Option<Length>,
+    /// True or false; what is written here is the default.
+    #[schemars(rename = "bool")]
+    flag: Option<Flag>,
+    /// Its value where the site says nothing; without one each device must say it.
+    default: Option<Scalar>,
+}
+
+/// What devices of this model can take.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Modbus {
+    /// Byte and word order of points that have none of their own; `ABCD` unless told otherwise.
+    order: Option<Order>,
+    /// Most registers in one read, 1 to 125: one number, or `{holding: 32, input: 64}`.
+    max_registers: Option<PerTable<Registers>>,
+    /// Most coils or discrete inputs in one read, 1 to 2000: one number, or `{coil: 16, discrete: 32}`.
+    max_bits: Option<PerTable<MaxBits>>,
+    /// Unwanted registers or bits that may be read along to save a request: one number, or one for each table.
+    max_gap: Option<PerTable<Gap>>,
+    /// `true`: the device knows function 22, and some bits of a register are written with it.
+    mask_write: Option<Flag>,
+    /// Most connections at a time (Modbus TCP).
+    max_connections: Option<Connections>,
+    /// Pause between an answer and the next request to the device; `0ms` unless told otherwise.
+    guard: Option<Duration>,
+    /// Pause after an answer before anybody on the line is asked; `0ms` unless told otherwise.
+    turnaround: Option<Duration>,
+    /// How long one exchange may take; `1s` unless told otherwise.
+    timeout: Option<Duration>,
+}
+
+/// One number for all tables, or one for each.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+pub(super) enum PerTable<T> {
+    /// For all.
+    One(T),
+    /// For each.
+    Each(Tables<T>),
+}
+
+/// A number for each table.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Tables<T> {
+    /// Coils.
+    coil: Option<T>,
+    /// Discrete inputs.
+    discrete: Option<T>,
+    /// Holding registers.
+    holding: Option<T>,
+    /// Input registers.
+    input: Option<T>,
+}
+
+/// When a device counts as offline.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Online {
+    /// When it goes offline.
+    down: Option<Down>,
+    /// `[shortest, longest]` pause between probes of an offline device; `[1s, 60s]` unless told otherwise.
+    backoff: Option<Pauses>,
+}
+
+/// When a device goes offline.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Down {
+    /// Exchanges without an answer in a row; 3 unless told otherwise.
+    fails: Option<Fails>,
+}
+
+/// What kind of capability: the class object of the row.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub(super) enum Class {
+    /// A two-state actuator.
+    BinaryControl,
+    /// A numeric actuator; needs `unit`, `min` and `max`.
+    LevelControl,
+    /// An actuator with named states; needs a `map`.
+    EnumControl,
+    /// A two-state sensor.
+    BinarySensor,
+    /// A numeric sensor; needs `unit`.
+    LevelSensor,
+    /// Two or more numbers that share a unit, in `values`.
+    MultiLevelSensor,
+    /// A sensor with named states; needs a `map`.
+    EnumSensor,
+    /// Bytes or text, as registers hold them.
+    BlobSensor,
+}
+
+/// One row of `IoTCapability.{i}.`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("allOf" = types_by_class()))]
+pub(super) struct Capability {
+    /// What kind of capability it is.
+    class: Option<Class>,
+    /// `Type`: what it is about. A value of TR-181 for the class, or one's own as `X_VENDOR_Name`.
+    #[schemars(rename = "type")]
+    kind: Option<Text>,
+    /// `Unit`: a value of TR-181 (`kWh`, not `KWh`; `"%"`; `"-"` for none), or one's own (Level classes).
+    unit: Option<Unit>,
+    /// First `Name`, unique within the device, at most 64 characters; the key unless told otherwise.
+    name: Option<Text64>,
+    /// `Description`, at most 256 characters.
+    description: Option<Text256>,
+    /// Where the value is; a sensor must have it.
+    read: Option<Read>,
+    /// Name and place of each number of a MultiLevelSensor: `{Latitude: {input: 0, as: f32}, Longitude: …}`.
+    values: Option<Keyed<Read>>,
+    /// Where the value goes; a control must have it. `{}` writes where it is read.
+    write: Option<Write>,
+    /// A poll group, `once` (at the start and after each time offline) or `on_demand` (only when somebody asks).
+    poll: Option<Text>,
+    /// `[least, greatest]`: a reading outside is no reading (Level classes).
+    valid: Option<Range>,
+    /// `MinValue`, in the unit (LevelControl). Nothing below is written.
+    min: Option<Number>,
+    /// `MaxValue`, in the unit (LevelControl). Nothing above is written.
+    max: Option<Number>,
+    /// First `StepValue`, in the unit; without it there are no step commands (LevelControl).
+    step: Option<Positive>,
+    /// A change smaller than this is no change, in the unit (Level classes).
+    deadband: Option<Positive>,
+    /// First `LowLevelThreshold` (LevelSensor).
+    low: Option<Number>,
+    /// First `HighLevelThreshold` (LevelSensor).
+    high: Option<Number>,
+    /// `true`: a number that only grows; a smaller one is no reading, unless it is a reset (LevelSensor).
+    monotonic: Option<Flag>,
+    /// First `Sensitivity`, 0 to 100 (BinarySensor).
+    sensitivity: Option<Percent>,
+    /// First `HoldTime`: the value stays true at least this long (BinarySensor).
+    hold: Option<Duration>,
+    /// First `RestTime`: for this long after becoming true it does not do so again (BinarySensor).
+    rest: Option<Duration>,
+    /// A reading older than this is not fresh; two poll periods unless told otherwise.
+    max_age: Option<Duration>,
+    /// `true`: a reading that is not good is still shown.
+    serve_stale: Option<Flag>,
+    /// Keeps this only for devices whose parameters say so: `{phase: L1}` or `{phase: [L1, L2]}`.
+    when: Option<Condition>,
+}
+
+/// One row of `Node.{i}.`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Node {
+    /// `Type`: a value of TR-181, or one's own as `X_VENDOR_Name`.
+    #[schemars(rename = "type")]
+    kind: Option<DeviceType>,
+    /// `Description`, at most 256 characters.
+    description: Option<Text256>,
+    /// The rows of its `IoTCapability.{i}.`.
+    capabilities: Option<Named<Capability>>,
+    /// Commands of the vendor.
+    commands: Option<Own<Command>>,
+    /// Events of the vendor.
+    events: Option<Own<Event>>,
+    /// Keeps this only for devices whose parameters say so.
+    when: Option<Condition>,
+}
+
+/// A command of the vendor.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Command {
+    /// What it does, for people.
+    description: Option<Text256>,
+    /// Its input arguments: `{Minutes: {int: [0, 240]}}`.
+    args: Option<Keyed<Arg>>,
+    /// What is written, in this order, as one unit.
+    send: Option<Vec<Step>>,
+    /// A command that could not be begun within this time is dropped; `5s` unless told otherwise.
+    ttl: Option<Duration>,
+    /// Keeps this only for devices whose parameters say so.
+    when: Option<Condition>,
+}
+
+/// An argument of a command: exactly one of `enum`, `int`, `string`, `bool` and `number`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Arg {
+    /// One of these words.
+    #[schemars(rename = "enum")]
+    words: Option<Words>,
+    /// A whole number, both ends included.
+    int: Option<Ends>,
+    /// A text of at most so many characters.
+    string: Option<Length>,
+    /// True or false; what is written here is the default.
+    #[schemars(rename = "bool")]
+    flag: Option<Flag>,
+    /// A number, both ends included.
+    number: Option<Range>,
+    /// Its value where it is not given; without one it is mandatory.
+    default: Option<Scalar>,
+}
+
+/// An event of the vendor.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Event {
+    /// What it tells, for people.
+    description: Option<Text256>,
+    /// What it is seen by.
+    read: Option<Read>,
+    /// When it happens: the reading becomes `true` or `false`, `change`s at all, or becomes one of a list.
+    on: Option<On>,
+    /// A poll group; the first one unless told otherwise.
+    poll: Option<Text>,
+    /// What it carries: name of the argument, and the capability whose reading is shown there.
+    args: Option<Keyed<Text>>,
+    /// Keeps this only for devices whose parameters say so.
+    when: Option<Condition>,
+}
+
+/// What must follow from what a device holds.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Test {
+    /// Input registers: address, and one value or a list from there on.
+    input: Option<Cells>,
+    /// Holding registers: address, and one value or a list from there on.
+    holding: Option<Cells>,
+    /// Coils: address, and 0 or 1 or a list from there on.
+    coil: Option<BitCells>,
+    /// Discrete inputs: address, and 0 or 1 or a list from there on.
+    discrete: Option<BitCells>,
+    /// Parameters of the device that the test is about; their defaults unless told otherwise.
+    params: Option<Keyed<Scalar>>,
+    /// What the device held at the reading before (`fires`).
+    before: Option<Holds>,
+    /// Capability and the value that it reads, as USP writes it.
+    expect: Option<Keyed<Expected>>,
+    /// Capabilities that have no valid reading.
+    invalid: Option<Vec<Text>>,
+    /// Events that happen between `before` and now.
+    fires: Option<Vec<Text>>,
+    /// Capability and the value that is set.
+    write: Option<Keyed<Scalar>>,
+    /// Command and its arguments.
+    command: Option<Keyed<Keyed<Scalar>>>,
+    /// What `write` and `command` put into the device, nothing more and nothing less.
+    sends: Option<Sends>,
+    /// Capability and a value that it does not take.
+    refuses: Option<Keyed<Scalar>>,
+    /// Keeps this only for devices whose parameters say so.
+    when: Option<Condition>,
+}
+
+/// A value, or the values of a MultiLevelSensor.
+pub(super) type Expected = Scalar;
+
+/// What a device holds.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Holds {
+    /// Input registers.
+    input: Option<Cells>,
+    /// Holding registers.
+    holding: Option<Cells>,
+    /// Coils.
+    coil: Option<BitCells>,
+    /// Discrete inputs.
+    discrete: Option<BitCells>,
+}
+
+/// What is sent to a device.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Sends {
+    /// Holding registers.
+    holding: Option<Cells>,
+    /// Coils.
+    coil: Option<BitCells>,
+}

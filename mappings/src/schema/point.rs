@@ -1,0 +1,242 @@
+//! `read`, `write` and what they have in common.
+
+#![expect(dead_code, reason = "only their schema is wanted")]
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::values::{
+    Address, Bits, Duration, Flag, Function, Number, RawOrState, Registers, Scalar, Sentinels, States, Text,
+};
+
+/// How registers make a value.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub(super) enum Encoding {
+    /// Unsigned, one byte of a register: `byte` says which.
+    #[schemars(rename = "u8")]
+    U8,
+    /// Two's complement, one byte of a register: `byte` says which.
+    #[schemars(rename = "s8")]
+    S8,
+    /// Unsigned, 16 bit: one register.
+    #[schemars(rename = "u16")]
+    U16,
+    /// Two's complement, 16 bit: one register.
+    #[schemars(rename = "s16")]
+    S16,
+    /// Unsigned, the lower 24 bits of two registers.
+    #[schemars(rename = "u24")]
+    U24,
+    /// Two's complement, the lower 24 bits of two registers.
+    #[schemars(rename = "s24")]
+    S24,
+    /// Unsigned, 32 bit: two registers.
+    #[schemars(rename = "u32")]
+    U32,
+    /// Two's complement, 32 bit: two registers.
+    #[schemars(rename = "s32")]
+    S32,
+    /// Unsigned, 48 bit: three registers.
+    #[schemars(rename = "u48")]
+    U48,
+    /// Two's complement, 48 bit: three registers.
+    #[schemars(rename = "s48")]
+    S48,
+    /// Unsigned, 64 bit: four registers.
+    #[schemars(rename = "u64")]
+    U64,
+    /// Two's complement, 64 bit: four registers.
+    #[schemars(rename = "s64")]
+    S64,
+    /// IEEE 754, 16 bit: one register.
+    #[schemars(rename = "f16")]
+    F16,
+    /// IEEE 754, 32 bit: two registers.
+    #[schemars(rename = "f32")]
+    F32,
+    /// IEEE 754, 64 bit: four registers.
+    #[schemars(rename = "f64")]
+    F64,
+    /// Four decimal digits in each of `registers`.
+    #[schemars(rename = "bcd")]
+    Bcd,
+    /// A text, two bytes in each of `registers`.
+    #[schemars(rename = "string")]
+    Text,
+    /// Bytes, two in each of `registers`.
+    #[schemars(rename = "raw")]
+    Raw,
+}
+
+/// How bytes A (most significant) to D of a 32-bit value come over the wire.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub(super) enum Order {
+    /// Big-endian: the Modbus default.
+    #[schemars(rename = "ABCD")]
+    Abcd,
+    /// The words swapped.
+    #[schemars(rename = "CDAB")]
+    Cdab,
+    /// The bytes in each word swapped.
+    #[schemars(rename = "BADC")]
+    Badc,
+    /// Little-endian: words and bytes swapped.
+    #[schemars(rename = "DCBA")]
+    Dcba,
+}
+
+/// Which byte of a register.
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+pub(super) enum Half {
+    /// The less significant one.
+    Low,
+    /// The more significant one.
+    High,
+}
+
+/// Declares a map that has a place, and more keys.
+macro_rules! with_place {
+    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(JsonSchema)]
+        #[schemars(deny_unknown_fields)]
+        pub(super) struct $name {
+            /// Address of an input register (function 4), from 0. Manuals call address 0 30001.
+            input: Option<Address>,
+            /// Address of a holding register (functions 3, 6, 16), from 0. Manuals call address 0 40001.
+            holding: Option<Address>,
+            /// Address of a coil (functions 1, 5, 15), from 0. Manuals call address 0 00001.
+            coil: Option<Address>,
+            /// Address of a discrete input (function 2), from 0. Manuals call address 0 10001.
+            discrete: Option<Address>,
+            /// How registers make a value. `u16` unless told otherwise.
+            #[schemars(rename = "as")]
+            encoding: Option<Encoding>,
+            /// Byte and word order; `modbus.order` unless told otherwise.
+            order: Option<Order>,
+            /// Which byte of the register, with `u8` and `s8`; `low` unless told otherwise.
+            byte: Option<Half>,
+            /// How many registers, with `bcd`, `string` and `raw`.
+            registers: Option<Registers>,
+            /// `4..6` for bits 4, 5 and 6 (both ends included, 0 the least significant), `3` for one.
+            bits: Option<Bits>,
+            $($(#[$field_meta])* $field: $type,)*
+        }
+    };
+}
+
+with_place! {
+    /// Where the value is, and what the raw value means.
+    Read {
+        /// Raw value to state: `{0: Peak, 1: OffPeak, default: Unknown}`. Its order is that of ValidValues and of steps.
+        map: Option<States>,
+        /// Value = raw × scale + offset, exactly. 1 unless told otherwise.
+        scale: Option<Number>,
+        /// Register that holds a power of ten for the raw value (SunSpec scale factors): `{holding: 12}`.
+        exponent: Option<Exponent>,
+        /// Value = raw × scale + offset, exactly. 0 unless told otherwise.
+        offset: Option<Number>,
+        /// `true`: the other way round (Binary classes).
+        invert: Option<Flag>,
+        /// Raw values that mean "no reading": one, or a list. `0x8000` of an `s16` is -32768.
+        invalid: Option<Sentinels>,
+        /// How long a read may take from the request to the answer. Twice `modbus.timeout` and a second unless told otherwise.
+        within: Option<Duration>,
+    }
+}
+
+with_place! {
+    /// Where the value goes. What is left out is taken from `read`; `{}` writes where the value is read.
+    Write {
+        /// Raw value to state, as in `read`. With any of `map`, `scale`, `offset` and `invert` nothing of `read` is taken.
+        map: Option<States>,
+        /// Value = raw × scale + offset, exactly.
+        scale: Option<Number>,
+        /// Value = raw × scale + offset, exactly.
+        offset: Option<Number>,
+        /// `true`: the other way round (Binary classes).
+        invert: Option<Flag>,
+        /// Raw values that are never written.
+        invalid: Option<Sentinels>,
+        /// Function: 5 or 15 for a coil, 6 or 16 for one register, 16 for several, 22 for some bits, 23 to write and read.
+        fc: Option<Function>,
+        /// Read, modify, write: the bits outside `bits` are kept. `true` with `bits` unless told otherwise.
+        rmw: Option<Flag>,
+        /// Read back and compare for so long (`2s`); `false`: the acknowledgement is enough; `{by: …, within: 2s}`:
+        /// another capability must show it. `1s` if there is a `read`.
+        verify: Option<Verify>,
+        /// A write that could not be sent within this time is dropped. `5s` unless told otherwise.
+        ttl: Option<Duration>,
+        /// Least time from one write to the next.
+        rate: Option<Duration>,
+        /// `true`: writes that wait may be merged into the newest.
+        coalesce: Option<Flag>,
+        /// `true`: may be written back when another part of an all-or-nothing request fails.
+        undo: Option<Flag>,
+    }
+}
+
+with_place! {
+    /// One write of a command.
+    Step {
+        /// Raw value to state.
+        map: Option<States>,
+        /// Value = raw × scale + offset, exactly.
+        scale: Option<Number>,
+        /// Value = raw × scale + offset, exactly.
+        offset: Option<Number>,
+        /// Function, as in `write`.
+        fc: Option<Function>,
+        /// What is written: a value, or an argument of the command as `"${arg.Name}"`.
+        value: Scalar,
+    }
+}
+
+with_place! {
+    /// What a scan knows a device of this model by.
+    Fingerprint {
+        /// What it shows there: a raw value, or a list of which any will do.
+        equals: RawOrState,
+    }
+}
+
+/// Where a power of ten is.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Exponent {
+    /// Address of a holding register, from 0.
+    holding: Option<Address>,
+    /// Address of an input register, from 0.
+    input: Option<Address>,
+}
+
+/// Another capability shows whether a write was done.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct VerifyBy {
+    /// The capability that must show what was written.
+    by: Text,
+    /// For how long it is read; `1s` unless told otherwise.
+    within: Option<Duration>,
+}
+
+/// `false`, a duration, or by another capability.
+pub(super) struct Verify;
+
+impl JsonSchema for Verify {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Verify".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let duration = generator.subschema_for::<Duration>();
+        let by = generator.subschema_for::<VerifyBy>();
+        json_schema!({ "anyOf": [{ "const": false }, duration, by] })
+    }
+}

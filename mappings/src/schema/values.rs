@@ -1,0 +1,237 @@
+//! Single values, and maps whose keys the file chooses.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+use crate::mapping::Class;
+use crate::tr181;
+
+/// A word that stands for a parameter.
+const PLACEHOLDER: &str = r"\$\{[^}]+\}";
+/// A name that the file chooses.
+const NAME: &str = "^[a-z][a-z0-9_-]{0,63}$";
+/// A vendor's own word, as TR-106 wants it.
+const VENDOR: &str = "^X_[A-Z0-9-]+_[A-Za-z][A-Za-z0-9_-]*$";
+
+/// Whatever a parameter may stand for.
+pub(super) fn or_placeholder(value: Value) -> Schema {
+    let placeholder = json!({ "type": "string", "pattern": format!("^{PLACEHOLDER}$") });
+    json_schema!({ "anyOf": [value, placeholder] })
+}
+
+/// One of these words, or a vendor's own.
+fn listed(words: &[&str]) -> Value {
+    json!({ "anyOf": [
+        { "enum": words },
+        { "type": "string", "pattern": VENDOR },
+        { "type": "string", "pattern": PLACEHOLDER },
+    ] })
+}
+
+macro_rules! values {
+    ($($name:ident: $schema:expr;)*) => {
+        $(
+            pub(super) struct $name;
+
+            impl JsonSchema for $name {
+                fn inline_schema() -> bool {
+                    true
+                }
+
+                fn schema_name() -> Cow<'static, str> {
+                    stringify!($name).into()
+                }
+
+                fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                    $schema
+                }
+            }
+        )*
+    };
+}
+
+fn schema(value: Value) -> Schema {
+    Schema::try_from(value).expect("a schema is an object")
+}
+
+values! {
+    One: json_schema!({ "const": 1 });
+    Text: json_schema!({ "type": "string" });
+    Text64: json_schema!({ "type": "string", "maxLength": 64 });
+    Text256: json_schema!({ "type": "string", "maxLength": 256 });
+    Profile: json_schema!({ "type": "string", "pattern": r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+$", "maxLength": 64 });
+    Version: json_schema!({ "type": "string", "pattern": r"^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}$" });
+    Flag: or_placeholder(json!({ "type": "boolean" }));
+    Number: or_placeholder(json!({ "type": "number" }));
+    Positive: or_placeholder(json!({ "type": "number", "exclusiveMinimum": 0 }));
+    Address: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 65535 }));
+    Registers: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 125 }));
+    MaxBits: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 2000 }));
+    Gap: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 124 }));
+    Connections: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 1000 }));
+    Percent: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 100 }));
+    Fails: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 1000 }));
+    Length: json_schema!({ "type": "integer", "minimum": 1, "maximum": 256 });
+    Duration: or_placeholder(json!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|min|h|d)$" }));
+    Pauses: json_schema!({
+        "type": "array", "minItems": 2, "maxItems": 2,
+        "items": { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|min|h|d)$" },
+    });
+    Range: json_schema!({ "type": "array", "items": { "type": ["number", "string"] }, "minItems": 2, "maxItems": 2 });
+    Ends: json_schema!({ "type": "array", "items": { "type": "integer" }, "minItems": 2, "maxItems": 2 });
+    Words: json_schema!({ "type": "array", "items": { "type": "string" }, "minItems": 1 });
+    Scalar: json_schema!({ "type": ["string", "number", "boolean"] });
+    Bits: or_placeholder(json!({ "anyOf": [
+        { "type": "integer", "minimum": 0, "maximum": 63 },
+        { "type": "string", "pattern": r"^[0-9]+\.\.[0-9]+$" },
+    ] }));
+    Sentinels: json_schema!({ "anyOf": [
+        { "type": "integer" },
+        { "type": "array", "items": { "type": "integer" } },
+        { "type": "string", "pattern": PLACEHOLDER },
+    ] });
+    RawOrState: json_schema!({ "anyOf": [
+        { "type": ["string", "number", "boolean"] },
+        { "type": "array", "items": { "type": ["string", "number", "boolean"] } },
+    ] });
+    On: json_schema!({ "anyOf": [
+        { "enum": [true, false, "change"] },
+        { "type": "array", "minItems": 1, "items": { "type": ["string", "number", "boolean"] } },
+    ] });
+    States: json_schema!({
+        "type": "object",
+        "properties": {
+            "default": { "type": ["string", "boolean"], "description": "The state of any other raw value." },
+        },
+        "additionalProperties": { "type": ["string", "boolean"], "maxLength": 64 },
+        "minProperties": 1,
+    });
+    Cells: json_schema!({
+        "type": "object",
+        "propertyNames": { "pattern": "^(0x[0-9a-fA-F]+|[0-9]+)$" },
+        "additionalProperties": { "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": 65535 },
+            { "type": "array", "items": { "type": "integer", "minimum": 0, "maximum": 65535 } },
+        ] },
+    });
+    BitCells: json_schema!({
+        "type": "object",
+        "propertyNames": { "pattern": "^(0x[0-9a-fA-F]+|[0-9]+)$" },
+        "additionalProperties": { "anyOf": [
+            { "enum": [0, 1] },
+            { "type": "array", "items": { "enum": [0, 1] } },
+        ] },
+    });
+    Function: or_placeholder(json!({ "enum": [5, 6, 15, 16, 22, 23] }));
+    DeviceType: schema(listed(tr181::DEVICE_TYPES));
+    Unit: schema(listed(tr181::UNITS));
+    Condition: json_schema!({
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": { "anyOf": [
+            { "type": ["string", "number", "boolean"] },
+            { "type": "array", "items": { "type": ["string", "number", "boolean"] } },
+        ] },
+    });
+    HostPort: json_schema!({ "type": "string", "pattern": "^.+:[0-9]+$" });
+    SerialPort: json_schema!({ "type": "string", "pattern": "^/" });
+    Baud: json_schema!({
+        "type": "integer", "minimum": 300, "maximum": 4_000_000,
+        "examples": [9600, 19200, 38400, 57600, 115_200],
+    });
+    StopBits: json_schema!({ "enum": [1, 2] });
+    UnitId: json_schema!({ "type": "integer", "minimum": 0, "maximum": 255 });
+    UseProfile: json_schema!({ "type": "string", "pattern": r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+(@[\^=]?[0-9.]+)?$" });
+}
+
+/// A map whose keys are names that the file chooses.
+pub(super) struct Named<T>(PhantomData<T>);
+
+impl<T: JsonSchema> JsonSchema for Named<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Named{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        keyed(NAME, generator.subschema_for::<T>())
+    }
+}
+
+/// A map whose keys are a vendor's own words, as the model has them.
+pub(super) struct Own<T>(PhantomData<T>);
+
+impl<T: JsonSchema> JsonSchema for Own<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Own{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        keyed(VENDOR, generator.subschema_for::<T>())
+    }
+}
+
+/// A map with any keys.
+pub(super) struct Keyed<T>(PhantomData<T>);
+
+impl<T: JsonSchema> JsonSchema for Keyed<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Keyed{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        keyed("^.+$", generator.subschema_for::<T>())
+    }
+}
+
+fn keyed(pattern: &str, value: Schema) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": { "pattern": pattern },
+        "additionalProperties": { "anyOf": [value, { "type": "null" }] },
+        "maxProperties": 4096,
+    })
+}
+
+/// One, or a list.
+pub(super) struct Several<T>(PhantomData<T>);
+
+impl<T: JsonSchema> JsonSchema for Several<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Several{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+/// Which Types each class has.
+pub(super) fn types_by_class() -> Value {
+    let rules = tr181::CLASSES.into_iter().map(|class: Class| {
+        json!({
+            "if": { "properties": { "class": { "const": class.name() } }, "required": ["class"] },
+            "then": { "properties": { "type": listed(tr181::types(class)) } },
+        })
+    });
+    Value::Array(rules.collect())
+}
