@@ -1,7 +1,7 @@
 //! Checking a file of either kind.
 
 use crate::code::Code;
-use crate::compile::compile_file;
+use crate::compile::compile_file_with;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::read::Report;
 use crate::site::{Resolve, compile_site};
@@ -19,10 +19,10 @@ pub enum FileKind {
 
 /// Everything that is wrong with a mapping or site file, in the order of the file.
 ///
-/// `resolve` finds the mapping files that a site names.
+/// `resolve` finds the mapping files that a site names or a mapping extends.
 pub fn check_file(file: &SourceFile, resolve: &Resolve<'_>) -> Vec<Diagnostic> {
     match file_kind(file) {
-        Ok(FileKind::Mapping) => compile_file(file).1,
+        Ok(FileKind::Mapping) => compile_file_with(file, resolve).1,
         Ok(FileKind::Site) => compile_site(file, resolve).1,
         Err(problem) => vec![*problem],
     }

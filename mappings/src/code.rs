@@ -119,6 +119,8 @@ codes! {
     Placeholder = 70,
     /// A parameter's default is not one of its values.
     ParamDefault = 71,
+    /// A `gives` that does not fit its parameter.
+    ParamGives = 72,
     /// A test names no capability of the mapping, or has nothing to check.
     TestShape = 80,
     /// A test fails.
@@ -145,6 +147,12 @@ codes! {
     SharedBus = 98,
     /// Polling that takes more time than the line has.
     BusyLine = 99,
+    /// An `extends` that cannot be followed.
+    Extends = 100,
+    /// A profile that extends itself.
+    ExtendsCircle = 101,
+    /// A `when` that names no parameter, or no value of one.
+    Condition = 102,
     /// A command or event whose name is not `X_VENDOR_Name`.
     VendorName = 103,
     /// A command that cannot be sent as it is written.

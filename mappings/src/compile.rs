@@ -11,6 +11,7 @@ mod listed;
 mod meaning;
 pub(crate) mod params;
 mod point;
+mod variations;
 mod vectors;
 
 use std::collections::BTreeMap;
@@ -22,56 +23,85 @@ pub use self::params::Params;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile, has_errors};
 use crate::draft::{At, MappingDraft, PollDraft};
+use crate::library::Catalog;
 use crate::mapping::{Mapping, ModbusOptions, OnlineRule, Poll, PollGroup, Protocol};
 use crate::port::PointId;
 use crate::read::Report;
+use crate::site::Resolve;
 use crate::tr181;
 
 /// The poll group of a file that names none.
 const DEFAULT_POLL: (&str, Duration) = ("default", Duration::from_secs(10));
 
-/// Compiles a draft that was read without errors, for a device with these parameters, and runs its tests.
+/// Compiles a draft that was read without errors, for a device with these parameters. With the defaults of the
+/// parameters its tests are run, each with the parameters that it names.
 ///
 /// The mapping is there if and only if no diagnostic is an error.
 pub fn compile(draft: &MappingDraft, params: &Params) -> (Option<Mapping>, Vec<Diagnostic>) {
-    let mut report = Report::new(&draft.file);
-    report.check_params(draft);
-    let mut compiler = Compiler { draft, params, report, used_polls: BTreeMap::new() };
-    let mapping = compiler.mapping();
-    let mut found = compiler.report.found;
-    follow::drop_unused(&mut found);
-    if !has_errors(&found) {
+    if draft.given == *params {
+        return compile_given(draft);
+    }
+    let (draft, mut found) = draft.with_params(params);
+    let Some(draft) = draft else { return (None, found) };
+    let (mapping, mut more) = compile_given(&draft);
+    follow::follow(&draft, &found, &mut more);
+    found.extend(more);
+    sort(&mut found);
+    (mapping.filter(|_| !has_errors(&found)), found)
+}
+
+/// Compiles a draft with the parameters that it was read with.
+fn compile_given(draft: &MappingDraft) -> (Option<Mapping>, Vec<Diagnostic>) {
+    let (mapping, mut found) = untested(draft);
+    if !has_errors(&found) && draft.given == draft.source.examples() {
         found.extend(vectors::run(draft, &mapping));
-        found.extend(cells::unused(draft, &mapping));
         follow::drop_unused(&mut found);
     }
     sort(&mut found);
     ((!has_errors(&found)).then_some(mapping), found)
 }
 
-/// Reads and compiles a mapping file with the defaults of its parameters: all that can be said about it by itself.
-///
-/// The mapping is there if and only if no diagnostic is an error.
-pub fn compile_file(file: &SourceFile) -> (Option<Mapping>, Vec<Diagnostic>) {
-    let (draft, mut found) = MappingDraft::parse(file);
-    let Some(draft) = draft else { return (None, found) };
-    let (mapping, mut more) = compile(&draft, &Params::examples(&draft));
-    let usable = !has_errors(&found);
-    follow::follow(&draft, &found, &mut more);
-    found.extend(more);
-    sort(&mut found);
-    (mapping.filter(|_| usable), found)
+/// A mapping whose tests were not run; it is of no use if something is wrong.
+fn untested(draft: &MappingDraft) -> (Mapping, Vec<Diagnostic>) {
+    let mut report = Report::of(draft.source.files());
+    report.check_params(draft);
+    let mut compiler = Compiler { draft, report, used_polls: BTreeMap::new() };
+    let mapping = compiler.mapping();
+    let mut found = compiler.report.found;
+    follow::drop_unused(&mut found);
+    (mapping, found)
 }
 
-/// In the order of the file.
+/// As [`compile_file_with`]; what the file extends must be in the library inside the program.
+pub fn compile_file(file: &SourceFile) -> (Option<Mapping>, Vec<Diagnostic>) {
+    compile_file_with(file, &|wanted| Catalog::builtin().find(wanted))
+}
+
+/// Reads and compiles a mapping file with the defaults of its parameters, and sees whether it compiles with each other
+/// value of its `enum` and `bool` parameters too: all that can be said about it by itself.
+///
+/// The mapping is there if and only if no diagnostic is an error.
+pub fn compile_file_with(file: &SourceFile, resolve: &Resolve<'_>) -> (Option<Mapping>, Vec<Diagnostic>) {
+    let (draft, mut found) = MappingDraft::parse_with(file, resolve);
+    let Some(draft) = draft else { return (None, found) };
+    let (mapping, mut more) = compile(&draft, &draft.given);
+    follow::follow(&draft, &found, &mut more);
+    found.extend(more);
+    variations::check(&draft, &mut found);
+    // Whoever extends a file cannot better it.
+    found.retain(|diagnostic| diagnostic.is_error() || diagnostic.span.file == 0);
+    sort(&mut found);
+    (mapping.filter(|_| !has_errors(&found)), found)
+}
+
+/// In the order of the file, then of those that it extends.
 pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
-    diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.span.file, diagnostic.span.start, diagnostic.code));
 }
 
 /// What the parts of the compiler share.
 struct Compiler<'d> {
     draft: &'d MappingDraft,
-    params: &'d Params,
     report: Report<'d>,
     /// Group and its points.
     used_polls: BTreeMap<String, Vec<PointId>>,
@@ -176,23 +206,16 @@ impl Compiler<'_> {
         }
     }
 
-    /// A text with its parameters put in, of at most so many characters.
+    /// A text of at most so many characters.
     fn text(&mut self, text: Option<&At<String>>, most: usize) -> Option<String> {
         let text = text?;
-        let filled = match self.params.fill(&text.value) {
-            Ok(filled) => filled,
-            Err((message, help)) => {
-                self.report.error(Code::Placeholder, text.span, message).help(help);
-                return Some(text.value.clone());
-            }
-        };
-        let length = filled.chars().count();
+        let length = text.value.chars().count();
         if length > most {
             self.report
                 .error(Code::TextLength, text.span, format!("{length} characters are too many"))
                 .help(format!("TR-181 allows {most} here: shorten it"));
         }
-        Some(filled)
+        Some(text.value.clone())
     }
 
     fn positive(&mut self, number: Option<At<Decimal>>, what: &str) -> Option<Decimal> {

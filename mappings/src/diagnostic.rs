@@ -43,7 +43,7 @@ impl SourceFile {
         let end = start
             + within
             + rest.get(within..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-        Span { start: start + within, end, line, column }
+        Span { start: start + within, end, line, column, file: 0 }
     }
 
     /// The start of the character that this byte belongs to.
@@ -67,6 +67,8 @@ pub struct Span {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
+    /// Which file: 0 the one that was asked about, others those that it extends, the nearest first.
+    pub file: u16,
 }
 
 /// How bad it is.

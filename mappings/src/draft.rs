@@ -7,16 +7,20 @@ mod extras;
 mod point;
 pub mod site;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
 
 pub use self::extras::{ArgDraft, CommandDraft, EventDraft, FingerprintDraft, NodeDraft, OnDraft, StepDraft};
 pub use self::point::{MapDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
+use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
+use crate::expand::Source;
+use crate::library::Catalog;
 use crate::mapping::{ByteOrder, Class, ModbusOptions, ModbusPoint, ModbusTable, NodeId, PerTable};
 use crate::port::PointId;
-use crate::read;
+use crate::site::Resolve;
 
 /// A value and where it stands in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,10 @@ impl<T> At<T> {
 pub struct MappingDraft {
     /// The file.
     pub file: SourceFile,
+    /// The file and those that it extends, before parameters were put in.
+    pub(crate) source: Arc<Source>,
+    /// The parameters that were put in.
+    pub(crate) given: Params,
     /// Place of the whole map.
     pub span: Span,
     /// `profile`: `vendor.model`.
@@ -84,7 +92,12 @@ pub struct ParamDraft {
     pub kind: ParamKind,
     /// `default`; without one the site must give a value.
     pub default: Option<At<String>>,
+    /// `gives`: further names, and for each value of the parameter what stands for them, and whether without quotes.
+    pub gives: Vec<GivesDraft>,
 }
+
+/// A name that follows from a parameter, and its values.
+pub type GivesDraft = (At<String>, Vec<(At<String>, bool)>);
 
 /// What a parameter may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -262,12 +275,30 @@ pub struct RunDraft {
 }
 
 impl MappingDraft {
-    /// Reads a mapping file. The draft is there whenever the file is a map at all, however many problems it has.
+    /// Reads a mapping file with the defaults of its parameters; what it extends must be in the library inside the
+    /// program. The draft is there whenever the file is a map at all, however many problems it has.
     ///
     /// Errors: everything that can be seen without comparing one key with another; the rest is found by
     /// [`compile`](crate::compile).
     pub fn parse(file: &SourceFile) -> (Option<Self>, Vec<Diagnostic>) {
-        read::mapping::read(file)
+        Self::parse_with(file, &|wanted| Catalog::builtin().find(wanted))
+    }
+
+    /// As [`Self::parse`], where `resolve` finds what the file extends.
+    ///
+    /// Errors: as there, and what it extends cannot be had.
+    pub fn parse_with(file: &SourceFile, resolve: &Resolve<'_>) -> (Option<Self>, Vec<Diagnostic>) {
+        match Source::open(file, resolve) {
+            Ok(source) => source.draft(&source.examples()),
+            Err(found) => (None, found),
+        }
+    }
+
+    /// The mapping for a device with these parameters, and what is wrong with it.
+    ///
+    /// Errors: as [`Self::parse`].
+    pub fn with_params(&self, params: &Params) -> (Option<Self>, Vec<Diagnostic>) {
+        self.source.draft(params)
     }
 
     /// The capability of this key.

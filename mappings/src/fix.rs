@@ -30,7 +30,7 @@ pub struct FixFields {
 
 impl Fix {
     pub(crate) fn fields(&self, file: &SourceFile) -> FixFields {
-        let Span { start, end, line, column } = self.span;
+        let Span { start, end, line, column, file: _ } = self.span;
         let replaced = file.text().get(start..end).unwrap_or_default();
         let (end_line, end_column) = match replaced.rsplit_once('\n') {
             Some((before, last)) => (line + before.matches('\n').count() + 1, last.chars().count() + 1),
@@ -66,7 +66,7 @@ mod tests {
     use crate::diagnostic::Severity;
 
     fn problem(file: &SourceFile, start: usize, end: usize, text: &str) -> Diagnostic {
-        let span = Span { start, end, line: 1, column: start + 1 };
+        let span = Span { start, end, line: 1, column: start + 1, file: 0 };
         let fix = Some(Fix { span, text: text.to_owned() });
         let (code, severity) = (Code::Unit, Severity::Error);
         Diagnostic { code, severity, message: String::new(), file: file.clone(), span, help: None, fix }
@@ -88,10 +88,10 @@ mod tests {
     #[test]
     fn the_end_of_a_fix_counts_lines_and_characters() {
         let file = SourceFile::new("x", "a: °\nbc: 1\n");
-        let span = Span { start: 3, end: 9, line: 1, column: 4 };
+        let span = Span { start: 3, end: 9, line: 1, column: 4, file: 0 };
         let fields = Fix { span, text: String::new() }.fields(&file);
         assert_eq!((fields.end_line, fields.end_column), (2, 4));
-        let span = Span { start: 3, end: 5, line: 1, column: 4 };
+        let span = Span { start: 3, end: 5, line: 1, column: 4, file: 0 };
         assert_eq!(Fix { span, text: String::new() }.fields(&file).end_column, 5);
     }
 }

@@ -14,6 +14,7 @@ mod code;
 pub mod compile;
 pub mod diagnostic;
 pub mod draft;
+mod expand;
 mod fix;
 pub mod import;
 pub mod library;

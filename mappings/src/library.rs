@@ -1,10 +1,9 @@
 //! The mapping files inside the program, and finding one by its profile.
 
-use crate::code::Code;
 use crate::diagnostic::SourceFile;
-use crate::draft::MappingDraft;
 use crate::draft::site::{Requirement, Use, Version};
 use crate::site::NotFound;
+use crate::yaml;
 
 /// Name and text of every mapping file inside the program, by name.
 pub fn builtin() -> &'static [(&'static str, &'static str)] {
@@ -108,10 +107,13 @@ impl Catalog {
     }
 }
 
+/// Only what stands at the top is looked at: what a file extends may not be known yet.
 fn entry(file: SourceFile, is_own: bool) -> Option<Entry> {
-    let (draft, found) = MappingDraft::parse(&file);
-    let unreadable = found.iter().any(|diagnostic| diagnostic.code == Code::Version);
-    let draft = draft.filter(|_| !unreadable)?;
-    let version = Version::parse(&draft.version?.value)?;
-    Some(Entry { profile: draft.profile?.value, version, file, is_own })
+    let root = yaml::parse(&file).ok()?;
+    let text = |key: &str| match &yaml::value(&root, key)?.kind {
+        yaml::Kind::Scalar { text, .. } => Some(text.clone()),
+        yaml::Kind::List(_) | yaml::Kind::Map(_) => None,
+    };
+    let version = Version::parse(&text("version")?)?;
+    Some(Entry { profile: text("profile")?, version, file, is_own })
 }

@@ -4,6 +4,7 @@ mod extras;
 mod fields;
 pub(crate) mod mapping;
 mod notation;
+mod params;
 mod place;
 mod point;
 mod scalar;
@@ -17,9 +18,9 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Fix, Severity, SourceFile, Span};
 use crate::words::{only_nearest, quoted, suggestion};
 
-/// Collects the problems of one file.
+/// Collects the problems of one file and of those that it extends.
 pub(crate) struct Report<'f> {
-    file: &'f SourceFile,
+    files: &'f [SourceFile],
     pub(crate) found: Vec<Diagnostic>,
     /// What the unknown keys of the last map were probably meant to be.
     meant: Vec<String>,
@@ -27,12 +28,23 @@ pub(crate) struct Report<'f> {
 
 impl<'f> Report<'f> {
     pub(crate) fn new(file: &'f SourceFile) -> Self {
-        Self { file, found: Vec::new(), meant: Vec::new() }
+        Self::of(std::slice::from_ref(file))
+    }
+
+    /// Of a file and those that it extends.
+    pub(crate) fn of(files: &'f [SourceFile]) -> Self {
+        Self { files, found: Vec::new(), meant: Vec::new() }
+    }
+
+    /// The text at a place.
+    fn source(&self, span: Span) -> &'f str {
+        let file = self.files.get(usize::from(span.file));
+        file.and_then(|file| file.text().get(span.start..span.end)).unwrap_or_default()
     }
 
     /// Whether what stands there is in quotes.
     fn is_quoted(&self, span: Span) -> bool {
-        self.file.text().get(span.start..).is_some_and(|text| text.starts_with(['"', '\'']))
+        self.source(span).starts_with(['"', '\''])
     }
 
     pub(crate) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> Help<'_> {
@@ -44,7 +56,8 @@ impl<'f> Report<'f> {
     }
 
     fn push(&mut self, code: Code, severity: Severity, span: Span, message: String) -> Help<'_> {
-        let file = self.file.clone();
+        let file = self.files.get(usize::from(span.file)).or(self.files.first()).cloned();
+        let file = file.unwrap_or_else(|| SourceFile::new("", ""));
         self.found.push(Diagnostic { code, severity, message, file, span, help: None, fix: None });
         Help(self.found.last_mut())
     }

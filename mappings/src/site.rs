@@ -237,7 +237,13 @@ impl<'r> Models<'r> {
             return known.clone();
         }
         let draft = (self.resolve)(wanted).map(|file| {
-            let (draft, found) = MappingDraft::parse(&file);
+            let (draft, mut found) = MappingDraft::parse_with(&file, self.resolve);
+            if let Some(draft) = &draft {
+                // Its tests are run, whatever the parameters of the devices.
+                let mut more = compile(draft, &draft.given).1;
+                follow(draft, &found, &mut more);
+                found.extend(more);
+            }
             self.report(found);
             draft.map(Arc::new)
         });
@@ -250,12 +256,12 @@ impl<'r> Models<'r> {
         if let Some(known) = self.compiled.get(&key) {
             return known.clone();
         }
+        let of_model = |known: &Diagnostic| draft.source.files().contains(&known.file);
+        let read: Vec<Diagnostic> = self.found.iter().filter(|known| of_model(known)).cloned().collect();
         let (mapping, mut found) = compile(draft, params);
-        let read: Vec<Diagnostic> =
-            self.found.iter().filter(|known| known.file == draft.file).cloned().collect();
         follow(draft, &read, &mut found);
         self.report(found);
-        let broken = self.found.iter().any(|known| known.file == draft.file);
+        let broken = self.found.iter().any(of_model);
         let mapping = mapping.filter(|_| !broken).map(Arc::new);
         self.compiled.insert(key, mapping.clone());
         mapping

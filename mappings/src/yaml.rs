@@ -58,6 +58,20 @@ impl Node {
     }
 }
 
+/// The value of a key in a map, of equal keys the first.
+pub(crate) fn value<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    let Kind::Map(entries) = &node.kind else { return None };
+    entries.iter().find(|(known, _)| word(known) == Some(key)).map(|(_, value)| value)
+}
+
+/// The text of a single value.
+pub(crate) fn word(node: &Node) -> Option<&str> {
+    match &node.kind {
+        Kind::Scalar { text, .. } => Some(text),
+        Kind::List(_) | Kind::Map(_) => None,
+    }
+}
+
 /// The tree of a file, or the one reason why it has none.
 pub(crate) fn parse(file: &SourceFile) -> Result<Node, Box<Diagnostic>> {
     if file.text().len() > MAX_BYTES {
@@ -149,6 +163,7 @@ fn place(file: &SourceFile, location: serde_saphyr::Location) -> Span {
         end: file.floor(end),
         line: to_usize(location.line()),
         column: to_usize(location.column()),
+        file: 0,
     }
 }
 

@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::draft::MappingDraft;
+use crate::draft::{MappingDraft, TestDraft};
 use crate::mapping::{Mapping, ModbusPoint, ModbusTable, ReadPoint, WritePoint};
 use crate::read::Report;
 
 /// A table and an address.
-type Cell = (ModbusTable, u16);
+pub(super) type Cell = (ModbusTable, u16);
 
 /// Warns of each run of a test of which the mapping uses nothing.
-pub(super) fn unused(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
-    let used = used(mapping);
-    let mut report = Report::new(&draft.file);
-    for run in draft.tests.iter().flat_map(|test| &test.holds) {
+pub(super) fn unused(draft: &MappingDraft, test: &TestDraft, used: &BTreeSet<Cell>) -> Vec<Diagnostic> {
+    let mut report = Report::of(draft.source.files());
+    for run in test.holds.iter().chain(&test.before) {
         let addresses = (run.address.value..=u16::MAX).take(run.values.len());
         let wanted = addresses.map(|address| (run.table, address)).any(|cell| used.contains(&cell));
         if !wanted {
@@ -27,7 +26,8 @@ pub(super) fn unused(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic>
     report.found
 }
 
-fn used(mapping: &Mapping) -> BTreeSet<Cell> {
+/// Every register and bit that a mapping uses.
+pub(super) fn used(mapping: &Mapping) -> BTreeSet<Cell> {
     let read = mapping.points().filter_map(|point| point.read).flat_map(|read| read.places());
     let read = read.map(|ReadPoint::Modbus(point)| point);
     let written = mapping.points().filter_map(|point| point.write).map(|write| &write.point);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::code::Code;
-use crate::draft::{At, MappingDraft, ParamDraft, ParamKind};
+use crate::draft::{MappingDraft, ParamDraft, ParamKind};
 use crate::read::Report;
 use crate::words::suggestion;
 
@@ -14,7 +14,24 @@ pub struct Params(BTreeMap<String, String>);
 impl Params {
     /// The defaults, and where there is none an admissible example: enough to check a mapping by itself.
     pub fn examples(draft: &MappingDraft) -> Self {
-        Self(draft.params.iter().map(|param| (param.name.value.clone(), example(param))).collect())
+        Self::of(&draft.params)
+    }
+
+    pub(crate) fn of(params: &[ParamDraft]) -> Self {
+        Self(params.iter().map(|param| (param.name.value.clone(), example(param))).collect())
+    }
+
+    /// `, with …` in which it differs from others.
+    pub(crate) fn difference(&self, others: &Self) -> String {
+        let differs = self.0.iter().filter(|(name, value)| others.0.get(*name) != Some(value));
+        let named: Vec<String> = differs.map(|(name, value)| format!("`{name}: {value}`")).collect();
+        format!(", with {}", named.join(" and "))
+    }
+
+    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
+        let mut params = self.clone();
+        params.set(name, value);
+        params
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
@@ -23,31 +40,6 @@ impl Params {
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.0.insert(name.to_owned(), value.to_owned());
-    }
-
-    /// The text with each `${name}` replaced.
-    ///
-    /// Errors: message and help.
-    pub(crate) fn fill(&self, text: &str) -> Result<String, (String, String)> {
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once("${") {
-            let Some((name, behind)) = after.split_once('}') else {
-                return Err((
-                    "`${` without `}`".to_owned(),
-                    "write `${name}` with the name of a parameter".to_owned(),
-                ));
-            };
-            let Some(value) = self.0.get(name) else {
-                let names: Vec<&str> = self.0.keys().map(String::as_str).collect();
-                return Err((format!("there is no parameter `{name}`"), suggestion(name, &names)));
-            };
-            out.push_str(before);
-            out.push_str(value);
-            rest = behind;
-        }
-        out.push_str(rest);
-        Ok(out)
     }
 }
 
@@ -102,17 +94,12 @@ impl Report<'_> {
                 self.error(Code::ParamDefault, default.span, message).help(help);
             }
             let placeholder = format!("${{{}}}", param.name.value);
-            if !texts(draft).any(|text| text.value.contains(&placeholder)) {
+            if !draft.source.uses(&param.name.value) {
                 let message = format!("the parameter `{}` is not used", param.name.value);
-                self.warn(Code::Placeholder, param.name.span, message)
-                    .help(format!("write `{placeholder}` in a name or description, or remove it"));
+                self.warn(Code::Placeholder, param.name.span, message).help(format!(
+                    "write `{placeholder}` in a name, a description or as a whole value, or remove it"
+                ));
             }
         }
     }
-}
-
-/// Every text that parameters are put into.
-fn texts(draft: &MappingDraft) -> impl Iterator<Item = &At<String>> {
-    let each = draft.capabilities.iter().flat_map(|cap| [cap.name.as_ref(), cap.description.as_ref()]);
-    each.chain([draft.description.as_ref()]).flatten()
 }

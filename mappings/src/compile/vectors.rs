@@ -1,9 +1,10 @@
 //! Runs the tests of a mapping file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::{Params, cells};
 use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Span, has_errors};
 use crate::draft::{At, MappingDraft, RunDraft, TestDraft};
 use crate::mapping::{
     Capability, Class, Mapping, ModbusPoint, ModbusTable, ModbusWriteFunction, ReadBinding, ReadPoint,
@@ -17,12 +18,52 @@ use crate::value::Value;
 /// What a device holds, or was sent.
 pub(super) type Cells = BTreeMap<(ModbusTable, u16), u16>;
 
-/// Runs every test; what fails is reported where the file expects it.
+/// Runs every test with its parameters, those left out at their defaults; what fails is reported where the file expects
+/// it. `mapping` is the one with the defaults.
 pub(super) fn run(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
-    let mut runner = Runner { mapping, report: Report::new(&draft.file) };
+    let mut report = Report::of(draft.source.files());
+    let mut sets: BTreeSet<Params> = BTreeSet::new();
     for test in &draft.tests {
-        runner.test(test);
+        sets.extend(draft.source.of_test(&mut report, &test.params));
     }
+    let mut found = report.found;
+    for params in sets.into_iter().take(MAX_SETS) {
+        if params == draft.given {
+            found.extend(run_with(draft, mapping));
+            continue;
+        }
+        let (varied, mut problems) = draft.with_params(&params);
+        if let Some(varied) = varied {
+            let (mapping, more) = super::untested(&varied);
+            problems.extend(more);
+            if !has_errors(&problems) {
+                found.extend(run_with(&varied, &mapping));
+            }
+        }
+        for mut problem in problems.into_iter().filter(Diagnostic::is_error) {
+            problem.message += &params.difference(&draft.given);
+            found.push(problem);
+        }
+    }
+    found
+}
+
+/// Most sets of parameters that the tests of one file have.
+const MAX_SETS: usize = 64;
+
+/// Runs the tests that have the parameters of this draft.
+fn run_with(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
+    let files = draft.source.files();
+    let mut runner = Runner { mapping, report: Report::of(files) };
+    let (used, mut unused) = (cells::used(mapping), Vec::new());
+    for test in &draft.tests {
+        let params = draft.source.of_test(&mut Report::of(files), &test.params);
+        if params.as_ref() == Some(&draft.given) {
+            runner.test(test);
+            unused.extend(cells::unused(draft, test, &used));
+        }
+    }
+    runner.report.found.extend(unused);
     runner.report.found
 }
 

@@ -205,7 +205,8 @@ impl Report<'_> {
     ) -> Option<(ParamKind, Option<At<String>>)> {
         let kinds: Vec<&str> =
             ["enum", "int", "string", "bool"].into_iter().chain(more.iter().copied()).collect();
-        let keys: Vec<&str> = kinds.iter().copied().chain(["default"]).collect();
+        let last: &[&str] = if more.is_empty() { &["default", "gives"] } else { &["default"] };
+        let keys: Vec<&str> = kinds.iter().chain(last).copied().collect();
         let fields = self.fields(node, what, &keys)?;
         let given: Vec<&str> = kinds.iter().copied().filter(|kind| fields.key(kind).is_some()).collect();
         let [kind] = given.as_slice() else {

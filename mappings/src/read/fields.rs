@@ -63,7 +63,7 @@ impl Report<'_> {
     /// `{scale: 0,1}` is read as `{scale: 0, 1: null}`.
     fn decimal_comma(&mut self, whole: Span, part: Span, digits: &str) {
         let span = Span { end: part.end, ..whole };
-        let whole = self.file.text().get(whole.start..whole.end).unwrap_or_default().to_owned();
+        let whole = self.source(whole).to_owned();
         self.error(Code::YamlTrap, span, "a decimal comma divides the number in two")
             .fix(format!("{whole}.{digits}"))
             .help(format!("write {whole}.{digits}"));
@@ -138,7 +138,7 @@ impl Report<'_> {
         None
     }
 
-    pub(super) fn wrong_kind(&mut self, node: &Node, message: &str) {
+    pub(crate) fn wrong_kind(&mut self, node: &Node, message: &str) {
         let help = match &node.kind {
             _ if node.is_null() => "write a value, or remove the key",
             _ if message.ends_with("a map") => "write `{key: value, …}`, or one key a line and indented",

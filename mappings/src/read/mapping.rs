@@ -1,5 +1,6 @@
 //! A mapping file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
@@ -7,11 +8,13 @@ use rust_decimal::Decimal;
 use super::Report;
 use super::point::ORDERS;
 use crate::code::Code;
-use crate::diagnostic::{Diagnostic, SourceFile, Span};
+use crate::compile::Params;
+use crate::diagnostic::{Diagnostic, Span};
 use crate::draft::{
-    At, CapabilityDraft, MappingDraft, ModbusDraft, OnlineDraft, ParamDraft, ParamKind, PollDraft, ReadDraft,
-    TablesDraft, site::Version,
+    At, CapabilityDraft, MappingDraft, ModbusDraft, OnlineDraft, PollDraft, ReadDraft, TablesDraft,
+    site::Version,
 };
+use crate::expand::Source;
 use crate::mapping::Class;
 use crate::yaml::{self, Node};
 
@@ -87,19 +90,19 @@ pub(super) const CAPABILITY_KEYS: [&str; 22] = [
     "serve_stale",
 ];
 
-/// Reads a whole file.
-pub(crate) fn read(file: &SourceFile) -> (Option<MappingDraft>, Vec<Diagnostic>) {
-    let root = match yaml::parse(file) {
-        Ok(root) => root,
-        Err(syntax) => return (None, vec![*syntax]),
-    };
-    let mut report = Report::new(file);
-    let draft = report.mapping(file, &root);
+/// Reads the tree of a mapping in which parameters are put in already.
+pub(crate) fn read(
+    source: &Arc<Source>,
+    root: Node,
+    given: &Params,
+) -> (Option<MappingDraft>, Vec<Diagnostic>) {
+    let mut report = Report::of(source.files());
+    let draft = report.mapping(source, &root, given);
     (draft, report.found)
 }
 
 impl Report<'_> {
-    fn mapping(&mut self, file: &SourceFile, root: &Node) -> Option<MappingDraft> {
+    fn mapping(&mut self, source: &Arc<Source>, root: &Node, given: &Params) -> Option<MappingDraft> {
         let fields = self.fields(root, "a mapping", &KEYS)?;
         let top = Span { end: root.span.start, ..root.span };
         self.language(fields.node("uspmap"), top, "uspmap", "a mapping");
@@ -118,7 +121,9 @@ impl Report<'_> {
             fields.node("device").map(|node| self.device(node)).unwrap_or_default();
         let members = self.members(&fields);
         Some(MappingDraft {
-            file: file.clone(),
+            file: source.files().first()?.clone(),
+            source: Arc::clone(source),
+            given: given.clone(),
             span: top,
             profile: fields.node("profile").and_then(|node| self.profile(node)),
             version: fields.node("version").and_then(|node| self.version(node)),
@@ -137,7 +142,7 @@ impl Report<'_> {
         })
     }
 
-    pub(super) fn language(&mut self, node: Option<&Node>, top: Span, key: &str, what: &str) {
+    pub(crate) fn language(&mut self, node: Option<&Node>, top: Span, key: &str, what: &str) {
         let Some(node) = node else {
             self.missing(top, what, key, format!("begin the file with `{key}: {LANGUAGE}`"));
             return;
@@ -181,25 +186,6 @@ impl Report<'_> {
         }
         let kind = fields.node("type").and_then(|node| self.text(node));
         (kind, fields.node("description").and_then(|node| self.text(node)))
-    }
-
-    fn params(&mut self, node: &Node) -> Vec<ParamDraft> {
-        let named = self.named(node, "`params`");
-        named.into_iter().filter_map(|(name, node)| self.param(name, node)).collect()
-    }
-
-    fn param(&mut self, name: At<String>, node: &Node) -> Option<ParamDraft> {
-        self.name(&name, "a parameter");
-        let (kind, default) = self.typed(&name, node, "a parameter", &[])?;
-        Some(ParamDraft { name, kind, default })
-    }
-
-    pub(super) fn int_range(&mut self, node: &Node) -> Option<ParamKind> {
-        let (min, max) = self.pair(node, "`int`", "int: [1, 8]")?;
-        let ends = [min, max].map(|end| self.int::<i64>(end, "an end", i64::MIN.into(), i64::MAX.into()));
-        let [Some(min), Some(max)] = ends else { return None };
-        self.ascending(node.span, "`int`", min.value, max.value);
-        Some(ParamKind::Int(min.value, max.value))
     }
 
     fn modbus(&mut self, node: &Node) -> Option<ModbusDraft> {

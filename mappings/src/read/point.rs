@@ -6,6 +6,7 @@ use super::Report;
 use super::fields::Fields;
 use super::notation::{notation, table as table_of};
 use crate::code::Code;
+use crate::diagnostic::Span;
 use crate::draft::{At, MapDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
 use crate::mapping::{ByteHalf, ByteOrder, ModbusTable, RegisterEncoding};
 use crate::transform::MapTarget;
@@ -171,7 +172,12 @@ impl Report<'_> {
 
     /// An address of the protocol, from 0. The 1-based numbers with the table in the first digit that manuals print are
     /// refused; one that the protocol's address happens to look like can be written in hexadecimal.
+    ///
+    /// A list is added up: `holding: ["${base}", 12]`.
     pub(super) fn address(&mut self, node: &Node, table: ModbusTable) -> Option<At<u16>> {
+        if let Kind::List(items) = &node.kind {
+            return self.sum(items, node.span);
+        }
         let spelled_decimal = matches!(&node.kind, Kind::Scalar { text, .. } if !text.contains('x'));
         let number = self.integer(node)?;
         if let Some((digit, address)) = notation(number.value, table).filter(|_| spelled_decimal) {
@@ -186,6 +192,21 @@ impl Report<'_> {
             return None;
         }
         self.int(node, "an address", 0, 0xffff)
+    }
+
+    fn sum(&mut self, items: &[Node], span: Span) -> Option<At<u16>> {
+        let parts: Vec<Option<At<u16>>> =
+            items.iter().map(|item| self.int(item, "a part of an address", 0, 0xffff)).collect();
+        let sum =
+            parts.into_iter().try_fold(0u32, |sum, part| Some(sum.saturating_add(part?.value.into())))?;
+        match u16::try_from(sum) {
+            Ok(sum) if !items.is_empty() => Some(At::new(sum, span)),
+            _ => {
+                let error = self.error(Code::AddressRange, span, format!("the parts add up to {sum}"));
+                error.help("addresses are 0 to 65535");
+                None
+            }
+        }
     }
 
     fn bits(&mut self, node: &Node) -> Option<At<(u8, u8)>> {

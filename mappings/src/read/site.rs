@@ -198,7 +198,7 @@ impl Report<'_> {
         Some(name)
     }
 
-    fn use_profile(&mut self, node: &Node) -> Option<At<Use>> {
+    pub(crate) fn use_profile(&mut self, node: &Node) -> Option<At<Use>> {
         let text = self.text(node)?;
         let (name, requirement) = match text.value.split_once('@') {
             None => (text.value.as_str(), Some(Requirement::Any)),

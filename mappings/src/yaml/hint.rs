@@ -72,7 +72,7 @@ fn placeholder(line: &str) -> Option<(usize, &str)> {
 /// Puts a value in quotes.
 fn quote(start: usize, line: &str, at: usize, value: &str, number: usize) -> (String, Option<Fix>) {
     let column = line.get(..at).unwrap_or_default().chars().count() + 1;
-    let span = Span { start, end: start + value.len(), line: number, column };
+    let span = Span { start, end: start + value.len(), line: number, column, file: 0 };
     let text = format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
     let sign: String = value.chars().take(1).collect();
     (format!("`{sign}` cannot begin an unquoted value: write {text}"), Some(Fix { span, text }))
@@ -82,6 +82,6 @@ fn quote(start: usize, line: &str, at: usize, value: &str, number: usize) -> (St
 fn tabs(start: usize, line: &str, number: usize) -> (String, Option<Fix>) {
     let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
     let text = line.get(..indent).unwrap_or_default().replace('\t', "  ");
-    let span = Span { start, end: start + indent, line: number, column: 1 };
+    let span = Span { start, end: start + indent, line: number, column: 1, file: 0 };
     ("indent with spaces, never with tabs".to_owned(), Some(Fix { span, text }))
 }
