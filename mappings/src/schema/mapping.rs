@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::point::{Fingerprint, Order, Read, Step, Write};
 use super::values::{
-    BitCells, Cells, Condition, Connections, DeviceType, Duration, Ends, Fails, Flag, Gap, Keyed, Length,
-    MaxBits, Named, Number, On, One, Own, Pauses, Percent, Positive, Profile, Range, Registers, Scalar,
-    Several, Text, Text64, Text256, Unit, Version, Words, types_by_class,
+    BitCells, Cells, Condition, Connections, DeviceType, Duration, Ends, Fails, Flag, Gap, Given, Keyed,
+    Length, MaxBits, Named, Number, On, One, Own, Pauses, Percent, Positive, Profile, Range, Registers,
+    Scalar, Several, Text, Text64, Text256, Unit, Version, Words, types_by_class,
 };
 
 /// A model of device for usp-broker: its capabilities in the words of TR-181, and where its protocol keeps them.
@@ -89,6 +89,8 @@ pub(super) struct Param {
     flag: Option<Flag>,
     /// Its value where the site says nothing; without one each device must say it.
     default: Option<Scalar>,
+    /// Further names, each with one value for every value of the parameter: `{base: [0, 100, 200]}`.
+    gives: Option<Named<Given>>,
 }
 
 /// What devices of this model can take.

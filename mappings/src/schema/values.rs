@@ -67,7 +67,11 @@ values! {
     Flag: or_placeholder(json!({ "type": "boolean" }));
     Number: or_placeholder(json!({ "type": "number" }));
     Positive: or_placeholder(json!({ "type": "number", "exclusiveMinimum": 0 }));
-    Address: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 65535 }));
+    Address: or_placeholder(json!({ "anyOf": [
+        { "type": "integer", "minimum": 0, "maximum": 65535 },
+        { "type": "array", "minItems": 1, "items": { "type": ["integer", "string"] } },
+    ] }));
+    Given: json_schema!({ "type": "array", "items": { "type": ["string", "number", "boolean"] }, "minItems": 1 });
     Registers: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 125 }));
     MaxBits: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 2000 }));
     Gap: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 124 }));
@@ -160,7 +164,7 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        keyed(NAME, generator.subschema_for::<T>())
+        keyed(NAME, generator.subschema_for::<Option<T>>())
     }
 }
 
@@ -177,7 +181,7 @@ impl<T: JsonSchema> JsonSchema for Own<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        keyed(VENDOR, generator.subschema_for::<T>())
+        keyed(VENDOR, generator.subschema_for::<Option<T>>())
     }
 }
 
@@ -194,7 +198,7 @@ impl<T: JsonSchema> JsonSchema for Keyed<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        keyed("^.+$", generator.subschema_for::<T>())
+        keyed("^.+$", generator.subschema_for::<Option<T>>())
     }
 }
 
@@ -220,7 +224,7 @@ impl<T: JsonSchema> JsonSchema for Several<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = generator.subschema_for::<T>();
+        let one = generator.subschema_for::<Option<T>>();
         json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
     }
 }
