@@ -18,6 +18,7 @@ use usp_core::output::{BatchId, CloseReason, Output, RestartCause};
 use usp_mapping::mapping::Site;
 
 use crate::clock::Clock;
+use crate::figures::Figures;
 use crate::mtp::Event;
 use crate::mtp::mqtt::Clients;
 use crate::mtp::outbox::Outbox;
@@ -87,6 +88,8 @@ pub(crate) struct Driver {
     results: mpsc::Sender<(BatchId, Result<(), String>)>,
     stored: mpsc::Receiver<(BatchId, Result<(), String>)>,
     batches: usize,
+    /// What the adapters have counted, as the core knows it.
+    figures: Figures,
     /// The newest wish to read the site again.
     reloads: watch::Sender<u64>,
     restart: Option<RestartCause>,
@@ -106,6 +109,7 @@ impl Driver {
             results,
             stored,
             batches: 0,
+            figures: Figures::new(),
             reloads: watch::Sender::new(0),
             restart: None,
             ending: false,
@@ -178,10 +182,9 @@ impl Driver {
     }
 
     fn due(&self) -> Instant {
-        match self.broker.poll_timeout() {
-            Some(at) => self.clock.instant(at),
-            None => Instant::now() + IDLE,
-        }
+        let core = self.broker.poll_timeout().map(|at| self.clock.instant(at));
+        let next = core.into_iter().chain(self.figures.due()).min();
+        next.unwrap_or_else(|| Instant::now() + IDLE)
     }
 
     fn on_time(&mut self) {
@@ -189,6 +192,9 @@ impl Driver {
         if self.broker.poll_timeout().is_some_and(|at| at <= now.monotonic) {
             self.broker.handle_timeout(now);
             self.carry_out();
+        }
+        if let Some(figures) = self.figures.look(|| self.adapters.statistics()) {
+            self.handle(Input::Figures(figures));
         }
     }
 
@@ -232,6 +238,7 @@ impl Driver {
                     Ok(site) => {
                         // Buses that are no longer wanted stop at once.
                         self.adapters.apply(Arc::clone(&site)).await;
+                        self.figures.restart();
                         self.handle(Input::Site(site));
                     }
                     Err(why) => self.handle(Input::SiteRefused(why)),

@@ -9,6 +9,7 @@ pub mod client;
 mod clock;
 pub mod config;
 mod driver;
+mod figures;
 mod mqtt;
 mod mtp;
 mod site;

@@ -35,7 +35,6 @@ pub fn builtin() -> &'static [(&'static str, &'static str)] {
         "modbus/sma-inverter.yaml",
         "modbus/stiebel-eltron-wpm.yaml",
         "modbus/sungrow-sg.yaml",
-        "modbus/sunspec-inverter.yaml",
         "modbus/systemair-save.yaml",
         "modbus/usp-demo-meter.yaml",
         "modbus/waveshare-poe-eth-relay-b.yaml",

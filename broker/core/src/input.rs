@@ -9,6 +9,7 @@ use usp_proto::record::{BadRecord, Record};
 
 use crate::mqtt::port::MqttEvent;
 use crate::output::BatchId;
+use crate::proxied::figures::BusFigures;
 
 /// One connection of one peer, numbered by the caller; never reused. Numbers from 2^63 on are the core's, for MQTT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,6 +73,8 @@ pub enum Input {
     /// The site was read after this [`Output::Reload`](crate::output::Output::Reload) and those before it. Comes after
     /// the [`Site`](Self::Site) or [`SiteRefused`](Self::SiteRefused) that came of it.
     Reloaded(u64),
+    /// What the adapters have counted, of all buses: at most once a second, and only when something has changed.
+    Figures(Vec<BusFigures>),
     /// The process is about to end: say goodbye to everybody.
     Shutdown,
 }

@@ -40,6 +40,7 @@ use input::Input;
 use mqtt::peers::Peers;
 use output::{Output, Snapshot, StoreOp};
 use proxied::Devices;
+use proxied::figures::Figures;
 use proxied::objects::Objects;
 use rng::Rng;
 use services::Services;
@@ -107,6 +108,7 @@ impl Broker {
             devices: Devices::new(objects),
             mqtt: mqtt::state::Clients::default(),
             site: SiteFiles::default(),
+            figures: Figures::default(),
             facts,
             now,
             searched: Searched::default(),
@@ -170,6 +172,7 @@ impl Broker {
             Input::Stored { batch, result } => self.handle_stored(batch, result),
             Input::Mqtt { client, event } => self.handle_mqtt(client, event),
             Input::Site(site) => self.handle_site(&site),
+            Input::Figures(all) => self.take_figures(all),
             Input::SiteRefused(why) => self.refuse_site(&why),
             Input::Reloaded(upto) => self.complete_reloads(upto),
             Input::Shutdown => self.shut_down(),

@@ -94,6 +94,9 @@ impl Model {
         if &*object.path == SITE {
             return self.site_param(name);
         }
+        if let Some(figure) = self.figure(at, &object.path, name) {
+            return Some(figure);
+        }
         if name == "USPServiceRef" {
             return self.service_of_controller(at);
         }

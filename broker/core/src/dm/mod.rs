@@ -22,6 +22,7 @@ use crate::config::{CoreConfig, Identity};
 use crate::fault::Fault;
 use crate::mqtt::state::Clients;
 use crate::proxied::Devices;
+use crate::proxied::figures::Figures;
 use crate::time::{Mono, Now};
 use rows::{Numbers, ObjRef, Rows};
 use schema::{ObjId, Object, Schema};
@@ -39,6 +40,8 @@ pub struct Model {
     pub mqtt: Clients,
     /// What became of the files behind them.
     pub site: SiteFiles,
+    /// What is counted about buses and devices.
+    pub figures: Figures,
     /// What does not change while the process lives.
     pub facts: Facts,
     /// When.

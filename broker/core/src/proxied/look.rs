@@ -8,11 +8,12 @@ use usp_mapping::port::CommandId;
 use usp_mapping::value::decimal_text;
 use usp_proto::tr106;
 
+use super::figures::STATS;
 use super::objects::{Part, Place};
 use super::sensor::Windows;
 use super::{Capability, Device, Quality, millis};
 use crate::dm::Model;
-use crate::dm::compute::{Have, Unread, datetime};
+use crate::dm::compute::{Have, Unread, datetime, stored_default};
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::Object;
 
@@ -21,6 +22,10 @@ impl Model {
     pub(crate) fn look_proxied(&self, at: &ObjRef, object: &Object, name: &str) -> Have {
         if let Some(count) = self.count(at, object, name) {
             return Have::Value(count);
+        }
+        if &*object.path == STATS {
+            let zero = || object.params.get(name).map(stored_default);
+            return self.figure(at, STATS, name).or_else(zero).map_or(Have::Absent, Have::Value);
         }
         let Some(device) = self.devices.of(at) else { return Have::Absent };
         match (self.devices.objects.part(at.object), self.devices.capability(at)) {

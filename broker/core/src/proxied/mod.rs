@@ -6,6 +6,7 @@
 
 mod ageing;
 pub mod commands;
+pub mod figures;
 pub(crate) mod look;
 pub mod objects;
 mod parked;

@@ -47,6 +47,7 @@ impl Broker {
             self.drop_device(number);
         }
         self.declare_vendor_elements();
+        self.put_buses(site);
         self.commit(None);
         self.note_site();
         if !std::mem::replace(&mut self.site_loaded, true) {
@@ -124,7 +125,7 @@ impl Broker {
         }
     }
 
-    fn put_bare_row(&mut self, at: &ObjRef) {
+    pub(super) fn put_bare_row(&mut self, at: &ObjRef) {
         if self.model.rows.contains(at) {
             return;
         }

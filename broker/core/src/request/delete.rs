@@ -1,5 +1,7 @@
 //! Delete.
 
+use std::collections::BTreeSet;
+
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::delete_resp::deleted_object_result::{
@@ -223,29 +225,26 @@ impl Broker {
     pub(crate) fn remove_row(&mut self, at: &ObjRef) {
         let below = self.model.descendants(at.object);
         let gone = self.model.rows.subtree(&below, &at.numbers);
-        let paths: Vec<String> = gone.iter().map(|g| self.model.path(g)).collect();
+        let path = |row| self.model.path(row).trim_end_matches('.').to_owned();
+        let paths: BTreeSet<String> = gone.iter().map(path).collect();
         for row in gone.iter().rev() {
             self.model.rows.delete(row);
         }
-        for path in paths {
-            self.forget_references(path.trim_end_matches('.'));
-        }
+        self.forget_references(&paths);
     }
 
-    fn forget_references(&mut self, path: &str) {
-        let references: Vec<_> = self
-            .model
-            .schema
-            .iter()
-            .flat_map(|(id, o)| o.params.iter().map(move |(n, p)| (id, n.clone(), p.reference.clone())))
-            .filter(|(_, _, r)| r.as_ref().is_some_and(|r| r.strong && path.starts_with(&*r.table)))
-            .collect();
-        for (object, name, _) in references {
+    fn forget_references(&mut self, gone: &BTreeSet<String>) {
+        let names_one = |table: &str| gone.iter().any(|path| path.starts_with(table));
+        let params =
+            self.model.schema.iter().flat_map(|(id, o)| o.params.iter().map(move |(n, p)| (id, n, p)));
+        let strong =
+            params.filter(|(_, _, p)| p.reference.as_ref().is_some_and(|r| r.strong && names_one(&r.table)));
+        let references: Vec<_> = strong.map(|(id, name, _)| (id, name.clone())).collect();
+        for (object, name) in references {
             for row in self.model.rows.subtree(&[object], &[]) {
                 let Some(value) = self.model.rows.param(&row, &name).map(str::to_owned) else { continue };
-                let kept: Vec<&str> =
-                    usp_proto::tr106::split_list(&value).filter(|item| *item != path).collect();
-                let kept = kept.join(",");
+                let items = usp_proto::tr106::split_list(&value);
+                let kept = items.filter(|item| !gone.contains(*item)).collect::<Vec<_>>().join(",");
                 if kept == value {
                     continue;
                 }

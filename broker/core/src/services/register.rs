@@ -13,8 +13,13 @@ use crate::request::{Origin, param_error};
 use crate::services::{above, keeps};
 
 /// Objects of the broker itself, in which nobody else may register anything.
-pub(crate) const PROTECTED: [&str; 4] =
-    ["Device.LocalAgent.", "Device.USPServices.", "Device.UnixDomainSockets.", "Device.ProxiedDevice."];
+pub(crate) const PROTECTED: [&str; 5] = [
+    "Device.LocalAgent.",
+    "Device.USPServices.",
+    "Device.UnixDomainSockets.",
+    "Device.ProxiedDevice.",
+    "Device.X_USPBROKER_Bus.",
+];
 
 impl Broker {
     /// Register. The answer does not wait for discovery: a Service may answer nothing before it has it.

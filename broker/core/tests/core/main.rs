@@ -11,6 +11,7 @@ mod controllers;
 mod devices;
 mod entries;
 mod fanout;
+mod figures;
 mod follow;
 mod get;
 mod honest;

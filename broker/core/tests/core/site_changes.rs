@@ -1,5 +1,7 @@
 //! A changed site, by difference: what is as it was notices nothing, and what is known by name keeps its number.
 
+use usp_core::input::Input;
+use usp_core::output::Output;
 use usp_mapping::mapping::Mapping;
 use usp_mapping::port::{Action, DeviceFault};
 use usp_mapping::value::Value;
@@ -137,4 +139,66 @@ fn reports_of_a_device_that_is_gone_are_nobodys() {
     let c = w.controller("self::c");
     assert_eq!(w.get(c, "Device.ProxiedDeviceNumberOfEntries"), "Device.ProxiedDeviceNumberOfEntries=1");
     assert_eq!(site("a: box").devices.len(), 1);
+}
+
+/// 1,000 devices of ten capabilities each, by hand: `cargo test --release -p usp-core --test core -- --ignored --nocapture thousand`.
+#[test]
+#[ignore = "measures, by hand"]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "it measures the core and shows what it saw"
+)]
+fn a_thousand_devices() {
+    let ten = |mapping: &mut Mapping| {
+        let more = ["x", "y", "z"].map(|id| {
+            let (mut capability, name) = (mapping.capabilities[0].clone(), format!("More {id}"));
+            (capability.id, capability.name) = (id.to_owned(), name);
+            capability
+        });
+        mapping.capabilities.extend(more);
+    };
+    let names: Vec<String> = (0..1000).map(|n| format!("d{n}: box")).collect();
+    // A bus has at most 255 addresses.
+    let mut all = edited(&names[..200].join(", "), ten).as_ref().clone();
+    let some = all.devices.clone();
+    for n in 1..5 {
+        all.devices.extend(some.iter().cloned().map(|mut device| {
+            device.id = usp_mapping::port::DeviceId(format!("{}-{n}", device.id).into());
+            device
+        }));
+    }
+    let afresh = |edit: &dyn Fn(&mut Mapping)| {
+        let mut mapping = Mapping::clone(&all.devices[0].mapping);
+        edit(&mut mapping);
+        let mapping = std::sync::Arc::new(mapping);
+        let mut site = all.clone();
+        site.devices.iter_mut().for_each(|device| device.mapping = mapping.clone());
+        std::sync::Arc::new(site)
+    };
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    w.subscribe(c, "c", "ObjectCreation", "Device.ProxiedDevice.");
+    w.subscribe(c, "v", "ValueChange", "Device.ProxiedDevice.");
+    // The disk of the bench is slow: what the broker itself does counts.
+    let mut measure = |what: &str, site| {
+        let (mut spent, mut inputs) = (std::time::Duration::ZERO, vec![Input::Site(site)]);
+        while let Some(input) = inputs.pop() {
+            let start = std::time::Instant::now();
+            w.broker.handle(w.clock(), input);
+            spent += start.elapsed();
+            while let Some(output) = w.broker.poll_output() {
+                if let Output::Store { batch, .. } = output {
+                    inputs.push(Input::Stored { batch, result: Ok(()) });
+                }
+            }
+        }
+        eprintln!("{what}: {spent:?}");
+    };
+    measure("1,000 new devices", afresh(&|_| {}));
+    measure("nothing changed", afresh(&|_| {}));
+    measure("another description", afresh(&|mapping| mapping.description.push('!')));
+    measure("one capability less", afresh(&|mapping| drop(mapping.capabilities.pop())));
+    measure("no devices", site(""));
+    measure("all of them back", afresh(&|_| {}));
 }

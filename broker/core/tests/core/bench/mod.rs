@@ -166,7 +166,8 @@ impl World {
         world
     }
 
-    fn clock(&self) -> Now {
+    /// What the clocks say.
+    pub(crate) fn clock(&self) -> Now {
         let ms = i64::try_from(self.now.0.as_millis()).unwrap();
         Now { monotonic: self.now, wall: Wall(self.wall + ms - 1000), wall_is_true: self.wall_is_true }
     }

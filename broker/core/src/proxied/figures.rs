@@ -1,0 +1,191 @@
+//! Statistics in the data model: `Device.X_USPBROKER_Bus.{i}.` and `ProxiedDevice.{i}.X_USPBROKER_Stats.`
+//!
+//! Whoever owns the adapters hands their counters in from time to time; nothing here is kept on disk but the rows of buses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use usp_mapping::mapping::{BusKind, Site};
+use usp_mapping::port::DeviceId;
+
+use super::millis;
+use crate::Broker;
+use crate::dm::Model;
+use crate::dm::rows::ObjRef;
+
+/// Its path.
+pub(crate) const BUSES: &str = "Device.X_USPBROKER_Bus.";
+/// The object of a device.
+pub(crate) const STATS: &str = "Device.ProxiedDevice.{i}.X_USPBROKER_Stats.";
+
+/// The counters of one bus since the process started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BusFigures {
+    /// Its name in the site file.
+    pub name: String,
+    /// Whether there is a connection, or an open port.
+    pub online: bool,
+    /// Share of the time in which an exchange was under way, in percent.
+    pub utilisation: u8,
+    /// Connections made.
+    pub connects: u64,
+    /// Attempts to connect that failed.
+    pub failed_connects: u64,
+    /// Times that its worker was restarted after an internal error.
+    pub restarts: u64,
+    /// Calls without a reply so far.
+    pub waiting: usize,
+    /// Exchanges of all its devices.
+    pub traffic: Traffic,
+    /// What hangs on it.
+    pub devices: Vec<DeviceFigures>,
+}
+
+/// The counters of one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceFigures {
+    /// Which.
+    pub device: DeviceId,
+    /// Its exchanges.
+    pub traffic: Traffic,
+    /// Calls that wait for it.
+    pub waiting: usize,
+    /// How long its fastest poll group took, from when it was due until all of it was read.
+    pub cycle: Option<Duration>,
+    /// The longest of these.
+    pub longest_cycle: Option<Duration>,
+}
+
+/// What became of requests on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Exchanges begun.
+    pub requests: u64,
+    /// Exchanges answered with a refusal of the protocol.
+    pub refusals: u64,
+    /// Exchanges without an answer in time.
+    pub timeouts: u64,
+    /// Exchanges whose answer could not be understood.
+    pub garbled: u64,
+    /// Exchanges that came to nothing for another reason.
+    pub failures: u64,
+}
+
+/// Everything that is counted.
+#[derive(Debug, Default)]
+pub struct Figures {
+    buses: BTreeMap<u32, Bus>,
+    devices: BTreeMap<DeviceId, DeviceFigures>,
+}
+
+/// A bus of the site; its figures come later.
+#[derive(Debug)]
+struct Bus {
+    name: String,
+    protocol: &'static str,
+    address: String,
+    figures: Option<BusFigures>,
+}
+
+impl Traffic {
+    fn param(&self, name: &str) -> Option<u64> {
+        Some(match name {
+            "Requests" => self.requests,
+            "Refusals" => self.refusals,
+            "Timeouts" => self.timeouts,
+            "Garbled" => self.garbled,
+            "Failures" => self.failures,
+            _ => return None,
+        })
+    }
+}
+
+impl Figures {
+    fn bus(&self, number: u32, name: &str) -> Option<String> {
+        let bus = self.buses.get(&number)?;
+        match name {
+            "Name" => return Some(bus.name.clone()),
+            "Protocol" => return Some(bus.protocol.to_owned()),
+            "Address" => return Some(bus.address.clone()),
+            _ => {}
+        }
+        let figures = bus.figures.as_ref()?;
+        Some(match name {
+            "Online" => figures.online.to_string(),
+            "Utilisation" => figures.utilisation.to_string(),
+            "Connects" => figures.connects.to_string(),
+            "FailedConnects" => figures.failed_connects.to_string(),
+            "Restarts" => figures.restarts.to_string(),
+            "Waiting" => figures.waiting.to_string(),
+            _ => figures.traffic.param(name)?.to_string(),
+        })
+    }
+
+    fn device(&self, id: &DeviceId, name: &str) -> Option<String> {
+        let figures = self.devices.get(id)?;
+        match name {
+            "Waiting" => Some(figures.waiting.to_string()),
+            "CycleTime" => figures.cycle.map(millis),
+            "LongestCycleTime" => figures.longest_cycle.map(millis),
+            _ => figures.traffic.param(name).map(|count| count.to_string()),
+        }
+    }
+}
+
+impl Model {
+    /// A Parameter of a bus' row, or of a device's statistics. Before the first figures counters read 0.
+    pub(crate) fn figure(&self, at: &ObjRef, object: &str, name: &str) -> Option<String> {
+        match object {
+            "Device.X_USPBROKER_Bus.{i}." => self.figures.bus(at.number(), name),
+            STATS => self.figures.device(&self.devices.get(at.number())?.id, name),
+            _ => None,
+        }
+    }
+}
+
+impl Broker {
+    /// Rows for the buses of the site.
+    pub(super) fn put_buses(&mut self, site: &Site) {
+        let Some(table) = self.model.table(BUSES) else { return };
+        let mut kept = BTreeSet::new();
+        for bus in &site.buses {
+            let number = self.identity(BUSES, &bus.name, table, &[]);
+            kept.insert(number);
+            let (protocol, address) = match &bus.kind {
+                BusKind::ModbusTcp { address } => ("modbus-tcp", address.to_string()),
+                BusKind::ModbusRtuTcp { address } => ("modbus-rtu-tcp", address.to_string()),
+                BusKind::ModbusRtu(line) => ("modbus-rtu", line.port.clone()),
+            };
+            let known = self.model.figures.buses.remove(&number);
+            let same = known.filter(|k| k.address == address && k.protocol == protocol);
+            let figures = same.and_then(|known| known.figures);
+            let bus = Bus { name: bus.name.clone(), protocol, address, figures };
+            self.model.figures.buses.insert(number, bus);
+            self.put_bare_row(&ObjRef::new(table, &[number]));
+        }
+        self.model.figures.buses.retain(|number, _| kept.contains(number));
+        let rows = self.model.rows.subtree(&[table], &[]).into_iter();
+        for row in rows.filter(|row| !kept.contains(&row.number())).collect::<Vec<_>>() {
+            self.park(&row);
+            self.remove_row(&row);
+        }
+    }
+
+    /// The counters as they are now. Only whether a bus is online is told: the others change all the time.
+    pub(crate) fn take_figures(&mut self, all: Vec<BusFigures>) {
+        let Some(table) = self.model.table(BUSES) else { return };
+        self.model.figures.devices.clear();
+        for mut figures in all {
+            let devices = std::mem::take(&mut figures.devices).into_iter();
+            self.model.figures.devices.extend(devices.map(|device| (device.device.clone(), device)));
+            let known = self.model.figures.buses.iter_mut().find(|(_, bus)| bus.name == figures.name);
+            let Some((number, bus)) = known else { continue };
+            let (at, online) = (ObjRef::new(table, &[*number]), figures.online);
+            let before = bus.figures.replace(figures);
+            // What is heard first is no change.
+            if before.is_some_and(|before| before.online != online) {
+                self.emit_change(&at, "Online");
+            }
+        }
+    }
+}

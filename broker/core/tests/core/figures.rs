@@ -1,0 +1,87 @@
+//! Statistics of buses and devices in the data model.
+
+use usp_core::input::Input;
+use usp_core::proxied::figures::{BusFigures, DeviceFigures, Traffic};
+use usp_mapping::port::DeviceId;
+
+use crate::bench::World;
+
+const BUS: &str = "Device.X_USPBROKER_Bus.1.";
+const STATS: &str = "Device.ProxiedDevice.1.X_USPBROKER_Stats.";
+
+fn figures(online: bool, requests: u64) -> Input {
+    let traffic = Traffic { requests, timeouts: 2, ..Traffic::default() };
+    let device = DeviceFigures {
+        device: DeviceId("a".into()),
+        traffic,
+        waiting: 1,
+        cycle: Some(std::time::Duration::from_millis(35)),
+        longest_cycle: None,
+    };
+    let bus = BusFigures {
+        name: "plant".to_owned(),
+        online,
+        utilisation: 40,
+        connects: 1,
+        traffic,
+        devices: vec![device],
+        ..BusFigures::default()
+    };
+    Input::Figures(vec![bus])
+}
+
+#[test]
+fn buses_are_rows_with_counters() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    let count = "Device.X_USPBROKER_BusNumberOfEntries";
+    assert_eq!(w.get(c, count), format!("{count}=1"));
+    let row = w.get(c, BUS);
+    for line in ["Name=plant", "Protocol=modbus-tcp", "Address=127.0.0.1:502", "Online=false", "Requests=0"] {
+        assert!(row.lines().any(|l| l == format!("{BUS}{line}")), "{line}: {row}");
+    }
+    w.input(figures(true, 7));
+    for (path, value) in [("Requests", "7"), ("Timeouts", "2"), ("Utilisation", "40"), ("Online", "true")] {
+        assert_eq!(w.get(c, &format!("{BUS}{path}")), format!("{BUS}{path}={value}"));
+    }
+    for (path, value) in [("Requests", "7"), ("Waiting", "1"), ("CycleTime", "35"), ("LongestCycleTime", "0")]
+    {
+        assert_eq!(w.get(c, &format!("{STATS}{path}")), format!("{STATS}{path}={value}"));
+    }
+    let bus = w.get(c, "Device.X_USPBROKER_Bus.[Name==\"plant\"].Online");
+    assert_eq!(bus, format!("{BUS}Online=true"));
+}
+
+#[test]
+fn that_a_bus_goes_is_told_and_counters_are_quiet() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    w.subscribe(c, "all", "ValueChange", "Device.X_USPBROKER_Bus.");
+    w.input(figures(true, 1));
+    w.input(figures(true, 2));
+    assert!(w.notes(c).is_empty());
+    w.input(figures(false, 3));
+    assert_eq!(w.notes(c), [format!("all: ValueChange {BUS}Online=false")]);
+}
+
+#[test]
+fn a_bus_keeps_its_number() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    w.subscribe(c, "d", "ObjectDeletion", "Device.X_USPBROKER_Bus.");
+    w.site("");
+    assert_eq!(w.notes(c), [format!("d: ObjectDeletion {BUS}")]);
+    w.input(figures(true, 1));
+    let mut w = w.restart();
+    let mut site = crate::bench::site::site("a: box").as_ref().clone();
+    let mut first = site.buses[0].clone();
+    first.name = "attic".to_owned();
+    site.buses.insert(0, first);
+    w.load(site.into());
+    let c = w.controller("self::c");
+    let names = w.get(c, "Device.X_USPBROKER_Bus.*.Name");
+    assert_eq!(names, format!("{BUS}Name=plant\nDevice.X_USPBROKER_Bus.2.Name=attic"));
+}
