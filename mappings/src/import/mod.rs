@@ -128,7 +128,12 @@ pub enum ImportError {
 pub fn import(format: Option<Format>, file: &SourceFile) -> Result<Imported, ImportError> {
     let mut notes = Notes::default();
     let cleaned = json::cleaned(file, &mut notes);
-    let root = yaml::parse(&cleaned).map_err(|problem| unreadable(*problem, &notes))?;
+    if let Some(line) = notes.jinja() {
+        // What is left without it may look like a template and be wrong.
+        let why = "this is a Jinja template, which makes JSON only when it is rendered; import what it makes";
+        return Err(ImportError::Nothing { line, why: why.to_owned() });
+    }
+    let root = yaml::parse(&cleaned).map_err(ImportError::Syntax)?;
     let format = format.or_else(|| guess(&root)).ok_or(ImportError::Unknown)?;
     let mut models = match format {
         Format::HomeAssistant => home_assistant::read(&root, &mut notes)?,
@@ -168,18 +173,6 @@ fn guess(root: &Node) -> Option<Format> {
         Some(Format::HomeAssistant)
     } else {
         None
-    }
-}
-
-fn unreadable(problem: Diagnostic, notes: &Notes) -> ImportError {
-    match notes.jinja() {
-        // What is left of a Jinja template need not be JSON.
-        Some(line) => ImportError::Nothing {
-            line,
-            why: "this is a Jinja template, which makes JSON only when it is rendered; import what it makes"
-                .to_owned(),
-        },
-        None => ImportError::Syntax(Box::new(problem)),
     }
 }
 

@@ -319,11 +319,7 @@ fn what_cannot_be_read_is_told() {
     assert!(told("{\"device_type\": \"x\", \"device\": {\"protocol\": \"milur\"}}").contains("milur"));
     assert!(told("modbus: [{type: tcp, host: h, sensors: []}]").contains("no Modbus register"));
     let jinja = "{\n\"device_type\": \"x\",\n\"device\": {\"channels\": [\n{% for i in range(3) %}\n{\"name\": \"K{{ i }}\"},\n{% endfor %}\n]}}";
-    assert!(
-        told(jinja).contains("line 4: this is a Jinja template") || told(jinja).contains("Jinja"),
-        "{}",
-        told(jinja)
-    );
+    assert!(told(jinja).contains("line 4: this is a Jinja template"));
     let error = import(Some(Format::EdgeX), &SourceFile::new("x", "[]")).unwrap_err();
     assert_eq!(error.to_string(), "line 1: a device profile is a map");
 }

@@ -32,6 +32,9 @@ const TYPES: &[(&str, &str)] = &[
     ("heat_power", "W"),
 ];
 
+/// Wiren Board's limit is about what is merged; the widest number is read whatever it says.
+const WIDEST: u16 = 4;
+
 const DEVICE: &[(&str, &str)] = &[
     ("groups", "rows of capabilities are not grouped"),
     ("translations", "TR-181 has one language"),
@@ -59,6 +62,8 @@ const CHANNEL: &[(&str, &str)] = &[
     ("sporadic", "Wiren Board's own events; it is polled"),
     ("fw", "a mapping does not ask for a version of firmware"),
     ("control_type", "a controller's matter"),
+    ("semi-sporadic", "Wiren Board's own events; it is polled"),
+    ("order", "rows are in the order of the mapping"),
     ("semi_sporadic", "Wiren Board's own events; it is polled"),
 ];
 
@@ -82,7 +87,7 @@ pub(super) fn read(root: &Node, notes: &mut Notes) -> Models {
         description: device.text("name").unwrap_or(kind).to_owned(),
         timeout: milliseconds("response_timeout_ms").map(Duration::from_millis),
         guard: milliseconds("guard_interval_us").map(|time| Duration::from_millis(time.div_ceil(1000))),
-        max_registers: number("max_read_registers").map(|most| most.clamp(1, 125)),
+        max_registers: number("max_read_registers").map(|most| most.clamp(WIDEST, 125)),
         max_gap: number("max_reg_hole").filter(|gap| *gap > 0).map(|gap| gap.min(124)),
         ..Model::default()
     };
@@ -266,6 +271,7 @@ fn place(map: &Map<'_>, table: &'static str, node: &Node) -> Result<Point, Strin
         Point::at(table, register.ok_or_else(|| format!("its address {text} is no Modbus register"))?);
     let bits: Vec<u8> = parts.filter_map(|part| part.parse().ok()).collect();
     if point.is_bit() {
+        map.text("format");
         return Ok(point);
     }
     point.bits = match bits[..] {
