@@ -10,7 +10,7 @@ use crate::world::World;
 
 use super::identity;
 use super::pdu::{self, Exception, Memory, Request, Table};
-use super::point::{Blueprint, Place, Point};
+use super::point::{Blueprint, Nature, Place, Point};
 use super::quantities;
 
 /// Why a value cannot be set or read.
@@ -35,6 +35,9 @@ pub enum SetError {
         wanted: String,
     },
 }
+
+/// What a text says at first.
+const SAMPLE: &str = "simulated";
 
 /// One capability as a person wants to see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +65,10 @@ pub struct ModbusDevice {
     /// Its identification: vendor, product code, revision.
     identity: [String; 3],
     points: Vec<Point>,
+    /// Cells that commands write, whatever they write there.
+    commanded: BTreeSet<(Table, u16)>,
+    /// What texts say.
+    texts: BTreeMap<String, String>,
     world: World,
     cells: BTreeMap<(Table, u16), u16>,
     gaps: BTreeSet<(Table, u16)>,
@@ -75,17 +82,25 @@ pub struct ModbusDevice {
 impl ModbusDevice {
     /// Builds what a blueprint describes.
     pub fn new(blueprint: Blueprint, seed: u64) -> Self {
-        let Blueprint { profile, version, points, max_gap } = blueprint;
+        let Blueprint { profile, version, points, max_gap, constants, commanded } = blueprint;
         let (vendor, product) = profile.split_once('.').unwrap_or(("", &profile));
         let identity = [vendor.to_owned(), product.to_owned(), version];
         let world = quantities::world_for(&points, seed);
-        let cells = cells(&points, seed);
+        let mut cells = cells(&points, seed);
+        for cell in &commanded {
+            cells.entry(*cell).or_insert(0);
+        }
+        cells.extend(constants);
+        let texts = points.iter().filter(|point| point.nature == Nature::Text);
+        let texts = texts.map(|point| (point.capability.clone(), SAMPLE.to_owned())).collect();
         let gaps = gaps(&cells, max_gap);
         let mischief = Mischief::default();
         let mut device = Self {
             profile,
             identity,
             points,
+            commanded,
+            texts,
             world,
             cells,
             gaps,
@@ -117,21 +132,26 @@ impl ModbusDevice {
     /// What a capability is in the world; `None`: there is no such capability.
     pub fn get(&self, capability: &str) -> Option<SimValue> {
         let point = self.points.iter().find(|point| point.capability == capability)?;
-        self.world.get(capability).map(|value| shown(point, value))
+        self.value(point)
     }
 
     /// Every capability and what it is.
     pub fn values(&self) -> Vec<(String, SimValue)> {
-        let value = |point: &Point| {
-            self.world.get(&point.capability).map(|value| (point.capability.clone(), shown(point, value)))
-        };
+        let value = |point: &Point| Some((point.capability.clone(), self.value(point)?));
         self.points.iter().filter_map(value).collect()
+    }
+
+    fn value(&self, point: &Point) -> Option<SimValue> {
+        match self.texts.get(&point.capability) {
+            Some(text) => Some(SimValue::Text(text.clone())),
+            None => self.world.get(&point.capability).map(|value| shown(point, value)),
+        }
     }
 
     /// Every capability with what a person wants to see of it.
     pub fn show(&self) -> Vec<Shown> {
         let show = |point: &Point| {
-            let value = shown(point, self.world.get(&point.capability)?);
+            let value = self.value(point)?;
             let places = [("", &point.read), ("write ", &point.write)];
             let places = places
                 .into_iter()
@@ -157,6 +177,10 @@ impl ModbusDevice {
 
     /// Sets a quantity of the world and holds it there. What is set may be out of the device's own range.
     pub fn set(&mut self, capability: &str, value: &SimValue) -> Result<(), SetError> {
+        if let Some(text) = self.texts.get_mut(capability) {
+            *text = value.to_string();
+            return Ok(());
+        }
         let number = self.number(capability, value)?;
         self.world.set(capability, number).map_err(|_| self.unknown(capability))
     }
@@ -221,6 +245,10 @@ impl ModbusDevice {
     /// is read back bit by bit.
     fn render(&mut self) {
         for point in &self.points {
+            if let (Some(text), Some(place)) = (self.texts.get(&point.capability), &point.read) {
+                place_cells(&mut self.cells, place, &place.encoding.encode_text(place.order, text));
+                continue;
+            }
             let Some(value) = self.world.get(&point.capability) else { continue };
             let dead = self.mischief.has(|fault| *fault == Fault::Sentinel(point.capability.clone()));
             for (place, readable) in [(&point.write, false), (&point.read, true)] {
@@ -271,7 +299,8 @@ impl ModbusDevice {
         touched: &BTreeSet<u16>,
     ) -> Result<Vec<(String, f64)>, Exception> {
         let mut effects = Vec::new();
-        let mut known = BTreeSet::new();
+        let mut known: BTreeSet<u16> =
+            self.commanded.iter().filter(|cell| cell.0 == table).map(|cell| cell.1).collect();
         for (point, place) in self.points.iter().filter_map(|point| Some((point, point.write.as_ref()?))) {
             let addresses: BTreeSet<u16> = place.addresses().collect();
             if place.table != table || addresses.is_disjoint(touched) {

@@ -4,13 +4,26 @@
 /// How registers make a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// An integer of so many bits, 16, 32 or 64, with or without sign.
+    /// An integer of so many bits, 16, 24, 32, 48 or 64, with or without sign; 24 are the lower ones of two registers.
     Int {
         /// Width.
         bits: u8,
         /// Two's complement.
         signed: bool,
     },
+    /// One byte of a register, with or without sign.
+    Byte {
+        /// Bits 8 to 15, not 0 to 7.
+        high: bool,
+        /// Two's complement.
+        signed: bool,
+    },
+    /// Four decimal digits a register, in so many registers.
+    Bcd(u16),
+    /// Two bytes of text, or of whatever, a register, in so many registers.
+    Text(u16),
+    /// IEEE 754, 16 bit.
+    F16,
     /// IEEE 754, 32 bit.
     F32,
     /// IEEE 754, 64 bit.
@@ -53,7 +66,9 @@ impl Encoding {
     /// How many registers it takes.
     pub fn words(self) -> u16 {
         match self {
-            Self::Int { bits, .. } => u16::from(bits) / 16,
+            Self::Int { bits, .. } => u16::from(bits).div_ceil(16),
+            Self::Byte { .. } | Self::F16 => 1,
+            Self::Bcd(words) | Self::Text(words) => words,
             Self::F32 => 2,
             Self::F64 => 4,
         }
@@ -64,17 +79,37 @@ impl Encoding {
         match self {
             Self::Int { bits, signed: true } => Some((-(1 << (bits - 1)), (1 << (bits - 1)) - 1)),
             Self::Int { bits, signed: false } => Some((0, (1 << bits) - 1)),
-            Self::F32 | Self::F64 => None,
+            Self::Byte { signed: true, .. } => Some((-128, 127)),
+            Self::Byte { signed: false, .. } => Some((0, 255)),
+            // A u64 has no more than 19 whole digits.
+            Self::Bcd(words) => Some((0, 10_i128.pow(u32::from(words.min(4)) * 4) - 1)),
+            Self::Text(_) | Self::F16 | Self::F32 | Self::F64 => None,
         }
+    }
+
+    /// The registers of a text: its bytes, cut off or filled up with zeros.
+    pub fn encode_text(self, order: Order, text: &str) -> Vec<u16> {
+        let mut bytes = text.bytes().chain(std::iter::repeat(0));
+        let mut byte = || u16::from(bytes.next().unwrap_or(0));
+        let mut words: Vec<u16> = (0..self.words()).map(|_| byte() << 8 | byte()).collect();
+        ordered(&mut words, order);
+        words
     }
 
     /// The registers of a number. Integers too big or small become the nearest that fits, fractions are rounded.
     pub fn encode(self, order: Order, number: Number) -> Vec<u16> {
         let bits = match self {
-            Self::Int { .. } => {
+            Self::Int { bits, .. } => {
                 let (low, high) = self.integers().unwrap_or((0, 0));
-                integer(number).clamp(low, high) as u64
+                integer(number).clamp(low, high) as u64 & (u64::MAX >> (64 - u32::from(bits)))
             }
+            Self::Byte { high, .. } => {
+                let (low, most) = self.integers().unwrap_or((0, 0));
+                (integer(number).clamp(low, most) as u64 & 0xff) << if high { 8 } else { 0 }
+            }
+            Self::Bcd(_) => digits(integer(number).clamp(0, self.integers().map_or(0, |(_, most)| most))),
+            Self::Text(_) => 0,
+            Self::F16 => u64::from(half_bits(float(number))),
             Self::F32 => u64::from((float(number) as f32).to_bits()),
             Self::F64 => float(number).to_bits(),
         };
@@ -89,14 +124,63 @@ impl Encoding {
         ordered(&mut words, order);
         let bits = words.iter().fold(0_u64, |bits, word| bits << 16 | u64::from(*word));
         match self {
-            Self::Int { bits: width, signed } => {
-                let sign = signed && bits >> (width - 1) & 1 == 1;
-                Number::Int(i128::from(bits) - if sign { 1 << width } else { 0 })
+            Self::Int { bits: width, signed } => whole(bits, width, signed),
+            Self::Byte { high, signed } => whole(bits >> if high { 8 } else { 0 }, 8, signed),
+            Self::Bcd(_) => {
+                let digits = (0..16).rev().map(|place| bits >> (4 * place) & 15);
+                Number::Int(digits.fold(0, |whole, digit| whole * 10 + i128::from(digit)))
             }
+            Self::Text(_) => Number::Int(i128::from(bits)),
+            Self::F16 => Number::Float(half(bits as u16)),
             Self::F32 => Number::Float(widened(f32::from_bits(bits as u32))),
             Self::F64 => Number::Float(f64::from_bits(bits)),
         }
     }
+}
+
+/// The lowest bits as an integer.
+fn whole(bits: u64, width: u8, signed: bool) -> Number {
+    let bits = bits & (u64::MAX >> (64 - u32::from(width)));
+    let sign = signed && bits >> (width - 1) & 1 == 1;
+    Number::Int(i128::from(bits) - if sign { 1 << width } else { 0 })
+}
+
+/// One decimal digit in each four bits.
+fn digits(mut whole: i128) -> u64 {
+    let mut bits = 0;
+    for place in 0..16 {
+        bits |= ((whole % 10) as u64) << (4 * place);
+        whole /= 10;
+    }
+    bits
+}
+
+/// IEEE 754 binary16: one bit of sign, five of exponent, ten of fraction.
+fn half(bits: u16) -> f64 {
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023) / 1024.0);
+    let value = match exponent {
+        0 => fraction * 2_f64.powi(-14),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1.0 + fraction) * 2_f64.powi(exponent - 15),
+    };
+    if bits >> 15 == 1 { -value } else { value }
+}
+
+/// The nearest half: their bits are in the order of their values.
+fn half_bits(value: f64) -> u16 {
+    if value.is_nan() {
+        return 0x7e00;
+    }
+    let sign = if value.is_sign_negative() { 0x8000 } else { 0 };
+    let (mut low, mut high) = (0_u16, 0x7bff_u16);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if half(middle) < value.abs() { low = middle + 1 } else { high = middle }
+    }
+    let below = low.saturating_sub(1);
+    let nearer = (value.abs() - half(below)).abs() < (half(low) - value.abs()).abs();
+    sign | if nearer { below } else { low }
 }
 
 /// The double that prints like the single: 230.2 and not 230.1999969482422.
@@ -175,6 +259,25 @@ mod tests {
         check(Encoding::F32, "ABCD", float(-118.625), &[0xc2ed, 0x4000]);
         check(Encoding::F64, "ABCD", float(1.0), &[0x3ff0, 0, 0, 0]);
         check(Encoding::F64, "CDAB", float(1.0), &[0, 0, 0, 0x3ff0]);
+    }
+
+    /// A half of 1.5 is 3E00, of -2 C000; the smallest is 2^-24.
+    #[test]
+    fn odd_widths_halves_digits_and_texts() {
+        let int = Number::Int;
+        let byte = |high, signed| Encoding::Byte { high, signed };
+        check(byte(false, true), "ABCD", int(-2), &[0x00fe]);
+        check(byte(true, false), "ABCD", int(200), &[0xc800]);
+        check(Encoding::Int { bits: 24, signed: true }, "ABCD", int(-2), &[0x00ff, 0xfffe]);
+        check(Encoding::Int { bits: 24, signed: false }, "CDAB", int(0x12_3456), &[0x3456, 0x0012]);
+        check(Encoding::Int { bits: 48, signed: true }, "ABCD", int(-1), &[0xffff; 3]);
+        check(Encoding::Bcd(2), "ABCD", int(12_345_678), &[0x1234, 0x5678]);
+        check(Encoding::F16, "ABCD", Number::Float(1.5), &[0x3e00]);
+        check(Encoding::F16, "ABCD", Number::Float(-2.0), &[0xc000]);
+        check(Encoding::F16, "ABCD", Number::Float(2_f64.powi(-24)), &[1]);
+        assert_eq!(Encoding::F16.encode(Order::default(), Number::Float(0.1)), [0x2e66]);
+        assert_eq!(Encoding::Bcd(1).encode(Order::default(), int(123_456)), [0x9999]);
+        assert_eq!(Encoding::Text(3).encode_text(Order::default(), "Hey"), [0x4865, 0x7900, 0]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A simulated device as its mapping describes it: which capability is where, and how its value is put there.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,6 +21,10 @@ pub struct Blueprint {
     pub points: Vec<Point>,
     /// As many unused addresses in a row are readable between two used ones.
     pub max_gap: u16,
+    /// What always is in some cells: exponents, and what the model is known by.
+    pub constants: BTreeMap<(Table, u16), u16>,
+    /// Cells that commands write, whatever they write there.
+    pub commanded: BTreeSet<(Table, u16)>,
 }
 
 /// One capability.
@@ -58,6 +63,8 @@ pub enum Nature {
     Gauge,
     /// EnumSensor.
     Indicator,
+    /// BlobSensor: a text.
+    Text,
 }
 
 impl Nature {
@@ -68,7 +75,8 @@ impl Nature {
             "LevelControl" => Self::Level,
             "EnumControl" => Self::Choice,
             "BinarySensor" => Self::Detector,
-            "LevelSensor" => Self::Gauge,
+            "LevelSensor" | "MultiLevelSensor" => Self::Gauge,
+            "BlobSensor" => Self::Text,
             "EnumSensor" => Self::Indicator,
             _ => return None,
         })
@@ -121,6 +129,8 @@ pub enum Codec {
     },
     /// Raw integers and the value each stands for; no other is accepted.
     Listed(Vec<(i128, f64)>),
+    /// Raw texts and the value each stands for.
+    Texts(Vec<(String, f64)>),
 }
 
 impl Place {
@@ -140,8 +150,13 @@ impl Place {
 
     /// The value in its cells; `None`: they mean nothing.
     pub fn decode(&self, cells: &[u16]) -> Option<f64> {
+        if let Codec::Texts(list) = &self.codec {
+            let found = list.iter().find(|(text, _)| self.encoding.encode_text(self.order, text) == cells);
+            return found.map(|(_, value)| *value);
+        }
         let raw = self.raw(cells)?;
         match &self.codec {
+            Codec::Texts(_) => None,
             Codec::Flag { invert } => Some(f64::from(u8::from((raw != Number::Int(0)) != *invert))),
             Codec::Linear { scale, offset } => Some(scaled(raw, *scale, *offset)),
             Codec::Listed(list) => match raw {
@@ -154,6 +169,10 @@ impl Place {
     /// What its cells become for a value; bits that are not its own stay.
     pub fn encode(&self, value: f64, cells: &[u16]) -> Vec<u16> {
         let raw = match &self.codec {
+            Codec::Texts(list) => {
+                let found = list.iter().find(|(_, known)| *known == value).or(list.first());
+                return self.encoding.encode_text(self.order, found.map_or("", |(text, _)| text));
+            }
             Codec::Flag { invert } => Number::Int(i128::from((value != 0.0) != *invert)),
             Codec::Linear { scale, offset } => unscaled(value, *scale, *offset),
             Codec::Listed(list) => {
@@ -167,12 +186,15 @@ impl Place {
     /// What its cells are when there is no reading: the mapping's sentinel, else what devices usually send.
     pub fn without_reading(&self, cells: &[u16]) -> Vec<u16> {
         let usual = match (self.encoding, self.bits) {
-            (Encoding::F32 | Encoding::F64, _) => Number::Float(f64::NAN),
-            (Encoding::Int { .. }, Some((first, last))) => Number::Int(i128::from(ones(first, last))),
-            (Encoding::Int { signed, .. }, None) => {
+            (Encoding::F16 | Encoding::F32 | Encoding::F64, _) => Number::Float(f64::NAN),
+            (Encoding::Int { .. } | Encoding::Byte { .. }, Some((first, last))) => {
+                Number::Int(i128::from(ones(first, last)))
+            }
+            (Encoding::Int { signed, .. } | Encoding::Byte { signed, .. }, None) => {
                 let (low, high) = self.encoding.integers().unwrap_or((0, 0));
                 Number::Int(if signed { low } else { high })
             }
+            (Encoding::Bcd(_) | Encoding::Text(_), _) => return vec![u16::MAX; cells.len()],
         };
         match self.table {
             Table::Coil | Table::Discrete => cells.to_vec(),
@@ -200,6 +222,17 @@ impl Place {
     fn put(&self, raw: Number, cells: &[u16]) -> Vec<u16> {
         if matches!(self.table, Table::Coil | Table::Discrete) {
             return vec![u16::from(raw != Number::Int(0))];
+        }
+        if let (Encoding::Byte { high, .. }, None) = (self.encoding, self.bits) {
+            // The other byte stays.
+            let own: u64 = if high { 0xff00 } else { 0x00ff };
+            let Number::Int(byte) = Encoding::Int { bits: 16, signed: false }
+                .decode(Order::default(), &self.encoding.encode(Order::default(), raw))
+            else {
+                return cells.to_vec();
+            };
+            let whole = self.pattern(cells) & !own | byte as u64;
+            return self.unsigned().encode(self.order, Number::Int(i128::from(whole)));
         }
         let Some((first, last)) = self.bits else { return self.encoding.encode(self.order, raw) };
         let field = match raw {

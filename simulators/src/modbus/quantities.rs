@@ -8,7 +8,7 @@ use super::point::{Nature, Point};
 /// A world with one quantity for each capability, under its name.
 pub(super) fn world_for(points: &[Point], seed: u64) -> World {
     let mut world = World::new(seed);
-    for point in points {
+    for point in points.iter().filter(|point| point.nature != Nature::Text) {
         let range = limits(point);
         let (initial, behaviour) = behaviour(point, points, seed);
         world.add(&point.capability, initial, range, behaviour);
@@ -22,13 +22,13 @@ fn limits(point: &Point) -> (f64, f64) {
     match point.nature {
         Nature::Switch | Nature::Detector => (0.0, 1.0),
         Nature::Choice | Nature::Indicator => (0.0, point.states.len().saturating_sub(1) as f64),
-        Nature::Level | Nature::Gauge => point.range.unwrap_or((f64::MIN, f64::MAX)),
+        Nature::Level | Nature::Gauge | Nature::Text => point.range.unwrap_or((f64::MIN, f64::MAX)),
     }
 }
 
 fn behaviour(point: &Point, points: &[Point], seed: u64) -> (f64, Behaviour) {
     match point.nature {
-        Nature::Switch | Nature::Choice => (0.0, Behaviour::Held),
+        Nature::Switch | Nature::Choice | Nature::Text => (0.0, Behaviour::Held),
         Nature::Level => (level(point), Behaviour::Held),
         Nature::Detector => (0.0, Behaviour::Jumps { among: vec![0.0, 0.0, 0.0, 1.0], every: 60.0 }),
         Nature::Indicator => {
