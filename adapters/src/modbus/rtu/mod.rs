@@ -2,6 +2,7 @@
 
 pub(super) mod frame;
 mod line;
+mod port;
 #[cfg(test)]
 mod tests;
 mod wire;

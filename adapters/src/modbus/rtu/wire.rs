@@ -5,9 +5,9 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use serial2::{CharSize, FlowControl, Parity as SerialParity, SerialPort, Settings, StopBits};
-use usp_mapping::mapping::{BusAddress, Parity, SerialLine};
+use usp_mapping::mapping::{BusAddress, SerialLine};
 
+use super::port::{self, Port};
 use crate::modbus::io_words;
 
 /// How long a connection may take to be made.
@@ -29,7 +29,7 @@ pub(crate) enum Way {
 #[derive(Debug)]
 pub(crate) enum Wire {
     /// A serial port.
-    Serial(SerialPort),
+    Serial(Port),
     /// A device server.
     Tcp(TcpStream),
 }
@@ -38,49 +38,12 @@ impl Way {
     /// Opens it.
     pub(crate) fn open(&self) -> Result<Wire, String> {
         match self {
-            Self::Serial(line) => open_port(line).map(Wire::Serial).map_err(|error| port_words(line, &error)),
+            Self::Serial(line) => port::open(line).map(Wire::Serial),
             Self::Tcp(address) => connect(address)
                 .map(Wire::Tcp)
                 .map_err(|error| format!("cannot connect to {address}: {}", io_words(&error))),
         }
     }
-}
-
-fn open_port(line: &SerialLine) -> io::Result<SerialPort> {
-    let mut port = SerialPort::open(&line.port, |mut settings: Settings| {
-        settings.set_raw();
-        settings.set_baud_rate(line.baud)?;
-        settings.set_char_size(CharSize::Bits8);
-        if !is_pseudo_terminal(&line.port) {
-            settings.set_parity(match line.parity {
-                Parity::None => SerialParity::None,
-                Parity::Even => SerialParity::Even,
-                Parity::Odd => SerialParity::Odd,
-            });
-            settings.set_stop_bits(if line.stop_bits == 2 { StopBits::Two } else { StopBits::One });
-        }
-        settings.set_flow_control(FlowControl::None);
-        Ok(settings)
-    })?;
-    port.set_write_timeout(WRITE)?;
-    port.discard_buffers()?;
-    Ok(port)
-}
-
-/// A simulator's: it has no parity to be set, and Linux says so.
-fn is_pseudo_terminal(port: &str) -> bool {
-    std::fs::canonicalize(port).is_ok_and(|path| path.starts_with("/dev/pts"))
-}
-
-fn port_words(line: &SerialLine, error: &io::Error) -> String {
-    let why = match error.kind() {
-        io::ErrorKind::NotFound => "there is no such port; is the adapter plugged in?".to_owned(),
-        io::ErrorKind::PermissionDenied => {
-            "no permission; the user of this program needs the group `dialout`".to_owned()
-        }
-        _ => error.to_string(),
-    };
-    format!("cannot open {}: {why}", line.port)
 }
 
 fn connect(address: &BusAddress) -> io::Result<TcpStream> {
@@ -103,8 +66,8 @@ impl Wire {
     pub(crate) fn read(&mut self, buffer: &mut [u8], within: Duration) -> io::Result<Option<usize>> {
         let read = match self {
             Self::Serial(port) => {
-                port.set_read_timeout(within)?;
-                port.read(buffer)
+                port.serial.set_read_timeout(within)?;
+                port.serial.read(buffer)
             }
             Self::Tcp(stream) if within < Duration::from_millis(1) => {
                 // A time-out of zero would mean for ever, and a short one be rounded up.
@@ -132,7 +95,7 @@ impl Wire {
     /// Hands bytes over.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Self::Serial(port) => port.write_all(bytes),
+            Self::Serial(port) => port.serial.write_all(bytes),
             Self::Tcp(stream) => stream.write_all(bytes),
         }
     }

@@ -1,0 +1,171 @@
+//! A serial port: opened for this process alone, and in words that say what to do when that fails.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use serial2::{CharSize, FlowControl, Parity as SerialParity, SerialPort, Settings, StopBits};
+use usp_mapping::mapping::{Parity, SerialLine};
+
+/// How long a request may take to be handed over.
+const WRITE: Duration = Duration::from_secs(2);
+
+/// Where Linux shows adapters by names that stay the same.
+const STABLE_NAMES: &str = "/dev/serial/by-id";
+
+/// Most other ports that a message names.
+const OTHERS: usize = 4;
+
+/// An open port that no other program uses.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) serial: SerialPort,
+    /// Held as long as the port.
+    _lock: File,
+}
+
+/// Why a port cannot be used.
+#[derive(Debug)]
+enum Problem {
+    Locked(Option<u32>),
+    Io(io::Error),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Opens a port. Two programs on one line would take each other's replies for their own: it is locked (flock), and on a
+/// real port others are kept out that know of no locks (TIOCEXCL).
+///
+/// Errors: a sentence that names the port and says what to do.
+pub(crate) fn open(line: &SerialLine) -> Result<Port, String> {
+    try_open(line).map_err(|problem| words(&line.port, &problem))
+}
+
+fn try_open(line: &SerialLine) -> Result<Port, Problem> {
+    let pseudo = is_pseudo_terminal(&line.port);
+    let mut serial = SerialPort::open(&line.port, |settings: Settings| set(settings, line, pseudo))?;
+    let lock = File::from(serial.as_fd().try_clone_to_owned()?);
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(Problem::Locked(owner(&lock))),
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    // That of a pseudo-terminal would outlast us for as long as its other side is open.
+    if !pseudo {
+        rustix::termios::ioctl_tiocexcl(&lock).map_err(io::Error::from)?;
+    }
+    serial.set_write_timeout(WRITE)?;
+    serial.discard_buffers()?;
+    Ok(Port { serial, _lock: lock })
+}
+
+fn set(mut settings: Settings, line: &SerialLine, pseudo: bool) -> io::Result<Settings> {
+    settings.set_raw();
+    settings.set_baud_rate(line.baud)?;
+    settings.set_char_size(CharSize::Bits8);
+    // A pseudo-terminal has no parity to be set, and Linux says so.
+    if !pseudo {
+        settings.set_parity(match line.parity {
+            Parity::None => SerialParity::None,
+            Parity::Even => SerialParity::Even,
+            Parity::Odd => SerialParity::Odd,
+        });
+        settings.set_stop_bits(if line.stop_bits == 2 { StopBits::Two } else { StopBits::One });
+    }
+    settings.set_flow_control(FlowControl::None);
+    Ok(settings)
+}
+
+/// A simulator's.
+fn is_pseudo_terminal(port: &str) -> bool {
+    fs::canonicalize(port).is_ok_and(|path| path.starts_with("/dev/pts"))
+}
+
+/// The process that has locked a file.
+fn owner(file: &File) -> Option<u32> {
+    let (device, inode) = file.metadata().map(|data| (data.dev(), data.ino())).ok()?;
+    // As makedev(3) has it.
+    let major = (device >> 8 & 0xfff) | (device >> 32 & 0xffff_f000);
+    let minor = (device & 0xff) | (device >> 12 & 0xffff_ff00);
+    let place = format!("{major:02x}:{minor:02x}:{inode}");
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let is_flock = words.next() == Some("FLOCK");
+        let owner = words.nth(2)?;
+        (is_flock && words.next() == Some(place.as_str())).then(|| owner.parse().ok())?
+    })
+}
+
+fn words(port: &str, problem: &Problem) -> String {
+    let why = match problem {
+        Problem::Locked(Some(owner)) => format!("another program uses it (process {owner}); end that one first"),
+        Problem::Locked(None) => "another program uses it; end that one first".to_owned(),
+        Problem::Io(error) => match error.kind() {
+            io::ErrorKind::NotFound => {
+                format!("there is no such port; is the adapter plugged in?{}", others(Path::new(STABLE_NAMES)))
+            }
+            io::ErrorKind::PermissionDenied => {
+                "no permission; add the user of this program to the group `dialout` and log in again (sudo usermod -aG \
+                 dialout USER)"
+                    .to_owned()
+            }
+            io::ErrorKind::ResourceBusy => "another program uses it; end that one first".to_owned(),
+            _ => error.to_string(),
+        },
+    };
+    format!("cannot open {port}: {why}")
+}
+
+/// The ports that there are instead.
+fn others(dir: &Path) -> String {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.path().display().to_string()).collect();
+    names.sort();
+    names.truncate(OTHERS);
+    if names.is_empty() { String::new() } else { format!(" There is {}", names.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    fn line(port: &str) -> SerialLine {
+        SerialLine { port: port.to_owned(), baud: 9600, parity: Parity::Even, stop_bits: 1 }
+    }
+
+    #[test]
+    fn a_line_belongs_to_one_program() {
+        let (_ours, terminal) = SerialPort::pair().unwrap();
+        let path = fs::read_link(format!("/proc/self/fd/{}", terminal.as_raw_fd())).unwrap();
+        let line = line(path.to_str().unwrap());
+        let first = open(&line).unwrap();
+        let refusal = open(&line).unwrap_err();
+        let expected =
+            format!("cannot open {}: another program uses it (process {})", line.port, std::process::id());
+        assert!(refusal.starts_with(&expected), "{refusal}");
+        drop(first);
+        open(&line).unwrap();
+    }
+
+    #[test]
+    fn a_port_that_cannot_be_opened_is_named_with_what_to_do() {
+        let missing = open(&line("/dev/serial/by-id/usb-none")).unwrap_err();
+        assert!(
+            missing.contains("/dev/serial/by-id/usb-none: there is no such port; is the adapter plugged in?"),
+            "{missing}"
+        );
+        let denied = words("/dev/ttyUSB0", &Problem::Io(io::ErrorKind::PermissionDenied.into()));
+        assert!(denied.starts_with("cannot open /dev/ttyUSB0") && denied.contains("dialout"), "{denied}");
+        assert_eq!(others(Path::new("/proc/self/no-such-folder")), "");
+    }
+}
