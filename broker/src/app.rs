@@ -23,6 +23,7 @@ use usp_proto::endpoint_id::EndpointId;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{Driver, Exit, Inlets, KEPT, Order};
+use crate::metrics;
 use crate::mtp::mqtt::Clients;
 use crate::mtp::{Gateway, uds, websocket};
 use crate::site::{self, SiteError};
@@ -55,6 +56,9 @@ pub enum StartFailure {
     /// A port cannot be listened on.
     #[error(transparent)]
     WebSocket(#[from] websocket::BindError),
+    /// The port of the metrics cannot be listened on.
+    #[error(transparent)]
+    Metrics(#[from] metrics::BindError),
     /// A seed or the stored state does not fit the data model.
     #[error(transparent)]
     Core(#[from] StartError),
@@ -120,8 +124,9 @@ impl App {
         }
         let agent_path = config.uds.as_ref().map(|uds| uds.agent_path.clone());
         let controller_path = config.uds.as_ref().map(|uds| uds.controller_path.clone());
-        listeners.serve(&gateway);
-        tracing::info!(%endpoint_id, websocket = ?websocket, agent = ?agent_path, controller = ?controller_path, "listening");
+        let counted = listeners.metrics.as_ref().map(metrics::Server::address);
+        listeners.serve(&gateway, &orders);
+        tracing::info!(%endpoint_id, websocket = ?websocket, agent = ?agent_path, controller = ?controller_path, metrics = ?counted, "listening");
         Ok(Self {
             endpoint_id,
             websocket,
@@ -281,6 +286,7 @@ async fn supervise(driver: impl Future<Output = Exit>, gateway: Gateway) -> Exit
 struct Listeners {
     sockets: Vec<uds::Socket>,
     websocket: Option<websocket::Server>,
+    metrics: Option<metrics::Server>,
 }
 
 impl Listeners {
@@ -291,15 +297,19 @@ impl Listeners {
             sockets.push(uds::Socket::bind(&uds.controller_path, uds.mode, Side::Controller)?);
         }
         let websocket = config.websocket.as_ref().map(websocket::Server::bind).transpose()?;
-        Ok(Self { sockets, websocket })
+        let metrics = config.metrics.map(metrics::Server::bind).transpose()?;
+        Ok(Self { sockets, websocket, metrics })
     }
 
-    fn serve(self, gateway: &Gateway) {
+    fn serve(self, gateway: &Gateway, driver: &mpsc::Sender<Order>) {
         for socket in self.sockets {
             gateway.tasks.spawn(socket.serve(gateway.clone()));
         }
         if let Some(server) = self.websocket {
             gateway.tasks.spawn(server.serve(gateway.clone()));
+        }
+        if let Some(server) = self.metrics {
+            gateway.tasks.spawn(server.serve(driver.clone(), gateway.stop.clone()));
         }
     }
 }

@@ -19,6 +19,7 @@ use usp_mapping::mapping::Site;
 
 use crate::clock::Clock;
 use crate::figures::Figures;
+use crate::metrics::Numbers;
 use crate::mtp::Event;
 use crate::mtp::mqtt::Clients;
 use crate::mtp::outbox::Outbox;
@@ -54,6 +55,8 @@ pub enum Exit {
 /// Orders from outside the protocol.
 #[derive(Debug)]
 pub(crate) enum Order {
+    /// What there is to count.
+    Numbers(oneshot::Sender<Numbers>),
     /// Other devices, or why there are none; the answer says that they are in effect.
     Site {
         /// `Err`: the files have these errors.
@@ -90,6 +93,8 @@ pub(crate) struct Driver {
     batches: usize,
     /// What the adapters have counted, as the core knows it.
     figures: Figures,
+    /// What has been counted so far; the rest is looked up.
+    numbers: Numbers,
     /// The newest wish to read the site again.
     reloads: watch::Sender<u64>,
     restart: Option<RestartCause>,
@@ -110,6 +115,7 @@ impl Driver {
             stored,
             batches: 0,
             figures: Figures::new(),
+            numbers: Numbers::default(),
             reloads: watch::Sender::new(0),
             restart: None,
             ending: false,
@@ -233,6 +239,8 @@ impl Driver {
 
     async fn on_order(&mut self, order: Order) {
         match order {
+            // Whoever asked may be gone.
+            Order::Numbers(answer) => drop(answer.send(self.numbers())),
             Order::Site { site, upto, done } => {
                 match site {
                     Ok(site) => {
@@ -250,7 +258,17 @@ impl Driver {
         }
     }
 
+    fn numbers(&self) -> Numbers {
+        Numbers {
+            connections: self.conns.len(),
+            requests: self.broker.pending(),
+            buses: self.adapters.statistics(),
+            ..self.numbers.clone()
+        }
+    }
+
     fn handle(&mut self, input: Input) {
+        self.numbers.received += u64::from(matches!(input, Input::Record { .. }));
         self.broker.handle(self.clock.now(), input);
         self.carry_out();
     }
@@ -259,6 +277,7 @@ impl Driver {
         while let Some(output) = self.broker.poll_output() {
             match output {
                 Output::Send { conn, record, merge } => {
+                    self.numbers.sent += 1;
                     if let Some(outbox) = self.conns.get(&conn)
                         && outbox.push(*record, merge).is_err()
                     {
@@ -270,10 +289,14 @@ impl Driver {
                         outbox.close(why);
                     }
                 }
-                Output::Call(call) => self.adapters.call(call),
+                Output::Call(call) => {
+                    self.numbers.calls += 1;
+                    self.adapters.call(call);
+                }
                 Output::Mqtt(order) => self.mqtt.order(order),
                 Output::Store { batch, ops } => {
                     self.batches += 1;
+                    self.numbers.batches += 1;
                     let results = self.results.clone();
                     // There is room: the store takes no more orders at a time than results may wait.
                     self.store.submit(ops, move |result| drop(results.try_send((batch, result))));

@@ -10,6 +10,7 @@ mod clock;
 pub mod config;
 mod driver;
 mod figures;
+mod metrics;
 mod mqtt;
 mod mtp;
 mod site;

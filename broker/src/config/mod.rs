@@ -48,6 +48,8 @@ pub struct Config {
     pub uds: Option<UdsConfig>,
     /// `[websocket]`; `None`: off.
     pub websocket: Option<WebSocketConfig>,
+    /// `[metrics] listen`; `None`: off.
+    pub metrics: Option<SocketAddr>,
     /// `[limits]`.
     pub limits: Limits,
     /// `[[role]]`, `[[mqtt]]`, `[[controller]]` and `[[object]]`.

@@ -1,4 +1,4 @@
-//! Sections of the file: `[agent]`, `[device]`, `[uds]`, `[websocket]`, `[limits]`.
+//! Sections of the file: `[agent]`, `[device]`, `[uds]`, `[websocket]`, `[metrics]`, `[limits]`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,7 @@ pub(super) fn compile(
         identity: identity(root.table("device", problems), problems),
         uds: uds(sockets, base, &roles, problems),
         websocket: server.and_then(|table| websocket(table, &roles, problems)),
+        metrics: root.table("metrics", problems).and_then(|table| metrics(table, problems)),
         limits: root.table("limits", problems).map(|table| limits(table, problems)).unwrap_or_default(),
         seed,
         warnings: Vec::new(),
@@ -184,6 +185,16 @@ fn websocket(mut table: Table<'_>, roles: &[String], problems: &mut Problems<'_>
         keep_alive: Duration::from_secs(keep_alive),
         local_role,
     })
+}
+
+/// The page of counters: on loopback unless the file says otherwise.
+fn metrics(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<SocketAddr> {
+    let listen = match table.string("listen", problems) {
+        Some(text) => listen_address(&text, problems),
+        None => Some(SocketAddr::from(([127, 0, 0, 1], 9464))),
+    };
+    table.finish(problems);
+    listen
 }
 
 fn listen_address(text: &At<String>, problems: &mut Problems<'_>) -> Option<SocketAddr> {

@@ -352,3 +352,12 @@ fn the_commented_options_are_real_and_show_their_defaults() {
     let websocket = format!("{:?}", shown.websocket.unwrap());
     assert_eq!(websocket, format!("{:?}", good("[websocket]").websocket.unwrap()));
 }
+
+#[test]
+fn metrics_are_off_unless_there_is_a_section() {
+    let metrics = |text: &str| Config::parse(text, "broker.toml", Path::new("")).map(|config| config.metrics);
+    assert_eq!(metrics("").unwrap(), None);
+    assert_eq!(metrics("[metrics]\n").unwrap(), Some(([127, 0, 0, 1], 9464).into()));
+    assert_eq!(metrics("[metrics]\nlisten = \"0.0.0.0:1\"\n").unwrap(), Some(([0, 0, 0, 0], 1).into()));
+    assert!(metrics("[metrics]\nlisten = \"here\"\n").is_err());
+}

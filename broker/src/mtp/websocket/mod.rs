@@ -8,3 +8,4 @@ mod upgrade;
 mod tests;
 
 pub(crate) use listener::{BindError, Server};
+pub(crate) use upgrade::is_loopback_host;

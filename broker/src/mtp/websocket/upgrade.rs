@@ -90,6 +90,11 @@ fn hosts(request: &Request) -> impl Iterator<Item = Site> {
     request.headers().get_all(HOST).iter().map(|host| host.to_str().map_or(Site::Other, Site::parse))
 }
 
+/// Whether a Host is a name of this machine's loopback.
+pub(crate) fn is_loopback_host(host: &str) -> bool {
+    Site::parse(host).is_loopback()
+}
+
 /// Whom a Host or an Origin means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Site {
