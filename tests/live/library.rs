@@ -52,6 +52,7 @@ struct Tally {
     sets: usize,
 }
 
+#[expect(clippy::print_stdout, reason = "the table is what the run is for")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_device_is_read_and_set_through_the_broker() {
     let models: Vec<Model> = builtin().iter().map(|(name, text)| model(name, text)).collect();
