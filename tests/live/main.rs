@@ -15,6 +15,7 @@ mod serial;
 mod simulate;
 mod stalled;
 mod things;
+mod workshop;
 mod wrong_input;
 
 /// The program that plays the broker or a Service in a process of its own.

@@ -2,8 +2,9 @@
 //! that neither can say otherwise.
 //!
 //! On a serial line an exchange takes the characters of request and reply, t3.5 until the device knows that the request
-//! has ended, the time the device needs, and t3.5 before the next request, or `guard` if that is longer (Modbus over
-//! Serial Line V1.02, 2.5.1.1). Over TCP the device's time and `guard` are all that is known.
+//! has ended, the time the device needs, and t3.5 before the next request, or `turnaround` if that is longer (Modbus over
+//! Serial Line V1.02, 2.5.1.1); the same device may be asked again after its `guard`. Over TCP the device's time and these
+//! pauses are all that is known.
 
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ pub struct Exchange {
     /// Bytes of a good reply.
     pub reply: usize,
     /// For how long it keeps the bus from others.
+    pub busy: Duration,
+    /// From its beginning to when the same device may be asked again.
     pub time: Duration,
     /// Whom a read is for, by address.
     pub points: Vec<PointId>,
@@ -61,18 +64,19 @@ pub struct Round {
 }
 
 impl Round {
-    /// For how long one of them keeps the bus from others.
+    /// How long one of them takes when nobody else is asked.
     pub fn time(&self) -> Duration {
         time(&self.exchanges)
     }
 
     /// Share of the bus' time.
     pub fn load(&self) -> f64 {
-        self.time().as_secs_f64() * self.rate
+        let busy: Duration = self.exchanges.iter().map(|exchange| exchange.busy).sum();
+        busy.as_secs_f64() * self.rate
     }
 }
 
-/// For how long these keep the bus from others.
+/// How long these take, one after the other, when nobody else is asked.
 pub fn time(exchanges: &[Exchange]) -> Duration {
     exchanges.iter().map(|exchange| exchange.time).sum()
 }
@@ -195,8 +199,10 @@ fn exchange(model: &ModbusModel, way: &Way, ask: &Ask) -> Exchange {
         _ => (Vec::new(), 0, 0),
     };
     let what = what(&rtu);
-    let time = duration(way, request.len() + reply, model.guard().max(model.turnaround()));
-    Exchange { what, request, reply, time, points, cells, unwanted }
+    let (bytes, turnaround) = (request.len() + reply, model.turnaround());
+    let busy = duration(way, bytes, turnaround);
+    let time = duration(way, bytes, model.guard().max(turnaround));
+    Exchange { what, request, reply, busy, time, points, cells, unwanted }
 }
 
 /// Bytes before the PDU of a TCP frame, unit included.
@@ -234,14 +240,14 @@ fn what(frame: &[u8]) -> String {
     if count == 1 { format!("{verb} {table} {first}") } else { format!("{verb} {table} {first}..{last}") }
 }
 
-fn duration(way: &Way, characters: usize, guard: Duration) -> Duration {
+fn duration(way: &Way, characters: usize, pause: Duration) -> Duration {
     match &way.bus {
         BusKind::ModbusRtu(line) => {
             let timing = Timing::of(line);
             let silence = timing.silence();
-            timing.characters(characters) + silence + way.delay + silence.max(guard)
+            timing.characters(characters) + silence + way.delay + silence.max(pause)
         }
-        BusKind::ModbusTcp { .. } | BusKind::ModbusRtuTcp { .. } => way.delay + guard,
+        BusKind::ModbusTcp { .. } | BusKind::ModbusRtuTcp { .. } => way.delay + pause,
     }
 }
 
@@ -306,7 +312,9 @@ capabilities:
         assert_eq!((all.points.len(), all.exchanges.len()), (5, 3), "c fills the gap of a and b");
         assert_eq!(all.exchanges.iter().map(|exchange| exchange.unwanted).sum::<usize>(), 0);
         assert!((fast.rate - 0.9).abs() < 1e-9 && (all.rate - 0.1).abs() < 1e-9);
-        assert!((fast.load() - fast.time().as_secs_f64() * 0.9).abs() < 1e-9);
+        // What `guard` adds to t3.5 keeps nobody else from the bus.
+        let busy = fast.time().as_secs_f64() - 0.005 + 38.5 / 9600.0;
+        assert!((fast.load() - busy * 0.9).abs() < 1e-6);
     }
 
     #[test]

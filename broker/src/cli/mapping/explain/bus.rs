@@ -44,7 +44,12 @@ pub(super) fn tell_buses(site: &Site, devices: &[Told], delay: Duration) -> Vec<
 
 fn warning(load: f64, devices: &[&Told]) -> Option<String> {
     if load <= BUSY {
-        return None;
+        let slow = devices.iter().find(|device| device.own > 1.0)?;
+        return Some(format!(
+            "`{}` cannot be asked that fast: with its `guard` the polls need {} % of its time; poll it less often",
+            slow.device,
+            (slow.own * 100.0).ceil()
+        ));
     }
     let percent = (load * 100.0).ceil();
     let most = devices.iter().rev().max_by(|a, b| a.load.total_cmp(&b.load))?;

@@ -33,6 +33,9 @@ pub(in crate::cli::mapping) struct Told {
     /// Everything that is polled, read at once: as at the start.
     #[serde(skip)]
     pub(super) all_ms: f64,
+    /// Share of the time in which it answers or rests.
+    #[serde(skip)]
+    pub(super) own: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -126,6 +129,7 @@ pub(in crate::cli::mapping) fn tell(
         commands: commands(device, way, &path),
         events: events(mapping, &path),
         groups: groups(device, way),
+        own: rounds.iter().map(|round| round.time().as_secs_f64() * round.rate).sum(),
         load: share(rounds.iter().map(Round::load).sum()),
         rounds: rounds.iter().map(|round| round_told(mapping, round)).collect(),
         writes: sets(device, way, values),

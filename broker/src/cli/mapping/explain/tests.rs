@@ -86,9 +86,9 @@ on demand: 1 request, 24.6 ms
 
 Load of the bus by these polls
 due together  requests     time  a minute   load
-fast                 2  54.0 ms      59.0  5.3 %
+fast                 2  54.0 ms      59.0  4.7 %
 fast + slow          2  58.1 ms       1.0  0.1 %
-all                                        5.4 %
+all                                        4.8 %
 
 What a Set sends
 heating = true
@@ -125,6 +125,17 @@ line  serial line, 1200 baud, 8N1        3       1585.0 ms  138.8 %
     let one = explain(&place, "site.yaml", &["--device", "b"]).unwrap();
     assert!(one.starts_with("acme.heater 1.2.0: HVAC, Heater at home\nUnit 2;"), "{one}");
     assert!(one.contains("below Device.ProxiedDevice.2.\n"), "{one}");
+}
+
+#[test]
+fn a_device_that_must_rest_longer_than_its_polls_allow_is_told() {
+    let place = place();
+    std::fs::write(place.path().join("slow.yaml"), HEATER.replace("guard: 5ms", "guard: 600ms")).unwrap();
+    let told = explain(&place, "slow.yaml", &[]).unwrap();
+    assert!(
+        told.contains("warning: `device` cannot be asked that fast: with its `guard` the polls need 12"),
+        "{told}"
+    );
 }
 
 #[test]
