@@ -83,8 +83,13 @@ impl Help<'_> {
 
     /// `did you mean …?`, with the nearest of these words as the fix if no other is as near, or else all of them.
     pub(crate) fn suggest(self, given: &str, words: &[&str]) {
+        self.suggest_as(given, words, quoted);
+    }
+
+    /// As [`Self::suggest`], for a word that is only a part of what the problem points at.
+    pub(crate) fn suggest_as(self, given: &str, words: &[&str], whole: impl Fn(&str) -> String) {
         let helped = match only_nearest(given, words.iter().copied()) {
-            Some(word) => self.fix(quoted(word)),
+            Some(word) => self.fix(whole(word)),
             None => self,
         };
         helped.help(suggestion(given, words));

@@ -5,12 +5,16 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use usp_mapping::check::check_file;
 use usp_mapping::diagnostic::{Code, Diagnostic, SourceFile, render};
 use usp_mapping::draft::site::Use;
 use usp_mapping::library::Catalog;
 use usp_mapping::site::NotFound;
+
+/// What is inside the program takes its time to read.
+static BUILTIN: LazyLock<Catalog> = LazyLock::new(Catalog::builtin);
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics")
@@ -31,7 +35,7 @@ fn resolve(wanted: &Use) -> Result<SourceFile, NotFound> {
         Use::File(path) => fs::read_to_string(folder().join(path))
             .map(|text| SourceFile::new(path, &text))
             .map_err(|_| NotFound::Unreadable("no such file".to_owned())),
-        Use::Profile { .. } => Catalog::builtin().find(wanted),
+        Use::Profile { .. } => BUILTIN.find(wanted),
     }
 }
 

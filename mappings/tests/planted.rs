@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use usp_mapping::check::check_file;
 use usp_mapping::diagnostic::{Diagnostic, SourceFile, mend, render};
@@ -17,12 +18,19 @@ use usp_mapping::site::NotFound;
 /// What every mapping begins with, unless it says otherwise.
 const PRELUDE: &str = "uspmap: 1\nprofile: acme.x\nversion: 1.0.0\ndevice: {type: Sensor}\n";
 
+/// What is inside the program takes its time to read.
+static BUILTIN: LazyLock<Catalog> = LazyLock::new(Catalog::builtin);
+
+/// The file that is checked.
+const NAME: &str = "planted.yaml";
+
 /// One mistake.
 struct Planted {
     title: String,
-    /// The file with its mistake, and the place of the mistake.
+    /// The file that is checked.
     file: SourceFile,
-    at: (usize, usize),
+    /// File and place of the mistake.
+    at: (String, usize, usize),
     /// Files beside it.
     others: Vec<SourceFile>,
     /// What the checker shall say.
@@ -49,20 +57,25 @@ fn planted(section: &str) -> Planted {
     let marked = first.trim_start_matches('\n');
     let whole = ["uspmap", "site:"].iter().any(|key| marked.contains(key));
     let marked = if whole { marked.to_owned() } else { format!("{PRELUDE}{marked}") };
-    let start = marked.find('«').expect("a mark");
-    let end = marked.find('»').expect("its end") - '«'.len_utf8();
-    let others = blocks.map(|block| {
-        let (name, text) = block.trim_start().split_once('\n').expect("a name and a text");
-        SourceFile::new(name, text)
-    });
+    let mut at = None;
+    let file = unmarked(NAME, &marked, &mut at);
+    let others: Vec<SourceFile> = blocks
+        .map(|block| {
+            let (name, text) = block.trim_start().split_once('\n').expect("a name and a text");
+            unmarked(name, text, &mut at)
+        })
+        .collect();
     let expected = rest.lines().filter_map(|line| line.strip_prefix("> ")).map(|line| format!("{line}\n"));
-    Planted {
-        title: title.to_owned(),
-        file: SourceFile::new("planted.yaml", &marked.replace(['«', '»'], "")),
-        at: (start, end),
-        others: others.collect(),
-        expected: expected.collect(),
+    Planted { title: title.to_owned(), file, at: at.expect("a mark"), others, expected: expected.collect() }
+}
+
+/// A file without its marks, which are remembered.
+fn unmarked(name: &str, text: &str, at: &mut Option<(String, usize, usize)>) -> SourceFile {
+    if let Some(start) = text.find('«') {
+        let end = text.find('»').expect("the end of a mark") - '«'.len_utf8();
+        *at = Some((name.to_owned(), start, end));
     }
+    SourceFile::new(name, &text.replace(['«', '»'], ""))
 }
 
 impl Planted {
@@ -72,6 +85,7 @@ impl Planted {
                 let other = self.others.iter().find(|other| other.name() == path).cloned();
                 other.ok_or_else(|| NotFound::Unreadable("no such file".to_owned()))
             }
+            Use::Profile { .. } if self.others.is_empty() => BUILTIN.find(wanted),
             Use::Profile { .. } => Catalog::new(self.others.iter().cloned()).find(wanted),
         })
     }
@@ -83,7 +97,7 @@ impl Planted {
             return Some(format!("{} messages\n{}", found.len(), render(&found, false)));
         };
         let span = only.span;
-        if (span.start, span.end) != self.at {
+        if (only.file.name().to_owned(), span.start, span.end) != self.at {
             return Some(format!("points elsewhere\n{}", render(&found, false)));
         }
         if only.help.as_deref().is_none_or(str::is_empty) {

@@ -89,7 +89,7 @@ def main():
                 planted += 1
             for key, capability in document.get("capabilities", {}).items():
                 for word, wrong in (("unit", "KWh"), ("type", "Volts"), ("class", "Sensor")):
-                    if word in capability:
+                    if capability and word in capability:
                         if not refused(validate, document, ("capabilities", key), word, wrong):
                             sys.exit(f"{name}: {key}: {word}: {wrong} is taken")
                         planted += 1

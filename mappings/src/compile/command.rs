@@ -104,7 +104,7 @@ impl Compiler<'_> {
                 let names: Vec<&str> = args.iter().map(|arg| arg.name.as_str()).collect();
                 let error =
                     self.report.error(Code::Command, value.span, format!("there is no argument `{name}`"));
-                error.suggest(name, &names);
+                error.suggest_as(name, &names, |near| format!("\"${{arg.{near}}}\""));
             }
             return place.map(StepValue::Arg);
         }

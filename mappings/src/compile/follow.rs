@@ -9,7 +9,8 @@ const ABSENCES: [Code; 6] =
     [Code::MissingKey, Code::UnitPresence, Code::Access, Code::NoBinding, Code::Table, Code::MapPresence];
 
 /// What can seem unused only because its use is wrong.
-const UNUSED: [(Code, Code); 4] = [
+const UNUSED: [(Code, Code); 5] = [
+    (Code::Command, Code::Command),
     (Code::UnusedCell, Code::TestShape),
     (Code::UnusedPoll, Code::UnknownPoll),
     (Code::Placeholder, Code::Placeholder),

@@ -181,7 +181,11 @@ impl Compiler<'_> {
         if let RawKind::Text(most) = kind {
             for (raw, _) in &map.entries {
                 let message = format!("the raw value {} is a number, and the point gives texts", raw.value);
-                self.report.error(Code::RawRange, raw.span, message).help(format!("write \"{}\"", raw.value));
+                let text = format!("\"{}\"", raw.value);
+                self.report
+                    .error(Code::RawRange, raw.span, message)
+                    .fix(text.as_str())
+                    .help(format!("write {text}"));
             }
             for (raw, _) in map.texts.iter().filter(|(raw, _)| raw.value.len() > usize::from(most)) {
                 let message = format!("the raw text `{}` can never occur", raw.value);

@@ -46,8 +46,8 @@ impl Compiler<'_> {
             }
             (None, Some(_)) if point.encoding != RegisterEncoding::Bcd => {
                 if let Some(span) = own {
-                    let error = self.report.error(Code::MissingKey, span, "how long is it?");
-                    error.help("add `registers`, two bytes each, such as `registers: 8`");
+                    let error = self.report.error(Code::MissingKey, span, "a text or bytes need `registers`");
+                    error.help("say how long it is, two bytes a register, such as `registers: 8`");
                 }
             }
             _ => {}

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::mapping::Mapping;
 use super::site::Site;
@@ -63,6 +63,39 @@ fn schema<T: JsonSchema>(title: &str) -> Value {
     value
 }
 
+/// The schema of mapping files: every map of fixed keys but the whole can be subject to a condition.
+fn mapping(title: &str) -> Value {
+    let mut value = schema::<Mapping>(title);
+    for part in ["properties", "definitions"] {
+        add_when(&mut value[part]);
+    }
+    value
+}
+
+fn add_when(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.values_mut().for_each(add_when);
+            let is_fixed = map.get("additionalProperties") == Some(&Value::Bool(false));
+            if let Some(Value::Object(properties)) = map.get_mut("properties").filter(|_| is_fixed) {
+                properties.insert("when".to_owned(), when());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(add_when),
+        _ => {}
+    }
+}
+
+fn when() -> Value {
+    let value = json!({ "type": ["string", "number", "boolean"] });
+    json!({
+        "type": ["object", "null"],
+        "description": "Keeps this only where the parameters say so: `{phase: L1}`, or `{phase: [L1, L2]}`; all must hold.",
+        "minProperties": 1,
+        "additionalProperties": { "anyOf": [value, { "type": "array", "items": value }] },
+    })
+}
+
 /// A choice between choices is one choice.
 fn flatten(value: &mut Value) {
     match value {
@@ -106,7 +139,7 @@ fn one_line(value: &mut Value) {
 #[test]
 fn the_schemas_are_current() {
     for (name, shipped, schema) in [
-        ("mapping", super::MAPPING, schema::<Mapping>("usp-broker mapping file")),
+        ("mapping", super::MAPPING, mapping("usp-broker mapping file")),
         ("site", super::SITE, schema::<Site>("usp-broker site file")),
     ] {
         let text = serde_json::to_string_pretty(&schema).expect("it is JSON") + "\n";
@@ -153,7 +186,7 @@ fn unread<T>(what: &str) -> T {
 
 #[test]
 fn schema_and_reader_have_the_same_keys() {
-    compare(MAPPING_MAPS, &schema::<Mapping>(""), &taken(EVERYTHING));
+    compare(MAPPING_MAPS, &mapping(""), &taken(EVERYTHING));
     let mut site = taken(SITE);
     site.retain(|what, _| SITE_MAPS.iter().any(|(known, _)| known == what));
     compare(SITE_MAPS, &schema::<Site>(""), &site);

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::point::{Fingerprint, Order, Read, Step, Write};
 use super::values::{
-    BitCells, Cells, Condition, Connections, DeviceType, Duration, Ends, Fails, Flag, Gap, Given, Keyed,
-    Length, MaxBits, Named, Number, On, One, Own, Pauses, Percent, Positive, Profile, Range, Registers,
-    Scalar, Several, Text, Text64, Text256, Unit, Version, Words, types_by_class,
+    BitCells, Cells, Connections, DeviceType, Duration, Ends, Fails, Flag, Gap, Given, Keyed, Length,
+    MaxBits, Named, Number, On, One, Own, Pauses, Percent, Positive, Profile, Range, Registers, Scalar,
+    Several, Text, Text64, Text256, Unit, Version, Word, Words, types_by_class,
 };
 
 /// A model of device for usp-broker: its capabilities in the words of TR-181, and where its protocol keeps them.
@@ -89,7 +89,7 @@ pub(super) struct Param {
     flag: Option<Flag>,
     /// Its value where the site says nothing; without one each device must say it.
     default: Option<Scalar>,
-    /// Further names, each with one value for every value of the parameter: `{base: [0, 100, 200]}`.
+    /// Further names, each with one value for every value that the parameter may have: `{base: [0, 100]}`.
     gives: Option<Named<Given>>,
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Param {
 #[schemars(inline, deny_unknown_fields)]
 pub(super) struct Modbus {
     /// Byte and word order of points that have none of their own; `ABCD` unless told otherwise.
-    order: Option<Order>,
+    order: Option<Word<Order>>,
     /// Most registers in one read, 1 to 125: one number, or `{holding: 32, input: 64}`.
     max_registers: Option<PerTable<Registers>>,
     /// Most coils or discrete inputs in one read, 1 to 2000: one number, or `{coil: 16, discrete: 32}`.
@@ -186,7 +186,7 @@ pub(super) enum Class {
 #[schemars(deny_unknown_fields, extend("allOf" = types_by_class()))]
 pub(super) struct Capability {
     /// What kind of capability it is.
-    class: Option<Class>,
+    class: Option<Word<Class>>,
     /// `Type`: what it is about. A value of TR-181 for the class, or one's own as `X_VENDOR_Name`.
     #[schemars(rename = "type")]
     kind: Option<Text>,
@@ -230,8 +230,6 @@ pub(super) struct Capability {
     max_age: Option<Duration>,
     /// `true`: a reading that is not good is still shown.
     serve_stale: Option<Flag>,
-    /// Keeps this only for devices whose parameters say so: `{phase: L1}` or `{phase: [L1, L2]}`.
-    when: Option<Condition>,
 }
 
 /// One row of `Node.{i}.`.
@@ -249,8 +247,6 @@ pub(super) struct Node {
     commands: Option<Own<Command>>,
     /// Events of the vendor.
     events: Option<Own<Event>>,
-    /// Keeps this only for devices whose parameters say so.
-    when: Option<Condition>,
 }
 
 /// A command of the vendor.
@@ -265,8 +261,6 @@ pub(super) struct Command {
     send: Option<Vec<Step>>,
     /// A command that could not be begun within this time is dropped; `5s` unless told otherwise.
     ttl: Option<Duration>,
-    /// Keeps this only for devices whose parameters say so.
-    when: Option<Condition>,
 }
 
 /// An argument of a command: exactly one of `enum`, `int`, `string`, `bool` and `number`.
@@ -303,8 +297,6 @@ pub(super) struct Event {
     poll: Option<Text>,
     /// What it carries: name of the argument, and the capability whose reading is shown there.
     args: Option<Keyed<Text>>,
-    /// Keeps this only for devices whose parameters say so.
-    when: Option<Condition>,
 }
 
 /// What must follow from what a device holds.
@@ -337,8 +329,6 @@ pub(super) struct Test {
     sends: Option<Sends>,
     /// Capability and a value that it does not take.
     refuses: Option<Keyed<Scalar>>,
-    /// Keeps this only for devices whose parameters say so.
-    when: Option<Condition>,
 }
 
 /// A value, or the values of a MultiLevelSensor.

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::values::{
     Address, Bits, Duration, Flag, Function, Number, RawOrState, Registers, Scalar, Sentinels, States, Text,
+    Word,
 };
 
 /// How registers make a value.
@@ -113,11 +114,11 @@ macro_rules! with_place {
             discrete: Option<Address>,
             /// How registers make a value. `u16` unless told otherwise.
             #[schemars(rename = "as")]
-            encoding: Option<Encoding>,
+            encoding: Option<Word<Encoding>>,
             /// Byte and word order; `modbus.order` unless told otherwise.
-            order: Option<Order>,
+            order: Option<Word<Order>>,
             /// Which byte of the register, with `u8` and `s8`; `low` unless told otherwise.
-            byte: Option<Half>,
+            byte: Option<Word<Half>>,
             /// How many registers, with `bcd`, `string` and `raw`.
             registers: Option<Registers>,
             /// `4..6` for bits 4, 5 and 6 (both ends included, 0 the least significant), `3` for one.

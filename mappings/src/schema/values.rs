@@ -69,9 +69,8 @@ values! {
     Positive: or_placeholder(json!({ "type": "number", "exclusiveMinimum": 0 }));
     Address: or_placeholder(json!({ "anyOf": [
         { "type": "integer", "minimum": 0, "maximum": 65535 },
-        { "type": "array", "minItems": 1, "items": { "type": ["integer", "string"] } },
+        { "type": "array", "minItems": 1, "items": or_placeholder(json!({ "type": "integer" })) },
     ] }));
-    Given: json_schema!({ "type": "array", "items": { "type": ["string", "number", "boolean"] }, "minItems": 1 });
     Registers: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 125 }));
     MaxBits: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 2000 }));
     Gap: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 124 }));
@@ -85,7 +84,11 @@ values! {
         "items": { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|min|h|d)$" },
     });
     Range: json_schema!({ "type": "array", "items": { "type": ["number", "string"] }, "minItems": 2, "maxItems": 2 });
-    Ends: json_schema!({ "type": "array", "items": { "type": "integer" }, "minItems": 2, "maxItems": 2 });
+    Ends: json_schema!({
+        "type": "array", "minItems": 2, "maxItems": 2,
+        "items": or_placeholder(json!({ "type": "integer" })),
+    });
+    Given: json_schema!({ "type": "array", "items": { "type": ["string", "number", "boolean"] }, "minItems": 1 });
     Words: json_schema!({ "type": "array", "items": { "type": "string" }, "minItems": 1 });
     Scalar: json_schema!({ "type": ["string", "number", "boolean"] });
     Bits: or_placeholder(json!({ "anyOf": [
@@ -117,29 +120,21 @@ values! {
         "type": "object",
         "propertyNames": { "pattern": "^(0x[0-9a-fA-F]+|[0-9]+)$" },
         "additionalProperties": { "anyOf": [
-            { "type": "integer", "minimum": 0, "maximum": 65535 },
-            { "type": "array", "items": { "type": "integer", "minimum": 0, "maximum": 65535 } },
+            or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 65535 })),
+            { "type": "array", "items": or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 65535 })) },
         ] },
     });
     BitCells: json_schema!({
         "type": "object",
         "propertyNames": { "pattern": "^(0x[0-9a-fA-F]+|[0-9]+)$" },
         "additionalProperties": { "anyOf": [
-            { "enum": [0, 1] },
-            { "type": "array", "items": { "enum": [0, 1] } },
+            or_placeholder(json!({ "enum": [0, 1] })),
+            { "type": "array", "items": or_placeholder(json!({ "enum": [0, 1] })) },
         ] },
     });
     Function: or_placeholder(json!({ "enum": [5, 6, 15, 16, 22, 23] }));
     DeviceType: schema(listed(tr181::DEVICE_TYPES));
     Unit: schema(listed(tr181::UNITS));
-    Condition: json_schema!({
-        "type": "object",
-        "minProperties": 1,
-        "additionalProperties": { "anyOf": [
-            { "type": ["string", "number", "boolean"] },
-            { "type": "array", "items": { "type": ["string", "number", "boolean"] } },
-        ] },
-    });
     HostPort: json_schema!({ "type": "string", "pattern": "^.+:[0-9]+$" });
     SerialPort: json_schema!({ "type": "string", "pattern": "^/" });
     Baud: json_schema!({
@@ -164,7 +159,7 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        keyed(NAME, generator.subschema_for::<Option<T>>())
+        keyed(NAME, generator.subschema_for::<T>())
     }
 }
 
@@ -181,7 +176,7 @@ impl<T: JsonSchema> JsonSchema for Own<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        keyed(VENDOR, generator.subschema_for::<Option<T>>())
+        keyed(VENDOR, generator.subschema_for::<T>())
     }
 }
 
@@ -198,7 +193,7 @@ impl<T: JsonSchema> JsonSchema for Keyed<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        keyed("^.+$", generator.subschema_for::<Option<T>>())
+        keyed("^.+$", generator.subschema_for::<T>())
     }
 }
 
@@ -209,6 +204,23 @@ fn keyed(pattern: &str, value: Schema) -> Schema {
         "additionalProperties": { "anyOf": [value, { "type": "null" }] },
         "maxProperties": 4096,
     })
+}
+
+/// One of the words of an enumeration, or a parameter.
+pub(super) struct Word<T>(PhantomData<T>);
+
+impl<T: JsonSchema> JsonSchema for Word<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Word{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        or_placeholder(generator.subschema_for::<T>().to_value())
+    }
 }
 
 /// One, or a list.
@@ -224,7 +236,7 @@ impl<T: JsonSchema> JsonSchema for Several<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = generator.subschema_for::<Option<T>>();
+        let one = generator.subschema_for::<T>();
         json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
     }
 }
