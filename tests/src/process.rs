@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use crate::wait::{PATIENCE, eventually};
 
@@ -58,6 +59,11 @@ impl Process {
         eventually("the end of a process", || self.child.try_wait().unwrap())
     }
 
+    /// Processor time that it has used so far, all its threads together.
+    pub fn processor_time(&self) -> Duration {
+        processor_time(self.pid())
+    }
+
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
         self.kib("status", "VmRSS:")
@@ -94,4 +100,15 @@ impl Drop for Process {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// Processor time that a process has used so far, in threads that still run.
+pub fn processor_time(pid: u32) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let of_thread = |thread: std::io::Result<std::fs::DirEntry>| {
+        // It may have ended between the two looks.
+        let text = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
+        text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse().ok()).unwrap_or(0)
+    };
+    Duration::from_nanos(threads.map(of_thread).sum())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use usp_proto::usp::GetResp;
-use usp_tests::process::Process;
+use usp_tests::process::{Process, processor_time};
 use usp_tests::wait::eventually_async;
 
 use crate::echo::Echo;
@@ -36,6 +36,8 @@ struct Case {
     /// Echo, broker, and the peer, if there is one and it speaks this.
     loads: Vec<Load>,
     rounds: Vec<Vec<Figures>>,
+    /// Microseconds of processor time for each answer of the broker: its own, the Service's, the Controller's.
+    shares: Vec<[f64; 3]>,
 }
 
 /// Microseconds at one in flight (the median of all), answers a second at many.
@@ -45,13 +47,14 @@ struct Figures {
     rate: f64,
 }
 
-/// Measures and prints.
-pub(crate) async fn measure(rounds: u32, peer: Option<&Peer>) {
+/// Measures and prints the cases whose transport and Parameter have this word in them.
+pub(crate) async fn measure(rounds: u32, only: &str, peer: Option<&Peer>) {
     let world = World::start(&[]).await;
     let (mut cases, _echo, _service) = cases(&world, peer).await;
+    cases.retain(|case| format!("{} {}", case.transport, case.owner).contains(only));
     for _ in 0..rounds {
         for case in &mut cases {
-            case.round().await;
+            case.round(&world).await;
         }
     }
     let head =
@@ -65,6 +68,20 @@ pub(crate) async fn measure(rounds: u32, peer: Option<&Peer>) {
         ),
         &rows,
     );
+    shares(&cases);
+}
+
+/// Who needs how much of the processors: all run on the same ones.
+fn shares(cases: &[Case]) {
+    let head = ["transport", "Parameter", "broker", "Service", "Controller"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for case in cases {
+        let mut row = vec![case.transport.to_owned(), case.owner.to_owned()];
+        let median = |who: usize| percentile(case.shares.iter().map(|share| share[who]), 50);
+        row.extend((0..3).map(|who| format!("{:.1} µs", median(who))));
+        rows.push(row);
+    }
+    print(&format!("Processor time of one such Get through the broker at {MANY} in flight"), &rows);
 }
 
 /// The echo server and the peer's Service live as long as their connections.
@@ -91,14 +108,28 @@ async fn cases(world: &World, peer: Option<&Peer>) -> (Vec<Case>, Echo, Option<P
                 eventually_async("the peer's answer", async || load.has(path).await.then_some(())).await;
                 loads.push(load);
             }
-            cases.push(Case { transport, owner, path: path.clone(), loads, rounds: Vec::new() });
+            cases.push(Case {
+                transport,
+                owner,
+                path: path.clone(),
+                loads,
+                rounds: Vec::new(),
+                shares: Vec::new(),
+            });
         }
     }
     (cases, echo, service)
 }
 
+/// Microseconds of processor time so far: the broker's, the Service's, our own.
+fn used(world: &World) -> [f64; 3] {
+    let times =
+        [world.broker.processor_time(), world.service.processor_time(), processor_time(std::process::id())];
+    times.map(|time| time.as_secs_f64() * 1e6)
+}
+
 impl Case {
-    async fn round(&mut self) {
+    async fn round(&mut self, world: &World) {
         let mut round = Vec::new();
         for load in &mut self.loads {
             // A first look, which is not counted, also says that the answer is one.
@@ -106,8 +137,15 @@ impl Case {
             let p50 = median(load.one_by_one(&self.path, TIME).await);
             round.push(Figures { p50, rate: 0.0 });
         }
-        for (load, figures) in self.loads.iter_mut().zip(&mut round) {
+        for (who, (load, figures)) in self.loads.iter_mut().zip(&mut round).enumerate() {
+            let before = used(world);
             figures.rate = load.under_way(&self.path, MANY, TIME).await;
+            if who == 1 {
+                let answers = figures.rate * TIME.as_secs_f64();
+                let each = |(after, before): (f64, f64)| (after - before) / answers;
+                let after = used(world);
+                self.shares.push([0, 1, 2].map(|who| each((after[who], before[who]))));
+            }
         }
         self.rounds.push(round);
     }

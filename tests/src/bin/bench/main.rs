@@ -41,6 +41,9 @@ struct Args {
     /// Seconds of each part of a round of `stall`
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
+    /// Of `get`, only the cases with this in their transport or Parameter: `UDS`, `a Service's`
+    #[arg(long, default_value = "")]
+    only: String,
     /// Another Agent to measure beside the broker, as uds:AGENT_PATH,CONTROLLER_PATH
     #[arg(long, value_parser = peer::Peer::parse)]
     peer: Option<peer::Peer>,
@@ -91,7 +94,7 @@ fn main() -> ExitCode {
             table::line("This is a debug build: the figures say little. Build with --release.");
         }
         if wants(What::Get) {
-            get::measure(args.rounds, args.peer.as_ref()).await;
+            get::measure(args.rounds, &args.only, args.peer.as_ref()).await;
         }
         if wants(What::Large) {
             large::measure(args.rounds, args.peer.as_ref()).await;
