@@ -22,6 +22,7 @@ pub mod record;
 pub mod tr106;
 pub mod uds_frame;
 pub mod websocket;
+mod wire;
 
 /// Messages as the schema `usp-msg` has them, generated.
 #[expect(missing_docs, reason = "generated code; the standard documents the fields")]

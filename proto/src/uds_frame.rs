@@ -132,6 +132,15 @@ pub fn record(record: &[u8]) -> Vec<u8> {
     encode_one(RECORD, record)
 }
 
+/// What stands before so many bytes of an encoded Record that make up a frame.
+pub fn record_head(bytes: &mut Vec<u8>, length: usize) {
+    bytes.reserve(HEADER_LEN + TLV_HEADER_LEN + length);
+    bytes.extend(SYNC);
+    bytes.extend(length_bytes(TLV_HEADER_LEN + length));
+    bytes.push(RECORD);
+    bytes.extend(length_bytes(length));
+}
+
 fn encode_one(kind: u8, value: &[u8]) -> Vec<u8> {
     let length = TLV_HEADER_LEN + value.len();
     let mut bytes = Vec::with_capacity(HEADER_LEN + length);
@@ -288,6 +297,9 @@ mod tests {
         assert_eq!(decode(&bytes), Ok(vec![first, second]));
         assert_eq!(error("no"), Frame::of(Tlv::Error("no".into())).encode());
         assert_eq!(record(&[7]), Frame::of(Tlv::Record(vec![7])).encode());
+        let mut bytes = Vec::new();
+        record_head(&mut bytes, 1);
+        assert_eq!([bytes, vec![7]].concat(), record(&[7]));
     }
 
     #[test]

@@ -46,8 +46,8 @@ fn of_response(response: &RespType) -> Vec<String> {
 }
 
 /// ` name=value` for each of them.
-fn pairs(map: &BTreeMap<String, String>) -> String {
-    map.iter().map(|(name, value)| format!(" {name}={}", shown(value))).collect()
+fn pairs<T: AsRef<str>>(map: &BTreeMap<T, T>) -> String {
+    map.iter().map(|(name, value)| format!(" {}={}", name.as_ref(), shown(value.as_ref()))).collect()
 }
 
 fn of_error(error: &Error) -> Vec<String> {
@@ -64,7 +64,7 @@ fn of_get(resp: &GetResp, out: &mut Vec<String>) {
             entry
                 .resolved_path_results
                 .iter()
-                .map(|row| row.resolved_path.clone() + &pairs(&row.result_params)),
+                .map(|row| row.resolved_path.clone() + &pairs(&row.result_params.to_map())),
         );
     }
 }

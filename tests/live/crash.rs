@@ -194,9 +194,12 @@ async fn rows(client: &Client) -> BTreeMap<u32, (String, u32)> {
     let RespType::GetResp(answer) = ask(client, ReqType::Get(get)).await else { panic!() };
     let results = answer.req_path_results.into_iter().flat_map(|result| result.resolved_path_results);
     results
-        .map(|mut row| {
-            let mut take = |name: &str| row.result_params.remove(name).unwrap();
-            (number(&row.resolved_path), (take("ID"), take("NotifExpiration").parse().unwrap()))
+        .map(|row| {
+            let params = row.result_params;
+            (
+                number(&row.resolved_path),
+                (params["ID"].to_owned(), params["NotifExpiration"].parse().unwrap()),
+            )
         })
         .collect()
 }

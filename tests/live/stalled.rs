@@ -30,7 +30,7 @@ async fn value(client: &Client, path: &str) -> String {
     let results = get(client, path).await;
     let found =
         results.iter().flat_map(|r| &r.resolved_path_results).flat_map(|r| r.result_params.values()).next();
-    found.unwrap_or_else(|| panic!("{path}: {results:?}")).clone()
+    found.unwrap_or_else(|| panic!("{path}: {results:?}")).to_owned()
 }
 
 /// Reads and writes of whatever does not stall.

@@ -189,7 +189,10 @@ mod live {
             panic!("not a GetResp")
         };
         let found = answer.req_path_results.into_iter().next().unwrap().resolved_path_results;
-        Ok(found.into_iter().next().and_then(|object| object.result_params.into_values().next()))
+        Ok(found
+            .into_iter()
+            .next()
+            .and_then(|object| object.result_params.values().next().map(str::to_owned)))
     }
 
     async fn set(client: &Client, value: &str) -> Result<RespType, RequestError> {

@@ -82,9 +82,10 @@ impl Gateway {
         let conn = ConnId(self.ids.fetch_add(1, Ordering::Relaxed));
         let outbox = Arc::new(Outbox::new(self.limits.max_outbox_records, self.limits.max_outbox_bytes));
         tracing::info!(conn = conn.0, peer = %link.peer, mtp = ?link.mtp, side = ?link.side, "connected");
+        let ids = [self.own.clone(), link.peer.clone()];
         let up = Event::Up { conn, link, outbox: Arc::clone(&outbox) };
         self.events.send(up).await.ok()?;
-        Some(Session { conn, outbox, events: self.events.clone(), stopped: self.end.clone() })
+        Some(Session { conn, ids, outbox, events: self.events.clone(), stopped: self.end.clone() })
     }
 }
 
@@ -92,6 +93,8 @@ impl Gateway {
 #[derive(Debug)]
 pub(crate) struct Session {
     conn: ConnId,
+    /// Ours and the peer's, that Records go between.
+    ids: [EndpointId; 2],
     pub(crate) outbox: Arc<Outbox>,
     events: mpsc::Sender<Event>,
     stopped: CancellationToken,
@@ -111,7 +114,7 @@ impl Session {
     /// Errors: the bytes are no Record at all: the transport closes.
     pub(crate) async fn record(&self, bytes: &[u8]) -> Result<(), End> {
         let conn = self.conn;
-        let input = match Record::decode(bytes) {
+        let input = match Record::decode_among(bytes, &self.ids.each_ref()) {
             Ok(record) => Input::Record { conn, record: Box::new(record) },
             Err(DecodeFault::Answer(bad)) => Input::BadRecord { conn, bad },
             Err(fault @ DecodeFault::Unusable(_)) => {

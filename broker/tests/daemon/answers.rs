@@ -124,7 +124,7 @@ impl Known {
         let results: Vec<_> = answer.req_path_results.into_iter().map(|r| r.resolved_path_results).collect();
         let mut found: BTreeMap<String, String> = results[0]
             .iter()
-            .map(|row| (row.resolved_path.clone(), row.result_params["ID"].clone()))
+            .map(|row| (row.resolved_path.clone(), row.result_params["ID"].to_owned()))
             .collect();
         let doubtful = self.in_doubt.take().and_then(|path| found.remove_entry(&path));
         for (path, id) in &self.rows {

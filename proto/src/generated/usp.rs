@@ -238,13 +238,7 @@ pub mod get_resp {
         #[prost(message, repeated, tag = "4")]
         pub resolved_path_results: ::prost::alloc::vec::Vec<ResolvedPathResult>,
     }
-    #[derive(Clone, PartialEq, ::prost::Message)]
-    pub struct ResolvedPathResult {
-        #[prost(string, tag = "1")]
-        pub resolved_path: ::prost::alloc::string::String,
-        #[prost(btree_map = "string, string", tag = "2")]
-        pub result_params: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
-    }
+    pub use crate::message::params::ResolvedPathResult;
 }
 /// The flags say what is told of each object.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

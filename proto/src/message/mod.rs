@@ -1,6 +1,7 @@
 //! Messages: building, naming and checking them (TR-369 "Messages", R-MSG.5 to R-MSG.10).
 
 mod check;
+pub mod params;
 
 pub use check::{MessageFault, check};
 

@@ -2,6 +2,7 @@
 
 use prost::Message as _;
 
+use super::plain::Plain;
 use super::probe::Probe;
 use super::{BadRecord, Connect, DecodeFault, Record, RecordBody};
 use crate::endpoint_id::EndpointId;
@@ -10,7 +11,19 @@ use crate::message::{self, MessageFault};
 use crate::usp_record::record::{PayloadSecurity, RecordType};
 use crate::{usp, usp_record};
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Record, DecodeFault> {
+pub(super) fn decode(bytes: &[u8], known: &[&EndpointId]) -> Result<Record, DecodeFault> {
+    match Plain::read(bytes).filter(|plain| is_version(plain.version)) {
+        Some(plain) => {
+            let envelope = Envelope::plain(&plain, known)?;
+            let body = RecordBody::Message(envelope.message(plain.payload)?);
+            Ok(Record { version: plain.version.to_owned(), to: envelope.to, from: envelope.from, body })
+        }
+        None => decode_any(bytes),
+    }
+}
+
+/// Through the schema's types.
+pub(super) fn decode_any(bytes: &[u8]) -> Result<Record, DecodeFault> {
     let raw = usp_record::Record::decode(bytes).map_err(|e| DecodeFault::Undecodable(e.to_string()))?;
     let envelope = Envelope::read(&raw)?;
     let record_type = raw.record_type.ok_or_else(|| unusable("it has no known record type"))?;
@@ -20,6 +33,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, DecodeFault> {
         other => envelope.in_order(None).and_then(|()| simple(other))?,
     };
     Ok(Record { version: raw.version, to: envelope.to, from: envelope.from, body })
+}
+
+fn parse_id(field: &str, text: &str) -> Result<EndpointId, DecodeFault> {
+    EndpointId::parse(text).map_err(|e| unusable(format!("its {field} is no Endpoint ID: {e}")))
 }
 
 /// What stands outside of the content.
@@ -33,10 +50,18 @@ struct Envelope {
 impl Envelope {
     /// Errors: without two Endpoint IDs nobody can be told anything.
     fn read(raw: &usp_record::Record) -> Result<Self, DecodeFault> {
+        let to = parse_id("to_id", &raw.to_id)?;
+        let from = parse_id("from_id", &raw.from_id)?;
+        Ok(Self { to, from, fault: fault_of(raw) })
+    }
+
+    /// The same of the usual form.
+    fn plain(plain: &Plain<'_>, known: &[&EndpointId]) -> Result<Self, DecodeFault> {
         let id = |field: &str, text: &str| {
-            EndpointId::parse(text).map_err(|e| unusable(format!("its {field} is no Endpoint ID: {e}")))
+            let known = known.iter().find(|id| id.as_str() == text);
+            known.map_or_else(|| parse_id(field, text), |id| Ok((*id).clone()))
         };
-        Ok(Self { to: id("to_id", &raw.to_id)?, from: id("from_id", &raw.from_id)?, fault: fault_of(raw) })
+        Ok(Self { to: id("to_id", plain.to)?, from: id("from_id", plain.from)?, fault: None })
     }
 
     /// Reads and checks a Message.

@@ -4,10 +4,12 @@
 //! that they can be refused properly (R-E2E.6a), and not processed.
 
 mod decode;
+mod plain;
 mod probe;
 #[cfg(test)]
 mod tests;
 
+use plain::Outline;
 use prost::Message as _;
 
 use crate::endpoint_id::EndpointId;
@@ -141,6 +143,24 @@ impl Record {
 
     /// The bytes. The same Record always gives the same bytes.
     pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.encode_to(&mut bytes, |_, _| {});
+        bytes
+    }
+
+    /// Adds the bytes to others; `head` is called before, with their number.
+    pub fn encode_to(&self, out: &mut Vec<u8>, head: impl FnOnce(&mut Vec<u8>, usize)) {
+        if let Some(outline) = Outline::of(self) {
+            head(out, outline.len());
+            return outline.write(out);
+        }
+        let bytes = self.encode_any();
+        head(out, bytes.len());
+        out.extend(bytes);
+    }
+
+    /// Through the schema's types.
+    fn encode_any(&self) -> Vec<u8> {
         usp_record::Record {
             version: self.version.clone(),
             to_id: self.to.as_str().to_owned(),
@@ -174,7 +194,14 @@ impl Record {
     ///
     /// Errors: see [`DecodeFault`]. A response is passed on even if results in it are incomplete: who asked knows best what to make of it.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeFault> {
-        decode::decode(bytes)
+        decode::decode(bytes, &[])
+    }
+
+    /// The same; `known` are Endpoint IDs that are to be expected, which need no memory of their own then.
+    ///
+    /// Errors: as [`decode`](Self::decode).
+    pub fn decode_among(bytes: &[u8], known: &[&EndpointId]) -> Result<Self, DecodeFault> {
+        decode::decode(bytes, known)
     }
 }
 

@@ -192,3 +192,23 @@ fn session_records_are_recognised() {
     .encode_to_vec();
     assert_eq!(Record::decode(&bytes).unwrap().body, RecordBody::Session { session_id: 5 });
 }
+
+#[test]
+fn both_ways_into_and_out_of_bytes_agree() {
+    let long = get(&"Device.Long.".repeat(3000));
+    for record in [record(get("Device.")), record(long)] {
+        let bytes = record.encode();
+        assert_eq!(bytes, record.encode_any());
+        assert!(super::plain::Plain::read(&bytes).is_some());
+        assert_eq!(super::decode::decode_any(&bytes).as_ref(), Ok(&record));
+        let known = [&record.from, &id("self::other")];
+        assert_eq!(Record::decode_among(&bytes, &known).as_ref(), Ok(&record));
+        for end in 0..bytes.len().min(200) {
+            let cut = &bytes[..end];
+            assert_eq!(Record::decode(cut), super::decode::decode_any(cut), "{end}");
+        }
+        let mut framed = vec![1];
+        record.encode_to(&mut framed, |out, length| out.push(u8::try_from(length % 256).unwrap()));
+        assert_eq!(framed[1..], [&[u8::try_from(bytes.len() % 256).unwrap()], &bytes[..]].concat());
+    }
+}

@@ -28,4 +28,14 @@ fn generate(schema: &Path, out: &Path) {
     let files = protox::compile(["usp-record.proto", "usp-msg.proto"], [schema]).unwrap();
     // Ordered maps: the same Message always gives the same bytes.
     prost_build::Config::new().btree_map(["."]).out_dir(out).compile_fds(files).unwrap();
+    let file = out.join("usp.rs");
+    fs::write(&file, by_hand(&fs::read_to_string(&file).unwrap())).unwrap();
+}
+
+/// One type is written by hand (`message/params.rs`), because long answers consist of it.
+fn by_hand(code: &str) -> String {
+    let generated = "    #[derive(Clone, PartialEq, ::prost::Message)]\n    pub struct ResolvedPathResult {";
+    let (before, rest) = code.split_once(generated).unwrap();
+    let (_, after) = rest.split_once("    }\n").unwrap();
+    format!("{before}    pub use crate::message::params::ResolvedPathResult;\n{after}")
 }

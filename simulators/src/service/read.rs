@@ -48,7 +48,7 @@ fn resolved(model: &Model, text: &str, max_depth: u32) -> Result<Vec<ResolvedPat
     }
     let entry = |object: String, params: BTreeMap<String, String>| ResolvedPathResult {
         resolved_path: object,
-        result_params: params,
+        result_params: params.into(),
     };
     if let Some(leaf) = &path.leaf {
         let template = path.template();
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(result.err_code, 0);
         let [entry] = result.resolved_path_results.as_slice() else { panic!("{result:?}") };
         assert_eq!(entry.resolved_path, "Device.X_T.");
-        assert_eq!(entry.result_params, BTreeMap::from([("Mode".to_owned(), "Auto".to_owned())]));
+        assert_eq!(entry.result_params, [("Mode", "Auto")].into());
     }
 
     #[test]
@@ -290,7 +290,7 @@ mod tests {
         model.put("Device.X_T.PIN", "1234");
         let response = get(&model, &Get { param_paths: vec!["Device.X_T.PIN".into()], max_depth: 0 });
         let params = &response.req_path_results[0].resolved_path_results[0].result_params;
-        assert_eq!(params["PIN"], "");
+        assert_eq!(&params["PIN"], "");
     }
 
     #[test]

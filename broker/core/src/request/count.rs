@@ -1,7 +1,7 @@
 //! `…NumberOfEntries` of a table that a Service has registered without the object above it: the Service knows its rows,
 //! the Parameter stands in an object that is not the Service's. So the rows are counted there when somebody asks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::Name;
@@ -97,7 +97,7 @@ pub(super) fn count_results(
             Fault::new(ErrCode::INTERNAL_ERROR, text)
         };
         let rows = rows_of(result.ok_or_else(left_out)?, &count.table, service)?;
-        let result_params = BTreeMap::from([(count.name.to_string(), rows.to_string())]);
+        let result_params = [(count.name.as_str(), rows.to_string())].into();
         Ok(vec![ResolvedPathResult { resolved_path: count.object.clone(), result_params }])
     };
     counts.iter().map(|count| (count.entry, count.whole, of_count(count))).collect()

@@ -2,6 +2,7 @@
 //!
 //! Only an explicit Parameter Path may cause a read on a wire; everything else answers from memory (ARCHITECTURE.md).
 
+use std::collections::btree_map::Entry as Place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ struct Entry {
     own: Vec<ResolvedPathResult>,
     /// From others, by the ask that brought it, so that the order of replies changes nothing.
     others: BTreeMap<usize, Vec<ResolvedPathResult>>,
+    /// How many times others brought something.
+    brought: usize,
     /// The path as a whole failed.
     fault: Option<Fault>,
     /// Owners of parts of it that failed, by ask.
@@ -309,7 +312,7 @@ impl Broker {
         at: &ObjRef,
         values: impl IntoIterator<Item = (&'a Name, String)>,
     ) -> Option<ResolvedPathResult> {
-        let result_params = values.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+        let result_params = values.into_iter().map(|(name, value)| (name.as_str(), value)).collect();
         Some(ResolvedPathResult { resolved_path: self.model.path(at), result_params })
     }
 
@@ -381,8 +384,14 @@ impl GetJob {
     fn merge(&mut self, into_one: bool) -> RespType {
         let mut results = Vec::with_capacity(self.entries.len());
         for entry in &mut self.entries {
-            let others = std::mem::take(&mut entry.others).into_values().flatten();
-            let resolved = join(std::mem::take(&mut entry.own), others);
+            let own = std::mem::take(&mut entry.own);
+            let mut others = std::mem::take(&mut entry.others).into_values();
+            let resolved = match (own.is_empty(), entry.brought) {
+                // One owner's answer to one path, which may be long, is passed on as it is.
+                (true, 1) => others.next().unwrap_or_default(),
+                (false, 0) => own,
+                _ => join(own, others.flatten()),
+            };
             let mut failed: Vec<Fault> = Vec::new();
             for fault in std::mem::take(&mut entry.failed).into_values() {
                 // A Service that is asked twice fails once.
@@ -404,17 +413,14 @@ impl GetJob {
 
 impl Job for GetJob {
     fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
-        match (self.asks.get(tag), reply) {
+        match (self.asks.get_mut(tag), reply) {
             (Some(Ask::Service { service, parts, .. }), LegReply::Service(outcome)) => {
-                let service = *service;
-                let name = broker.services.name(service);
-                let filled = service_parts(parts, &name, outcome.map_err(|f| f.fault), &self.budget);
-                for (part, mut outcome) in filled {
+                let (service, parts) = (*service, std::mem::take(parts));
+                let name = || broker.services.name(service);
+                let filled = service_parts(&parts, &name, outcome.map_err(|f| f.fault), &self.budget);
+                for (part, mut outcome) in parts.iter().zip(filled) {
                     if let Ok(found) = &mut outcome {
-                        found.iter_mut().for_each(|r| broker.services.keep_owned(service, r));
-                        found.retain(|r| {
-                            broker.services.owns(service, &r.resolved_path) || !r.result_params.is_empty()
-                        });
+                        broker.services.keep_owned(service, &part.path, found);
                     }
                     self.fill(tag, part.entry, part.whole, part.path.ends_with('.'), outcome);
                 }
@@ -426,6 +432,7 @@ impl Job for GetJob {
                 }
             }
             (Some(Ask::Read { entry, unread, at, name, .. }), LegReply::Device(outcome)) => {
+                let entry = *entry;
                 let read = broker.take_reading(unread.device, unread.point, &outcome);
                 // LowLevel and HighLevel follow from what was read.
                 let outcome = read.and_then(|value| match name.as_str() {
@@ -433,10 +440,10 @@ impl Job for GetJob {
                     _ => broker.model.text(at, name).ok_or_else(|| Fault::unsupported(name)),
                 });
                 let outcome = outcome.map(|value| {
-                    let result_params = BTreeMap::from([(name.to_string(), value)]);
+                    let result_params = [(name.as_str(), value)].into();
                     vec![ResolvedPathResult { resolved_path: broker.model.path(at), result_params }]
                 });
-                self.fill(tag, *entry, true, false, outcome);
+                self.fill(tag, entry, true, false, outcome);
             }
             _ => {}
         }
@@ -486,7 +493,11 @@ impl GetJob {
         match outcome {
             Ok(mut found) => {
                 shown::of_get(&rights, &mut found, object);
-                entry.others.entry(tag).or_default().extend(found);
+                entry.brought += 1;
+                match entry.others.entry(tag) {
+                    Place::Vacant(place) => drop(place.insert(found)),
+                    Place::Occupied(place) => place.into_mut().extend(found),
+                }
             }
             Err(fault) => {
                 self.budget.take(fault.text.len());

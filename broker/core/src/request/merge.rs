@@ -26,8 +26,8 @@ pub(super) struct Part {
 
 /// What a result adds to the answer.
 pub(super) fn size(result: &ResolvedPathResult) -> usize {
-    let params = result.result_params.iter().map(|(name, value)| name.len() + value.len() + PER_PARAM);
-    result.resolved_path.len() + params.sum::<usize>()
+    let params = &result.result_params;
+    result.resolved_path.len() + params.text_len() + params.len() * PER_PARAM
 }
 
 /// An object whose Parameters have several owners is one result.
@@ -39,7 +39,7 @@ pub(super) fn join(
         all.iter().enumerate().map(|(index, r)| (r.resolved_path.clone(), index)).collect();
     for other in others {
         match places.get(&other.resolved_path).and_then(|index| all.get_mut(*index)) {
-            Some(same) => same.result_params.extend(other.result_params),
+            Some(same) => same.result_params.extend(&other.result_params),
             None => {
                 places.insert(other.resolved_path.clone(), all.len());
                 all.push(other);
@@ -69,36 +69,41 @@ pub(super) type Outcome = Result<Vec<ResolvedPathResult>, Fault>;
 /// Splits a Service's answer into the entries that it was asked for.
 pub(super) fn service_parts(
     parts: &[Part],
-    service: &str,
+    service: &dyn Fn() -> String,
     outcome: Result<RespType, Fault>,
     budget: &Budget,
-) -> Vec<(Part, Outcome)> {
+) -> Vec<Outcome> {
     let mut by_path = match outcome {
         Ok(RespType::GetResp(response)) => Ok(ByPath::of(response, parts)),
         Ok(_) => Err(Fault::new(
             ErrCode::INTERNAL_ERROR,
-            format!("Service {service} answered a Get with something else"),
+            format!("Service {} answered a Get with something else", service()),
         )),
         Err(fault) => Err(fault),
     };
-    let mut of_part = |part: &Part| -> Outcome {
+    let of_part = |part: &Part| -> Outcome {
         let left_out = || {
-            let text = format!("Service {service} left {} out of its answer", part.path);
+            let text = format!("Service {} left {} out of its answer", service(), part.path);
             Fault::new(ErrCode::INTERNAL_ERROR, text)
         };
-        let results =
+        let mut results =
             by_path.as_mut().map_err(|fault| fault.clone())?.take(&part.path).ok_or_else(left_out)?;
         match results.iter().find(|r| r.err_code != 0) {
             Some(r) if part.whole || r.err_code != ErrCode::INVALID_PATH.0 => {
-                Err(Fault::new(failed(r.err_code), format!("Service {service}: {}", r.err_msg)))
+                Err(Fault::new(failed(r.err_code), format!("Service {}: {}", service(), r.err_msg)))
             }
             _ => {
-                let found = results.into_iter().flat_map(|r| r.resolved_path_results);
-                Ok(found.take_while(|result| budget.take(size(result))).collect())
+                let mut found = match results.pop() {
+                    Some(one) if results.is_empty() => one.resolved_path_results,
+                    last => results.into_iter().chain(last).flat_map(|r| r.resolved_path_results).collect(),
+                };
+                let room = found.iter().take_while(|result| budget.take(size(result))).count();
+                found.truncate(room);
+                Ok(found)
             }
         }
     };
-    parts.iter().map(|part| (part.clone(), of_part(part))).collect()
+    parts.iter().map(of_part).collect()
 }
 
 /// A Service's results by requested path, each with the number of entries that it is for.

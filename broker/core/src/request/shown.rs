@@ -43,7 +43,8 @@ pub(crate) fn of_get(rights: &Rights, found: &mut Vec<ResolvedPathResult>, whole
         found.retain(|result| may_read(rights, Kind::Obj, &result.resolved_path));
     }
     for result in found.iter_mut() {
-        keep_readable(rights, &result.resolved_path, &mut result.result_params);
+        let object = &result.resolved_path;
+        result.result_params.retain(|name, _| may_read(rights, Kind::Param, &format!("{object}{name}")));
     }
     found.retain(|result| whole || !result.result_params.is_empty());
 }

@@ -192,7 +192,7 @@ impl SyncJob {
         // What was known before an attempt that failed counts only if it is in the table.
         service.shadows.retain(|_, _| false);
         for row in response.req_path_results.iter().flat_map(|r| &r.resolved_path_results) {
-            let text = |name: &str| row.result_params.get(name).map_or("", String::as_str);
+            let text = |name: &str| row.result_params.get(name).unwrap_or_default();
             if !text("ID").starts_with(ID_PREFIX) {
                 continue;
             }

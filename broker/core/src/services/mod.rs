@@ -155,12 +155,19 @@ impl Services {
         self.by_id.get(&id).is_some_and(|s| above(&s.registered, path).is_some())
     }
 
-    /// Leaves out of a Service's answer what is not the Service's.
-    pub(crate) fn keep_owned(&self, id: ServiceId, result: &mut ResolvedPathResult) {
-        if !self.owns(id, &result.resolved_path) {
-            let object = result.resolved_path.clone();
+    /// Leaves out of a Service's answer about `asked` what is not the Service's.
+    pub(crate) fn keep_owned(&self, id: ServiceId, asked: &str, found: &mut Vec<ResolvedPathResult>) {
+        // Answers may be long, and nearly all of them is below one registered object.
+        let registered = self.by_id.get(&id).and_then(|s| above(&s.registered, asked));
+        let below = registered.filter(|path| path.ends_with('.'));
+        found.retain_mut(|result| {
+            let object = &result.resolved_path;
+            if below.is_some_and(|below| object.starts_with(below)) || self.owns(id, object) {
+                return true;
+            }
             result.result_params.retain(|name, _| self.owns(id, &format!("{object}{name}")));
-        }
+            !result.result_params.is_empty()
+        });
     }
 
     /// Who has registered a path that overlaps with this one, and what.

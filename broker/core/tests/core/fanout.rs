@@ -268,7 +268,7 @@ fn an_answer_counts_over_the_connection_that_was_asked() {
     let id = w.begin(c, get(&["Device.X_Lamp.Colour"], 0));
     let asked = message::msg_id(w.inbox[&s].last().unwrap().msg().unwrap()).to_owned();
     let answer = |value: &str| {
-        let result_params = BTreeMap::from([("Colour".to_owned(), value.to_owned())]);
+        let result_params = [("Colour", value)].into();
         let resolved =
             usp::get_resp::ResolvedPathResult { resolved_path: "Device.X_Lamp.".to_owned(), result_params };
         let result = usp::get_resp::RequestedPathResult {

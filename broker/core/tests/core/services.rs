@@ -1,6 +1,5 @@
 //! Register, discovery, Deregister, and Services that come and go.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use usp_core::config::UdsTrust;
@@ -299,7 +298,7 @@ fn a_service_speaks_for_nobody_else() {
     let s = w.lamp("self::lamp", "Device.X_Lamp.");
     let lie = |path: &str, name: &str| ResolvedPathResult {
         resolved_path: path.to_owned(),
-        result_params: BTreeMap::from([(name.to_owned(), "evil".to_owned())]),
+        result_params: [(name, "evil")].into(),
     };
     w.services.get_mut(&s).unwrap().lies =
         vec![lie("Device.DeviceInfo.", "ModelName"), lie("Device.X_Other.", "A"), lie("Device.X_Lamp", "B")];

@@ -84,7 +84,8 @@ impl From<RequestedPathResult> for PathAnswer {
         let error = Fault::unless_ok(&result.requested_path, result.err_code, &result.err_msg);
         let pairs = result.resolved_path_results.into_iter().flat_map(|object| {
             let path = object.resolved_path;
-            object.result_params.into_iter().map(move |(name, value)| (format!("{path}{name}"), value))
+            let pairs = object.result_params.iter();
+            pairs.map(|(name, value)| (format!("{path}{name}"), value.to_owned())).collect::<Vec<_>>()
         });
         let values = Values::sorted("", pairs);
         let note = (values.0.is_empty() && error.is_none()).then(|| nothing_in(&result.requested_path));

@@ -185,7 +185,7 @@ fn values(response: &GetResp, requested: &str) -> Vec<(String, String)> {
         object
             .result_params
             .iter()
-            .map(|(name, value)| (format!("{}{name}", object.resolved_path), value.clone()))
+            .map(|(name, value)| (format!("{}{name}", object.resolved_path), value.to_owned()))
     });
     pairs.collect()
 }

@@ -15,8 +15,9 @@ use crate::mtp::outbox::{Outbox, Turn};
 use crate::mtp::shaking::Shaking;
 use crate::mtp::{End, GOODBYE, Gateway, Places, Session, close_text};
 
-/// Bytes read at once.
+/// Bytes read at once, and while a long frame is on its way.
 const READ: usize = 8 * 1024;
+const READ_LONG: usize = 64 * 1024;
 
 /// Frames are gathered up to this size before they are written.
 const WRITE: usize = 64 * 1024;
@@ -132,7 +133,7 @@ async fn send(outbox: &Outbox, write: &mut (impl AsyncWrite + Unpin)) -> End {
             Turn::Close(why) => return End::Closed(why),
         };
         for record in records {
-            buffer.extend(uds_frame::record(&record.encode()));
+            record.encode_to(&mut buffer, uds_frame::record_head);
             if buffer.len() >= WRITE
                 && let Err(error) = flush(write, &mut buffer).await
             {
@@ -181,14 +182,14 @@ struct Reader<R> {
     read: R,
     decoder: FrameDecoder,
     parts: std::vec::IntoIter<Tlv>,
-    chunk: Box<[u8]>,
+    chunk: Vec<u8>,
     max_record: usize,
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
     fn new(read: R, max_record: usize) -> Self {
         let decoder = FrameDecoder::new(max_record.saturating_add(TLV_HEADER));
-        Self { read, decoder, parts: Vec::new().into_iter(), chunk: vec![0; READ].into(), max_record }
+        Self { read, decoder, parts: Vec::new().into_iter(), chunk: vec![0; READ], max_record }
     }
 
     async fn next(&mut self) -> Result<Tlv, End> {
@@ -206,6 +207,10 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     }
 
     async fn fill(&mut self) -> Result<(), End> {
+        let wanted = if self.decoder.pending() > READ { READ_LONG } else { READ };
+        if self.chunk.len() != wanted {
+            self.chunk = vec![0; wanted];
+        }
         match self.read.read(&mut self.chunk).await {
             Ok(0) => Err(End::Peer),
             Ok(count) => {

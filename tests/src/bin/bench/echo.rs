@@ -154,7 +154,7 @@ async fn on_unix(stream: UnixStream, answers: Answers) {
         let mut buffer = Vec::new();
         loop {
             for record in queue.next().await {
-                buffer.extend(uds_frame::record(&record.encode()));
+                record.encode_to(&mut buffer, uds_frame::record_head);
             }
             if write.write_all(&buffer).await.is_err() {
                 return;

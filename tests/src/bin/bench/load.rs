@@ -26,6 +26,25 @@ pub(crate) struct Load {
     number: u64,
 }
 
+/// The Record that answers a Get.
+pub(crate) struct Answer(Bytes);
+
+impl Answer {
+    fn read(&self) -> GetResp {
+        let record = Record::decode(&self.0).unwrap();
+        let Some(MsgBody::Response(response)) = record.msg().and_then(message::body) else {
+            panic!("{record:?}")
+        };
+        let Some(RespType::GetResp(answer)) = &response.resp_type else { panic!("{response:?}") };
+        answer.clone()
+    }
+
+    /// How many values it brings.
+    pub(crate) fn count(&self) -> usize {
+        values(&self.read())
+    }
+}
+
 enum Wire {
     Uds { stream: UnixStream, decoder: FrameDecoder },
     WebSocket(Box<WebSocketStream<MaybeTlsStream<TcpStream>>>),
@@ -70,7 +89,7 @@ impl Load {
 
     /// The whole answer to one Get, which has one value.
     pub(crate) async fn answer(&mut self, path: &str) -> GetResp {
-        let answer = self.ask(path).await;
+        let answer = self.ask(path).await.read();
         assert_eq!(values(&answer), 1, "{path}: {answer:?}");
         answer
     }
@@ -82,22 +101,18 @@ impl Load {
 
     /// How many values a Get brings.
     pub(crate) async fn count(&mut self, path: &str) -> usize {
-        values(&self.ask(path).await)
+        self.ask(path).await.count()
     }
 
-    async fn ask(&mut self, path: &str) -> GetResp {
+    /// A Get and what comes back, not yet read.
+    pub(crate) async fn ask(&mut self, path: &str) -> Answer {
         let request = self.request(path);
         self.wire.send(vec![request]).await;
         let mut records = Vec::new();
         while records.is_empty() {
             self.wire.receive(&mut records).await;
         }
-        let record = Record::decode(&records[0]).unwrap();
-        let Some(MsgBody::Response(response)) = record.msg().and_then(message::body) else {
-            panic!("{path}: {record:?}")
-        };
-        let Some(RespType::GetResp(answer)) = &response.resp_type else { panic!("{path}: {response:?}") };
-        answer.clone()
+        Answer(records.remove(0))
     }
 
     /// One after the other, for some time: how long each took, in microseconds.

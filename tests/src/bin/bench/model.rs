@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use usp_proto::message::params::{Params, ResolvedPathResult};
 use usp_proto::usp::get_supported_dm_resp::{
     ObjAccessType, ParamAccessType, ParamValueType, RequestedObjectResult, SupportedObjectResult,
     SupportedParamResult, ValueChangeType,
@@ -14,17 +15,18 @@ pub(crate) const COLUMNS: u32 = 10;
 pub(crate) struct Model {
     root: String,
     rows: u32,
-    /// Everything, by object.
-    objects: BTreeMap<String, BTreeMap<String, String>>,
+    /// Everything, by object, as answers have it: making them is not to take long.
+    objects: BTreeMap<String, ResolvedPathResult>,
 }
 
 impl Model {
     pub(crate) fn new(root: &str, rows: u32) -> Self {
-        let label = BTreeMap::from([("Label".to_owned(), "a label of usual length".to_owned())]);
+        let label = object(root.to_owned(), [("Label", "a label of usual length")].into());
         let mut objects = BTreeMap::from([(root.to_owned(), label)]);
         for row in 1..=rows {
             let params = (1..=COLUMNS).map(|n| (format!("Parameter{n}"), format!("value {n} of row {row}")));
-            objects.insert(format!("{root}Item.{row}."), params.collect());
+            let path = format!("{root}Item.{row}.");
+            objects.insert(path.clone(), object(path, params.collect()));
         }
         Self { root: root.to_owned(), rows, objects }
     }
@@ -35,17 +37,13 @@ impl Model {
     }
 
     fn look(&self, path: &str) -> get_resp::RequestedPathResult {
-        let found = |resolved_path: &String, result_params: BTreeMap<String, String>| {
-            get_resp::ResolvedPathResult { resolved_path: resolved_path.clone(), result_params }
-        };
-        let (object, name) = path.split_at(path.rfind('.').map_or(0, |dot| dot + 1));
+        let (above, name) = path.split_at(path.rfind('.').map_or(0, |dot| dot + 1));
         let resolved_path_results = if name.is_empty() {
-            let below = self.objects.range(object.to_owned()..).take_while(|(p, _)| p.starts_with(object));
-            below.map(|(p, params)| found(p, params.clone())).collect()
+            let below = self.objects.range(path.to_owned()..).take_while(|(p, _)| p.starts_with(path));
+            below.map(|(_, found)| found.clone()).collect()
         } else {
-            let value = self.objects.get_key_value(object).and_then(|(p, params)| {
-                Some(found(p, BTreeMap::from([(name.to_owned(), params.get(name)?.clone())])))
-            });
+            let found = self.objects.get(above).and_then(|found| found.result_params.get(name));
+            let value = found.map(|value| object(above.to_owned(), [(name, value)].into()));
             value.into_iter().collect::<Vec<_>>()
         };
         let own = path.starts_with(&self.root);
@@ -94,6 +92,10 @@ impl Model {
         };
         usp::GetInstancesResp { req_path_results: asked.obj_paths.iter().map(one).collect() }
     }
+}
+
+fn object(resolved_path: String, result_params: Params) -> ResolvedPathResult {
+    ResolvedPathResult { resolved_path, result_params }
 }
 
 fn param(param_name: String) -> SupportedParamResult {

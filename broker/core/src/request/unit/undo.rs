@@ -40,8 +40,9 @@ impl Unit {
             return self.fail(fault.about(format!("Service {name}")), Vec::new());
         }
         for resolved in results.into_iter().flat_map(|r| r.resolved_path_results) {
-            for (param, value) in resolved.result_params {
-                self.held.push((service, resolved.resolved_path.clone(), param, value));
+            for (param, value) in &resolved.result_params {
+                let object = resolved.resolved_path.clone();
+                self.held.push((service, object, param.to_owned(), value.to_owned()));
             }
         }
     }

@@ -175,7 +175,7 @@ impl FakeService {
                     .into_iter()
                     .map(|(resolved_path, result_params)| usp::get_resp::ResolvedPathResult {
                         resolved_path,
-                        result_params,
+                        result_params: result_params.into(),
                     })
                     .chain(self.lies.iter().cloned())
                     .collect(),

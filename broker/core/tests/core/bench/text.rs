@@ -78,7 +78,7 @@ impl Style {
             if object.result_params.is_empty() {
                 lines.push(object.resolved_path.clone());
             }
-            let of = |(n, v): (&String, &String)| format!("{}{n}={v}", object.resolved_path);
+            let of = |(n, v): (&str, &str)| format!("{}{n}={v}", object.resolved_path);
             lines.extend(object.result_params.iter().map(of));
         }
         lines
