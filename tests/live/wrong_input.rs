@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -9,6 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use usp_proto::uds_frame;
 use usp_tests::cli::Cli;
+use usp_tests::hostile::Target;
 use usp_tests::place::Place;
 use usp_tests::process::Process;
 use usp_tests::things::meters;
@@ -96,6 +98,25 @@ async fn requests_that_cannot_be_done_name_the_thing() {
     refused(&["add", "Device.LocalAgent.Subscription.", "NoSuch=1"], &["7010", "NoSuch"]);
     refused(&["add", "Device.DeviceInfo."], &["70", "Device.DeviceInfo."]);
     assert_eq!(cli.value("Device.LocalAgent.SubscriptionNumberOfEntries"), "0");
+    steady.still_answers();
+}
+
+/// Everything at once on all sockets: who behaves is answered, and the process stays what and as small as it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_peers_cost_themselves_only() {
+    let steady = Steady::start("");
+    let _service = steady.place.service("proto::svc", THERMOSTAT);
+    let path = format!("{THERMOSTAT}Setpoint");
+    eventually("its model", || steady.place.cli().values(&path).into_keys().next());
+    let (client, notifications) = steady.place.client("self::good").await;
+    drop(notifications);
+    let target = Target::of(&steady.place, None);
+    let paths = ["Device.DeviceInfo.Manufacturer".to_owned(), path];
+    let seen = target.besiege(Duration::from_secs(10), &client, &paths).await;
+    assert_eq!(seen.wrong, [""; 0]);
+    assert!(seen.times.len() > 10 && seen.rounds > 500, "{} Gets, {} peers", seen.times.len(), seen.rounds);
+    let most = steady.broker.peak_kib();
+    assert!(most < 128 * 1024, "{most} KiB");
     steady.still_answers();
 }
 

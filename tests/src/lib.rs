@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 pub mod cli;
+pub mod hostile;
 pub mod modbus;
 pub mod mosquitto;
 pub mod place;

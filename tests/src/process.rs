@@ -69,6 +69,16 @@ impl Process {
         self.kib("status", "VmRSS:")
     }
 
+    /// The most resident memory that it ever had, in KiB.
+    pub fn peak_kib(&self) -> u64 {
+        self.kib("status", "VmHWM:")
+    }
+
+    /// Resident memory in KiB that is no file's.
+    pub fn anonymous_kib(&self) -> u64 {
+        self.kib("status", "RssAnon:")
+    }
+
     /// Resident memory in KiB; what is shared with other processes counts as its share.
     pub fn pss_kib(&self) -> u64 {
         self.kib("smaps_rollup", "Pss:")

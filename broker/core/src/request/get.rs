@@ -432,7 +432,7 @@ impl Job for GetJob {
                 }
             }
             (Some(Ask::Read { entry, unread, at, name, .. }), LegReply::Device(outcome)) => {
-                let entry = *entry;
+                let (entry, name) = (*entry, &*name);
                 let read = broker.take_reading(unread.device, unread.point, &outcome);
                 // LowLevel and HighLevel follow from what was read.
                 let outcome = read.and_then(|value| match name.as_str() {

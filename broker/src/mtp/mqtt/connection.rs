@@ -9,7 +9,10 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use usp_core::mqtt::port::{MqttEvent, MqttFailure, MqttFilter, MqttPublish, MqttSettings};
 use usp_core::output::CloseReason;
+use usp_proto::err_code::ErrCode;
+use usp_proto::message;
 use usp_proto::record::{DecodeFault, Record};
+use usp_proto::usp::body::MsgBody;
 
 use super::Wanted;
 use super::client::{Client, Reporter};
@@ -167,22 +170,23 @@ impl Connection {
     }
 
     async fn publish(&self, publish: MqttPublish, under_way: &mut UnderWay) {
-        let publication = Publication {
+        let mut publication = Publication {
             topic: &publish.topic,
             reply_to: publish.reply_to.as_deref(),
             qos: publish.qos.min(self.maximum_qos),
             payload: publish.record.encode(),
         };
-        let (bytes, packet) = (publication.payload.len(), publication.packet_len());
         let topic = publication.topic;
-        if packet > self.max_packet {
-            return tracing::warn!(
-                topic,
-                bytes,
-                max = self.max_packet,
-                "a Record is longer than the MQTT server takes"
-            );
+        if publication.packet_len() > self.max_packet {
+            let (bytes, max) = (publication.payload.len(), self.max_packet);
+            tracing::warn!(topic, bytes, max, "a Record is longer than the MQTT server takes");
+            let Some(excuse) = excuse(&publish.record, max) else { return };
+            publication.payload = excuse.encode();
+            if publication.packet_len() > max {
+                return;
+            }
         }
+        let bytes = publication.payload.len();
         match self.handle.publish(publication).await {
             Ok(sent) => under_way.add(sent, bytes, topic.to_owned()),
             Err(error) => tracing::warn!(topic, %error, "a Record could not be published"),
@@ -260,6 +264,19 @@ impl Connection {
         sleep(GOODBYE).await;
         end
     }
+}
+
+/// What whoever waits for an answer is told in the place of one that is too long; `None`: nobody waits for it.
+fn excuse(record: &Record, max: usize) -> Option<Record> {
+    let msg = record.msg()?;
+    let Some(MsgBody::Response(_)) = message::body(msg) else { return None };
+    let text = format!(
+        "done, but the {} is longer than the MQTT server takes ({max} bytes): ask for fewer paths at a time, or with a \
+         smaller depth",
+        message::name(msg)
+    );
+    let error = message::error(message::msg_id(msg), ErrCode::RESOURCES_EXCEEDED, &text, Vec::new());
+    Some(Record::message(record.from.clone(), record.to.clone(), error))
 }
 
 /// Filters that are to be subscribed to, and those that no server would understand.

@@ -7,6 +7,7 @@
 mod changes;
 mod echo;
 mod get;
+mod hostile;
 mod large;
 mod load;
 mod many;
@@ -38,6 +39,9 @@ struct Args {
     /// Gets over each transport after which memory is looked at last, and requests of the long run
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     gets: u64,
+    /// Minutes of `hostile`
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
     /// Seconds of each part of a round of `stall`
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
@@ -65,6 +69,8 @@ enum What {
     Memory,
     /// Gets on other paths while a Service is stopped and a device silent
     Stall,
+    /// Bad peers on every transport, and a good Controller among them
+    Hostile,
     /// Reads on a simulated serial line, as a share of what an ideal master needs
     Serial,
     /// 10,000 and 100,000 points of field devices each second, writes meanwhile, and the first read after a start
@@ -111,6 +117,9 @@ fn main() -> ExitCode {
         if wants(What::Memory) {
             memory::start(args.rounds);
             memory::measure(args.gets).await;
+        }
+        if wants(What::Hostile) {
+            hostile::measure(args.minutes).await;
         }
         if wants(What::Serial) {
             serial::measure().await;

@@ -27,7 +27,7 @@ pub(crate) async fn measure(gets: u64) {
     let mut web = Load::websocket(&world.place.websocket(), "self::memory-web").await;
     let paths: Vec<&str> = world.paths.iter().map(|(_, path)| path.as_str()).collect();
     let mut rows = vec![["Gets", "resident"].map(str::to_owned).to_vec()];
-    rows.push(vec!["0".to_owned(), format!("{} KiB (idle: ≤ {IDLE})", world.broker.resident_kib())]);
+    rows.push(vec!["0".to_owned(), format!("{} KiB (idle: ≤ {IDLE})", idle(&world))]);
     let mut seen = Vec::new();
     let mut done = 0;
     for goal in [WARM, gets.max(WARM + 1)] {
@@ -44,6 +44,12 @@ pub(crate) async fn measure(gets: u64) {
     let grown = i128::from(seen[1]) - i128::from(seen[0]);
     rows.push(vec!["difference".to_owned(), format!("{grown:+} KiB (flat is +2048 at most)")]);
     print("Memory of the broker, Gets of the broker's, a Service's and a device's Parameter in turn", &rows);
+}
+
+/// Resident, and how much of it is memory of its own; the rest is the program's file.
+fn idle(world: &World) -> String {
+    let own = world.broker.anonymous_kib();
+    format!("{}, {own} of its own", world.broker.resident_kib())
 }
 
 /// How long a broker with a kept store needs until it is ready.

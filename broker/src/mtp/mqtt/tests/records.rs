@@ -1,5 +1,10 @@
 //! PUBLISH, both ways.
 
+use usp_proto::message;
+use usp_proto::usp;
+use usp_proto::usp::body::MsgBody;
+use usp_proto::usp::response::RespType;
+
 use super::*;
 
 /// TP-469 11.12, 11.13 in 5.0: R-MQTT.18, R-MQTT.20, R-MQTT.22, R-MQTT.23, R-MQTT.27.
@@ -106,6 +111,25 @@ async fn a_record_longer_than_the_server_takes_is_not_sent() {
     stage.publish(hello("proto::ctrl"), 1, None);
     let publish = timeout(PATIENCE, peer.publication()).await.unwrap().unwrap();
     assert_eq!(publish.payload, hello("proto::ctrl").encode());
+}
+
+/// Whoever waits for an answer that is too long is told so (R-MSG.0).
+#[tokio::test]
+async fn an_answer_longer_than_the_server_takes_is_an_error() {
+    let mut stage = Stage::new().await;
+    stage.run(stage.settings());
+    let (mut peer, ..) = stage.up(vec![Property::Long(Property::MAXIMUM_PACKET, 2000)]).await;
+    stage.subscribed(&mut peer).await;
+    let result = usp::get_resp::RequestedPathResult { err_msg: "x".repeat(5000), ..Default::default() };
+    let response = RespType::GetResp(usp::GetResp { req_path_results: vec![result] });
+    let (own, ctrl) = ("proto::hub".parse().unwrap(), "proto::ctrl".parse().unwrap());
+    stage.publish(Record::message(own, ctrl, message::response("7", response)), 1, None);
+    let publish = timeout(PATIENCE, peer.publication()).await.unwrap().unwrap();
+    let record = Record::decode(&publish.payload).unwrap();
+    let msg = record.msg().unwrap();
+    let Some(MsgBody::Error(error)) = message::body(msg) else { panic!("{msg:?}") };
+    assert_eq!((message::msg_id(msg), error.err_code), ("7", 7005));
+    assert!(error.err_msg.contains("GetResp") && error.err_msg.contains("2000"), "{}", error.err_msg);
 }
 
 /// Topics that nothing can be published to come from peers, as their Response Topics.
