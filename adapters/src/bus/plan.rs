@@ -71,7 +71,7 @@ impl<Ask: Clone> ReadPlan<Ask> {
     }
 
     /// No answer came, for the `silences`-th time in a row: the exchange is tried again after the others. When the
-    /// device answers others meanwhile, if need be a small one for this purpose, it is this one that it does not like.
+    /// device answers others meanwhile, and a small one comes first for this purpose, it is this one that it does not like.
     pub(crate) fn silent<M>(
         &mut self,
         model: &mut M,
@@ -91,8 +91,7 @@ impl<Ask: Clone> ReadPlan<Ask> {
             self.go_on(again);
             return readings;
         }
-        let others = self.asks.iter().any(|other| other.failures == 0);
-        let life = model.sign_of_life(&planned.ask).filter(|_| !others);
+        let life = model.sign_of_life(&planned.ask);
         self.asks.push_back(planned);
         if let Some(ask) = life {
             self.asks.push_front(Planned { life: true, ..Planned::new(ask) });

@@ -51,6 +51,12 @@ pub(crate) struct World {
     /// Addresses that do not exist.
     pub(crate) holes: BTreeSet<u16>,
     pub(crate) silent: BTreeSet<u8>,
+    /// The longest read that is answered, and whether a longer one is met with silence.
+    pub(crate) longest: Option<(u16, bool)>,
+    /// Functions that do not exist.
+    pub(crate) lacks: BTreeSet<u8>,
+    /// Units that a gateway cannot reach, and the exception that says so.
+    pub(crate) unreachable: BTreeMap<u8, u8>,
     /// For the next requests, one each.
     pub(crate) faults: VecDeque<Fault>,
 }
@@ -153,7 +159,20 @@ impl World {
         let function = pdu[0];
         let words: Vec<_> = pdu[1..5].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
         let (address, second) = (words[0], words[1]);
-        let count = if matches!(function, 5 | 6) { 1 } else { second };
+        let count = if matches!(function, 5 | 6 | 22) { 1 } else { second };
+        if let Some(code) = self.unreachable.get(&unit) {
+            return (fault, vec![function | 0x80, *code]);
+        }
+        if self.lacks.contains(&function) {
+            return (fault, vec![function | 0x80, 1]);
+        }
+        if let Some((_, silent)) = self.longest.filter(|(longest, _)| count > *longest) {
+            return if silent {
+                (Some(Fault::Silent), Vec::new())
+            } else {
+                (fault, vec![function | 0x80, 3])
+            };
+        }
         if let Some(Fault::Exception(code)) = fault {
             return (fault, vec![function | 0x80, code]);
         }
@@ -164,6 +183,14 @@ impl World {
         let answer = match function {
             1 | 2 => self.bits(unit, address, count, function),
             3 | 4 => self.words(unit, address, count, function),
+            22 => {
+                self.write(unit, pdu, address, second);
+                pdu[..7].to_vec()
+            }
+            23 => {
+                self.write(unit, pdu, u16::from_be_bytes([pdu[5], pdu[6]]), second);
+                self.words(unit, address, count, function)
+            }
             _ => {
                 if !matches!(fault, Some(Fault::Forgotten)) {
                     self.write(unit, pdu, address, second);
@@ -193,6 +220,16 @@ impl World {
         match pdu[0] {
             5 => drop(self.coils.insert((unit, address), second == 0xff00)),
             6 => drop(self.registers.insert((unit, address), second)),
+            22 => {
+                let old = self.registers.get(&(unit, address)).copied().unwrap_or(0);
+                let or = u16::from_be_bytes([pdu[5], pdu[6]]);
+                self.registers.insert((unit, address), (old & second) | (or & !second));
+            }
+            23 => {
+                for (at, pair) in (address..).zip(pdu[10..].chunks(2)) {
+                    self.registers.insert((unit, at), u16::from_be_bytes([pair[0], pair[1]]));
+                }
+            }
             15 => drop(self.coils.insert((unit, address), pdu[6] & 1 == 1)),
             _ => {
                 for (at, pair) in (address..).zip(pdu[6..].chunks(2)) {

@@ -1,5 +1,7 @@
 //! The whole adapter against a server on the loopback, well-behaved and not.
 
+mod field;
+
 use std::sync::Arc;
 
 use rust_decimal::Decimal;

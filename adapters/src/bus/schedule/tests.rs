@@ -1,5 +1,7 @@
 //! Every rule of the scheduler, under virtual time.
 
+mod field;
+
 use usp_mapping::mapping::{Capability, Protocol};
 use usp_mapping::port::{Action, AdapterReport, CallId, PointId, Readings};
 

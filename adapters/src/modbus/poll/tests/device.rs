@@ -224,7 +224,7 @@ fn any_holding() -> impl Strategy<Value = Vec<Placed>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
     fn whatever_is_refused_no_healthy_point_is_lost_and_three_rounds_are_enough(
         points in any_holding(), max_gap in 0u16..10, device in any_device(), silent in any::<bool>(),

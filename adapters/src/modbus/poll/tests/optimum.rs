@@ -74,7 +74,7 @@ fn any_wanted() -> impl Strategy<Value = Wanted> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(600))]
     #[test]
     fn there_are_never_more_requests_than_the_fewest_possible(wanted in any_wanted()) {
         let now = Instant::now();
