@@ -84,13 +84,15 @@ impl Process {
         self.kib("smaps_rollup", "Pss:")
     }
 
-    /// Processor time of all its threads so far, in milliseconds (proc(5): in hundredths of a second).
+    /// Processor time of the threads that it has now, in milliseconds (Documentation/scheduler/sched-stats.rst: the first
+    /// field, in nanoseconds). What proc(5) has in `stat` is sampled, and misses work that is done in short strokes.
     pub fn processor_ms(&self) -> f64 {
-        let stat = self.proc("stat");
-        // The name, in parentheses, may hold anything.
-        let (_, fields) = stat.rsplit_once(") ").unwrap();
-        let ticks = |field: &str| field.parse::<f64>().unwrap();
-        fields.split(' ').skip(11).take(2).map(ticks).sum::<f64>() * 10.0
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let of = |task: std::io::Result<std::fs::DirEntry>| {
+            let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<f64>().ok()
+        };
+        tasks.filter_map(of).sum::<f64>() / 1e6
     }
 
     fn kib(&self, file: &str, name: &str) -> u64 {

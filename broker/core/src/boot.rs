@@ -37,15 +37,18 @@ impl Broker {
             }
         }
         for (table, id, number) in snapshot.identities {
-            self.identities.insert((table, id), number);
+            self.identities.entry(table).or_default().insert(id.into(), number);
         }
         self.meta = snapshot.meta.into_iter().collect();
         for (path, params) in snapshot.rows {
             // A row of an object that this version does not know is left on disk, for the version that does.
             let parsed = Path::parse(&path).map_err(|e| StartError::Snapshot(format!("{path}: {e}")))?;
             let Some(at) = self.model.locate_supported(&parsed) else { continue };
-            let params =
-                params.into_iter().filter_map(|(n, v)| Some((usp_proto::path::Name::new(&n).ok()?, v)));
+            let known = self.model.schema.get(at.object).map(|o| &o.params);
+            let name = |text: &str| known.and_then(|p| p.get_key_value(text)).map(|(name, _)| name.clone());
+            let params = params
+                .into_iter()
+                .filter_map(|(n, v)| Some((name(&n).or_else(|| usp_proto::path::Name::new(&n).ok())?, v)));
             let mut row = Row { params: params.collect(), volatile: false };
             self.complete_on_boarding(&at, &mut row);
             self.note_row_number(&at);
@@ -58,9 +61,10 @@ impl Broker {
     /// Versions before on-boarding kept Controllers without this Parameter: they are not new, so they need none.
     fn complete_on_boarding(&self, at: &ObjRef, row: &mut Row) {
         if self.model.table("Device.LocalAgent.Controller.") == Some(at.object)
+            && !row.params.contains_key("OnBoardingComplete")
             && let Ok(name) = usp_proto::path::Name::new("OnBoardingComplete")
         {
-            row.params.entry(name).or_insert_with(|| "true".to_owned());
+            row.params.insert(name, "true".to_owned());
         }
     }
 

@@ -6,6 +6,7 @@
 //! Notifications follow a change only once it is on disk, and after the answer to the request that made it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Broker;
@@ -221,7 +222,7 @@ impl Broker {
 
     /// What a change of a row is on disk.
     fn row_op(&self, change: &Change) -> Option<StoreOp> {
-        let kept = |row: &Option<crate::dm::rows::Row>| row.as_ref().is_some_and(|r| !r.volatile);
+        let kept = |row: &Option<Arc<crate::dm::rows::Row>>| row.as_ref().is_some_and(|r| !r.volatile);
         if self.is_passing(change) {
             return None;
         }
@@ -291,7 +292,7 @@ mod tests {
     #[test]
     fn a_row_changes_once_a_request() {
         let at = |n| ObjRef::new(ObjId(1), &[n]);
-        let row = |volatile| Some(Row { volatile, ..Row::default() });
+        let row = |volatile| Some(Arc::new(Row { volatile, ..Row::default() }));
         let change = |n, before, after| Change { at: at(n), before, after };
         let net = net_changes(vec![
             change(1, None, row(true)),

@@ -78,7 +78,7 @@ pub struct Broker {
     /// While there is one, what would be sent is collected here: it waits for the disk.
     held: Option<Vec<Output>>,
     /// Numbers by table and identity.
-    identities: BTreeMap<(String, String), u32>,
+    identities: BTreeMap<String, BTreeMap<Box<str>, u32>>,
     meta: BTreeMap<String, String>,
     /// Rights by Controller row, until a role changes.
     /// A restart forgets them (R-SEC.21).

@@ -7,8 +7,8 @@ use usp_proto::path::{InstanceNumber, Name};
 use super::rows::{Numbers, ObjRef, Row};
 use super::schema::ObjId;
 
-/// Numbers of rows by a Parameter's value; `None`: it is not stored.
-type ByValue = BTreeMap<Option<String>, BTreeSet<InstanceNumber>>;
+/// A Parameter's value and the number of a row that has it; `None`: it is not stored.
+type ByValue = BTreeSet<(Option<Box<str>>, InstanceNumber)>;
 
 /// Rows by what they hold.
 #[derive(Debug, Default)]
@@ -43,10 +43,11 @@ impl Index {
         self.keys.get(&table).filter(|names| names.contains(name))?;
         let above = Numbers::from(above);
         let values = self.values.get(&(table, above.clone(), name.clone()));
-        let stored = values.and_then(|v| v.get(&Some(value.to_owned())));
-        let unstored = values.and_then(|v| v.get(&None));
-        let numbers = stored.into_iter().chain(unstored).flatten();
-        Some(numbers.map(move |number| {
+        let with = |value: Option<Box<str>>| {
+            values.into_iter().flat_map(move |v| v.range((value.clone(), 0)..=(value.clone(), u32::MAX)))
+        };
+        let numbers = with(Some(value.into())).chain(with(None));
+        Some(numbers.map(move |(_, number)| {
             let numbers: Vec<InstanceNumber> = above.iter().copied().chain([*number]).collect();
             ObjRef::new(table, &numbers)
         }))
@@ -64,23 +65,18 @@ impl Index {
         }
         let Some(names) = self.keys.get(&at.object) else { return };
         for name in names {
-            let value = |row: &Row| row.params.get(name).cloned();
+            let value = |row: &Row| row.params.get(name).map(|value| Box::from(value.as_str()));
             let (old, new) = (before.map(value), after.map(value));
             if old == new {
                 continue;
             }
             let key = (at.object, above(at), name.clone());
             let values = self.values.entry(key.clone()).or_default();
-            if let Some(old) = old
-                && let Some(numbers) = values.get_mut(&old)
-            {
-                numbers.remove(&at.number());
-                if numbers.is_empty() {
-                    values.remove(&old);
-                }
+            if let Some(old) = old {
+                values.remove(&(old, at.number()));
             }
             if let Some(new) = new {
-                values.entry(new).or_default().insert(at.number());
+                values.insert((new, at.number()));
             }
             if values.is_empty() {
                 self.values.remove(&key);
@@ -108,7 +104,7 @@ mod tests {
         let (table, name) = (ObjId(7), Name::new("Alias").unwrap());
         let mut index = Index::new(BTreeMap::from([(table, vec![name.clone()])]));
         let row = |alias: &str| Row {
-            params: BTreeMap::from([(name.clone(), alias.to_owned())]),
+            params: [(name.clone(), alias.to_owned())].into_iter().collect(),
             ..Row::default()
         };
         let at = |n| ObjRef::new(table, &[1, n]);

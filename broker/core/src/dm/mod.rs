@@ -4,6 +4,7 @@
 pub mod compute;
 pub mod covers;
 mod index;
+pub mod params;
 pub mod resolve;
 pub mod rows;
 pub mod schema;

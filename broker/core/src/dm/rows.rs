@@ -8,6 +8,7 @@ use std::sync::Arc;
 use usp_proto::path::{InstanceNumber, Name};
 
 use super::index::Index;
+use super::params::Params;
 use super::schema::ObjId;
 
 /// Instance Numbers from the top down.
@@ -38,7 +39,7 @@ impl ObjRef {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     /// Text values by name.
-    pub params: BTreeMap<Name, String>,
+    pub params: Params,
     /// Not kept on disk: it vanishes at a restart.
     pub volatile: bool,
 }
@@ -48,7 +49,7 @@ impl Row {
     fn moved(&self, before: &Self, after: &Self) -> Self {
         let mut row = self.clone();
         row.params.retain(|name, _| !before.params.contains_key(name) || after.params.contains_key(name));
-        let changed = after.params.iter().filter(|(name, value)| before.params.get(*name) != Some(*value));
+        let changed = after.params.iter().filter(|(name, value)| before.params.get(name) != Some(*value));
         row.params.extend(changed.map(|(name, value)| (name.clone(), value.clone())));
         if before.volatile != after.volatile {
             row.volatile = after.volatile;
@@ -63,9 +64,9 @@ pub struct Change {
     /// Which object.
     pub at: ObjRef,
     /// What it was; `None`: there was none.
-    pub before: Option<Row>,
+    pub before: Option<Arc<Row>>,
     /// What it is; `None`: it is gone.
-    pub after: Option<Row>,
+    pub after: Option<Arc<Row>>,
 }
 
 /// A number that is marked as used on disk.
@@ -85,7 +86,7 @@ const RESERVE: u32 = 64;
 /// All rows.
 #[derive(Debug, Default)]
 pub struct Rows {
-    rows: BTreeMap<ObjRef, Row>,
+    rows: BTreeMap<ObjRef, Arc<Row>>,
     index: Index,
     highest: BTreeMap<(ObjId, Numbers), Highest>,
     journal: Vec<Change>,
@@ -139,21 +140,21 @@ impl Rows {
         }
     }
 
-    fn insert_row(&mut self, at: ObjRef, row: Row) -> Option<Row> {
-        let before = self.rows.insert(at.clone(), row);
-        self.index.update(&at, before.as_ref(), self.rows.get(&at));
+    fn insert_row(&mut self, at: ObjRef, row: Arc<Row>) -> Option<Arc<Row>> {
+        let before = self.rows.insert(at.clone(), Arc::clone(&row));
+        self.index.update(&at, before.as_deref(), Some(&row));
         before
     }
 
-    fn remove_row(&mut self, at: &ObjRef) -> Option<Row> {
+    fn remove_row(&mut self, at: &ObjRef) -> Option<Arc<Row>> {
         let before = self.rows.remove(at);
-        self.index.update(at, before.as_ref(), None);
+        self.index.update(at, before.as_deref(), None);
         before
     }
 
     /// The stored part of an object.
     pub fn get(&self, at: &ObjRef) -> Option<&Row> {
-        self.rows.get(at)
+        self.rows.get(at).map(Arc::as_ref)
     }
 
     /// One stored Parameter.
@@ -177,6 +178,7 @@ impl Rows {
             .range((Bound::Included(from), Bound::Unbounded))
             .take_while(move |(at, _)| at.object == table && at.numbers.starts_with(above))
             .filter(move |(at, _)| at.numbers.len() == above.len() + 1)
+            .map(|(at, row)| (at, &**row))
     }
 
     /// Every object whose numbers begin with the row's, in any object: the row and what lies below it, when limited to
@@ -231,14 +233,15 @@ impl Rows {
     }
 
     /// Makes or replaces an object's stored part.
-    pub fn put(&mut self, at: ObjRef, row: Row) {
-        let before = self.insert_row(at.clone(), row.clone());
+    pub fn put(&mut self, at: ObjRef, row: impl Into<Arc<Row>>) {
+        let row = row.into();
+        let before = self.insert_row(at.clone(), Arc::clone(&row));
         self.journal.push(Change { at, before, after: Some(row) });
     }
 
     /// Changes one Parameter; makes the stored part if there is none.
     pub fn set(&mut self, at: &ObjRef, name: &Name, value: String) {
-        let mut row = self.rows.get(at).cloned().unwrap_or_default();
+        let mut row = self.get(at).cloned().unwrap_or_default();
         if row.params.get(name) != Some(&value) {
             row.params.insert(name.clone(), value);
             self.put(at.clone(), row);
@@ -282,10 +285,10 @@ impl Rows {
             (_, None, _) => None,
             (None, Some(after), _) => Some(after.clone()),
             (Some(_), Some(_), None) => return None,
-            (Some(before), Some(after), Some(current)) => Some(current.moved(before, after)),
+            (Some(before), Some(after), Some(current)) => Some(Arc::new(current.moved(before, after))),
         };
         match &after {
-            Some(row) => self.insert_row(change.at.clone(), row.clone()),
+            Some(row) => self.insert_row(change.at.clone(), Arc::clone(row)),
             None => self.remove_row(&change.at),
         };
         (current != after).then(|| Change { at: change.at.clone(), before: current, after })
@@ -324,7 +327,7 @@ mod tests {
 
     fn row(value: &str) -> Row {
         let name = Name::new("A").unwrap();
-        Row { params: BTreeMap::from([(name, value.to_owned())]), volatile: false }
+        Row { params: [(name, value.to_owned())].into_iter().collect(), volatile: false }
     }
 
     #[test]

@@ -55,7 +55,8 @@ impl Broker {
         let now = self.model.now.monotonic;
         match (heard, self.model.devices.capability_mut(device, place)) {
             (Value::Bool(stimulus), Some(capability)) => {
-                let value = capability.sensor.hear(stimulus, windows, now);
+                let (sensor, _) = &mut **capability.sensor.get_or_insert_default();
+                let value = sensor.hear(stimulus, windows, now);
                 self.watch_sensor(device, place);
                 Value::Bool(value)
             }
@@ -67,7 +68,8 @@ impl Broker {
     pub(crate) fn handle_sensor(&mut self, device: u32, place: Place) {
         let (now, Some(windows)) = (self.model.now, self.model.windows(device, place)) else { return };
         let Some(capability) = self.model.devices.capability_mut(device, place) else { return };
-        let value = capability.sensor.look(windows, now.monotonic);
+        let (sensor, _) = &mut **capability.sensor.get_or_insert_default();
+        let value = sensor.look(windows, now.monotonic);
         let changed = capability.turn(Value::Bool(value), now);
         self.watch_sensor(device, place);
         if changed {
@@ -86,8 +88,9 @@ impl Broker {
     fn watch_sensor(&mut self, device: u32, place: Place) {
         let Some(windows) = self.model.windows(device, place) else { return };
         let Some(capability) = self.model.devices.capability_mut(device, place) else { return };
-        let due = capability.sensor.due(windows);
-        let was = std::mem::replace(&mut capability.sensor_due, due);
+        let (sensor, known) = &mut **capability.sensor.get_or_insert_default();
+        let due = sensor.due(windows);
+        let was = std::mem::replace(known, due);
         if was == due {
             return;
         }

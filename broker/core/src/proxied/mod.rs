@@ -78,20 +78,18 @@ pub struct Capability {
     /// The last good reading, or the last confirmed write of one that cannot be read.
     pub reading: Option<Reading>,
     /// What was read under a mapping that has been replaced since: not shown, but what is read next is compared with it.
-    pub earlier: Option<Reading>,
+    pub earlier: Option<Box<Reading>>,
     /// `LastContactTime`: when data last came in for it.
     pub contact: Option<Wall>,
     /// What the last attempt failed with; `None` after a success.
-    pub failed: Option<DeviceFault>,
+    pub failed: Option<Box<DeviceFault>>,
     /// Somebody has seen its quality since the start, or the device has been heard of: from now on changes of it are told.
     /// What is heard first changes nothing that anybody knew.
     pub settled: Cell<bool>,
     /// When it is looked at next whether the reading is old.
     pub old_at: Option<Mono>,
-    /// Of a BinarySensor: what the windows make of what the device says.
-    pub sensor: Sensor,
-    /// When the windows can next change it.
-    pub sensor_due: Option<Mono>,
+    /// Of a BinarySensor: what the windows make of what the device says, and when they can next change it.
+    pub sensor: Option<Box<(Sensor, Option<Mono>)>>,
 }
 
 /// A value with its age.
@@ -270,14 +268,13 @@ impl Capability {
             failed: None,
             settled: Cell::new(false),
             old_at: None,
-            sensor: Sensor::default(),
-            sensor_due: None,
+            sensor: None,
         }
     }
 
     /// The same capability where what was read before means something else, or comes from elsewhere.
     fn anew(&self, point: PointId) -> Self {
-        let earlier = self.reading.clone().or_else(|| self.earlier.clone());
+        let earlier = self.reading.clone().map(Box::new).or_else(|| self.earlier.clone());
         Self { earlier, settled: self.settled.clone(), ..Self::new(point) }
     }
 
@@ -295,7 +292,7 @@ impl Capability {
     fn take(&mut self, value: Value, deadband: Option<Decimal>, is_written: bool, now: Now) -> bool {
         self.failed = None;
         self.contact = now.known_wall();
-        let known = self.reading.take().or_else(|| self.earlier.take());
+        let known = self.reading.take().or_else(|| self.earlier.take().map(|earlier| *earlier));
         let (is_first, at) = (known.is_none(), now.monotonic);
         match known {
             Some(reading) if is_same(&reading.value, &value, deadband) => {

@@ -1,12 +1,11 @@
 //! What Controllers changed about a device, a node or a capability that is not there any more: names, steps, thresholds and
 //! windows are parked until it returns, as its numbers are.
 
-use std::collections::BTreeMap;
-
 use usp_proto::path::{Name, Path};
 use usp_proto::tr106;
 
 use crate::Broker;
+use crate::dm::params::Params;
 use crate::dm::rows::{ObjRef, Row};
 
 /// Begins the names of single values that hold a parked row, before its path.
@@ -54,7 +53,7 @@ impl Broker {
     }
 }
 
-fn decode(params: &str) -> BTreeMap<Name, String> {
+fn decode(params: &str) -> Params {
     let param = |item: &str| {
         let item = tr106::unescape_item(item);
         let (name, value) = item.split_once('=')?;

@@ -115,7 +115,7 @@ impl Broker {
             Ok(value) => self.take_value(number, place, value, is_written),
             Err(fault) => {
                 if let Some(capability) = device.capabilities.get_mut(&place) {
-                    capability.failed = Some(fault);
+                    capability.failed = Some(Box::new(fault));
                 }
             }
         }
@@ -183,7 +183,7 @@ impl Device {
     /// It answers again: that it did not says nothing any more. What it answered without a value does.
     fn forget_silence(&mut self) {
         for capability in self.capabilities.values_mut() {
-            capability.failed = capability.failed.take().filter(is_contact);
+            capability.failed = capability.failed.take().filter(|fault| is_contact(fault));
         }
     }
 

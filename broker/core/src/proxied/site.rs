@@ -12,7 +12,7 @@ use usp_mapping::port::{DeviceFault, PointId};
 use super::objects::Place;
 use super::{Capability, Device};
 use crate::Broker;
-use crate::dm::rows::{ObjRef, Row};
+use crate::dm::rows::ObjRef;
 use crate::dm::schema::ObjId;
 use crate::output::StoreOp;
 
@@ -58,14 +58,13 @@ impl Broker {
 
     /// The number that belongs to an identity in a table; a new one if it has none.
     pub(crate) fn identity(&mut self, table_path: &str, id: &str, table: ObjId, above: &[u32]) -> u32 {
-        let key = (table_path.to_owned(), id.to_owned());
-        if let Some(number) = self.identities.get(&key) {
+        if let Some(number) = self.identities.get(table_path).and_then(|known| known.get(id)) {
             self.model.rows.note_number(table, above, *number);
             return *number;
         }
         let number = self.model.rows.next_number(table, above, false);
-        self.extra_ops.push(StoreOp::PutIdentity { table: key.0.clone(), id: key.1.clone(), number });
-        self.identities.insert(key, number);
+        self.extra_ops.push(StoreOp::PutIdentity { table: table_path.to_owned(), id: id.to_owned(), number });
+        self.identities.entry(table_path.to_owned()).or_default().insert(id.into(), number);
         number
     }
 
@@ -118,22 +117,34 @@ impl Broker {
 
     /// A row whose Name a Controller may have changed: the name that the site or the mapping gives is an initial value.
     fn put_named_row(&mut self, at: &ObjRef, name: &str) {
-        self.put_bare_row(at);
-        if self.model.rows.param(at, "Name").is_none() {
-            let name = self.free_name(at, name);
-            self.put_param(at, "Name", name);
-        }
+        self.put_row(at, Some(name));
     }
 
+    /// A row of which nothing but its Alias is stored.
     pub(super) fn put_bare_row(&mut self, at: &ObjRef) {
-        if self.model.rows.contains(at) {
+        self.put_row(at, None);
+    }
+
+    fn put_row(&mut self, at: &ObjRef, name: Option<&str>) {
+        if !self.model.rows.contains(at) {
+            self.unpark(at);
+        }
+        // One change of the row, not one for each Parameter: there are very many rows at the start.
+        let known = self.model.rows.get(at);
+        let mut row = known.cloned().unwrap_or_default();
+        let unnamed = name.filter(|_| !row.params.contains_key("Name"));
+        let alias = known.is_none().then(|| ("Alias", format!("cpe-{}", at.number())));
+        let name = unnamed.map(|name| ("Name", self.free_name(at, name)));
+        if known.is_some() && name.is_none() {
             return;
         }
-        self.unpark(at);
-        if !self.model.rows.contains(at) {
-            self.model.rows.put(at.clone(), Row::default());
-            self.put_param(at, "Alias", format!("cpe-{}", at.number()));
+        let params = self.model.schema.get(at.object).map(|o| &o.params);
+        for (name, value) in alias.into_iter().chain(name) {
+            if let Some((name, _)) = params.and_then(|p| p.get_key_value(name)) {
+                row.params.insert(name.clone(), value);
+            }
         }
+        self.model.rows.put(at.clone(), row);
     }
 
     /// The name, unless a Controller has given it to another row where it must be unique.

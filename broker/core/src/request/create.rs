@@ -311,7 +311,9 @@ impl Broker {
 
     /// Stores one Parameter of ours by its name.
     pub(crate) fn put_param(&mut self, at: &ObjRef, name: &str, value: String) {
-        if let Ok(name) = Name::new(name) {
+        // The schema's own name, so that a hundred thousand rows share it.
+        let known = self.model.schema.get(at.object).and_then(|o| o.params.get_key_value(name));
+        if let Some(name) = known.map(|(name, _)| name.clone()).or_else(|| Name::new(name).ok()) {
             self.model.rows.set(at, &name, value);
         }
     }

@@ -222,7 +222,7 @@ impl Broker {
     fn check_twin(&self, table: ObjId, origin: &Origin, command: &str, key: &str) -> Result<(), Fault> {
         let wanted = [("Originator", origin.peer.as_str()), ("Command", command), ("CommandKey", key)];
         let mut rows = self.model.rows.of_table(table, &[]);
-        let is_twin = |row: &Row| wanted.iter().all(|(n, v)| row.params.get(*n).is_some_and(|own| own == v));
+        let is_twin = |row: &Row| wanted.iter().all(|(n, v)| row.params.get(n).is_some_and(|own| own == v));
         let Some((twin, _)) = rows.find(|(_, row)| is_twin(row)) else { return Ok(()) };
         let text = format!("{command} runs already with this command_key, as {}", self.model.path(twin));
         Err(Fault::new(ErrCode::REQUEST_DENIED, text))

@@ -147,7 +147,7 @@ impl Broker {
         let changed: Vec<(Name, String)> = after
             .params
             .iter()
-            .filter(|(n, v)| before.params.get(*n) != Some(*v))
+            .filter(|(n, v)| before.params.get(n) != Some(*v))
             .map(|(n, v)| (n.clone(), v.clone()))
             .collect();
         for (name, value) in changed {

@@ -37,9 +37,17 @@ impl Broker {
             Some(at) => Some(Element::of(&self.model, at, happening.path.leaf.clone())),
             None => Element::parsed(happening.path),
         };
-        let Some(element) = element else { return Vec::new() };
-        let subject = Subject { model: &self.model, element, at: happening.at };
-        let concerned = self.subs.enabled().filter(|(_, s)| subject.concerns(happening.kind, s));
+        element.map_or_else(Vec::new, |element| self.interested_in(happening.kind, element, happening.at))
+    }
+
+    pub(super) fn interested_in(
+        &self,
+        kind: NotifKind,
+        element: Element<'_>,
+        at: Option<&ObjRef>,
+    ) -> Vec<u32> {
+        let subject = Subject { model: &self.model, element, at };
+        let concerned = self.subs.enabled().filter(|(_, s)| subject.concerns(kind, s));
         concerned.map(|(number, _)| number).collect()
     }
 }

@@ -18,6 +18,7 @@ use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::agent::triggers::TriggerAction;
 use crate::dm::compute::UNKNOWN_TIME;
+use crate::dm::covers::Element;
 use crate::dm::rows::ObjRef;
 use crate::time::Mono;
 use crate::timers::Timer;
@@ -216,7 +217,12 @@ impl Broker {
 
     /// Tells everybody whose Subscription covers what happened: at once, nothing is polled (R-NOT.0a).
     pub(crate) fn emit(&mut self, happening: &Happening<'_>) {
-        for number in self.interested(happening) {
+        let interested = self.interested(happening);
+        self.emit_to(interested, happening);
+    }
+
+    fn emit_to(&mut self, interested: Vec<u32>, happening: &Happening<'_>) {
+        for number in interested {
             if self.is_own_creation(number, happening) {
                 continue;
             }
@@ -297,23 +303,38 @@ impl Broker {
 
     /// A Parameter of ours has a new value.
     pub(crate) fn emit_change(&mut self, at: &ObjRef, name: &str) {
-        if let Some(value) = self.model.text(at, name) {
-            self.emit_value(at, name, value);
-        }
+        self.emit_param(at, name, |broker| broker.model.text(at, name));
     }
 
     /// A Parameter of ours has this new value.
     pub(crate) fn emit_value(&mut self, at: &ObjRef, name: &str, value: String) {
-        let Some(param) = self.model.schema.get(at.object).and_then(|o| o.params.get(name)) else { return };
+        self.emit_param(at, name, |_| Some(value));
+    }
+
+    /// Most changes interest nobody: their values and paths are never written out.
+    fn emit_param(&mut self, at: &ObjRef, name: &str, value: impl FnOnce(&Self) -> Option<String>) {
+        let kind = NotifKind::ValueChange;
+        if !self.subs.enabled().any(|(_, s)| s.kind == kind) {
+            return;
+        }
+        let object = self.model.schema.get(at.object);
+        let Some((name, param)) = object.and_then(|o| o.params.get_key_value(name)) else { return };
         if param.quiet {
             return;
         }
-        let param_value = if param.secured { String::new() } else { value };
+        let (name, secured) = (name.clone(), param.secured);
+        let element = Element::of(&self.model, at, Leaf::Parameter(name.clone()));
+        let interested = self.interested_in(kind, element, Some(at));
+        if interested.is_empty() {
+            return;
+        }
+        let Some(value) = value(self) else { return };
+        let param_value = if secured { String::new() } else { value };
         let param_path = format!("{}{name}", self.model.path(at));
         let Ok(path) = Path::parse(&param_path) else { return };
         let change = notify::ValueChange { param_path, param_value };
         let notification = Notification::ValueChange(change);
-        self.emit(&Happening { kind: NotifKind::ValueChange, path: &path, at: Some(at), notification });
+        self.emit_to(interested, &Happening { kind, path: &path, at: Some(at), notification });
     }
 
     /// A command is complete: its Request row goes, and once that is on disk its subscribers are told. Told earlier, a

@@ -2,6 +2,7 @@
 
 mod bare;
 mod plant;
+mod reload;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
@@ -45,6 +46,7 @@ pub(crate) async fn measure(rounds: u32, seconds: u64) {
     load(10, 60, rounds.min(2), time).await;
     writes(time).await;
     first(rounds);
+    reload::measure(rounds);
 }
 
 /// One side of the comparison.

@@ -40,6 +40,8 @@ pub(super) struct Told {
     /// Blocks that were read at all, and when the last of them was read first.
     pub(super) blocks: u64,
     pub(super) complete: Option<SystemTime>,
+    /// Connections that were made since the start.
+    pub(super) connections: u64,
 }
 
 impl Plant {
@@ -67,6 +69,7 @@ impl Plant {
             p99: told["p99"].as_f64().unwrap(),
             blocks: told["blocks"].as_u64().unwrap(),
             complete: complete.map(|us| UNIX_EPOCH + Duration::from_micros(us)),
+            connections: told["connections"].as_u64().unwrap(),
         }
     }
 }
@@ -87,6 +90,7 @@ struct Book {
     last: HashMap<(usize, u16), Instant>,
     off: Vec<f64>,
     complete: Option<SystemTime>,
+    connections: u64,
 }
 
 impl Book {
@@ -106,6 +110,7 @@ impl Book {
             "within": within as f64 * 100.0 / all as f64,
             "p99": if self.off.is_empty() { 0.0 } else { percentile(self.off.iter().copied(), 99) },
             "blocks": self.last.len(),
+            "connections": self.connections,
             "complete_us": self.complete.map(|at| at.duration_since(UNIX_EPOCH).unwrap().as_micros() as u64),
         })
     }
@@ -120,6 +125,7 @@ async fn serve(devices: usize, delay: Duration) {
         let book = Arc::clone(&book);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                book.lock().unwrap().connections += 1;
                 tokio::spawn(answer(stream, device, Arc::clone(&book), delay));
             }
         });
@@ -133,7 +139,7 @@ async fn serve(devices: usize, delay: Duration) {
         let mut book = book.lock().unwrap();
         match order.as_str() {
             "forget" => {
-                *book = Book::default();
+                *book = Book { connections: book.connections, ..Book::default() };
                 say("forgotten");
             }
             _ => say(&book.tell().to_string()),
