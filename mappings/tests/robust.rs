@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use usp_mapping::check::check_file;
 use usp_mapping::compile::compile_file;
-use usp_mapping::diagnostic::{Code, Diagnostic, SourceFile, has_errors, render};
+use usp_mapping::diagnostic::{Code, Diagnostic, SourceFile, has_errors, mend, render};
 use usp_mapping::library::{Catalog, builtin};
 use usp_mapping::site::compile_site;
 
@@ -25,6 +25,10 @@ fn survives(text: &str) {
         assert!(!diagnostic.to_string().is_empty());
     }
     drop(render(&found, false));
+    let (mended, count) = mend(&file, &found);
+    if count > 0 {
+        drop(compile_file(&SourceFile::new("x.yaml", &mended)));
+    }
 }
 
 /// A library file with a piece cut out and another put in.
@@ -119,6 +123,15 @@ fn many_problems_take_reasonable_time() {
         .map(|at| format!("  c{at}: {{class: LevelSensor, type: Power, unit: W, read: {{input: {at}}}}}\n"))
         .collect();
     assert_eq!(check(&format!("{head}capabilities:\n{caps}tests:\n{tests}")).len(), 200);
+}
+
+#[test]
+fn a_large_file_on_one_line_is_checked_in_reasonable_time() {
+    let caps: Vec<String> = (0..4000)
+        .map(|at| format!("c{at}: {{class: LevelSensor, type: Power, unit: W, read: {{input: {at}}}}}"))
+        .collect();
+    let head = "{uspmap: 1, profile: a.b, version: 1.0.0, device: {type: Meter}, capabilities: {";
+    assert_eq!(check(&format!("{head}{}}}}}", caps.join(", "))), []);
 }
 
 #[test]

@@ -22,7 +22,9 @@ impl Compiler<'_> {
             (None, Some(advice)) if code == Code::Unit => error.help(advice),
             _ if owned => error.fix(own.as_str()).help(format!("write it as TR-106 wants: `{own}`")),
             _ if near.is_some() => error.help(suggestion(given, list)),
-            _ => error.help(format!("{}, or a word of one's own, such as `{own}`", suggestion(given, list))),
+            _ => {
+                error.help(format!("write one of your own, such as `{own}`, or {}", suggestion(given, list)))
+            }
         }
     }
 

@@ -18,11 +18,11 @@ pub(super) fn whole(file: &SourceFile, span: Span, kind: &Kind) -> Span {
     };
     // A value that is written elsewhere (`*name`) says nothing about the end.
     let inside = last.map_or(span.start + 1, |node| node.span.end);
-    let line_end = span.start + rest.find('\n').unwrap_or(rest.len());
-    let tail = file.text().get(inside..line_end).filter(|_| inside > span.start).unwrap_or_default();
-    match tail.find(close).filter(|at| !tail.get(..*at).unwrap_or_default().contains('#')) {
-        Some(at) => Span { end: inside + at + 1, ..span },
-        None => span,
+    let tail = file.text().get(inside..).filter(|_| inside > span.start).unwrap_or_default();
+    let between = tail.find(|c: char| !matches!(c, ' ' | '\t' | ',')).unwrap_or(tail.len());
+    match tail.get(between..).is_some_and(|rest| rest.starts_with(close)) {
+        true => Span { end: inside + between + 1, ..span },
+        false => span,
     }
 }
 
