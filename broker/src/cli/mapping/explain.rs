@@ -18,6 +18,10 @@ mod subject;
 mod tests;
 mod text;
 
+pub(in crate::cli::mapping) use self::device::{GroupTold, Told, tell};
+pub(in crate::cli::mapping) use self::subject::of_mapping;
+pub(in crate::cli::mapping) use self::text::{milliseconds, period};
+
 /// Show what a mapping or a site becomes: USP paths, frames on the wire, time of a cycle, load of the bus
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
@@ -39,7 +43,7 @@ pub(in crate::cli) struct Explain {
     #[arg(long, default_value_t = 1, conflicts_with = "site")]
     unit: u8,
     /// The site whose buses and devices are meant; with FILE|PROFILE those that use it
-    #[arg(long, value_name = "SITE")]
+    #[arg(long, value_name = "SITE", conflicts_with_all = ["baud", "parity", "stop_bits", "tcp"])]
     site: Option<String>,
     /// Of a site, this device in full
     #[arg(long, value_name = "KEY")]
@@ -56,16 +60,16 @@ pub(in crate::cli) struct Explain {
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli::mapping) struct Line {
     /// Serial line of so many bits a second
-    #[arg(long, value_name = "BITS", default_value_t = 9600, conflicts_with_all = ["tcp", "site"])]
+    #[arg(long, value_name = "BITS", default_value_t = 9600, conflicts_with = "tcp")]
     baud: u32,
     /// Parity of the serial line: none, even or odd
-    #[arg(long, default_value = "even", value_parser = ["none", "even", "odd"], conflicts_with_all = ["tcp", "site"])]
+    #[arg(long, default_value = "even", value_parser = ["none", "even", "odd"], conflicts_with = "tcp")]
     parity: String,
     /// Stop bits of the serial line
-    #[arg(long, default_value_t = 1, conflicts_with_all = ["tcp", "site"])]
+    #[arg(long, default_value_t = 1, conflicts_with = "tcp")]
     stop_bits: u8,
     /// Modbus TCP rather than a serial line
-    #[arg(long, conflicts_with = "site")]
+    #[arg(long)]
     tcp: bool,
 }
 

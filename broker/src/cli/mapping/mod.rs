@@ -9,10 +9,13 @@ use super::{Failure, table};
 
 mod check;
 #[cfg(feature = "modbus")]
+mod diff;
+#[cfg(feature = "modbus")]
 mod explain;
 mod files;
 mod import;
 mod model;
+mod new;
 mod schema;
 #[cfg(feature = "demo")]
 mod simulate;
@@ -22,8 +25,11 @@ mod test;
 pub(crate) enum Command {
     Check(check::Check),
     #[cfg(feature = "modbus")]
+    Diff(diff::Diff),
+    #[cfg(feature = "modbus")]
     Explain(explain::Explain),
     Import(import::Import),
+    New(new::New),
     Schema(schema::Schema),
     #[cfg(feature = "demo")]
     Simulate(simulate::Simulate),
@@ -34,8 +40,11 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Check(args) => check::run(args),
         #[cfg(feature = "modbus")]
+        Command::Diff(args) => diff::run(args),
+        #[cfg(feature = "modbus")]
         Command::Explain(args) => explain::run(args),
         Command::Import(args) => import::run(args),
+        Command::New(args) => new::run(args),
         Command::Schema(args) => schema::run(args),
         #[cfg(feature = "demo")]
         Command::Simulate(args) => simulate::run(args),

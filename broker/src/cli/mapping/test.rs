@@ -14,7 +14,7 @@ use crate::cli::table::Screen;
 use crate::cli::{Failure, print_line};
 
 mod report;
-mod run;
+pub(super) mod run;
 
 /// Run the tests inside mapping files, and say which capabilities have none
 #[derive(Debug, Args)]
@@ -41,7 +41,8 @@ With --json, one object a file:
    "tests":[{"line":20,"ok":false,"holds":{"input":{"0":17254,"1":13107}},"expect":{"voltage":"230.2"},
              "invalid":[],"write":{},"sends":{},"refuses":{},
              "failures":[{"line":20,"column":42,"message":"`voltage` reads 230.2, not 231"}]}],
-   "untested":{"read":["current"],"write":[]}}"#;
+   "untested":{"read":["current"],"write":[],"commands":[],"events":[]}}
+A test with `params`, `before`, `fires` or `command` has these too."#;
 
 pub(super) fn run(args: &Test) -> Result<(), Failure> {
     let files = args.what.iter().map(|what| files(what, &args.folders)).collect::<Result<Vec<_>, _>>()?;
@@ -55,9 +56,9 @@ pub(super) fn run(args: &Test) -> Result<(), Failure> {
             }
             Outcome::Ran(one) if args.json => {
                 print_line(serde_json::to_string(&one).map_err(Failure::failed)?)?;
-                ran.push(one);
+                ran.push(*one);
             }
-            Outcome::Ran(one) => ran.push(one),
+            Outcome::Ran(one) => ran.push(*one),
         }
     }
     if !args.json && !ran.is_empty() {

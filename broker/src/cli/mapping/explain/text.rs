@@ -239,7 +239,7 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 /// Bytes as protocol analysers show them.
-pub(in crate::cli::mapping) fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 

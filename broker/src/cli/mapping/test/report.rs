@@ -43,6 +43,8 @@ fn file(ran: &Ran, verbose: bool, screen: Screen) -> String {
     out += &format!("  {}; {}\n", counted(ran.passed(), ran.failed()), coverage(ran));
     hint("reads", &ran.untested.read, screen, &mut out);
     hint("writes", &ran.untested.write, screen, &mut out);
+    hint("runs", &ran.untested.commands, screen, &mut out);
+    hint("sees", &ran.untested.events, screen, &mut out);
     out
 }
 
@@ -67,11 +69,17 @@ fn coverage(ran: &Ran) -> String {
 
 fn one(test: &Tested, screen: Screen, out: &mut String) {
     let verdict = if test.ok { screen.paint(Tone::Good, "ok  ") } else { screen.paint(Tone::Bad, "FAIL") };
-    let given = cells(&test.holds);
+    let given = given(test);
     let mut parts = Vec::new();
     let mut told = |text: String| parts.extend((!text.is_empty()).then_some(text));
     told(pairs(&test.expect, " = "));
     told(test.invalid.iter().map(|id| format!("{id} has no reading")).collect::<Vec<_>>().join(", "));
+    if let Some(fires) = &test.fires {
+        told(if fires.is_empty() { "no event".to_owned() } else { fires.join(", ") });
+    }
+    for (name, args) in &test.command {
+        told(format!("{name}({}) sends {}", pairs(args, "="), cells(&test.sends)));
+    }
     if !test.write.is_empty() {
         let sends = if test.sends.is_empty() { "nothing".to_owned() } else { cells(&test.sends) };
         told(format!("set {} sends {sends}", pairs(&test.write, " = ")));
@@ -89,6 +97,19 @@ fn one(test: &Tested, screen: Screen, out: &mut String) {
             screen.paint(Tone::Faint, &place)
         );
     }
+}
+
+/// Parameters, and what the device holds and held before.
+fn given(test: &Tested) -> String {
+    let mut parts = Vec::new();
+    if !test.params.is_empty() {
+        parts.push(format!("with {}", pairs(&test.params, "=")));
+    }
+    if !test.before.is_empty() {
+        parts.push(format!("{}, then", cells(&test.before)));
+    }
+    parts.push(cells(&test.holds));
+    parts.join(" ").trim().to_owned()
 }
 
 /// Registers in hexadecimal as on the wire, by table and runs of addresses: `input 0: 4366 3333`.
@@ -143,7 +164,7 @@ tests:
 
     fn ran(text: &str) -> Ran {
         match run_file(&SourceFile::new("valve.yaml", text)) {
-            Outcome::Ran(ran) => ran,
+            Outcome::Ran(ran) => *ran,
             Outcome::Unusable(found) => panic!("{found:?}"),
         }
     }

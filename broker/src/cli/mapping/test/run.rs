@@ -8,80 +8,99 @@ use usp_mapping::diagnostic::{Code, Diagnostic, SourceFile};
 use usp_mapping::draft::{At, CapabilityDraft, MappingDraft, RunDraft, TestDraft};
 
 /// What came of a file.
-pub(super) enum Outcome {
+pub(in crate::cli::mapping) enum Outcome {
     /// Something other than a test is wrong with it.
     Unusable(Vec<Diagnostic>),
     /// Its tests ran.
-    Ran(Ran),
+    Ran(Box<Ran>),
 }
 
 /// A file whose tests ran. Its JSON form is a contract; `--help` shows it.
 #[derive(Debug, Serialize)]
-pub(super) struct Ran {
-    pub(super) file: String,
-    pub(super) profile: String,
-    pub(super) version: String,
+pub(in crate::cli::mapping) struct Ran {
+    pub(in crate::cli::mapping) file: String,
+    pub(in crate::cli::mapping) profile: String,
+    pub(in crate::cli::mapping) version: String,
     ok: bool,
     passed: usize,
     failed: usize,
-    pub(super) tests: Vec<Tested>,
-    pub(super) untested: Untested,
+    pub(in crate::cli::mapping) tests: Vec<Tested>,
+    pub(in crate::cli::mapping) untested: Untested,
     #[serde(skip)]
-    pub(super) readable: usize,
+    pub(in crate::cli::mapping) readable: usize,
     #[serde(skip)]
-    pub(super) writable: usize,
+    pub(in crate::cli::mapping) writable: usize,
 }
 
 /// One test. Registers by table and address.
 #[derive(Debug, Serialize)]
-pub(super) struct Tested {
-    pub(super) line: usize,
-    pub(super) ok: bool,
-    pub(super) holds: Cells,
-    pub(super) expect: Texts,
-    pub(super) invalid: Vec<String>,
-    pub(super) write: Texts,
-    pub(super) sends: Cells,
-    pub(super) refuses: Texts,
-    pub(super) failures: Vec<Missed>,
+pub(in crate::cli::mapping) struct Tested {
+    pub(in crate::cli::mapping) line: usize,
+    pub(in crate::cli::mapping) ok: bool,
+    pub(in crate::cli::mapping) holds: Cells,
+    pub(in crate::cli::mapping) expect: Texts,
+    pub(in crate::cli::mapping) invalid: Vec<String>,
+    pub(in crate::cli::mapping) write: Texts,
+    pub(in crate::cli::mapping) sends: Cells,
+    pub(in crate::cli::mapping) refuses: Texts,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub(in crate::cli::mapping) params: Texts,
+    #[serde(skip_serializing_if = "Cells::is_empty")]
+    pub(in crate::cli::mapping) before: Cells,
+    /// `None`: it is not about events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli::mapping) fires: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(in crate::cli::mapping) command: BTreeMap<String, Texts>,
+    pub(in crate::cli::mapping) failures: Vec<Missed>,
 }
 
-pub(super) type Cells = BTreeMap<&'static str, BTreeMap<u16, u16>>;
-pub(super) type Texts = BTreeMap<String, String>;
+pub(in crate::cli::mapping) type Cells = BTreeMap<&'static str, BTreeMap<u16, u16>>;
+pub(in crate::cli::mapping) type Texts = BTreeMap<String, String>;
 
 /// What a test did not find.
 #[derive(Debug, Serialize)]
-pub(super) struct Missed {
-    pub(super) line: usize,
-    pub(super) column: usize,
-    pub(super) message: String,
+pub(in crate::cli::mapping) struct Missed {
+    pub(in crate::cli::mapping) line: usize,
+    pub(in crate::cli::mapping) column: usize,
+    pub(in crate::cli::mapping) message: String,
 }
 
 /// Capabilities that no test is about.
 #[derive(Debug, Serialize)]
-pub(super) struct Untested {
-    pub(super) read: Vec<String>,
-    pub(super) write: Vec<String>,
+pub(in crate::cli::mapping) struct Untested {
+    pub(in crate::cli::mapping) read: Vec<String>,
+    pub(in crate::cli::mapping) write: Vec<String>,
+    pub(in crate::cli::mapping) commands: Vec<String>,
+    pub(in crate::cli::mapping) events: Vec<String>,
+}
+
+impl Untested {
+    /// Whether every capability, command and event has a test.
+    #[cfg(test)]
+    pub(in crate::cli::mapping) fn is_empty(&self) -> bool {
+        [&self.read, &self.write, &self.commands, &self.events].iter().all(|all| all.is_empty())
+    }
 }
 
 impl Ran {
-    pub(super) fn passed(&self) -> usize {
+    pub(in crate::cli::mapping) fn passed(&self) -> usize {
         self.passed
     }
 
-    pub(super) fn failed(&self) -> usize {
+    pub(in crate::cli::mapping) fn failed(&self) -> usize {
         self.failed
     }
 }
 
 /// Runs the tests of a mapping file, with the defaults of its parameters.
-pub(super) fn run_file(file: &SourceFile) -> Outcome {
+pub(in crate::cli::mapping) fn run_file(file: &SourceFile) -> Outcome {
     let (draft, mut found) = MappingDraft::parse(file);
     let Some(draft) = draft else { return Outcome::Unusable(found) };
     found.extend(compile(&draft, &Params::examples(&draft)).1);
     let (missed, others): (Vec<_>, Vec<_>) =
         found.into_iter().filter(Diagnostic::is_error).partition(|error| error.code == Code::TestFailed);
-    if others.is_empty() { Outcome::Ran(ran(&draft, &missed)) } else { Outcome::Unusable(others) }
+    if others.is_empty() { Outcome::Ran(Box::new(ran(&draft, &missed))) } else { Outcome::Unusable(others) }
 }
 
 fn ran(draft: &MappingDraft, missed: &[Diagnostic]) -> Ran {
@@ -122,6 +141,10 @@ fn tested(test: &TestDraft, end: usize, missed: &[Diagnostic]) -> Tested {
         write: texts(&test.write),
         sends: cells(&test.sends),
         refuses: texts(&test.refuses),
+        params: texts(&test.params),
+        before: cells(&test.before),
+        fires: test.fires.as_ref().map(|fires| fires.iter().map(|at| at.value.clone()).collect()),
+        command: test.command.iter().map(|(id, args)| (id.value.clone(), texts(args))).collect(),
         failures,
     }
 }
@@ -145,13 +168,23 @@ fn with(draft: &MappingDraft, can: impl Fn(&CapabilityDraft) -> bool) -> Vec<&st
 
 fn untested(draft: &MappingDraft, readable: Vec<&str>, writable: Vec<&str>) -> Untested {
     let (mut read, mut written) = (BTreeSet::new(), BTreeSet::new());
+    let (mut run, mut fired) = (BTreeSet::new(), BTreeSet::new());
     for test in &draft.tests {
         read.extend(test.expect.iter().map(|(id, _)| id.value.as_str()));
         read.extend(test.invalid.iter().map(|id| id.value.as_str()));
         written.extend(test.write.iter().map(|(id, _)| id.value.as_str()));
+        run.extend(test.command.iter().map(|(id, _)| id.value.as_str()));
+        fired.extend(test.fires.iter().flatten().map(|id| id.value.as_str()));
     }
     let without = |all: Vec<&str>, tested: &BTreeSet<&str>| {
         all.into_iter().filter(|id| !tested.contains(id)).map(str::to_owned).collect()
     };
-    Untested { read: without(readable, &read), write: without(writable, &written) }
+    let commands = draft.commands.iter().map(|command| command.id.value.as_str()).collect();
+    let events = draft.events.iter().map(|event| event.id.value.as_str()).collect();
+    Untested {
+        read: without(readable, &read),
+        write: without(writable, &written),
+        commands: without(commands, &run),
+        events: without(events, &fired),
+    }
 }
