@@ -1,8 +1,7 @@
 //! From a draft to a mapping: everything is checked against everything else and against TR-181, defaults are filled
 //! in, parameters put in their places. All problems are found in one go.
 
-mod capability;
-mod cells;
+pub(crate) mod capability;
 mod command;
 mod extras;
 pub(crate) mod follow;
@@ -10,7 +9,6 @@ mod happenings;
 mod listed;
 mod meaning;
 pub(crate) mod params;
-mod point;
 mod variations;
 mod vectors;
 
@@ -24,7 +22,7 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile, has_errors};
 use crate::draft::{At, MappingDraft, PollDraft};
 use crate::library::Catalog;
-use crate::mapping::{Mapping, ModbusOptions, OnlineRule, Poll, PollGroup, Protocol};
+use crate::mapping::{Mapping, OnlineRule, Poll, PollGroup};
 use crate::port::PointId;
 use crate::read::Report;
 use crate::site::Resolve;
@@ -100,9 +98,9 @@ pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
 }
 
 /// What the parts of the compiler share.
-struct Compiler<'d> {
-    draft: &'d MappingDraft,
-    report: Report<'d>,
+pub(crate) struct Compiler<'d> {
+    pub(crate) draft: &'d MappingDraft,
+    pub(crate) report: Report<'d>,
     /// Group and its points.
     used_polls: BTreeMap<String, Vec<PointId>>,
 }
@@ -123,7 +121,7 @@ impl Compiler<'_> {
             poll_groups: self.poll_groups(),
             online: self.online(),
             fingerprint: self.fingerprint(),
-            protocol: Protocol::Modbus(self.modbus()),
+            protocol: self.options(),
         }
     }
 
@@ -192,18 +190,6 @@ impl Compiler<'_> {
         let (backoff_min, backoff_max) =
             online.backoff.map_or((second, 60 * second), |backoff| backoff.value);
         OnlineRule { fails: online.fails.map_or(3, |fails| fails.value), backoff_min, backoff_max }
-    }
-
-    fn modbus(&self) -> ModbusOptions {
-        let modbus = &self.draft.modbus;
-        ModbusOptions {
-            max_read: self.draft.max_read(),
-            max_gap: self.draft.max_gap(),
-            guard: modbus.guard.map_or(Duration::ZERO, |guard| guard.value),
-            turnaround: modbus.turnaround.map_or(Duration::ZERO, |turnaround| turnaround.value),
-            timeout: modbus.timeout.map_or(Duration::from_secs(1), |timeout| timeout.value),
-            max_connections: modbus.max_connections.map(|most| most.value),
-        }
     }
 
     /// A text of at most so many characters.

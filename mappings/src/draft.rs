@@ -18,7 +18,8 @@ use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::expand::Source;
 use crate::library::Catalog;
-use crate::mapping::{ByteOrder, Class, ModbusOptions, ModbusPoint, ModbusTable, NodeId, PerTable};
+use crate::mapping::{ByteOrder, Class, ModbusOptions, ModbusPoint, NodeId, PerTable};
+pub use crate::modbus::{ModbusDraft, PlaceDraft, RunDraft, TablesDraft};
 use crate::port::PointId;
 use crate::site::Resolve;
 
@@ -112,52 +113,6 @@ pub enum ParamKind {
     Bool,
     /// A text of at most so many characters.
     Text(usize),
-}
-
-/// `modbus`: what devices of this model can take.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ModbusDraft {
-    /// `order` of points that have none of their own.
-    pub order: Option<At<ByteOrder>>,
-    /// `max_registers` and `max_bits`, by table.
-    pub max_read: TablesDraft,
-    /// `max_gap`, by table.
-    pub max_gap: TablesDraft,
-    /// `mask_write`.
-    pub mask_write: Option<At<bool>>,
-    /// `max_connections`.
-    pub max_connections: Option<At<u16>>,
-    /// `guard`.
-    pub guard: Option<At<Duration>>,
-    /// `turnaround`.
-    pub turnaround: Option<At<Duration>>,
-    /// `timeout`.
-    pub timeout: Option<At<Duration>>,
-}
-
-/// A number for each table, where one is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TablesDraft {
-    /// Coils.
-    pub coil: Option<At<u16>>,
-    /// Discrete inputs.
-    pub discrete: Option<At<u16>>,
-    /// Holding registers.
-    pub holding: Option<At<u16>>,
-    /// Input registers.
-    pub input: Option<At<u16>>,
-}
-
-impl TablesDraft {
-    /// The numbers that are given, the others from `default`.
-    pub fn filled(&self, default: PerTable) -> PerTable {
-        PerTable {
-            coil: self.coil.map_or(default.coil, |at| at.value),
-            discrete: self.discrete.map_or(default.discrete, |at| at.value),
-            holding: self.holding.map_or(default.holding, |at| at.value),
-            input: self.input.map_or(default.input, |at| at.value),
-        }
-    }
 }
 
 /// `online`: when a device counts as offline.
@@ -263,17 +218,6 @@ pub struct TestDraft {
 /// A command and its arguments, as texts.
 pub type CallDraft = (At<String>, Vec<(At<String>, At<String>)>);
 
-/// Registers or bits that follow each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunDraft {
-    /// Which table.
-    pub table: ModbusTable,
-    /// Address of the first.
-    pub address: At<u16>,
-    /// The registers; bits are 0 and 1.
-    pub values: Vec<At<u16>>,
-}
-
 impl MappingDraft {
     /// Reads a mapping file with the defaults of its parameters; what it extends must be in the library inside the
     /// program. The draft is there whenever the file is a map at all, however many problems it has.
@@ -364,18 +308,18 @@ impl CapabilityDraft {
 
     /// Where it is read; `None` without a usable `read`.
     pub fn read_point(&self, draft: &MappingDraft) -> Option<ModbusPoint> {
-        self.read.as_ref()?.point.resolve(None, draft.order())
+        self.read.as_ref()?.point.at.resolve(None, draft.order())
     }
 
     /// Where each of its numbers is read: those of `values`, or the one of `read`.
     pub fn read_points(&self, draft: &MappingDraft) -> Vec<ModbusPoint> {
         let values = self.values.iter().map(|(_, read)| read);
-        values.chain(&self.read).filter_map(|read| read.point.resolve(None, draft.order())).collect()
+        values.chain(&self.read).filter_map(|read| read.point.at.resolve(None, draft.order())).collect()
     }
 
     /// Where it is written: `write` with what it leaves to `read`; `None` without a usable `write`.
     pub fn write_point(&self, draft: &MappingDraft) -> Option<ModbusPoint> {
         let inherited = self.read_point(draft);
-        self.write.as_ref()?.point.resolve(inherited, draft.order())
+        self.write.as_ref()?.point.at.resolve(inherited, draft.order())
     }
 }

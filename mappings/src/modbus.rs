@@ -2,11 +2,20 @@
 //!
 //! Source: MODBUS Application Protocol Specification V1.1b3.
 
+mod check;
 mod codec;
+mod compile;
+mod draft;
+mod fixture;
 mod half;
+mod notation;
+pub(crate) mod read;
+pub(crate) mod unused;
 
 use std::time::Duration;
 
+pub use self::draft::{ModbusDraft, PlaceDraft, RunDraft, TablesDraft};
+pub(crate) use self::fixture::Fixture;
 pub(crate) use self::half::Half;
 
 /// A place in a Modbus device. Addresses are PDU addresses, from 0.

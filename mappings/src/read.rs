@@ -1,9 +1,8 @@
 //! From the tree to drafts, one kind of value at a time. Every problem is reported and none ends the reading.
 
 mod extras;
-mod fields;
+pub(crate) mod fields;
 pub(crate) mod mapping;
-mod notation;
 mod params;
 mod place;
 mod point;

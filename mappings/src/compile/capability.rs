@@ -10,9 +10,7 @@ use super::extras::own_name;
 use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::{At, CapabilityDraft, ReadDraft, VerifyDraft, WriteDraft};
-use crate::mapping::{
-    Capability, Class, NodeId, Poll, ReadBinding, ReadPart, ReadPoint, Verify, WriteBinding, WritePoint,
-};
+use crate::mapping::{Capability, Class, NodeId, Poll, ReadBinding, ReadPart, Verify, WriteBinding};
 use crate::port::PointId;
 use crate::tr181;
 use crate::words::{duration_text, nearest};
@@ -250,7 +248,7 @@ impl Compiler<'_> {
 
     /// Two exchanges and a second of waiting for the bus, unless the file says otherwise.
     fn read_within(&mut self, read: Option<&ReadDraft>) -> Duration {
-        let timeout = self.modbus().timeout;
+        let timeout = self.exchange_timeout();
         match read.and_then(|read| read.within) {
             Some(within) if within.value.is_zero() => {
                 let error =
@@ -280,15 +278,13 @@ impl Compiler<'_> {
 
     /// One value that is read.
     pub(super) fn part(&mut self, cap: &CapabilityDraft, class: Class, read: &ReadDraft) -> Option<ReadPart> {
-        let point = read.point.resolve(None, self.draft.order())?;
-        self.check_point(class, &read.point, point, read.span);
-        let transform = self.transform(cap, class, &read.point, point, read.span);
-        let exponent = read.point.exponent_point(self.draft.order()).map(ReadPoint::Modbus);
-        if let Some(at) = read.point.exponent.filter(|_| !is_level(class)) {
+        let point = self.read_place(class, &read.point, read.span)?;
+        let transform = self.transform(cap, class, &read.point, point.raw_kind(), read.span);
+        if let Some(at) = read.point.at.exponent.filter(|_| !is_level(class)) {
             let message = format!("{} is no number and has no `exponent`", class.a_name());
             self.report.error(Code::Scale, at.span, message).help("remove `exponent`");
         }
-        Some(ReadPart { point: ReadPoint::Modbus(point), transform, exponent })
+        Some(ReadPart { point, transform, exponent: self.exponent_place(&read.point) })
     }
 
     fn value_names(&mut self, cap: &CapabilityDraft, class: Class) -> Vec<String> {
@@ -307,29 +303,15 @@ impl Compiler<'_> {
     }
 
     fn write(&mut self, cap: &CapabilityDraft, class: Class, write: &WriteDraft) -> Option<WriteBinding> {
-        let Some(point) = cap.write_point(self.draft) else {
-            if cap.read.is_none() && write.point.place.is_none() {
-                let error = self.report.error(Code::Table, write.span, "`write` has no address");
-                error.help(
-                    "add `holding` or `coil` with the address from 0, or a `read` to write to the same place",
-                );
-            }
-            return None;
-        };
-        self.check_point(class, &write.point, point, write.span);
-        let function = self.write_function(write, point)?;
-        if let Some(at) = cap.read.as_ref().and_then(|read| read.point.exponent) {
+        let point = self.write_place(class, write, cap.read.as_ref().map(|read| &read.point))?;
+        if let Some(at) = cap.read.as_ref().and_then(|read| read.point.at.exponent) {
             let error =
                 self.report.error(Code::Scale, at.span, "what is written cannot follow an `exponent`");
             error.help("give the control a `scale`, which is fixed, or make it a LevelSensor");
         }
-        let transform = self.write_transform(cap, class, write, point);
+        let transform = self.write_transform(cap, class, write, point.raw_kind());
         Some(WriteBinding {
-            point: WritePoint::Modbus {
-                point,
-                function,
-                read_modify_write: self.read_modify_write(write, point, function),
-            },
+            point,
             transform,
             verify: self.verify(cap, write),
             ttl: write.ttl.map_or(Duration::from_secs(5), |ttl| ttl.value),
@@ -382,7 +364,7 @@ pub(super) fn limits(cap: &CapabilityDraft) -> Option<(Decimal, Decimal)> {
     cap.min.zip(cap.max).map(|(min, max)| (min.value, max.value))
 }
 
-pub(super) fn is_level(class: Class) -> bool {
+pub(crate) fn is_level(class: Class) -> bool {
     matches!(class, Class::LevelControl | Class::LevelSensor)
 }
 

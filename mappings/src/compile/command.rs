@@ -6,7 +6,7 @@ use super::Compiler;
 use super::extras::own_name;
 use crate::code::Code;
 use crate::draft::{ArgDraft, At, CapabilityDraft, CommandDraft, ParamKind, StepDraft, WriteDraft};
-use crate::mapping::{ArgKind, Class, Command, CommandArg, CommandStep, ModbusPoint, StepValue, WritePoint};
+use crate::mapping::{ArgKind, Command, CommandArg, CommandStep, StepValue};
 use crate::transform::{RawKind, Transform};
 use crate::value::Value;
 
@@ -66,34 +66,21 @@ impl Compiler<'_> {
     }
 
     fn step(&mut self, step: &StepDraft, args: &[CommandArg]) -> Option<CommandStep> {
-        let Some(point) = step.point.resolve(None, self.draft.order()) else {
-            if step.point.place.is_none() {
-                let error = self.report.error(Code::Table, step.span, "a step has no address");
-                error.help("add `holding` or `coil` with the address from 0");
-            }
-            return None;
-        };
-        let kind = point.raw_kind();
-        let class = if kind == RawKind::Bool { Class::BinaryControl } else { Class::LevelControl };
-        self.check_point(class, &step.point, point, step.span);
+        let place = self.any_place(&step.point, step.span, "a step")?;
         let write = WriteDraft::at(step.span, step.point.clone(), step.function);
-        let function = self.write_function(&write, point)?;
-        let read_modify_write = self.read_modify_write(&write, point, function);
+        let point = self.written_to(&write, place)?;
+        let kind = point.raw_kind();
         let like = CapabilityDraft::empty(At::new(String::new(), step.span));
         let transform = self.steps(&like, &step.point, kind);
-        let value = self.step_value(step, point, &transform, args)?;
+        let value = self.step_value(step, kind, &transform, args)?;
         self.check_step(step, kind, &transform, &value, args);
-        Some(CommandStep {
-            point: WritePoint::Modbus { point, function, read_modify_write },
-            transform,
-            value,
-        })
+        Some(CommandStep { point, transform, value })
     }
 
     fn step_value(
         &mut self,
         step: &StepDraft,
-        point: ModbusPoint,
+        kind: RawKind,
         transform: &Transform,
         args: &[CommandArg],
     ) -> Option<StepValue> {
@@ -109,7 +96,7 @@ impl Compiler<'_> {
             return place.map(StepValue::Arg);
         }
         let is_state = transform.map.is_some();
-        let fixed = match (value.value.as_str(), point.raw_kind()) {
+        let fixed = match (value.value.as_str(), kind) {
             (text @ ("true" | "false"), _) => Some(Value::Bool(text == "true")),
             (text @ ("0" | "1"), RawKind::Bool) => Some(Value::Bool(text == "1")),
             (text, RawKind::Text(_)) => Some(Value::Text(text.to_owned())),

@@ -3,9 +3,7 @@
 use super::Compiler;
 use crate::code::Code;
 use crate::draft::{At, CapabilityDraft, EventDraft, FingerprintDraft, MappingDraft, OnDraft, ReadDraft};
-use crate::mapping::{
-    Class, Event, EventArg, Fingerprint, Node, NodeId, ReadBinding, ReadPoint, RegisterEncoding, Trigger,
-};
+use crate::mapping::{Class, Event, EventArg, Fingerprint, Node, NodeId, ReadBinding, Trigger};
 use crate::port::PointId;
 use crate::tr181;
 use crate::transform::{Raw, RawKind};
@@ -45,8 +43,7 @@ impl Compiler<'_> {
         let class = event_class(read, &on.value);
         let like = CapabilityDraft { read: Some(read.clone()), ..CapabilityDraft::empty(draft.id.clone()) };
         let part = self.part(&like, class, read)?;
-        let ReadPoint::Modbus(point) = part.point;
-        let kind = point.raw_kind();
+        let kind = part.point.raw_kind();
         let poll = self.poll(id, draft.poll.as_ref());
         if poll.every().is_none()
             && let Some(at) = &draft.poll
@@ -184,18 +181,10 @@ impl Compiler<'_> {
     }
 
     fn print(&mut self, print: &FingerprintDraft) -> Option<Fingerprint> {
-        let Some(point) = print.point.resolve(None, self.draft.order()) else {
-            if print.point.place.is_none() {
-                let error = self.report.error(Code::Table, print.span, "`fingerprint` has no address");
-                error.help("add `holding`, `input`, `coil` or `discrete` with the address from 0");
-            }
-            return None;
-        };
-        let class = if point.table.is_bits() { Class::BinarySensor } else { Class::LevelSensor };
-        self.check_point(class, &print.point, point, print.span);
+        let point = self.any_place(&print.point, print.span, "`fingerprint`")?;
         let kind = point.raw_kind();
         let equals = print.equals.iter().filter_map(|text| self.print_value(text, kind)).collect();
-        Some(Fingerprint { point: ReadPoint::Modbus(point), equals })
+        Some(Fingerprint { point, equals })
     }
 
     fn print_value(&mut self, text: &At<String>, kind: RawKind) -> Option<Raw> {
@@ -215,8 +204,7 @@ impl Compiler<'_> {
 
 /// What the readings of an event are like.
 fn event_class(read: &ReadDraft, on: &OnDraft) -> Class {
-    let is_bit = read.point.place.is_some_and(|place| place.value.0.is_bits());
-    let is_text = read.point.encoding.is_some_and(|at| at.value == RegisterEncoding::Text);
+    let (is_bit, is_text) = (read.point.at.is_bit(), read.point.at.is_text());
     match on {
         OnDraft::Becomes(_) => Class::BinarySensor,
         _ if read.point.map.is_some() || is_text => Class::EnumSensor,

@@ -1,13 +1,14 @@
 //! What the tests of a mapping file say about commands and events.
 
-use super::vectors::{Cells, Runner, cells, decoded, held};
+use super::vectors::{Runner, decoded};
 use crate::draft::{At, TestDraft};
-use crate::mapping::{Command, Event, ReadPoint};
+use crate::mapping::{Command, Event};
+use crate::modbus::Fixture;
 use crate::value::Value;
 
 impl<'m> Runner<'m> {
     /// Runs the commands of a test; whether all could be.
-    pub(super) fn commands(&mut self, test: &TestDraft, holds: &mut Cells, sent: &mut Cells) -> bool {
+    pub(super) fn commands(&mut self, test: &TestDraft, holds: &mut Fixture, sent: &mut Fixture) -> bool {
         test.command.iter().all(|(id, args)| self.command(id, args, holds, sent).is_some())
     }
 
@@ -15,8 +16,8 @@ impl<'m> Runner<'m> {
         &mut self,
         id: &At<String>,
         args: &[(At<String>, At<String>)],
-        holds: &mut Cells,
-        sent: &mut Cells,
+        holds: &mut Fixture,
+        sent: &mut Fixture,
     ) -> Option<()> {
         let mapping = self.mapping;
         let Some(command) = mapping.commands.iter().find(|command| full_name(mapping, command) == id.value)
@@ -29,8 +30,8 @@ impl<'m> Runner<'m> {
             let value = step.value(&values)?;
             match self.written(id, &step.point, &step.transform, value, holds)? {
                 Ok(written) => {
-                    holds.extend(written.clone());
-                    sent.extend(written);
+                    holds.extend(&written);
+                    sent.extend(&written);
                 }
                 Err(fault) => {
                     self.failed(id.span, format!("`{}`: {fault}", id.value));
@@ -75,7 +76,7 @@ impl<'m> Runner<'m> {
     }
 
     /// Whether exactly the events of the test happen, of those that it says enough about.
-    pub(super) fn fires(&mut self, test: &TestDraft, now: &Cells) {
+    pub(super) fn fires(&mut self, test: &TestDraft, now: &Fixture) {
         let Some(wanted) = &test.fires else { return };
         let mapping = self.mapping;
         for id in wanted {
@@ -83,14 +84,12 @@ impl<'m> Runner<'m> {
                 self.shape(id.span, format!("there is no event `{}`", id.value), "name one of `events`");
             }
         }
-        let before = cells(&test.before);
+        let before = Fixture::new(&test.before);
         for event in &mapping.events {
             let expected = wanted.iter().find(|id| id.value == event.id);
             if let Some(id) = expected {
-                for ReadPoint::Modbus(point) in event.read.places() {
-                    if self.registers(id, *point, &before).is_none()
-                        || self.registers(id, *point, now).is_none()
-                    {
+                for point in event.read.places() {
+                    if self.knows(id, point, &before).is_none() || self.knows(id, point, now).is_none() {
                         return;
                     }
                 }
@@ -105,9 +104,8 @@ impl<'m> Runner<'m> {
 }
 
 /// Whether an event happens between two states of the device; `None` when too little is known of them.
-fn happens(event: &Event, before: &Cells, now: &Cells) -> Option<bool> {
-    let known =
-        |holds: &Cells| event.read.places().all(|ReadPoint::Modbus(point)| held(*point, holds).is_ok());
+fn happens(event: &Event, before: &Fixture, now: &Fixture) -> Option<bool> {
+    let known = |holds: &Fixture| event.read.places().all(|point| holds.lacks(point).is_none());
     (known(before) && known(now)).then_some(())?;
     let before = decoded(&event.read, event.class, before).ok();
     let now = decoded(&event.read, event.class, now).ok();

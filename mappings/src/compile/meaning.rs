@@ -9,7 +9,7 @@ use super::capability::{is_binary, is_enum, is_level, limits};
 use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::{At, CapabilityDraft, MapDraft, PointDraft, WriteDraft};
-use crate::mapping::{Class, ModbusPoint};
+use crate::mapping::Class;
 use crate::transform::{MapTarget, Raw, RawKind, Transform, ValueMap};
 use crate::value::Value;
 
@@ -20,14 +20,13 @@ impl Compiler<'_> {
         cap: &CapabilityDraft,
         class: Class,
         draft: &PointDraft,
-        point: ModbusPoint,
+        kind: RawKind,
         span: Span,
     ) -> Transform {
-        let kind = point.raw_kind();
         self.check_meaning(class, draft, kind, span);
         let transform =
             Transform { valid: cap.valid.map(|valid| valid.value), ..self.steps(cap, draft, kind) };
-        if draft.exponent.is_none() {
+        if draft.at.exponent.is_none() {
             self.check_reach(&transform, kind, cap.valid);
         }
         transform
@@ -39,9 +38,8 @@ impl Compiler<'_> {
         cap: &CapabilityDraft,
         class: Class,
         write: &WriteDraft,
-        point: ModbusPoint,
+        kind: RawKind,
     ) -> Transform {
-        let kind = point.raw_kind();
         let inherited = cap.read.as_ref().map(|read| &read.point).filter(|_| !write.point.has_meaning());
         let meaning = inherited.unwrap_or(&write.point);
         if inherited.is_none() {
@@ -125,7 +123,7 @@ impl Compiler<'_> {
 
     /// Whether a class can be made of such raw values at all.
     fn check_encoding(&mut self, class: Class, draft: &PointDraft, kind: RawKind, span: Span) {
-        let span = draft.encoding.map_or(span, |at| at.span);
+        let span = draft.at.encoding.map_or(span, |at| at.span);
         let name = class.a_name();
         let wrong = match (class, kind) {
             (Class::BlobSensor, RawKind::Bytes(_) | RawKind::Text(_)) => None,

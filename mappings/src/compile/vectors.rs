@@ -1,22 +1,17 @@
 //! Runs the tests of a mapping file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::{Params, cells};
+use super::Params;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span, has_errors};
-use crate::draft::{At, MappingDraft, RunDraft, TestDraft};
-use crate::mapping::{
-    Capability, Class, Mapping, ModbusPoint, ModbusTable, ModbusWriteFunction, ReadBinding, ReadPoint,
-    WriteBinding, WritePoint,
-};
+use crate::draft::{At, MappingDraft, TestDraft};
+use crate::mapping::{Capability, Class, Mapping, ReadBinding, ReadPoint, WriteBinding, WritePoint};
+use crate::modbus::{Fixture, unused};
 use crate::port::DeviceFault;
 use crate::read::Report;
-use crate::transform::{Raw, Transform};
+use crate::transform::Transform;
 use crate::value::Value;
-
-/// What a device holds, or was sent.
-pub(super) type Cells = BTreeMap<(ModbusTable, u16), u16>;
 
 /// Runs every test with its parameters, those left out at their defaults; what fails is reported where the file expects
 /// it. `mapping` is the one with the defaults.
@@ -55,15 +50,15 @@ const MAX_SETS: usize = 64;
 fn run_with(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
     let files = draft.source.files();
     let mut runner = Runner { mapping, report: Report::of(files) };
-    let (used, mut unused) = (cells::used(mapping), Vec::new());
+    let (used, mut told) = (unused::used(mapping), Vec::new());
     for test in &draft.tests {
         let params = draft.source.of_test(&mut Report::of(files), &test.params);
         if params.as_ref() == Some(&draft.given) {
             runner.test(test);
-            unused.extend(cells::unused(draft, test, &used));
+            told.extend(unused::unused(draft, test, &used));
         }
     }
-    runner.report.found.extend(unused);
+    runner.report.found.extend(told);
     runner.report.found
 }
 
@@ -74,7 +69,7 @@ pub(super) struct Runner<'m> {
 
 impl<'m> Runner<'m> {
     fn test(&mut self, test: &TestDraft) {
-        let holds = cells(&test.holds);
+        let holds = Fixture::new(&test.holds);
         if test.expect.is_empty()
             && test.invalid.is_empty()
             && test.write.is_empty()
@@ -98,7 +93,7 @@ impl<'m> Runner<'m> {
         }
     }
 
-    fn expect(&mut self, id: &At<String>, text: &At<String>, holds: &Cells) {
+    fn expect(&mut self, id: &At<String>, text: &At<String>, holds: &Fixture) {
         let Some((cap, reading)) = self.reading(id, holds) else { return };
         let wanted = match Value::parse(cap.class, &text.value) {
             Ok(wanted) => wanted,
@@ -115,25 +110,25 @@ impl<'m> Runner<'m> {
         }
     }
 
-    fn invalid(&mut self, id: &At<String>, holds: &Cells) {
+    fn invalid(&mut self, id: &At<String>, holds: &Fixture) {
         if let Some((_, Ok(value))) = self.reading(id, holds) {
             self.failed(id.span, format!("`{}` reads {}, and that is valid", id.value, value.to_usp()));
         }
     }
 
-    fn writes(&mut self, test: &TestDraft, mut holds: Cells) {
+    fn writes(&mut self, test: &TestDraft, mut holds: Fixture) {
         if test.write.is_empty() && test.command.is_empty() && test.sends.is_empty() {
             return;
         }
-        let mut sent = Cells::new();
+        let mut sent = Fixture::default();
         if !self.commands(test, &mut holds, &mut sent) {
             return;
         }
         for (id, text) in &test.write {
             match self.sent(id, text, &holds) {
                 Some(Ok(cells)) => {
-                    holds.extend(cells.clone());
-                    sent.extend(cells);
+                    holds.extend(&cells);
+                    sent.extend(&cells);
                 }
                 Some(Err(fault)) => return self.failed(text.span, format!("`{}`: {fault}", id.value)),
                 None => return,
@@ -142,27 +137,19 @@ impl<'m> Runner<'m> {
         self.compare(test, &sent);
     }
 
-    pub(super) fn compare(&mut self, test: &TestDraft, sent: &Cells) {
-        let wanted = cells(&test.sends);
+    pub(super) fn compare(&mut self, test: &TestDraft, sent: &Fixture) {
         let span = test.sends.first().map_or(test.span, |run| run.address.span);
-        for (cell, value) in &wanted {
-            if sent.get(cell) != Some(value) {
-                let shown = sent.get(cell).map_or("nothing".to_owned(), |sent| format!("{sent:#06x}"));
-                self.failed(span, format!("{} {} is sent {shown}, not {value:#06x}", cell.0.name(), cell.1));
-            }
-        }
-        if let Some(((table, address), value)) = sent.iter().find(|(cell, _)| !wanted.contains_key(cell)) {
-            self.failed(span, format!("{} {address} is sent {value:#06x} too", table.name()));
+        for difference in sent.differences(&Fixture::new(&test.sends)) {
+            self.failed(span, difference);
         }
     }
 
     fn refuses(&mut self, id: &At<String>, text: &At<String>) {
         let Some(cap) = self.capability(id) else { return };
         let Some(write) = self.write_binding(cap, id) else { return };
-        let WritePoint::Modbus { point, .. } = &write.point;
         let encoded = Value::parse(cap.class, &text.value)
             .map_err(DeviceFault::Unwritable)
-            .and_then(|value| write.transform.encode(&value, point.raw_kind()));
+            .and_then(|value| write.transform.encode(&value, write.point.raw_kind()));
         if encoded.is_ok() {
             self.failed(text.span, format!("`{}` takes {}", id.value, text.value));
         }
@@ -172,15 +159,15 @@ impl<'m> Runner<'m> {
     fn reading(
         &mut self,
         id: &At<String>,
-        holds: &Cells,
+        holds: &Fixture,
     ) -> Option<(&'m Capability, Result<Value, DeviceFault>)> {
         let cap = self.capability(id)?;
         let Some(read) = &cap.read else {
             self.shape(id.span, format!("`{}` cannot be read", id.value), "test what is written");
             return None;
         };
-        for ReadPoint::Modbus(point) in read.places() {
-            self.registers(id, *point, holds)?;
+        for point in read.places() {
+            self.knows(id, point, holds)?;
         }
         Some((cap, decoded(read, cap.class, holds)))
     }
@@ -189,8 +176,8 @@ impl<'m> Runner<'m> {
         &mut self,
         id: &At<String>,
         text: &At<String>,
-        holds: &Cells,
-    ) -> Option<Result<Cells, DeviceFault>> {
+        holds: &Fixture,
+    ) -> Option<Result<Fixture, DeviceFault>> {
         let cap = self.capability(id)?;
         let write = self.write_binding(cap, id)?;
         let value = match Value::parse(cap.class, &text.value) {
@@ -207,19 +194,12 @@ impl<'m> Runner<'m> {
         point: &WritePoint,
         transform: &Transform,
         value: &Value,
-        holds: &Cells,
-    ) -> Option<Result<Cells, DeviceFault>> {
-        let WritePoint::Modbus { point, function, read_modify_write } = *point;
-        let keeps = read_modify_write || function == ModbusWriteFunction::MaskWrite;
-        let before = if keeps { Some(self.registers(id, point, holds)?) } else { None };
-        Some(transform.encode(value, point.raw_kind()).map(|raw| {
-            let registers = match raw {
-                Raw::Bool(bit) => vec![u16::from(bit)],
-                raw => point.encode_registers(&raw, before.as_deref()).unwrap_or_default(),
-            };
-            let places = point.address..=u16::MAX;
-            places.zip(registers).map(|(address, value)| ((point.table, address), value)).collect()
-        }))
+        holds: &Fixture,
+    ) -> Option<Result<Fixture, DeviceFault>> {
+        if let Some(kept) = point.kept() {
+            self.knows(id, &kept, holds)?;
+        }
+        Some(transform.encode(value, point.raw_kind()).map(|raw| holds.written(point, &raw)))
     }
 
     fn write_binding<'c>(&mut self, cap: &'c Capability, id: &At<String>) -> Option<&'c WriteBinding> {
@@ -230,24 +210,12 @@ impl<'m> Runner<'m> {
         cap.write.as_ref()
     }
 
-    pub(super) fn registers(
-        &mut self,
-        id: &At<String>,
-        point: ModbusPoint,
-        holds: &Cells,
-    ) -> Option<Vec<u16>> {
-        match held(point, holds) {
-            Ok(registers) => Some(registers),
-            Err(address) => {
-                let table = point.table.name();
-                let message = format!(
-                    "`{}` needs {table} {address}, and the test does not say what it holds",
-                    id.value
-                );
-                self.shape(id.span, message, &format!("add it: `{table}: {{{address}: 0}}`"));
-                None
-            }
-        }
+    /// Whether a test says all that has to be known at a place.
+    pub(super) fn knows(&mut self, id: &At<String>, point: &ReadPoint, holds: &Fixture) -> Option<()> {
+        let Some((what, add)) = holds.lacks(point) else { return Some(()) };
+        let message = format!("`{}` needs {what}, and the test does not say what it holds", id.value);
+        self.shape(id.span, message, &format!("add it: `{add}`"));
+        None
     }
 
     fn capability(&mut self, id: &At<String>) -> Option<&'m Capability> {
@@ -270,33 +238,7 @@ impl<'m> Runner<'m> {
     }
 }
 
-/// What a device that holds this shows at a place of which everything is held.
-pub(super) fn decoded(read: &ReadBinding, class: Class, holds: &Cells) -> Result<Value, DeviceFault> {
-    read.decode(class, |ReadPoint::Modbus(point)| {
-        let registers = held(*point, holds).map_err(|_| DeviceFault::Unknown)?;
-        let raw = if point.table.is_bits() {
-            registers.first().map(|bit| Raw::Bool(*bit != 0))
-        } else {
-            point.decode_registers(&registers)
-        };
-        raw.ok_or_else(|| DeviceFault::Garbled("it is no such value".to_owned()))
-    })
-}
-
-/// What is held at a place. Errors: the first address of which that is not known.
-pub(super) fn held(point: ModbusPoint, holds: &Cells) -> Result<Vec<u16>, u32> {
-    let wanted = u32::from(point.address)..u32::from(point.address) + u32::from(point.count);
-    let of = |address: u32| {
-        let known = u16::try_from(address).ok().and_then(|at| holds.get(&(point.table, at)));
-        known.copied().ok_or(address)
-    };
-    wanted.map(of).collect()
-}
-
-pub(super) fn cells(runs: &[RunDraft]) -> Cells {
-    let cells = runs.iter().flat_map(|run| {
-        let values = run.values.iter().map(|value| value.value);
-        (run.address.value..=u16::MAX).zip(values).map(|(address, value)| ((run.table, address), value))
-    });
-    cells.collect()
+/// What a device that holds this shows, where everything is known.
+pub(super) fn decoded(read: &ReadBinding, class: Class, holds: &Fixture) -> Result<Value, DeviceFault> {
+    read.decode(class, |point| holds.raw(point))
 }

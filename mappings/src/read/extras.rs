@@ -2,13 +2,13 @@
 
 use super::Report;
 use super::fields::Fields;
-use super::point::PLACE_KEYS;
 use crate::code::Code;
 use crate::draft::{
     ArgDraft, At, CapabilityDraft, CommandDraft, EventDraft, FingerprintDraft, NodeDraft, OnDraft, ParamKind,
     StepDraft,
 };
 use crate::mapping::NodeId;
+use crate::modbus::read::PLACE_KEYS;
 use crate::yaml::{Kind, Node};
 
 pub(super) const NODE_KEYS: [&str; 5] = ["type", "description", "capabilities", "commands", "events"];

@@ -10,30 +10,30 @@ use crate::words::only_nearest;
 use crate::yaml::{Kind, Node};
 
 /// Most entries of a map or list that grows with the device or the site.
-pub(super) const MAX_NAMED: usize = 4096;
+pub(crate) const MAX_NAMED: usize = 4096;
 
 /// The entries of a map that has fixed keys.
-pub(super) struct Fields<'n> {
-    pub(super) span: Span,
+pub(crate) struct Fields<'n> {
+    pub(crate) span: Span,
     entries: Vec<(&'n str, Span, &'n Node)>,
     /// A key whose value has been reported already.
     broken: Option<&'n str>,
 }
 
 impl<'n> Fields<'n> {
-    pub(super) fn node(&self, key: &str) -> Option<&'n Node> {
+    pub(crate) fn node(&self, key: &str) -> Option<&'n Node> {
         let usable = |known: &str| known == key && self.broken != Some(known);
         self.entries.iter().find(|(known, ..)| usable(known)).map(|(.., node)| *node)
     }
 
-    pub(super) fn key(&self, key: &str) -> Option<Span> {
+    pub(crate) fn key(&self, key: &str) -> Option<Span> {
         self.entries.iter().find(|(known, ..)| *known == key).map(|(_, span, _)| *span)
     }
 }
 
 impl Report<'_> {
     /// A map with these keys; anything else in it is reported.
-    pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &str, keys: &[&str]) -> Option<Fields<'n>> {
+    pub(crate) fn fields<'n>(&mut self, node: &'n Node, what: &str, keys: &[&str]) -> Option<Fields<'n>> {
         #[cfg(test)]
         super::seen::note(what, keys);
         let mut entries: Vec<(&str, Span, &Node)> = Vec::new();
@@ -70,7 +70,7 @@ impl Report<'_> {
     }
 
     /// A map whose keys are names that the file chooses, at most [`MAX_NAMED`].
-    pub(super) fn named<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(At<String>, &'n Node)> {
+    pub(crate) fn named<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(At<String>, &'n Node)> {
         let mut entries = self.entries(node, what).unwrap_or_default();
         if entries.len() > MAX_NAMED {
             self.error(Code::NumberRange, node.span, format!("{what} has more than {MAX_NAMED} entries"));
@@ -80,7 +80,7 @@ impl Report<'_> {
     }
 
     /// Every entry of a map in the order of the file; of equal keys the first.
-    pub(super) fn entries<'n>(
+    pub(crate) fn entries<'n>(
         &mut self,
         node: &'n Node,
         what: &str,
@@ -111,7 +111,7 @@ impl Report<'_> {
     }
 
     /// The items of a list.
-    pub(super) fn list<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Node] {
+    pub(crate) fn list<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Node] {
         match &node.kind {
             Kind::List(items) => items,
             Kind::Map(_) | Kind::Scalar { .. } => {
@@ -122,7 +122,7 @@ impl Report<'_> {
     }
 
     /// A list of exactly two.
-    pub(super) fn pair<'n>(
+    pub(crate) fn pair<'n>(
         &mut self,
         node: &'n Node,
         what: &str,
@@ -148,7 +148,7 @@ impl Report<'_> {
         self.error(Code::WrongKind, node.span, format!("{message}, not {}", node.describe())).help(help);
     }
 
-    pub(super) fn missing(&mut self, span: Span, what: &str, key: &str, help: impl Into<String>) {
+    pub(crate) fn missing(&mut self, span: Span, what: &str, key: &str, help: impl Into<String>) {
         // A slip of the finger is one mistake, not two.
         if !self.meant.iter().any(|meant| meant == key) {
             self.error(Code::MissingKey, span, format!("{what} needs the key `{key}`")).help(help);

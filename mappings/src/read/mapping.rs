@@ -6,14 +6,10 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::Report;
-use super::point::ORDERS;
 use crate::code::Code;
 use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::draft::{
-    At, CapabilityDraft, MappingDraft, ModbusDraft, OnlineDraft, PollDraft, ReadDraft, TablesDraft,
-    site::Version,
-};
+use crate::draft::{At, CapabilityDraft, MappingDraft, OnlineDraft, PollDraft, ReadDraft, site::Version};
 use crate::expand::Source;
 use crate::mapping::Class;
 use crate::yaml::{self, Node};
@@ -48,22 +44,6 @@ pub(super) const KEYS: [&str; 14] = [
     "nodes",
     "tests",
 ];
-
-pub(super) const MODBUS_KEYS: [&str; 9] = [
-    "order",
-    "max_registers",
-    "max_bits",
-    "max_gap",
-    "mask_write",
-    "max_connections",
-    "guard",
-    "turnaround",
-    "timeout",
-];
-
-const REGISTERS: [&str; 2] = ["holding", "input"];
-
-const BITS: [&str; 2] = ["coil", "discrete"];
 
 pub(super) const CAPABILITY_KEYS: [&str; 22] = [
     "class",
@@ -186,66 +166,6 @@ impl Report<'_> {
         }
         let kind = fields.node("type").and_then(|node| self.text(node));
         (kind, fields.node("description").and_then(|node| self.text(node)))
-    }
-
-    fn modbus(&mut self, node: &Node) -> Option<ModbusDraft> {
-        let fields = self.fields(node, "`modbus`", &MODBUS_KEYS)?;
-        let mut max_read = TablesDraft::default();
-        if let Some(node) = fields.node("max_registers") {
-            self.per_table(node, "`max_registers`", (1, 125), &REGISTERS, &mut max_read);
-        }
-        if let Some(node) = fields.node("max_bits") {
-            self.per_table(node, "`max_bits`", (1, 2000), &BITS, &mut max_read);
-        }
-        let mut max_gap = TablesDraft::default();
-        if let Some(node) = fields.node("max_gap") {
-            let every: Vec<&str> = REGISTERS.into_iter().chain(BITS).collect();
-            self.per_table(node, "`max_gap`", (0, 124), &every, &mut max_gap);
-        }
-        let mut draft = ModbusDraft {
-            order: fields.node("order").and_then(|node| self.choice(node, "order", &ORDERS)),
-            max_read,
-            max_gap,
-            mask_write: fields.node("mask_write").and_then(|node| self.boolean(node)),
-            max_connections: fields
-                .node("max_connections")
-                .and_then(|node| self.int(node, "`max_connections`", 1, 1000)),
-            guard: fields.node("guard").and_then(|node| self.duration(node)),
-            turnaround: fields.node("turnaround").and_then(|node| self.duration(node)),
-            timeout: fields.node("timeout").and_then(|node| self.duration(node)),
-        };
-        draft.timeout = draft.timeout.filter(|timeout| self.at_least_a_millisecond(*timeout, "`timeout`"));
-        Some(draft)
-    }
-
-    /// One number for several tables, or one for each.
-    fn per_table(
-        &mut self,
-        node: &Node,
-        what: &str,
-        (least, most): (i128, i128),
-        tables: &[&str],
-        into: &mut TablesDraft,
-    ) {
-        let fields = match &node.kind {
-            yaml::Kind::Map(_) => self.fields(node, what, tables),
-            _ => None,
-        };
-        let whole = match &node.kind {
-            yaml::Kind::Map(_) => None,
-            _ => self.int::<u16>(node, what, least, most),
-        };
-        for table in tables {
-            let own = fields.as_ref().and_then(|fields| fields.node(table));
-            let number = own.and_then(|node| self.int(node, what, least, most)).or(whole);
-            let place = match *table {
-                "coil" => &mut into.coil,
-                "discrete" => &mut into.discrete,
-                "holding" => &mut into.holding,
-                _ => &mut into.input,
-            };
-            *place = number.or(*place);
-        }
     }
 
     fn poll_groups(&mut self, node: &Node) -> Vec<(At<String>, At<Duration>)> {
@@ -373,7 +293,7 @@ impl Report<'_> {
         }
     }
 
-    fn at_least_a_millisecond(&mut self, duration: At<Duration>, what: &str) -> bool {
+    pub(crate) fn at_least_a_millisecond(&mut self, duration: At<Duration>, what: &str) -> bool {
         if duration.value.is_zero() {
             self.error(Code::NumberRange, duration.span, format!("{what} must be at least 1ms"))
                 .help("write a longer duration, such as 1s");

@@ -17,7 +17,7 @@ const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl Report<'_> {
     /// A text. What an older or newer YAML reader would take for something else must be quoted.
-    pub(super) fn text(&mut self, node: &Node) -> Option<At<String>> {
+    pub(crate) fn text(&mut self, node: &Node) -> Option<At<String>> {
         let (text, plain) = self.scalar(node, "a text")?;
         if plain && let Some(taken_for) = misread(text) {
             let message = format!("`{text}` is {taken_for} to some YAML readers, and a text was expected");
@@ -29,12 +29,12 @@ impl Report<'_> {
     }
 
     /// A single value of any kind, as it is spelled.
-    pub(super) fn spelling(&mut self, node: &Node) -> Option<At<String>> {
+    pub(crate) fn spelling(&mut self, node: &Node) -> Option<At<String>> {
         let (text, _) = self.scalar(node, "a value")?;
         Some(At::new(text.to_owned(), node.span))
     }
 
-    pub(super) fn boolean(&mut self, node: &Node) -> Option<At<bool>> {
+    pub(crate) fn boolean(&mut self, node: &Node) -> Option<At<bool>> {
         let (text, plain) = self.scalar(node, "true or false")?;
         match (text, plain) {
             ("true", true) => return Some(At::new(true, node.span)),
@@ -59,7 +59,7 @@ impl Report<'_> {
     }
 
     /// A whole number, in decimal or with `0x` in hexadecimal.
-    pub(super) fn integer(&mut self, node: &Node) -> Option<At<i128>> {
+    pub(crate) fn integer(&mut self, node: &Node) -> Option<At<i128>> {
         let text = self.unquoted(node, "a whole number")?;
         let digits = text.strip_prefix('-').unwrap_or(text);
         let parsed = match digits.strip_prefix("0x") {
@@ -81,7 +81,7 @@ impl Report<'_> {
     }
 
     /// A whole number within bounds, both included.
-    pub(super) fn int<T: TryFrom<i128>>(
+    pub(crate) fn int<T: TryFrom<i128>>(
         &mut self,
         node: &Node,
         what: &str,
@@ -100,7 +100,7 @@ impl Report<'_> {
     }
 
     /// A decimal without exponent.
-    pub(super) fn decimal(&mut self, node: &Node) -> Option<At<Decimal>> {
+    pub(crate) fn decimal(&mut self, node: &Node) -> Option<At<Decimal>> {
         let text = self.unquoted(node, "a number")?;
         let digits = text.strip_prefix('-').unwrap_or(text);
         self.leading_zero(text, digits, node.span)?;
@@ -128,7 +128,7 @@ impl Report<'_> {
     }
 
     /// `5ms`, `1.5s`, `2m`, `1h`, `1d`.
-    pub(super) fn duration(&mut self, node: &Node) -> Option<At<Duration>> {
+    pub(crate) fn duration(&mut self, node: &Node) -> Option<At<Duration>> {
         let (text, _) = self.scalar(node, "a duration")?;
         match parse_duration(text) {
             Ok(duration) => Some(At::new(duration, node.span)),
@@ -144,7 +144,7 @@ impl Report<'_> {
     }
 
     /// One of these words.
-    pub(super) fn choice<T: Copy>(&mut self, node: &Node, what: &str, words: &[(&str, T)]) -> Option<At<T>> {
+    pub(crate) fn choice<T: Copy>(&mut self, node: &Node, what: &str, words: &[(&str, T)]) -> Option<At<T>> {
         let (text, _) = self.scalar(node, what)?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(At::new(*value, node.span));
@@ -216,7 +216,7 @@ fn yaml_1_1_boolean(text: &str) -> Option<bool> {
 }
 
 /// Whether an unquoted word is a Boolean to some readers.
-pub(super) fn is_boolean_word(text: &str) -> bool {
+pub(crate) fn is_boolean_word(text: &str) -> bool {
     yaml_1_1_boolean(text).is_some()
 }
 

@@ -2,10 +2,9 @@
 
 use super::Report;
 use super::fields::{Fields, MAX_NAMED};
-use super::point::TABLES;
 use crate::code::Code;
 use crate::draft::{At, CallDraft, RunDraft, TestDraft};
-use crate::yaml::{Kind, Node};
+use crate::yaml::Node;
 
 pub(super) const KEYS: [&str; 13] = [
     "input", "holding", "coil", "discrete", "params", "before", "expect", "invalid", "fires", "write",
@@ -65,23 +64,5 @@ impl Report<'_> {
     fn sends(&mut self, node: &Node) -> Vec<RunDraft> {
         let fields = self.fields(node, "`sends`", &["holding", "coil"]);
         fields.map(|fields| self.runs(&fields)).unwrap_or_default()
-    }
-
-    /// `input: {0: [0x4366, 0x3333], 12: 5}`.
-    fn runs(&mut self, fields: &Fields<'_>) -> Vec<RunDraft> {
-        let mut runs = Vec::new();
-        for (key, table) in TABLES {
-            let Some(node) = fields.node(key) else { continue };
-            let most = if table.is_bits() { 1 } else { 0xffff };
-            for (address, span, values) in self.entries(node, &format!("`{key}`")).unwrap_or_default() {
-                let address = Node { kind: Kind::Scalar { text: address.to_owned(), plain: true }, span };
-                let items =
-                    if let Kind::List(items) = &values.kind { items } else { std::slice::from_ref(values) };
-                let values =
-                    items.iter().filter_map(|item| self.int(item, "a register or bit", 0, most)).collect();
-                runs.extend(self.address(&address, table).map(|address| RunDraft { table, address, values }));
-            }
-        }
-        runs
     }
 }

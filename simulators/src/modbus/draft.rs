@@ -172,7 +172,7 @@ fn place(
 ) -> Option<Place> {
     let (point, meaning) = point.zip(meaning)?;
     let mut codec = codec(meaning, nature, states);
-    if let (Codec::Linear { scale, .. }, Some(at)) = (&mut codec, meaning.exponent) {
+    if let (Codec::Linear { scale, .. }, Some(at)) = (&mut codec, meaning.at.exponent) {
         let power = exponents.power((table(at.value.0), at.value.1));
         *scale = scale.checked_mul(power).unwrap_or(*scale);
     }

@@ -13,21 +13,21 @@ use super::{codec, encoding, named_states, order, table};
 
 /// Where a point is, when nothing is inherited.
 pub(super) fn resolved(point: &PointDraft, order: ByteOrder) -> Option<ModbusPoint> {
-    let (table, address) = point.place?.value;
-    let half = point.half.map_or(ByteHalf::Low, |at| at.value);
-    let encoding = match point.encoding.map_or(RegisterEncoding::U16, |at| at.value) {
+    let (table, address) = point.at.place?.value;
+    let half = point.at.half.map_or(ByteHalf::Low, |at| at.value);
+    let encoding = match point.at.encoding.map_or(RegisterEncoding::U16, |at| at.value) {
         RegisterEncoding::U8(_) => RegisterEncoding::U8(half),
         RegisterEncoding::S8(_) => RegisterEncoding::S8(half),
         other => other,
     };
-    let registers = point.registers.map_or_else(|| encoding.registers(), |at| at.value);
+    let registers = point.at.registers.map_or_else(|| encoding.registers(), |at| at.value);
     Some(ModbusPoint {
         table,
         address,
         count: if table.is_bits() { 1 } else { registers },
         encoding,
-        order: point.order.map_or(order, |at| at.value),
-        bits: point.bits.map(|at| at.value).filter(|_| !table.is_bits()),
+        order: point.at.order.map_or(order, |at| at.value),
+        bits: point.at.bits.map(|at| at.value).filter(|_| !table.is_bits()),
     })
 }
 
@@ -60,7 +60,7 @@ impl Exponents {
             let reads = capability.read.iter().chain(capability.values.iter().map(|(_, read)| read));
             let points =
                 reads.map(|read| &read.point).chain(capability.write.iter().map(|write| &write.point));
-            for at in points.filter_map(|point| point.exponent) {
+            for at in points.filter_map(|point| point.at.exponent) {
                 let power = exponents.entry((table(at.value.0), at.value.1)).or_insert(-1);
                 if is_large && single {
                     *power = 0;

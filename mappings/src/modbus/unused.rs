@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use super::{ModbusPoint, ModbusTable};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::draft::{MappingDraft, TestDraft};
-use crate::mapping::{Mapping, ModbusPoint, ModbusTable, ReadPoint, WritePoint};
+use crate::mapping::{Mapping, ReadPoint, WritePoint};
 use crate::read::Report;
 
 /// A table and an address.
-pub(super) type Cell = (ModbusTable, u16);
+pub(crate) type Cell = (ModbusTable, u16);
 
 /// Warns of each run of a test of which the mapping uses nothing.
-pub(super) fn unused(draft: &MappingDraft, test: &TestDraft, used: &BTreeSet<Cell>) -> Vec<Diagnostic> {
+pub(crate) fn unused(draft: &MappingDraft, test: &TestDraft, used: &BTreeSet<Cell>) -> Vec<Diagnostic> {
     let mut report = Report::of(draft.source.files());
     for run in test.holds.iter().chain(&test.before) {
         let addresses = (run.address.value..=u16::MAX).take(run.values.len());
@@ -27,7 +28,7 @@ pub(super) fn unused(draft: &MappingDraft, test: &TestDraft, used: &BTreeSet<Cel
 }
 
 /// Every register and bit that a mapping uses.
-pub(super) fn used(mapping: &Mapping) -> BTreeSet<Cell> {
+pub(crate) fn used(mapping: &Mapping) -> BTreeSet<Cell> {
     let read = mapping.points().filter_map(|point| point.read).flat_map(|read| read.places());
     let read = read.map(|ReadPoint::Modbus(point)| point);
     let written = mapping.points().filter_map(|point| point.write).map(|write| &write.point);

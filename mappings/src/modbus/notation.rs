@@ -1,6 +1,6 @@
 //! The numbers that manuals print: the table in the first digit, counted from 1.
 
-use crate::mapping::ModbusTable;
+use super::ModbusTable;
 
 /// Digit of the table and the protocol's address, if a number is probably one of a manual's.
 ///

@@ -1,14 +1,15 @@
 //! Whether a place exists and can do what is asked of it.
 
-use super::Compiler;
-use super::capability::is_level;
+use super::{ModbusPoint, ModbusTable, ModbusWriteFunction, PlaceDraft, RegisterEncoding};
 use crate::code::Code;
+use crate::compile::Compiler;
+use crate::compile::capability::is_level;
 use crate::diagnostic::Span;
-use crate::draft::{PointDraft, WriteDraft};
-use crate::mapping::{Class, ModbusPoint, ModbusTable, ModbusWriteFunction, RegisterEncoding};
+use crate::draft::WriteDraft;
+use crate::mapping::Class;
 
 impl Compiler<'_> {
-    pub(super) fn check_point(&mut self, class: Class, draft: &PointDraft, point: ModbusPoint, span: Span) {
+    pub(crate) fn check_point(&mut self, class: Class, draft: &PlaceDraft, point: ModbusPoint, span: Span) {
         if point.table.is_bits() {
             self.check_bit_table(class, draft, point, span);
             return;
@@ -32,7 +33,7 @@ impl Compiler<'_> {
     }
 
     /// `registers` and `byte`, and whether the encoding has them.
-    fn check_length(&mut self, draft: &PointDraft, point: ModbusPoint) {
+    fn check_length(&mut self, draft: &PlaceDraft, point: ModbusPoint) {
         let own = draft.encoding.map(|at| at.span);
         match (draft.registers, point.encoding.longest()) {
             (Some(given), None) => {
@@ -58,7 +59,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn check_bit_table(&mut self, class: Class, draft: &PointDraft, point: ModbusPoint, span: Span) {
+    fn check_bit_table(&mut self, class: Class, draft: &PlaceDraft, point: ModbusPoint, span: Span) {
         let table = point.table.name();
         for (key, place) in [
             ("as", draft.encoding.map(|at| at.span)),
@@ -82,7 +83,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn check_bits(&mut self, draft: &PointDraft, point: ModbusPoint) {
+    fn check_bits(&mut self, draft: &PlaceDraft, point: ModbusPoint) {
         let Some(bits) = draft.bits else { return };
         let (first, last) = bits.value;
         let width = point.count * 16;
@@ -107,15 +108,15 @@ impl Compiler<'_> {
     }
 
     /// Which function writes; `None` when none can.
-    pub(super) fn write_function(
+    pub(crate) fn write_function(
         &mut self,
         write: &WriteDraft,
         point: ModbusPoint,
     ) -> Option<ModbusWriteFunction> {
-        let span = write.point.place.map_or(write.span, |place| place.span);
+        let span = write.point.at.place.map_or(write.span, |place| place.span);
         if !point.table.is_writable() {
             let message = format!("the table `{}` can only be read", point.table.name());
-            let help = match write.point.place {
+            let help = match write.point.at.place {
                 Some(_) => "write to `holding` or `coil`",
                 None => "give `write` the `holding` or `coil` that is written, with its address",
             };
@@ -155,7 +156,7 @@ impl Compiler<'_> {
     }
 
     /// Whether the other bits have to be read before they are written. Function 22 leaves them to the device.
-    pub(super) fn read_modify_write(
+    pub(crate) fn read_modify_write(
         &mut self,
         write: &WriteDraft,
         point: ModbusPoint,
