@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use usp_tests::hostile::Target;
 use usp_tests::mosquitto::Mosquitto;
-use usp_tests::place::Place;
 use usp_tests::wait::eventually;
 
 use crate::service::Plan;
 use crate::table::{percentile, print};
-use crate::world::{SERVICE, SERVICE_ID, program};
+use crate::world::{SERVICE, SERVICE_ID, place};
 
 /// Milliseconds that each answer to the good Controller may take.
 const BOUND: f64 = 1000.0;
@@ -28,7 +27,7 @@ pub(crate) async fn measure(minutes: f64) {
             server.address()
         )
     });
-    let place = Place::new(program().to_str().unwrap(), &client);
+    let place = place(&client);
     let broker = place.start();
     let service = Plan::new(&place.path("controller"), SERVICE_ID, SERVICE).start();
     let label = format!("{SERVICE}Label");

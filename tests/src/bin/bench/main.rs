@@ -48,6 +48,9 @@ struct Args {
     /// Of `get`, only the cases with this in their transport or Parameter: `UDS`, `a Service's`
     #[arg(long, default_value = "")]
     only: String,
+    /// The broker to measure, as an executable: a build as it is shipped; without it, the broker inside this program
+    #[arg(long)]
+    broker: Option<std::path::PathBuf>,
     /// Another Agent to measure beside the broker, as uds:AGENT_PATH,CONTROLLER_PATH
     #[arg(long, value_parser = peer::Peer::parse)]
     peer: Option<peer::Peer>,
@@ -93,6 +96,10 @@ fn main() -> ExitCode {
         return code;
     }
     let args = Args::parse();
+    if let Some(broker) = &args.broker {
+        // It runs in folders of its own.
+        world::measure_program(&broker.canonicalize().unwrap());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let wants = |what| args.what == what || args.what == What::All;

@@ -2,11 +2,9 @@
 
 use std::time::Instant;
 
-use usp_tests::place::Place;
-
 use crate::load::Load;
 use crate::table::{median, print};
-use crate::world::{World, program};
+use crate::world::{World, place};
 
 /// After these everything has been used once: caches, buffers, the allocator's own.
 const WARM: u64 = 20_000;
@@ -54,7 +52,7 @@ fn idle(world: &World) -> String {
 
 /// How long a broker with a kept store needs until it is ready.
 pub(crate) fn start(rounds: u32) {
-    let place = Place::new(program().to_str().unwrap(), "local_role = \"Full Access\"");
+    let place = place("local_role = \"Full Access\"");
     let mut times = Vec::new();
     // The first makes the store, and is not counted.
     for _ in 0..=rounds {

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use usp_simulators::modbus::ModbusServer;
 use usp_tests::place::Place;
@@ -32,11 +34,25 @@ pub(crate) fn program() -> OsString {
     std::env::current_exe().unwrap().into_os_string()
 }
 
+/// What is measured instead of the broker inside this program.
+static BROKER: OnceLock<OsString> = OnceLock::new();
+
+/// Lets another program be the broker: a program as it is shipped needs less memory than this one, which holds the bench.
+pub(crate) fn measure_program(path: &Path) {
+    BROKER.set(path.as_os_str().to_owned()).unwrap();
+}
+
+/// The program that is measured, in a folder of its own.
+pub(crate) fn place(more: &str) -> Place {
+    let program = BROKER.get().cloned().unwrap_or_else(program);
+    Place::new(program.to_str().unwrap(), more)
+}
+
 impl World {
     /// Starts all and waits until each owner answers. `others` are further devices.
     pub(crate) async fn start(others: &[(&str, SocketAddr, u8)]) -> Self {
         let meter = meters(&[1]).await;
-        let place = Place::new(program().to_str().unwrap(), "local_role = \"Full Access\"");
+        let place = place("local_role = \"Full Access\"");
         let devices = [&[("meter", meter.local_addr(), 1)], others].concat();
         place.meters(&devices);
         let broker = place.start();
