@@ -142,7 +142,7 @@ fn a_guard_keeps_no_neighbour_waiting_and_a_turnaround_does() {
         (options.guard, options.turnaround) = (guard, turnaround);
         paused
     };
-    for (guard, turnaround, waits) in [(30 * MS, 0 * MS, false), (0 * MS, 30 * MS, true)] {
+    for (guard, turnaround, waits) in [(30 * MS, Duration::ZERO, false), (Duration::ZERO, 30 * MS, true)] {
         let mut scheduler = Scheduler::new(Arc::default(), Jitter::seeded(1));
         let now = Instant::now();
         let devices =
