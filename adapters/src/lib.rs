@@ -41,6 +41,9 @@ use usp_mapping::port::{AdapterCall, AdapterReply, AdapterReport, DeviceFault, D
 #[cfg(feature = "modbus")]
 pub use crate::modbus::explain;
 
+#[cfg(feature = "modbus")]
+pub use crate::modbus::scan;
+
 pub use crate::bus::statistics::{BusStatistics, CycleStatistics, DeviceStatistics, Exchanges};
 
 use crate::bus::outlet::Outlet;

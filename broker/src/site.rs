@@ -108,6 +108,12 @@ impl Finder {
         Ok(Self { catalog: Catalog::new(files), base: site.parent().unwrap_or(Path::new("")).to_owned() })
     }
 
+    /// Every profile that can be had.
+    #[cfg(feature = "modbus")]
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     pub(crate) fn find(&self, wanted: &Use) -> Result<SourceFile, NotFound> {
         match wanted {
             Use::File(path) => {

@@ -10,6 +10,7 @@ mod mqtt;
 mod notifications;
 mod python;
 mod readme;
+mod scan;
 mod schemas;
 mod serial;
 mod simulate;

@@ -10,6 +10,7 @@ pub(crate) mod io;
 pub(crate) mod model;
 pub(crate) mod poll;
 mod rtu;
+pub mod scan;
 mod stream;
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ mod mapping;
 mod output;
 mod reload;
 mod run;
+#[cfg(feature = "modbus")]
+mod scan;
 mod table;
 
 pub(crate) use output::{Failure, print_line};
@@ -39,6 +41,10 @@ enum Command {
     /// The workshop for mapping and site files
     #[command(subcommand)]
     Mapping(mapping::Command),
+    /// Look for devices
+    #[cfg(feature = "modbus")]
+    #[command(subcommand)]
+    Scan(scan::Command),
     Backup(backup::Backup),
     Restore(backup::Restore),
     /// Runs a broker with simulated devices and a sample USP Service: everything to try, nothing to prepare
@@ -64,6 +70,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Run(args) => run::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Mapping(command) => mapping::run(&command),
+        #[cfg(feature = "modbus")]
+        Command::Scan(command) => scan::run(&command),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         #[cfg(feature = "demo")]

@@ -28,7 +28,9 @@ impl Params {
         format!(", with {}", named.join(" and "))
     }
 
-    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
+    /// The same but for one parameter.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
         let mut params = self.clone();
         params.set(name, value);
         params

@@ -5,7 +5,7 @@ mod line;
 mod port;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(super) mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

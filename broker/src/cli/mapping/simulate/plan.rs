@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use usp_mapping::check::{FileKind, check_file, file_kind};
+use usp_mapping::compile::Params;
 use usp_mapping::diagnostic::{SourceFile, has_errors};
 use usp_mapping::draft::MappingDraft;
 use usp_mapping::draft::site::{DeviceDraft, SiteDraft, Use};
@@ -164,13 +165,22 @@ fn mapping(file: &SourceFile, finder: &Finder, params: &[(String, String)]) -> R
     expanded(file, finder, params)
 }
 
+/// A mapping for a device with these parameters.
 fn expanded(
     file: &SourceFile,
-    _finder: &Finder,
-    _params: &[(String, String)],
+    finder: &Finder,
+    params: &[(String, String)],
 ) -> Result<MappingDraft, Failure> {
-    let (draft, _) = MappingDraft::parse(file);
-    draft.ok_or_else(|| Failure::invalid(format!("{}: this is no mapping", file.name())))
+    let (draft, found) = MappingDraft::parse_with(file, &|wanted| finder.find(wanted));
+    let unusable = || Failure::invalid(format!("{}: this is no mapping", file.name()));
+    let draft = draft.ok_or_else(unusable)?;
+    let given = params.iter().fold(Params::examples(&draft), |all, (name, value)| all.with(name, value));
+    let (draft, more) = draft.with_params(&given);
+    if has_errors(&found) || has_errors(&more) {
+        show_diagnostics(if has_errors(&found) { &found } else { &more });
+        return Err(Failure::invalid(format!("{} cannot be simulated with these parameters", file.name())));
+    }
+    draft.ok_or_else(unusable)
 }
 
 fn checked(file: &SourceFile, finder: &Finder) -> Result<(), Failure> {
