@@ -59,10 +59,12 @@ fn every_file_says_where_its_registers_are_from() {
 #[test]
 fn every_file_is_inside_the_program() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("library");
-    let mut found = 0;
-    for protocol in std::fs::read_dir(folder).expect("the library") {
-        found += std::fs::read_dir(protocol.expect("a folder").path()).expect("a folder").count();
-    }
+    let found: usize = std::fs::read_dir(folder)
+        .expect("the library")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_dir())
+        .map(|protocol| std::fs::read_dir(protocol).expect("a folder").count())
+        .sum();
     assert_eq!(found, builtin().len(), "a file is not listed in library.rs");
 }
 
@@ -76,4 +78,19 @@ fn the_catalog_knows_every_file_by_the_name_of_its_profile() {
     assert_eq!(files, expected);
     assert_eq!(profiles.iter().collect::<BTreeSet<_>>().len(), profiles.len(), "one profile twice");
     assert!(profiles.contains(&NOT_SOLD));
+}
+
+#[test]
+fn the_list_names_every_device_that_is_sold() {
+    let list = include_str!("../library/README.md");
+    let catalog = Catalog::builtin();
+    let sold: Vec<&str> = catalog.profiles().map(|(name, _)| name).filter(|name| *name != NOT_SOLD).collect();
+    for name in &sold {
+        assert!(list.contains(&format!("| `{name}` |")), "{name} is not in library/README.md");
+    }
+    assert_eq!(
+        list.matches("` |\n").count(),
+        sold.len(),
+        "library/README.md lists another number of devices"
+    );
 }
