@@ -23,6 +23,7 @@ pub(crate) fn looks() -> Vec<String> {
         "Device.LocalAgent.ControllerTrust.Role.*.Name",
         "Device.LocalAgent.Controller.1.BootParameter.",
         "Device.ProxiedDevice.*.IoTCapability.*.LevelControl.Value",
+        "Device.ProxiedDevice.*.Node.*.IoTCapability.*.LevelControl.Value",
     ]
     .map(str::to_owned)
     .to_vec();

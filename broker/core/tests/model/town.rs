@@ -1,10 +1,12 @@
 //! Three Controllers, three Services, two devices and a disk around one broker, and what is known of all of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use usp_core::config::ControllerSeed;
 use usp_core::input::{ConnId, Input};
+use usp_mapping::mapping::{NodeId, Site};
 use usp_mapping::value::Value;
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::message;
@@ -16,12 +18,12 @@ use super::subs::Sub;
 use crate::bench::World;
 use crate::bench::device::number;
 use crate::bench::service::{FakeService, lamp};
+use crate::bench::site;
 
 pub(crate) const CONTROLLERS: [&str; 3] = ["self::c0", "self::c1", "self::c2"];
 pub(crate) const SERVICES: [&str; 3] = ["self::a", "self::b", "self::c"];
 pub(crate) const TOPS: [&str; 3] = ["Device.X_A.", "Device.X_B.", "Device.X_C."];
 pub(crate) const DEVICES: [&str; 2] = ["a", "b"];
-const SITE: &str = "a: box, b: box";
 
 /// A Service, here or away.
 pub(crate) struct House {
@@ -93,8 +95,26 @@ pub(crate) fn level(device: usize) -> String {
     format!("Device.ProxiedDevice.{}.IoTCapability.1.LevelSensor.Value", device + 1)
 }
 
+/// The second device has its dimmer in a node.
 pub(crate) fn dimmer(device: usize) -> String {
-    format!("Device.ProxiedDevice.{}.IoTCapability.4.LevelControl.Value", device + 1)
+    let place = ["IoTCapability.4", "Node.1.IoTCapability.1"][device];
+    format!("Device.ProxiedDevice.{}.{place}.LevelControl.Value", device + 1)
+}
+
+/// The site, in either order: that must not matter.
+pub(crate) fn town_site(turned: bool) -> Arc<Site> {
+    let mut site = site::site("a: box, b: box").as_ref().clone();
+    let mut mapping = site.devices[1].mapping.as_ref().clone();
+    site::twin(&mut mapping);
+    let dimmer = &mut mapping.capabilities[3];
+    (dimmer.node, dimmer.id) = (Some(NodeId(0)), "left.dimmer".to_owned());
+    // The dimmer comes first in its node.
+    mapping.capabilities[1].node = Some(NodeId(1));
+    site.devices[1].mapping = Arc::new(mapping);
+    if turned {
+        site.devices.reverse();
+    }
+    Arc::new(site)
 }
 
 fn cells() -> BTreeMap<String, Cell> {
@@ -153,7 +173,7 @@ impl Town {
             town.w.devices.values.insert(((*device).to_owned(), 3), number("50"));
             town.w.devices.values.insert(((*device).to_owned(), 0), number(&(20 + index).to_string()));
         }
-        town.w.site(SITE);
+        town.w.load(town_site(false));
         town.step(&Op::Calm);
         town
     }
@@ -225,7 +245,7 @@ impl Town {
         let values = world.devices.values.clone();
         self.w = world.restart();
         self.w.devices.values = values;
-        self.w.site(SITE);
+        self.w.load(town_site(true));
         self.subs_over_restart();
     }
 
