@@ -245,18 +245,6 @@ impl MappingDraft {
         self.source.draft(params)
     }
 
-    /// The mapping as a device of a site has it: with the parameters that it gives, the others at their defaults. What
-    /// the mapping does not admit is told where the site is compiled.
-    ///
-    /// Errors: as [`Self::parse`].
-    pub fn for_device(&self, device: &site::DeviceDraft) -> (Option<Self>, Vec<Diagnostic>) {
-        let known = |name: &str| self.params.iter().any(|param| param.name.value == name);
-        let given = device.params.iter().filter(|(name, _)| known(&name.value));
-        let params = given
-            .fold(self.source.examples(), |params, (name, value)| params.with(&name.value, &value.value));
-        self.source.draft(&params)
-    }
-
     /// The capability of this key.
     pub fn capability(&self, id: &str) -> Option<&CapabilityDraft> {
         self.capabilities.iter().find(|capability| capability.id.value == id)

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use usp_mapping::compile::{compile_file, compile_file_with};
 use usp_mapping::diagnostic::{Code, Diagnostic, SourceFile, render};
-use usp_mapping::draft::MappingDraft;
-use usp_mapping::draft::site::{SiteDraft, Use};
+use usp_mapping::draft::site::Use;
 use usp_mapping::library::Catalog;
 use usp_mapping::mapping::{Mapping, Protocol, ReadPoint, Site};
 use usp_mapping::site::{NotFound, compile_site};
@@ -182,19 +181,6 @@ fn parameters_stand_for_whole_values() {
     assert_eq!(mappings[0].capabilities[0].description, "Clamp B");
     assert!(Arc::ptr_eq(mappings[0], mappings[1]), "equal parameters share one mapping");
     assert_eq!(address(mappings[2], "power"), 0x4005);
-}
-
-/// Whoever makes a device out of the file alone sees what the device's site says.
-#[test]
-fn a_draft_follows_the_parameters_of_a_device() {
-    let site = "site: 1\nbuses: {b: {modbus_tcp: \"h:1\"}}\ndevices: {a: {file: x, bus: b, unit: 1, params: {phase: L3}}}\n";
-    let (site, _) = SiteDraft::parse(&SourceFile::new("site.yaml", site));
-    let (draft, _) = MappingDraft::parse(&SourceFile::new("params.yaml", PARAMS));
-    let (draft, found) = draft.expect("a draft").for_device(&site.expect("a site").devices[0]);
-    assert!(found.is_empty(), "\n{}", render(&found, false));
-    let draft = draft.expect("a draft");
-    let point = draft.capability("current").and_then(|cap| cap.read_point(&draft)).expect("a place");
-    assert_eq!(point.address, 202);
 }
 
 #[test]
