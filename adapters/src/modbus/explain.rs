@@ -142,17 +142,19 @@ pub fn rounds(device: &Device, way: &Way) -> Vec<Round> {
     let start = Instant::now();
     let mut clock = PollClock::new(&device.mapping, start);
     let mut seen: Vec<(Vec<PointId>, usize)> = Vec::new();
-    let mut at = start;
     let over = start + horizon(device);
+    // What is read once belongs to the start alone; everything else comes again at the end of the horizon.
+    clock.take_due(start);
+    let mut at = start;
     for _ in 0..ROUNDS {
+        let Some(next) = clock.next_due() else { return Vec::new() };
+        at = next;
         let mut points = clock.take_due(at);
         points.sort_unstable();
         match seen.iter_mut().find(|(known, _)| *known == points) {
             Some((_, times)) => *times += 1,
             None => seen.push((points, 1)),
         }
-        let Some(next) = clock.next_due() else { return Vec::new() };
-        at = next;
         if at >= over {
             break;
         }

@@ -71,11 +71,20 @@ fn rows(device: &Told) -> Table {
             capability.unit.clone().unwrap_or_default().into(),
             access(capability).into(),
             capability.poll.clone().unwrap_or_default().into(),
-            if capability.readable { period(capability.max_age_ms) } else { String::new() }.into(),
+            max_age(capability).into(),
             Cell::toned(Tone::Faint, values(capability)),
         ]);
     }
     table
+}
+
+/// What is read but once never grows old.
+fn max_age(capability: &CapabilityTold) -> String {
+    match capability.max_age_ms {
+        _ if !capability.readable => String::new(),
+        age if age >= 366 * 86_400_000 => "any".to_owned(),
+        age => period(age),
+    }
 }
 
 fn access(capability: &CapabilityTold) -> String {
@@ -93,7 +102,7 @@ fn values(capability: &CapabilityTold) -> String {
 }
 
 fn vendor(device: &Told, screen: Screen) -> String {
-    let mut table = Table::new(&["path", "arguments", "seen by / sends"]);
+    let mut table = Table::new(&["path", "arguments", "what is done"]);
     for CommandTold { path, args, exchanges } in &device.commands {
         let path = path.strip_prefix(&device.path).unwrap_or(path).to_owned();
         let sends: Vec<&str> = exchanges.iter().map(|exchange| exchange.request.as_str()).collect();
@@ -101,7 +110,11 @@ fn vendor(device: &Told, screen: Screen) -> String {
     }
     for event in &device.events {
         let path = event.path.strip_prefix(&device.path).unwrap_or(&event.path).to_owned();
-        let poll = event.poll.as_deref().map(|poll| format!("poll {poll}")).unwrap_or_default();
+        let poll = event
+            .poll
+            .as_deref()
+            .map(|poll| format!("looked for with the poll group {poll}"))
+            .unwrap_or_default();
         table.row([path.into(), event.args.join(", ").into(), poll.into()]);
     }
     table.render(screen)
