@@ -49,7 +49,8 @@ pub(super) fn run(args: &Test) -> Result<(), Failure> {
     let files: Vec<SourceFile> = files.into_iter().flatten().collect();
     let (mut ran, mut unusable) = (Vec::new(), 0);
     for file in &files {
-        match run_file(file) {
+        let finder = args.folders.finder(Path::new(file.name()))?;
+        match run_file(file, &|wanted| finder.find(wanted)) {
             Outcome::Unusable(found) => {
                 unusable += 1;
                 show_diagnostics(&found);

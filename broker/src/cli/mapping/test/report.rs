@@ -144,6 +144,8 @@ fn hint(what: &str, missing: &[String], screen: Screen, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use usp_mapping::diagnostic::SourceFile;
+    use usp_mapping::draft::site::Use;
+    use usp_mapping::site::NotFound;
 
     use super::super::run::{Outcome, run_file};
     use super::*;
@@ -162,8 +164,12 @@ tests:
   - {refuses: {position: 101}}
 ";
 
+    fn nothing(_: &Use) -> Result<SourceFile, NotFound> {
+        Err(NotFound::Profile { known: Vec::new() })
+    }
+
     fn ran(text: &str) -> Ran {
-        match run_file(&SourceFile::new("valve.yaml", text)) {
+        match run_file(&SourceFile::new("valve.yaml", text), &nothing) {
             Outcome::Ran(ran) => *ran,
             Outcome::Unusable(found) => panic!("{found:?}"),
         }
@@ -215,7 +221,7 @@ valve.yaml      3       0  2 of 3           0 of 1
     fn what_is_wrong_otherwise_is_no_failed_test() {
         let broken = FILE.replace("unit: l", "unit: litres");
         assert!(
-            matches!(run_file(&SourceFile::new("x.yaml", &broken)), Outcome::Unusable(found) if found.len() == 1)
+            matches!(run_file(&SourceFile::new("x.yaml", &broken), &nothing), Outcome::Unusable(found) if found.len() == 1)
         );
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use usp_mapping::compile::{Params, compile};
 use usp_mapping::diagnostic::{Code, Diagnostic, SourceFile};
 use usp_mapping::draft::{At, CapabilityDraft, MappingDraft, RunDraft, TestDraft};
+use usp_mapping::site::Resolve;
 
 /// What came of a file.
 pub(in crate::cli::mapping) enum Outcome {
@@ -94,8 +95,8 @@ impl Ran {
 }
 
 /// Runs the tests of a mapping file, with the defaults of its parameters.
-pub(in crate::cli::mapping) fn run_file(file: &SourceFile) -> Outcome {
-    let (draft, mut found) = MappingDraft::parse(file);
+pub(in crate::cli::mapping) fn run_file(file: &SourceFile, resolve: &Resolve<'_>) -> Outcome {
+    let (draft, mut found) = MappingDraft::parse_with(file, resolve);
     let Some(draft) = draft else { return Outcome::Unusable(found) };
     found.extend(compile(&draft, &Params::examples(&draft)).1);
     let (missed, others): (Vec<_>, Vec<_>) =
@@ -126,7 +127,8 @@ fn ran(draft: &MappingDraft, missed: &[Diagnostic]) -> Ran {
 
 /// `end`: where the next test begins.
 fn tested(test: &TestDraft, end: usize, missed: &[Diagnostic]) -> Tested {
-    let within = |it: &&Diagnostic| (test.span.start..end).contains(&it.span.start);
+    let within =
+        |it: &&Diagnostic| it.span.file == test.span.file && (test.span.start..end).contains(&it.span.start);
     let failures: Vec<Missed> = missed
         .iter()
         .filter(within)
