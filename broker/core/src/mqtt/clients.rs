@@ -266,6 +266,10 @@ impl Broker {
 
     /// What the command does once it is answered.
     pub(crate) fn reconnect_client(&mut self, number: u32) {
+        // R-MTP.7: the edge lets them out before it disconnects.
+        for (_, conn) in self.peers.of_client(number) {
+            self.say_goodbye(conn, "the MQTT client connects again");
+        }
         self.order(MqttOrder::Reconnect { client: number });
     }
 

@@ -76,7 +76,7 @@ impl Peers {
         self.clock
     }
 
-    fn of_client(&self, client: u32) -> Vec<(Side, ConnId)> {
+    pub(super) fn of_client(&self, client: u32) -> Vec<(Side, ConnId)> {
         self.by_key
             .iter()
             .filter(|((c, _, _), _)| *c == client)

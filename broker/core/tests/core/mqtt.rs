@@ -309,7 +309,11 @@ fn force_reconnect_reconnects() {
     let c = w.controller("self::c");
     w.mqtt_ready(1);
     w.mqtt_orders();
+    w.mqtt_records();
     w.operate(c, &format!("{CLIENT}ForceReconnect()"), "", &[]);
+    // R-MTP.7
+    let goodbye = "1 usp/ctrl/boss (q1 reply usp/agent/hub) Disconnect 0 the MQTT client connects again";
+    assert_eq!(w.mqtt_records(), [goodbye]);
     assert_eq!(w.mqtt_orders(), ["Reconnect 1"]);
     w.set(c, CLIENT, &["Enable=false"]);
     let failed = w.operate(c, &format!("{CLIENT}ForceReconnect()"), "", &[]);
