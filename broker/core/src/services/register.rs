@@ -13,12 +13,13 @@ use crate::request::{Origin, param_error};
 use crate::services::{above, keeps};
 
 /// Objects of the broker itself, in which nobody else may register anything.
-pub(crate) const PROTECTED: [&str; 5] = [
+pub(crate) const PROTECTED: [&str; 6] = [
     "Device.LocalAgent.",
     "Device.USPServices.",
     "Device.UnixDomainSockets.",
     "Device.ProxiedDevice.",
     "Device.X_USPBROKER_Bus.",
+    "Device.X_USPBROKER_Site.",
 ];
 
 impl Broker {
