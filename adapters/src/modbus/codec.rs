@@ -1,6 +1,7 @@
 //! Exchanges as Modbus has them: our terms to tokio-modbus requests, its responses to checked answers.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_modbus::{ExceptionCode, Request, Response};
@@ -28,7 +29,7 @@ pub(crate) struct Ask {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Query {
     /// Functions 1 to 4.
-    Read(Block),
+    Read(Arc<Block>),
     /// Function 5.
     WriteCoil(u16, bool),
     /// Function 15.
@@ -232,7 +233,7 @@ mod tests {
     use usp_mapping::mapping::{ByteOrder, RegisterEncoding};
 
     fn read(table: ModbusTable, address: u16, count: u16) -> Query {
-        Query::Read(Block::new(table, address, count))
+        Query::Read(Block::new(table, address, count).into())
     }
 
     fn point(table: ModbusTable, address: u16, encoding: RegisterEncoding) -> ModbusPoint {

@@ -123,6 +123,13 @@ impl Learnt {
         !self.faults.is_empty() && self.forbids(span, now)
     }
 
+    /// Whether no read has failed of which anything is remembered.
+    pub(crate) fn is_untroubled(&self) -> bool {
+        self.faults.is_empty()
+            && self.trials.is_empty()
+            && self.lengths.values().all(|length| length.failed.is_none())
+    }
+
     /// Whether a point is left out of polling for now.
     pub(crate) fn rests(&self, point: &ModbusPoint, now: Instant) -> bool {
         self.is_doubtful(&Span::of(point), now)

@@ -157,7 +157,7 @@ mod tests {
     }
 
     fn read(unit: u8, table: ModbusTable, address: u16, count: u16) -> Ask {
-        ask(unit, Query::Read(Block::new(table, address, count)))
+        ask(unit, Query::Read(Block::new(table, address, count).into()))
     }
 
     fn framed(body: &[u8]) -> Vec<u8> {

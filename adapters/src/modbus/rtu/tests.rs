@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_millis(150);
 
 fn read(unit: u8, address: u16, count: u16) -> Ask {
     let block = Block::new(ModbusTable::Holding, address, count);
-    Ask { unit, timeout: TIMEOUT, round: 0, query: Query::Read(block) }
+    Ask { unit, timeout: TIMEOUT, round: 0, query: Query::Read(block.into()) }
 }
 
 fn registers(unit: u8, words: &[u16]) -> Vec<u8> {
