@@ -7,10 +7,12 @@ mod decode;
 mod encode;
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 
 use crate::mapping::Class;
+use crate::modbus::Half;
 use crate::port::DeviceFault;
-use crate::value::Value;
+use crate::value::{Value, parse_decimal};
 
 /// A value as a protocol delivers it, before any transform.
 #[derive(Clone, Debug, PartialEq)]
@@ -181,6 +183,21 @@ impl Transform {
     /// Errors: as [`Transform::encode`] and [`Transform::decode`].
     pub fn settled(&self, value: &Value, target: RawKind, class: Class) -> Result<Value, DeviceFault> {
         self.decode(self.encode(value, target)?, class)
+    }
+
+    /// Whether a raw value is one of the `invalid` ones; a text is the number that it spells.
+    fn is_sentinel(&self, raw: &Raw) -> bool {
+        let is_listed = |value: f64| self.invalid.iter().any(|sentinel| *sentinel as f64 == value);
+        match raw {
+            Raw::Int(value) => self.invalid.contains(value),
+            Raw::F16(bits) => is_listed(Half(*bits).to_f64()),
+            Raw::F32(value) => is_listed(f64::from(*value)),
+            Raw::F64(value) => is_listed(*value),
+            Raw::Text(text) => parse_decimal(text.trim()).is_ok_and(|number| {
+                number.is_integer() && number.to_i128().is_some_and(|value| self.invalid.contains(&value))
+            }),
+            Raw::Bool(_) | Raw::Bytes(_) => false,
+        }
     }
 }
 

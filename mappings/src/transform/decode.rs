@@ -16,7 +16,9 @@ pub(super) fn decode(
     exponent: Option<i8>,
     class: Class,
 ) -> Result<Value, DeviceFault> {
-    refuse_sentinel(transform, &raw)?;
+    if transform.is_sentinel(&raw) {
+        return Err(invalid("the device has no reading"));
+    }
     match class {
         Class::BinaryControl | Class::BinarySensor => boolean(transform, raw).map(Value::Bool),
         Class::LevelControl | Class::LevelSensor => number(transform, raw, exponent).map(Value::Number),
@@ -28,18 +30,6 @@ pub(super) fn decode(
             other => Err(garbled(&other, "bytes")),
         },
     }
-}
-
-fn refuse_sentinel(transform: &Transform, raw: &Raw) -> Result<(), DeviceFault> {
-    let is_sentinel = |value: f64| transform.invalid.iter().any(|sentinel| *sentinel as f64 == value);
-    let found = match raw {
-        Raw::Int(value) => transform.invalid.contains(value),
-        Raw::F16(bits) => is_sentinel(Half(*bits).to_f64()),
-        Raw::F32(value) => is_sentinel(f64::from(*value)),
-        Raw::F64(value) => is_sentinel(*value),
-        Raw::Bool(_) | Raw::Text(_) | Raw::Bytes(_) => false,
-    };
-    if found { Err(invalid("the device has no reading")) } else { Ok(()) }
 }
 
 fn boolean(transform: &Transform, raw: Raw) -> Result<bool, DeviceFault> {

@@ -11,7 +11,7 @@ use crate::port::DeviceFault;
 use crate::value::{Value, decimal_text};
 
 pub(super) fn encode(transform: &Transform, value: &Value, target: RawKind) -> Result<Raw, DeviceFault> {
-    match value {
+    let raw = match value {
         Value::Bool(value) => boolean(transform, *value, target),
         Value::Number(number) => encode_number(transform, *number, target),
         Value::Text(text) => state(transform, text, target),
@@ -19,7 +19,11 @@ pub(super) fn encode(transform: &Transform, value: &Value, target: RawKind) -> R
         Value::Bytes(_) | Value::Numbers(_) => {
             Err(unwritable("only Booleans, numbers and states can be written"))
         }
+    }?;
+    if transform.is_sentinel(&raw) {
+        return Err(unwritable("the device takes it for \"no value\""));
     }
+    Ok(raw)
 }
 
 fn boolean(transform: &Transform, value: bool, target: RawKind) -> Result<Raw, DeviceFault> {
@@ -32,14 +36,14 @@ fn boolean(transform: &Transform, value: bool, target: RawKind) -> Result<Raw, D
         (None, _) => i128::from(value),
         (Some(map), _) => map.raw(&MapTarget::Bool(value)).ok_or_else(|| no_raw(&value.to_string()))?,
     };
-    fit(transform, int, target)
+    fit(int, target)
 }
 
 fn state(transform: &Transform, text: &str, target: RawKind) -> Result<Raw, DeviceFault> {
     let state = MapTarget::Text(text.to_owned());
     match (&transform.map, target) {
         (Some(map), RawKind::Text(most)) => fit_text(map.raw_text(&state).ok_or_else(|| no_raw(text))?, most),
-        (Some(map), _) => fit(transform, map.raw(&state).ok_or_else(|| no_raw(text))?, target),
+        (Some(map), _) => fit(map.raw(&state).ok_or_else(|| no_raw(text))?, target),
         (None, RawKind::Text(most)) => fit_text(text, most),
         (None, _) => Err(no_raw(text)),
     }
@@ -74,7 +78,7 @@ fn encode_number(transform: &Transform, value: Decimal, target: RawKind) -> Resu
         RawKind::Bool | RawKind::Int { .. } | RawKind::Digits(_) => {
             let nearest = raw.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
             check_rounding(transform, value, nearest)?;
-            fit(transform, nearest.to_i128().ok_or_else(|| too_large(value))?, target)
+            fit(nearest.to_i128().ok_or_else(|| too_large(value))?, target)
         }
     }
 }
@@ -104,10 +108,7 @@ fn check_rounding(transform: &Transform, value: Decimal, nearest: Decimal) -> Re
     )))
 }
 
-fn fit(transform: &Transform, int: i128, target: RawKind) -> Result<Raw, DeviceFault> {
-    if transform.invalid.contains(&int) {
-        return Err(unwritable("the device takes it for \"no value\""));
-    }
+fn fit(int: i128, target: RawKind) -> Result<Raw, DeviceFault> {
     match (target, target.int_range()) {
         (RawKind::Bool, Some((min, max))) if (min..=max).contains(&int) => Ok(Raw::Bool(int == 1)),
         (_, Some((min, max))) if (min..=max).contains(&int) => Ok(Raw::Int(int)),

@@ -132,6 +132,22 @@ fn a_value_must_fit_the_raw_type() {
     assert!(sentinel.encode(&Value::Number(number("255")), U8).is_err());
 }
 
+/// In whatever way the device spells it, a sentinel is neither shown nor written.
+#[test]
+fn a_sentinel_is_one_in_every_encoding() {
+    let transform = Transform { invalid: vec![-1], ..Transform::default() };
+    let minus_one = Value::Number(number("-1"));
+    let spelled = |text: &str| Raw::Text(text.to_owned());
+    for raw in [Raw::F16(0xbc00), Raw::F32(-1.0), Raw::F64(-1.0), spelled("-1"), spelled(" -1.0")] {
+        assert!(matches!(level(&transform, raw.clone()), Err(DeviceFault::Invalid(_))), "{raw:?}");
+    }
+    assert_eq!(level(&transform, spelled("-1.5")).as_deref(), Ok("-1.5"));
+    for kind in [I16, RawKind::F16, RawKind::F32, RawKind::F64, RawKind::Text(4)] {
+        let refused = transform.encode(&minus_one, kind);
+        assert!(matches!(refused, Err(DeviceFault::Unwritable(_))), "{kind:?} {refused:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_float_reads_back_the_same(bits in any::<u32>()) {
