@@ -11,7 +11,8 @@ use usp_mapping::port::PointId;
 pub(crate) struct PollClock {
     groups: Vec<Group>,
     once: Vec<PointId>,
-    /// When what is read once is to be read; `None`: it has been.
+    /// Those of it that are still to be read, and when; `None`: all have been.
+    missing: Vec<PointId>,
     once_at: Option<Instant>,
 }
 
@@ -38,7 +39,9 @@ impl PollClock {
         let is_once = |read: &ReadBinding| read.poll == Poll::Once;
         let once = mapping.points().filter(|point| point.read.is_some_and(is_once)).map(|point| point.id);
         let once: Vec<_> = once.collect();
-        Self { groups: groups.collect(), once_at: (!once.is_empty()).then_some(now), once }
+        let mut clock = Self { groups: groups.collect(), once, missing: Vec::new(), once_at: None };
+        clock.begin_once(now);
+        clock
     }
 
     /// When the next group is due; `None`: nothing is polled.
@@ -50,7 +53,7 @@ impl PollClock {
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<PointId> {
         let mut points = Vec::new();
         if self.once_at.take_if(|at| *at <= now).is_some() {
-            points.extend_from_slice(&self.once);
+            points.append(&mut self.missing);
         }
         for group in self.groups.iter_mut().filter(|group| group.due_at <= now) {
             points.extend_from_slice(&group.points);
@@ -64,6 +67,11 @@ impl PollClock {
         for group in &mut self.groups {
             group.due_at = now;
         }
+        self.begin_once(now);
+    }
+
+    fn begin_once(&mut self, now: Instant) {
+        self.missing.clone_from(&self.once);
         self.once_at = (!self.once.is_empty()).then_some(now);
     }
 
@@ -74,9 +82,10 @@ impl PollClock {
         (since, due().map(|group| group.every).collect())
     }
 
-    /// A point could not be read: if that was to be done once, it is tried again.
+    /// A point could not be read, or rests: if that was to be done once, it is tried again.
     pub(crate) fn missed(&mut self, point: PointId, now: Instant) {
-        if self.once.contains(&point) {
+        if self.once.contains(&point) && !self.missing.contains(&point) {
+            self.missing.push(point);
             self.once_at.get_or_insert(now + AGAIN);
         }
     }
@@ -119,6 +128,23 @@ mod tests {
         assert_eq!(clock.next_due(), Some(start + 200 * MS), "no drift");
         assert_eq!(clock.take_due(start + 955 * MS).len(), 1, "one round for seven missed");
         assert_eq!(clock.next_due(), Some(start + 1000 * MS));
+    }
+
+    #[test]
+    fn what_is_read_once_is_read_again_only_where_it_was_missed() {
+        let start = Instant::now();
+        let mut once = fake::on_demand();
+        if let Some(read) = &mut once.read {
+            read.poll = Poll::Once;
+        }
+        let mut clock = PollClock::new(&fake::mapping(&[once.clone(), once]), start);
+        assert_eq!(clock.take_due(start), [PointId(0), PointId(1)]);
+        assert_eq!(clock.next_due(), None);
+        clock.missed(PointId(1), start);
+        assert_eq!(clock.take_due(start), []);
+        assert_eq!(clock.take_due(start + AGAIN), [PointId(1)]);
+        clock.restart(start + AGAIN);
+        assert_eq!(clock.take_due(start + AGAIN), [PointId(0), PointId(1)]);
     }
 
     #[test]

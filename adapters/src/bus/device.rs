@@ -239,7 +239,9 @@ impl<M: Model> DeviceState<M> {
         if self.polls.is_empty() {
             self.cycle = self.clock.due(now);
             let mut due = self.clock.take_due(now);
-            due.retain(|point| !self.model.rests(now, *point));
+            for resting in due.extract_if(.., |point| self.model.rests(now, *point)) {
+                self.clock.missed(resting, now);
+            }
             self.polls = ReadPlan::new(&mut self.model, now, &due);
         }
         self.polls.next()

@@ -1,6 +1,7 @@
 //! The whole adapter against a server on the loopback, well-behaved and not.
 
 mod field;
+mod once;
 
 use std::sync::Arc;
 
