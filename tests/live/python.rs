@@ -87,3 +87,89 @@ fn a_device_that_shares_no_code_is_read_and_written() {
     let line = watch.line();
     assert!(line.contains(".LevelSensor.Value") && line.contains("\"30\""), "{line}");
 }
+
+/// Functions 22 (mask write) and 23 (write and read) of the other hand: bits are kept, refusals are told.
+#[test]
+fn bits_and_registers_are_written_in_one_request() {
+    let mut command = Command::new(python());
+    command.arg(here("python/modbus_server.py")).stdin(Stdio::piped());
+    let device = Process::start(&mut command);
+    let ready = device.line();
+    let port = ready.strip_prefix("ready ").expect(&ready);
+
+    let place = Place::new(ACTOR, "");
+    place.write("heater.yaml", HEATER);
+    place.write(
+        "site.yaml",
+        &format!(
+            "site: 1\nbuses:\n  tcp: {{modbus_tcp: \"127.0.0.1:{port}\"}}\n\
+             devices:\n  heater: {{file: heater.yaml, bus: tcp, unit: 1}}\n"
+        ),
+    );
+    let _broker = place.start();
+    let cli = place.cli();
+    let path = |name: &str, class: &str| {
+        format!("Device.ProxiedDevice.1.IoTCapability.[Name==\"{name}\"].{class}.Value")
+    };
+    eventually("the readings", || cli.values(&path("target", "LevelControl")).into_values().next());
+    for (name, class, value, function, wire) in [
+        ("pump", "EnumControl", "High", 22, "holding 12 3"),
+        ("tariff", "EnumControl", "Holiday", 22, "holding 12 35"),
+        ("pump", "EnumControl", "Low", 22, "holding 12 33"),
+        ("target", "LevelControl", "22.5", 23, "holding 20 225"),
+    ] {
+        cli.ok(&["set", &format!("{}={value}", path(name, class))]);
+        assert_eq!(device.line(), format!("function {function}"), "{name}");
+        assert_eq!(device.line(), wire, "{name}");
+        assert_eq!(cli.values(&path(name, class)).into_values().collect::<Vec<_>>(), [value], "{name}");
+    }
+    for (name, class, value, function) in
+        [("no-bits", "EnumControl", "High", 22), ("nowhere", "LevelControl", "1", 23)]
+    {
+        let told = cli.fails(1, &["set", &format!("{}={value}", path(name, class))]);
+        assert!(told.contains("exception 2"), "{told}");
+        assert_eq!(device.line(), format!("function {function}"), "{name}");
+    }
+}
+
+/// The meter's holding registers, seen as a heater; there is none behind 20.
+const HEATER: &str = "uspmap: 1
+profile: acme.heater
+version: 1.0.0
+device: {type: HVAC}
+poll: {all: 1s}
+capabilities:
+  pump:
+    class: EnumControl
+    type: X_ACME_Pump
+    read: {holding: 12, bits: 0..1, map: {0: \"Off\", 1: Low, 3: High}}
+    write: {fc: 22}
+  tariff:
+    class: EnumControl
+    type: X_ACME_Tariff
+    read: {holding: 12, bits: 4..6, map: {0: Day, 2: Holiday}}
+    write: {fc: 22}
+  target:
+    class: LevelControl
+    type: Temperature
+    unit: degC
+    min: 5
+    max: 30
+    step: 0.5
+    read: {holding: 20, scale: 0.1}
+    write: {fc: 23}
+  no-bits:
+    class: EnumControl
+    type: X_ACME_Fan
+    read: {holding: 12, bits: 0..1, map: {0: \"Off\", 1: Low, 3: High}}
+    write: {holding: 101, bits: 0..1, fc: 22, verify: false}
+  nowhere:
+    class: LevelControl
+    type: Humidity
+    unit: \"%\"
+    min: 0
+    max: 100
+    step: 1
+    read: {holding: 12}
+    write: {holding: 100, fc: 23, verify: false}
+";

@@ -1,6 +1,7 @@
 """The demo's energy meter, played by pymodbus: registers of another hand than the project's simulators.
 
-Prints `ready PORT`, then one line for each write: `coil ADDRESS VALUE`, `holding ADDRESS VALUE`.
+Prints `ready PORT`, then one line for each write: `coil ADDRESS VALUE`, `holding ADDRESS VALUE`; before those of the
+functions that do more than write also `function 22` (mask write) or `function 23` (write and read).
 Obeys lines on standard input: `input ADDRESS VALUE…` sets input registers. Ends with its standard input.
 """
 
@@ -28,6 +29,12 @@ class Told(ModbusSequentialDataBlock):
             self.then(address + offset - 1, int(value))
 
 
+def functions(sending, pdu):
+    if not sending and pdu.function_code in (22, 23):
+        print("function", pdu.function_code, flush=True)
+    return pdu
+
+
 def f32(value):
     return list(struct.unpack(">HH", struct.pack(">f", value)))
 
@@ -53,7 +60,8 @@ async def main():
         ir=inputs_block,
         hr=Told("holding", holding),
     )
-    server = ModbusTcpServer(ModbusServerContext(slaves={1: unit}, single=False), address=("127.0.0.1", 0))
+    context = ModbusServerContext(slaves={1: unit}, single=False)
+    server = ModbusTcpServer(context, address=("127.0.0.1", 0), trace_pdu=functions)
     await server.serve_forever(background=True)
     print("ready", server.transport.sockets[0].getsockname()[1], flush=True)
     loop = asyncio.get_running_loop()
