@@ -74,7 +74,7 @@ enum What {
     Stall,
     /// Bad peers on every transport, and a good Controller among them
     Hostile,
-    /// Reads on a simulated serial line, as a share of what an ideal master needs
+    /// Reads on a simulated serial line against an ideal master and the forecast; a silent slave; writes between polls
     Serial,
     /// 10,000 and 100,000 points of field devices each second, writes meanwhile, and the first read after a start
     Points,

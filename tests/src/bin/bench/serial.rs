@@ -1,6 +1,8 @@
 //! How much of a serial line is used: reads one after another on a simulated line with true timing that hears no request
 //! before t3.5 of silence, as a share of what an ideal master would need, and beside what `mapping explain` foretells.
 
+mod disturbed;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,6 +53,7 @@ pub(crate) async fn measure() {
         rows.push(run(&case).await);
     }
     table::print("Reads on a serial line (slaves think for 10 ms, strict about t3.5)", &rows);
+    disturbed::measure().await;
 }
 
 fn cases() -> Vec<Case> {
@@ -80,21 +83,37 @@ fn mapping(registers: impl Iterator<Item = (u16, u16)>) -> String {
     registers.map(point).fold(head.to_owned(), |text, line| text + &line)
 }
 
-async fn run(case: &Case) -> Vec<String> {
-    let settings = LineSettings {
+/// A line with its slaves, what polls them, and what that says.
+struct Running {
+    line: ModbusLine,
+    site: Arc<Site>,
+    adapters: Adapters,
+    reports: mpsc::Receiver<FromAdapter>,
+}
+
+fn settings(case: &Case) -> LineSettings {
+    LineSettings {
         baud: case.baud,
         bits_per_character: if case.parity == "none" { 10 } else { 11 },
         delay: DELAY,
         strict: true,
-    };
+    }
+}
+
+fn start(case: &Case) -> Running {
     let source = SourceFile::new("line.yaml", &case.mapping);
     let draft = MappingDraft::parse(&source).0.unwrap();
     let units = (1..=case.slaves).map(|unit| (unit, ModbusDevice::from_draft(&draft, unit.into()).unwrap()));
-    let line = ModbusLine::open(settings, units, true).unwrap();
-    let site = site(case, &line, &source);
+    let line = ModbusLine::open(settings(case), units, true).unwrap();
+    let site = Arc::new(site(case, &line, &source));
+    let (to_core, reports) = mpsc::channel(1024);
+    let adapters = Adapters::start(Arc::clone(&site), to_core);
+    Running { line, site, adapters, reports }
+}
+
+async fn run(case: &Case) -> Vec<String> {
+    let Running { line, site, adapters, mut reports } = start(case);
     let foretold = foretold(&site);
-    let (to_core, mut reports) = mpsc::channel(1024);
-    let adapters = Adapters::start(Arc::new(site), to_core);
     let until = tokio::time::Instant::now() + TIME;
     // What is read before all is settled does not count.
     while !is_read(&reports.recv().await.unwrap()) {}
