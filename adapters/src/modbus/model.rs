@@ -1,5 +1,6 @@
 //! A Modbus device as the bus sees it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use usp_mapping::mapping::{
 };
 use usp_mapping::port::{DeviceFault, PointId};
 use usp_mapping::transform::Transform;
-use usp_mapping::value::Value;
+use usp_mapping::value::{Counter, Value};
 
 use crate::bus::plan::Readings;
 use crate::bus::queue::Target;
@@ -27,6 +28,8 @@ pub(crate) struct ModbusModel {
     learnt: Learnt,
     assembly: Assembly,
     lacks: Lacks,
+    /// The numbers that only grow, as far as they were read.
+    counters: BTreeMap<PointId, Counter>,
     /// The reads of the newest large sets of points. Only while no read has failed: what was learnt changes with time.
     planned: Vec<Planned>,
 }
@@ -121,11 +124,14 @@ impl ModbusModel {
     }
 
     fn readings(&mut self, round: u32, block: &Block, answer: &Answer) -> Readings {
-        let Self { mapping, assembly, .. } = self;
+        let Self { mapping, assembly, counters, .. } = self;
         let mut reading = |(id, place): &Placed| {
             let point = mapping.point(*id)?;
             let raw = codec::extract(place, block, answer);
-            Some((*id, assembly.add(round, point, *place, raw)?))
+            let value = assembly.add(round, point, *place, raw)?;
+            let capability = mapping.capabilities.get(usize::from(id.0));
+            let grows = capability.is_some_and(|capability| capability.monotonic);
+            Some((*id, if grows { value.and_then(|value| grown(counters, *id, value)) } else { value }))
         };
         block.points.iter().filter_map(&mut reading).collect()
     }
@@ -134,6 +140,16 @@ impl ModbusModel {
         let (WritePoint::Modbus { point, function, .. }, transform) = self.place(target)?;
         let raw = transform.encode(value, point.raw_kind())?;
         codec::write(point, self.function(point, *function), &raw, before).map(|query| self.ask(query))
+    }
+}
+
+/// A number that only grows, unless it is less than before and cannot be believed.
+fn grown(counters: &mut BTreeMap<PointId, Counter>, id: PointId, value: Value) -> Result<Value, DeviceFault> {
+    match &value {
+        Value::Number(number) if !counters.entry(id).or_default().believes(*number) => {
+            Err(DeviceFault::Invalid(format!("{} is less than it was before", value.to_usp())))
+        }
+        _ => Ok(value),
     }
 }
 
@@ -153,6 +169,7 @@ impl Model for ModbusModel {
             learnt: Learnt::default(),
             assembly: Assembly::default(),
             lacks: Lacks::default(),
+            counters: BTreeMap::new(),
             planned: Vec::new(),
         }
     }

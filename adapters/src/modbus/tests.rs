@@ -1,5 +1,6 @@
 //! The whole adapter against a server on the loopback, well-behaved and not.
 
+mod counters;
 mod field;
 mod once;
 
