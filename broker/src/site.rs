@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use usp_mapping::diagnostic::{self, Diagnostic, SourceFile};
+use usp_mapping::diagnostic::{self, Diagnostic, MAX_BYTES, SourceFile};
 use usp_mapping::draft::site::Use;
 use usp_mapping::library::Catalog;
 use usp_mapping::mapping::Site;
@@ -81,9 +81,17 @@ pub(crate) fn load_and_log(config: &Config) -> Result<Site, SiteError> {
     Ok(site)
 }
 
-/// Reads a file for diagnostics.
+/// Reads a file for diagnostics. Of one that is too large the beginning is enough to say so.
 pub(crate) fn read(path: &Path) -> io::Result<SourceFile> {
-    Ok(SourceFile::new(&path.display().to_string(), &fs::read_to_string(path)?))
+    let mut text = Vec::new();
+    fs::File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
+    let text = if text.len() > MAX_BYTES {
+        String::from_utf8_lossy(&text).into_owned()
+    } else {
+        String::from_utf8(text)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))?
+    };
+    Ok(SourceFile::new(&path.display().to_string(), &text))
 }
 
 /// Finds the mapping files that a site names.
@@ -148,4 +156,18 @@ fn gather(
         }
     }
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_end_is_read_no_further_than_to_its_refusal() {
+        let file = read(Path::new("/dev/zero")).unwrap();
+        assert_eq!(file.text().len(), MAX_BYTES + 1);
+        let (site, problems) = compile_site(&file, &|_| Err(NotFound::Unreadable(String::new())));
+        assert!(site.is_none());
+        assert_eq!(problems.iter().map(|problem| problem.code.name()).collect::<Vec<_>>(), ["M002"]);
+    }
 }

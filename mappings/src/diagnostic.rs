@@ -9,6 +9,9 @@ use serde::Serialize;
 pub use crate::code::Code;
 pub use crate::fix::{Fix, FixFields, mend};
 
+/// Most bytes of a mapping or site file.
+pub const MAX_BYTES: usize = 1 << 20;
+
 /// A file that was read: its name as the user gave it, and its whole text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFile {

@@ -12,10 +12,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned};
 
 use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Severity, SourceFile, Span};
+use crate::diagnostic::{Diagnostic, MAX_BYTES, Severity, SourceFile, Span};
 
-/// Most bytes of a file.
-pub(crate) const MAX_BYTES: usize = 1 << 20;
 /// Deepest nesting of maps and lists.
 pub(crate) const MAX_DEPTH: usize = 16;
 /// Most values of a file.

@@ -1,5 +1,7 @@
 //! `extends`: a mapping on top of another one.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use super::top;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile};
@@ -122,22 +124,30 @@ fn of_file(node: Node, file: u16) -> Node {
 fn merge(base: &Node, own: Node, is_root: bool) -> Node {
     let Kind::Map(base_entries) = &base.kind else { return own };
     let span = own.span;
-    let mut own_entries = match own.kind {
+    let own_entries = match own.kind {
         Kind::Map(entries) => entries,
         kind => return Node { kind, span },
     };
+    // Of equal keys, which are reported later, the first one first.
+    let mut places: BTreeMap<String, VecDeque<usize>> = BTreeMap::new();
+    for (at, (key, _)) in own_entries.iter().enumerate() {
+        if let Some(key) = word(key) {
+            places.entry(key.to_owned()).or_default().push_back(at);
+        }
+    }
+    let mut own_entries: Vec<_> = own_entries.into_iter().map(Some).collect();
     let mut merged = Vec::new();
     for (key, value) in base_entries {
         let is_own = is_root && word(key).is_some_and(|key| OWN.contains(&key));
-        let at = own_entries.iter().position(|(known, _)| word(known).is_some() && word(known) == word(key));
-        match at.map(|at| own_entries.remove(at)) {
+        let at = word(key).and_then(|key| places.get_mut(key)?.pop_front());
+        match at.and_then(|at| own_entries.get_mut(at)?.take()) {
             Some((_, nearer)) if nearer.is_null() => {}
             Some((key, nearer)) => merged.push((key, merge(value, nearer, false))),
             None if is_own => {}
             None => merged.push((key.clone(), value.clone())),
         }
     }
-    merged.extend(own_entries);
+    merged.extend(own_entries.into_iter().flatten());
     Node { kind: Kind::Map(merged), span }
 }
 

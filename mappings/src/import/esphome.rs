@@ -72,7 +72,7 @@ fn substituted(file: &SourceFile, root: &Node) -> Option<SourceFile> {
     for (key, value) in pairs {
         let value = value.replace('\n', " ");
         text = text.replace(&format!("${{{key}}}"), &value).replace(&format!("${key}"), &value);
-        if text.len() > yaml::MAX_BYTES {
+        if text.len() > crate::diagnostic::MAX_BYTES {
             return None;
         }
     }

@@ -139,6 +139,14 @@ impl Reply {
         matches!(self, Self::Answer(_)) || matches!(self, Self::Exception(code) if !matches!(code, 10 | 11))
     }
 
+    /// Whether it answers a read of so much, no more and no less.
+    pub fn reads(&self, table: ModbusTable, count: u16) -> bool {
+        let Self::Answer(pdu) = self else { return false };
+        let count = usize::from(count);
+        let data = if table.is_bits() { count.div_ceil(8) } else { 2 * count };
+        pdu.len() == 2 + data && pdu.get(1).is_some_and(|length| usize::from(*length) == data)
+    }
+
     /// The registers of an answer to a read of registers.
     pub fn registers(&self) -> Option<Vec<u16>> {
         let Self::Answer(pdu) = self else { return None };
@@ -209,5 +217,17 @@ mod tests {
         assert_eq!(Reply::of(3, &[3, 4, 1, 2, 3, 4]).registers(), Some(vec![0x0102, 0x0304]));
         assert_eq!(Reply::of(3, &[3, 4, 1, 2]).registers(), None);
         assert_eq!(Reply::of(3, &[4, 2, 1, 2]), Reply::Noise);
+    }
+
+    /// What is after a read that is too short or too long would seem to be at other addresses.
+    #[test]
+    fn an_answer_has_as_much_as_was_asked_for() {
+        let answer = Reply::Answer(vec![3, 4, 1, 2, 3, 4]);
+        assert!(answer.reads(ModbusTable::Holding, 2));
+        assert!(!answer.reads(ModbusTable::Holding, 1) && !answer.reads(ModbusTable::Holding, 3));
+        assert!(!Reply::Answer(vec![3, 6, 1, 2, 3, 4]).reads(ModbusTable::Holding, 2));
+        assert!(Reply::Answer(vec![1, 2, 0xff, 1]).reads(ModbusTable::Coil, 9));
+        assert!(!Reply::Answer(vec![1, 2, 0xff, 1]).reads(ModbusTable::Coil, 8));
+        assert!(!Reply::Silence.reads(ModbusTable::Coil, 1));
     }
 }

@@ -189,7 +189,7 @@ impl Looker<'_> {
             let count = last - first + 1;
             let question = Question::Read { table: wanted.table, address: first, count };
             match scanner.ask(unit, question, self.args.timeout).await {
-                Ok(reply @ Reply::Answer(_)) => {
+                Ok(reply) if reply.reads(wanted.table, count) => {
                     let registers = reply.registers().unwrap_or_default();
                     join(spans, Span { table: wanted.table, first, count, registers });
                 }
