@@ -91,20 +91,17 @@ struct Running {
     reports: mpsc::Receiver<FromAdapter>,
 }
 
-fn settings(case: &Case) -> LineSettings {
-    LineSettings {
+fn start(case: &Case) -> Running {
+    let settings = LineSettings {
         baud: case.baud,
         bits_per_character: if case.parity == "none" { 10 } else { 11 },
         delay: DELAY,
         strict: true,
-    }
-}
-
-fn start(case: &Case) -> Running {
+    };
     let source = SourceFile::new("line.yaml", &case.mapping);
     let draft = MappingDraft::parse(&source).0.unwrap();
     let units = (1..=case.slaves).map(|unit| (unit, ModbusDevice::from_draft(&draft, unit.into()).unwrap()));
-    let line = ModbusLine::open(settings(case), units, true).unwrap();
+    let line = ModbusLine::open(settings, units, true).unwrap();
     let site = Arc::new(site(case, &line, &source));
     let (to_core, reports) = mpsc::channel(1024);
     let adapters = Adapters::start(Arc::clone(&site), to_core);

@@ -12,7 +12,7 @@ use usp_mapping::value::Value;
 use usp_simulators::mischief::Fault;
 use usp_simulators::modbus::ModbusLine;
 
-use super::{Case, DELAY, Running, foretold, is_read, settings, start};
+use super::{Case, DELAY, Running, foretold, is_read, start};
 use crate::table;
 
 /// Points of each slave.
@@ -147,13 +147,11 @@ async fn disturbed() -> (Seen, f64) {
 }
 
 async fn writes() {
-    let case = case(5);
-    let Running { line, site, adapters, mut reports } = start(&case);
+    let Running { line, site, adapters, mut reports } = start(&case(5));
     let way = Way { bus: site.buses[0].kind.clone(), delay: DELAY };
     let value = Value::Number(1.into());
-    // The reply is there before the silence that follows it.
-    let own = explain::time(&explain::write(&site.devices[0], &way, PointId(0), &value).unwrap())
-        - settings(&case).silence();
+    // The silence between two exchanges is that before the second.
+    let own = explain::time(&explain::write(&site.devices[0], &way, PointId(0), &value).unwrap());
     let (mut waits, mut most_polls) = (Vec::new(), 0);
     for index in 0..WRITES {
         // Each comes at another moment of a read that has just begun.
