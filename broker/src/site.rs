@@ -83,6 +83,10 @@ pub(crate) fn load_and_log(config: &Config) -> Result<Site, SiteError> {
 
 /// Reads a file for diagnostics. Of one that is too large the beginning is enough to say so.
 pub(crate) fn read(path: &Path) -> io::Result<SourceFile> {
+    // A pipe would be waited for without end.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
     let mut text = Vec::new();
     fs::File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
     let text = if text.len() > MAX_BYTES {

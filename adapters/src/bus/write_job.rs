@@ -163,6 +163,10 @@ impl<Ask: Clone> WriteJob<Ask> {
         match (sent, verification(mapping, target)) {
             (Ok(()), None) => self.settle(Ok(value)),
             (Ok(()), Some((by, time))) => self.phase = Phase::Verify(Verify::new(now, by, time, Ok(()))),
+            // It took the request, and may need a moment for what was asked.
+            (Err((DeviceFault::NotConfirmed { .. }, true)), Some((by, time))) => {
+                self.phase = Phase::Verify(Verify::new(now, by, time, Ok(())));
+            }
             (Err((fault, false)), Some((by, time))) => {
                 self.phase = Phase::Verify(Verify::new(now, by, time, Err(fault)));
             }

@@ -153,6 +153,11 @@ fn grown(counters: &mut BTreeMap<PointId, Counter>, id: PointId, value: Value) -
     }
 }
 
+fn not_taken(wanted: &[u16], shown: &[u16]) -> DeviceFault {
+    let text = |words: &[u16]| words.iter().map(|word| format!("{word:#06x}")).collect::<Vec<_>>().join(" ");
+    DeviceFault::NotConfirmed { wanted: text(wanted), shown: text(shown) }
+}
+
 fn faults(points: &[Placed], fault: &DeviceFault) -> Readings {
     points.iter().map(|(point, _)| (*point, Err(fault.clone()))).collect()
 }
@@ -283,11 +288,13 @@ impl Model for ModbusModel {
     }
 
     fn acknowledge(&self, ask: &Ask, answer: Answer) -> Result<(), DeviceFault> {
-        match answer {
-            Answer::Written => Ok(()),
-            Answer::Registers(_) if matches!(ask.query, Query::ReadWrite(..)) => Ok(()),
-            Answer::Exception(code) => Err(codec::refusal(code)),
-            Answer::Bits(_) | Answer::Registers(_) => {
+        match (&ask.query, answer) {
+            (_, Answer::Written) => Ok(()),
+            (_, Answer::Exception(code)) => Err(codec::refusal(code)),
+            // The device writes before it reads (Modbus Application Protocol V1.1b3, 6.17).
+            (Query::ReadWrite(_, wanted), Answer::Registers(shown)) if shown == *wanted => Ok(()),
+            (Query::ReadWrite(_, wanted), Answer::Registers(shown)) => Err(not_taken(wanted, &shown)),
+            (_, Answer::Bits(_) | Answer::Registers(_)) => {
                 Err(DeviceFault::Garbled("it acknowledges nothing".to_owned()))
             }
         }

@@ -188,7 +188,9 @@ impl World {
                 pdu[..7].to_vec()
             }
             23 => {
-                self.write(unit, pdu, u16::from_be_bytes([pdu[5], pdu[6]]), second);
+                if !matches!(fault, Some(Fault::Forgotten)) {
+                    self.write(unit, pdu, u16::from_be_bytes([pdu[5], pdu[6]]), second);
+                }
                 self.words(unit, address, count, function)
             }
             _ => {

@@ -62,6 +62,10 @@ async fn function_23_falls_back_too() {
     let mut bench = Bench::start(&[("a", 1, &fake::mapping(&[both]))]);
     assert_eq!(bench.result(call(1, "a", write(0, 5))).await, Ok(number(5)));
     assert!(functions(&mut bench).ends_with(&[23]));
+    bench.server.world().faults.push_back(Fault::Forgotten);
+    let forgotten = bench.result(call(3, "a", write(0, 9))).await;
+    assert!(matches!(forgotten, Err(DeviceFault::NotConfirmed { .. })), "{forgotten:?}");
+    assert_eq!(functions(&mut bench), [23], "its answer shows the register as it is");
     bench.server.world().lacks.insert(23);
     assert_eq!(bench.result(call(2, "a", write(0, 6))).await, Ok(number(6)));
     assert_eq!(functions(&mut bench), [23, 16]);
