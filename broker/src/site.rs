@@ -83,10 +83,6 @@ pub(crate) fn load_and_log(config: &Config) -> Result<Site, SiteError> {
 
 /// Reads a file for diagnostics. Of one that is too large the beginning is enough to say so.
 pub(crate) fn read(path: &Path) -> io::Result<SourceFile> {
-    // A pipe would be waited for without end.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
-    }
     let mut text = Vec::new();
     fs::File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
     let text = if text.len() > MAX_BYTES {
@@ -154,7 +150,9 @@ fn gather(
     for path in paths {
         if path.is_dir() && depth > 0 {
             gather(&path, depth - 1, files, sources)?;
-        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+        } else if path.is_file()
+            && path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+        {
             sources.borrow_mut().insert(path.clone());
             files.push(read(&path).map_err(wrong("mapping file", &path))?);
         }

@@ -198,7 +198,17 @@ impl Place {
         };
         match self.table {
             Table::Coil | Table::Discrete => cells.to_vec(),
-            Table::Holding | Table::Input => self.put(self.sentinel.map_or(usual, Number::Int), cells),
+            Table::Holding | Table::Input => {
+                self.put(self.sentinel.map_or(usual, |raw| Number::Int(self.signed(raw))), cells)
+            }
+        }
+    }
+
+    /// A raw value as its bits say it, where the file gives it without its sign: 0x8000 of an `s16` is -32768.
+    fn signed(&self, raw: i128) -> i128 {
+        match (self.encoding.integers(), self.bits) {
+            (Some((low, high)), None) if low < 0 && raw > high && raw <= 2 * high + 1 => raw - 2 * (high + 1),
+            _ => raw,
         }
     }
 
@@ -355,6 +365,8 @@ mod tests {
         assert_eq!(place(Encoding::F32, linear("1", "0")).without_reading(&[0, 0]), [0x7fc0, 0]);
         let named = Place { sentinel: Some(32767), ..place(S16, linear("0.1", "0")) };
         assert_eq!(named.without_reading(&[0]), [32767]);
+        let bits = Place { sentinel: Some(0x8000), ..place(S16, linear("0.1", "0")) };
+        assert_eq!(bits.without_reading(&[0]), [0x8000]);
     }
 
     #[test]
