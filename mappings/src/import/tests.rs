@@ -332,3 +332,12 @@ fn names_that_are_alike_are_told_apart() {
         lines(&imported.mappings[0]).iter().map(|line| line.split(':').next().unwrap().to_owned()).collect();
     assert_eq!(keys, ["a-b", "a-b-2", "a-b-2-2", "gr-e-x"]);
 }
+
+/// A factor that is not read makes every value wrong: it must be told.
+#[test]
+fn a_value_of_the_wrong_kind_is_listed() {
+    let text = "modbus:\n  - name: hub\n    type: tcp\n    host: 192.0.2.7\n    sensors:\n      - name: Flow\n        address: 3\n        scale: !secret factor\n        offset: abc\n        unit_of_measurement: W\n";
+    let imported = imported("configuration.yaml", text);
+    has(&imported, 8, "scale", "cannot be read");
+    has(&imported, 9, "offset", "cannot be read");
+}

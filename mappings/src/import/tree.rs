@@ -14,13 +14,23 @@ pub(super) struct Map<'n> {
     entries: &'n [(Node, Node)],
     pub(super) line: usize,
     used: RefCell<BTreeSet<&'n str>>,
+    /// Keys whose values are not of the kind that they should be.
+    misread: RefCell<BTreeSet<&'n str>>,
 }
+
+/// Why a value of the wrong kind is left out.
+const MISREAD: &str = "its value cannot be read, and counts as not given";
 
 impl<'n> Map<'n> {
     /// `None`: the node is no map.
     pub(super) fn of(node: &'n Node) -> Option<Self> {
         match &node.kind {
-            Kind::Map(entries) => Some(Self { entries, line: node.span.line, used: RefCell::default() }),
+            Kind::Map(entries) => Some(Self {
+                entries,
+                line: node.span.line,
+                used: RefCell::default(),
+                misread: RefCell::default(),
+            }),
             Kind::Scalar { .. } | Kind::List(_) => None,
         }
     }
@@ -42,6 +52,15 @@ impl<'n> Map<'n> {
         Some(node)
     }
 
+    /// What a key has, understood. What cannot be understood is told with the rest.
+    fn read<T>(&self, key: &str, understand: impl FnOnce(&'n Node) -> Option<T>) -> Option<T> {
+        let (key, node) = self.find(key)?;
+        let value = understand(node);
+        let known = if value.is_some() { &self.used } else { &self.misread };
+        known.borrow_mut().insert(key);
+        value
+    }
+
     /// The line of a key's value, or of the whole.
     pub(super) fn line_of(&self, key: &str) -> usize {
         self.find(key).map_or(self.line, |(_, node)| node.span.line)
@@ -53,7 +72,7 @@ impl<'n> Map<'n> {
 
     /// A whole number, decimal or with `0x`.
     pub(super) fn int(&self, key: &str) -> Option<i128> {
-        self.node(key).and_then(int)
+        self.read(key, int)
     }
 
     /// A register's address.
@@ -62,15 +81,15 @@ impl<'n> Map<'n> {
     }
 
     pub(super) fn decimal(&self, key: &str) -> Option<Decimal> {
-        decimal(scalar(self.node(key)?)?)
+        self.read(key, |node| decimal(scalar(node)?))
     }
 
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
-        match self.text(key)?.to_ascii_lowercase().as_str() {
+        self.read(key, |node| match scalar(node)?.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => Some(true),
             "false" | "no" | "off" | "0" => Some(false),
             _ => None,
-        }
+        })
     }
 
     pub(super) fn map(&self, key: &str) -> Option<Self> {
@@ -100,12 +119,16 @@ impl<'n> Map<'n> {
 
     /// Notes everything that was not looked at: with its own reason if there is one, else with the general one.
     pub(super) fn leave_rest(&self, what: &str, reasons: &[(&str, &str)], general: &str, notes: &mut Notes) {
-        let used = self.used.borrow();
+        let (used, misread) = (self.used.borrow(), self.misread.borrow());
         for (key, value) in self.entries {
             let Some(name) = scalar(key).filter(|name| !used.contains(name) && !value.is_null()) else {
                 continue;
             };
-            let reason = reasons.iter().find(|(known, _)| *known == name).map_or(general, |(_, why)| why);
+            let reason = match reasons.iter().find(|(known, _)| *known == name) {
+                _ if misread.contains(name) => MISREAD,
+                Some((_, why)) => why,
+                None => general,
+            };
             notes.add(key.span.line, format!("{what}: {name}"), reason);
         }
     }
