@@ -98,7 +98,7 @@ pub(super) fn hosts(text: &str) -> Result<Vec<BusAddress>, String> {
 
 fn with_port(text: &str) -> Option<(String, u16)> {
     if let Ok(socket) = text.parse::<SocketAddr>() {
-        return Some((socket.ip().to_string(), socket.port()));
+        return Some((socket.ip().to_string(), socket.port())).filter(|(_, port)| *port != 0);
     }
     if text.parse::<IpAddr>().is_ok() {
         return Some((text.to_owned(), PORT));
