@@ -106,7 +106,7 @@ fn all_problems_come_at_once_in_order() {
             "2:1: error: unknown key `sit` in [agent]; help: did you mean `site`?",
             "4:8: error: `mode` must be a text, found an integer",
             "6:16: error: `max_services` must be a whole number from 1 to 1000000, found -1",
-            "7:2: error: unknown section `nonsense`; help: known here: role, mqtt, controller, object, uds, websocket, device, \
+            "7:2: error: unknown section `nonsense`; help: known here: role, mqtt, controller, object, uds, websocket, device, metrics, \
              limits, agent",
         ]
     );
