@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(any(feature = "modbus", test))]
 use usp_mapping::mapping::Mapping;
 use usp_mapping::port::DeviceId;
 
@@ -111,6 +112,7 @@ pub(crate) struct DeviceCounters {
     pub(crate) online: AtomicBool,
     pub(crate) waiting: AtomicUsize,
     own: Tally,
+    #[cfg(any(feature = "modbus", test))]
     bus: Arc<Tally>,
     cycles: Mutex<Vec<CycleStatistics>>,
 }

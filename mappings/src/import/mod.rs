@@ -1,7 +1,7 @@
 //! Mappings out of what other programs know of Modbus devices.
 //!
-//! One file a format. Each turns its file into [`model::Model`]s and notes whatever it cannot carry over;
-//! [`writer`] writes the mappings, which are checked: a capability that the checker refuses is left out too, with the
+//! One file a format. Each turns its file into `Model`s and notes whatever it cannot carry over;
+//! `writer` writes the mappings, which are checked: a capability that the checker refuses is left out too, with the
 //! checker's reason. Written after the public documentation of the formats.
 
 mod edgex;
