@@ -7,23 +7,30 @@ use usp_mapping::port::{DeviceFault, PointId};
 use usp_mapping::transform::Raw;
 use usp_mapping::value::Value;
 
-/// So many rounds of reads may be under way: polls, those of callers, and those that verify a write.
-const ROUNDS: u32 = 16;
+/// A point may be half read in so many rounds at once: by a poll, for a caller, and to verify a write.
+const ROUNDS: usize = 4;
 
 /// What has come in, by the round of reads that it belongs to.
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
     round: u32,
-    open: BTreeMap<(u32, PointId), Vec<(ModbusPoint, Raw)>>,
+    open: BTreeMap<(PointId, u32), Vec<(ModbusPoint, Raw)>>,
 }
 
 impl Assembly {
-    /// Begins a round. What others left incomplete is forgotten in time.
+    /// Begins a round.
     pub(crate) fn begin(&mut self) -> u32 {
         self.round = self.round.wrapping_add(1);
-        let round = self.round;
-        self.open.retain(|(begun, _), _| round.wrapping_sub(*begun) < ROUNDS);
-        round
+        self.round
+    }
+
+    /// What earlier rounds left incomplete of a point is forgotten once there is too much of it.
+    fn make_room(&mut self, point: PointId, round: u32) {
+        let open = self.open.range((point, 0)..=(point, u32::MAX)).map(|(key, _)| *key);
+        let others: Vec<_> = open.filter(|(_, begun)| *begun != round).collect();
+        if let Some(oldest) = others.first().filter(|_| others.len() >= ROUNDS) {
+            self.open.remove(oldest);
+        }
     }
 
     /// Takes the raw value of one place in; gives the value of the point when it was the last one that was missing.
@@ -42,7 +49,8 @@ impl Assembly {
         if places(binding).all(|other| other == place) {
             return Some(binding.decode(point.class, |_| Ok(raw.clone())));
         }
-        let parts = self.open.entry((round, point.id)).or_default();
+        self.make_room(point.id, round);
+        let parts = self.open.entry((point.id, round)).or_default();
         parts.retain(|(other, _)| *other != place);
         parts.push((place, raw));
         let find = |place: &ModbusPoint| parts.iter().find(|(other, _)| other == place);
@@ -53,7 +61,7 @@ impl Assembly {
         let value = binding.decode(point.class, |ReadPoint::Modbus(place)| {
             find(place).map(|(_, raw)| raw.clone()).ok_or_else(missing)
         });
-        self.open.remove(&(round, point.id));
+        self.open.remove(&(point.id, round));
         Some(value)
     }
 }

@@ -140,9 +140,15 @@ fn garbled(why: &str) -> Progress {
 
 /// CRC-16 with the reversed polynomial 0xA001, beginning with 0xFFFF.
 pub(crate) fn crc(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0xffff, |crc, byte| {
-        (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xa001 } else { crc >> 1 })
-    })
+    bytes.iter().fold(CRC_START, |crc, byte| crc_with(crc, *byte))
+}
+
+/// What [`crc`] begins with.
+pub(crate) const CRC_START: u16 = 0xffff;
+
+/// The same with one byte more. It is 0 after the two bytes of the checksum itself.
+pub(crate) fn crc_with(crc: u16, byte: u8) -> u16 {
+    (0..8).fold(crc ^ u16::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xa001 } else { crc >> 1 })
 }
 
 #[cfg(test)]
