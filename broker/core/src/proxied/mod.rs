@@ -216,8 +216,9 @@ impl Device {
             return Quality::Bad;
         };
         if model.read.is_none() {
-            // What was last written and confirmed; nothing newer can be known.
-            return Quality::Good;
+            // What was last written and confirmed; nothing newer can be known while the device is there.
+            let away = matches!(self.online, Some(Err(_)));
+            return if away { Quality::Stale } else { Quality::Good };
         }
         match &capability.failed {
             // It was there and had no value to give: the older one is not what it would give now.
