@@ -218,6 +218,18 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them, in the order of TR-181.
+    pub const ALL: [Self; 8] = [
+        Self::BinaryControl,
+        Self::LevelControl,
+        Self::EnumControl,
+        Self::BinarySensor,
+        Self::LevelSensor,
+        Self::MultiLevelSensor,
+        Self::EnumSensor,
+        Self::BlobSensor,
+    ];
+
     /// The name of the class and of its object.
     pub fn name(self) -> &'static str {
         match self {

@@ -63,18 +63,6 @@ const LEVELS: &[&str] = &[
     "Duration",
 ];
 
-/// All classes.
-pub(crate) const CLASSES: [Class; 8] = [
-    Class::BinaryControl,
-    Class::LevelControl,
-    Class::EnumControl,
-    Class::BinarySensor,
-    Class::LevelSensor,
-    Class::MultiLevelSensor,
-    Class::EnumSensor,
-    Class::BlobSensor,
-];
-
 /// `Type` of the class object.
 pub(crate) fn types(class: Class) -> &'static [&'static str] {
     match class {

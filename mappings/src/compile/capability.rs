@@ -76,7 +76,7 @@ impl Compiler<'_> {
         let Some(kind) = &cap.kind else { return String::new() };
         let word = kind.value.as_str();
         let known = tr181::types(class).contains(&word) || tr181::is_vendor_word(word);
-        let elsewhere = tr181::CLASSES.into_iter().find(|other| tr181::types(*other).contains(&word));
+        let elsewhere = Class::ALL.into_iter().find(|other| tr181::types(*other).contains(&word));
         match elsewhere.filter(|_| !known && nearest(word, tr181::types(class).iter().copied()).is_none()) {
             Some(other) => self
                 .report

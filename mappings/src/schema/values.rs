@@ -243,7 +243,7 @@ impl<T: JsonSchema> JsonSchema for Several<T> {
 
 /// Which Types each class has.
 pub(super) fn types_by_class() -> Value {
-    let rules = tr181::CLASSES.into_iter().map(|class: Class| {
+    let rules = Class::ALL.into_iter().map(|class: Class| {
         json!({
             "if": { "properties": { "class": { "const": class.name() } }, "required": ["class"] },
             "then": { "properties": { "type": listed(tr181::types(class)) } },

@@ -48,22 +48,11 @@ struct Mounted {
     classes: [ObjId; 8],
 }
 
-const CLASSES: [Class; 8] = [
-    Class::BinaryControl,
-    Class::LevelControl,
-    Class::EnumControl,
-    Class::BinarySensor,
-    Class::LevelSensor,
-    Class::MultiLevelSensor,
-    Class::EnumSensor,
-    Class::BlobSensor,
-];
-
 impl Mounted {
     fn below(schema: &Schema, above: &str) -> Option<Self> {
         let path = format!("{above}IoTCapability.{{i}}.");
         let mut classes = [Schema::ROOT; 8];
-        for (class, id) in CLASSES.iter().zip(&mut classes) {
+        for (class, id) in Class::ALL.iter().zip(&mut classes) {
             *id = schema.find(&format!("{path}{}.", class.name()))?;
         }
         Some(Self { table: schema.find(&path)?, classes })
@@ -127,7 +116,7 @@ impl Objects {
 
     /// The class object of a capability.
     pub fn class_object(&self, number: u32, place: Place, class: Class) -> ObjRef {
-        let known = CLASSES.iter().position(|c| *c == class);
+        let known = Class::ALL.iter().position(|c| *c == class);
         let classes = &self.mounted(place.node.is_some()).classes;
         let object = known.and_then(|index| classes.get(index)).copied().unwrap_or(Schema::ROOT);
         numbered(object, number, place)
