@@ -77,6 +77,8 @@ codes! {
     ClassOfEncoding = 30,
     /// A `Unit` that is not metric.
     NotMetric = 31,
+    /// A `Unit` that does not fit the `Type`.
+    UnitOfType = 32,
     /// An address in 4xxxx notation.
     Notation = 40,
     /// A value that reaches beyond the last register.
@@ -95,6 +97,8 @@ codes! {
     ReadModifyWrite = 47,
     /// Verification that cannot be done.
     Verify = 48,
+    /// A write that changes bits of a register which belong to something else.
+    Clobber = 49,
     /// One raw value with two meanings.
     MapRaw = 50,
     /// One state for two raw values, where it has to be written.
@@ -109,6 +113,8 @@ codes! {
     Scale = 55,
     /// A range that the raw value cannot reach.
     Unreachable = 56,
+    /// Registers that two capabilities or events take differently.
+    Overlap = 57,
     /// A poll group that is not defined.
     UnknownPoll = 60,
     /// A poll group that nothing uses.

@@ -65,6 +65,9 @@ fn untested(draft: &MappingDraft) -> (Mapping, Vec<Diagnostic>) {
     report.check_params(draft);
     let mut compiler = Compiler { draft, report, used_polls: BTreeMap::new() };
     let mapping = compiler.mapping();
+    if !has_errors(&compiler.report.found) {
+        compiler.check_overlaps();
+    }
     let mut found = compiler.report.found;
     follow::drop_unused(&mut found);
     (mapping, found)

@@ -9,6 +9,7 @@ mod draft;
 mod fixture;
 mod half;
 mod notation;
+mod overlap;
 pub(crate) mod read;
 pub(crate) mod unused;
 

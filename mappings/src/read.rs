@@ -36,7 +36,7 @@ impl<'f> Report<'f> {
     }
 
     /// The text at a place.
-    fn source(&self, span: Span) -> &'f str {
+    pub(crate) fn source(&self, span: Span) -> &'f str {
         let file = self.files.get(usize::from(span.file));
         file.and_then(|file| file.text().get(span.start..span.end)).unwrap_or_default()
     }

@@ -1,6 +1,7 @@
 //! The closed lists of TR-181 2.19 that a mapping chooses from.
 
 pub(crate) mod advice;
+pub(crate) mod quantity;
 
 use crate::mapping::Class;
 

@@ -67,7 +67,10 @@ impl Compiler<'_> {
 
     fn step(&mut self, step: &StepDraft, args: &[CommandArg]) -> Option<CommandStep> {
         let place = self.any_place(&step.point, step.span, "a step")?;
-        let write = WriteDraft::at(step.span, step.point.clone(), step.function);
+        let write = WriteDraft {
+            read_modify_write: step.read_modify_write,
+            ..WriteDraft::at(step.span, step.point.clone(), step.function)
+        };
         let point = self.written_to(&write, place)?;
         let kind = point.raw_kind();
         let like = CapabilityDraft::empty(At::new(String::new(), step.span));

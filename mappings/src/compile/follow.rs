@@ -33,7 +33,8 @@ pub(crate) fn follow(draft: &MappingDraft, read: &[Diagnostic], found: &mut Vec<
 }
 
 fn seems_unused(diagnostic: &Diagnostic) -> bool {
-    UNUSED.iter().any(|(unused, _)| *unused == diagnostic.code)
+    matches!(diagnostic.code, Code::Clobber | Code::Overlap)
+        || UNUSED.iter().any(|(unused, _)| *unused == diagnostic.code)
 }
 
 /// Takes out what seems unused, where its use may be what is wrong.

@@ -3,7 +3,7 @@
 use super::Compiler;
 use crate::code::Code;
 use crate::draft::At;
-use crate::tr181::{self, advice};
+use crate::tr181::{self, advice, quantity};
 use crate::words::{nearest, only_nearest, quoted, suggestion};
 
 impl Compiler<'_> {
@@ -45,6 +45,10 @@ impl Compiler<'_> {
                 "degF is not metric, as TR-181 wants units to be",
             );
             warning.help("set the device to Celsius if it can be, and write `unit: degC`; otherwise keep it");
+        }
+        if let Some(help) = quantity::contradiction(kind, &unit.value) {
+            let message = format!("the Type is {kind}, and `{}` is no unit of that", unit.value);
+            self.report.warn(Code::UnitOfType, unit.span, message).help(help);
         }
     }
 }

@@ -50,6 +50,7 @@ impl Compiler<'_> {
             transform.invalid = self.raws(&write.point.invalid, kind);
         }
         transform.valid = limits(cap).filter(|(min, max)| min <= max);
+        self.check_step_size(cap, &transform, kind);
         self.check_writable(cap, class, meaning, &transform, kind, write.span);
         transform
     }
@@ -273,6 +274,19 @@ impl Compiler<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Whether one step of a control is at least one step of the raw value.
+    fn check_step_size(&mut self, cap: &CapabilityDraft, transform: &Transform, kind: RawKind) {
+        let one = transform.scale.unwrap_or(Decimal::ONE).abs().normalize();
+        let Some(step) = cap.step.filter(|step| step.value > Decimal::ZERO && step.value < one) else {
+            return;
+        };
+        if kind.int_range().is_some() {
+            let message = format!("one raw step is {one}, so `step: {}` changes nothing", step.value);
+            let warning = self.report.warn(Code::StepSize, step.span, message).fix(one.to_string());
+            warning.help(format!("write `step: {one}` or more, or correct `scale`"));
         }
     }
 

@@ -54,6 +54,8 @@ pub struct StepDraft {
     pub point: PointDraft,
     /// `fc`.
     pub function: Option<At<u8>>,
+    /// `rmw`.
+    pub read_modify_write: Option<At<bool>>,
     /// `value`: a constant, or `${arg.Name}`.
     pub value: Option<At<String>>,
 }

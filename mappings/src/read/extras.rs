@@ -107,7 +107,7 @@ impl Report<'_> {
 
     fn step(&mut self, node: &Node) -> Option<StepDraft> {
         let keys: Vec<&str> =
-            PLACE_KEYS.into_iter().chain(["map", "scale", "offset", "fc", "value"]).collect();
+            PLACE_KEYS.into_iter().chain(["map", "scale", "offset", "fc", "rmw", "value"]).collect();
         let fields = self.fields(node, "a step", &keys)?;
         if fields.key("value").is_none() {
             self.missing(
@@ -121,6 +121,7 @@ impl Report<'_> {
             span: node.span,
             point: self.point(&fields, "a step"),
             function: fields.node("fc").and_then(|node| self.function(node)),
+            read_modify_write: fields.node("rmw").and_then(|node| self.boolean(node)),
             value: fields.node("value").and_then(|node| self.spelling(node)),
         })
     }

@@ -190,6 +190,8 @@ with_place! {
         offset: Option<Number>,
         /// Function, as in `write`.
         fc: Option<Function>,
+        /// Read, modify, write: the bits outside `bits` are kept. `true` with `bits` unless told otherwise.
+        rmw: Option<Flag>,
         /// What is written: a value, or an argument of the command as `"${arg.Name}"`.
         value: Scalar,
     }
