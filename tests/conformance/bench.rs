@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use usp_tests::place::Place;
 use usp_tests::process::Process;
-use usp_tests::wait::{PATIENCE, eventually};
+use usp_tests::wait::{PATIENCE, eventually_ok};
 
 use usp_tests::mosquitto::Mosquitto;
 
@@ -186,11 +186,21 @@ impl Bench {
         let mut janitor = self.janitor();
         let port = janitor.value("Device.LocalAgent.MTP.*.WebSocket.Port");
         self.websocket = format!("127.0.0.1:{port}/usp");
-        if let Some(Server::Real(_)) = &self.server {
-            eventually("a connected client", || {
-                (janitor.value("Device.MQTT.Client.1.Status") == "Connected").then_some(())
-            });
+        if let Some(Server::Real(server)) = &self.server {
+            self.connected(server, &mut janitor);
         }
+    }
+
+    /// Waits for the Agent's client.
+    fn connected(&self, server: &Mosquitto, janitor: &mut Player) {
+        let look = || {
+            let status = janitor.value("Device.MQTT.Client.1.Status");
+            if status == "Connected" { Ok(()) } else { Err(status) }
+        };
+        eventually_ok(look, |status| {
+            let (broker, server) = (self.place.log(), server.log());
+            format!("a connected client, which is {status}\nbroker:\n{broker}\nmosquitto:\n{server}")
+        });
     }
 
     /// The transport.

@@ -10,8 +10,9 @@ use usp_tests::wait::PATIENCE;
 
 use crate::bench::{AGENT, SECOND};
 use crate::fault::Fault;
+use crate::pace::Pace;
 use crate::pattern;
-use crate::stage::{GRACE, Stage};
+use crate::stage::Stage;
 
 impl Stage<'_> {
     /// The next packet from the Agent.
@@ -19,7 +20,7 @@ impl Stage<'_> {
         let mut fault = self.take_fault();
         let patience = match within {
             _ if fault.is_some() => self.patience,
-            Some((_, to)) => Duration::from_secs_f64(to + GRACE + 1.0),
+            Some(within) => Pace::patience(within),
             None => PATIENCE,
         };
         let heard = self.heard(Instant::now() + patience, &mut fault);
@@ -29,14 +30,7 @@ impl Stage<'_> {
         let (at, line) = heard?.ok_or_else(waited)?;
         self.vars = pattern::one(expected, &line, &self.vars)
             .ok_or_else(|| format!("heard: {line}\n    instead of: {expected}"))?;
-        let took = at.saturating_duration_since(self.last).as_secs_f64() + late;
-        self.last = at;
-        match within {
-            Some((from, to)) if took < from || took > to + GRACE => {
-                Err(format!("{line}: came after {took:.2} s, not within {from}..{to}"))
-            }
-            _ => Ok(()),
-        }
+        self.pace.came(at, late, within).map_err(|why| format!("{line}: {why}"))
     }
 
     /// No packet for so long.
@@ -71,7 +65,7 @@ impl Stage<'_> {
         let get = Get { param_paths: vec![path.to_owned()], max_depth: 0 };
         let msg = message::request("delivered", ReqType::Get(get));
         let record = Record::message(SECOND.parse().unwrap(), AGENT.parse().unwrap(), msg).encode();
-        self.last = Instant::now();
+        self.pace.acted(Instant::now());
         self.bench.scripted()?.deliver(qos, reply, kind, record)
     }
 }

@@ -12,6 +12,7 @@ mod claims;
 mod fault;
 mod hand;
 mod link;
+mod pace;
 mod pattern;
 mod player;
 mod script;

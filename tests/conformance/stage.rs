@@ -8,14 +8,11 @@ use usp_proto::usp::request::ReqType;
 
 use crate::bench::{Bench, SECOND, TESTER};
 use crate::fault::Fault;
+use crate::pace::{GRACE, Pace};
 use crate::pattern::{self, Expected, Vars};
 use crate::player::Player;
 use crate::script::{Case, Placed, Step};
 use crate::socket::Socket;
-
-/// A machine may be busy: what comes later than it should, by less than this, was not late on purpose. What comes too
-/// early never is an accident.
-pub(crate) const GRACE: f64 = 3.0;
 
 /// How long nothing may come where nothing may answer.
 const SILENCE: Duration = Duration::from_millis(250);
@@ -27,7 +24,7 @@ pub struct Stage<'a> {
     pub(crate) bench: &'a mut Bench,
     players: [Option<Player>; 2],
     pub(crate) vars: Vars,
-    pub(crate) last: Instant,
+    pub(crate) pace: Pace,
     pub(crate) fault: Option<Fault>,
     created: Vec<String>,
     acting: [String; 2],
@@ -43,7 +40,7 @@ pub fn play(bench: &mut Bench, case: &Case, fault: Option<&str>) -> (Result<(), 
         bench,
         players: [None, None],
         vars,
-        last: Instant::now(),
+        pace: Pace::new(),
         fault,
         created: Vec::new(),
         acting: [TESTER.to_owned(), SECOND.to_owned()],
@@ -135,7 +132,7 @@ impl Stage<'_> {
             Step::Hears { expected, within } => self.hears(expected, *within),
             Step::Still { seconds } => self.still(Duration::from_secs_f64(*seconds)),
             Step::Does(act) => {
-                self.last = Instant::now();
+                self.pace.acted(Instant::now());
                 self.bench.scripted()?.act(act)
             }
             Step::Deliver { qos, reply, kind, path } => self.deliver(*qos, reply, kind, path),
@@ -145,8 +142,10 @@ impl Stage<'_> {
 
     fn ask(&mut self, who: usize, request: &str, expected: &[Expected]) -> Result<(), String> {
         let request = pattern::filled(request, &self.vars)?;
-        let lines = self.player(who).ask(&request)?;
-        self.last = Instant::now();
+        let player = self.player(who);
+        let begun = Instant::now();
+        let lines = player.ask(&request)?;
+        self.pace.acted(begun);
         if expected.is_empty() {
             let bad = |line: &&String| {
                 line.starts_with("Error") || line.contains(": failed") || line.contains(" ! ")
@@ -163,11 +162,12 @@ impl Stage<'_> {
     }
 
     fn notify(&mut self, who: usize, expected: &str, within: Option<(f64, f64)>) -> Result<(), String> {
-        let last = self.last;
         let player = self.player(who);
-        let grace = if player.fault.is_some() { 0.0 } else { GRACE };
-        let patience = within.map(|(_, to)| Duration::from_secs_f64(to + grace + 1.0));
-        let until = Instant::now() + patience.unwrap_or(player.patience);
+        let mut patience = within.map_or(player.patience, Pace::patience);
+        if within.is_some() && player.fault.is_some() {
+            patience -= GRACE;
+        }
+        let until = Instant::now() + patience;
         while player.told.is_empty() {
             if !player.pump(until)? {
                 return Err(format!("waited in vain for: {expected}"));
@@ -179,14 +179,7 @@ impl Stage<'_> {
         let late = player.fault.as_mut().map_or(0.0, Fault::late);
         self.vars = pattern::one(expected, &line, &self.vars)
             .ok_or_else(|| format!("told: {line}\n    instead of: {expected}"))?;
-        self.last = at;
-        let took = at.saturating_duration_since(last).as_secs_f64() + late;
-        match within {
-            Some((from, to)) if took < from || took > to + GRACE => {
-                Err(format!("{line}: came after {took:.2} s, not within {from}..{to}"))
-            }
-            _ => Ok(()),
-        }
+        self.pace.came(at, late, within).map_err(|why| format!("{line}: {why}"))
     }
 
     fn quiet(&mut self, who: usize, long: Duration) -> Result<(), String> {
@@ -208,8 +201,9 @@ impl Stage<'_> {
         if !self.bench.is_behind_server() {
             self.leave();
         }
+        let begun = Instant::now();
         self.bench.reboot();
-        self.last = Instant::now();
+        self.pace.acted(begun);
     }
 
     /// Both connections end.

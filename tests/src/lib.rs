@@ -10,6 +10,7 @@ pub mod hostile;
 pub mod modbus;
 pub mod mosquitto;
 pub mod place;
+pub mod port;
 pub mod process;
 pub mod role;
 pub mod things;

@@ -1,23 +1,27 @@
-//! A real MQTT server, mosquitto 2, in a process of its own on a free port of the loopback address.
+//! A real MQTT server, mosquitto 2, in a process of its own on a port of the loopback address that is kept for it.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+use crate::port::Port;
 use crate::process::Process;
 use crate::wait::eventually;
 
 /// Where Debian has it, and where others may.
 const PLACES: [&str; 3] = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"];
 
+/// What it logs once all its listeners are open.
+const RUNNING: &str = " running\n";
+
 /// A server that can be killed and started again with the same port.
 pub struct Mosquitto {
     dir: TempDir,
-    port: u16,
+    port: Port,
     process: Option<Process>,
 }
 
@@ -29,7 +33,7 @@ impl Mosquitto {
 
     /// With these lines of configuration about who may do what.
     pub fn with(rules: &str) -> Self {
-        let mut server = Self { dir: tempfile::tempdir().unwrap(), port: free_port(), process: None };
+        let mut server = Self { dir: tempfile::tempdir().unwrap(), port: Port::keep(), process: None };
         server.configure(rules);
         server.again();
         server
@@ -39,7 +43,7 @@ impl Mosquitto {
     pub fn configure(&self, rules: &str) {
         // Without `user` root would become somebody who cannot read this folder; others ignore it.
         let head = "user root\npersistence false\nlog_type all\nlog_dest stderr\n";
-        let head = format!("{head}listener {} 127.0.0.1\n", self.port);
+        let head = format!("{head}listener {} 127.0.0.1\n", self.address().port());
         fs::write(self.path("mosquitto.conf"), head + rules).unwrap();
     }
 
@@ -80,13 +84,23 @@ impl Mosquitto {
         ));
     }
 
-    /// Starts it once more.
+    /// Starts it once more, and waits until it says that it listens. Somebody else may answer at an address; nobody else
+    /// writes this log.
+    ///
+    /// Panics with its log if it ends instead.
     pub fn again(&mut self) {
+        let before = self.log().matches(RUNNING).count();
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         let mut command = Command::new(program());
         command.args(["-c", "mosquitto.conf"]).current_dir(self.dir.path()).stdin(Stdio::null()).stderr(log);
-        self.process = Some(Process::start(&mut command));
-        eventually("a listening mosquitto", || TcpStream::connect(self.address()).ok());
+        let mut process = Process::start(&mut command);
+        eventually("a listening mosquitto", || {
+            let end = process.end();
+            let log = self.log();
+            assert!(end.is_none(), "mosquitto has ended with {end:?}:\n{log}");
+            (log.matches(RUNNING).count() > before).then_some(())
+        });
+        self.process = Some(process);
     }
 
     /// Ends it at once, as a power cut would.
@@ -98,7 +112,7 @@ impl Mosquitto {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        self.port.address()
     }
 
     /// Everything that it has logged.
@@ -132,9 +146,4 @@ fn dynamic_security() -> PathBuf {
     let places = ["/usr/lib", "/usr/local/lib"].into_iter().map(PathBuf::from).chain(inside);
     let mut files = places.map(|folder| folder.join("mosquitto_dynamic_security.so"));
     files.find(|file| file.exists()).expect("mosquitto_dynamic_security.so")
-}
-
-/// Nobody else takes it at once: the system gives others first.
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

@@ -54,9 +54,14 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// How it has ended, if it has.
+    pub fn end(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits until it has ended by itself.
     pub fn ended(mut self) -> ExitStatus {
-        eventually("the end of a process", || self.child.try_wait().unwrap())
+        eventually("the end of a process", || self.end())
     }
 
     /// Processor time that it has used so far, all its threads together.

@@ -11,14 +11,20 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Looks again and again until there is something; its value.
 ///
 /// Panics after [`PATIENCE`], naming what was waited for.
-#[expect(clippy::disallowed_methods, reason = "the one pause between two looks at a condition")]
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    eventually_ok(|| look().ok_or(()), |()| what.to_owned())
+}
+
+/// The same with looks that tell what they saw instead, for more to be said of a wait in vain than what it was for.
+#[expect(clippy::disallowed_methods, reason = "the one pause between two looks at a condition")]
+pub fn eventually_ok<T, E>(mut look: impl FnMut() -> Result<T, E>, say: impl Fn(E) -> String) -> T {
     let until = Instant::now() + PATIENCE;
     loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < until, "waited in vain: {what}");
+        let seen = match look() {
+            Ok(found) => return found,
+            Err(seen) => seen,
+        };
+        assert!(Instant::now() < until, "waited in vain: {}", say(seen));
         std::thread::sleep(PAUSE);
     }
 }
