@@ -104,7 +104,7 @@ impl BusHandle {
     /// Its counters, once for each bus of the site that it is.
     pub(crate) fn statistics(&self, now: Instant) -> Vec<BusStatistics> {
         let plan = Arc::clone(&self.plan.borrow());
-        let (protocol, address) = words(&self.bus.kind);
+        let (protocol, address) = self.bus.kind.described();
         let of = |name: &String| {
             let mine =
                 |id: &DeviceId| plan.devices.iter().any(|device| device.id == *id && device.bus == *name);
@@ -112,15 +112,6 @@ impl BusHandle {
             BusStatistics { bus: name.clone(), protocol, address: address.clone(), ..counted }
         };
         plan.names.iter().map(of).collect()
-    }
-}
-
-/// A kind of bus in words, and its address.
-fn words(kind: &BusKind) -> (&'static str, String) {
-    match kind {
-        BusKind::ModbusTcp { address } => ("modbus-tcp", address.to_string()),
-        BusKind::ModbusRtuTcp { address } => ("modbus-rtu-tcp", address.to_string()),
-        BusKind::ModbusRtu(line) => ("modbus-rtu", line.port.clone()),
     }
 }
 
@@ -137,11 +128,12 @@ fn serve(kind: BusKind, ends: Ends, runtime: &Handle) -> JoinHandle<()> {
         BusKind::ModbusTcp { .. } | BusKind::ModbusRtuTcp { .. } | BusKind::ModbusRtu(_) => {
             runtime.spawn(refuse(ends, "this build has no Modbus"))
         }
+        BusKind::Mqtt(_) => runtime.spawn(refuse(ends, "this build has no MQTT devices")),
+        BusKind::Coap(_) => runtime.spawn(refuse(ends, "this build has no CoAP")),
     }
 }
 
 /// Serves a bus whose protocol is not part of this build.
-#[cfg(not(feature = "modbus"))]
 async fn refuse(mut ends: Ends, cause: &'static str) {
     crate::bus::supervise::refuse_until(&mut ends, cause, None).await;
     crate::bus::supervise::farewell(&mut ends);

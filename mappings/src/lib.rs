@@ -10,6 +10,7 @@
 
 mod base64;
 pub mod check;
+mod coap;
 mod code;
 pub mod compile;
 pub mod diagnostic;
@@ -20,9 +21,12 @@ pub mod import;
 pub mod library;
 pub mod mapping;
 mod modbus;
+mod mqtt;
+pub mod payload;
 pub mod port;
 mod read;
 pub mod schema;
+mod secret;
 pub mod site;
 mod tr181;
 pub mod transform;

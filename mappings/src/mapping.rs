@@ -16,11 +16,17 @@ pub use self::command::{
 };
 pub use self::protocol::{BusKind, DeviceAddress, Protocol, ReadPoint, WritePoint};
 pub use self::site::{Bus, BusAddress, Device, Parity, SerialLine, Site};
+pub use crate::coap::{CoapAddress, CoapEndpoint, CoapMethod, CoapOptions, CoapPsk, CoapRead, CoapWrite};
 pub use crate::modbus::{
     ByteHalf, ByteOrder, ModbusOptions, ModbusPoint, ModbusTable, ModbusWriteFunction, PerTable,
     RegisterEncoding,
 };
+pub use crate::mqtt::{
+    AdoptedFrom, Adoption, MqttAvailability, MqttOptions, MqttRead, MqttSend, MqttServer, MqttTls,
+    MqttVersion, MqttWrite, filter_matches, on_device,
+};
 use crate::port::PointId;
+pub use crate::secret::SecretRef;
 
 /// A device model: what kinds of things a device of this model can sense and do, and how to reach them.
 #[derive(Clone, Debug, PartialEq)]

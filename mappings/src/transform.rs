@@ -27,6 +27,8 @@ pub enum Raw {
     F32(f32),
     /// A double-precision float.
     F64(f64),
+    /// A number as its digits say it.
+    Decimal(Decimal),
     /// Text.
     Text(String),
     /// Bytes.
@@ -57,6 +59,8 @@ pub enum RawKind {
     Text(u16),
     /// So many bytes.
     Bytes(u16),
+    /// A Boolean, a number or a text, as the value is.
+    Any,
 }
 
 impl RawKind {
@@ -70,7 +74,7 @@ impl RawKind {
                 Some((-half, half - 1))
             }
             Self::Digits(digits) => Some((0, 10i128.pow(digits.min(28).into()) - 1)),
-            Self::F16 | Self::F32 | Self::F64 | Self::Text(_) | Self::Bytes(_) => None,
+            Self::F16 | Self::F32 | Self::F64 | Self::Text(_) | Self::Bytes(_) | Self::Any => None,
         }
     }
 }
@@ -111,6 +115,13 @@ impl ValueMap {
     /// What a raw integer is called.
     pub fn target(&self, raw: i128) -> Option<&MapTarget> {
         self.entries.iter().find(|(key, _)| *key == raw).map(|(_, target)| target).or(self.default.as_ref())
+    }
+
+    /// What a raw Boolean is called: by the texts `true` and `false`, or else by 1 and 0.
+    pub fn target_of_bool(&self, raw: bool) -> Option<&MapTarget> {
+        let word = if raw { "true" } else { "false" };
+        let named = self.texts.iter().find(|(key, _)| key == word).map(|(_, target)| target);
+        named.or_else(|| self.target(raw.into()))
     }
 
     /// What a raw text is called.
@@ -193,11 +204,14 @@ impl Transform {
             Raw::F16(bits) => is_listed(Half(*bits).to_f64()),
             Raw::F32(value) => is_listed(f64::from(*value)),
             Raw::F64(value) => is_listed(*value),
-            Raw::Text(text) => parse_decimal(text.trim()).is_ok_and(|number| {
-                number.is_integer() && number.to_i128().is_some_and(|value| self.invalid.contains(&value))
-            }),
+            Raw::Decimal(number) => self.is_sentinel_number(*number),
+            Raw::Text(text) => parse_decimal(text.trim()).is_ok_and(|number| self.is_sentinel_number(number)),
             Raw::Bool(_) | Raw::Bytes(_) => false,
         }
+    }
+
+    fn is_sentinel_number(&self, number: Decimal) -> bool {
+        number.is_integer() && number.to_i128().is_some_and(|value| self.invalid.contains(&value))
     }
 }
 

@@ -10,7 +10,7 @@ use usp_mapping::draft::site::{Requirement, Use};
 use usp_mapping::library::{Catalog, builtin};
 use usp_mapping::mapping::{
     BusAddress, BusKind, ByteOrder, Capability, Class, DeviceAddress, Mapping, ModbusPoint, ModbusTable,
-    ModbusWriteFunction, PerTable, Poll, Protocol, ReadPoint, RegisterEncoding, Site, Verify, WritePoint,
+    ModbusWriteFunction, PerTable, Poll, RegisterEncoding, Site, Verify,
 };
 use usp_mapping::port::PointId;
 use usp_mapping::site::compile_site;
@@ -30,14 +30,13 @@ fn capability(line: &str) -> Capability {
 }
 
 fn written_to(cap: &Capability) -> (ModbusPoint, ModbusWriteFunction, bool) {
-    let WritePoint::Modbus { point, function, read_modify_write } =
-        cap.write.as_ref().expect("a write").point;
-    (point, function, read_modify_write)
+    let (point, function, read_modify_write) =
+        cap.write.as_ref().expect("a write").point.modbus().expect("Modbus");
+    (*point, function, read_modify_write)
 }
 
 fn read_from(cap: &Capability) -> ModbusPoint {
-    let ReadPoint::Modbus(point) = cap.read.as_ref().expect("a read").parts[0].point;
-    point
+    *cap.read.as_ref().expect("a read").parts[0].point.modbus().expect("Modbus")
 }
 
 fn demo() -> Mapping {
@@ -49,7 +48,7 @@ fn demo() -> Mapping {
 fn everything_left_out_has_a_default() {
     let mapping =
         mapping("capabilities:\n  a: {class: BinaryControl, type: Switch, read: {coil: 7}, write: {}}\n");
-    let Protocol::Modbus(options) = &mapping.protocol;
+    let options = mapping.protocol.modbus().expect("Modbus");
     assert_eq!((options.max_read, options.max_gap), (PerTable::of_kinds(125, 2000), PerTable::default()));
     assert_eq!((options.guard, options.timeout), (Duration::ZERO, Duration::from_secs(1)));
     assert_eq!(mapping.online.fails, 3);

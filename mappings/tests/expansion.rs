@@ -6,7 +6,7 @@ use usp_mapping::compile::{compile_file, compile_file_with};
 use usp_mapping::diagnostic::{Code, Diagnostic, SourceFile, render};
 use usp_mapping::draft::site::Use;
 use usp_mapping::library::Catalog;
-use usp_mapping::mapping::{Mapping, Protocol, ReadPoint, Site};
+use usp_mapping::mapping::{Mapping, Site};
 use usp_mapping::site::{NotFound, compile_site};
 
 const BASE: &str = "uspmap: 1
@@ -56,8 +56,7 @@ fn ids(mapping: &Mapping) -> Vec<&str> {
 
 fn address(mapping: &Mapping, id: &str) -> u16 {
     let cap = mapping.capabilities.iter().find(|cap| cap.id == id).expect(id);
-    let ReadPoint::Modbus(point) = cap.read.as_ref().expect("a read").parts[0].point;
-    point.address
+    cap.read.as_ref().expect("a read").parts[0].point.modbus().expect("Modbus").address
 }
 
 #[test]
@@ -68,7 +67,7 @@ fn maps_are_merged_and_null_takes_out() {
     assert_eq!(ids(&mapping), ["voltage", "current", "energy"], "the order of the base, then what is new");
     assert_eq!((mapping.profile.as_str(), mapping.version.as_str()), ("acme.own", "2.0.0"));
     assert_eq!((mapping.device_type.as_str(), mapping.description.as_str()), ("Meter", "The own"));
-    let Protocol::Modbus(options) = &mapping.protocol;
+    let options = mapping.protocol.modbus().expect("Modbus");
     assert_eq!((options.max_gap.input, options.timeout.as_secs()), (0, 2), "one removed, one added");
     assert_eq!(mapping.capabilities[1].name, "I at home", "parameters are inherited");
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use usp_mapping::compile::compile_file;
 use usp_mapping::diagnostic::{SourceFile, render};
 use usp_mapping::mapping::{
-    Class, EventArg, Mapping, ModbusTable, ModbusWriteFunction, NodeId, Poll, Protocol, ReadPoint, Trigger,
-    WritePoint,
+    Class, EventArg, Mapping, ModbusTable, ModbusWriteFunction, NodeId, Poll, Trigger,
 };
 use usp_mapping::port::PointId;
 use usp_mapping::value::Value;
@@ -89,7 +88,7 @@ fn nodes_have_capabilities_commands_and_events_of_their_own() {
 #[test]
 fn what_is_said_once_is_where_it_is_used() {
     let mapping = compiled(EVERYTHING);
-    let Protocol::Modbus(options) = &mapping.protocol;
+    let options = mapping.protocol.modbus().expect("Modbus");
     assert_eq!(
         (options.max_read.of(ModbusTable::Holding), options.max_read.of(ModbusTable::Input)),
         (60, 125)
@@ -111,14 +110,16 @@ fn what_is_said_once_is_where_it_is_used() {
     assert_eq!((verify.by, verify.within), (Some(PointId(2)), Duration::from_secs(2)));
     assert_eq!(mapping.capabilities[2].id, "shown");
     assert_eq!(write.rate, Duration::from_millis(500));
-    let function = |id: &str| match cap(id).write.expect("a write").point {
-        WritePoint::Modbus { function, read_modify_write, .. } => (function, read_modify_write),
+    let function = |id: &str| {
+        let write = cap(id).write.expect("a write");
+        let (_, function, read_modify_write) = write.point.modbus().expect("Modbus");
+        (function, read_modify_write)
     };
     assert_eq!(function("fan"), (ModbusWriteFunction::MaskWrite, false));
     assert_eq!(function("low-byte"), (ModbusWriteFunction::SingleRegister, true), "as `rmw: true` says");
     assert_eq!(function("setpoint"), (ModbusWriteFunction::ReadWriteRegisters, false));
     assert_eq!(mapping.fingerprint.len(), 2);
-    let ReadPoint::Modbus(print) = mapping.fingerprint[1].point;
+    let print = mapping.fingerprint[1].point.modbus().expect("Modbus");
     assert_eq!((print.address, print.count), (0x20, 4));
 }
 

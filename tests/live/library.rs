@@ -16,7 +16,6 @@ use usp_mapping::draft::{At, MappingDraft, TestDraft};
 use usp_mapping::library::builtin;
 use usp_mapping::mapping::{
     BusAddress, BusKind, Capability, Device, DeviceAddress, Mapping, ModbusTable, Point as MappedPoint,
-    Protocol,
 };
 use usp_mapping::port::{DeviceId, PointId};
 use usp_mapping::transform::MapTarget;
@@ -94,7 +93,7 @@ fn model(name: &'static str, text: &str) -> Model {
 /// What goes over the wire when everything is read and every value of the vectors is written: how many requests. None
 /// asks for more than the device can take, and each capability is in one.
 fn explain(model: &Model) -> usize {
-    let Protocol::Modbus(options) = &model.mapping.protocol;
+    let options = model.mapping.protocol.modbus().expect("a Modbus device");
     let address = BusAddress::Host("device".to_owned(), 502);
     let way = Way { bus: BusKind::ModbusTcp { address }, delay: Duration::ZERO };
     let device = Device {

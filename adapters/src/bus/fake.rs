@@ -205,7 +205,7 @@ impl Model for FakeModel {
     type Answer = FakeAnswer;
 
     fn new(device: &Device) -> Self {
-        let DeviceAddress::ModbusUnit(unit) = device.address;
+        let unit = device.address.unit().expect("a unit");
         Self { unit, mapping: Arc::clone(&device.mapping) }
     }
 
@@ -261,9 +261,9 @@ impl Model for FakeModel {
         let capability = self.mapping.capabilities.get(usize::from(point.0)).ok_or(DeviceFault::Unknown)?;
         match (&capability.write, value) {
             (Some(binding), Value::Number(_)) => {
-                let WritePoint::Modbus { read_modify_write, .. } = &binding.point;
+                let modified = binding.point.modbus().is_some_and(|(.., modified)| modified);
                 let ask = |what| FakeAsk { unit: self.unit, what };
-                Ok(if *read_modify_write {
+                Ok(if modified {
                     WriteStart::Fetch(ask(What::Read(vec![point.0])))
                 } else {
                     WriteStart::Send(ask(What::Write(point.0, value.clone())))
@@ -300,8 +300,7 @@ impl Model for FakeModel {
     fn reconnected(&mut self) {}
 
     fn turnaround(&self) -> Duration {
-        let Protocol::Modbus(options) = &self.mapping.protocol;
-        options.turnaround
+        self.mapping.protocol.modbus().expect("options").turnaround
     }
 
     fn shows(&self, _: PointId, _: PointId, wanted: &Value, shown: &Value) -> bool {
@@ -309,8 +308,7 @@ impl Model for FakeModel {
     }
 
     fn guard(&self) -> Duration {
-        let Protocol::Modbus(options) = &self.mapping.protocol;
-        options.guard
+        self.mapping.protocol.modbus().expect("options").guard
     }
 }
 

@@ -58,8 +58,8 @@ impl Assembly {
             return None;
         }
         let missing = || DeviceFault::Garbled("it does not hold the value".to_owned());
-        let value = binding.decode(point.class, |ReadPoint::Modbus(place)| {
-            find(place).map(|(_, raw)| raw.clone()).ok_or_else(missing)
+        let value = binding.decode(point.class, |place| {
+            place.modbus().and_then(find).map(|(_, raw)| raw.clone()).ok_or_else(missing)
         });
         self.open.remove(&(point.id, round));
         Some(value)
@@ -67,5 +67,5 @@ impl Assembly {
 }
 
 fn places(binding: &ReadBinding) -> impl Iterator<Item = ModbusPoint> {
-    binding.places().map(|ReadPoint::Modbus(place)| *place)
+    binding.places().filter_map(ReadPoint::modbus).copied()
 }

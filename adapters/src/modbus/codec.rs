@@ -190,9 +190,7 @@ pub(crate) fn write(
             Raw::Bool(on) => *on,
             Raw::Int(0) => false,
             Raw::Int(1) => true,
-            Raw::Int(_) | Raw::F16(_) | Raw::F32(_) | Raw::F64(_) | Raw::Text(_) | Raw::Bytes(_) => {
-                return Err(unfit());
-            }
+            _ => return Err(unfit()),
         };
         return Ok(match function {
             ModbusWriteFunction::MultipleCoils => Query::WriteCoils(point.address, vec![on]),

@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use usp_mapping::mapping::{BusKind, Command, Device, ModbusTable, WritePoint};
+use usp_mapping::mapping::{BusKind, Command, Device, ModbusTable};
 use usp_mapping::port::{DeviceFault, PointId};
 use usp_mapping::value::Value;
 
@@ -121,9 +121,9 @@ pub fn command(
     let model = ModbusModel::new(device);
     let steps = command.steps.iter().filter_map(|step| Some((step, step.value(args)?)));
     let exchanges = steps.map(|(step, value)| {
-        let WritePoint::Modbus { point, function, .. } = &step.point;
+        let (point, function, _) = step.point.modbus().ok_or(DeviceFault::Unknown)?;
         let raw = step.transform.encode(value, point.raw_kind())?;
-        let ask = model.ask(codec::write(point, *function, &raw, None)?);
+        let ask = model.ask(codec::write(point, function, &raw, None)?);
         Ok(exchange(&model, way, &ask))
     });
     exchanges.collect()
@@ -186,7 +186,7 @@ fn exchange(model: &ModbusModel, way: &Way, ask: &Ask) -> Exchange {
     let answer = frame::answer_length(&ask.query);
     let (request, reply) = match way.bus {
         BusKind::ModbusTcp { .. } => (tcp(&rtu), answer + TCP_HEAD - RTU_REST),
-        BusKind::ModbusRtuTcp { .. } | BusKind::ModbusRtu(_) => (rtu.clone(), answer),
+        _ => (rtu.clone(), answer),
     };
     let (points, cells, unwanted) = match &ask.query {
         Query::Read(block) => {
@@ -249,7 +249,7 @@ fn duration(way: &Way, characters: usize, pause: Duration) -> Duration {
             let silence = timing.silence();
             timing.characters(characters) + silence + way.delay + silence.max(pause)
         }
-        BusKind::ModbusTcp { .. } | BusKind::ModbusRtuTcp { .. } => way.delay + pause,
+        _ => way.delay + pause,
     }
 }
 

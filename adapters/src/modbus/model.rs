@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::{
-    Device, DeviceAddress, Mapping, ModbusOptions, ModbusPoint, ModbusWriteFunction, Protocol, ReadBinding,
-    ReadPoint, WriteBinding, WritePoint,
+    Device, Mapping, ModbusOptions, ModbusPoint, ModbusWriteFunction, ReadBinding, ReadPoint, WriteBinding,
+    WritePoint,
 };
 use usp_mapping::port::{DeviceFault, PointId};
-use usp_mapping::transform::Transform;
+use usp_mapping::transform::{RawKind, Transform};
 use usp_mapping::value::{Counter, Value};
 
 use crate::bus::plan::Readings;
@@ -25,6 +25,7 @@ use crate::modbus::poll::{self, Block, Learnt, Placed};
 pub(crate) struct ModbusModel {
     mapping: Arc<Mapping>,
     unit: u8,
+    options: ModbusOptions,
     learnt: Learnt,
     assembly: Assembly,
     lacks: Lacks,
@@ -52,8 +53,7 @@ struct Lacks {
 
 impl ModbusModel {
     fn options(&self) -> &ModbusOptions {
-        let Protocol::Modbus(options) = &self.mapping.protocol;
-        options
+        &self.options
     }
 
     pub(super) fn ask(&self, query: Query) -> Ask {
@@ -101,7 +101,7 @@ impl ModbusModel {
         let places = |id: PointId| {
             let read = self.mapping.point(id).and_then(|point| point.read);
             let places = read.into_iter().flat_map(ReadBinding::places);
-            places.map(move |ReadPoint::Modbus(place)| (id, *place))
+            places.filter_map(ReadPoint::modbus).map(move |place| (id, *place))
         };
         points.iter().flat_map(|id| places(*id)).collect()
     }
@@ -117,8 +117,7 @@ impl ModbusModel {
         cause: Cause,
         fault: &DeviceFault,
     ) -> Understood<Ask> {
-        let Protocol::Modbus(options) = &self.mapping.protocol;
-        let Split { again, given_up } = self.learnt.failed(block, cause, options, now);
+        let Split { again, given_up } = self.learnt.failed(block, cause, &self.options, now);
         let again = again.into_iter().map(|block| self.read(round, block));
         Understood { readings: faults(&given_up, fault), again: again.collect() }
     }
@@ -137,9 +136,10 @@ impl ModbusModel {
     }
 
     fn encode(&self, target: Target, value: &Value, before: Option<&[u16]>) -> Result<Ask, DeviceFault> {
-        let (WritePoint::Modbus { point, function, .. }, transform) = self.place(target)?;
+        let (place, transform) = self.place(target)?;
+        let (point, function, _) = place.modbus().ok_or(DeviceFault::Unknown)?;
         let raw = transform.encode(value, point.raw_kind())?;
-        codec::write(point, self.function(point, *function), &raw, before).map(|query| self.ask(query))
+        codec::write(point, self.function(point, function), &raw, before).map(|query| self.ask(query))
     }
 }
 
@@ -167,10 +167,12 @@ impl Model for ModbusModel {
     type Answer = Answer;
 
     fn new(device: &Device) -> Self {
-        let DeviceAddress::ModbusUnit(unit) = device.address;
+        // A site puts no other device on a Modbus bus.
+        let (protocol, unit) = (&device.mapping.protocol, device.address.unit());
         Self {
             mapping: Arc::clone(&device.mapping),
-            unit,
+            unit: unit.unwrap_or_default(),
+            options: protocol.modbus().cloned().unwrap_or_default(),
             learnt: Learnt::default(),
             assembly: Assembly::default(),
             lacks: Lacks::default(),
@@ -187,8 +189,7 @@ impl Model for ModbusModel {
             return blocks.iter().map(read).collect();
         }
         let placed = self.placed(points);
-        let Protocol::Modbus(options) = &self.mapping.protocol;
-        let blocks = poll::coalesce(&placed, options, &self.learnt, now);
+        let blocks = poll::coalesce(&placed, &self.options, &self.learnt, now);
         let blocks: Vec<_> = blocks.into_iter().map(Arc::new).collect();
         let asks = blocks.iter().map(read).collect();
         if calm {
@@ -248,11 +249,12 @@ impl Model for ModbusModel {
     }
 
     fn write(&self, target: Target, value: &Value) -> Result<WriteStart<Ask>, DeviceFault> {
-        let (WritePoint::Modbus { point, function, read_modify_write }, _) = self.place(target)?;
+        let place = self.place(target)?.0;
+        let (point, function, read_modify_write) = place.modbus().ok_or(DeviceFault::Unknown)?;
         let ask = self.encode(target, value, None)?;
-        let keeps = match self.function(point, *function) {
+        let keeps = match self.function(point, function) {
             ModbusWriteFunction::MaskWrite => false,
-            now => *read_modify_write || (now != *function && point.is_part()),
+            now => read_modify_write || (now != function && point.is_part()),
         };
         if !keeps || point.table.is_bits() {
             return Ok(WriteStart::Send(ask));
@@ -307,17 +309,13 @@ impl Model for ModbusModel {
     /// What is written may be rounded to what a register holds, and what is read may be coarser than that.
     fn shows(&self, written: PointId, by: PointId, wanted: &Value, shown: &Value) -> bool {
         let class = self.mapping.point(by).map(|point| point.class);
-        let settled = |transform: &Transform, place: &ModbusPoint| {
-            class.and_then(|class| transform.settled(wanted, place.raw_kind(), class).ok())
+        let settled = |transform: &Transform, kind: RawKind| {
+            class.and_then(|class| transform.settled(wanted, kind, class).ok())
         };
-        let sent = self.write_binding(written).ok().and_then(|binding| {
-            let WritePoint::Modbus { point: place, .. } = &binding.point;
-            settled(&binding.transform, place)
-        });
-        let read = self.mapping.point(by).and_then(|it| it.read?.parts.first()).and_then(|part| {
-            let ReadPoint::Modbus(place) = &part.point;
-            settled(&part.transform, place)
-        });
+        let sent = self.write_binding(written).ok();
+        let sent = sent.and_then(|binding| settled(&binding.transform, binding.point.raw_kind()));
+        let read = self.mapping.point(by).and_then(|it| it.read?.parts.first());
+        let read = read.and_then(|part| settled(&part.transform, part.point.raw_kind()));
         wanted == shown || sent.as_ref() == Some(shown) || read.as_ref() == Some(shown)
     }
 

@@ -127,7 +127,7 @@ impl Compiler<'_> {
         let span = draft.at.encoding.map_or(span, |at| at.span);
         let name = class.a_name();
         let wrong = match (class, kind) {
-            (Class::BlobSensor, RawKind::Bytes(_) | RawKind::Text(_)) => None,
+            (Class::BlobSensor, RawKind::Bytes(_) | RawKind::Text(_) | RawKind::Any) => None,
             (Class::BlobSensor, _) => Some("use `as: raw` or `as: string`, with `registers`"),
             (_, RawKind::Bytes(_)) => Some("bytes belong to a BlobSensor"),
             (_, RawKind::Text(_)) if is_binary(class) && draft.map.is_none() => {
@@ -193,7 +193,7 @@ impl Compiler<'_> {
             }
             return;
         }
-        for (raw, _) in &map.texts {
+        for (raw, _) in map.texts.iter().filter(|_| kind != RawKind::Any) {
             let message =
                 format!("the raw value `{}` is a text, and the point gives whole numbers", raw.value);
             let error = self.report.error(Code::RawRange, raw.span, message);

@@ -8,7 +8,6 @@ use crate::compile::Compiler;
 use crate::diagnostic::Span;
 use crate::draft::{PointDraft, WriteDraft};
 use crate::mapping::{Class, Protocol, ReadPoint, WritePoint};
-use crate::transform::RawKind;
 
 impl Compiler<'_> {
     /// Where a value of this class is read.
@@ -60,7 +59,7 @@ impl Compiler<'_> {
 
     /// How a place is written.
     pub(crate) fn written_to(&mut self, write: &WriteDraft, place: ReadPoint) -> Option<WritePoint> {
-        let ReadPoint::Modbus(point) = place;
+        let point = *place.modbus()?;
         let function = self.write_function(write, point)?;
         let read_modify_write = self.read_modify_write(write, point, function);
         Some(WritePoint::Modbus { point, function, read_modify_write })
@@ -85,27 +84,11 @@ impl Compiler<'_> {
     }
 }
 
-impl ReadPoint {
-    /// What fits into it.
-    pub fn raw_kind(&self) -> RawKind {
-        match self {
-            Self::Modbus(point) => point.raw_kind(),
-        }
-    }
-}
-
 impl WritePoint {
-    /// What fits into it.
-    pub fn raw_kind(&self) -> RawKind {
-        match self {
-            Self::Modbus { point, .. } => point.raw_kind(),
-        }
-    }
-
     /// What must be known before it can be written.
     pub(crate) fn kept(&self) -> Option<ReadPoint> {
-        let Self::Modbus { point, function, read_modify_write } = *self;
+        let (point, function, read_modify_write) = self.modbus()?;
         let keeps = read_modify_write || function == ModbusWriteFunction::MaskWrite;
-        keeps.then_some(ReadPoint::Modbus(point))
+        keeps.then_some(ReadPoint::Modbus(*point))
     }
 }

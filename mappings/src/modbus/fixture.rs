@@ -27,7 +27,7 @@ impl Fixture {
 
     /// What is not known at a place, and how to say it: `holding 41`, `holding: {41: 0}`.
     pub(crate) fn lacks(&self, point: &ReadPoint) -> Option<(String, String)> {
-        let ReadPoint::Modbus(point) = point;
+        let point = point.modbus()?;
         let address = self.registers(*point).err()?;
         let table = point.table.name();
         Some((format!("{table} {address}"), format!("{table}: {{{address}: 0}}")))
@@ -35,7 +35,7 @@ impl Fixture {
 
     /// The raw value at a place of which everything is known.
     pub(crate) fn raw(&self, point: &ReadPoint) -> Result<Raw, DeviceFault> {
-        let ReadPoint::Modbus(point) = point;
+        let point = point.modbus().ok_or(DeviceFault::Unknown)?;
         let registers = self.registers(*point).map_err(|_| DeviceFault::Unknown)?;
         let raw = if point.table.is_bits() {
             registers.first().map(|bit| Raw::Bool(*bit != 0))
@@ -47,8 +47,8 @@ impl Fixture {
 
     /// What a device that held this holds where a raw value was written.
     pub(crate) fn written(&self, point: &WritePoint, raw: &Raw) -> Self {
-        let before = point.kept().and_then(|ReadPoint::Modbus(kept)| self.registers(kept).ok());
-        let WritePoint::Modbus { point, .. } = point;
+        let before = point.kept().and_then(|kept| self.registers(*kept.modbus()?).ok());
+        let Some((point, ..)) = point.modbus() else { return Self::default() };
         let registers = match raw {
             Raw::Bool(bit) => vec![u16::from(*bit)],
             raw => point.encode_registers(raw, before.as_deref()).unwrap_or_default(),

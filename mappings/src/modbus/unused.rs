@@ -30,11 +30,11 @@ pub(crate) fn unused(draft: &MappingDraft, test: &TestDraft, used: &BTreeSet<Cel
 /// Every register and bit that a mapping uses.
 pub(crate) fn used(mapping: &Mapping) -> BTreeSet<Cell> {
     let read = mapping.points().filter_map(|point| point.read).flat_map(|read| read.places());
-    let read = read.map(|ReadPoint::Modbus(point)| point);
+    let read = read.filter_map(ReadPoint::modbus);
     let written = mapping.points().filter_map(|point| point.write).map(|write| &write.point);
     let steps = mapping.commands.iter().flat_map(|command| &command.steps).map(|step| &step.point);
-    let written = written.chain(steps).map(|WritePoint::Modbus { point, .. }| point);
-    let known = mapping.fingerprint.iter().map(|print| &print.point).map(|ReadPoint::Modbus(point)| point);
+    let written = written.chain(steps).filter_map(WritePoint::modbus).map(|(point, ..)| point);
+    let known = mapping.fingerprint.iter().filter_map(|print| print.point.modbus());
     read.chain(written).chain(known).flat_map(cells).collect()
 }
 

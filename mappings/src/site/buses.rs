@@ -22,6 +22,8 @@ impl Compiler<'_> {
                 BusKind::ModbusTcp { address } | BusKind::ModbusRtuTcp { address } => {
                     (address.to_string(), false)
                 }
+                // A server and a socket of our own serve any number of connections.
+                BusKind::Mqtt(_) | BusKind::Coap(_) => continue,
             };
             let Some(first) = seen.get(&address) else {
                 seen.insert(address, &bus.name);

@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::mapping::{
-    Device, Mapping, ModbusOptions, ModbusPoint, ModbusTable, Poll, Protocol, ReadPoint, SerialLine,
-};
+use crate::mapping::{Device, Mapping, ModbusOptions, ModbusPoint, ModbusTable, Poll, ReadPoint, SerialLine};
 
 /// What polling one device takes of each second of its line.
 pub(super) struct Load {
@@ -21,8 +19,8 @@ pub(super) struct Load {
 
 /// The load of a device on a line.
 pub(super) fn load(device: &Device, line: &SerialLine) -> Load {
-    let Protocol::Modbus(options) = &device.mapping.protocol;
     let mut load = Load { exchanges: 0.0, share: 0.0 };
+    let Some(options) = device.mapping.protocol.modbus() else { return load };
     for (period, points) in polled(&device.mapping) {
         let rate = 1.0 / period.as_secs_f64();
         for characters in reads(&points, options) {
@@ -39,7 +37,7 @@ fn polled(mapping: &Mapping) -> BTreeMap<Duration, Vec<ModbusPoint>> {
     for read in mapping.points().filter_map(|point| point.read) {
         if let Poll::Every(period) = read.poll {
             let points = polled.entry(period).or_default();
-            points.extend(read.places().map(|ReadPoint::Modbus(point)| *point));
+            points.extend(read.places().filter_map(ReadPoint::modbus).copied());
         }
     }
     polled

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 
 use super::{MapTarget, Raw, Transform};
 use crate::mapping::Class;
@@ -39,6 +40,12 @@ fn boolean(transform: &Transform, raw: Raw) -> Result<bool, DeviceFault> {
             Some(MapTarget::Text(_)) | None => Err(unmapped(text)),
         };
     }
+    if let (Some(map), Raw::Bool(raw)) = (&transform.map, &raw) {
+        return match map.target_of_bool(*raw) {
+            Some(MapTarget::Bool(value)) => Ok(*value ^ transform.invert),
+            Some(MapTarget::Text(_)) | None => Err(unmapped(raw)),
+        };
+    }
     let int = integer(&raw, "true or false")?;
     let value = match &transform.map {
         None if int == 0 || int == 1 => int == 1,
@@ -56,6 +63,7 @@ fn state(transform: &Transform, raw: Raw) -> Result<String, DeviceFault> {
         (None, Raw::Text(text)) => return Ok(text.clone()),
         (None, _) => return Err(garbled(&raw, "the name of a state")),
         (Some(map), Raw::Text(text)) => map.target_of_text(text).ok_or_else(|| unmapped(text))?,
+        (Some(map), Raw::Bool(raw)) => map.target_of_bool(*raw).ok_or_else(|| unmapped(raw))?,
         (Some(map), _) => {
             let int = integer(&raw, "the number of a state")?;
             map.target(int).ok_or_else(|| unmapped(int))?
@@ -107,6 +115,7 @@ fn decimal(raw: Raw) -> Result<Decimal, DeviceFault> {
         // Rust prints the shortest digits that read back as the same float.
         Raw::F32(value) => shortest(&value.to_string()),
         Raw::F64(value) => shortest(&value.to_string()),
+        Raw::Decimal(number) => Ok(number),
         Raw::Text(text) => crate::value::parse_decimal(text.trim()).map_err(DeviceFault::Garbled),
         Raw::Bytes(_) => Err(garbled(&raw, "a number")),
     }
@@ -121,6 +130,8 @@ fn integer(raw: &Raw, wanted: &str) -> Result<i128, DeviceFault> {
     match raw {
         Raw::Bool(value) => Ok(i128::from(*value)),
         Raw::Int(value) => Ok(*value),
+        Raw::Decimal(number) if number.is_integer() => number.to_i128().ok_or_else(|| garbled(raw, wanted)),
+        Raw::Decimal(_) => Err(garbled(raw, wanted)),
         Raw::F16(_) | Raw::F32(_) | Raw::F64(_) | Raw::Text(_) | Raw::Bytes(_) => Err(garbled(raw, wanted)),
     }
 }
@@ -137,6 +148,7 @@ fn garbled(raw: &Raw, wanted: &str) -> DeviceFault {
     let is = match raw {
         Raw::Bool(_) => "a single bit",
         Raw::Int(_) => "an integer",
+        Raw::Decimal(_) => "a number",
         Raw::F16(_) | Raw::F32(_) | Raw::F64(_) => "a float",
         Raw::Text(_) => "text",
         Raw::Bytes(_) => "bytes",

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 
-use super::{MapTarget, Raw, RawKind, Transform};
+use super::{MapTarget, Raw, RawKind, Transform, ValueMap};
 use crate::modbus::Half;
 use crate::port::DeviceFault;
 use crate::value::{Value, decimal_text};
@@ -33,6 +33,8 @@ fn boolean(transform: &Transform, value: bool, target: RawKind) -> Result<Raw, D
             let raw = map.raw_text(&MapTarget::Bool(value)).ok_or_else(|| no_raw(&value.to_string()))?;
             return fit_text(raw, most);
         }
+        (Some(map), RawKind::Any) => return any(map, &MapTarget::Bool(value), &value.to_string()),
+        (None, RawKind::Any) => return Ok(Raw::Bool(value)),
         (None, _) => i128::from(value),
         (Some(map), _) => map.raw(&MapTarget::Bool(value)).ok_or_else(|| no_raw(&value.to_string()))?,
     };
@@ -43,10 +45,18 @@ fn state(transform: &Transform, text: &str, target: RawKind) -> Result<Raw, Devi
     let state = MapTarget::Text(text.to_owned());
     match (&transform.map, target) {
         (Some(map), RawKind::Text(most)) => fit_text(map.raw_text(&state).ok_or_else(|| no_raw(text))?, most),
+        (Some(map), RawKind::Any) => any(map, &state, text),
+        (None, RawKind::Any) => Ok(Raw::Text(text.to_owned())),
         (Some(map), _) => fit(map.raw(&state).ok_or_else(|| no_raw(text))?, target),
         (None, RawKind::Text(most)) => fit_text(text, most),
         (None, _) => Err(no_raw(text)),
     }
+}
+
+/// The raw text or number of a state, whichever it has.
+fn any(map: &ValueMap, state: &MapTarget, name: &str) -> Result<Raw, DeviceFault> {
+    let text = map.raw_text(state).map(|text| Raw::Text(text.to_owned()));
+    text.or_else(|| map.raw(state).map(Raw::Int)).ok_or_else(|| no_raw(name))
 }
 
 fn fit_text(text: &str, most: u16) -> Result<Raw, DeviceFault> {
@@ -73,6 +83,7 @@ fn encode_number(transform: &Transform, value: Decimal, target: RawKind) -> Resu
         RawKind::F64 => {
             float::<f64>(raw).filter(|f| f.is_finite()).map(Raw::F64).ok_or_else(|| too_large(value))
         }
+        RawKind::Any => Ok(Raw::Decimal(raw)),
         RawKind::Text(most) => fit_text(&decimal_text(raw), most),
         RawKind::Bytes(_) => Err(unwritable("a number cannot be written as bytes")),
         RawKind::Bool | RawKind::Int { .. } | RawKind::Digits(_) => {

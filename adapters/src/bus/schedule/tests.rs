@@ -2,7 +2,7 @@
 
 mod field;
 
-use usp_mapping::mapping::{Capability, Protocol};
+use usp_mapping::mapping::{Capability, ModbusOptions, Protocol};
 use usp_mapping::port::{Action, AdapterReport, CallId, PointId, Readings};
 
 use super::*;
@@ -574,8 +574,7 @@ fn without_a_connection_all_devices_are_offline_with_its_cause() {
 #[test]
 fn the_line_is_left_alone_between_exchanges() {
     let mut model = mapping(&[on_demand()]);
-    let Protocol::Modbus(options) = &mut model.protocol;
-    options.guard = 5 * MS;
+    model.protocol = Protocol::Modbus(ModbusOptions { guard: 5 * MS, ..ModbusOptions::default() });
     let mut bench = Bench::connected(&[]);
     bench.scheduler.configure(bench.now, &[Arc::new(device("a", 0, model))]);
     bench.meet();

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use usp_mapping::mapping::{BusKind, Site};
+use usp_mapping::mapping::Site;
 use usp_mapping::port::DeviceId;
 
 use super::millis;
@@ -151,11 +151,7 @@ impl Broker {
         for bus in &site.buses {
             let number = self.identity(BUSES, &bus.name, table, &[]);
             kept.insert(number);
-            let (protocol, address) = match &bus.kind {
-                BusKind::ModbusTcp { address } => ("modbus-tcp", address.to_string()),
-                BusKind::ModbusRtuTcp { address } => ("modbus-rtu-tcp", address.to_string()),
-                BusKind::ModbusRtu(line) => ("modbus-rtu", line.port.clone()),
-            };
+            let (protocol, address) = bus.kind.described();
             let known = self.model.figures.buses.remove(&number);
             let same = known.filter(|k| k.address == address && k.protocol == protocol);
             let figures = same.and_then(|known| known.figures);

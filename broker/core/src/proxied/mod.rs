@@ -207,6 +207,8 @@ impl Device {
     pub fn protocol(&self) -> &'static str {
         match self.mapping.protocol {
             Protocol::Modbus(_) => "X_USPBROKER_Modbus",
+            Protocol::Mqtt(_) => "X_USPBROKER_MQTT",
+            Protocol::Coap(_) => "X_USPBROKER_CoAP",
         }
     }
 

@@ -239,11 +239,22 @@ fn seen(mapping: &Mapping, old: Option<&Device>) -> Vec<Option<usp_mapping::valu
 
 /// `X_USPBROKER_Address`: the bus' address and the device's on it.
 fn address(device: &mapping::Device, site: &Site) -> String {
-    let DeviceAddress::ModbusUnit(unit) = device.address;
     let bus = site.buses.iter().find(|b| b.name == device.bus).map(|b| match &b.kind {
         BusKind::ModbusTcp { address } => format!("modbus-tcp://{address}"),
         BusKind::ModbusRtuTcp { address } => format!("modbus-rtu-tcp://{address}"),
         BusKind::ModbusRtu(line) => format!("modbus-rtu:{}", line.port),
+        BusKind::Mqtt(server) => format!("mqtt{}://{}", secure(server.tls.is_some()), server.address),
+        BusKind::Coap(_) => b.name.clone(),
     });
-    format!("{}/{unit}", bus.unwrap_or_else(|| device.bus.clone()))
+    let bus = bus.unwrap_or_else(|| device.bus.clone());
+    match &device.address {
+        DeviceAddress::ModbusUnit(unit) => format!("{bus}/{unit}"),
+        DeviceAddress::MqttTopic(topic) => format!("{bus}/{topic}"),
+        DeviceAddress::Coap(address) => format!("coap{}://{}", secure(address.psk.is_some()), address.host),
+    }
+}
+
+/// What the schemes of URIs have at their end where TLS or DTLS is spoken.
+fn secure(is_secure: bool) -> &'static str {
+    if is_secure { "s" } else { "" }
 }

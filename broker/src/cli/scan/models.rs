@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use usp_adapters::scan::{Question, Scanner};
 use usp_mapping::compile::compile_file;
 use usp_mapping::draft::site::{Requirement, Use};
-use usp_mapping::mapping::{Fingerprint, ModbusTable, ReadPoint};
+use usp_mapping::mapping::{Fingerprint, ModbusTable};
 
 use crate::cli::Failure;
 use crate::site::Finder;
@@ -63,7 +63,7 @@ impl Models {
 }
 
 async fn shows(scanner: &mut Scanner, unit: u8, print: &Fingerprint, within: std::time::Duration) -> bool {
-    let ReadPoint::Modbus(point) = &print.point;
+    let Some(point) = print.point.modbus() else { return false };
     if matches!(point.table, ModbusTable::Coil | ModbusTable::Discrete) {
         // One bit tells no model from another.
         return false;

@@ -1,6 +1,6 @@
 //! Dead units, pauses, and writes that wait, under virtual time.
 
-use usp_mapping::mapping::{Poll, Verify};
+use usp_mapping::mapping::{ModbusOptions, Poll, Protocol, Verify};
 
 use super::*;
 
@@ -138,8 +138,7 @@ fn what_is_read_once_is_read_again_after_it_was_away_or_failed() {
 fn a_guard_keeps_no_neighbour_waiting_and_a_turnaround_does() {
     let paused = |guard, turnaround| {
         let mut paused = mapping(&[polled(1)]);
-        let Protocol::Modbus(options) = &mut paused.protocol;
-        (options.guard, options.turnaround) = (guard, turnaround);
+        paused.protocol = Protocol::Modbus(ModbusOptions { guard, turnaround, ..ModbusOptions::default() });
         paused
     };
     for (guard, turnaround, waits) in [(30 * MS, Duration::ZERO, false), (Duration::ZERO, 30 * MS, true)] {

@@ -243,25 +243,48 @@ fn poll(mapping: &Mapping, capability: &Capability) -> String {
 
 fn read(read: Option<&ReadBinding>) -> String {
     let parts = read.into_iter().flat_map(|read| &read.parts).map(|part| {
-        let ReadPoint::Modbus(point) = &part.point;
-        let exponent = part.exponent.as_ref().map(|ReadPoint::Modbus(at)| format!(" × 10^({})", place(at)));
-        format!("{}{}{}", place(point), exponent.unwrap_or_default(), meaning(&part.transform))
+        let exponent = part.exponent.as_ref().map(|at| format!(" × 10^({})", read_place(at)));
+        format!("{}{}{}", read_place(&part.point), exponent.unwrap_or_default(), meaning(&part.transform))
     });
     parts.collect::<Vec<_>>().join("; ")
 }
 
 fn write(write: Option<&WriteBinding>) -> String {
     let Some(write) = write else { return String::new() };
-    let WritePoint::Modbus { point, function, read_modify_write } = &write.point;
-    let keeps = if *read_modify_write { ", other bits kept" } else { "" };
     let verify = match &write.verify {
         None => "not verified".to_owned(),
         Some(verify) => format!("verified within {} ms", verify.within.as_millis()),
     };
-    let (place, meaning, ttl) = (place(point), meaning(&write.transform), write.ttl.as_millis());
+    let (place, way) = written(&write.point);
+    let (meaning, ttl) = (meaning(&write.transform), write.ttl.as_millis());
     let extras = [(write.coalesce, ", coalesced"), (write.undo, ", undone")];
     let extras: String = extras.iter().filter(|(is_so, _)| *is_so).map(|(_, words)| *words).collect();
-    format!("{place}{meaning} by {function:?}{keeps}, {verify}, dropped after {ttl} ms{extras}")
+    format!("{place}{meaning} {way}, {verify}, dropped after {ttl} ms{extras}")
+}
+
+fn read_place(point: &ReadPoint) -> String {
+    match point {
+        ReadPoint::Modbus(point) => place(point),
+        ReadPoint::Mqtt(read) => format!("{} {}", read.topic, read.pick),
+        ReadPoint::Coap(read) => {
+            format!("{} {}{}", read.path, read.pick, if read.observe { " observed" } else { "" })
+        }
+    }
+}
+
+/// Where something is written, and by which means.
+fn written(point: &WritePoint) -> (String, String) {
+    match point {
+        WritePoint::Modbus { point, function, read_modify_write } => {
+            let keeps = if *read_modify_write { ", other bits kept" } else { "" };
+            (place(point), format!("by {function:?}{keeps}"))
+        }
+        WritePoint::Mqtt(write) => {
+            let retain = if write.retain { ", retained" } else { "" };
+            (write.topic.clone(), format!("as {}, QoS {}{retain}", write.put, write.qos))
+        }
+        WritePoint::Coap(write) => (write.path.clone(), format!("by {:?} as {}", write.method, write.put)),
+    }
 }
 
 /// `input 0..1 f32 CDAB bits 4..6`

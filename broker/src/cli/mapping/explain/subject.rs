@@ -8,7 +8,7 @@ use usp_adapters::explain::Way;
 use usp_mapping::check::{FileKind, file_kind};
 use usp_mapping::diagnostic::{Diagnostic, SourceFile, has_errors};
 use usp_mapping::draft::site::Use;
-use usp_mapping::mapping::{BusKind, Device, DeviceAddress, Site};
+use usp_mapping::mapping::{BusKind, Device, Site};
 use usp_mapping::site::compile_site;
 use usp_mapping::value::Value;
 
@@ -201,11 +201,11 @@ pub(super) fn bus_words(kind: &BusKind) -> String {
             };
             format!("serial line, {} baud, 8{parity}{}", line.baud, line.stop_bits)
         }
+        BusKind::Mqtt(_) | BusKind::Coap(_) => kind.protocol().to_owned(),
     }
 }
 
 /// A device's address on its bus.
 pub(super) fn unit(device: &Device) -> u8 {
-    let DeviceAddress::ModbusUnit(unit) = device.address;
-    unit
+    device.address.unit().unwrap_or_default()
 }

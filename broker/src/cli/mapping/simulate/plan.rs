@@ -98,7 +98,7 @@ fn site(args: &Simulate, file: &SourceFile) -> Result<Setup, Failure> {
     for bus in &draft.buses {
         let Some(kind) = bus.kind.as_ref() else { continue };
         let name = bus.name.value.clone();
-        let medium = medium(args, &kind.value, &mut port);
+        let medium = medium(args, &kind.value, &mut port)?;
         let on_it =
             draft.devices.iter().filter(|device| device.bus.as_ref().is_some_and(|at| at.value == name));
         let mut devices = Vec::new();
@@ -141,13 +141,13 @@ fn site_device(
 }
 
 /// The bus of a site at a place of its own: addresses of devices are never listened on.
-fn medium(args: &Simulate, kind: &BusKind, port: &mut u16) -> Medium {
+fn medium(args: &Simulate, kind: &BusKind, port: &mut u16) -> Result<Medium, Failure> {
     let mut listen = || {
         let address = SocketAddr::new(args.tcp.ip(), *port);
         *port = if *port == 0 { 0 } else { port.saturating_add(1) };
         address
     };
-    match kind {
+    Ok(match kind {
         BusKind::ModbusTcp { .. } => Medium::Tcp(listen()),
         BusKind::ModbusRtuTcp { .. } => Medium::RtuTcp(listen()),
         BusKind::ModbusRtu(line) => Medium::Line(LineSettings {
@@ -156,7 +156,10 @@ fn medium(args: &Simulate, kind: &BusKind, port: &mut u16) -> Medium {
             delay: args.delay(),
             strict: args.strict,
         }),
-    }
+        BusKind::Mqtt(_) | BusKind::Coap(_) => {
+            return Err(Failure::invalid(format!("no devices on {} can be simulated", kind.protocol())));
+        }
+    })
 }
 
 /// A checked mapping with its parameters put in.
