@@ -1,10 +1,12 @@
 //! One end of an MQTT connection, 3.1.1 or 5.0, packet by packet: whoever holds it decides what is said and when.
 //!
 //! It plays servers that say what a real one never would, and raw clients that look at what others publish. It checks
-//! nothing of what it sends, keeps no session and answers no ping by itself.
+//! nothing of what it sends, keeps no session and answers no ping by itself. [`Relay`] is a server that does what one
+//! should.
 
 mod packet;
 mod property;
+mod relay;
 mod writer;
 
 use std::io;
@@ -15,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub use packet::{Connack, Connect, Packet, Publish};
 pub use property::Property;
+pub use relay::Relay;
 
 use packet::Reader;
 

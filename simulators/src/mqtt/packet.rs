@@ -75,6 +75,8 @@ pub struct Connect {
     pub password: Option<String>,
     /// 5.0.
     pub properties: Vec<Property>,
+    /// What the server says when the connection ends without a DISCONNECT: only topic, payload, QoS and Retain count.
+    pub will: Option<Publish>,
 }
 
 /// CONNACK.
@@ -128,6 +130,7 @@ impl Connect {
             username: None,
             password: None,
             properties: Vec::new(),
+            will: None,
         }
     }
 
@@ -143,21 +146,46 @@ impl Connect {
         reader.version = version;
         let properties = reader.properties()?;
         let client_id = reader.text()?;
+        let will = if flags & 4 != 0 { Some(Self::read_will(reader, flags)?) } else { None };
         let username = if flags & 0x80 != 0 { Some(reader.text()?) } else { None };
         let password = if flags & 0x40 != 0 { Some(reader.text()?) } else { None };
-        Some(Self { version, clean: flags & 2 != 0, keep_alive, client_id, username, password, properties })
+        let clean = flags & 2 != 0;
+        Some(Self { version, clean, keep_alive, client_id, username, password, properties, will })
+    }
+
+    fn read_will(reader: &mut Reader<'_>, flags: u8) -> Option<Publish> {
+        let properties = reader.properties()?;
+        let (topic, payload) = (reader.text()?, reader.binary()?);
+        Some(Publish {
+            qos: flags >> 3 & 3,
+            retain: flags & 0x20 != 0,
+            topic,
+            properties,
+            payload,
+            ..Publish::default()
+        })
+    }
+
+    /// Flags and fields of the Will Message.
+    fn will_flags(&self) -> u8 {
+        self.will.as_ref().map_or(0, |will| 4 | will.qos << 3 | u8::from(will.retain) << 5)
     }
 
     fn write(&self, writer: &mut Writer) {
         let flag = |is: bool, bit: u8| if is { bit } else { 0 };
         writer.text("MQTT");
         writer.byte(self.version);
-        writer.byte(
-            flag(self.clean, 2) | flag(self.username.is_some(), 0x80) | flag(self.password.is_some(), 0x40),
-        );
+        let credentials = flag(self.username.is_some(), 0x80) | flag(self.password.is_some(), 0x40);
+        writer.byte(flag(self.clean, 2) | credentials | self.will_flags());
         writer.short(self.keep_alive);
         writer.properties(&self.properties);
         writer.text(&self.client_id);
+        if let Some(will) = &self.will {
+            writer.properties(&will.properties);
+            writer.text(&will.topic);
+            writer.short(u16::try_from(will.payload.len()).unwrap_or(u16::MAX));
+            writer.bytes(&will.payload);
+        }
         for text in [&self.username, &self.password].into_iter().flatten() {
             writer.text(text);
         }
@@ -349,6 +377,13 @@ impl<'b> Reader<'b> {
         Some(String::from_utf8_lossy(text).into_owned())
     }
 
+    fn binary(&mut self) -> Option<Vec<u8>> {
+        let length = usize::from(self.short()?);
+        let bytes = self.rest.get(..length)?;
+        self.rest = self.rest.get(length..)?;
+        Some(bytes.to_vec())
+    }
+
     pub(super) fn variable(&mut self) -> Option<usize> {
         let mut value = 0;
         for shift in [0, 7, 14, 21] {
@@ -384,6 +419,8 @@ mod tests {
     fn packets_come_back_as_they_were() {
         let mut connect = Connect::client(5, "me");
         connect.username = Some("user".to_owned());
+        let (topic, payload) = ("gone".to_owned(), b"offline".to_vec());
+        connect.will = Some(Publish { qos: 1, retain: true, topic, payload, ..Publish::default() });
         connect.properties = vec![Property::User("a".into(), "b".into()), Property::Long(39, 70_000)];
         let publish = Publish {
             qos: 1,
