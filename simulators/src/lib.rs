@@ -3,7 +3,8 @@
 //!
 //! - [`world`]: quantities that move plausibly and always the same way from the same seed.
 //! - [`modbus`]: a Modbus TCP server made from a mapping draft.
-//! - [`mqtt`]: one end of an MQTT connection, packet by packet, to play a server or a raw client.
+//! - [`mqtt`]: one end of an MQTT connection, packet by packet, to play a server or a raw client; and a small server.
+//! - [`mqtt_devices`]: a Zigbee2MQTT with devices, and devices of Tasmota, Shelly and Home Assistant's discovery.
 //! - [`service`]: a USP Service with a small data model of its own, over UNIX domain sockets.
 //! - [`mischief`]: named faults, and how many times each is to happen.
 //!
@@ -15,6 +16,7 @@ pub mod console;
 pub mod mischief;
 pub mod modbus;
 pub mod mqtt;
+pub mod mqtt_devices;
 pub mod rng;
 pub mod service;
 pub mod value;

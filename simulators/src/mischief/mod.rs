@@ -4,6 +4,7 @@
 //! `slow=200`, `exception=4*2`, `sentinel=temperature`. A hyphen may stand for the `_` in a name, and `:` or a space for the `=`.
 
 mod device;
+mod mqtt;
 mod service;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use device::{Fault, HoleAt};
+pub use mqtt::MqttFault;
 pub use service::ServiceFault;
 
 /// A fault and how often it is to happen.

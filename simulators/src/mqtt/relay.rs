@@ -95,7 +95,7 @@ impl Relay {
     /// Listens again at the same address, with the retained messages or, as after a restart without a disk, without.
     ///
     /// Errors: somebody else has taken the address.
-    pub async fn resume(&mut self, keep: bool) -> io::Result<()> {
+    pub fn resume(&mut self, keep: bool) -> io::Result<()> {
         if !keep {
             self.shared.state().retained.clear();
         }
@@ -432,7 +432,7 @@ mod tests {
         relay.pause().await;
         assert!(matches!(peer.next().await, Ok(None) | Err(_)));
         assert!(Peer::connect(relay.address(), &Connect::client(5, "me")).await.is_err());
-        relay.resume(false).await.unwrap();
+        relay.resume(false).unwrap();
         client(&relay, 5, "me", &[]).await;
         assert_eq!(relay.retained("a"), None);
     }
