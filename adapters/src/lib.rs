@@ -1,8 +1,8 @@
 //! Device protocols of usp-broker behind one interface.
 //!
 //! [`Adapters`] serves the buses of a site: it takes [`AdapterCall`]s and sends [`FromAdapter`] messages. There is one
-//! task per bus and one bounded queue per device, so that one device or bus never slows another more than the medium
-//! they share makes unavoidable.
+//! task for each bus that takes one exchange at a time, one for each device where the medium takes many, and one bounded
+//! queue for each device, so that one device or bus never slows another more than the medium they share makes unavoidable.
 //!
 //! # Contract
 //!
@@ -16,6 +16,8 @@
 //! - The readings of a [`Read`](usp_mapping::port::Action::Read) or [`Refresh`](usp_mapping::port::Action::Refresh) are in the
 //!   reply alone, those of polls in [`AdapterReport::Readings`], one report for each exchange on the wire. A poll
 //!   without an answer reports nothing; it is repeated until the device answers or counts as offline.
+//! - What a device says unasked is in [`AdapterReport::Readings`] too. It is reported in its order; while the core takes
+//!   nothing, the newest reading of each point stays.
 //! - A device counts as online with its first answer, be it a refusal, and as offline after `online.fails` exchanges
 //!   without a usable answer in a row, or when the connection cannot be made. Each change is reported once.
 //! - A point that is read together with others and refused is read again by itself, so that a hole in a device's
@@ -68,7 +70,6 @@ pub struct Adapters {
     routes: HashMap<DeviceId, usize>,
     /// For calls that reach no bus.
     outlet: Outlet,
-    to_core: mpsc::Sender<FromAdapter>,
     runtime: Handle,
 }
 
@@ -78,8 +79,8 @@ impl Adapters {
     /// A slow receiver of `to_core` slows polling down and loses nothing.
     pub fn start(site: Arc<Site>, to_core: mpsc::Sender<FromAdapter>) -> Self {
         let runtime = Handle::current();
-        let outlet = Outlet::new(to_core.clone(), runtime.clone());
-        let mut adapters = Self { buses: Vec::new(), routes: HashMap::new(), outlet, to_core, runtime };
+        let outlet = Outlet::new(to_core, runtime.clone());
+        let mut adapters = Self { buses: Vec::new(), routes: HashMap::new(), outlet, runtime };
         for plan in plans(&site) {
             let bus = adapters.start_bus(plan);
             adapters.buses.push(bus);
@@ -92,7 +93,7 @@ impl Adapters {
     pub fn call(&self, call: AdapterCall) {
         let bus = self.routes.get(&call.device).and_then(|index| self.buses.get(*index));
         match bus {
-            Some(bus) => bus.call(call, Instant::now().into_std()),
+            Some(bus) => bus.call(call, Instant::now().into_std(), &self.outlet),
             None => {
                 self.outlet.opened(call.id);
                 self.outlet.refuse(call.id, DeviceFault::Unknown);
@@ -104,12 +105,12 @@ impl Adapters {
     /// one that is gone or changed is answered.
     pub async fn apply(&mut self, site: Arc<Site>) {
         let mut old = std::mem::take(&mut self.buses);
-        let mut stopped = Vec::new();
+        let mut stopped: Vec<site::End> = Vec::new();
         for plan in plans(&site) {
             let same = old.iter().position(|bus| bus.serves(&plan.bus));
             let bus = match same.map(|index| old.swap_remove(index)) {
-                Some(bus) => {
-                    bus.configure(plan);
+                Some(mut bus) => {
+                    stopped.extend(bus.configure(plan, &self.outlet, &self.runtime));
                     bus
                 }
                 None => self.start_bus(plan),
@@ -117,7 +118,7 @@ impl Adapters {
             self.buses.push(bus);
         }
         for bus in old {
-            stopped.push(bus.stop());
+            stopped.push(Box::pin(bus.stop()));
         }
         self.route();
         for end in stopped {
@@ -143,7 +144,7 @@ impl Adapters {
     }
 
     fn start_bus(&self, plan: bus::BusPlan) -> BusHandle {
-        BusHandle::start(plan, Outlet::new(self.to_core.clone(), self.runtime.clone()), &self.runtime)
+        BusHandle::start(plan, &self.outlet, &self.runtime)
     }
 
     fn route(&mut self) {

@@ -1,5 +1,11 @@
 //! The buses of a site, and the handle by which one is reached.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,50 +43,193 @@ pub(crate) fn plans(site: &Site) -> Vec<BusPlan> {
 /// A bus that is being served.
 #[derive(Debug)]
 pub(crate) struct BusHandle {
-    bus: Bus,
-    inbox: mpsc::Sender<Received>,
-    plan: watch::Sender<Arc<BusPlan>>,
-    outlet: Outlet,
+    plan: Arc<BusPlan>,
     counters: Arc<BusCounters>,
-    stop: DropGuard,
-    task: JoinHandle<()>,
+    lanes: Lanes,
 }
 
+/// Who serves the devices of a bus.
+#[derive(Debug)]
+enum Lanes {
+    /// One worker: the medium takes one exchange at a time.
+    One(Lane),
+    /// A worker for each device on a link that takes many.
+    Each(Box<dyn SharedLink>, BTreeMap<DeviceId, Lane>),
+}
+
+/// A link that takes many exchanges at once, kept by a task of its own.
+pub(crate) trait SharedLink: Debug + Send + Sync {
+    /// Serves one device until it is stopped.
+    fn serve(&self, ends: Ends) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// Other devices, or other names of the bus.
+    fn configure(&self, plan: &BusPlan);
+    /// Ends the link; the future waits for it.
+    fn stop(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// Waits for the end of a task.
+pub(crate) type End = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl BusHandle {
-    /// Starts to serve a bus.
-    pub(crate) fn start(plan: BusPlan, outlet: Outlet, runtime: &Handle) -> Self {
-        let bus = plan.bus.clone();
-        let (inbox, calls) = mpsc::channel(INBOX);
-        let (plan, plans) = watch::channel(Arc::new(plan));
-        let (counters, stop) = (Arc::<BusCounters>::default(), CancellationToken::new());
-        let ends = Ends {
-            inbox: calls,
-            plan: plans,
-            outlet: outlet.clone(),
-            counters: Arc::clone(&counters),
-            stop: stop.clone(),
-        };
-        let task = serve(bus.kind.clone(), ends, runtime);
-        Self { bus, inbox, plan, outlet, counters, stop: stop.drop_guard(), task }
+    /// Starts to serve a bus. `way` goes to the core, for what concerns no call; each worker has one of its own.
+    pub(crate) fn start(plan: BusPlan, way: &Outlet, runtime: &Handle) -> Self {
+        let counters = Arc::<BusCounters>::default();
+        match shared_link(&plan, &counters, way, runtime) {
+            Some(link) => Self::on_link(plan, counters, link, way, runtime),
+            None => {
+                let lane = Lane::start(plan.clone(), &counters, way, runtime, false, |ends| {
+                    serve(plan.bus.kind.clone(), ends)
+                });
+                Self { plan: Arc::new(plan), counters, lanes: Lanes::One(lane) }
+            }
+        }
+    }
+
+    /// Starts to serve the devices of a link.
+    pub(crate) fn on_link(
+        plan: BusPlan,
+        counters: Arc<BusCounters>,
+        link: Box<dyn SharedLink>,
+        way: &Outlet,
+        runtime: &Handle,
+    ) -> Self {
+        let none = BusPlan { devices: Vec::new(), ..plan.clone() };
+        let lanes = Lanes::Each(link, BTreeMap::new());
+        let mut handle = Self { plan: Arc::new(none), counters, lanes };
+        // There are none to end.
+        drop(handle.configure(plan, way, runtime));
+        handle
     }
 
     /// Whether it is the same medium.
     pub(crate) fn serves(&self, bus: &Bus) -> bool {
-        self.bus.kind == bus.kind
+        self.plan.bus.kind == bus.kind
     }
 
-    /// Gives it other devices.
-    pub(crate) fn configure(&self, plan: BusPlan) {
-        self.plan.send_replace(Arc::new(plan));
+    /// Gives it other devices. What has to end ends at once; the futures wait for it.
+    pub(crate) fn configure(&mut self, plan: BusPlan, way: &Outlet, runtime: &Handle) -> Vec<End> {
+        let mut ends = Vec::new();
+        match &mut self.lanes {
+            Lanes::One(lane) => drop(lane.plan.send_replace(Arc::new(plan.clone()))),
+            Lanes::Each(link, lanes) => {
+                let ids: BTreeSet<&DeviceId> = plan.devices.iter().map(|device| &device.id).collect();
+                let gone: Vec<DeviceId> = lanes.keys().filter(|id| !ids.contains(id)).cloned().collect();
+                for id in gone {
+                    self.counters.forget(&id);
+                    ends.extend(lanes.remove(&id).map(Lane::stop));
+                }
+                link.configure(&plan);
+                for device in &plan.devices {
+                    let own = BusPlan { devices: vec![Arc::clone(device)], ..plan.clone() };
+                    match lanes.get(&device.id) {
+                        // Its worker sees whether anything has changed.
+                        Some(lane) => drop(lane.plan.send_replace(Arc::new(own))),
+                        None => {
+                            let serve = |ends| link.serve(ends);
+                            let lane = Lane::start(own, &self.counters, way, runtime, true, serve);
+                            lanes.insert(device.id.clone(), lane);
+                        }
+                    }
+                }
+            }
+        }
+        self.plan = Arc::new(plan);
+        ends
     }
 
     /// The devices on it.
     pub(crate) fn devices(&self) -> Vec<DeviceId> {
-        self.plan.borrow().devices.iter().map(|device| device.id.clone()).collect()
+        self.plan.devices.iter().map(|device| device.id.clone()).collect()
     }
 
     /// Hands a call over, or refuses it.
-    pub(crate) fn call(&self, call: AdapterCall, received: Instant) {
+    pub(crate) fn call(&self, call: AdapterCall, received: Instant, way: &Outlet) {
+        let lane = match &self.lanes {
+            Lanes::One(lane) => Some(lane),
+            Lanes::Each(_, lanes) => lanes.get(&call.device),
+        };
+        match lane {
+            Some(lane) => lane.call(call, received),
+            None => {
+                way.opened(call.id);
+                way.refuse(call.id, DeviceFault::Unknown);
+            }
+        }
+    }
+
+    /// Tells it to stop at once; the future waits for its end.
+    pub(crate) fn stop(self) -> impl Future<Output = ()> {
+        let ends: Vec<End> = match self.lanes {
+            Lanes::One(lane) => vec![lane.stop()],
+            Lanes::Each(link, lanes) => {
+                let lanes: Vec<End> = lanes.into_values().map(Lane::stop).collect();
+                lanes.into_iter().chain([link.stop()]).collect()
+            }
+        };
+        async move {
+            for end in ends {
+                end.await;
+            }
+        }
+    }
+
+    /// Its counters, once for each bus of the site that it is.
+    pub(crate) fn statistics(&self, now: Instant) -> Vec<BusStatistics> {
+        let waiting = match &self.lanes {
+            Lanes::One(lane) => lane.outlet.waiting(),
+            Lanes::Each(_, lanes) => lanes.values().map(|lane| lane.outlet.waiting()).sum(),
+        };
+        let (protocol, address) = self.plan.bus.kind.described();
+        let bus_of: BTreeMap<_, _> =
+            self.plan.devices.iter().map(|device| (&device.id, &device.bus)).collect();
+        let of = |name: &String| {
+            let counted = self.counters.read(now, waiting, |id| bus_of.get(id) == Some(&name));
+            BusStatistics { bus: name.clone(), protocol, address: address.clone(), ..counted }
+        };
+        self.plan.names.iter().map(of).collect()
+    }
+}
+
+/// A worker and the way to it.
+#[derive(Debug)]
+struct Lane {
+    name: String,
+    inbox: mpsc::Sender<Received>,
+    plan: watch::Sender<Arc<BusPlan>>,
+    outlet: Outlet,
+    stop: DropGuard,
+    task: JoinHandle<()>,
+}
+
+impl Lane {
+    fn start<F>(
+        plan: BusPlan,
+        counters: &Arc<BusCounters>,
+        way: &Outlet,
+        runtime: &Handle,
+        shared: bool,
+        serve: impl FnOnce(Ends) -> F,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let name = plan.bus.name.clone();
+        let (inbox, calls) = mpsc::channel(INBOX);
+        let (plan, plans) = watch::channel(Arc::new(plan));
+        let (outlet, stop) = (way.anew(), CancellationToken::new());
+        let ends = Ends {
+            inbox: calls,
+            plan: plans,
+            outlet: outlet.clone(),
+            counters: Arc::clone(counters),
+            stop: stop.clone(),
+            shared,
+        };
+        let task = runtime.spawn(serve(ends));
+        Self { name, inbox, plan, outlet, stop: stop.drop_guard(), task }
+    }
+
+    fn call(&self, call: AdapterCall, received: Instant) {
         let id = call.id;
         self.outlet.opened(id);
         match self.inbox.try_send((received, call)) {
@@ -90,46 +239,48 @@ impl BusHandle {
         }
     }
 
-    /// Tells it to stop at once; the future waits for its end.
-    pub(crate) fn stop(self) -> impl Future<Output = ()> {
+    fn stop(self) -> End {
         drop(self.stop);
-        let (bus, task) = (self.bus.name, self.task);
-        async move {
+        let (bus, task) = (self.name, self.task);
+        Box::pin(async move {
             if let Err(error) = task.await {
                 tracing::error!(%bus, %error, "the task of a bus ended badly");
             }
-        }
-    }
-
-    /// Its counters, once for each bus of the site that it is.
-    pub(crate) fn statistics(&self, now: Instant) -> Vec<BusStatistics> {
-        let plan = Arc::clone(&self.plan.borrow());
-        let (protocol, address) = self.bus.kind.described();
-        let of = |name: &String| {
-            let mine =
-                |id: &DeviceId| plan.devices.iter().any(|device| device.id == *id && device.bus == *name);
-            let counted = self.counters.read(now, self.outlet.waiting(), mine);
-            BusStatistics { bus: name.clone(), protocol, address: address.clone(), ..counted }
-        };
-        plan.names.iter().map(of).collect()
+        })
     }
 }
 
-/// The task for a kind of bus.
-fn serve(kind: BusKind, ends: Ends, runtime: &Handle) -> JoinHandle<()> {
+/// The link of a kind of bus that takes many exchanges at once; `None`: it takes one.
+fn shared_link(
+    plan: &BusPlan,
+    _counters: &Arc<BusCounters>,
+    _way: &Outlet,
+    _runtime: &Handle,
+) -> Option<Box<dyn SharedLink>> {
+    match &plan.bus.kind {
+        BusKind::ModbusTcp { .. }
+        | BusKind::ModbusRtuTcp { .. }
+        | BusKind::ModbusRtu(_)
+        | BusKind::Mqtt(_)
+        | BusKind::Coap(_) => None,
+    }
+}
+
+/// Serves a bus that takes one exchange at a time.
+async fn serve(kind: BusKind, ends: Ends) {
     match kind {
         #[cfg(feature = "modbus")]
-        BusKind::ModbusTcp { address } => runtime.spawn(crate::modbus::run_tcp(ends, address)),
+        BusKind::ModbusTcp { address } => crate::modbus::run_tcp(ends, address).await,
         #[cfg(feature = "modbus")]
-        BusKind::ModbusRtuTcp { address } => runtime.spawn(crate::modbus::run_rtu_tcp(ends, address)),
+        BusKind::ModbusRtuTcp { address } => crate::modbus::run_rtu_tcp(ends, address).await,
         #[cfg(feature = "modbus")]
-        BusKind::ModbusRtu(line) => runtime.spawn(crate::modbus::run_rtu(ends, line)),
+        BusKind::ModbusRtu(line) => crate::modbus::run_rtu(ends, line).await,
         #[cfg(not(feature = "modbus"))]
         BusKind::ModbusTcp { .. } | BusKind::ModbusRtuTcp { .. } | BusKind::ModbusRtu(_) => {
-            runtime.spawn(refuse(ends, "this build has no Modbus"))
+            refuse(ends, "this build has no Modbus").await;
         }
-        BusKind::Mqtt(_) => runtime.spawn(refuse(ends, "this build has no MQTT devices")),
-        BusKind::Coap(_) => runtime.spawn(refuse(ends, "this build has no CoAP")),
+        BusKind::Mqtt(_) => refuse(ends, "this build has no MQTT devices").await,
+        BusKind::Coap(_) => refuse(ends, "this build has no CoAP").await,
     }
 }
 

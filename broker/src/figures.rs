@@ -104,6 +104,7 @@ mod tests {
             connects: 1,
             failed_connects: 0,
             restarts: 0,
+            lost: 0,
             waiting: 0,
             utilisation: 12.6,
             exchanges: Exchanges { requests, ..Exchanges::default() },

@@ -19,6 +19,11 @@ impl Jitter {
         Self::seeded(RandomState::new().hash_one("jitter"))
     }
 
+    /// Any time up to `most`.
+    pub(crate) fn within(&mut self, most: Duration) -> Duration {
+        most.saturating_mul(self.permille()) / 1000
+    }
+
     /// Evenly spread in 0 to 999.
     fn permille(&mut self) -> u32 {
         self.0 ^= self.0 >> 12;

@@ -14,6 +14,14 @@ pub(crate) struct PollClock {
     /// Those of it that are still to be read, and when; `None`: all have been.
     missing: Vec<PointId>,
     once_at: Option<Instant>,
+    /// Points that the device has said unasked: no longer with their group, but a period after they were last heard.
+    heard: BTreeMap<PointId, Heard>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    every: Duration,
+    due_at: Instant,
 }
 
 /// After so long another attempt is made at what is read once and could not be.
@@ -39,14 +47,22 @@ impl PollClock {
         let is_once = |read: &ReadBinding| read.poll == Poll::Once;
         let once = mapping.points().filter(|point| point.read.is_some_and(is_once)).map(|point| point.id);
         let once: Vec<_> = once.collect();
-        let mut clock = Self { groups: groups.collect(), once, missing: Vec::new(), once_at: None };
+        let mut clock = Self {
+            groups: groups.collect(),
+            once,
+            missing: Vec::new(),
+            once_at: None,
+            heard: BTreeMap::new(),
+        };
         clock.begin_once(now);
         clock
     }
 
     /// When the next group is due; `None`: nothing is polled.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.groups.iter().map(|group| group.due_at).chain(self.once_at).min()
+        let groups = self.groups.iter().map(|group| group.due_at);
+        let heard = self.heard.values().map(|heard| heard.due_at);
+        groups.chain(heard).chain(self.once_at).min()
     }
 
     /// The points of all groups that are due, whose next turn is then a multiple of their period later.
@@ -59,15 +75,36 @@ impl PollClock {
             points.extend_from_slice(&group.points);
             group.due_at = next_beat(group.due_at, group.every, now);
         }
+        for (point, heard) in self.heard.iter_mut().filter(|(_, heard)| heard.due_at <= now) {
+            points.push(*point);
+            heard.due_at = next_beat(heard.due_at, heard.every, now);
+        }
         points
     }
 
-    /// Makes all groups due at once.
-    pub(crate) fn restart(&mut self, now: Instant) {
+    /// Makes all groups due at this instant.
+    pub(crate) fn restart(&mut self, at: Instant) {
         for group in &mut self.groups {
-            group.due_at = now;
+            group.due_at = at;
         }
-        self.begin_once(now);
+        for heard in self.heard.values_mut() {
+            heard.due_at = at;
+        }
+        self.begin_once(at);
+    }
+
+    /// The device has said a point unasked: it need not be read before its period is over.
+    pub(crate) fn hear(&mut self, point: PointId, now: Instant) {
+        self.missing.retain(|missing| *missing != point);
+        self.once_at = self.once_at.filter(|_| !self.missing.is_empty());
+        if let Some(heard) = self.heard.get_mut(&point) {
+            heard.due_at = now + heard.every;
+            return;
+        }
+        let Some(group) = self.groups.iter_mut().find(|group| group.points.contains(&point)) else { return };
+        group.points.retain(|other| *other != point);
+        self.heard.insert(point, Heard { every: group.every, due_at: now + group.every });
+        self.groups.retain(|group| !group.points.is_empty());
     }
 
     fn begin_once(&mut self, now: Instant) {
@@ -152,6 +189,35 @@ mod tests {
         let mut clock = PollClock::new(&fake::mapping(&[fake::on_demand()]), Instant::now());
         assert_eq!(clock.next_due(), None);
         assert_eq!(clock.take_due(Instant::now() + 1000 * MS), []);
+    }
+
+    #[test]
+    fn what_is_heard_is_not_read_before_its_period_is_over() {
+        let start = Instant::now();
+        let mut clock = PollClock::new(&fake::mapping(&[fake::polled(100), fake::polled(100)]), start);
+        clock.take_due(start);
+        clock.hear(PointId(1), start + 60 * MS);
+        assert_eq!(clock.take_due(start + 100 * MS), [PointId(0)]);
+        assert_eq!(clock.next_due(), Some(start + 160 * MS));
+        clock.hear(PointId(1), start + 150 * MS);
+        assert_eq!(clock.take_due(start + 200 * MS), [PointId(0)]);
+        assert_eq!(clock.take_due(start + 250 * MS), [PointId(1)], "silent for a period");
+        clock.hear(PointId(0), start + 260 * MS);
+        assert_eq!(clock.next_due(), Some(start + 350 * MS));
+        clock.restart(start + 300 * MS);
+        assert_eq!(clock.take_due(start + 300 * MS), [PointId(0), PointId(1)]);
+    }
+
+    #[test]
+    fn what_is_read_once_need_not_be_read_when_it_was_heard() {
+        let start = Instant::now();
+        let mut once = fake::on_demand();
+        if let Some(read) = &mut once.read {
+            read.poll = Poll::Once;
+        }
+        let mut clock = PollClock::new(&fake::mapping(&[once]), start);
+        clock.hear(PointId(0), start);
+        assert_eq!(clock.next_due(), None);
     }
 
     #[test]

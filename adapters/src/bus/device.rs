@@ -1,5 +1,6 @@
 //! One device of a bus: its queue, its jobs, and whether it is there.
 
+mod hearing;
 mod intake;
 mod presence;
 

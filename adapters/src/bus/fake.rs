@@ -13,8 +13,10 @@ use usp_mapping::port::{Action, AdapterCall, CallId, DeviceFault, DeviceId, Poin
 use usp_mapping::transform::Transform;
 use usp_mapping::value::Value;
 
+use crate::bus::ear::{Ear, Said};
+use crate::bus::mailbox::Letter;
 use crate::bus::queue::Target;
-use crate::bus::{Medium, Model, Outcome, Understood, WriteStart};
+use crate::bus::{Heard, Medium, Model, Outcome, Understood, WriteStart};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
@@ -190,10 +192,61 @@ pub(crate) enum FakeAnswer {
     Refuses,
 }
 
+/// What a fake device says unasked.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FakeWord {
+    pub(crate) shows: Vec<(u16, i64)>,
+    pub(crate) live: bool,
+    pub(crate) presence: Option<Result<(), String>>,
+}
+
+impl FakeWord {
+    /// Live.
+    pub(crate) fn shows(point: u16, value: i64) -> Self {
+        Self { shows: vec![(point, value)], live: true, presence: None }
+    }
+
+    /// Kept by a server.
+    pub(crate) fn kept(point: u16, value: i64) -> Self {
+        Self { live: false, ..Self::shows(point, value) }
+    }
+
+    pub(crate) fn presence(presence: Result<(), String>) -> Self {
+        Self { shows: Vec::new(), live: false, presence: Some(presence) }
+    }
+}
+
+impl Letter for FakeWord {
+    fn subject(&self) -> &str {
+        "state"
+    }
+
+    fn len(&self) -> usize {
+        self.shows.len()
+    }
+}
+
+/// A device with the guard 42 ms has nothing that it could be asked.
+const DUMB: Duration = Duration::from_millis(42);
+
 #[derive(Debug)]
 pub(crate) struct FakeModel {
     unit: u8,
     mapping: Arc<Mapping>,
+    tells: bool,
+}
+
+impl FakeModel {
+    fn is_dumb(&self) -> bool {
+        self.guard() == DUMB
+    }
+}
+
+/// One that says what it shows and cannot be asked.
+pub(crate) fn dumb(capabilities: &[Capability]) -> Mapping {
+    let mut mapping = mapping(capabilities);
+    mapping.protocol = Protocol::Modbus(ModbusOptions { guard: DUMB, ..ModbusOptions::default() });
+    mapping
 }
 
 fn refused() -> DeviceFault {
@@ -203,10 +256,11 @@ fn refused() -> DeviceFault {
 impl Model for FakeModel {
     type Ask = FakeAsk;
     type Answer = FakeAnswer;
+    type Word = FakeWord;
 
     fn new(device: &Device) -> Self {
         let unit = device.address.unit().expect("a unit");
-        Self { unit, mapping: Arc::clone(&device.mapping) }
+        Self { unit, mapping: Arc::clone(&device.mapping), tells: false }
     }
 
     fn plan(&mut self, _: Instant, points: &[PointId]) -> Vec<FakeAsk> {
@@ -214,6 +268,9 @@ impl Model for FakeModel {
             unit: self.unit,
             what: What::Read(points.iter().map(|point| point.0).collect()),
         };
+        if self.is_dumb() {
+            return Vec::new();
+        }
         let readable = |point: &PointId| {
             self.mapping.capabilities.get(usize::from(point.0)).is_some_and(|it| it.read.is_some())
         };
@@ -307,8 +364,33 @@ impl Model for FakeModel {
         wanted == shown
     }
 
+    fn hear(&mut self, _: Instant, word: FakeWord) -> Heard {
+        self.tells = true;
+        let readings = word.shows.iter().map(|(point, value)| (PointId(*point), Ok(number(*value))));
+        Heard { readings: readings.collect(), live: word.live, presence: word.presence }
+    }
+
+    fn tells(&self, _: PointId) -> bool {
+        self.tells || self.is_dumb()
+    }
+
+    fn is_taciturn(&self) -> bool {
+        self.is_dumb()
+    }
+
     fn guard(&self) -> Duration {
         self.mapping.protocol.modbus().expect("options").guard
+    }
+}
+
+/// Nobody says anything unasked on the fake wire.
+pub(crate) struct FakeEar;
+
+impl Ear for FakeEar {
+    type Word = FakeWord;
+
+    async fn hear(&mut self) -> Said<FakeWord> {
+        std::future::pending().await
     }
 }
 
@@ -340,6 +422,11 @@ impl FakeMedium {
 impl Medium for FakeMedium {
     type Ask = FakeAsk;
     type Answer = FakeAnswer;
+    type Ear = FakeEar;
+
+    fn ear(&mut self) -> FakeEar {
+        FakeEar
+    }
 
     async fn connect(&mut self) -> Result<(), String> {
         self.up = true;

@@ -13,6 +13,8 @@ enum State {
     Usable,
     /// Calls are refused; a probe looks for it at this instant.
     Offline { cause: String, probe_at: Instant },
+    /// Whoever keeps count of it says that it is not there: nothing is sent before it is heard again.
+    Away { cause: String },
     /// The connection is down: nothing is sent before it is back.
     Cut { cause: String },
 }
@@ -36,13 +38,22 @@ pub(crate) struct Health {
     fails: u32,
     backoff: Backoff,
     told: Option<Result<(), DeviceFault>>,
+    /// Whether the core knew it to be there when the connection went.
+    was_online: bool,
 }
 
 impl Health {
     /// A device of which nothing is known yet.
     pub(crate) fn new(rule: &OnlineRule) -> Self {
         let backoff = Backoff::new(rule.backoff_min, rule.backoff_max);
-        Self { state: State::Usable, silences: 0, fails: rule.fails.max(1), backoff, told: None }
+        Self {
+            state: State::Usable,
+            silences: 0,
+            fails: rule.fails.max(1),
+            backoff,
+            told: None,
+            was_online: false,
+        }
     }
 
     /// What may be sent.
@@ -50,7 +61,7 @@ impl Health {
         match self.state {
             State::Usable => Allowed::All,
             State::Offline { probe_at, .. } => Allowed::Probe(probe_at),
-            State::Cut { .. } => Allowed::Nothing,
+            State::Away { .. } | State::Cut { .. } => Allowed::Nothing,
         }
     }
 
@@ -58,7 +69,7 @@ impl Health {
     pub(crate) fn refusal(&self) -> Option<DeviceFault> {
         match &self.state {
             State::Usable => None,
-            State::Offline { cause, .. } | State::Cut { cause } => {
+            State::Offline { cause, .. } | State::Away { cause } | State::Cut { cause } => {
                 Some(DeviceFault::Unreachable(cause.clone()))
             }
         }
@@ -86,9 +97,14 @@ impl Health {
         self.silences = self.silences.saturating_add(1);
     }
 
-    /// Whether the last silence was one too many, as is any of a device that is offline.
+    /// Whether the last silence was one too many, as is any of a device that is offline. Where something else says that it
+    /// is not there, its silence says nothing.
     pub(crate) fn is_lost(&self) -> bool {
-        self.silences >= self.fails || matches!(self.state, State::Offline { .. })
+        match self.state {
+            State::Usable => self.silences >= self.fails,
+            State::Offline { .. } => true,
+            State::Away { .. } | State::Cut { .. } => false,
+        }
     }
 
     /// Refuses calls until a probe at some later time is answered.
@@ -102,15 +118,36 @@ impl Health {
         DeviceFault::Unreachable(cause)
     }
 
+    /// It is said not to be there.
+    pub(crate) fn away(&mut self, cause: &str) -> DeviceFault {
+        if !self.is_cut() {
+            self.state = State::Away { cause: cause.to_owned() };
+        }
+        DeviceFault::Unreachable(cause.to_owned())
+    }
+
+    /// Whether the connection is down.
+    pub(crate) fn is_cut(&self) -> bool {
+        matches!(self.state, State::Cut { .. })
+    }
+
+    /// Whether the core knew it to be there when the connection went.
+    pub(crate) fn was_online(&self) -> bool {
+        self.was_online
+    }
+
     /// The connection cannot be made.
     pub(crate) fn cut(&mut self, cause: &str) -> DeviceFault {
+        if !self.is_cut() {
+            self.was_online = self.is_known_online();
+        }
         self.state = State::Cut { cause: cause.to_owned() };
         DeviceFault::Unreachable(cause.to_owned())
     }
 
     /// The connection is back, if it was down: the device has its chances again.
     pub(crate) fn reconnected(&mut self) -> bool {
-        let cut = matches!(self.state, State::Cut { .. });
+        let cut = self.is_cut();
         if cut {
             self.silences = 0;
             self.state = State::Usable;

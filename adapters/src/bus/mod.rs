@@ -3,35 +3,58 @@
 //! A protocol brings two things. A [`Model`] per device is pure: it turns reads and writes of capabilities into
 //! exchanges and answers into readings. A [`Medium`] per bus does the exchanges and is the only place with I/O.
 //! Between them the [`Scheduler`](schedule::Scheduler) decides what goes over the bus next; it has no clock and no
-//! socket, so that each of its rules is tested under virtual time. The [`worker`] ties them together, one task per bus,
-//! and [`supervise`] restarts a worker that panics.
+//! socket, so that each of its rules is tested under virtual time. The [`worker`] ties them together, and [`supervise`]
+//! restarts a worker that panics.
+//!
+//! A serial medium takes one exchange at a time: one worker has all its devices. A link that takes many (an MQTT
+//! connection, CoAP over UDP) is kept by a task of its own and has a worker for each device, whose scheduler has that
+//! one device: who is silent keeps nobody waiting. What devices say unasked reaches the worker by an [`ear`], over a
+//! bounded [`mailbox`] for each device; so does the state of the link.
+//!
+//! What is unasked, always:
+//!
+//! - A word that is live counts as contact. What a server kept is a reading of unknown age: it is shown, but shows neither
+//!   that the device is there nor that a write was done, and words that come while the link is down are not heard.
+//! - A point that was heard is not polled before its period is over.
+//! - A write that waits for its confirmation is confirmed by a live word that shows what was written, and by nothing else
+//!   that is said. A word that shows another value is no confirmation and no refusal: devices tell of steps on the way.
+//! - Words are taken in their order. While the core takes nothing, what waits for it is one report in which the newest
+//!   reading of a point wins; what was dropped for that is counted.
+//! - When a shared link goes, its devices are offline for its reason. When it is back, they are polled at times spread
+//!   over [`Medium::SPREAD`].
 
 pub(crate) mod outlet;
 pub(crate) mod statistics;
 pub(crate) mod supervise;
 
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) mod backoff;
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) mod clock;
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) mod device;
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
+pub(crate) mod ear;
+#[cfg(any(feature = "bus", test))]
 pub(crate) mod health;
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "links", test))]
+pub(crate) mod mailbox;
+#[cfg(any(feature = "bus", test))]
+pub(crate) mod merge;
+#[cfg(any(feature = "bus", test))]
 pub(crate) mod plan;
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) mod precedence;
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) mod queue;
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) mod read_job;
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) mod schedule;
 pub(crate) mod utilisation;
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) mod worker;
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) mod write_job;
 
 #[cfg(test)]
@@ -49,7 +72,7 @@ use self::outlet::Outlet;
 use self::statistics::BusCounters;
 
 /// Most calls that wait for one device; one more is answered [`QueueFull`](usp_mapping::port::DeviceFault::QueueFull).
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) const QUEUE_PER_DEVICE: usize = 64;
 
 /// Most calls on their way to a worker that has not yet looked at them.
@@ -77,12 +100,14 @@ pub(crate) struct Ends {
     pub(crate) outlet: Outlet,
     pub(crate) counters: Arc<BusCounters>,
     pub(crate) stop: CancellationToken,
+    /// The medium serves other workers too, and whoever keeps it counts what concerns it.
+    pub(crate) shared: bool,
 }
 
-#[cfg(any(feature = "modbus", test))]
-pub(crate) use contract::{Medium, Model, Outcome, Understood, WriteStart};
+#[cfg(any(feature = "bus", test))]
+pub(crate) use contract::{Heard, Medium, Model, Outcome, Understood, WriteStart};
 
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 mod contract {
     use std::fmt::Debug;
     use std::time::{Duration, Instant};
@@ -91,6 +116,8 @@ mod contract {
     use usp_mapping::port::{DeviceFault, PointId};
     use usp_mapping::value::Value;
 
+    use crate::bus::ear::Ear;
+    use crate::bus::plan::Readings;
     use crate::bus::queue::Target;
 
     /// How an exchange ended, as the scheduler needs to know it.
@@ -117,6 +144,18 @@ mod contract {
         }
     }
 
+    /// What the device says unasked.
+    #[derive(Debug, Default)]
+    pub(crate) struct Heard {
+        /// What it tells of its points; those that it does not tell of are not there.
+        pub(crate) readings: Readings,
+        /// Whether it has said so itself just now: it is there, and what it shows is what it has. Not so of what a server
+        /// has kept for whoever comes.
+        pub(crate) live: bool,
+        /// Somebody who keeps count of the device says that it is there, or why it is not.
+        pub(crate) presence: Option<Result<(), String>>,
+    }
+
     /// The first exchange of a write.
     #[derive(Debug)]
     pub(crate) enum WriteStart<Ask> {
@@ -132,6 +171,8 @@ mod contract {
         type Ask: Clone + Debug + Send;
         /// What came back for it.
         type Answer: Debug + Send;
+        /// What it says unasked.
+        type Word: Send;
 
         /// Makes the model of a device.
         fn new(device: &Device) -> Self;
@@ -177,13 +218,20 @@ mod contract {
         fn shows(&self, written: PointId, by: PointId, wanted: &Value, shown: &Value) -> bool;
         /// The connection was made anew.
         fn reconnected(&mut self);
+        /// What a word of the device says.
+        fn hear(&mut self, now: Instant, word: Self::Word) -> Heard;
+        /// Whether the device says a point unasked, when it changes at least.
+        fn tells(&self, point: PointId) -> bool;
+        /// Whether nobody can know if it is there but by hearing it: it cannot be asked, and nobody keeps count of it. After
+        /// the link was away it is believed to be where it was.
+        fn is_taciturn(&self) -> bool;
         /// Pause after an answer of this device before it is asked again.
         fn guard(&self) -> Duration;
         /// Pause after an answer of this device before anybody on the bus is asked.
         fn turnaround(&self) -> Duration;
     }
 
-    /// The way to the devices of one bus.
+    /// The way to the devices of one bus; or of a link that many exchanges can use at once, the way to one device.
     ///
     /// Contract: a late reply never answers a later request. Where replies do not tell which request they are for, the
     /// connection is gone after any outcome but a clean answer ([`Medium::is_up`] is false). Both futures end within a bounded time of their own.
@@ -192,7 +240,14 @@ mod contract {
         type Ask: Send;
         /// What came back.
         type Answer: Send;
+        /// Where what devices say unasked is heard.
+        type Ear: Ear;
 
+        /// After the link was away, its devices are polled within this time and not all at once.
+        const SPREAD: Duration = Duration::ZERO;
+
+        /// Listens. There is one listener for each medium, which may outlive a connection.
+        fn ear(&mut self) -> Self::Ear;
         /// Makes the connection; the error names the address in the user's words.
         fn connect(&mut self) -> impl Future<Output = Result<(), String>> + Send;
         /// Does one exchange.

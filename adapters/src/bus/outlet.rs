@@ -23,6 +23,11 @@ impl Outlet {
         Self { to_core, open: Arc::default(), runtime }
     }
 
+    /// Another one to the same core.
+    pub(crate) fn anew(&self) -> Self {
+        Self::new(self.to_core.clone(), self.runtime.clone())
+    }
+
     /// Takes note that a call was accepted.
     pub(crate) fn opened(&self, id: CallId) {
         self.open().insert(id);
@@ -34,7 +39,7 @@ impl Outlet {
     }
 
     /// Waits until there is room for one message; `None`: the core is gone.
-    #[cfg(any(feature = "modbus", test))]
+    #[cfg(any(feature = "bus", test))]
     pub(crate) async fn room(&self) -> Option<Room<'_>> {
         let permit = self.to_core.reserve().await.ok()?;
         Some(Room { outlet: self, permit })
@@ -81,13 +86,13 @@ impl Outlet {
 }
 
 /// Room for one message.
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) struct Room<'a> {
     outlet: &'a Outlet,
     permit: mpsc::Permit<'a, FromAdapter>,
 }
 
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 impl Room<'_> {
     /// Sends a message, unless it is a second reply to one call.
     pub(crate) fn send(self, message: FromAdapter) {

@@ -11,6 +11,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::Device;
@@ -19,6 +20,8 @@ use usp_mapping::port::{AdapterCall, AdapterReply, DeviceFault, DeviceId};
 use crate::FromAdapter;
 use crate::bus::backoff::{Backoff, Jitter};
 use crate::bus::device::{DeviceState, Outbox, Work};
+use crate::bus::ear::Said;
+use crate::bus::merge::merge;
 use crate::bus::precedence::{Class, Precedence};
 use crate::bus::statistics::BusCounters;
 use crate::bus::{Model, Outcome};
@@ -82,11 +85,13 @@ pub(crate) struct Scheduler<M: Model> {
     probes_from: Option<Instant>,
     outbox: VecDeque<FromAdapter>,
     counters: Arc<BusCounters>,
+    /// Over how long devices are polled again that come back together.
+    spread: Duration,
 }
 
 impl<M: Model> Scheduler<M> {
     /// A scheduler without devices.
-    pub(crate) fn new(counters: Arc<BusCounters>, jitter: Jitter) -> Self {
+    pub(crate) fn new(counters: Arc<BusCounters>, jitter: Jitter, spread: Duration) -> Self {
         Self {
             devices: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -101,6 +106,7 @@ impl<M: Model> Scheduler<M> {
             probes_from: None,
             outbox: VecDeque::new(),
             counters,
+            spread,
         }
     }
 
@@ -244,16 +250,50 @@ impl<M: Model> Scheduler<M> {
     pub(crate) fn handle_connect(&mut self, now: Instant, connected: Result<(), String>) {
         self.busy = Busy::No;
         match connected {
-            Ok(()) => {
-                self.link = Link::Up;
-                self.backoff.reset();
-                self.devices.values_mut().for_each(|state| state.reconnect(now));
-            }
-            Err(cause) => {
-                let mut out = Outbox::new();
-                self.devices.values_mut().for_each(|state| state.cut(&cause, &mut out));
-                self.outbox.extend(out);
-                self.link = Link::Down { cause, retry_at: now + self.backoff.next(&mut self.jitter) };
+            Ok(()) => self.link_up(now),
+            Err(cause) => self.link_down(now, cause),
+        }
+    }
+
+    fn link_up(&mut self, now: Instant) {
+        self.link = Link::Up;
+        self.backoff.reset();
+        let mut out = Outbox::new();
+        for state in self.devices.values_mut() {
+            state.reconnect(now + self.jitter.within(self.spread), &mut out);
+        }
+        self.outbox.extend(out);
+    }
+
+    fn link_down(&mut self, now: Instant, cause: String) {
+        let mut out = Outbox::new();
+        self.devices.values_mut().for_each(|state| state.cut(&cause, &mut out));
+        self.outbox.extend(out);
+        self.link = Link::Down { cause, retry_at: now + self.backoff.next(&mut self.jitter) };
+    }
+
+    /// Something was said unasked.
+    pub(crate) fn handle_said(&mut self, now: Instant, said: Said<M::Word>) {
+        match said {
+            // Whoever is connecting looks for itself.
+            Said::LinkUp | Said::LinkDown(_) if self.busy == Busy::Connecting => {}
+            Said::LinkUp => self.link_up(now),
+            Said::LinkDown(cause) => self.link_down(now, cause),
+            Said::Word(word) => self.handle_word(now, word),
+        }
+    }
+
+    /// A word of the one device that such a worker has. It is taken in even when the core takes nothing.
+    fn handle_word(&mut self, now: Instant, word: M::Word) {
+        let Some(state) = self.devices.values_mut().next() else { return };
+        let (mut out, polls_at) = (Outbox::new(), now + self.jitter.within(self.spread));
+        state.handle_word(now, polls_at, word, &mut out);
+        for message in out {
+            if self.is_congested() {
+                let dropped = merge(&mut self.outbox, message);
+                self.counters.lost.fetch_add(dropped, Ordering::Relaxed);
+            } else {
+                self.outbox.push_back(message);
             }
         }
     }

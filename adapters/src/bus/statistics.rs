@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 use usp_mapping::mapping::Mapping;
 use usp_mapping::port::DeviceId;
 
@@ -28,9 +28,12 @@ pub struct BusStatistics {
     pub failed_connects: u64,
     /// Times that the worker was restarted after an internal error.
     pub restarts: u64,
+    /// What devices said unasked and was dropped for something newer, because they said too much or the core too little.
+    pub lost: u64,
     /// Calls without a reply so far.
     pub waiting: usize,
-    /// Share of the time in which an exchange was under way, in percent, over ten seconds.
+    /// Share of the time in which an exchange was under way, in percent, over ten seconds. 0 where many
+    /// may be under way at once.
     pub utilisation: f64,
     /// The exchanges of all its devices, those of devices that are gone included.
     pub exchanges: Exchanges,
@@ -112,7 +115,7 @@ pub(crate) struct DeviceCounters {
     pub(crate) online: AtomicBool,
     pub(crate) waiting: AtomicUsize,
     own: Tally,
-    #[cfg(any(feature = "modbus", test))]
+    #[cfg(any(feature = "bus", test))]
     bus: Arc<Tally>,
     cycles: Mutex<Vec<CycleStatistics>>,
 }
@@ -124,20 +127,22 @@ pub(crate) struct BusCounters {
     pub(crate) connects: AtomicU64,
     pub(crate) failed_connects: AtomicU64,
     pub(crate) restarts: AtomicU64,
+    /// What was said unasked and was dropped; mailboxes count here too.
+    pub(crate) lost: Arc<AtomicU64>,
     tally: Arc<Tally>,
     utilisation: Mutex<Utilisation>,
     devices: Mutex<BTreeMap<DeviceId, Arc<DeviceCounters>>>,
 }
 
 /// One more.
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
 impl BusCounters {
     /// New counters for a device, in place of those it may have had.
-    #[cfg(any(feature = "modbus", test))]
+    #[cfg(any(feature = "bus", test))]
     pub(crate) fn device(&self, id: &DeviceId, mapping: &Mapping) -> Arc<DeviceCounters> {
         let counters = DeviceCounters {
             bus: Arc::clone(&self.tally),
@@ -150,13 +155,12 @@ impl BusCounters {
     }
 
     /// Forgets a device.
-    #[cfg(any(feature = "modbus", test))]
     pub(crate) fn forget(&self, id: &DeviceId) {
         locked(&self.devices).remove(id);
     }
 
     /// An exchange took this time.
-    #[cfg(any(feature = "modbus", test))]
+    #[cfg(any(feature = "bus", test))]
     pub(crate) fn busy(&self, from: Instant, to: Instant) {
         locked(&self.utilisation).add(from, to);
     }
@@ -173,6 +177,7 @@ impl BusCounters {
             connects: self.connects.load(Ordering::Relaxed),
             failed_connects: self.failed_connects.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
             waiting,
             utilisation: locked(&self.utilisation).percent(now),
             exchanges: self.tally.read(),
@@ -183,14 +188,14 @@ impl BusCounters {
 
 impl DeviceCounters {
     /// One more.
-    #[cfg(any(feature = "modbus", test))]
+    #[cfg(any(feature = "bus", test))]
     pub(crate) fn count(&self, which: impl Fn(&Tally) -> &AtomicU64) {
         count(which(&self.own));
         count(which(&self.bus));
     }
 
     /// Poll groups with these periods were read in this time.
-    #[cfg(any(feature = "modbus", test))]
+    #[cfg(any(feature = "bus", test))]
     pub(crate) fn cycle(&self, groups: &[Duration], time: Duration) {
         for cycle in locked(&self.cycles).iter_mut().filter(|cycle| groups.contains(&cycle.every)) {
             cycle.last = Some(time);
@@ -211,7 +216,7 @@ impl DeviceCounters {
 }
 
 /// One for each period that something is polled with.
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 fn cycles(mapping: &Mapping) -> Vec<CycleStatistics> {
     let periods = mapping.points().filter_map(|point| point.read.and_then(|read| read.poll.every()));
     let periods: std::collections::BTreeSet<_> = periods.collect();

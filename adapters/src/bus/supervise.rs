@@ -12,13 +12,15 @@ use usp_mapping::port::{AdapterReport, DeviceFault};
 use crate::FromAdapter;
 use crate::bus::Ends;
 
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 pub(crate) use restart::supervise;
 
 /// Refuses all calls of a bus until it is stopped, or until `end`.
 pub(crate) async fn refuse_until(ends: &mut Ends, cause: &str, end: Option<Instant>) {
     let fault = DeviceFault::Unreachable(cause.to_owned());
-    ends.counters.connected.store(false, Ordering::Relaxed);
+    if !ends.shared {
+        ends.counters.connected.store(false, Ordering::Relaxed);
+    }
     report_offline(ends, &fault);
     let end = end.unwrap_or_else(|| Instant::now() + Duration::from_secs(100 * 365 * 86_400));
     loop {
@@ -52,7 +54,7 @@ pub(crate) fn farewell(ends: &mut Ends) {
     ends.outlet.refuse_all(&DeviceFault::Stopping);
 }
 
-#[cfg(any(feature = "modbus", test))]
+#[cfg(any(feature = "bus", test))]
 mod restart {
     use std::any::Any;
     use std::panic::AssertUnwindSafe;
@@ -63,6 +65,7 @@ mod restart {
     use usp_mapping::port::DeviceFault;
 
     use crate::bus::backoff::{Backoff, Jitter};
+    use crate::bus::ear::Ear;
     use crate::bus::statistics::count;
     use crate::bus::worker;
     use crate::bus::{Ends, Medium, Model};
@@ -81,7 +84,7 @@ mod restart {
     pub(crate) async fn supervise<M, D>(mut ends: Ends, mut medium: impl FnMut(&Ends) -> D)
     where
         M: Model,
-        D: Medium<Ask = M::Ask, Answer = M::Answer>,
+        D: Medium<Ask = M::Ask, Answer = M::Answer, Ear: Ear<Word = M::Word>>,
     {
         let (mut backoff, mut jitter) = (Backoff::new(PAUSES.0, PAUSES.1), Jitter::random());
         loop {

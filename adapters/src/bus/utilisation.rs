@@ -15,7 +15,7 @@ pub(crate) struct Utilisation {
 
 impl Utilisation {
     /// An exchange took this time.
-    #[cfg(any(feature = "modbus", test))]
+    #[cfg(any(feature = "bus", test))]
     pub(crate) fn add(&mut self, from: Instant, to: Instant) {
         self.turn(from);
         self.busy += to.saturating_duration_since(from);

@@ -1,4 +1,4 @@
-//! The task of one bus: drives a [`Scheduler`] over a [`Medium`].
+//! The task of one bus, or of one device of a shared link: drives a [`Scheduler`] over a [`Medium`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{self, Instant as TokioInstant};
 
 use crate::bus::backoff::Jitter;
+use crate::bus::ear::Ear;
 use crate::bus::schedule::{Command, Scheduler};
 use crate::bus::statistics::count;
 use crate::bus::{BusPlan, Ends, Medium, Model};
@@ -28,21 +29,22 @@ enum Event<T> {
 pub(crate) async fn run<M, D>(ends: &mut Ends, medium: &mut D)
 where
     M: Model,
-    D: Medium<Ask = M::Ask, Answer = M::Answer>,
+    D: Medium<Ask = M::Ask, Answer = M::Answer, Ear: Ear<Word = M::Word>>,
 {
-    let mut scheduler = Scheduler::<M>::new(Arc::clone(&ends.counters), Jitter::random());
+    let mut scheduler = Scheduler::<M>::new(Arc::clone(&ends.counters), Jitter::random(), D::SPREAD);
     configure(&mut scheduler, &mut ends.plan);
-    let mut worker = Worker { ends, scheduler };
+    let mut worker = Worker { ends, scheduler, ear: medium.ear() };
     // The only way out is being stopped.
     let Err(Stopped) = worker.work(medium).await;
 }
 
-struct Worker<'a, M: Model> {
+struct Worker<'a, M: Model, E> {
     ends: &'a mut Ends,
     scheduler: Scheduler<M>,
+    ear: E,
 }
 
-impl<M: Model> Worker<'_, M> {
+impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
     async fn work<D>(&mut self, medium: &mut D) -> Result<std::convert::Infallible, Stopped>
     where
         D: Medium<Ask = M::Ask, Answer = M::Answer>,
@@ -61,9 +63,8 @@ impl<M: Model> Worker<'_, M> {
                 Some(Command::Exchange(ask)) => {
                     let began = now();
                     let outcome = self.during(medium.exchange(ask)).await?;
-                    self.ends.counters.busy(began, now());
                     let up = medium.is_up();
-                    self.ends.counters.connected.store(up, Ordering::Relaxed);
+                    self.count_exchange(began, up);
                     self.scheduler.handle_exchange(now(), outcome, up);
                 }
                 None => {
@@ -74,7 +75,17 @@ impl<M: Model> Worker<'_, M> {
         }
     }
 
+    fn count_exchange(&self, began: Instant, up: bool) {
+        if !self.ends.shared {
+            self.ends.counters.busy(began, now());
+            self.ends.counters.connected.store(up, Ordering::Relaxed);
+        }
+    }
+
     fn count_connect(&self, connected: &Result<(), String>) {
+        if self.ends.shared {
+            return;
+        }
         let counters = &self.ends.counters;
         count(if connected.is_ok() { &counters.connects } else { &counters.failed_connects });
         counters.connected.store(connected.is_ok(), Ordering::Relaxed);
@@ -94,7 +105,8 @@ impl<M: Model> Worker<'_, M> {
     }
 
     async fn event<F: Future>(&mut self, work: std::pin::Pin<&mut F>) -> Result<Event<F::Output>, Stopped> {
-        let (Ends { inbox, plan, outlet, stop, .. }, scheduler) = (&mut *self.ends, &mut self.scheduler);
+        let Self { ends, scheduler, ear } = self;
+        let Ends { inbox, plan, outlet, stop, .. } = &mut **ends;
         let wake = wake_at(scheduler.poll_timeout(now()));
         tokio::select! {
             biased;
@@ -119,6 +131,8 @@ impl<M: Model> Worker<'_, M> {
                 scheduler.handle_call(now(), received, call);
             }
             () = time::sleep_until(wake) => scheduler.handle_timeout(now()),
+            // Last: whoever says very much keeps nothing else waiting.
+            said = ear.hear() => scheduler.handle_said(now(), said),
         }
         Ok(Event::Other)
     }

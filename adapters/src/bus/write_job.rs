@@ -36,7 +36,12 @@ pub(crate) struct WriteJob<Ask> {
 enum Phase<Ask> {
     Begin,
     Fetch(Ask),
-    Send { ask: Ask, sent: bool },
+    Send {
+        ask: Ask,
+        sent: bool,
+        /// What the device has said meanwhile of what shows whether it was done.
+        heard: Option<Result<Value, DeviceFault>>,
+    },
     Verify(Verify<Ask>),
 }
 
@@ -81,7 +86,7 @@ impl<Ask: Clone> WriteJob<Ask> {
                 Step::Done
             }
             Phase::Fetch(ask) => Step::Send(ask.clone()),
-            Phase::Send { ask, sent } => {
+            Phase::Send { ask, sent, .. } => {
                 *sent = true;
                 Step::Send(ask.clone())
             }
@@ -108,7 +113,7 @@ impl<Ask: Clone> WriteJob<Ask> {
         match std::mem::replace(&mut self.phase, Phase::Begin) {
             Phase::Begin => Vec::new(),
             Phase::Fetch(ask) => self.fetched(model, ask, target, &value, outcome),
-            Phase::Send { ask, .. } => {
+            Phase::Send { ask, heard, .. } => {
                 let sent = match outcome {
                     // It begins again, the other way.
                     Outcome::Answered(answer) if model.knows_better(&ask, &answer) => return Vec::new(),
@@ -117,16 +122,20 @@ impl<Ask: Clone> WriteJob<Ask> {
                     }
                     Outcome::Silent(fault) => Err((fault, false)),
                 };
-                self.sent(mapping, now, target, value, sent)
+                self.sent((model, mapping), now, (target, value), sent, heard);
+                Vec::new()
             }
-            Phase::Verify(verify) => self.looked(model, now, verify, target, &value, outcome),
+            Phase::Verify(mut verify) => {
+                verify.look(model, now, outcome);
+                self.judge(model, now, verify, target, &value)
+            }
         }
     }
 
     fn begin<M: Model<Ask = Ask>>(&mut self, model: &M) {
         let Some(((target, value), _)) = self.current() else { return };
         match model.write(*target, value) {
-            Ok(WriteStart::Send(ask)) => self.phase = Phase::Send { ask, sent: false },
+            Ok(WriteStart::Send(ask)) => self.phase = Phase::Send { ask, sent: false, heard: None },
             Ok(WriteStart::Fetch(ask)) => self.phase = Phase::Fetch(ask),
             Err(fault) => self.settle(Err(fault)),
         }
@@ -142,7 +151,7 @@ impl<Ask: Clone> WriteJob<Ask> {
     ) -> Readings {
         match outcome {
             Outcome::Answered(answer) => match model.modify(target, value, answer) {
-                Ok(ask) => self.phase = Phase::Send { ask, sent: false },
+                Ok(ask) => self.phase = Phase::Send { ask, sent: false, heard: None },
                 Err(fault) => self.settle(Err(fault)),
             },
             // Nothing was written yet: fetching again is safe, for as long as the write may still begin.
@@ -152,39 +161,38 @@ impl<Ask: Clone> WriteJob<Ask> {
     }
 
     /// The write was answered, or not (`Err((_, false))`).
-    fn sent(
+    fn sent<M: Model<Ask = Ask>>(
         &mut self,
-        mapping: &Mapping,
+        (model, mapping): (&M, &Mapping),
         now: Instant,
-        target: Target,
-        value: Value,
+        (target, value): (Target, Value),
         sent: Result<(), (DeviceFault, bool)>,
-    ) -> Readings {
-        match (sent, verification(mapping, target)) {
-            (Ok(()), None) => self.settle(Ok(value)),
-            (Ok(()), Some((by, time))) => self.phase = Phase::Verify(Verify::new(now, by, time, Ok(()))),
+        heard: Option<Result<Value, DeviceFault>>,
+    ) {
+        let sent = match (sent, verification(mapping, target)) {
+            (Ok(()), None) => return self.settle(Ok(value)),
+            (Ok(()), Some(verify)) => (verify, Ok(())),
             // It took the request, and may need a moment for what was asked.
-            (Err((DeviceFault::NotConfirmed { .. }, true)), Some((by, time))) => {
-                self.phase = Phase::Verify(Verify::new(now, by, time, Ok(())));
-            }
-            (Err((fault, false)), Some((by, time))) => {
-                self.phase = Phase::Verify(Verify::new(now, by, time, Err(fault)));
-            }
-            (Err((fault, _)), _) => self.settle(Err(fault)),
-        }
-        Vec::new()
+            (Err((DeviceFault::NotConfirmed { .. }, true)), Some(verify)) => (verify, Ok(())),
+            (Err((fault, false)), Some(verify)) => (verify, Err(fault)),
+            (Err((fault, _)), _) => return self.settle(Err(fault)),
+        };
+        let ((by, time), sent) = sent;
+        let shown = heard;
+        let verify = Verify { shown, ..Verify::new(now, by, time, model.tells(by), sent) };
+        // What it has said meanwhile is with the core already.
+        self.judge(model, now, verify, target, &value);
     }
 
-    fn looked<M: Model<Ask = Ask>>(
+    /// Whether what the device shows confirms the write. What it shows is given back, for the core, when that ends the wait.
+    fn judge<M: Model<Ask = Ask>>(
         &mut self,
-        model: &mut M,
+        model: &M,
         now: Instant,
-        mut verify: Verify<Ask>,
+        verify: Verify<Ask>,
         target: Target,
         wanted: &Value,
-        outcome: Outcome<M::Answer>,
     ) -> Readings {
-        verify.look(model, now, outcome);
         let by = verify.by;
         let confirms =
             |shown: &Value| matches!(target, Target::Point(point) if model.shows(point, by, wanted, shown));
@@ -197,6 +205,30 @@ impl<Ask: Clone> WriteJob<Ask> {
             }
         }
         verify.shown.map(|shown| (by, shown)).into_iter().collect()
+    }
+
+    /// The device has said this unasked, and live.
+    pub(crate) fn hear<M: Model<Ask = Ask>>(
+        &mut self,
+        model: &M,
+        mapping: &Mapping,
+        now: Instant,
+        readings: &Readings,
+    ) {
+        let Some(((target, value), _)) = self.current() else { return };
+        let (target, value) = (*target, value.clone());
+        let Some((by, _)) = verification(mapping, target) else { return };
+        let Some((_, shown)) = readings.iter().rfind(|(point, _)| *point == by) else { return };
+        match std::mem::replace(&mut self.phase, Phase::Begin) {
+            Phase::Send { ask, sent: true, .. } => {
+                self.phase = Phase::Send { ask, sent: true, heard: Some(shown.clone()) };
+            }
+            Phase::Verify(mut verify) => {
+                verify.shown = Some(shown.clone());
+                self.judge(model, now, verify, target, &value);
+            }
+            other => self.phase = other,
+        }
     }
 
     /// The current item is done; after a failure so is the unit.
@@ -289,12 +321,14 @@ impl<Ask: Clone> WriteJob<Ask> {
 }
 
 impl<Ask: Clone> Verify<Ask> {
-    fn new(now: Instant, by: PointId, time: Duration, sent: Result<(), DeviceFault>) -> Self {
-        let every = (time / 10).clamp(LOOK_EVERY.0, LOOK_EVERY.1);
-        Self { by, plan: ReadPlan::default(), every, until: now + time, next_at: now, shown: None, sent }
+    /// A device that tells of its own accord is given half of the time before it is asked, and asked once.
+    fn new(now: Instant, by: PointId, time: Duration, tells: bool, sent: Result<(), DeviceFault>) -> Self {
+        let often = (time / 10).clamp(LOOK_EVERY.0, LOOK_EVERY.1);
+        let (every, next_at) = if tells { (time / 2, now + time / 2) } else { (often, now) };
+        Self { by, plan: ReadPlan::default(), every, until: now + time, next_at, shown: None, sent }
     }
 
-    /// `None`: the point cannot be read.
+    /// `None`: the time is over, or the point can neither be read nor heard.
     fn next<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant) -> Option<Step<Ask>> {
         if now < self.next_at {
             return Some(Step::Wait(self.next_at));
@@ -302,7 +336,12 @@ impl<Ask: Clone> Verify<Ask> {
         if self.plan.is_empty() {
             self.plan = ReadPlan::new(model, now, &[self.by]);
         }
-        self.plan.next().map(Step::Send)
+        let ask = self.plan.next();
+        if ask.is_none() && model.tells(self.by) && now < self.until {
+            self.next_at = self.until;
+            return Some(Step::Wait(self.until));
+        }
+        ask.map(Step::Send)
     }
 
     fn look<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant, outcome: Outcome<M::Answer>) {

@@ -11,6 +11,7 @@ use tokio_modbus::{Error, ProtocolError};
 use usp_mapping::mapping::BusAddress;
 use usp_mapping::port::DeviceFault;
 
+use crate::bus::ear::Deaf;
 use crate::bus::{Medium, Outcome};
 use crate::modbus::codec::{self, Answer, Ask};
 use crate::modbus::stream::SharedStream;
@@ -51,6 +52,11 @@ async fn open(address: &BusAddress) -> io::Result<Connection> {
 impl Medium for ModbusTcp {
     type Ask = Ask;
     type Answer = Answer;
+    type Ear = Deaf;
+
+    fn ear(&mut self) -> Deaf {
+        Deaf
+    }
 
     async fn connect(&mut self) -> Result<(), String> {
         self.connection = None;

@@ -1,6 +1,7 @@
 //! A Modbus device as the bus sees it.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use usp_mapping::value::{Counter, Value};
 
 use crate::bus::plan::Readings;
 use crate::bus::queue::Target;
-use crate::bus::{Model, Understood, WriteStart};
+use crate::bus::{Heard, Model, Understood, WriteStart};
 use crate::modbus::assembly::Assembly;
 use crate::modbus::codec::{self, Answer, Ask, Query};
 use crate::modbus::poll::learnt::{Cause, Split};
@@ -165,6 +166,7 @@ fn faults(points: &[Placed], fault: &DeviceFault) -> Readings {
 impl Model for ModbusModel {
     type Ask = Ask;
     type Answer = Answer;
+    type Word = Infallible;
 
     fn new(device: &Device) -> Self {
         // A site puts no other device on a Modbus bus.
@@ -321,6 +323,18 @@ impl Model for ModbusModel {
 
     fn turnaround(&self) -> Duration {
         self.options().turnaround
+    }
+
+    fn hear(&mut self, _: Instant, word: Infallible) -> Heard {
+        match word {}
+    }
+
+    fn tells(&self, _: PointId) -> bool {
+        false
+    }
+
+    fn is_taciturn(&self) -> bool {
+        false
     }
 
     fn guard(&self) -> Duration {

@@ -130,6 +130,8 @@ fn buses(page: &mut Page, buses: &[BusStatistics]) {
     page.buses(buses, failed, |bus| bus.failed_connects as f64);
     let restarts = ("usp_broker_bus_restarts", "counter", "Restarts after an internal error.");
     page.buses(buses, restarts, |bus| bus.restarts as f64);
+    let lost = ("usp_broker_bus_lost", "counter", "Unasked readings dropped for newer ones.");
+    page.buses(buses, lost, |bus| bus.lost as f64);
     page.buses(buses, ("usp_broker_bus_waiting", "gauge", "Calls without a reply so far."), |bus| {
         bus.waiting as f64
     });
@@ -220,6 +222,7 @@ mod tests {
             connects: 1,
             failed_connects: 0,
             restarts: 0,
+            lost: 0,
             waiting: 4,
             utilisation: 12.5,
             exchanges: Exchanges::default(),

@@ -13,13 +13,13 @@ use crate::bus::read_job::ReadJob;
 
 impl<M: Model> DeviceState<M> {
     /// What was refused may be there now. A read before whose answer it went away twice is not begun a third time.
-    fn come_back(&mut self, now: Instant) {
+    pub(super) fn come_back(&mut self, now: Instant, polls_at: Instant) {
         self.model.is_back(now);
         if let Some((ask, fault, times)) = self.suspect.take_if(|(_, _, times)| *times > 1) {
             tracing::debug!(device = %self.device.id, times, "a read is left unanswered");
             self.model.unanswered(now, &ask, &fault);
         }
-        self.poll_all(now);
+        self.poll_all(polls_at);
     }
 
     /// The device is lost: perhaps because of what it was asked last.
@@ -37,7 +37,7 @@ impl<M: Model> DeviceState<M> {
             self.counters.count(|tally| &tally.refusals);
         }
         if self.health.answered() {
-            self.come_back(now);
+            self.come_back(now, now);
         }
         self.report_online(Ok(()), out);
     }
@@ -57,11 +57,12 @@ impl<M: Model> DeviceState<M> {
         self.go_offline(cause, out);
     }
 
-    /// The connection is back: whether the device is there is seen at its first exchange.
-    pub(crate) fn reconnect(&mut self, now: Instant) {
+    /// The connection is back: whether the device is there is seen at its first exchange, or heard.
+    pub(crate) fn reconnect(&mut self, polls_at: Instant, out: &mut Outbox) {
         self.model.reconnected();
         if self.health.reconnected() {
-            self.poll_all(now);
+            self.poll_all(polls_at);
+            self.believe(out);
         }
     }
 
@@ -87,9 +88,9 @@ impl<M: Model> DeviceState<M> {
     }
 
     /// Makes everything due that is polled.
-    fn poll_all(&mut self, now: Instant) {
+    fn poll_all(&mut self, at: Instant) {
         self.polls = ReadPlan::default();
-        self.clock.restart(now);
+        self.clock.restart(at);
     }
 
     pub(super) fn report_online(&mut self, online: Result<(), DeviceFault>, out: &mut Outbox) {

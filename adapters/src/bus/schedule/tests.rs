@@ -20,7 +20,7 @@ struct Bench {
 impl Bench {
     /// Devices `a`, `b`, … with units 0, 1, …
     fn new(devices: &[Vec<Capability>]) -> Self {
-        let mut scheduler = Scheduler::new(Arc::default(), Jitter::seeded(1));
+        let mut scheduler = Scheduler::new(Arc::default(), Jitter::seeded(1), Duration::ZERO);
         let devices = devices.iter().zip(0..).map(|(capabilities, unit): (_, u8)| {
             let id = char::from(b'a' + unit).to_string();
             Arc::new(device(&id, unit, mapping(capabilities)))

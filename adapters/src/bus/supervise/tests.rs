@@ -41,7 +41,7 @@ impl Bench {
         let (outlet, medium) = (Outlet::new(to_core, Handle::current()), FakeMedium::new(script));
         let own = (outlet.clone(), Arc::default(), CancellationToken::new());
         let (counters, stop) = (Arc::clone(&own.1), own.2.clone());
-        let ends = Ends { inbox: calls, plan: plans, outlet, counters, stop };
+        let ends = Ends { inbox: calls, plan: plans, outlet, counters, stop, shared: false };
         let wire = medium.clone();
         let task = tokio::spawn(supervise::<FakeModel, FakeMedium>(ends, move |_| wire.clone()));
         Self { core, inbox, plan, medium, ends: own, task }
@@ -169,7 +169,8 @@ async fn a_bus_of_no_known_protocol_refuses_with_the_reason() {
     let outlet = Outlet::new(to_core, Handle::current());
     let stop = CancellationToken::new();
     let (counters, plan) = (Arc::default(), bench.plan.subscribe());
-    let mut ends = Ends { inbox: calls, plan, outlet: outlet.clone(), counters, stop: stop.clone() };
+    let (outlet_of, stop_of) = (outlet.clone(), stop.clone());
+    let mut ends = Ends { inbox: calls, plan, outlet: outlet_of, counters, stop: stop_of, shared: false };
     let refusing =
         tokio::spawn(async move { refuse_until(&mut ends, "this build has no such thing", None).await });
     outlet.opened(CallId(1));

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use usp_mapping::mapping::SerialLine;
 use usp_mapping::port::DeviceFault;
 
+use crate::bus::ear::Deaf;
 use crate::bus::{Medium, Outcome};
 use crate::modbus::codec::{Answer, Ask};
 
@@ -77,6 +78,11 @@ impl ModbusRtu {
 impl Medium for ModbusRtu {
     type Ask = Ask;
     type Answer = Answer;
+    type Ear = Deaf;
+
+    fn ear(&mut self) -> Deaf {
+        Deaf
+    }
 
     async fn connect(&mut self) -> Result<(), String> {
         let (answer, opened) = oneshot::channel();

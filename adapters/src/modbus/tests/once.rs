@@ -16,7 +16,8 @@ fn what_is_read_once_is_tried_until_it_is_there() {
     if let Some(read) = &mut once.read {
         read.poll = Poll::Once;
     }
-    let mut scheduler: Scheduler<ModbusModel> = Scheduler::new(Arc::default(), Jitter::seeded(1));
+    let mut scheduler: Scheduler<ModbusModel> =
+        Scheduler::new(Arc::default(), Jitter::seeded(1), Duration::ZERO);
     let start = Instant::now();
     let device = Arc::new(fake::device("a", 1, fake::mapping(&[once])));
     scheduler.configure(start, &[device]);

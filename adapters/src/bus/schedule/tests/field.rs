@@ -142,7 +142,7 @@ fn a_guard_keeps_no_neighbour_waiting_and_a_turnaround_does() {
         paused
     };
     for (guard, turnaround, waits) in [(30 * MS, Duration::ZERO, false), (Duration::ZERO, 30 * MS, true)] {
-        let mut scheduler = Scheduler::new(Arc::default(), Jitter::seeded(1));
+        let mut scheduler = Scheduler::new(Arc::default(), Jitter::seeded(1), Duration::ZERO);
         let now = Instant::now();
         let devices =
             [("a", 0), ("b", 1)].map(|(id, unit)| Arc::new(device(id, unit, paused(guard, turnaround))));

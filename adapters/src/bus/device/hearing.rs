@@ -1,0 +1,56 @@
+//! What the device says unasked.
+
+use std::time::Instant;
+
+use super::{DeviceState, Outbox, Purpose};
+use crate::bus::{Heard, Model};
+
+impl<M: Model> DeviceState<M> {
+    /// Takes a word in. If it brings the device back, what is polled is due at `polls_at`.
+    pub(crate) fn handle_word(&mut self, now: Instant, polls_at: Instant, word: M::Word, out: &mut Outbox) {
+        // It was on its way when the link went.
+        if self.health.is_cut() {
+            return;
+        }
+        let Heard { readings, live, presence } = self.model.hear(now, word);
+        match presence {
+            Some(Err(cause)) => {
+                let fault = self.health.away(&cause);
+                self.go_offline(fault, out);
+            }
+            Some(Ok(())) => self.handle_contact(now, polls_at, out),
+            None if live => self.handle_contact(now, polls_at, out),
+            None => {}
+        }
+        for (point, _) in readings.iter().filter(|(_, reading)| reading.is_ok()) {
+            self.clock.hear(*point, now);
+        }
+        if live && let Some(job) = &mut self.write {
+            job.hear(&self.model, &self.device.mapping, now, &readings);
+            let settled = job.is_done();
+            self.report_readings(readings, out);
+            if settled {
+                // A look at what it shows may be under way.
+                self.orphan(Purpose::Write);
+                self.finish_write(now, out);
+            }
+            return;
+        }
+        self.report_readings(readings, out);
+    }
+
+    /// It is there.
+    fn handle_contact(&mut self, now: Instant, polls_at: Instant, out: &mut Outbox) {
+        if self.health.answered() {
+            self.come_back(now, polls_at);
+        }
+        self.report_online(Ok(()), out);
+    }
+
+    /// The link is back, of a device that was believed to be there when it went and of which nothing else can be known.
+    pub(super) fn believe(&mut self, out: &mut Outbox) {
+        if self.model.is_taciturn() && self.health.was_online() {
+            self.report_online(Ok(()), out);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What becomes of reports that the core has no room for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use usp_mapping::port::{AdapterReport, DeviceId};
+
+use crate::FromAdapter;
+
+/// Puts a report last and so that it takes no more room than there is for each point of a device: a newer reading takes the
+/// place of an older one of the same point. How many were dropped.
+pub(crate) fn merge(waiting: &mut VecDeque<FromAdapter>, message: FromAdapter) -> u64 {
+    match message {
+        FromAdapter::Report(AdapterReport::Readings { device, mapping, readings }) => {
+            let known = waiting.iter_mut().rev().find_map(|other| match other {
+                FromAdapter::Report(AdapterReport::Readings { device: of, mapping: by, readings: known }) => {
+                    (*of == device && Arc::ptr_eq(by, &mapping)).then_some(known)
+                }
+                FromAdapter::Report(_) | FromAdapter::Reply(_) => None,
+            });
+            let Some(known) = known else {
+                waiting.push_back(FromAdapter::Report(AdapterReport::Readings { device, mapping, readings }));
+                return 0;
+            };
+            let before = known.len();
+            known.retain(|(point, _)| !readings.iter().any(|(newer, _)| newer == point));
+            let dropped = before - known.len();
+            known.extend(readings);
+            u64::try_from(dropped).unwrap_or(u64::MAX)
+        }
+        FromAdapter::Report(AdapterReport::Online { device, online }) => {
+            let before = waiting.len();
+            waiting.retain(|other| !is_online_of(other, &device));
+            let dropped = before - waiting.len();
+            waiting.push_back(FromAdapter::Report(AdapterReport::Online { device, online }));
+            u64::try_from(dropped).unwrap_or(u64::MAX)
+        }
+        // As many as there are calls.
+        FromAdapter::Reply(_) => {
+            waiting.push_back(message);
+            0
+        }
+    }
+}
+
+fn is_online_of(message: &FromAdapter, id: &DeviceId) -> bool {
+    matches!(message, FromAdapter::Report(AdapterReport::Online { device, .. }) if device == id)
+}
