@@ -3,6 +3,7 @@
 //!
 //! - [`world`]: quantities that move plausibly and always the same way from the same seed.
 //! - [`modbus`]: a Modbus TCP server made from a mapping draft.
+//! - [`coap`]: a CoAP server of OMA objects, with or without DTLS.
 //! - [`mqtt`]: one end of an MQTT connection, packet by packet, to play a server or a raw client; and a small server.
 //! - [`mqtt_devices`]: a Zigbee2MQTT with devices, and devices of Tasmota, Shelly and Home Assistant's discovery.
 //! - [`service`]: a USP Service with a small data model of its own, over UNIX domain sockets.
@@ -12,6 +13,7 @@
 //! draft. Registers, frames and paths are encoded here by code of its own, written from the documents, so that one
 //! wrong constant cannot pass on both sides.
 
+pub mod coap;
 pub mod console;
 pub mod mischief;
 pub mod modbus;
