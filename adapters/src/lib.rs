@@ -24,8 +24,12 @@
 //!   register map costs no other point.
 
 mod bus;
+#[cfg(feature = "coap")]
+mod coap;
 #[cfg(feature = "modbus")]
 mod modbus;
+#[cfg(feature = "coap")]
+mod secret;
 mod site;
 
 #[cfg(test)]

@@ -261,8 +261,11 @@ fn shared_link(
         BusKind::ModbusTcp { .. }
         | BusKind::ModbusRtuTcp { .. }
         | BusKind::ModbusRtu(_)
-        | BusKind::Mqtt(_)
-        | BusKind::Coap(_) => None,
+        | BusKind::Mqtt(_) => None,
+        #[cfg(feature = "coap")]
+        BusKind::Coap(_) => Some(Box::new(crate::coap::CoapBus)),
+        #[cfg(not(feature = "coap"))]
+        BusKind::Coap(_) => None,
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) mod device;
 pub(crate) mod ear;
 #[cfg(any(feature = "bus", test))]
 pub(crate) mod health;
-#[cfg(any(feature = "links", test))]
+#[cfg(any(feature = "coap", feature = "links", test))]
 pub(crate) mod mailbox;
 #[cfg(any(feature = "bus", test))]
 pub(crate) mod merge;

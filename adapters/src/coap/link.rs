@@ -1,0 +1,284 @@
+//! The socket of one device, and the task that keeps it: it drives the [`Endpoint`], with DTLS in between where there is a
+//! key, and takes what the device says unasked to its [`Mailbox`].
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::{UdpSocket, lookup_host};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
+use usp_mapping::mapping::BusAddress;
+
+use crate::bus::mailbox::{Letter, Mailbox};
+use crate::coap::dtls::{Key, Secure};
+use crate::coap::endpoint::request::{Failure, Request, Resource, Response};
+use crate::coap::endpoint::{Endpoint, Event};
+use crate::coap::message::MAX_DATAGRAM;
+
+/// How long a name may take to be resolved.
+const RESOLVE: Duration = Duration::from_secs(3);
+
+/// What a device tells unasked.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) resource: Resource,
+    /// Its path, for the mailbox.
+    subject: String,
+    pub(crate) response: Response,
+}
+
+impl Told {
+    pub(crate) fn new(resource: Resource, response: Response) -> Self {
+        let subject = format!("{resource}");
+        Self { resource, subject, response }
+    }
+}
+
+impl Letter for Told {
+    fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    fn len(&self) -> usize {
+        self.response.body.len()
+    }
+}
+
+/// What the task is told.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Ask this, and tell what comes of it.
+    Ask(Request, oneshot::Sender<Result<Response, Failure>>),
+    /// Observe nothing but these.
+    Keep(Vec<Resource>),
+}
+
+/// Whom a device lets in.
+#[derive(Clone, Debug)]
+pub(crate) struct Credentials {
+    pub(crate) identity: String,
+    pub(crate) key: Key,
+}
+
+/// A conversation that is ready.
+#[derive(Debug)]
+pub(crate) struct Link {
+    socket: UdpSocket,
+    secure: Option<Secure>,
+    endpoint: Endpoint,
+    told: Arc<Mailbox<Told>>,
+    waiting: Option<oneshot::Sender<Result<Response, Failure>>>,
+}
+
+/// Why a link ends.
+type Over = String;
+
+impl Link {
+    /// Makes a socket to a device and, with credentials, a DTLS session. Errors: why it cannot be, without the address.
+    pub(crate) async fn open(
+        address: &BusAddress,
+        credentials: Option<Credentials>,
+        told: Arc<Mailbox<Told>>,
+    ) -> Result<Self, String> {
+        let socket = connected(address).await?;
+        let secure = match credentials {
+            None => None,
+            Some(Credentials { identity, key }) => Some(Secure::connect(now(), &identity, key)?),
+        };
+        let mut link = Self { socket, secure, endpoint: Endpoint::new(), told, waiting: None };
+        link.shake_hands().await.map(|()| link)
+    }
+
+    /// Until the DTLS session is there, or cannot be: the handshake has a deadline of its own.
+    async fn shake_hands(&mut self) -> Result<(), Over> {
+        while self.secure.as_ref().is_some_and(|secure| !secure.is_connected()) {
+            self.flush().await?;
+            self.next(None).await?;
+        }
+        Ok(())
+    }
+
+    /// Serves until the orders end, or the session does. What is asked is always answered.
+    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Over {
+        loop {
+            if let Err(over) = self.flush().await {
+                return self.end(over);
+            }
+            self.deliver();
+            match self.next(Some(&mut orders)).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.take_leave();
+                    return self.end("its bus has stopped".to_owned());
+                }
+                Err(over) => return self.end(over),
+            }
+        }
+    }
+
+    fn end(&mut self, over: Over) -> Over {
+        if let Some(caller) = self.waiting.take() {
+            // Nobody waits any more if it fails.
+            caller.send(Err(Failure::Unreachable(over.clone()))).ok();
+        }
+        over
+    }
+
+    /// Sends what is to be sent. Errors: the session is over.
+    async fn flush(&mut self) -> Result<(), Over> {
+        while let Some(datagram) = self.outgoing() {
+            if let Err(error) = self.socket.send(&datagram).await {
+                self.failed(&error)?;
+            }
+        }
+        match self.secure.as_ref().and_then(Secure::over) {
+            Some(over) => Err(over.to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    fn outgoing(&mut self) -> Option<Vec<u8>> {
+        let Some(secure) = &mut self.secure else { return self.endpoint.poll_transmit() };
+        if let Some(datagram) = secure.poll_transmit() {
+            return Some(datagram);
+        }
+        let plain = self.endpoint.poll_transmit().filter(|_| secure.is_connected())?;
+        secure.send(now(), &plain);
+        secure.poll_transmit()
+    }
+
+    fn deliver(&mut self) {
+        while let Some(event) = self.endpoint.poll_event() {
+            let result = match event {
+                Event::Answered(response) => Ok(response),
+                Event::Failed(failure) => Err(failure),
+                Event::Notified(resource, response) => {
+                    self.told.put(Told::new(resource, response));
+                    continue;
+                }
+                Event::Lost(resource, cause) => {
+                    tracing::debug!(path = %resource, %cause, "an observation is lost and is made again");
+                    continue;
+                }
+            };
+            if let Some(caller) = self.waiting.take() {
+                // Nobody waits any more if it fails.
+                caller.send(result).ok();
+            }
+        }
+    }
+
+    /// Waits for the next thing and sees to it; `false`: the orders have ended.
+    async fn next(&mut self, orders: Option<&mut mpsc::Receiver<Order>>) -> Result<bool, Over> {
+        let wake = self.wake();
+        let mut buffer = [0; MAX_DATAGRAM];
+        let idle = self.waiting.is_none();
+        let order = async {
+            match orders {
+                Some(orders) if idle => orders.recv().await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            order = order => match order {
+                Some(Order::Ask(request, caller)) => {
+                    self.waiting = Some(caller);
+                    self.endpoint.request(now(), request);
+                }
+                Some(Order::Keep(resources)) => self.endpoint.keep_watching(&resources),
+                None => return Ok(false),
+            },
+            received = self.socket.recv(&mut buffer) => match received {
+                // What fills the buffer was longer.
+                Ok(length) if length < MAX_DATAGRAM => self.hear(buffer.get(..length).unwrap_or_default()),
+                Ok(_) => {}
+                Err(error) => self.failed(&error)?,
+            },
+            () = sleep_until(wake) => self.tick(),
+        }
+        Ok(true)
+    }
+
+    fn wake(&self) -> TokioInstant {
+        let secure = self.secure.as_ref().and_then(Secure::poll_timeout);
+        let at = [self.endpoint.poll_timeout(), secure].into_iter().flatten().min();
+        at.map_or_else(|| TokioInstant::now() + Duration::from_secs(3600), TokioInstant::from_std)
+    }
+
+    fn tick(&mut self) {
+        if let Some(secure) = &mut self.secure
+            && secure.poll_timeout().is_some_and(|at| at <= now())
+        {
+            secure.handle_timeout(now());
+        }
+        self.endpoint.handle_timeout(now());
+    }
+
+    fn hear(&mut self, datagram: &[u8]) {
+        let Some(secure) = &mut self.secure else {
+            self.endpoint.handle_datagram(now(), datagram);
+            return;
+        };
+        secure.handle_datagram(now(), datagram);
+        while let Some(message) = secure.poll_plain() {
+            self.endpoint.handle_datagram(now(), &message);
+        }
+    }
+
+    /// The system says that a datagram did not arrive. Errors: the session cannot be made.
+    fn failed(&mut self, error: &io::Error) -> Result<(), Over> {
+        let words = words(error);
+        if self.secure.as_ref().is_some_and(|secure| !secure.is_connected()) {
+            return Err(words);
+        }
+        self.endpoint.handle_unreachable(now(), &words);
+        Ok(())
+    }
+
+    /// Says so once, without waiting.
+    fn take_leave(&mut self) {
+        self.endpoint.close();
+        while let Some(datagram) = self.outgoing() {
+            self.socket.try_send(&datagram).ok();
+        }
+        if let Some(secure) = &mut self.secure {
+            secure.close();
+            while let Some(datagram) = secure.poll_transmit() {
+                self.socket.try_send(&datagram).ok();
+            }
+        }
+    }
+}
+
+/// A socket that hears one peer alone.
+async fn connected(address: &BusAddress) -> Result<UdpSocket, String> {
+    let peer = match address {
+        BusAddress::Socket(peer) => *peer,
+        BusAddress::Host(host, port) => {
+            let found = timeout(RESOLVE, lookup_host((host.as_str(), *port))).await;
+            let found = found.map_err(|_| "its name is not resolved in time".to_owned())?;
+            let mut found = found.map_err(|_| "its name is not known".to_owned())?;
+            found.next().ok_or("its name has no address")?
+        }
+    };
+    let any = if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any).await.map_err(|error| words(&error))?;
+    socket.connect(peer).await.map_err(|error| words(&error))?;
+    Ok(socket)
+}
+
+/// Without the number of the operating system's error.
+fn words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nothing listens on this port".to_owned(),
+        io::ErrorKind::HostUnreachable => "no route to the host".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "no route to the network".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The time of the runtime, so that it can be a virtual one.
+fn now() -> Instant {
+    TokioInstant::now().into_std()
+}

@@ -1,0 +1,167 @@
+//! The way to one CoAP device: makes its [`Link`] when it is needed, and hands questions to it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use usp_mapping::mapping::{CoapAddress, Device, DeviceAddress};
+use usp_mapping::port::DeviceFault;
+
+use crate::bus::ear::{Ear, Said};
+use crate::bus::mailbox::Mailbox;
+use crate::bus::statistics::{BusCounters, count};
+use crate::bus::{BusPlan, Ends, Medium, Outcome};
+use crate::coap::dtls::Key;
+use crate::coap::endpoint::request::Failure;
+use crate::coap::link::{Credentials, Link, Order, Told};
+use crate::coap::model::{Answer, Ask, observed};
+use crate::secret;
+
+/// Longest time until a link is there: name, and DTLS handshake.
+const CONNECT: Duration = Duration::from_secs(15);
+
+/// Orders that wait for a link: a question, and what is observed.
+const ORDERS: usize = 4;
+
+/// One device's socket, made again after its end.
+#[derive(Debug)]
+pub(crate) struct CoapMedium {
+    plan: watch::Receiver<Arc<BusPlan>>,
+    counters: Arc<BusCounters>,
+    told: Arc<Mailbox<Told>>,
+    link: Option<Held>,
+}
+
+/// A link, and what it was made for.
+#[derive(Debug)]
+struct Held {
+    orders: mpsc::Sender<Order>,
+    device: Arc<Device>,
+}
+
+impl CoapMedium {
+    /// Not connected yet.
+    pub(crate) fn new(ends: &Ends) -> Self {
+        let counters = Arc::clone(&ends.counters);
+        let told = Arc::new(Mailbox::new(Arc::clone(&counters.lost)));
+        Self { plan: ends.plan.clone(), counters, told, link: None }
+    }
+
+    fn device(&self) -> Option<Arc<Device>> {
+        self.plan.borrow().devices.first().map(Arc::clone)
+    }
+
+    async fn open(&self) -> Result<Held, String> {
+        let device = self.device().ok_or("its bus has no device")?;
+        let DeviceAddress::Coap(address) = &device.address else {
+            return Err("it is no CoAP device".to_owned());
+        };
+        let words = |words: String| format!("cannot connect to {}: {words}", address.host);
+        let credentials = credentials(address).await.map_err(words)?;
+        let opened =
+            tokio::time::timeout(CONNECT, Link::open(&address.host, credentials, Arc::clone(&self.told)));
+        let link = opened.await.map_err(|_| words(format!("no answer within {} s", CONNECT.as_secs())))?;
+        let link = link.map_err(words)?;
+        let (orders, taken) = mpsc::channel(ORDERS);
+        let id = device.id.clone();
+        tokio::spawn(async move {
+            let cause = link.run(taken).await;
+            tracing::debug!(device = %id, %cause, "the link to a CoAP device has ended");
+        });
+        Ok(Held { orders, device })
+    }
+
+    /// Whether the device is where the link goes.
+    fn is_same(&self, held: &Held) -> bool {
+        self.device().is_some_and(|device| device.address == held.device.address)
+    }
+
+    /// After a change of the mapping, other resources are observed.
+    async fn keep(&mut self) {
+        let Some(device) = self.device() else { return };
+        if let Some(held) =
+            self.link.as_mut().filter(|held| !Arc::ptr_eq(&held.device.mapping, &device.mapping))
+        {
+            // A link that has ended observes nothing.
+            held.orders.send(Order::Keep(observed(&device.mapping))).await.ok();
+            held.device = device;
+        }
+    }
+
+    async fn ask(&mut self, ask: Ask) -> Result<Answer, DeviceFault> {
+        self.keep().await;
+        let gone = || DeviceFault::Unreachable("its link has ended".to_owned());
+        let held = self.link.as_ref().ok_or_else(gone)?;
+        let (caller, answer) = oneshot::channel();
+        held.orders.send(Order::Ask(ask.request, caller)).await.map_err(|_| gone())?;
+        match answer.await.map_err(|_| gone())? {
+            Ok(response) => Ok(Answer::Response(response)),
+            Err(Failure::Reset) => Ok(Answer::Rejected),
+            Err(Failure::Timeout(within)) => Err(DeviceFault::Timeout(within)),
+            Err(Failure::Garbled(what)) => Err(DeviceFault::Garbled(what)),
+            Err(Failure::Unreachable(why)) => Err(DeviceFault::Unreachable(why)),
+        }
+    }
+}
+
+/// The key of a device, read where it is kept.
+async fn credentials(address: &CoapAddress) -> Result<Option<Credentials>, String> {
+    let Some(psk) = &address.psk else { return Ok(None) };
+    let secret = secret::read(&psk.key).await?;
+    let key = Key::parse(&secret.0).map_err(|why| format!("the key in {} is none: {why}", psk.key))?;
+    Ok(Some(Credentials { identity: psk.identity.clone(), key }))
+}
+
+impl Medium for CoapMedium {
+    type Ask = Ask;
+    type Answer = Answer;
+    type Ear = CoapEar;
+
+    const SPREAD: Duration = Duration::from_secs(2);
+
+    fn ear(&mut self) -> CoapEar {
+        CoapEar(Arc::clone(&self.told))
+    }
+
+    async fn connect(&mut self) -> Result<(), String> {
+        // The former one takes leave, and what it said may be of another device.
+        self.link = None;
+        self.told.clear();
+        match self.open().await {
+            Ok(held) => {
+                self.link = Some(held);
+                count(&self.counters.connects);
+                self.counters.connected.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(cause) => {
+                count(&self.counters.failed_connects);
+                Err(cause)
+            }
+        }
+    }
+
+    async fn exchange(&mut self, ask: Ask) -> Outcome<Answer> {
+        match self.ask(ask).await {
+            Ok(answer) => Outcome::Answered(answer),
+            Err(fault) => Outcome::Silent(fault),
+        }
+    }
+
+    fn is_up(&mut self) -> bool {
+        self.link.as_ref().is_some_and(|held| !held.orders.is_closed() && self.is_same(held))
+    }
+}
+
+/// Hears what one device tells.
+#[derive(Debug)]
+pub(crate) struct CoapEar(Arc<Mailbox<Told>>);
+
+impl Ear for CoapEar {
+    type Word = Told;
+
+    async fn hear(&mut self) -> Said<Told> {
+        Said::Word(self.0.take().await)
+    }
+}
