@@ -2,8 +2,15 @@
 //!
 //! Source: RFC 7252 (CoAP), RFC 7641 (Observe), RFC 7959 (block-wise transfer).
 
+mod compile;
+mod draft;
+pub(crate) mod read;
+mod site;
+
 use std::net::SocketAddr;
 use std::time::Duration;
+
+pub use self::draft::{CoapDraft, CoapPlaceDraft};
 
 use crate::mapping::BusAddress;
 use crate::payload::{Pick, Put};

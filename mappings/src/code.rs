@@ -167,6 +167,18 @@ codes! {
     Event = 105,
     /// A fingerprint that no device can have.
     Fingerprint = 106,
+    /// A key, point or device of another protocol than the mapping's.
+    Protocol = 107,
+    /// A topic of MQTT that cannot be used as it is written.
+    Topic = 108,
+    /// A body that cannot be taken apart, or made, as it is written.
+    Body = 109,
+    /// A path that no resource of CoAP can have.
+    Path = 110,
+    /// A secret that stands in the file itself.
+    Secret = 111,
+    /// A poll of what cannot be asked.
+    Unaskable = 112,
 }
 
 impl Code {

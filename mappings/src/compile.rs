@@ -4,11 +4,13 @@
 pub(crate) mod capability;
 mod command;
 mod extras;
+pub(crate) mod fixture;
 pub(crate) mod follow;
 mod happenings;
 mod listed;
 mod meaning;
 pub(crate) mod params;
+mod place;
 mod variations;
 mod vectors;
 
@@ -20,7 +22,7 @@ use rust_decimal::Decimal;
 pub use self::params::Params;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile, has_errors};
-use crate::draft::{At, MappingDraft, PollDraft};
+use crate::draft::{At, MappingDraft, PollDraft, ReadDraft};
 use crate::library::Catalog;
 use crate::mapping::{Mapping, OnlineRule, Poll, PollGroup};
 use crate::port::PointId;
@@ -164,7 +166,11 @@ impl Compiler<'_> {
     }
 
     /// When a capability that can be read is polled.
-    fn poll(&mut self, id: PointId, poll: Option<&At<PollDraft>>) -> Poll {
+    fn poll(&mut self, id: PointId, poll: Option<&At<PollDraft>>, read: Option<&ReadDraft>) -> Poll {
+        let said = read.and_then(|read| read.point.message.as_deref());
+        if let Some(known) = said.and_then(|message| self.said_poll(message, poll)) {
+            return known;
+        }
         let first = self.draft.poll.first().map(|(name, every)| (name.value.clone(), every.value));
         let (name, every) = match poll.map(|at| (&at.value, at.span)) {
             None => first.unwrap_or((DEFAULT_POLL.0.to_owned(), DEFAULT_POLL.1)),

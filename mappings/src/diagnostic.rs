@@ -1,5 +1,6 @@
 //! What is wrong with a file, where, and what to do about it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -174,18 +175,35 @@ pub fn render(diagnostics: &[Diagnostic], colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut out = String::new();
     for diagnostic in diagnostics {
-        out.push_str(&renderer.render(&[group(diagnostic)]));
+        let source = unsecret(diagnostic, diagnostics);
+        out.push_str(&renderer.render(&[group(diagnostic, &source)]));
         out.push_str("\n\n");
     }
     out
 }
 
-fn group(diagnostic: &Diagnostic) -> Group<'_> {
+/// The text of a file, with asterisks for every secret that stands in it where none belongs.
+fn unsecret<'d>(diagnostic: &'d Diagnostic, all: &[Diagnostic]) -> Cow<'d, str> {
+    let text = diagnostic.file.text();
+    let secrets = all.iter().filter(|known| known.code == Code::Secret && known.file == diagnostic.file);
+    secrets.fold(Cow::Borrowed(text), |text, known| {
+        let (before, after) = (text.get(..known.span.start), text.get(known.span.end..));
+        match before.zip(after) {
+            Some((before, after)) => {
+                let hidden = "*".repeat(known.span.end - known.span.start);
+                Cow::Owned([before, &hidden, after].concat())
+            }
+            None => text,
+        }
+    })
+}
+
+fn group<'d>(diagnostic: &'d Diagnostic, source: &'d str) -> Group<'d> {
     let Diagnostic { code, severity, message, file, span, help, fix: _ } = diagnostic;
     let level = if *severity == Severity::Error { Level::ERROR } else { Level::WARNING };
     let end = span.end.max(span.start);
     let annotation = AnnotationKind::Primary.span(span.start..end);
-    let snippet = Snippet::source(file.text()).path(file.name()).annotation(annotation);
+    let snippet = Snippet::source(source).path(file.name()).annotation(annotation);
     let group = level.primary_title(message.as_str()).id(code.name()).element(snippet);
     match help {
         Some(help) => group.element(Level::HELP.message(help.as_str())),

@@ -14,12 +14,16 @@ use rust_decimal::Decimal;
 
 pub use self::extras::{ArgDraft, CommandDraft, EventDraft, FingerprintDraft, NodeDraft, OnDraft, StepDraft};
 pub use self::point::{MapDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
+pub use crate::coap::{CoapDraft, CoapPlaceDraft};
 use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::expand::Source;
 use crate::library::Catalog;
-use crate::mapping::{ByteOrder, Class, ModbusOptions, ModbusPoint, NodeId, PerTable};
+use crate::mapping::{ByteOrder, Class, ModbusOptions, ModbusPoint, NodeId, PerTable, ProtocolKind};
 pub use crate::modbus::{ModbusDraft, PlaceDraft, RunDraft, TablesDraft};
+pub use crate::mqtt::{AvailabilityDraft, MqttDraft, MqttPlaceDraft, MqttSendDraft};
+pub use crate::payload::draft::{AsDraft, BodyDraft, FormDraft, FormatDraft, MessageDraft, MessagePlace};
+pub use crate::payload::said::SaidDraft;
 use crate::port::PointId;
 use crate::site::Resolve;
 
@@ -64,8 +68,14 @@ pub struct MappingDraft {
     pub description: Option<At<String>>,
     /// `params`.
     pub params: Vec<ParamDraft>,
+    /// The protocol that its devices speak.
+    pub protocol: ProtocolKind,
     /// `modbus`.
     pub modbus: ModbusDraft,
+    /// `mqtt`.
+    pub mqtt: MqttDraft,
+    /// `coap`.
+    pub coap: CoapDraft,
     /// `poll`, in the order of the file.
     pub poll: Vec<(At<String>, At<Duration>)>,
     /// `online`.
@@ -193,26 +203,48 @@ pub struct CapabilityDraft {
 pub struct TestDraft {
     /// Place of the whole entry.
     pub span: Span,
-    /// `input`, `holding`, `coil`, `discrete`: what the device holds, from an address on; bits are 0 and 1.
-    pub holds: Vec<RunDraft>,
+    /// `input`, `holding`, `coil`, `discrete`, `messages`, `resources`: what the device holds and says.
+    pub holds: HeldDraft,
     /// `expect`: capability and the USP text of its value.
     pub expect: Vec<(At<String>, At<String>)>,
     /// `invalid`: capabilities that have no valid reading.
     pub invalid: Vec<At<String>>,
     /// `write`: capability and the USP text that is set.
     pub write: Vec<(At<String>, At<String>)>,
-    /// `sends`: what the writes put into the device.
-    pub sends: Vec<RunDraft>,
+    /// `sends`: what the writes put into the device, or send to it.
+    pub sends: HeldDraft,
     /// `params`: with which parameters the test is run; those left out have their defaults.
     pub params: Vec<(At<String>, At<String>)>,
-    /// `before`: what the device held one poll earlier.
-    pub before: Vec<RunDraft>,
+    /// `before`: what the device held one poll earlier, or had said.
+    pub before: HeldDraft,
     /// `fires`: events that happen between `before` and what it holds now, and no other.
     pub fires: Option<Vec<At<String>>>,
     /// `command`: commands that are run, each with its arguments.
     pub command: Vec<CallDraft>,
     /// `refuses`: capability and a USP text that it does not take.
     pub refuses: Vec<(At<String>, At<String>)>,
+}
+
+/// What a device holds and says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeldDraft {
+    /// Registers and bits from an address on; bits are 0 and 1.
+    pub runs: Vec<RunDraft>,
+    /// Topics or paths and bodies, in their order.
+    pub said: Vec<SaidDraft>,
+}
+
+impl HeldDraft {
+    /// Whether nothing is said of it.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.said.is_empty()
+    }
+
+    /// Where the first of it stands.
+    pub(crate) fn first_span(&self) -> Option<Span> {
+        let said = self.said.first().map(|said| said.place.span);
+        self.runs.first().map(|run| run.address.span).or(said)
+    }
 }
 
 /// A command and its arguments, as texts.

@@ -14,7 +14,7 @@ pub use self::binding::{Poll, ReadBinding, ReadPart, Verify, WriteBinding};
 pub use self::command::{
     ArgKind, Command, CommandArg, CommandStep, Event, EventArg, Fingerprint, StepValue, Trigger,
 };
-pub use self::protocol::{BusKind, DeviceAddress, Protocol, ReadPoint, WritePoint};
+pub use self::protocol::{BusKind, DeviceAddress, Protocol, ProtocolKind, ReadPoint, WritePoint};
 pub use self::site::{Bus, BusAddress, Device, Parity, SerialLine, Site};
 pub use crate::coap::{CoapAddress, CoapEndpoint, CoapMethod, CoapOptions, CoapPsk, CoapRead, CoapWrite};
 pub use crate::modbus::{

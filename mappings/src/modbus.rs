@@ -16,7 +16,7 @@ pub(crate) mod unused;
 use std::time::Duration;
 
 pub use self::draft::{ModbusDraft, PlaceDraft, RunDraft, TablesDraft};
-pub(crate) use self::fixture::Fixture;
+pub(crate) use self::fixture::Cells;
 pub(crate) use self::half::Half;
 
 /// A place in a Modbus device. Addresses are PDU addresses, from 0.

@@ -2,8 +2,15 @@
 //!
 //! Source: MQTT 5.0, section 4.7 (topic names and topic filters).
 
+mod compile;
+mod draft;
+pub(crate) mod read;
+pub(crate) mod site;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use self::draft::{AvailabilityDraft, MqttDraft, MqttPlaceDraft, MqttSendDraft};
 
 use crate::mapping::BusAddress;
 use crate::payload::{Pick, Put};

@@ -6,10 +6,14 @@
 mod body;
 mod bytes;
 mod cbor;
+mod compile;
 mod doc;
+pub(crate) mod draft;
 mod json;
 mod pick;
 mod put;
+pub(crate) mod read;
+pub(crate) mod said;
 mod senml;
 #[cfg(test)]
 mod tests;
@@ -18,7 +22,9 @@ mod tlv;
 use self::body::text;
 pub use self::body::{Body, MAX_BODY, take};
 pub use self::pick::{BodyFormat, ByteEncoding, BytesPick, Pick, Pointer, TlvKind, TlvPick};
+use self::put::PLACE;
 pub use self::put::{Put, PutForm, Tree};
+pub use self::said::shown;
 
 /// Takes everything that can be taken out of a body: for tests with bodies that nobody chose.
 pub fn fuzzed(body: &[u8]) {

@@ -6,7 +6,9 @@ pub(crate) mod mapping;
 mod params;
 mod place;
 mod point;
+mod protocol;
 mod scalar;
+mod secret;
 #[cfg(test)]
 pub(crate) mod seen;
 pub(crate) mod site;
@@ -15,6 +17,7 @@ mod vectors;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Fix, Severity, SourceFile, Span};
+use crate::mapping::ProtocolKind;
 use crate::words::{only_nearest, quoted, suggestion};
 
 /// Collects the problems of one file and of those that it extends.
@@ -23,6 +26,8 @@ pub(crate) struct Report<'f> {
     pub(crate) found: Vec<Diagnostic>,
     /// What the unknown keys of the last map were probably meant to be.
     meant: Vec<String>,
+    /// The protocol of the mapping that is read.
+    pub(crate) protocol: ProtocolKind,
 }
 
 impl<'f> Report<'f> {
@@ -32,7 +37,7 @@ impl<'f> Report<'f> {
 
     /// Of a file and those that it extends.
     pub(crate) fn of(files: &'f [SourceFile]) -> Self {
-        Self { files, found: Vec::new(), meant: Vec::new() }
+        Self { files, found: Vec::new(), meant: Vec::new(), protocol: ProtocolKind::Modbus }
     }
 
     /// The text at a place.
@@ -97,13 +102,19 @@ impl Help<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{mapping, point, vectors};
+    use super::{mapping, protocol, vectors};
+    use crate::mapping::ProtocolKind;
 
     #[test]
     fn every_key_is_in_the_reference() {
         let reference = include_str!("../README.md");
-        let keys = mapping::KEYS.iter().chain(&mapping::CAPABILITY_KEYS).chain(&point::READ_KEYS);
-        for key in keys.chain(&point::WRITE_KEYS).chain(&vectors::KEYS) {
+        let mut keys: Vec<&str> = mapping::KEYS.iter().chain(&mapping::CAPABILITY_KEYS).copied().collect();
+        for kind in ProtocolKind::ALL {
+            keys.extend(protocol::read_keys(kind));
+            keys.extend(protocol::write_keys(kind));
+            keys.extend(vectors::keys(kind));
+        }
+        for key in keys {
             let is_listed =
                 reference.contains(&format!("`{key}`")) || reference.contains(&format!("`{key}."));
             assert!(is_listed, "`{key}` is not in README.md");

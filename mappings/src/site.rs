@@ -3,6 +3,7 @@
 //! This crate opens no file: whoever compiles a site says how mapping files are found, usually with a
 //! [`Catalog`](crate::library::Catalog).
 
+mod address;
 mod buses;
 mod load;
 
@@ -17,7 +18,7 @@ use crate::diagnostic::{Diagnostic, SourceFile, has_errors};
 use crate::draft::At;
 use crate::draft::MappingDraft;
 use crate::draft::site::{BusDraft, DeviceDraft, SiteDraft, Use};
-use crate::mapping::{Bus, BusKind, Device, DeviceAddress, Mapping, Site};
+use crate::mapping::{Bus, BusKind, Device, Mapping, Site};
 use crate::port::DeviceId;
 use crate::read::Report;
 use crate::words::{only_nearest, suggestion};
@@ -78,25 +79,30 @@ impl Compiler<'_> {
     fn bus(&mut self, bus: &BusDraft) -> Option<Bus> {
         let name = &bus.name.value;
         let used = |device: &DeviceDraft| device.bus.as_ref().is_some_and(|at| at.value == *name);
-        if !self.draft.devices.iter().any(used) {
+        let kind = bus.kind.as_ref().map(|kind| kind.value.clone());
+        let adopts = matches!(&kind, Some(BusKind::Mqtt(server)) if !server.adopt.is_empty());
+        if kind.is_some() && !adopts && !self.draft.devices.iter().any(used) {
             let warning =
                 self.report.warn(Code::UnusedBus, bus.name.span, format!("no device is on the bus `{name}`"));
             warning.help("remove it, or put a device on it");
         }
-        Some(Bus { name: name.clone(), kind: bus.kind.as_ref()?.value.clone() })
+        Some(Bus { name: name.clone(), kind: self.located(kind?) })
     }
 
     fn device(&mut self, device: &DeviceDraft) -> Option<Device> {
         let bus = device.bus.as_ref().and_then(|bus| self.known_bus(bus));
         self.unit_on_a_line(device);
         let mapping = device.model.as_ref().and_then(|model| self.mapping(device, model));
+        if let (Some(bus), Some(mapping)) = (&device.bus, &mapping) {
+            self.speaks(bus, mapping)?;
+        }
         let name = device.name.as_ref().unwrap_or(&device.id).value.clone();
         Some(Device {
             id: DeviceId(device.id.value.as_str().into()),
             name,
             mapping: mapping?,
             bus: bus?,
-            address: DeviceAddress::ModbusUnit(device.unit?.value),
+            address: self.address(device)?,
         })
     }
 
@@ -200,21 +206,6 @@ impl Compiler<'_> {
             }
         }
         (self.report.found.len() == before).then_some(params)
-    }
-
-    fn shared_addresses(&mut self) {
-        let mut seen: BTreeMap<(&str, u8), &At<String>> = BTreeMap::new();
-        for device in &self.draft.devices {
-            let Some((bus, unit)) = device.bus.as_ref().zip(device.unit) else { continue };
-            match seen.get(&(bus.value.as_str(), unit.value)) {
-                None => drop(seen.insert((&bus.value, unit.value), &device.id)),
-                Some(first) => {
-                    let message = format!("unit {} of `{}` is also `{}`", unit.value, bus.value, first.value);
-                    let warning = self.report.warn(Code::SharedAddress, unit.span, message);
-                    warning.help("right if one unit has several mappings; otherwise correct `unit` or `bus`");
-                }
-            }
-        }
     }
 }
 

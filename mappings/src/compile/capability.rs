@@ -265,7 +265,8 @@ impl Compiler<'_> {
         if cap.read.is_none() && cap.values.is_empty() {
             return None;
         }
-        let poll = self.poll(id, cap.poll.as_ref());
+        let first = cap.read.as_ref().or(cap.values.first().map(|(_, read)| read));
+        let poll = self.poll(id, cap.poll.as_ref(), first);
         let (reads, class) = match class {
             Class::MultiLevelSensor => {
                 (cap.values.iter().map(|(_, read)| read).collect(), Class::LevelSensor)
@@ -310,10 +311,14 @@ impl Compiler<'_> {
             error.help("give the control a `scale`, which is fixed, or make it a LevelSensor");
         }
         let transform = self.write_transform(cap, class, write, point.raw_kind());
+        let verify = self.verify(cap, write);
+        if verify.is_some_and(|verify| verify.by.is_none()) {
+            self.check_echo(write, cap.read.as_ref());
+        }
         Some(WriteBinding {
             point,
             transform,
-            verify: self.verify(cap, write),
+            verify,
             ttl: write.ttl.map_or(Duration::from_secs(5), |ttl| ttl.value),
             rate: write.rate.map_or(Duration::ZERO, |rate| rate.value),
             coalesce: write.coalesce.is_some_and(|coalesce| coalesce.value),
@@ -322,7 +327,7 @@ impl Compiler<'_> {
     }
 
     fn verify(&mut self, cap: &CapabilityDraft, write: &WriteDraft) -> Option<Verify> {
-        let second = Duration::from_secs(1);
+        let second = self.usual_verify();
         let (by, within, span) = match write.verify.as_ref().map(|at| (&at.value, at.span)) {
             None => return cap.read.is_some().then_some(Verify { by: None, within: second }),
             Some((VerifyDraft::Off, _)) => return None,

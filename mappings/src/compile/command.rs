@@ -8,7 +8,7 @@ use crate::code::Code;
 use crate::draft::{ArgDraft, At, CapabilityDraft, CommandDraft, ParamKind, StepDraft, WriteDraft};
 use crate::mapping::{ArgKind, Command, CommandArg, CommandStep, StepValue};
 use crate::transform::{RawKind, Transform};
-use crate::value::Value;
+use crate::value::{Value, parse_decimal};
 
 impl Compiler<'_> {
     pub(super) fn commands(&mut self) -> Vec<Command> {
@@ -66,12 +66,11 @@ impl Compiler<'_> {
     }
 
     fn step(&mut self, step: &StepDraft, args: &[CommandArg]) -> Option<CommandStep> {
-        let place = self.any_place(&step.point, step.span, "a step")?;
         let write = WriteDraft {
             read_modify_write: step.read_modify_write,
             ..WriteDraft::at(step.span, step.point.clone(), step.function)
         };
-        let point = self.written_to(&write, place)?;
+        let point = self.step_place(&write)?;
         let kind = point.raw_kind();
         let like = CapabilityDraft::empty(At::new(String::new(), step.span));
         let transform = self.steps(&like, &step.point, kind);
@@ -87,7 +86,10 @@ impl Compiler<'_> {
         transform: &Transform,
         args: &[CommandArg],
     ) -> Option<StepValue> {
-        let value = step.value.as_ref()?;
+        let Some(value) = step.value.as_ref() else {
+            // A message that says itself all that it sends.
+            return step.point.message.is_some().then_some(StepValue::Fixed(Value::Bool(true)));
+        };
         if let Some(name) = value.value.strip_prefix("${arg.").and_then(|rest| rest.strip_suffix('}')) {
             let place = args.iter().position(|arg| arg.name == name);
             if place.is_none() {
@@ -103,6 +105,7 @@ impl Compiler<'_> {
             (text @ ("true" | "false"), _) => Some(Value::Bool(text == "true")),
             (text @ ("0" | "1"), RawKind::Bool) => Some(Value::Bool(text == "1")),
             (text, RawKind::Text(_)) => Some(Value::Text(text.to_owned())),
+            (text, RawKind::Any) if !is_state => Some(any_value(text)),
             (text, _) if is_state => Some(Value::Text(text.to_owned())),
             (_, kind) => self.raw_number(value, kind).map(Value::Number),
         };
@@ -135,6 +138,11 @@ impl Compiler<'_> {
             error.help("check `as`, `scale`, `map`, `bits`, and what the argument may be");
         }
     }
+}
+
+/// A value where any will do: a number if it is one, a text otherwise.
+fn any_value(text: &str) -> Value {
+    parse_decimal(text).map_or_else(|_| Value::Text(text.to_owned()), Value::Number)
 }
 
 /// Values of an argument that show whether all can be written.

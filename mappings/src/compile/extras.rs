@@ -44,14 +44,14 @@ impl Compiler<'_> {
         let like = CapabilityDraft { read: Some(read.clone()), ..CapabilityDraft::empty(draft.id.clone()) };
         let part = self.part(&like, class, read)?;
         let kind = part.point.raw_kind();
-        let poll = self.poll(id, draft.poll.as_ref());
-        if poll.every().is_none()
-            && let Some(at) = &draft.poll
-        {
+        let poll = self.poll(id, draft.poll.as_ref(), Some(read));
+        let pushed = read.point.message.is_some();
+        if let (false, None, Some(at)) = (pushed, poll.every(), &draft.poll) {
             let error = self.report.error(Code::Event, at.span, "an event that is not polled is never seen");
             error.help("name a poll group, or remove `poll`");
         }
         let trigger = self.trigger(on, class, kind);
+        let trigger = self.repeated(draft, trigger, pushed);
         let args =
             draft.args.iter().filter_map(|(name, shown)| self.event_arg(draft.node, name, shown)).collect();
         Some(Event {
@@ -72,6 +72,26 @@ impl Compiler<'_> {
             OnDraft::Becomes(state) => Trigger::Becomes(vec![Value::Bool(*state)]),
             OnDraft::OneOf(values) => {
                 Trigger::Becomes(values.iter().filter_map(|value| self.awaited(value, class, kind)).collect())
+            }
+        }
+    }
+
+    /// Each message is an occurrence, where the file says so.
+    fn repeated(&mut self, draft: &EventDraft, trigger: Trigger, pushed: bool) -> Trigger {
+        let Some(at) = draft.repeat.filter(|repeat| repeat.value) else { return trigger };
+        match trigger {
+            _ if !pushed => {
+                let error = self.report.error(Code::Event, at.span, "what is polled is seen again and again");
+                error.help("remove `repeat`: it belongs to devices that send a message for each occurrence");
+                trigger
+            }
+            Trigger::Becomes(wanted) => Trigger::Says(wanted),
+            Trigger::Change | Trigger::Says(_) => {
+                let error = self.report.error(Code::Event, at.span, "`change` is about what was before");
+                error.help(
+                    "write in `on` what the message says, such as `[single, double]`, or remove `repeat`",
+                );
+                trigger
             }
         }
     }
@@ -188,8 +208,13 @@ impl Compiler<'_> {
     }
 
     fn print_value(&mut self, text: &At<String>, kind: RawKind) -> Option<Raw> {
-        if let RawKind::Text(_) = kind {
-            return Some(Raw::Text(text.value.clone()));
+        match kind {
+            RawKind::Text(_) => return Some(Raw::Text(text.value.clone())),
+            RawKind::Any => {
+                let number = parse_decimal(&text.value).map(Raw::Decimal);
+                return Some(number.unwrap_or_else(|_| Raw::Text(text.value.clone())));
+            }
+            _ => {}
         }
         let number = kind.int_range().and_then(|_| self.raw_number(text, kind));
         let whole = number.and_then(|number| i128::try_from(number).ok());
@@ -208,6 +233,11 @@ fn event_class(read: &ReadDraft, on: &OnDraft) -> Class {
     match on {
         OnDraft::Becomes(_) => Class::BinarySensor,
         _ if read.point.map.is_some() || is_text => Class::EnumSensor,
+        OnDraft::OneOf(values) if read.point.message.is_some() => {
+            let numbers = values.iter().all(|value| parse_decimal(&value.value).is_ok());
+            if numbers { Class::LevelSensor } else { Class::EnumSensor }
+        }
+        OnDraft::Change if read.point.message.is_some() => Class::EnumSensor,
         OnDraft::Change if is_bit => Class::BinarySensor,
         _ => Class::LevelSensor,
     }

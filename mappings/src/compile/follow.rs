@@ -9,12 +9,14 @@ const ABSENCES: [Code; 6] =
     [Code::MissingKey, Code::UnitPresence, Code::Access, Code::NoBinding, Code::Table, Code::MapPresence];
 
 /// What can seem unused only because its use is wrong.
-const UNUSED: [(Code, Code); 5] = [
+const UNUSED: [(Code, Code); 6] = [
     (Code::Command, Code::Command),
     (Code::UnusedCell, Code::TestShape),
     (Code::UnusedPoll, Code::UnknownPoll),
     (Code::Placeholder, Code::Placeholder),
     (Code::UnusedBus, Code::UnknownBus),
+    // Of a bridge whose devices would be taken over.
+    (Code::UnusedBus, Code::UnknownWord),
 ];
 
 /// Takes out of what compiling `found` whatever only follows from what reading found.

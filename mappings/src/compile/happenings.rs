@@ -1,9 +1,9 @@
 //! What the tests of a mapping file say about commands and events.
 
+use super::fixture::Fixture;
 use super::vectors::{Runner, decoded};
 use crate::draft::{At, TestDraft};
 use crate::mapping::{Command, Event};
-use crate::modbus::Fixture;
 use crate::value::Value;
 
 impl<'m> Runner<'m> {

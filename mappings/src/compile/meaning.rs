@@ -24,6 +24,9 @@ impl Compiler<'_> {
         span: Span,
     ) -> Transform {
         self.check_meaning(class, draft, kind, span);
+        // What an event is seen by may be any text; a capability names its states.
+        let open = cap.class.is_none() && matches!(kind, RawKind::Any | RawKind::Text(_));
+        self.check_map(class, draft.map.as_ref(), kind, span, !open);
         let transform =
             Transform { valid: cap.valid.map(|valid| valid.value), ..self.steps(cap, draft, kind) };
         if draft.at.exponent.is_none() {
@@ -44,6 +47,7 @@ impl Compiler<'_> {
         let meaning = inherited.unwrap_or(&write.point);
         if inherited.is_none() {
             self.check_meaning(class, &write.point, kind, write.span);
+            self.check_map(class, write.point.map.as_ref(), kind, write.span, true);
         }
         let mut transform = self.steps(cap, meaning, kind);
         if !write.point.invalid.is_empty() {
@@ -102,7 +106,6 @@ impl Compiler<'_> {
 
     fn check_meaning(&mut self, class: Class, draft: &PointDraft, kind: RawKind, span: Span) {
         self.check_encoding(class, draft, kind, span);
-        self.check_map(class, draft.map.as_ref(), kind, span);
         for (key, at) in [("scale", draft.scale), ("offset", draft.offset)] {
             if let Some(at) = at.filter(|_| !is_level(class)) {
                 let message = format!("{} is no number and has no `{key}`", class.a_name());
@@ -144,10 +147,10 @@ impl Compiler<'_> {
         }
     }
 
-    fn check_map(&mut self, class: Class, map: Option<&MapDraft>, kind: RawKind, span: Span) {
+    fn check_map(&mut self, class: Class, map: Option<&MapDraft>, kind: RawKind, span: Span, needed: bool) {
         let name = class.a_name();
         let Some(map) = map else {
-            if is_enum(class) {
+            if is_enum(class) && needed {
                 let error = self.report.error(Code::MapPresence, span, format!("{name} needs a `map`"));
                 error.help(
                     "such as `map: {0: Peak, 1: OffPeak}`; its order is that of ValidValues and of steps",

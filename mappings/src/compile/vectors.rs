@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Params;
+use super::fixture::{self, Fixture};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span, has_errors};
 use crate::draft::{At, MappingDraft, TestDraft};
 use crate::mapping::{Capability, Class, Mapping, ReadBinding, ReadPoint, WriteBinding, WritePoint};
-use crate::modbus::{Fixture, unused};
+use crate::modbus::unused;
 use crate::port::DeviceFault;
 use crate::read::Report;
 use crate::transform::Transform;
@@ -56,6 +57,7 @@ fn run_with(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
         if params.as_ref() == Some(&draft.given) {
             runner.test(test);
             told.extend(unused::unused(draft, test, &used));
+            told.extend(unheard(draft, mapping, test));
         }
     }
     runner.report.found.extend(told);
@@ -138,7 +140,7 @@ impl<'m> Runner<'m> {
     }
 
     pub(super) fn compare(&mut self, test: &TestDraft, sent: &Fixture) {
-        let span = test.sends.first().map_or(test.span, |run| run.address.span);
+        let span = test.sends.first_span().unwrap_or(test.span);
         for difference in sent.differences(&Fixture::new(&test.sends)) {
             self.failed(span, difference);
         }
@@ -149,7 +151,8 @@ impl<'m> Runner<'m> {
         let Some(write) = self.write_binding(cap, id) else { return };
         let encoded = Value::parse(cap.class, &text.value)
             .map_err(DeviceFault::Unwritable)
-            .and_then(|value| write.transform.encode(&value, write.point.raw_kind()));
+            .and_then(|value| write.transform.encode(&value, write.point.raw_kind()))
+            .and_then(|raw| Fixture::default().written(&write.point, &raw));
         if encoded.is_ok() {
             self.failed(text.span, format!("`{}` takes {}", id.value, text.value));
         }
@@ -199,7 +202,8 @@ impl<'m> Runner<'m> {
         if let Some(kept) = point.kept() {
             self.knows(id, &kept, holds)?;
         }
-        Some(transform.encode(value, point.raw_kind()).map(|raw| holds.written(point, &raw)))
+        let raw = transform.encode(value, point.raw_kind());
+        Some(raw.and_then(|raw| holds.written(point, &raw)))
     }
 
     fn write_binding<'c>(&mut self, cap: &'c Capability, id: &At<String>) -> Option<&'c WriteBinding> {
@@ -241,4 +245,19 @@ impl<'m> Runner<'m> {
 /// What a device that holds this shows, where everything is known.
 pub(super) fn decoded(read: &ReadBinding, class: Class, holds: &Fixture) -> Result<Value, DeviceFault> {
     read.decode(class, |point| holds.raw(point))
+}
+
+/// Warns of each message of a test that the mapping takes nothing out of.
+fn unheard(draft: &MappingDraft, mapping: &Mapping, test: &TestDraft) -> Vec<Diagnostic> {
+    let mut report = Report::of(draft.source.files());
+    let reads = mapping.points().filter_map(|point| point.read).flat_map(|read| read.places());
+    let reads: Vec<&ReadPoint> = reads.collect();
+    for held in [&test.holds, &test.before] {
+        for said in fixture::unused(&held.said, &reads) {
+            let message = format!("no capability reads `{}`", said.place.value);
+            let warning = report.warn(Code::UnusedCell, said.place.span, message);
+            warning.help("correct it here or in the capability, or remove it from the test");
+        }
+    }
+    report.found
 }

@@ -73,6 +73,8 @@ pub struct EventDraft {
     pub read: Option<ReadDraft>,
     /// `on`.
     pub on: Option<At<OnDraft>>,
+    /// `repeat`: each message is an occurrence, the same again too.
+    pub repeat: Option<At<bool>>,
     /// `poll`.
     pub poll: Option<At<PollDraft>>,
     /// `args`: name, and the capability that is shown there, or `${value}`.

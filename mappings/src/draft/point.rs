@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use super::At;
 use crate::diagnostic::Span;
 use crate::modbus::PlaceDraft;
+use crate::payload::draft::MessageDraft;
 use crate::transform::MapTarget;
 
 /// `read`.
@@ -62,8 +63,10 @@ pub enum VerifyDraft {
 /// The keys that `read` and `write` have in common.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PointDraft {
-    /// Where it is, and how it is kept there.
+    /// Where it is in a Modbus device, and how it is kept there.
     pub at: PlaceDraft,
+    /// Where it is in messages, for protocols that have them.
+    pub message: Option<Box<MessageDraft>>,
     /// `map`.
     pub map: Option<MapDraft>,
     /// `scale`.

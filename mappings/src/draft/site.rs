@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::At;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
-use crate::mapping::BusKind;
+use crate::mapping::{BusAddress, BusKind, CoapPsk};
 use crate::read;
 
 /// A site file. What was missing or could not be read is `None` or left out; the diagnostics say why.
@@ -38,6 +38,12 @@ pub struct DeviceDraft {
     pub bus: Option<At<String>>,
     /// `unit`.
     pub unit: Option<At<u8>>,
+    /// `topic`.
+    pub topic: Option<At<String>>,
+    /// `host`.
+    pub host: Option<At<BusAddress>>,
+    /// `psk`.
+    pub psk: Option<At<CoapPsk>>,
     /// `name`.
     pub name: Option<At<String>>,
     /// `params`, as texts.

@@ -137,15 +137,19 @@ pub enum Trigger {
     Change,
     /// When the reading becomes one of these.
     Becomes(Vec<Value>),
+    /// Each time that the device says one of these, be it the same again.
+    Says(Vec<Value>),
 }
 
 impl Trigger {
-    /// Whether the event happens between one good reading and the next. There is none before the first one.
+    /// Whether the event happens between one good reading and the next. There is none before the first one, but for
+    /// what is an occurrence by being said.
     pub fn fires(&self, before: Option<&Value>, now: &Value) -> bool {
         let is_new = before.is_some_and(|before| before != now);
         match self {
             Self::Change => is_new,
             Self::Becomes(wanted) => is_new && wanted.contains(now),
+            Self::Says(wanted) => wanted.contains(now),
         }
     }
 }

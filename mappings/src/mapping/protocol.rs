@@ -7,6 +7,41 @@ use crate::modbus::{ModbusOptions, ModbusPoint, ModbusWriteFunction};
 use crate::mqtt::{MqttOptions, MqttRead, MqttServer, MqttWrite};
 use crate::transform::RawKind;
 
+/// A protocol that devices speak. A mapping has the one whose section it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ProtocolKind {
+    /// Modbus, which a mapping without any section speaks too.
+    #[default]
+    Modbus,
+    /// MQTT.
+    Mqtt,
+    /// CoAP.
+    Coap,
+}
+
+impl ProtocolKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Modbus, Self::Mqtt, Self::Coap];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Modbus => "Modbus",
+            Self::Mqtt => "MQTT",
+            Self::Coap => "CoAP",
+        }
+    }
+
+    /// Its section in a mapping file.
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::Modbus => "modbus",
+            Self::Mqtt => "mqtt",
+            Self::Coap => "coap",
+        }
+    }
+}
+
 /// Where a protocol finds a raw value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadPoint {
@@ -128,23 +163,23 @@ impl Protocol {
         }
     }
 
-    /// What people call it.
-    pub fn name(&self) -> &'static str {
+    /// Which it is.
+    pub fn kind(&self) -> ProtocolKind {
         match self {
-            Self::Modbus(_) => "Modbus",
-            Self::Mqtt(_) => "MQTT",
-            Self::Coap(_) => "CoAP",
+            Self::Modbus(_) => ProtocolKind::Modbus,
+            Self::Mqtt(_) => ProtocolKind::Mqtt,
+            Self::Coap(_) => ProtocolKind::Coap,
         }
     }
 }
 
 impl BusKind {
-    /// What people call its protocol, as [`Protocol::name`].
-    pub fn protocol(&self) -> &'static str {
+    /// The protocol that is spoken on it.
+    pub fn protocol(&self) -> ProtocolKind {
         match self {
-            Self::ModbusTcp { .. } | Self::ModbusRtuTcp { .. } | Self::ModbusRtu(_) => "Modbus",
-            Self::Mqtt(_) => "MQTT",
-            Self::Coap(_) => "CoAP",
+            Self::ModbusTcp { .. } | Self::ModbusRtuTcp { .. } | Self::ModbusRtu(_) => ProtocolKind::Modbus,
+            Self::Mqtt(_) => ProtocolKind::Mqtt,
+            Self::Coap(_) => ProtocolKind::Coap,
         }
     }
 

@@ -7,18 +7,18 @@ use crate::code::Code;
 use crate::compile::Compiler;
 use crate::diagnostic::Span;
 use crate::draft::{PointDraft, WriteDraft};
-use crate::mapping::{Class, Protocol, ReadPoint, WritePoint};
+use crate::mapping::{Class, ReadPoint, WritePoint};
 
 impl Compiler<'_> {
     /// Where a value of this class is read.
-    pub(crate) fn read_place(&mut self, class: Class, draft: &PointDraft, span: Span) -> Option<ReadPoint> {
+    pub(crate) fn modbus_read(&mut self, class: Class, draft: &PointDraft, span: Span) -> Option<ReadPoint> {
         let point = draft.at.resolve(None, self.draft.order())?;
         self.check_point(class, &draft.at, point, span);
         Some(ReadPoint::Modbus(point))
     }
 
     /// Where any value is read or written: a single bit or registers. `what` has no class of its own.
-    pub(crate) fn any_place(&mut self, draft: &PointDraft, span: Span, what: &str) -> Option<ReadPoint> {
+    pub(crate) fn modbus_any(&mut self, draft: &PointDraft, span: Span, what: &str) -> Option<ReadPoint> {
         let Some(point) = draft.at.resolve(None, self.draft.order()) else {
             if draft.at.place.is_none() {
                 let error = self.report.error(Code::Table, span, format!("{what} has no address"));
@@ -37,7 +37,7 @@ impl Compiler<'_> {
     }
 
     /// Where a value of this class is written; what is left out is taken from where it is read.
-    pub(crate) fn write_place(
+    pub(crate) fn modbus_write(
         &mut self,
         class: Class,
         write: &WriteDraft,
@@ -66,21 +66,16 @@ impl Compiler<'_> {
     }
 
     /// What devices of this model can take.
-    pub(crate) fn options(&self) -> Protocol {
+    pub(crate) fn modbus_options(&self) -> ModbusOptions {
         let modbus = &self.draft.modbus;
-        Protocol::Modbus(ModbusOptions {
+        ModbusOptions {
             max_read: self.draft.max_read(),
             max_gap: self.draft.max_gap(),
             guard: modbus.guard.map_or(Duration::ZERO, |guard| guard.value),
             turnaround: modbus.turnaround.map_or(Duration::ZERO, |turnaround| turnaround.value),
-            timeout: self.exchange_timeout(),
+            timeout: modbus.timeout.map_or(Duration::from_secs(1), |timeout| timeout.value),
             max_connections: modbus.max_connections.map(|most| most.value),
-        })
-    }
-
-    /// How long one exchange may take.
-    pub(crate) fn exchange_timeout(&self) -> Duration {
-        self.draft.modbus.timeout.map_or(Duration::from_secs(1), |timeout| timeout.value)
+        }
     }
 }
 

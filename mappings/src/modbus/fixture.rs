@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::{ModbusPoint, ModbusTable, RunDraft};
-use crate::mapping::{ReadPoint, WritePoint};
+use crate::mapping::WritePoint;
 use crate::port::DeviceFault;
 use crate::transform::Raw;
 
 /// What a device holds, or was sent: registers, and bits as 0 and 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fixture(BTreeMap<(ModbusTable, u16), u16>);
+pub(crate) struct Cells(BTreeMap<(ModbusTable, u16), u16>);
 
-impl Fixture {
+impl Cells {
     pub(crate) fn new(runs: &[RunDraft]) -> Self {
         let cells = runs.iter().flat_map(|run| {
             let values = run.values.iter().map(|value| value.value);
@@ -26,16 +26,14 @@ impl Fixture {
     }
 
     /// What is not known at a place, and how to say it: `holding 41`, `holding: {41: 0}`.
-    pub(crate) fn lacks(&self, point: &ReadPoint) -> Option<(String, String)> {
-        let point = point.modbus()?;
+    pub(crate) fn lacks(&self, point: &ModbusPoint) -> Option<(String, String)> {
         let address = self.registers(*point).err()?;
         let table = point.table.name();
         Some((format!("{table} {address}"), format!("{table}: {{{address}: 0}}")))
     }
 
     /// The raw value at a place of which everything is known.
-    pub(crate) fn raw(&self, point: &ReadPoint) -> Result<Raw, DeviceFault> {
-        let point = point.modbus().ok_or(DeviceFault::Unknown)?;
+    pub(crate) fn raw(&self, point: &ModbusPoint) -> Result<Raw, DeviceFault> {
         let registers = self.registers(*point).map_err(|_| DeviceFault::Unknown)?;
         let raw = if point.table.is_bits() {
             registers.first().map(|bit| Raw::Bool(*bit != 0))

@@ -152,7 +152,7 @@ impl Report<'_> {
         }
     }
 
-    fn bits(&mut self, node: &Node) -> Option<At<(u8, u8)>> {
+    pub(crate) fn bits(&mut self, node: &Node) -> Option<At<(u8, u8)>> {
         let spelled = self.spelling(node)?;
         let mut ends = spelled.value.split("..");
         let parse = |end: Option<&str>| end.and_then(|end| end.trim().parse::<u8>().ok());

@@ -15,7 +15,7 @@ pub(crate) type Cell = (ModbusTable, u16);
 /// Warns of each run of a test of which the mapping uses nothing.
 pub(crate) fn unused(draft: &MappingDraft, test: &TestDraft, used: &BTreeSet<Cell>) -> Vec<Diagnostic> {
     let mut report = Report::of(draft.source.files());
-    for run in test.holds.iter().chain(&test.before) {
+    for run in test.holds.runs.iter().chain(&test.before.runs) {
         let addresses = (run.address.value..=u16::MAX).take(run.values.len());
         let wanted = addresses.map(|address| (run.table, address)).any(|cell| used.contains(&cell));
         if !wanted {

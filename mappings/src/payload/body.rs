@@ -138,6 +138,11 @@ impl Put {
 }
 
 impl Tree {
+    /// The document as it stands.
+    pub(super) fn document(&self) -> Doc {
+        self.filled(&Raw::Text(PLACE.to_owned())).unwrap_or(Doc::Null)
+    }
+
     fn filled(&self, raw: &Raw) -> Result<Doc, DeviceFault> {
         Ok(match self {
             Self::Null => Doc::Null,
@@ -164,6 +169,16 @@ impl Tree {
 fn nested(tokens: &[String], raw: &Raw) -> Doc {
     let value = Doc::Value(raw.clone());
     tokens.iter().rev().fold(value, |inner, token| Doc::Map(vec![(Raw::Text(token.clone()), inner)]))
+}
+
+impl Doc {
+    pub(super) fn to_json(&self) -> Result<Vec<u8>, DeviceFault> {
+        as_json(self)
+    }
+
+    pub(super) fn to_cbor(&self) -> Result<Vec<u8>, DeviceFault> {
+        as_cbor(self)
+    }
 }
 
 fn as_json(doc: &Doc) -> Result<Vec<u8>, DeviceFault> {

@@ -2,20 +2,26 @@
 
 use super::Report;
 use super::fields::Fields;
+use super::protocol::{fingerprint_keys, step_keys};
 use crate::code::Code;
 use crate::draft::{
     ArgDraft, At, CapabilityDraft, CommandDraft, EventDraft, FingerprintDraft, NodeDraft, OnDraft, ParamKind,
-    StepDraft,
+    PointDraft, StepDraft,
 };
-use crate::mapping::NodeId;
-use crate::modbus::read::PLACE_KEYS;
+use crate::mapping::{NodeId, ProtocolKind};
 use crate::yaml::{Kind, Node};
 
 pub(super) const NODE_KEYS: [&str; 5] = ["type", "description", "capabilities", "commands", "events"];
 
 pub(super) const COMMAND_KEYS: [&str; 4] = ["description", "args", "send", "ttl"];
 
-pub(super) const EVENT_KEYS: [&str; 5] = ["description", "read", "on", "poll", "args"];
+pub(super) const EVENT_KEYS: [&str; 6] = ["description", "read", "on", "repeat", "poll", "args"];
+
+/// Whether a step does not say itself all that it sends.
+fn needs_value(point: &PointDraft) -> bool {
+    let send = point.message.as_ref().and_then(|message| message.body.send.as_ref());
+    send.is_none_or(|send| send.value.has_value())
+}
 
 /// Most steps of a command, and most arguments of a command or event.
 const MAX_PARTS: usize = 64;
@@ -79,7 +85,12 @@ impl Report<'_> {
         let fields = self.fields(node, "a command", &COMMAND_KEYS)?;
         let what = format!("the command `{}`", id.value);
         if fields.key("send").is_none() {
-            self.missing(id.span, &what, "send", "such as `send: [{holding: 0x2000, value: 1}]`");
+            let help = match self.protocol {
+                ProtocolKind::Modbus => "such as `send: [{holding: 0x2000, value: 1}]`",
+                ProtocolKind::Mqtt => "such as `send: [{topic: ~/cmnd/restart, send: \"1\"}]`",
+                ProtocolKind::Coap => "such as `send: [{path: /3/0/4, method: post, send: \"\"}]`",
+            };
+            self.missing(id.span, &what, "send", help);
         }
         let args = fields.node("args").map(|node| self.named(node, "`args`")).unwrap_or_default();
         let steps = fields.node("send").map(|node| self.list(node, "`send`")).unwrap_or_default();
@@ -106,10 +117,9 @@ impl Report<'_> {
     }
 
     fn step(&mut self, node: &Node) -> Option<StepDraft> {
-        let keys: Vec<&str> =
-            PLACE_KEYS.into_iter().chain(["map", "scale", "offset", "fc", "rmw", "value"]).collect();
-        let fields = self.fields(node, "a step", &keys)?;
-        if fields.key("value").is_none() {
+        let fields = self.fields(node, "a step", &step_keys(self.protocol))?;
+        let point = self.point(&fields, "a step");
+        if fields.key("value").is_none() && needs_value(&point) {
             self.missing(
                 node.span,
                 "a step",
@@ -119,7 +129,7 @@ impl Report<'_> {
         }
         Some(StepDraft {
             span: node.span,
-            point: self.point(&fields, "a step"),
+            point,
             function: fields.node("fc").and_then(|node| self.function(node)),
             read_modify_write: fields.node("rmw").and_then(|node| self.boolean(node)),
             value: fields.node("value").and_then(|node| self.spelling(node)),
@@ -129,10 +139,14 @@ impl Report<'_> {
     fn event(&mut self, id: &At<String>, node: &Node) -> Option<EventDraft> {
         let fields = self.fields(node, "an event", &EVENT_KEYS)?;
         let what = format!("the event `{}`", id.value);
-        for (key, help) in [
-            ("read", "what it is seen by, such as `read: {input: 30, bits: 0}`"),
-            ("on", "when it happens: `on: true`, `false`, `change` or a list of raw values"),
-        ] {
+        let seen = match self.protocol {
+            ProtocolKind::Modbus => "what it is seen by, such as `read: {input: 30, bits: 0}`",
+            ProtocolKind::Mqtt => "what it is seen by, such as `read: {topic: ~/action}`",
+            ProtocolKind::Coap => "what it is seen by, such as `read: {path: /button, observe: true}`",
+        };
+        for (key, help) in
+            [("read", seen), ("on", "when it happens: `on: true`, `false`, `change` or a list of raw values")]
+        {
             if fields.key(key).is_none() {
                 self.missing(id.span, &what, key, help);
             }
@@ -144,6 +158,7 @@ impl Report<'_> {
             description: fields.node("description").and_then(|node| self.text(node)),
             read: fields.node("read").and_then(|node| self.read_binding(node)),
             on: fields.node("on").and_then(|node| self.on(node)),
+            repeat: fields.node("repeat").and_then(|node| self.boolean(node)),
             poll: fields.node("poll").and_then(|node| self.poll_choice(node)),
             args: args
                 .into_iter()
@@ -179,8 +194,7 @@ impl Report<'_> {
     }
 
     fn fingerprint(&mut self, node: &Node) -> Option<FingerprintDraft> {
-        let keys: Vec<&str> = PLACE_KEYS.into_iter().chain(["equals"]).collect();
-        let fields = self.fields(node, "`fingerprint`", &keys)?;
+        let fields = self.fields(node, "`fingerprint`", &fingerprint_keys(self.protocol))?;
         let point = self.point(&fields, "`fingerprint`");
         let equals = match fields.node("equals") {
             None => {

@@ -39,6 +39,7 @@ impl Report<'_> {
         let mut entries: Vec<(&str, Span, &Node)> = Vec::new();
         let mut meant = Vec::new();
         let mut broken = None;
+        let protocol = self.protocol;
         for (key, span, value) in self.entries(node, what)? {
             if keys.contains(&key) {
                 entries.push((key, span, value));
@@ -53,7 +54,7 @@ impl Report<'_> {
                     Some(word) => error.fix(word),
                     None => error,
                 };
-                error.help(place::help(what, key, keys));
+                error.help(place::help(what, key, keys, protocol));
             }
         }
         self.meant = meant;

@@ -28,13 +28,15 @@ pub(crate) const CLASSES: [(&str, Class); 8] = [
     ("BlobSensor", Class::BlobSensor),
 ];
 
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 16] = [
     "uspmap",
     "profile",
     "version",
     "device",
     "params",
     "modbus",
+    "mqtt",
+    "coap",
     "poll",
     "online",
     "fingerprint",
@@ -86,6 +88,7 @@ impl Report<'_> {
         let fields = self.fields(root, "a mapping", &KEYS)?;
         let top = Span { end: root.span.start, ..root.span };
         self.language(fields.node("uspmap"), top, "uspmap", "a mapping");
+        self.protocol = self.protocol_of(&fields);
         for (key, help) in [
             ("profile", "for example `profile: acme.meter`"),
             ("version", "for example `version: 1.0.0`"),
@@ -110,7 +113,10 @@ impl Report<'_> {
             device_type,
             description,
             params: fields.node("params").map(|node| self.params(node)).unwrap_or_default(),
+            protocol: self.protocol,
             modbus: fields.node("modbus").and_then(|node| self.modbus(node)).unwrap_or_default(),
+            mqtt: fields.node("mqtt").and_then(|node| self.mqtt(node)).unwrap_or_default(),
+            coap: fields.node("coap").and_then(|node| self.coap(node)).unwrap_or_default(),
             poll: fields.node("poll").map(|node| self.poll_groups(node)).unwrap_or_default(),
             online: fields.node("online").and_then(|node| self.online(node)).unwrap_or_default(),
             nodes: members.nodes,

@@ -4,73 +4,24 @@ use std::collections::BTreeSet;
 
 use super::Report;
 use super::fields::Fields;
+use super::protocol::{read_keys, write_keys};
 use crate::code::Code;
-use crate::draft::{At, MapDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
-use crate::modbus::read::has_place;
+use crate::draft::{At, MapDraft, PlaceDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
+use crate::mapping::ProtocolKind;
 use crate::transform::MapTarget;
 use crate::yaml::{Kind, Node};
 
-pub(super) const READ_KEYS: [&str; 16] = [
-    "input",
-    "holding",
-    "coil",
-    "discrete",
-    "as",
-    "order",
-    "byte",
-    "registers",
-    "bits",
-    "map",
-    "scale",
-    "exponent",
-    "offset",
-    "invert",
-    "invalid",
-    "within",
-];
-
-pub(super) const WRITE_KEYS: [&str; 21] = [
-    "holding",
-    "coil",
-    "input",
-    "discrete",
-    "as",
-    "order",
-    "byte",
-    "registers",
-    "bits",
-    "map",
-    "scale",
-    "offset",
-    "invert",
-    "invalid",
-    "fc",
-    "rmw",
-    "verify",
-    "ttl",
-    "rate",
-    "coalesce",
-    "undo",
-];
-
 impl Report<'_> {
     pub(super) fn read_binding(&mut self, node: &Node) -> Option<ReadDraft> {
-        let fields = self.fields(node, "`read`", &READ_KEYS)?;
+        let fields = self.fields(node, "`read`", &read_keys(self.protocol))?;
         let point = self.point(&fields, "`read`");
-        if !has_place(&fields) {
-            self.missing(
-                node.span,
-                "`read`",
-                "input",
-                "or `holding`, `coil` or `discrete`: the table, with the address from 0",
-            );
-        }
+        self.placeless(&fields);
         let within = fields.node("within").and_then(|node| self.duration(node));
         Some(ReadDraft { span: node.span, point, within })
     }
 
     pub(super) fn write_binding(&mut self, node: &Node) -> Option<WriteDraft> {
-        let fields = self.fields(node, "`write`", &WRITE_KEYS)?;
+        let fields = self.fields(node, "`write`", &write_keys(self.protocol))?;
         Some(WriteDraft {
             span: node.span,
             point: self.point(&fields, "`write`"),
@@ -86,7 +37,12 @@ impl Report<'_> {
 
     pub(super) fn point(&mut self, fields: &Fields<'_>, what: &str) -> PointDraft {
         PointDraft {
-            at: self.place_of(fields, what),
+            at: if self.protocol == ProtocolKind::Modbus {
+                self.place_of(fields, what)
+            } else {
+                PlaceDraft::default()
+            },
+            message: self.message(fields, what),
             map: fields.node("map").and_then(|node| self.value_map(node)),
             scale: fields.node("scale").and_then(|node| self.decimal(node)),
             offset: fields.node("offset").and_then(|node| self.decimal(node)),

@@ -8,8 +8,8 @@ thread_local! {
 }
 
 pub(super) fn note(what: &str, keys: &[&str]) {
-    let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-    SEEN.with_borrow_mut(|seen| seen.insert(what.to_owned(), keys));
+    let keys = keys.iter().map(|key| (*key).to_owned());
+    SEEN.with_borrow_mut(|seen| seen.entry(what.to_owned()).or_default().extend(keys));
 }
 
 pub(crate) fn clear() {

@@ -6,16 +6,26 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::draft::At;
 use crate::draft::site::{BusDraft, DeviceDraft, Requirement, SiteDraft, Use};
-use crate::mapping::{BusAddress, BusKind, Parity, SerialLine};
+use crate::mapping::BusAddress;
+use crate::mapping::{BusKind, Parity, ProtocolKind, SerialLine};
+use crate::mqtt::site::SERVER_KEYS;
 use crate::yaml::{self, Node};
 
 /// What a bus can be.
-const BUS_KINDS: [&str; 3] = ["modbus_tcp", "modbus_rtu", "modbus_rtu_tcp"];
+const BUS_KINDS: [&str; 5] = ["modbus_tcp", "modbus_rtu", "modbus_rtu_tcp", "mqtt", "coap"];
 
 /// How a serial line is set.
 const LINE_KEYS: [&str; 3] = ["baud", "parity", "stop_bits"];
 
-const BUS_KEYS: [&str; 6] = ["modbus_tcp", "modbus_rtu", "modbus_rtu_tcp", "baud", "parity", "stop_bits"];
+/// Usual port of Modbus TCP.
+const PORT: u16 = 502;
+
+/// How each protocol calls the address of a device.
+const ADDRESSES: [(ProtocolKind, &str, &str); 3] = [
+    (ProtocolKind::Modbus, "unit", "its Modbus unit identifier, often 1"),
+    (ProtocolKind::Mqtt, "topic", "what its topics have in common, such as `topic: zigbee2mqtt/plug`"),
+    (ProtocolKind::Coap, "host", "where it is, such as `host: \"192.168.1.7\"`"),
+];
 
 const PARITIES: [(&str, Parity); 3] = [("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
 
@@ -36,22 +46,28 @@ impl Report<'_> {
         let top = Span { end: root.span.start, ..root.span };
         self.language(fields.node("site"), top, "site", "a site");
         let buses = fields.node("buses").map(|node| self.named(node, "`buses`")).unwrap_or_default();
+        let known: Vec<BusDraft> =
+            buses.into_iter().filter_map(|(name, node)| self.bus(name, node)).collect();
         let devices = fields.node("devices").map(|node| self.named(node, "`devices`")).unwrap_or_default();
         Some(SiteDraft {
             file: file.clone(),
-            buses: buses.into_iter().filter_map(|(name, node)| self.bus(name, node)).collect(),
-            devices: devices.into_iter().filter_map(|(id, node)| self.site_device(id, node)).collect(),
+            devices: {
+                let device = |(id, node)| self.site_device(id, node, &known);
+                devices.into_iter().filter_map(device).collect()
+            },
+            buses: known,
         })
     }
 
     fn bus(&mut self, name: At<String>, node: &Node) -> Option<BusDraft> {
         self.name(&name, "a bus");
-        let fields = self.fields(node, "a bus", &BUS_KEYS)?;
+        let keys: Vec<&str> = BUS_KINDS.into_iter().chain(LINE_KEYS).chain(SERVER_KEYS).collect();
+        let fields = self.fields(node, "a bus", &keys)?;
         let what = format!("the bus `{}`", name.value);
         let kinds: Vec<&str> = BUS_KINDS.into_iter().filter(|kind| fields.key(kind).is_some()).collect();
         let kind = match kinds.as_slice() {
             [] => {
-                let help = "its \"host:port\"; or `modbus_rtu` with a serial port, or `modbus_rtu_tcp`";
+                let help = "its \"host:port\"; or `modbus_rtu` with a serial port, `modbus_rtu_tcp`, `mqtt` or `coap`";
                 self.missing(name.span, &what, "modbus_tcp", help);
                 None
             }
@@ -69,21 +85,27 @@ impl Report<'_> {
 
     fn bus_kind(&mut self, name: Span, what: &str, kind: &str, fields: &Fields<'_>) -> Option<At<BusKind>> {
         let node = fields.node(kind)?;
-        if kind == "modbus_rtu" {
-            return self.serial_line(name, what, node, fields);
-        }
-        for key in LINE_KEYS {
-            if let Some(span) = fields.key(key) {
-                let message = format!("`{key}` belongs to a serial port");
-                self.error(Code::UnknownKey, span, message)
-                    .help("remove it: whoever owns the port sets the line");
+        for (keys, owner, help) in [
+            (&LINE_KEYS[..], "modbus_rtu", "remove it: whoever owns the port sets the line"),
+            (&SERVER_KEYS[..], "mqtt", "remove it: nobody logs in there"),
+        ] {
+            for key in keys.iter().filter(|_| kind != owner) {
+                if let Some(span) = fields.key(key) {
+                    let owner = if owner == "mqtt" { "a server of MQTT" } else { "a serial port" };
+                    let message = format!("`{key}` belongs to {owner}");
+                    self.error(Code::UnknownKey, span, message).help(help);
+                }
             }
         }
-        let address = self.bus_address(node)?;
-        Some(address.map(|address| match kind {
-            "modbus_rtu_tcp" => BusKind::ModbusRtuTcp { address },
-            _ => BusKind::ModbusTcp { address },
-        }))
+        match kind {
+            "modbus_rtu" => self.serial_line(name, what, node, fields),
+            "mqtt" => self.mqtt_server(node, fields).map(|at| at.map(BusKind::Mqtt)),
+            "coap" => self.coap_endpoint(node).map(|at| at.map(BusKind::Coap)),
+            "modbus_rtu_tcp" => {
+                self.bus_address(node, PORT).map(|at| at.map(|address| BusKind::ModbusRtuTcp { address }))
+            }
+            _ => self.bus_address(node, PORT).map(|at| at.map(|address| BusKind::ModbusTcp { address })),
+        }
     }
 
     fn serial_line(
@@ -119,37 +141,42 @@ impl Report<'_> {
         Some(port.map(|port| BusKind::ModbusRtu(SerialLine { port, baud, parity, stop_bits })))
     }
 
-    fn bus_address(&mut self, node: &Node) -> Option<At<BusAddress>> {
+    pub(crate) fn bus_address(&mut self, node: &Node, port: u16) -> Option<At<BusAddress>> {
         let text = self.text(node)?;
         let address = parse_address(&text.value);
         if address.is_none() {
-            self.no_address(node.span, &text.value);
+            self.no_address(node.span, &text.value, port);
         }
         address.map(|address| At::new(address, node.span))
     }
 
-    fn no_address(&mut self, span: Span, given: &str) {
+    fn no_address(&mut self, span: Span, given: &str, port: u16) {
         if given.contains('@') {
-            self.error(Code::BusAddress, span, "an address holds no user name and no password")
-                .help("write \"host:port\" alone: nobody logs in over Modbus");
+            let help = if port == PORT {
+                "write \"host:port\" alone: nobody logs in over Modbus"
+            } else {
+                "write \"host:port\" alone, with `user` and `password` beside it"
+            };
+            self.error(Code::Secret, span, "an address holds no user name and no password").help(help);
             return;
         }
         let error = self.error(Code::BusAddress, span, format!("`{given}` is no network address"));
         let bare = given.split_once("://").map_or(given, |(_, rest)| rest).trim_end_matches('/');
-        match [bare.to_owned(), format!("{bare}:502")]
+        match [bare.to_owned(), format!("{bare}:{port}")]
             .into_iter()
             .find(|meant| parse_address(meant).is_some())
         {
             Some(meant) => error.fix(format!("\"{meant}\"")).help(format!("write \"{meant}\"")),
-            None => error.help(
-                "write \"host:port\", such as \"192.168.1.20:502\", \"[fd00::20]:502\" or \"plc.lan:502\"",
-            ),
+            None => error.help(format!(
+                "write \"host:port\", such as \"192.168.1.20:{port}\", \"[fd00::20]:{port}\" or \"plc.lan:{port}\"",
+            )),
         }
     }
 
-    fn site_device(&mut self, id: At<String>, node: &Node) -> Option<DeviceDraft> {
+    fn site_device(&mut self, id: At<String>, node: &Node, buses: &[BusDraft]) -> Option<DeviceDraft> {
         self.name(&id, "a device");
-        let fields = self.fields(node, "a device", &["use", "file", "bus", "unit", "name", "params"])?;
+        let keys = ["use", "file", "bus", "unit", "topic", "host", "psk", "name", "params"];
+        let fields = self.fields(node, "a device", &keys)?;
         let what = format!("the device `{}`", id.value);
         let model = match (fields.node("use"), fields.node("file")) {
             (Some(node), None) => self.use_profile(node),
@@ -173,14 +200,16 @@ impl Report<'_> {
         if fields.key("bus").is_none() {
             self.missing(id.span, &what, "bus", "the name of one of `buses`");
         }
-        if fields.key("unit").is_none() {
-            self.missing(id.span, &what, "unit", "its Modbus unit identifier, often 1");
-        }
+        let bus = fields.node("bus").and_then(|node| self.text(node));
+        self.address_keys(&id, &what, &fields, bus.as_ref(), buses);
         let params = fields.node("params").map(|node| self.named(node, "`params`")).unwrap_or_default();
         Some(DeviceDraft {
             model,
-            bus: fields.node("bus").and_then(|node| self.text(node)),
+            bus,
             unit: fields.node("unit").and_then(|node| self.int(node, "`unit`", 0, 255)),
+            topic: fields.node("topic").and_then(|node| self.device_topic(node)),
+            host: fields.node("host").and_then(|node| self.coap_host(node, fields.key("psk").is_some())),
+            psk: fields.node("psk").and_then(|node| self.psk(node)),
             name: fields.node("name").and_then(|node| self.device_name(node)),
             params: params
                 .into_iter()
@@ -188,6 +217,50 @@ impl Report<'_> {
                 .collect(),
             id,
         })
+    }
+
+    /// Whether a device has the address that devices on its bus have, and no other.
+    fn address_keys(
+        &mut self,
+        id: &At<String>,
+        what: &str,
+        fields: &Fields<'_>,
+        bus: Option<&At<String>>,
+        buses: &[BusDraft],
+    ) {
+        let known = bus.and_then(|bus| buses.iter().find(|known| known.name.value == bus.value));
+        let Some(kind) = known.and_then(|bus| bus.kind.as_ref()).map(|kind| kind.value.protocol()) else {
+            // Without a bus nobody knows what kind of address it needs.
+            if fields.key("bus").is_none() && ADDRESSES.iter().all(|(_, key, _)| fields.key(key).is_none()) {
+                self.missing(id.span, what, "unit", ADDRESSES[0].2);
+            }
+            return;
+        };
+        let mut strange = false;
+        let others = ADDRESSES.iter().filter(|(other, ..)| *other != kind);
+        let others = others.map(|(other, key, _)| (*other, *key));
+        for (other, key) in
+            others.chain([(ProtocolKind::Coap, "psk")].into_iter().filter(|_| kind != ProtocolKind::Coap))
+        {
+            if let Some(span) = fields.key(key) {
+                let (own, help) = ADDRESSES
+                    .iter()
+                    .find(|(known, ..)| *known == kind)
+                    .map_or(("", ""), |(_, key, help)| (*key, *help));
+                let message = format!("`{key}` belongs to {}, and the bus is {}", other.name(), kind.name());
+                let error = self.error(Code::Protocol, span, message);
+                error.help(match fields.key(own) {
+                    Some(_) => format!("remove `{key}`"),
+                    None => format!("write `{own}` instead: {help}"),
+                });
+                strange = true;
+            }
+        }
+        for (_, key, help) in ADDRESSES.iter().filter(|(known, ..)| *known == kind) {
+            if fields.key(key).is_none() && !strange {
+                self.missing(id.span, what, key, *help);
+            }
+        }
     }
 
     fn device_name(&mut self, node: &Node) -> Option<At<String>> {
@@ -215,7 +288,7 @@ impl Report<'_> {
     }
 }
 
-fn parse_address(text: &str) -> Option<BusAddress> {
+pub(crate) fn parse_address(text: &str) -> Option<BusAddress> {
     if let Ok(socket) = text.parse::<std::net::SocketAddr>() {
         return (socket.port() != 0).then_some(BusAddress::Socket(socket));
     }

@@ -3,13 +3,27 @@
 use super::Report;
 use super::fields::{Fields, MAX_NAMED};
 use crate::code::Code;
-use crate::draft::{At, CallDraft, RunDraft, TestDraft};
+use crate::draft::{At, CallDraft, HeldDraft, TestDraft};
+use crate::mapping::ProtocolKind;
 use crate::yaml::Node;
 
-pub(super) const KEYS: [&str; 13] = [
-    "input", "holding", "coil", "discrete", "params", "before", "expect", "invalid", "fires", "write",
-    "command", "sends", "refuses",
-];
+/// What a device holds or says, by protocol.
+fn held_keys(kind: ProtocolKind) -> &'static [&'static str] {
+    match kind {
+        ProtocolKind::Modbus => &["input", "holding", "coil", "discrete"],
+        ProtocolKind::Mqtt => &["messages"],
+        ProtocolKind::Coap => &["resources"],
+    }
+}
+
+/// What every test may have.
+const COMMON_KEYS: [&str; 9] =
+    ["params", "before", "expect", "invalid", "fires", "write", "command", "sends", "refuses"];
+
+/// The keys of a test.
+pub(super) fn keys(kind: ProtocolKind) -> Vec<&'static str> {
+    held_keys(kind).iter().copied().chain(COMMON_KEYS).collect()
+}
 
 impl Report<'_> {
     pub(super) fn tests(&mut self, node: &Node) -> Vec<TestDraft> {
@@ -21,10 +35,10 @@ impl Report<'_> {
     }
 
     fn test(&mut self, node: &Node) -> Option<TestDraft> {
-        let fields = self.fields(node, "a test", &KEYS)?;
+        let fields = self.fields(node, "a test", &keys(self.protocol))?;
         Some(TestDraft {
             span: node.span,
-            holds: self.runs(&fields),
+            holds: self.held(&fields),
             expect: self.values(&fields, "expect"),
             invalid: fields.node("invalid").map(|node| self.names(node, "`invalid`")).unwrap_or_default(),
             write: self.values(&fields, "write"),
@@ -56,13 +70,27 @@ impl Report<'_> {
         commands
     }
 
-    fn before(&mut self, node: &Node) -> Vec<RunDraft> {
-        let fields = self.fields(node, "`before`", &["input", "holding", "coil", "discrete"]);
-        fields.map(|fields| self.runs(&fields)).unwrap_or_default()
+    fn before(&mut self, node: &Node) -> HeldDraft {
+        let fields = self.fields(node, "`before`", held_keys(self.protocol));
+        fields.map(|fields| self.held(&fields)).unwrap_or_default()
     }
 
-    fn sends(&mut self, node: &Node) -> Vec<RunDraft> {
+    fn held(&mut self, fields: &Fields<'_>) -> HeldDraft {
+        let (key, what) = match self.protocol {
+            ProtocolKind::Modbus => return HeldDraft { runs: self.runs(fields), said: Vec::new() },
+            ProtocolKind::Mqtt => ("messages", "`messages`"),
+            ProtocolKind::Coap => ("resources", "`resources`"),
+        };
+        let said = fields.node(key).map(|node| self.said(node, what)).unwrap_or_default();
+        HeldDraft { runs: Vec::new(), said }
+    }
+
+    fn sends(&mut self, node: &Node) -> HeldDraft {
+        if self.protocol != ProtocolKind::Modbus {
+            return HeldDraft { runs: Vec::new(), said: self.said(node, "`sends`") };
+        }
         let fields = self.fields(node, "`sends`", &["holding", "coil"]);
-        fields.map(|fields| self.runs(&fields)).unwrap_or_default()
+        let runs = fields.map(|fields| self.runs(&fields)).unwrap_or_default();
+        HeldDraft { runs, said: Vec::new() }
     }
 }

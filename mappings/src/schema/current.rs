@@ -11,6 +11,7 @@ use super::mapping::Mapping;
 use super::site::Site;
 use crate::check::check_file;
 use crate::diagnostic::{SourceFile, has_errors, render};
+use crate::draft::site::Use;
 use crate::library::Catalog;
 use crate::read::seen;
 
@@ -23,6 +24,10 @@ const MAPPING_MAPS: &[(&str, &str)] = &[
     ("`device`", "/properties/device"),
     ("a parameter", "/definitions/Param"),
     ("`modbus`", "/properties/modbus"),
+    ("`mqtt`", "/properties/mqtt"),
+    ("`availability`", "/definitions/Availability"),
+    ("`get`", "/definitions/Read/properties/get"),
+    ("`coap`", "/properties/coap"),
     ("`online`", "/properties/online"),
     ("`down`", "/properties/online/properties/down"),
     ("`fingerprint`", "/definitions/Fingerprint"),
@@ -38,19 +43,29 @@ const MAPPING_MAPS: &[(&str, &str)] = &[
     ("an event", "/definitions/Event"),
     ("a test", "/definitions/Test"),
     ("`before`", "/definitions/Test/properties/before"),
-    ("`sends`", "/definitions/Test/properties/sends"),
+    ("`sends`", "/definitions/Test/properties/sends/anyOf/0"),
 ];
 
-const SITE_MAPS: &[(&str, &str)] =
-    &[("a site", ""), ("a bus", "/definitions/Bus"), ("a device", "/definitions/Device")];
+const SITE_MAPS: &[(&str, &str)] = &[
+    ("a site", ""),
+    ("a bus", "/definitions/Bus"),
+    ("a device", "/definitions/Device"),
+    ("`psk`", "/definitions/Device/properties/psk"),
+];
 
-/// A mapping with a map of every kind.
-const EVERYTHING: &str = include_str!("everything.yaml");
+/// Mappings with a map of every kind, one for each protocol.
+const EVERYTHING: [&str; 3] = [
+    include_str!("everything.yaml"),
+    include_str!("everything-mqtt.yaml"),
+    include_str!("everything-coap.yaml"),
+];
 
 const SITE: &str = r#"
 site: 1
-buses: {plant: {modbus_tcp: "192.168.1.20:502"}}
-devices: {meter: {use: usp.demo-meter, bus: plant, unit: 1}}
+buses: {plant: {modbus_tcp: "192.168.1.20:502"}, lan: {coap: any}}
+devices:
+  meter: {use: usp.demo-meter, bus: plant, unit: 1}
+  lamp: {file: lamp.yaml, bus: lan, host: lamp.lan, psk: {identity: hub, key: "env:KEY"}}
 "#;
 
 fn schema<T: JsonSchema>(title: &str) -> Value {
@@ -154,12 +169,16 @@ fn the_schemas_are_current() {
 }
 
 /// What the reader takes in each kind of map, from reading this file.
-fn taken(text: &str) -> BTreeMap<String, BTreeSet<String>> {
+fn taken(texts: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     seen::clear();
-    let found = check_file(&SourceFile::new("x.yaml", text), &|wanted| Catalog::builtin().find(wanted));
-    let taken = seen::all();
-    assert!(!has_errors(&found), "{}", render(&found, false));
-    taken
+    for text in texts {
+        let found = check_file(&SourceFile::new("x.yaml", text), &|wanted| match wanted {
+            Use::File(_) => Ok(SourceFile::new("lamp.yaml", EVERYTHING[2])),
+            Use::Profile { .. } => Catalog::builtin().find(wanted),
+        });
+        assert!(!has_errors(&found), "{}", render(&found, false));
+    }
+    seen::all()
 }
 
 fn compare(maps: &[(&str, &str)], schema: &Value, taken: &BTreeMap<String, BTreeSet<String>>) {
@@ -188,8 +207,8 @@ fn unread<T>(what: &str) -> T {
 
 #[test]
 fn schema_and_reader_have_the_same_keys() {
-    compare(MAPPING_MAPS, &mapping(""), &taken(EVERYTHING));
-    let mut site = taken(SITE);
+    compare(MAPPING_MAPS, &mapping(""), &taken(&EVERYTHING));
+    let mut site = taken(&[SITE]);
     site.retain(|what, _| SITE_MAPS.iter().any(|(known, _)| known == what));
     compare(SITE_MAPS, &schema::<Site>(""), &site);
 }

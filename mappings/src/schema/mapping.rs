@@ -5,11 +5,12 @@
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
-use super::point::{Fingerprint, Order, Read, Step, Write};
+use super::point::{Encoding, Fingerprint, Get, Order, Read, Step, Write};
 use super::values::{
-    BitCells, Cells, Connections, DeviceType, Duration, Ends, Fails, Flag, Gap, Given, Keyed, Length,
-    MaxBits, Named, Number, On, One, Own, Pauses, Percent, Positive, Profile, Range, Registers, Scalar,
-    Several, Text, Text64, Text256, Unit, Version, Word, Words, types_by_class,
+    BitCells, Bits, Block, Cells, Connections, DeviceType, Duration, Ends, Fails, Flag, Gap, Given,
+    Identifiers, Keyed, Length, MaxBits, Named, Number, Offset, On, One, Own, Pauses, Percent, PointerText,
+    Positive, Profile, Qos, Range, RawOrState, Registers, Said, Scalar, Several, Text, Text64, Text256,
+    Topic, Unit, Version, Word, Words, types_by_class,
 };
 
 /// A model of device for usp-broker: its capabilities in the words of TR-181, and where its protocol keeps them.
@@ -31,6 +32,10 @@ pub(super) struct Mapping {
     params: Option<Named<Param>>,
     /// What devices of this model can take.
     modbus: Option<Modbus>,
+    /// Its devices speak MQTT, and behave like this: `mqtt: {}`.
+    mqtt: Option<Mqtt>,
+    /// Its devices speak CoAP, and behave like this: `coap: {}`.
+    coap: Option<Coap>,
     /// Name and period of each poll group: `{fast: 1s, slow: 60s}`. The first one is the default.
     poll: Option<Named<Duration>>,
     /// When a device counts as offline.
@@ -115,6 +120,63 @@ pub(super) struct Modbus {
     turnaround: Option<Duration>,
     /// How long one exchange may take; `1s` unless told otherwise.
     timeout: Option<Duration>,
+}
+
+/// How devices of this model behave on MQTT.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Mqtt {
+    /// Where it is said whether the device is there; of several all must say so.
+    availability: Option<Several<Availability>>,
+    /// What asks for fresh values, of points that say nothing else.
+    get: Option<Get>,
+    /// Quality of Service; 0 unless told otherwise.
+    qos: Option<Qos>,
+    /// How long the server may take for its acknowledgement, and the device for an answer; `5s` unless told otherwise.
+    timeout: Option<Duration>,
+}
+
+/// Where it is said whether a device is there.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Availability {
+    /// Topic, with `~` for what the site calls the device.
+    topic: Option<Topic>,
+    /// What says that it is there; `online` unless told otherwise.
+    online: Option<RawOrState>,
+    /// What says that it is not; `offline` unless told otherwise.
+    offline: Option<RawOrState>,
+    /// JSON Pointer to the word.
+    json: Option<PointerText>,
+    /// JSON Pointer to the word in a CBOR body.
+    cbor: Option<PointerText>,
+    /// Name of the SenML record.
+    senml: Option<Text>,
+    /// Resource of an LwM2M TLV body.
+    tlv: Option<Identifiers>,
+    /// Place of the first byte, from 0.
+    bytes: Option<Offset>,
+    /// Of what type it is, with `tlv` and `bytes`.
+    #[schemars(rename = "as")]
+    encoding: Option<Word<Encoding>>,
+    /// How many bytes, with `bytes`.
+    length: Option<Length>,
+    /// Order of `bytes`.
+    order: Option<Word<Order>>,
+    /// Some bits of `bytes`.
+    bits: Option<Bits>,
+}
+
+/// How devices of this model behave on CoAP.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Coap {
+    /// How long one exchange may take, retransmissions included; `5s` unless told otherwise.
+    timeout: Option<Duration>,
+    /// `false`: requests are not confirmable messages.
+    confirmable: Option<Flag>,
+    /// Largest block of a body; 512 unless told otherwise.
+    block: Option<Block>,
 }
 
 /// One number for all tables, or one for each.
@@ -293,6 +355,8 @@ pub(super) struct Event {
     read: Option<Read>,
     /// When it happens: the reading becomes `true` or `false`, `change`s at all, or becomes one of a list.
     on: Option<On>,
+    /// `true`: each message is an occurrence, be it the same again (MQTT, CoAP).
+    repeat: Option<Flag>,
     /// A poll group; the first one unless told otherwise.
     poll: Option<Text>,
     /// What it carries: name of the argument, and the capability whose reading is shown there.
@@ -311,6 +375,10 @@ pub(super) struct Test {
     coil: Option<BitCells>,
     /// Discrete inputs: address, and 0 or 1 or a list from there on.
     discrete: Option<BitCells>,
+    /// What the device says: topics and bodies, the newest last; a map or list is JSON, `{hex: …}` bytes (MQTT).
+    messages: Option<Said>,
+    /// What the device holds: paths and bodies (CoAP).
+    resources: Option<Said>,
     /// Parameters of the device that the test is about; their defaults unless told otherwise.
     params: Option<Keyed<Scalar>>,
     /// What the device held at the reading before (`fires`).
@@ -326,7 +394,7 @@ pub(super) struct Test {
     /// Command and its arguments.
     command: Option<Keyed<Keyed<Scalar>>>,
     /// What `write` and `command` put into the device, nothing more and nothing less.
-    sends: Option<Sends>,
+    sends: Option<Sent>,
     /// Capability and a value that it does not take.
     refuses: Option<Keyed<Scalar>>,
 }
@@ -346,6 +414,20 @@ pub(super) struct Holds {
     coil: Option<BitCells>,
     /// Discrete inputs.
     discrete: Option<BitCells>,
+    /// Topics and bodies.
+    messages: Option<Said>,
+    /// Paths and bodies.
+    resources: Option<Said>,
+}
+
+/// What is sent to a device: registers and coils, or topics or paths and bodies.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+pub(super) enum Sent {
+    /// Registers and coils.
+    Cells(Sends),
+    /// Topics or paths and bodies.
+    Messages(Said),
 }
 
 /// What is sent to a device.

@@ -5,8 +5,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::values::{
-    Address, Bits, Duration, Flag, Function, Number, RawOrState, Registers, Scalar, Sentinels, States, Text,
-    Word,
+    Address, Anything, Bits, Duration, Flag, Function, Identifiers, Length, Number, Offset, Path,
+    PointerText, Qos, RawOrState, Registers, Scalar, Sentinels, States, Text, Topic, Word,
 };
 
 /// How registers make a value.
@@ -67,6 +67,18 @@ pub(super) enum Encoding {
     /// Bytes, two in each of `registers`.
     #[schemars(rename = "raw")]
     Raw,
+    /// A whole number (TLV); the only ones that are written (text, JSON, CBOR, SenML).
+    #[schemars(rename = "int")]
+    Int,
+    /// A number without a sign (TLV).
+    #[schemars(rename = "uint")]
+    Uint,
+    /// A float (TLV).
+    #[schemars(rename = "float")]
+    Float,
+    /// True or false (TLV).
+    #[schemars(rename = "bool")]
+    Bool,
 }
 
 /// How bytes A (most significant) to D of a 32-bit value come over the wire.
@@ -85,6 +97,44 @@ pub(super) enum Order {
     /// Little-endian: words and bytes swapped.
     #[schemars(rename = "DCBA")]
     Dcba,
+    /// The most significant of `bytes` first.
+    #[schemars(rename = "big")]
+    Big,
+    /// The least significant of `bytes` first.
+    #[schemars(rename = "little")]
+    Little,
+}
+
+/// In which form a document is sent.
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+pub(super) enum Format {
+    /// As JSON.
+    Json,
+    /// As CBOR.
+    Cbor,
+}
+
+/// How a resource is written.
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+pub(super) enum Method {
+    /// PUT.
+    Put,
+    /// POST.
+    Post,
+}
+
+/// What asks for a fresh value.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Get {
+    /// Where the device is asked, such as `~/get`.
+    topic: Topic,
+    /// What is sent; an empty body unless told otherwise.
+    send: Option<Anything>,
+    /// In which form it is sent; JSON unless told otherwise.
+    format: Option<Word<Format>>,
 }
 
 /// Which byte of a register.
@@ -121,6 +171,22 @@ macro_rules! with_place {
             byte: Option<Word<Half>>,
             /// How many registers, with `bcd`, `string` and `raw`.
             registers: Option<Registers>,
+            /// Topic, with `~` for what the site calls the device (MQTT); `+` stands for one level where it is read.
+            topic: Option<Topic>,
+            /// Path of the resource, such as `/3303/0/5700` (CoAP).
+            path: Option<Path>,
+            /// JSON Pointer to the value, such as `/state`; `""` for the whole document.
+            json: Option<PointerText>,
+            /// JSON Pointer to the value in a CBOR body.
+            cbor: Option<PointerText>,
+            /// Name of the SenML record, with or without its base name.
+            senml: Option<Text>,
+            /// Resource of an LwM2M TLV body: `5700`, `0/5700`, `5700/1`; with `as`.
+            tlv: Option<Identifiers>,
+            /// Place of the first byte of the value in the body, from 0; with `as`.
+            bytes: Option<Offset>,
+            /// How many bytes, with `bytes` and `as: string` or `raw`; to the end unless told otherwise.
+            length: Option<Length>,
             /// `4..6` for bits 4, 5 and 6 (both ends included, 0 the least significant), `3` for one.
             bits: Option<Bits>,
             $($(#[$field_meta])* $field: $type,)*
@@ -143,6 +209,10 @@ with_place! {
         invert: Option<Flag>,
         /// Raw values that mean "no reading": one, or a list. `0x8000` of an `s16` is -32768.
         invalid: Option<Sentinels>,
+        /// What asks the device for a fresh value (MQTT); that of `mqtt` unless told otherwise.
+        get: Option<Get>,
+        /// `true`: the device tells changes by itself (CoAP, RFC 7641).
+        observe: Option<Flag>,
         /// How long a read may take from the request to the answer. Twice `modbus.timeout` and a second unless told otherwise.
         within: Option<Duration>,
     }
@@ -165,6 +235,16 @@ with_place! {
         fc: Option<Function>,
         /// Read, modify, write: the bits outside `bits` are kept. `true` with `bits` unless told otherwise.
         rmw: Option<Flag>,
+        /// The whole body, as text or as a document; `$value` stands for the value.
+        send: Option<Anything>,
+        /// In which form `send` and `senml` go; JSON unless told otherwise.
+        format: Option<Word<Format>>,
+        /// Quality of Service (MQTT); that of `mqtt` unless told otherwise.
+        qos: Option<Qos>,
+        /// `true`: the server keeps it for later subscribers (MQTT).
+        retain: Option<Flag>,
+        /// PUT unless told otherwise (CoAP).
+        method: Option<Word<Method>>,
         /// Read back and compare for so long (`2s`); `false`: the acknowledgement is enough; `{by: …, within: 2s}`:
         /// another capability must show it. `1s` if there is a `read`.
         verify: Option<Verify>,
@@ -192,8 +272,18 @@ with_place! {
         fc: Option<Function>,
         /// Read, modify, write: the bits outside `bits` are kept. `true` with `bits` unless told otherwise.
         rmw: Option<Flag>,
+        /// The whole body, as text or as a document; `$value` stands for the value.
+        send: Option<Anything>,
+        /// In which form `send` and `senml` go; JSON unless told otherwise.
+        format: Option<Word<Format>>,
+        /// Quality of Service (MQTT); that of `mqtt` unless told otherwise.
+        qos: Option<Qos>,
+        /// `true`: the server keeps it for later subscribers (MQTT).
+        retain: Option<Flag>,
+        /// PUT unless told otherwise (CoAP).
+        method: Option<Word<Method>>,
         /// What is written: a value, or an argument of the command as `"${arg.Name}"`.
-        value: Scalar,
+        value: Option<Scalar>,
     }
 }
 

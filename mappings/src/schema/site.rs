@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use super::values::{
-    Baud, HostPort, Keyed, Named, One, Scalar, SerialPort, StopBits, Text, Text64, UnitId, UseProfile,
+    Adopt, Baud, HostPort, Keyed, Named, One, Scalar, Secret, SerialPort, StopBits, Text, Text64, Tls,
+    UnitId, UseProfile,
 };
 
 /// The buses and devices of one hub, for usp-broker.
@@ -21,7 +22,7 @@ pub(super) struct Site {
     devices: Option<Named<Device>>,
 }
 
-/// One medium: exactly one of `modbus_tcp`, `modbus_rtu` and `modbus_rtu_tcp`.
+/// One medium: exactly one of `modbus_tcp`, `modbus_rtu`, `modbus_rtu_tcp`, `mqtt` and `coap`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = kinds()))]
 pub(super) struct Bus {
@@ -37,6 +38,22 @@ pub(super) struct Bus {
     parity: Option<Parity>,
     /// Stop bits of the serial line; 1 unless told otherwise.
     stop_bits: Option<StopBits>,
+    /// A server of MQTT: `"host:port"`; port 1883 is usual, 8883 with TLS.
+    mqtt: Option<HostPort>,
+    /// Name to log in with there.
+    user: Option<Text>,
+    /// Where the password is: `file:PATH` or `env:NAME`.
+    password: Option<Secret>,
+    /// `true`: with TLS; or `{ca: …, cert: …, key: …}`.
+    tls: Option<Tls>,
+    /// Client Identifier; one that is derived from the Agent's unless told otherwise.
+    client_id: Option<Text>,
+    /// Version of MQTT; `"5.0"` unless told otherwise.
+    version: Option<Version>,
+    /// Whose devices appear by themselves: `[zigbee2mqtt, tasmota, shelly, homeassistant]`, or `{zigbee2mqtt: topic}`.
+    adopt: Option<Adopt>,
+    /// CoAP over UDP: `any`, or our own address towards the devices.
+    coap: Option<Text>,
 }
 
 fn kinds() -> Value {
@@ -46,7 +63,21 @@ fn kinds() -> Value {
         { "required": ["modbus_tcp"], "not": line },
         { "required": ["modbus_rtu", "baud", "parity"] },
         { "required": ["modbus_rtu_tcp"], "not": line },
+        { "required": ["mqtt"], "not": line },
+        { "required": ["coap"], "not": line },
     ])
+}
+
+/// Version of MQTT.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub(super) enum Version {
+    /// 3.1.1.
+    #[schemars(rename = "3.1.1")]
+    V311,
+    /// 5.0.
+    #[schemars(rename = "5.0")]
+    V5,
 }
 
 /// Parity of a serial line.
@@ -61,6 +92,16 @@ pub(super) enum Parity {
     Odd,
 }
 
+/// A pre-shared key.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Psk {
+    /// The name that the key is known by to the device.
+    identity: Text,
+    /// Where it is: `file:PATH` or `env:NAME`.
+    key: Secret,
+}
+
 /// One device: `use` or `file`, its bus and its address there.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = [{ "required": ["use"] }, { "required": ["file"] }]))]
@@ -73,7 +114,13 @@ pub(super) struct Device {
     /// One of `buses`.
     bus: Text,
     /// Modbus unit identifier, 0 to 255; on a serial line 1 to 247.
-    unit: UnitId,
+    unit: Option<UnitId>,
+    /// What `~` stands for in the topics of its mapping (MQTT), such as `zigbee2mqtt/plug`.
+    topic: Option<Text>,
+    /// Where it is (CoAP): `"192.168.1.7"`, `"lamp.lan:5683"`.
+    host: Option<Text>,
+    /// The key that DTLS is spoken with (CoAP).
+    psk: Option<Psk>,
     /// First `ProxiedDevice.{i}.Name`, at most 64 characters; the key unless told otherwise.
     name: Option<Text64>,
     /// Values for the parameters of the mapping.

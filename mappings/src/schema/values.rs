@@ -135,6 +135,35 @@ values! {
     Function: or_placeholder(json!({ "enum": [5, 6, 15, 16, 22, 23] }));
     DeviceType: schema(listed(tr181::DEVICE_TYPES));
     Unit: schema(listed(tr181::UNITS));
+    Topic: json_schema!({ "type": "string", "pattern": "^[^/#].*$", "maxLength": 1024 });
+    Path: json_schema!({ "type": "string", "pattern": "^/", "maxLength": 1024 });
+    PointerText: json_schema!({ "type": "string", "pattern": "^(/.*)?$" });
+    Identifiers: json_schema!({ "anyOf": [
+        { "type": "integer", "minimum": 0, "maximum": 65535 },
+        { "type": "string", "pattern": "^/?[0-9]+(/[0-9]+){0,2}$" },
+        { "type": "string", "pattern": PLACEHOLDER },
+    ] });
+    Offset: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 65535 }));
+    Qos: or_placeholder(json!({ "enum": [0, 1, 2] }));
+    Block: json_schema!({ "enum": [16, 32, 64, 128, 256, 512, 1024] });
+    Anything: json_schema!({ "description": "A document; `$value` stands for the value." });
+    Said: json_schema!({ "anyOf": [
+        { "type": "object" },
+        { "type": "array", "items": { "type": "object" } },
+    ] });
+    Secret: json_schema!({ "type": "string", "pattern": "^(file:.+|env:[A-Za-z_][A-Za-z0-9_]*)$" });
+    Tls: json_schema!({ "anyOf": [
+        { "type": "boolean" },
+        { "type": "object", "additionalProperties": false, "properties": {
+            "ca": { "type": "string", "description": "File with the certificates that are trusted; those of the system unless told otherwise." },
+            "cert": { "type": "string", "description": "File with one's own certificate." },
+            "key": { "type": "string", "pattern": "^(file:.+|env:[A-Za-z_][A-Za-z0-9_]*)$", "description": "Where its key is: `file:…` or `env:…`." },
+        } },
+    ] });
+    Adopt: json_schema!({ "anyOf": [
+        { "type": "array", "items": { "enum": ["zigbee2mqtt", "tasmota", "shelly", "homeassistant"] } },
+        { "type": "object", "additionalProperties": { "type": "string" }, "propertyNames": { "enum": ["zigbee2mqtt", "tasmota", "shelly", "homeassistant"] } },
+    ] });
     HostPort: json_schema!({ "type": "string", "pattern": "^.+:[0-9]+$" });
     SerialPort: json_schema!({ "type": "string", "pattern": "^/" });
     Baud: json_schema!({

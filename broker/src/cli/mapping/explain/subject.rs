@@ -201,7 +201,7 @@ pub(super) fn bus_words(kind: &BusKind) -> String {
             };
             format!("serial line, {} baud, 8{parity}{}", line.baud, line.stop_bits)
         }
-        BusKind::Mqtt(_) | BusKind::Coap(_) => kind.protocol().to_owned(),
+        BusKind::Mqtt(_) | BusKind::Coap(_) => kind.protocol().name().to_owned(),
     }
 }
 

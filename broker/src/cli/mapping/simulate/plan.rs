@@ -157,7 +157,10 @@ fn medium(args: &Simulate, kind: &BusKind, port: &mut u16) -> Result<Medium, Fai
             strict: args.strict,
         }),
         BusKind::Mqtt(_) | BusKind::Coap(_) => {
-            return Err(Failure::invalid(format!("no devices on {} can be simulated", kind.protocol())));
+            return Err(Failure::invalid(format!(
+                "no devices on {} can be simulated",
+                kind.protocol().name()
+            )));
         }
     })
 }

@@ -1,6 +1,6 @@
 //! What came of a file's tests, for people.
 
-use super::run::{Cells, Ran, Tested, Texts};
+use super::run::{Cells, Held, Ran, Tested, Texts};
 use crate::cli::table::{Cell, Screen, Table, Tone};
 
 /// The report: failures with all that was given, passes on demand, what has no test. Several files end with a table.
@@ -78,10 +78,10 @@ fn one(test: &Tested, screen: Screen, out: &mut String) {
         told(if fires.is_empty() { "no event".to_owned() } else { fires.join(", ") });
     }
     for (name, args) in &test.command {
-        told(format!("{name}({}) sends {}", pairs(args, "="), cells(&test.sends)));
+        told(format!("{name}({}) sends {}", pairs(args, "="), held(&test.sends)));
     }
     if !test.write.is_empty() {
-        let sends = if test.sends.is_empty() { "nothing".to_owned() } else { cells(&test.sends) };
+        let sends = if test.sends.is_empty() { "nothing".to_owned() } else { held(&test.sends) };
         told(format!("set {} sends {sends}", pairs(&test.write, " = ")));
     }
     if !test.refuses.is_empty() {
@@ -106,10 +106,21 @@ fn given(test: &Tested) -> String {
         parts.push(format!("with {}", pairs(&test.params, "=")));
     }
     if !test.before.is_empty() {
-        parts.push(format!("{}, then", cells(&test.before)));
+        parts.push(format!("{}, then", held(&test.before)));
     }
-    parts.push(cells(&test.holds));
+    parts.push(held(&test.holds));
     parts.join(" ").trim().to_owned()
+}
+
+/// Registers and messages.
+fn held(held: &Held) -> String {
+    let messages = held.messages.iter().map(|message| {
+        let body = if message.body.is_empty() { "nothing" } else { &message.body };
+        format!("{}: {body}", message.to)
+    });
+    let cells = cells(&held.cells);
+    let cells = (!cells.is_empty()).then_some(cells);
+    cells.into_iter().chain(messages).collect::<Vec<_>>().join(", ")
 }
 
 /// Registers in hexadecimal as on the wire, by table and runs of addresses: `input 0: 4366 3333`.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use usp_mapping::compile::{Params, compile};
 use usp_mapping::diagnostic::{Code, Diagnostic, SourceFile};
-use usp_mapping::draft::{At, CapabilityDraft, MappingDraft, RunDraft, TestDraft};
+use usp_mapping::draft::{At, CapabilityDraft, HeldDraft, MappingDraft, RunDraft, SaidDraft, TestDraft};
+use usp_mapping::payload::shown;
 use usp_mapping::site::Resolve;
 
 /// What came of a file.
@@ -38,22 +39,44 @@ pub(in crate::cli::mapping) struct Ran {
 pub(in crate::cli::mapping) struct Tested {
     pub(in crate::cli::mapping) line: usize,
     pub(in crate::cli::mapping) ok: bool,
-    pub(in crate::cli::mapping) holds: Cells,
+    pub(in crate::cli::mapping) holds: Held,
     pub(in crate::cli::mapping) expect: Texts,
     pub(in crate::cli::mapping) invalid: Vec<String>,
     pub(in crate::cli::mapping) write: Texts,
-    pub(in crate::cli::mapping) sends: Cells,
+    pub(in crate::cli::mapping) sends: Held,
     pub(in crate::cli::mapping) refuses: Texts,
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub(in crate::cli::mapping) params: Texts,
-    #[serde(skip_serializing_if = "Cells::is_empty")]
-    pub(in crate::cli::mapping) before: Cells,
+    #[serde(skip_serializing_if = "Held::is_empty")]
+    pub(in crate::cli::mapping) before: Held,
     /// `None`: it is not about events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::cli::mapping) fires: Option<Vec<String>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(in crate::cli::mapping) command: BTreeMap<String, Texts>,
     pub(in crate::cli::mapping) failures: Vec<Missed>,
+}
+
+/// Registers and bits by table and address, and messages in their order.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub(in crate::cli::mapping) struct Held {
+    #[serde(flatten)]
+    pub(in crate::cli::mapping) cells: Cells,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::cli::mapping) messages: Vec<Message>,
+}
+
+impl Held {
+    pub(in crate::cli::mapping) fn is_empty(&self) -> bool {
+        self.cells.is_empty() && self.messages.is_empty()
+    }
+}
+
+/// A message: topic or path, and its body; in hexadecimal, after `hex `, if it is no text.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(in crate::cli::mapping) struct Message {
+    pub(in crate::cli::mapping) to: String,
+    pub(in crate::cli::mapping) body: String,
 }
 
 pub(in crate::cli::mapping) type Cells = BTreeMap<&'static str, BTreeMap<u16, u16>>;
@@ -137,18 +160,23 @@ fn tested(test: &TestDraft, end: usize, missed: &[Diagnostic]) -> Tested {
     Tested {
         line: test.span.line,
         ok: failures.is_empty(),
-        holds: cells(&test.holds),
+        holds: held(&test.holds),
         expect: texts(&test.expect),
         invalid: test.invalid.iter().map(|at| at.value.clone()).collect(),
         write: texts(&test.write),
-        sends: cells(&test.sends),
+        sends: held(&test.sends),
         refuses: texts(&test.refuses),
         params: texts(&test.params),
-        before: cells(&test.before),
+        before: held(&test.before),
         fires: test.fires.as_ref().map(|fires| fires.iter().map(|at| at.value.clone()).collect()),
         command: test.command.iter().map(|(id, args)| (id.value.clone(), texts(args))).collect(),
         failures,
     }
+}
+
+fn held(draft: &HeldDraft) -> Held {
+    let message = |said: &SaidDraft| Message { to: said.place.value.clone(), body: shown(&said.body.value) };
+    Held { cells: cells(&draft.runs), messages: draft.said.iter().map(message).collect() }
 }
 
 fn cells(runs: &[RunDraft]) -> Cells {

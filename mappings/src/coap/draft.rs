@@ -1,0 +1,28 @@
+//! CoAP's part of a mapping file as it was written.
+
+use std::time::Duration;
+
+use super::CoapMethod;
+use crate::draft::At;
+
+/// `coap`: how devices of this model behave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CoapDraft {
+    /// `timeout`.
+    pub timeout: Option<At<Duration>>,
+    /// `confirmable`.
+    pub confirmable: Option<At<bool>>,
+    /// `block`.
+    pub block: Option<At<u16>>,
+}
+
+/// Which resource, and how it is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CoapPlaceDraft {
+    /// `path`.
+    pub path: Option<At<String>>,
+    /// `observe` of a read.
+    pub observe: Option<At<bool>>,
+    /// `method` of a write.
+    pub method: Option<At<CoapMethod>>,
+}

@@ -1,0 +1,98 @@
+//! What a device holds and says in a test, and what it is sent, whatever its protocol.
+
+use crate::draft::{HeldDraft, SaidDraft};
+use crate::mapping::{ReadPoint, WritePoint, filter_matches};
+use crate::modbus::Cells;
+use crate::payload::said::Said;
+use crate::port::DeviceFault;
+use crate::transform::Raw;
+
+/// What a device holds and says, or was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fixture {
+    cells: Cells,
+    said: Said,
+}
+
+impl Fixture {
+    pub(crate) fn new(held: &HeldDraft) -> Self {
+        Self { cells: Cells::new(&held.runs), said: Said::new(&held.said) }
+    }
+
+    /// This with what was written later.
+    pub(crate) fn extend(&mut self, later: &Self) {
+        self.cells.extend(&later.cells);
+        self.said.0.extend(later.said.0.iter().cloned());
+    }
+
+    /// What is not known at a place, and how to say it: `holding 41`, `holding: {41: 0}`.
+    pub(crate) fn lacks(&self, point: &ReadPoint) -> Option<(String, String)> {
+        let message = |kind: &str, place: &str, pick: &dyn std::fmt::Display| {
+            (format!("{place} with {pick}"), format!("{kind}: {{\"{place}\": …}}"))
+        };
+        match point {
+            ReadPoint::Modbus(point) => self.cells.lacks(point),
+            ReadPoint::Mqtt(read) => match self.taken(point) {
+                None => Some(message("messages", &read.topic, &read.pick)),
+                Some(_) => None,
+            },
+            ReadPoint::Coap(read) => match self.taken(point) {
+                None => Some(message("resources", &read.path, &read.pick)),
+                Some(_) => None,
+            },
+        }
+    }
+
+    /// The raw value at a place of which everything is known.
+    pub(crate) fn raw(&self, point: &ReadPoint) -> Result<Raw, DeviceFault> {
+        match point {
+            ReadPoint::Modbus(point) => self.cells.raw(point),
+            ReadPoint::Mqtt(_) | ReadPoint::Coap(_) => self.taken(point).ok_or(DeviceFault::Unknown)?,
+        }
+    }
+
+    fn taken(&self, point: &ReadPoint) -> Option<Result<Raw, DeviceFault>> {
+        match point {
+            ReadPoint::Modbus(_) => None,
+            ReadPoint::Mqtt(read) => self.said.take(|topic| filter_matches(&read.topic, topic), &read.pick),
+            ReadPoint::Coap(read) => self.said.take(|path| path == read.path, &read.pick),
+        }
+    }
+
+    /// What a device that held this is sent, or holds then, where a raw value was written.
+    ///
+    /// Errors: the value does not fit into a message.
+    pub(crate) fn written(&self, point: &WritePoint, raw: &Raw) -> Result<Self, DeviceFault> {
+        let said = |place: &str, body: Vec<u8>| Said(vec![(place.to_owned(), body)]);
+        Ok(match point {
+            WritePoint::Modbus { .. } => {
+                Self { cells: self.cells.written(point, raw), said: Said::default() }
+            }
+            WritePoint::Mqtt(write) => {
+                Self { cells: Cells::default(), said: said(&write.topic, write.put.body(raw)?) }
+            }
+            WritePoint::Coap(write) => {
+                Self { cells: Cells::default(), said: said(&write.path, write.put.body(raw)?) }
+            }
+        })
+    }
+
+    /// In which this, that was sent, is not what was wanted.
+    pub(crate) fn differences(&self, wanted: &Self) -> Vec<String> {
+        let mut differences = self.cells.differences(&wanted.cells);
+        differences.extend(self.said.differences(&wanted.said));
+        differences
+    }
+}
+
+/// The messages of a test that the mapping takes nothing out of.
+pub(crate) fn unused<'s>(said: &'s [SaidDraft], reads: &[&ReadPoint]) -> Vec<&'s SaidDraft> {
+    let is_read = |place: &str| {
+        reads.iter().any(|point| match point {
+            ReadPoint::Modbus(_) => false,
+            ReadPoint::Mqtt(read) => filter_matches(&read.topic, place),
+            ReadPoint::Coap(read) => read.path == place,
+        })
+    };
+    said.iter().filter(|said| !is_read(&said.place.value)).collect()
+}

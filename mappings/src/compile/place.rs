@@ -1,0 +1,126 @@
+//! Where values are, by the protocol of the mapping.
+
+use std::time::Duration;
+
+use super::Compiler;
+use crate::code::Code;
+use crate::diagnostic::Span;
+use crate::draft::{At, MessageDraft, MessagePlace, PointDraft, PollDraft, WriteDraft};
+use crate::mapping::{Class, CoapOptions, MqttOptions, Poll, Protocol, ProtocolKind, ReadPoint, WritePoint};
+
+impl Compiler<'_> {
+    /// Where a value of this class is read.
+    pub(super) fn read_place(&mut self, class: Class, draft: &PointDraft, span: Span) -> Option<ReadPoint> {
+        match &draft.message {
+            Some(message) => self.message_read(message),
+            None => self.modbus_read(class, draft, span),
+        }
+    }
+
+    /// Where any value is read. `what` has no class of its own.
+    pub(super) fn any_place(&mut self, draft: &PointDraft, span: Span, what: &str) -> Option<ReadPoint> {
+        match &draft.message {
+            Some(message) => self.message_read(message),
+            None => self.modbus_any(draft, span, what),
+        }
+    }
+
+    /// Where a value of this class is written; what is left out may be taken from where it is read.
+    pub(super) fn write_place(
+        &mut self,
+        class: Class,
+        write: &WriteDraft,
+        read: Option<&PointDraft>,
+    ) -> Option<WritePoint> {
+        match &write.point.message {
+            Some(message) => {
+                let read = read.and_then(|read| read.message.as_deref());
+                self.message_write(message, read, "`write`")
+            }
+            None => self.modbus_write(class, write, read),
+        }
+    }
+
+    /// Where a step of a command goes.
+    pub(super) fn step_place(&mut self, write: &WriteDraft) -> Option<WritePoint> {
+        match &write.point.message {
+            Some(message) => self.message_write(message, None, "a step"),
+            None => {
+                let place = self.modbus_any(&write.point, write.span, "a step")?;
+                self.written_to(write, place)
+            }
+        }
+    }
+
+    fn message_read(&mut self, message: &MessageDraft) -> Option<ReadPoint> {
+        match &message.place {
+            MessagePlace::Mqtt(place) => self.mqtt_read(place, &message.body).map(ReadPoint::Mqtt),
+            MessagePlace::Coap(place) => self.coap_read(place, &message.body).map(ReadPoint::Coap),
+        }
+    }
+
+    fn message_write(
+        &mut self,
+        message: &MessageDraft,
+        read: Option<&MessageDraft>,
+        what: &str,
+    ) -> Option<WritePoint> {
+        let at = (message.span, what);
+        match &message.place {
+            MessagePlace::Mqtt(place) => self.mqtt_write(place, &message.body, at).map(WritePoint::Mqtt),
+            MessagePlace::Coap(place) => {
+                let read = read.and_then(|read| match &read.place {
+                    MessagePlace::Coap(place) => Some((place, &read.body)),
+                    MessagePlace::Mqtt(_) => None,
+                });
+                self.coap_write(place, &message.body, read, at).map(WritePoint::Coap)
+            }
+        }
+    }
+
+    /// How devices of this model behave.
+    pub(super) fn options(&mut self) -> Protocol {
+        match self.draft.protocol {
+            ProtocolKind::Modbus => Protocol::Modbus(self.modbus_options()),
+            ProtocolKind::Mqtt => Protocol::Mqtt(self.mqtt_options()),
+            ProtocolKind::Coap => Protocol::Coap(self.coap_options()),
+        }
+    }
+
+    /// How long one exchange may take.
+    pub(super) fn exchange_timeout(&self) -> Duration {
+        let (given, usual) = match self.draft.protocol {
+            ProtocolKind::Modbus => (self.draft.modbus.timeout, Duration::from_secs(1)),
+            ProtocolKind::Mqtt => (self.draft.mqtt.timeout, MqttOptions::default().timeout),
+            ProtocolKind::Coap => (self.draft.coap.timeout, CoapOptions::default().timeout),
+        };
+        given.map_or(usual, |timeout| timeout.value)
+    }
+
+    /// How long a device may take to show what was written, unless the file says otherwise.
+    pub(super) fn usual_verify(&self) -> Duration {
+        match self.draft.protocol {
+            ProtocolKind::Modbus => Duration::from_secs(1),
+            ProtocolKind::Coap => Duration::from_secs(2),
+            // Devices behind a bridge, some of them asleep.
+            ProtocolKind::Mqtt => Duration::from_secs(5),
+        }
+    }
+
+    /// When what a device says by itself is asked for all the same; `None`: as anything else.
+    pub(super) fn said_poll(&mut self, message: &MessageDraft, poll: Option<&At<PollDraft>>) -> Option<Poll> {
+        let (pushed, asked) = match &message.place {
+            MessagePlace::Mqtt(place) => (true, place.get.is_some() || self.draft.mqtt.get.is_some()),
+            MessagePlace::Coap(place) => (place.observe.is_some_and(|observe| observe.value), true),
+        };
+        match poll {
+            None if pushed => Some(Poll::Once),
+            Some(At { value: PollDraft::Group(_), span }) if !asked => {
+                let error = self.report.error(Code::Unaskable, *span, "the device cannot be asked for it");
+                error.help("say with `get` how it is asked, or remove `poll`: what it says by itself is always heard");
+                Some(Poll::Once)
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Which protocol a mapping speaks, and which keys its points have by that.
+
+use super::Report;
+use super::fields::Fields;
+use crate::code::Code;
+use crate::draft::{MessageDraft, MessagePlace};
+use crate::mapping::ProtocolKind;
+use crate::modbus::read::{PLACE_KEYS, has_place};
+use crate::payload::read::{PICK_KEYS, SEND_KEYS};
+
+/// What a raw value means.
+const MEANING_KEYS: [&str; 5] = ["map", "scale", "offset", "invert", "invalid"];
+
+/// How a write is done, whatever the protocol.
+const WRITE_RULES: [&str; 5] = ["verify", "ttl", "rate", "coalesce", "undo"];
+
+/// The keys of a place that is read, written or compared.
+fn place_keys(kind: ProtocolKind, writes: bool) -> Vec<&'static str> {
+    let (own, body): (&[&str], bool) = match (kind, writes) {
+        (ProtocolKind::Modbus, _) => (&PLACE_KEYS, false),
+        (ProtocolKind::Mqtt, false) => (&["topic"], true),
+        (ProtocolKind::Mqtt, true) => (&["topic", "qos", "retain"], true),
+        (ProtocolKind::Coap, false) => (&["path"], true),
+        (ProtocolKind::Coap, true) => (&["path", "method"], true),
+    };
+    let picks: &[&str] = if body { &PICK_KEYS } else { &[] };
+    let sends: &[&str] = if body && writes { &SEND_KEYS } else { &[] };
+    own.iter().chain(picks).chain(sends).copied().collect()
+}
+
+/// The keys of `read`.
+pub(super) fn read_keys(kind: ProtocolKind) -> Vec<&'static str> {
+    let own: &[&str] = match kind {
+        ProtocolKind::Modbus => &["exponent"],
+        ProtocolKind::Mqtt => &["get"],
+        ProtocolKind::Coap => &["observe"],
+    };
+    let place = place_keys(kind, false).into_iter();
+    place.chain(own.iter().copied()).chain(MEANING_KEYS).chain(["within"]).collect()
+}
+
+/// The keys of `write`.
+pub(super) fn write_keys(kind: ProtocolKind) -> Vec<&'static str> {
+    let own: &[&str] = if kind == ProtocolKind::Modbus { &["fc", "rmw"] } else { &[] };
+    let place = place_keys(kind, true).into_iter();
+    place.chain(MEANING_KEYS).chain(own.iter().copied()).chain(WRITE_RULES).collect()
+}
+
+/// The keys of a step of a command.
+pub(super) fn step_keys(kind: ProtocolKind) -> Vec<&'static str> {
+    let own: &[&str] = if kind == ProtocolKind::Modbus { &["fc", "rmw"] } else { &[] };
+    let meaning = ["map", "scale", "offset"].into_iter();
+    place_keys(kind, true).into_iter().chain(meaning).chain(own.iter().copied()).chain(["value"]).collect()
+}
+
+/// The keys of a fingerprint.
+pub(super) fn fingerprint_keys(kind: ProtocolKind) -> Vec<&'static str> {
+    place_keys(kind, false).into_iter().chain(["equals"]).collect()
+}
+
+/// The protocol, other than this one, that has such a key in a point.
+pub(super) fn elsewhere(key: &str, than: ProtocolKind) -> Option<ProtocolKind> {
+    let mut others = ProtocolKind::ALL.into_iter().filter(|kind| *kind != than);
+    others.find(|kind| read_keys(*kind).contains(&key) || write_keys(*kind).contains(&key))
+}
+
+impl Report<'_> {
+    /// The protocol whose section a mapping has.
+    pub(super) fn protocol_of(&mut self, fields: &Fields<'_>) -> ProtocolKind {
+        let given: Vec<ProtocolKind> =
+            ProtocolKind::ALL.into_iter().filter(|kind| fields.key(kind.section()).is_some()).collect();
+        if let [first, second, ..] = given.as_slice() {
+            let span = fields.key(second.section()).unwrap_or(fields.span);
+            let message = format!("a mapping has both `{}` and `{}`", first.section(), second.section());
+            let error = self.error(Code::Protocol, span, message);
+            error.help(
+                "a device speaks one protocol: keep its section, and make a mapping of its own for the other",
+            );
+        }
+        given.first().copied().unwrap_or_default()
+    }
+
+    /// The place of a point in messages; `None` for a protocol without any.
+    pub(super) fn message(&mut self, fields: &Fields<'_>, what: &str) -> Option<Box<MessageDraft>> {
+        let place = match self.protocol {
+            ProtocolKind::Modbus => return None,
+            ProtocolKind::Mqtt => MessagePlace::Mqtt(Box::new(self.mqtt_place(fields))),
+            ProtocolKind::Coap => MessagePlace::Coap(self.coap_place(fields)),
+        };
+        Some(Box::new(MessageDraft { span: fields.span, place, body: self.body(fields, what) }))
+    }
+
+    /// Reports that a read says not where.
+    pub(super) fn placeless(&mut self, fields: &Fields<'_>) {
+        let (key, help) = match self.protocol {
+            ProtocolKind::Modbus if has_place(fields) => return,
+            ProtocolKind::Modbus => {
+                ("input", "or `holding`, `coil` or `discrete`: the table, with the address from 0")
+            }
+            ProtocolKind::Mqtt => ("topic", "where the device publishes it, such as `topic: ~/state`"),
+            ProtocolKind::Coap => ("path", "the resource, such as `path: /3303/0/5700`"),
+        };
+        if fields.key(key).is_none() {
+            self.missing(fields.span, "`read`", key, help);
+        }
+    }
+}
