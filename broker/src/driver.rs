@@ -91,6 +91,8 @@ pub(crate) struct Driver {
     results: mpsc::Sender<(BatchId, Result<(), String>)>,
     stored: mpsc::Receiver<(BatchId, Result<(), String>)>,
     batches: usize,
+    /// How many times the core was given something to do.
+    inputs: u64,
     /// What the adapters have counted, as the core knows it.
     figures: Figures,
     /// What has been counted so far; the rest is looked up.
@@ -114,6 +116,7 @@ impl Driver {
             results,
             stored,
             batches: 0,
+            inputs: 0,
             figures: Figures::new(),
             numbers: Numbers::default(),
             reloads: watch::Sender::new(0),
@@ -274,12 +277,13 @@ impl Driver {
     }
 
     fn carry_out(&mut self) {
+        self.inputs += 1;
         while let Some(output) = self.broker.poll_output() {
             match output {
                 Output::Send { conn, record, merge } => {
                     self.numbers.sent += 1;
                     if let Some(outbox) = self.conns.get(&conn)
-                        && outbox.push(*record, merge).is_err()
+                        && outbox.push(*record, merge, self.inputs).is_err()
                     {
                         tracing::warn!(conn = conn.0, "outbox full, closing this connection");
                     }
@@ -293,7 +297,7 @@ impl Driver {
                     self.numbers.calls += 1;
                     self.adapters.call(call);
                 }
-                Output::Mqtt(order) => self.mqtt.order(order),
+                Output::Mqtt(order) => self.mqtt.order(order, self.inputs),
                 Output::Store { batch, ops } => {
                     self.batches += 1;
                     self.numbers.batches += 1;

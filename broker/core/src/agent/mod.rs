@@ -68,6 +68,7 @@ impl Broker {
     /// The two clocks at an input. What counts in wall time is reckoned anew when the wall can be believed at last.
     pub(crate) fn take_time(&mut self, now: Now) {
         self.model.now = now;
+        self.notices.next_input();
         if now.wall_is_true && !std::mem::replace(&mut self.agent.wall_known, now.wall_is_true) {
             self.reckon_periodic();
             self.reckon_timers();

@@ -386,10 +386,20 @@ fn end_status(outcome: &notify::operation_complete::OperationResp) -> &'static s
     }
 }
 
-/// Only the newest value of one Parameter matters to one Subscription (FNV-1a).
+/// Only the newest value of one Parameter matters to one Subscription.
 fn merge_key(number: u32, path: &str) -> u64 {
+    hash(number, path.as_bytes())
+}
+
+/// A notification that is sent again while it still waits to be sent takes its own place. No Subscription has this number.
+fn resend_key(notice: u64) -> u64 {
+    hash(0, &notice.to_be_bytes())
+}
+
+/// FNV-1a.
+fn hash(number: u32, bytes: &[u8]) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(number);
-    path.bytes().fold(start, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+    bytes.iter().fold(start, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
 }
 
 /// A reference may lack its final dot; it is then an object or a Parameter.

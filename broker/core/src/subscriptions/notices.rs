@@ -11,8 +11,8 @@ use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::notify::{Notification, OnBoardRequest};
 use usp_proto::usp::{self, request::ReqType};
 
-use super::Subscription;
 use super::waiting::Notice;
+use super::{Subscription, resend_key};
 use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::dm::rows::ObjRef;
@@ -58,7 +58,7 @@ impl Broker {
         connected: Option<ConnId>,
     ) {
         let size = message_size(&subscription.id, &notification);
-        self.make_room(subscription.controller, merge, size);
+        self.make_room(subscription.controller, merge, size, connected.is_some());
         let kept = subscription.persistent && matches!(notification, Notification::OperComplete(_));
         let id = self.notices.next();
         let notice = Notice {
@@ -125,11 +125,12 @@ impl Broker {
     }
 
     /// A newer value replaces an older one of the same Parameter; beyond the limits the oldest give way.
-    fn make_room(&mut self, controller: u32, merge: Option<u64>, size: usize) {
+    fn make_room(&mut self, controller: u32, merge: Option<u64>, size: usize, is_there: bool) {
         if let Some(id) = merge.and_then(|key| self.notices.merging(controller, key)) {
             self.forget_notice(id);
         }
         let most = self.config.limits.max_notifications_per_controller;
+        let most = self.notices.most(controller, most, is_there);
         loop {
             let (count, bytes) = self.notices.load(controller);
             if count < most && bytes.saturating_add(size) <= MAX_BYTES {
@@ -155,7 +156,7 @@ impl Broker {
         notice.tries += 1;
         notice.put_off = false;
         let (retry, controller, tries, merge) = (notice.retry, notice.controller, notice.tries, notice.merge);
-        self.send_message(conn, msg, merge);
+        self.send_message(conn, msg, merge.or_else(|| retry.then(|| resend_key(id))));
         if !retry {
             self.forget_notice(id);
             return;

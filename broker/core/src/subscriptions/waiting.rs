@@ -12,6 +12,8 @@ pub struct Notices {
     by_number: BTreeMap<u64, Notice>,
     of: BTreeMap<u32, Queue>,
     last: u64,
+    /// Counts what the core is given to do.
+    input: u64,
 }
 
 /// Those of one Controller, with what would take a walk through them to find out: it may be away for long.
@@ -23,6 +25,16 @@ struct Queue {
     load: (usize, usize),
     /// Some were dropped since the Controller last had none.
     dropped: bool,
+    burst: Burst,
+}
+
+/// What one input brings a Controller that is there is sent at once, and waits only to be confirmed: it does not count, as
+/// long as it waits, if the Controller was within its limit before.
+#[derive(Debug, Default)]
+struct Burst {
+    input: u64,
+    excused: bool,
+    count: usize,
 }
 
 /// One of them.
@@ -79,6 +91,7 @@ impl Notices {
             }
             let (count, bytes) = notice.load();
             queue.load = (queue.load.0.saturating_sub(count), queue.load.1.saturating_sub(bytes));
+            queue.burst.count = queue.burst.count.min(queue.load.0);
             if queue.ids.is_empty() {
                 self.of.remove(&notice.controller);
             }
@@ -94,6 +107,23 @@ impl Notices {
     /// How many of a Controller's count for its limits, and their bytes.
     pub(super) fn load(&self, controller: u32) -> (usize, usize) {
         self.of.get(&controller).map_or((0, 0), |queue| queue.load)
+    }
+
+    /// The next input begins.
+    pub(crate) fn next_input(&mut self) {
+        self.input += 1;
+    }
+
+    /// How many may wait for a Controller, one more included that comes now, where `most` is its limit.
+    pub(super) fn most(&mut self, controller: u32, most: usize, is_there: bool) -> usize {
+        let queue = self.of.entry(controller).or_default();
+        if queue.burst.input != self.input {
+            let excused = is_there && queue.load.0 <= most;
+            let count = if excused { 0 } else { queue.burst.count };
+            queue.burst = Burst { input: self.input, excused, count };
+        }
+        queue.burst.count += usize::from(queue.burst.excused);
+        most.saturating_add(queue.burst.count)
     }
 
     /// One is dropped: whether it is the first of many.

@@ -12,6 +12,7 @@ use usp_proto::usp::notify::{Event, Notification, ObjectCreation, ObjectDeletion
 
 use crate::bench::World;
 use crate::bench::device::number;
+use crate::bench::peer::add;
 use crate::bench::service::Manner;
 
 const LEVEL: &str = "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.";
@@ -569,4 +570,31 @@ fn what_waited_long_does_not_come_in_one_flood() {
     assert_eq!(all.len(), 200);
     all.dedup();
     assert_eq!(all.len(), 200, "nothing twice");
+}
+
+/// A Controller that is there is told all of it, and told again what it did not confirm.
+#[test]
+fn nothing_of_what_one_input_brings_is_given_up() {
+    let mut config = crate::bench::config();
+    config.limits.max_notifications_per_controller = 5;
+    let mut w = World::with(config);
+    let c = w.controller("self::c");
+    let roles = "Device.LocalAgent.ControllerTrust.Role.";
+    w.subscribe_with(c, "new", "ObjectCreation", roles, &["NotifRetry=true"]);
+    w.set(c, "Device.LocalAgent.Controller.1.", &["USPNotifRetryMinimumWaitInterval=1"]);
+    let d = w.controller("self::d");
+    w.ask(d, add(true, &vec![(roles, &[] as &[&str]); 50]));
+    let told = w.take_notifies(c);
+    assert_eq!(told.len(), 50);
+    told.iter().take(20).for_each(|(msg_id, _)| w.confirm(c, msg_id));
+    // What comes meanwhile has the usual room; the one after that takes the place of the oldest.
+    for n in 0..6 {
+        w.add(d, roles, &[&format!("Name=r{n}")]);
+    }
+    w.take_notifies(c);
+    w.wait(4);
+    let mut again: Vec<String> = w.take_notifies(c).into_iter().map(|(msg_id, _)| msg_id).collect();
+    again.sort();
+    again.dedup();
+    assert_eq!(again.len(), 35, "those that nobody confirmed");
 }

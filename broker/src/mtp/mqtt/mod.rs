@@ -74,8 +74,8 @@ impl Clients {
         Self { gateway, running: HashMap::new(), tasks: TaskTracker::new() }
     }
 
-    /// Carries out one order of the core.
-    pub(crate) fn order(&mut self, order: MqttOrder) {
+    /// Carries out one order of the core, which an input of this number has caused.
+    pub(crate) fn order(&mut self, order: MqttOrder, input: u64) {
         match order {
             MqttOrder::Run { client, settings } => self.run(client, Arc::from(settings)),
             MqttOrder::Stop { client } => {
@@ -88,7 +88,7 @@ impl Clients {
                 wanted.filters = Some(filters.into());
                 wanted.topics += 1;
             }),
-            MqttOrder::Publish { client, publish } => self.publish(client, *publish),
+            MqttOrder::Publish { client, publish } => self.publish(client, *publish, input),
         }
     }
 
@@ -110,13 +110,13 @@ impl Clients {
         }
     }
 
-    fn publish(&self, client: u32, publish: MqttPublish) {
+    fn publish(&self, client: u32, publish: MqttPublish, input: u64) {
         let outbox = self.running.get(&client).and_then(|running| running.place.here().outbox);
         let Some(outbox) = outbox else {
             return tracing::debug!(client, topic = publish.topic, "not connected, Record dropped");
         };
         let merge = publish.merge;
-        if outbox.push(publish, merge).is_err() {
+        if outbox.push(publish, merge, input).is_err() {
             tracing::warn!(client, "outbox full, connecting this MQTT client anew");
         }
     }

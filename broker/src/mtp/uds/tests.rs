@@ -93,8 +93,8 @@ async fn shakes_hands_and_carries_records_both_ways() {
     assert_eq!((bench.record().await, bench.record().await), (record.clone(), record));
 
     let answer = long(300_000);
-    outbox.push(answer.clone(), None).unwrap();
-    outbox.push(hello("proto::x"), None).unwrap();
+    outbox.push(answer.clone(), None, 0).unwrap();
+    outbox.push(hello("proto::x"), None, 0).unwrap();
     assert_eq!(peer.next().await, Some(Tlv::Record(answer.encode())));
     assert_eq!(peer.next().await, Some(Tlv::Record(hello("proto::x").encode())));
 
@@ -171,7 +171,7 @@ async fn a_second_connection_of_an_endpoint_is_told() {
     let (mut bench, path, _dir) = listening(EdgeLimits::default());
     let mut peer = Peer::shaken(&path, "proto::c1").await;
     let (conn, _, outbox) = bench.up().await;
-    outbox.push(hello("proto::last"), None).unwrap();
+    outbox.push(hello("proto::last"), None, 0).unwrap();
     outbox.close(CloseReason::EndpointInUse);
     assert!(matches!(peer.next().await, Some(Tlv::Record(_))), "what waits is still sent");
     peer.refused("in use").await;
@@ -186,12 +186,12 @@ async fn a_peer_that_does_not_read_loses_its_connection_alone() {
     let (conn, _, outbox) = bench.up().await;
     let mut other = Peer::shaken(&path, "proto::other").await;
     let (_, _, healthy) = bench.up().await;
-    while outbox.push(long(1_000_000), None).is_ok() {
+    while outbox.push(long(1_000_000), None, 0).is_ok() {
         tokio::task::yield_now().await;
     }
     let reason = bench.down(conn).await;
     assert!(reason.contains("does not read"), "{reason}");
-    healthy.push(hello("proto::x"), None).unwrap();
+    healthy.push(hello("proto::x"), None, 0).unwrap();
     assert!(matches!(other.next().await, Some(Tlv::Record(_))));
 }
 

@@ -92,8 +92,8 @@ async fn carries_records_both_ways() {
     socket.send(Message::Binary(record.encode().into())).await.unwrap();
     assert_eq!(bench.record().await, record);
     let answer = long(300_000);
-    outbox.push(answer.clone(), None).unwrap();
-    outbox.push(record.clone(), None).unwrap();
+    outbox.push(answer.clone(), None, 0).unwrap();
+    outbox.push(record.clone(), None, 0).unwrap();
     assert_eq!(next(&mut socket).await, Message::Binary(answer.encode().into()));
     assert_eq!(next(&mut socket).await, Message::Binary(record.encode().into()));
 
@@ -242,7 +242,7 @@ async fn each_close_has_its_code() {
     for (why, code, text) in cases {
         let mut socket = connected(address, "proto::c1").await;
         let (conn, _, outbox) = bench.up().await;
-        outbox.push(hello("proto::last"), None).unwrap();
+        outbox.push(hello("proto::last"), None, 0).unwrap();
         outbox.close(why);
         assert!(matches!(next(&mut socket).await, Message::Binary(_)), "what waits is still sent");
         closed(&mut socket, code, text).await;

@@ -60,7 +60,7 @@ async fn reconnecting_says_goodbye_and_comes_back_at_once() {
     let mut stage = Stage::new().await;
     stage.run(MqttSettings { retry_time: 3600, ..stage.settings() });
     let (mut peer, ..) = stage.up(Vec::new()).await;
-    stage.clients.order(MqttOrder::Reconnect { client: 1 });
+    stage.clients.order(MqttOrder::Reconnect { client: 1 }, 0);
     assert_eq!(packet(&mut peer).await, Some(Packet::Disconnect { code: 0 }));
     assert_eq!(stage.down().await.0, MqttFailure::Lost);
     let (mut peer, ..) = stage.up(Vec::new()).await;

@@ -43,7 +43,7 @@ impl Stage {
     }
 
     fn run(&mut self, settings: MqttSettings) {
-        self.clients.order(MqttOrder::Run { client: 1, settings: Box::new(settings) });
+        self.clients.order(MqttOrder::Run { client: 1, settings: Box::new(settings) }, 0);
     }
 
     async fn connected(&self) -> (Peer, Connect) {
@@ -76,7 +76,7 @@ impl Stage {
         let filter =
             |(topic, vital): &(&str, bool)| MqttFilter { topic: (*topic).to_owned(), qos: 1, vital: *vital };
         let filters = filters.iter().map(filter).collect();
-        self.clients.order(MqttOrder::Topics { client: 1, filters });
+        self.clients.order(MqttOrder::Topics { client: 1, filters }, 0);
     }
 
     /// Subscribes to one topic.
@@ -94,7 +94,7 @@ impl Stage {
             record,
             merge,
         };
-        self.clients.order(MqttOrder::Publish { client: 1, publish: Box::new(publish) });
+        self.clients.order(MqttOrder::Publish { client: 1, publish: Box::new(publish) }, 0);
     }
 }
 

@@ -147,7 +147,7 @@ async fn a_topic_that_is_none_costs_its_own_record_only() {
             record: hello("proto::ctrl"),
             merge: None,
         };
-        stage.clients.order(MqttOrder::Publish { client: 1, publish: Box::new(publish) });
+        stage.clients.order(MqttOrder::Publish { client: 1, publish: Box::new(publish) }, 0);
     }
     stage.publish(hello("proto::ctrl"), 1, None);
     let publish = timeout(PATIENCE, peer.publication()).await.unwrap().unwrap();
