@@ -62,12 +62,21 @@ fn cases() -> Vec<Case> {
         script::parse(name, &file(&format!("cases/{name}"))).unwrap_or_else(|why| panic!("{why}"))
     });
     let chosen = std::env::var("TP").unwrap_or_default();
-    let is_chosen = |case: &Case| {
+    if chosen.is_empty() {
+        return all.collect();
+    }
+    let cases: Vec<Case> = all.collect();
+    let is_wanted = |case: &Case, wanted: &str| {
         let number = case.number.to_string();
-        chosen.is_empty()
-            || chosen.split(',').any(|wanted| number == wanted || number.starts_with(&format!("{wanted}.")))
+        number == wanted || number.starts_with(&format!("{wanted}."))
     };
-    all.filter(is_chosen).collect()
+    for wanted in chosen.split(',') {
+        assert!(
+            cases.iter().any(|case| is_wanted(case, wanted)),
+            "TP={chosen}: no case begins like {wanted}"
+        );
+    }
+    cases.into_iter().filter(|case| chosen.split(',').any(|wanted| is_wanted(case, wanted))).collect()
 }
 
 fn claims() -> BTreeMap<Number, Claim> {

@@ -88,6 +88,21 @@ impl Refusal {
     }
 }
 
+/// Whether each of these references can lead to anything of this NotifType.
+///
+/// Errors: 7012 with the first that cannot.
+pub(super) fn fit_references(notif_type: &str, references: &str) -> Result<(), Fault> {
+    let Some(kind) = NotifKind::parse(notif_type) else { return Ok(()) };
+    for item in tr106::split_list(references) {
+        if !parse_reference(item).iter().any(|path| kind.fits(path)) {
+            let why = format!("{item} in ReferenceList cannot lead to an {}", kind.name());
+            let why = why.replace("an ValueChange", "a ValueChange");
+            return Err(Fault::new(ErrCode::INVALID_VALUE, why));
+        }
+    }
+    Ok(())
+}
+
 fn parameter_error(param: &str, fault: &Fault) -> ParameterError {
     ParameterError { param: param.to_owned(), err_code: fault.code.0, err_msg: fault.text.clone() }
 }
@@ -126,20 +141,16 @@ impl Broker {
 
     /// Whether a Subscription's ReferenceList can lead to anything of its NotifType.
     fn check_references(&self, at: &ObjRef) -> Result<(), Refusal> {
-        if self.model.schema.get(at.object).is_none_or(|o| &*o.path != "Device.LocalAgent.Subscription.{i}.")
-        {
+        if !self.is_subscription(at) {
             return Ok(());
         }
         let text = |name: &str| self.model.text(at, name).unwrap_or_default();
-        let Some(kind) = NotifKind::parse(&text("NotifType")) else { return Ok(()) };
-        for item in tr106::split_list(&text("ReferenceList")) {
-            if !parse_reference(item).iter().any(|path| kind.fits(path)) {
-                let why = format!("{item} in ReferenceList cannot lead to an {}", kind.name());
-                let why = why.replace("an ValueChange", "a ValueChange");
-                return Err(Refusal::of(Fault::new(ErrCode::INVALID_VALUE, why), "ReferenceList"));
-            }
-        }
-        Ok(())
+        fit_references(&text("NotifType"), &text("ReferenceList"))
+            .map_err(|fault| Refusal::of(fault, "ReferenceList"))
+    }
+
+    pub(super) fn is_subscription(&self, at: &ObjRef) -> bool {
+        self.model.schema.get(at.object).is_some_and(|o| &*o.path == "Device.LocalAgent.Subscription.{i}.")
     }
 
     /// The row of a Controller that happens to be connected and is only now entered for good.

@@ -251,6 +251,11 @@ impl Broker {
                 if name.as_str() == "Recipient" {
                     self.remove_row(&row);
                 } else {
+                    let path = self.model.path(&row);
+                    tracing::info!(
+                        param = format!("{path}{name}"),
+                        "a row that it named was deleted and is named no more"
+                    );
                     self.model.rows.set(&row, &name, kept);
                 }
             }

@@ -20,6 +20,7 @@ use usp_proto::usp::{
 };
 
 use super::check::{Effect, Settled};
+use super::create::fit_references;
 use super::delete::left_out;
 use super::follow::leads_nowhere;
 use super::unit::{Step, Unit, UnitJob, UnitKind};
@@ -271,12 +272,39 @@ impl Broker {
                 }
             }
         }
+        for (param, fault) in self.unfit_references(&mut target) {
+            target.errors.push(parameter_error(&param, &fault));
+            if object.param_settings.iter().any(|s| s.param == param && s.required) {
+                first_required.get_or_insert(fault);
+            }
+        }
         match first_required {
             None => Ok(target),
             Some(fault) => {
                 Err((UpdatedInstanceFailure { affected_path: target.path, param_errs: target.errors }, fault))
             }
         }
+    }
+
+    /// NotifType and ReferenceList of a Subscription have to fit as they will be: those that do not are taken out of what is
+    /// to be done.
+    fn unfit_references(&self, target: &mut Target) -> Vec<(String, Fault)> {
+        const PAIR: [&str; 2] = ["NotifType", "ReferenceList"];
+        if !self.is_subscription(&target.at)
+            || !target.effects.iter().any(|(p, _)| PAIR.contains(&p.as_str()))
+        {
+            return Vec::new();
+        }
+        let [kind, references] = PAIR.map(|name| {
+            let set = target.effects.iter().find_map(|(_, effect)| match effect {
+                Effect::Store { name: set, value, .. } if set.as_str() == name => Some(value.clone()),
+                _ => None,
+            });
+            set.or_else(|| self.model.text(&target.at, name)).unwrap_or_default()
+        });
+        let Err(fault) = fit_references(&kind, &references) else { return Vec::new() };
+        let unfit = target.effects.extract_if(.., |(param, _)| PAIR.contains(&param.as_str()));
+        unfit.map(|(param, _)| (param, fault.clone())).collect()
     }
 
     /// allow_partial=false and something failed (R-SET.1): the Error names each failed Parameter.

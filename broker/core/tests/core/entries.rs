@@ -124,6 +124,39 @@ fn frozen_keys_and_parameters_that_are_written_once_stay() {
 }
 
 #[test]
+fn what_a_subscription_is_about_has_to_fit_its_type_later_too() {
+    let (mut w, c) = world();
+    let row = w.subscribe(c, "a", "Event", "Device.Boot!");
+    let refused = format!("Error 7012\n{row}NotifType: 7012");
+    assert_eq!(w.set(c, &row, &["NotifType=ValueChange"]), refused);
+    assert_eq!(w.set(c, &row, &["NotifType?=ValueChange"]), format!("{row}\n{row}NotifType: 7012"));
+    w.add(c, SUBSCRIPTION, &["ID=b", "NotifType=Event"]);
+    let row = format!("{SUBSCRIPTION}2.");
+    // The order of settings means nothing: what counts is what comes out.
+    let command = "ReferenceList=Device.Reboot()";
+    let refused = |name: &str| format!("Error 7012\n{row}{name}: 7012");
+    assert_eq!(w.set(c, &row, &[command]), refused("ReferenceList"));
+    let answer = w.set(c, &row, &[command, "NotifType=OperationComplete"]);
+    assert!(answer.contains("NotifType=OperationComplete") && !answer.contains("Error"), "{answer}");
+    assert_eq!(w.set(c, &row, &["NotifType=Event"]), refused("NotifType"));
+}
+
+/// The standard wants a deleted Role out of each AssignedRole; whoever watches that hears of it (R-ARC.12).
+#[test]
+fn a_role_that_is_deleted_while_in_use_is_seen_to_be_gone() {
+    let (mut w, c) = world();
+    let roles = "Device.LocalAgent.ControllerTrust.Role.";
+    w.add(c, roles, &["Name=guest"]);
+    w.controller("self::d");
+    let assigned = "Device.LocalAgent.Controller.2.AssignedRole";
+    w.set(c, "Device.LocalAgent.Controller.2.", &[&format!("AssignedRole={roles}3")]);
+    w.subscribe(c, "v", "ValueChange", assigned);
+    w.delete(c, &[&format!("{roles}3.")]);
+    assert_eq!(w.notes(c), [format!("v: ValueChange {assigned}=")]);
+    assert_eq!(w.get(c, assigned), format!("{assigned}="));
+}
+
+#[test]
 fn entries_that_stand_alone_fail_alone_when_their_keys_meet() {
     // R-SET.0: each entry is judged when its turn comes; the one that clashes names the Parameter.
     let (mut w, c) = world();
