@@ -41,7 +41,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use usp_mapping::mapping::Site;
+use usp_mapping::mapping::{Bus, Device, Site};
 use usp_mapping::port::{AdapterCall, AdapterReply, AdapterReport, DeviceFault, DeviceId};
 
 #[cfg(feature = "modbus")]
@@ -62,6 +62,18 @@ pub enum FromAdapter {
     Reply(AdapterReply),
     /// Something unasked.
     Report(AdapterReport),
+    /// What a bus has of its own.
+    Adopted(Adopted),
+}
+
+/// The devices that are on a bus now without being in the site file: all of them, each time that this has changed. Whoever
+/// serves the site puts them into it and calls [`Adapters::apply`]; the adapter has not begun to serve them before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adopted {
+    /// As the site had it when they were found.
+    pub bus: Bus,
+    /// Their keys begin with the name of the bus and are the same for ever: `home/0x00158d0001a2b3c4`.
+    pub devices: Vec<Device>,
 }
 
 /// All buses of a site.

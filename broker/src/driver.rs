@@ -23,6 +23,7 @@ use crate::metrics::Numbers;
 use crate::mtp::Event;
 use crate::mtp::mqtt::Clients;
 use crate::mtp::outbox::Outbox;
+use crate::sites::Sites;
 use crate::store::Store;
 
 /// Inputs that are taken before timers and the other queues have their turn.
@@ -93,6 +94,8 @@ pub(crate) struct Driver {
     batches: usize,
     /// How many times the core was given something to do.
     inputs: u64,
+    /// What the files say and what was adopted.
+    sites: Sites,
     /// What the adapters have counted, as the core knows it.
     figures: Figures,
     /// What has been counted so far; the rest is looked up.
@@ -117,6 +120,7 @@ impl Driver {
             stored,
             batches: 0,
             inputs: 0,
+            sites: Sites::default(),
             figures: Figures::new(),
             numbers: Numbers::default(),
             reloads: watch::Sender::new(0),
@@ -139,7 +143,8 @@ impl Driver {
         ready: oneshot::Sender<()>,
     ) -> Exit {
         self.carry_out();
-        self.handle(Input::Site(site));
+        self.sites.file(Arc::clone(&site));
+        self.handle(Input::Site(self.sites.whole()));
         self.settle(&mut inlets).await;
         // Whoever waited for it may have given up.
         ready.send(()).ok();
@@ -164,6 +169,9 @@ impl Driver {
             () = sleep_until(due) => {}
         }
         self.take_more(inlets);
+        if self.sites.has_changed() {
+            self.go_over().await;
+        }
         self.on_time();
         true
     }
@@ -229,7 +237,16 @@ impl Driver {
         self.handle(match from {
             FromAdapter::Reply(reply) => Input::Reply(reply),
             FromAdapter::Report(report) => Input::Report(report),
+            FromAdapter::Adopted(adopted) => return self.sites.adopt(adopted),
         });
+    }
+
+    /// Devices have come or gone that are not in the files.
+    async fn go_over(&mut self) {
+        let site = self.sites.whole();
+        self.adapters.apply(Arc::clone(&site)).await;
+        self.figures.restart();
+        self.handle(Input::Devices(site));
     }
 
     fn on_stored(&mut self, (batch, result): (BatchId, Result<(), String>)) {
@@ -247,6 +264,8 @@ impl Driver {
             Order::Site { site, upto, done } => {
                 match site {
                     Ok(site) => {
+                        self.sites.file(site);
+                        let site = self.sites.whole();
                         // Buses that are no longer wanted stop at once.
                         self.adapters.apply(Arc::clone(&site)).await;
                         self.figures.restart();

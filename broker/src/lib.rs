@@ -14,6 +14,7 @@ mod metrics;
 mod mqtt;
 mod mtp;
 mod site;
+mod sites;
 pub mod store;
 pub mod telemetry;
 mod watch;

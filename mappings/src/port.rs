@@ -78,12 +78,15 @@ pub struct AdapterReply {
 /// What a device or its bus says unasked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AdapterReport {
-    /// Readings that were taken together, by polling or because the device sent them. Each counts as a contact.
+    /// Readings that were taken together, by polling or because the device sent them.
     Readings {
         /// Whose.
         device: DeviceId,
         /// By what it was read: points mean something else once a mapping was replaced.
         mapping: Arc<Mapping>,
+        /// The device said so just now, which is a contact. Otherwise somebody has kept it of former times: it is what was
+        /// last said, and nobody knows when.
+        live: bool,
         /// What each capability reads, or why it could not be read.
         readings: Readings,
     },

@@ -366,9 +366,13 @@ impl<M: Model> DeviceState<M> {
     }
 
     fn report_readings(&self, readings: Readings, out: &mut Outbox) {
+        self.report(true, readings, out);
+    }
+
+    fn report(&self, live: bool, readings: Readings, out: &mut Outbox) {
         if !readings.is_empty() {
             let (device, mapping) = (self.device.id.clone(), Arc::clone(&self.device.mapping));
-            out.push(FromAdapter::Report(AdapterReport::Readings { device, mapping, readings }));
+            out.push(FromAdapter::Report(AdapterReport::Readings { device, mapping, live, readings }));
         }
     }
 

@@ -11,15 +11,19 @@ use crate::FromAdapter;
 /// place of an older one of the same point. How many were dropped.
 pub(crate) fn merge(waiting: &mut VecDeque<FromAdapter>, message: FromAdapter) -> u64 {
     match message {
-        FromAdapter::Report(AdapterReport::Readings { device, mapping, readings }) => {
+        FromAdapter::Report(AdapterReport::Readings { device, mapping, live, readings }) => {
             let known = waiting.iter_mut().rev().find_map(|other| match other {
-                FromAdapter::Report(AdapterReport::Readings { device: of, mapping: by, readings: known }) => {
-                    (*of == device && Arc::ptr_eq(by, &mapping)).then_some(known)
-                }
-                FromAdapter::Report(_) | FromAdapter::Reply(_) => None,
+                FromAdapter::Report(AdapterReport::Readings {
+                    device: of,
+                    mapping: by,
+                    live: as_live,
+                    readings: known,
+                }) => (*of == device && *as_live == live && Arc::ptr_eq(by, &mapping)).then_some(known),
+                FromAdapter::Report(_) | FromAdapter::Reply(_) | FromAdapter::Adopted(_) => None,
             });
             let Some(known) = known else {
-                waiting.push_back(FromAdapter::Report(AdapterReport::Readings { device, mapping, readings }));
+                let report = AdapterReport::Readings { device, mapping, live, readings };
+                waiting.push_back(FromAdapter::Report(report));
                 return 0;
             };
             let before = known.len();
@@ -35,8 +39,8 @@ pub(crate) fn merge(waiting: &mut VecDeque<FromAdapter>, message: FromAdapter) -
             waiting.push_back(FromAdapter::Report(AdapterReport::Online { device, online }));
             u64::try_from(dropped).unwrap_or(u64::MAX)
         }
-        // As many as there are calls.
-        FromAdapter::Reply(_) => {
+        // As many as there are calls; and no scheduler adopts anything.
+        FromAdapter::Reply(_) | FromAdapter::Adopted(_) => {
             waiting.push_back(message);
             0
         }

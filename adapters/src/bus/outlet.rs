@@ -75,7 +75,7 @@ impl Outlet {
     fn closes(&self, message: &FromAdapter) -> bool {
         match message {
             FromAdapter::Reply(reply) => self.open().remove(&reply.id),
-            FromAdapter::Report(_) => true,
+            FromAdapter::Report(_) | FromAdapter::Adopted(_) => true,
         }
     }
 
@@ -109,7 +109,7 @@ mod tests {
     fn id_of(message: FromAdapter) -> CallId {
         match message {
             FromAdapter::Reply(reply) => reply.id,
-            FromAdapter::Report(report) => panic!("{report:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

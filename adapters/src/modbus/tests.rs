@@ -52,6 +52,7 @@ impl Bench {
         loop {
             match self.core.recv().await.unwrap() {
                 FromAdapter::Report(report) => self.reports.push(report),
+                other @ FromAdapter::Adopted(_) => panic!("{other:?}"),
                 FromAdapter::Reply(reply) => {
                     let values = |all: Vec<(PointId, _)>| all.into_iter().map(|(_, result)| result).collect();
                     return (reply.id.0, reply.outcome.map(values));
@@ -80,7 +81,7 @@ impl Bench {
         }
         match self.core.recv().await.unwrap() {
             FromAdapter::Report(report) => report,
-            FromAdapter::Reply(reply) => panic!("{reply:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -390,7 +390,7 @@ async fn a_flood_keeps_the_newest_and_nothing_else_waiting() {
                 }
             }
             FromAdapter::Reply(reply) => replied |= reply.id == id,
-            FromAdapter::Report(_) => {}
+            _ => {}
         }
     }
     assert_eq!((last, other), (Some(number(99_999)), Some(number(77))));

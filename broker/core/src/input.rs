@@ -68,6 +68,8 @@ pub enum Input {
     /// The devices of the site, at start and after each reload. The core answers nothing about proxied devices before
     /// the first of these.
     Site(Arc<Site>),
+    /// Devices have come or gone though the files are the same: the whole site as it is now.
+    Devices(Arc<Site>),
     /// The site or its mappings were read and have these errors; the former devices stay.
     SiteRefused(String),
     /// The site was read after this [`Output::Reload`](crate::output::Output::Reload) and those before it. Comes after

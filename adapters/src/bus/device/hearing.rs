@@ -28,7 +28,7 @@ impl<M: Model> DeviceState<M> {
         if live && let Some(job) = &mut self.write {
             job.hear(&self.model, &self.device.mapping, now, &readings);
             let settled = job.is_done();
-            self.report_readings(readings, out);
+            self.report(live, readings, out);
             if settled {
                 // A look at what it shows may be under way.
                 self.orphan(Purpose::Write);
@@ -36,7 +36,7 @@ impl<M: Model> DeviceState<M> {
             }
             return;
         }
-        self.report_readings(readings, out);
+        self.report(live, readings, out);
     }
 
     /// It is there.

@@ -102,7 +102,7 @@ impl Bench {
     fn replies(&mut self) -> Vec<(u64, Results)> {
         let messages = self.messages().into_iter().filter_map(|message| match message {
             FromAdapter::Reply(reply) => Some(reply),
-            FromAdapter::Report(_) => None,
+            _ => None,
         });
         let value = |(_, result): (PointId, Result<_, _>)| result.map(|value| plain(&value));
         messages
@@ -536,7 +536,7 @@ fn one_read_that_the_device_leaves_unanswered_does_not_take_it_offline() {
                 FromAdapter::Report(AdapterReport::Readings { readings, .. }) => {
                     faults += readings.iter().filter(|(_, reading)| reading.is_err()).count();
                 }
-                FromAdapter::Reply(reply) => panic!("{reply:?}"),
+                other => panic!("{other:?}"),
             }
         }
     }

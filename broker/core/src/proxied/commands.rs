@@ -18,6 +18,7 @@ use crate::agent::commands::canceled;
 use crate::dm::rows::ObjRef;
 use crate::fault::Fault;
 use crate::gather::{DeviceOutcome, Job, JobId, LegReply};
+use crate::proxied::Word;
 use crate::request::check::Effect;
 use crate::services::commands::command_failed;
 
@@ -246,7 +247,7 @@ impl CommandJob {
             // A command that mappings declare has no results.
             Ok(results) => {
                 let number = self.at.numbers.first().copied().unwrap_or_default();
-                broker.take_readings(number, results);
+                broker.take_readings(number, results, Word::Read);
             }
             Err(fault) => self.outcome = Err(Fault::from_device_command(&id, &fault)),
         }

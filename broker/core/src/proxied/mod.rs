@@ -103,6 +103,17 @@ pub struct Reading {
     pub changed: Option<Wall>,
 }
 
+/// What a value of a device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// It was read, or the device said it just now.
+    Read,
+    /// A Controller wrote it and the device confirmed it.
+    Written,
+    /// Somebody has kept it of former times: it is what the device last said, and shows no contact with it.
+    Kept,
+}
+
 /// `X_USPBROKER_Quality`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quality {
@@ -292,9 +303,11 @@ impl Capability {
     /// Takes a value in that the device has, or had until now. `true`: it is not the one before. What is read first, after
     /// a start, is no change: readings are not stored, so that nobody knows what it was before. What a Controller writes
     /// first is one.
-    fn take(&mut self, value: Value, deadband: Option<Decimal>, is_written: bool, now: Now) -> bool {
+    fn take(&mut self, value: Value, deadband: Option<Decimal>, word: Word, now: Now) -> bool {
         self.failed = None;
-        self.contact = now.known_wall();
+        if word != Word::Kept {
+            self.contact = now.known_wall();
+        }
         let known = self.reading.take().or_else(|| self.earlier.take().map(|earlier| *earlier));
         let (is_first, at) = (known.is_none(), now.monotonic);
         match known {
@@ -304,7 +317,7 @@ impl Capability {
             }
             _ => {
                 self.reading = Some(Reading { value, at, changed: now.known_wall() });
-                is_written || !is_first
+                word == Word::Written || !is_first
             }
         }
     }

@@ -7,7 +7,7 @@ use usp_mapping::port::{AdapterReport, DeviceFault, DeviceId, PointId};
 use usp_mapping::value::Value;
 
 use super::objects::Place;
-use super::{Device, is_contact};
+use super::{Device, Word, is_contact};
 use crate::Broker;
 use crate::fault::Fault;
 use crate::gather::DeviceOutcome;
@@ -17,9 +17,9 @@ impl Broker {
     /// A device reports.
     pub(crate) fn handle_report(&mut self, report: AdapterReport) {
         match report {
-            AdapterReport::Readings { device, mapping, readings } => {
+            AdapterReport::Readings { device, mapping, live, readings } => {
                 if let Some(number) = self.device_read_by(&device, mapping) {
-                    self.take_readings(number, readings);
+                    self.take_readings(number, readings, if live { Word::Read } else { Word::Kept });
                 }
             }
             AdapterReport::Online { device, online } => {
@@ -51,15 +51,17 @@ impl Broker {
         &mut self,
         number: u32,
         readings: Vec<(PointId, Result<Value, DeviceFault>)>,
+        word: Word,
     ) {
         let Some(device) = self.model.devices.get(number) else { return };
         let most = device.places.len();
         let (values, events): (Vec<_>, Vec<_>) =
             readings.into_iter().partition(|(point, _)| usize::from(point.0) < most);
         for (point, result) in values {
-            self.take_result(number, point, result, false);
+            self.take_result(number, point, result, word);
         }
-        for (point, result) in events {
+        // What was kept of former times has happened then.
+        for (point, result) in events.into_iter().filter(|_| word != Word::Kept) {
             self.take_seen(number, point, result);
         }
     }
@@ -97,22 +99,23 @@ impl Broker {
         number: u32,
         point: PointId,
         result: Result<Value, DeviceFault>,
-        is_written: bool,
+        word: Word,
     ) {
         let now = self.model.now;
         let Some(device) = self.model.devices.get_mut(number) else { return };
         let Some(place) = device.place(point).filter(|_| device.fits(point, &result)) else { return };
         let was_online = device.is_online();
-        if result.is_ok() && !was_online {
+        let is_contact = |result: &Result<_, _>| result.as_ref().err().is_none_or(is_contact);
+        if result.is_ok() && !was_online && word != Word::Kept {
             self.take_online(number, Ok(()));
         }
         let Some(device) = self.model.devices.get_mut(number) else { return };
         let before = device.told(place, now.monotonic);
-        if result.as_ref().err().is_none_or(is_contact) {
+        if word != Word::Kept && is_contact(&result) {
             device.last_contact = now.known_wall();
         }
         match result {
-            Ok(value) => self.take_value(number, place, value, is_written),
+            Ok(value) => self.take_value(number, place, value, word),
             Err(fault) => {
                 if let Some(capability) = device.capabilities.get_mut(&place) {
                     capability.failed = Some(Box::new(fault));
@@ -124,17 +127,17 @@ impl Broker {
         }
     }
 
-    fn take_value(&mut self, number: u32, place: Place, value: Value, is_written: bool) {
+    fn take_value(&mut self, number: u32, place: Place, value: Value, word: Word) {
         let now = self.model.now;
         let Some(device) = self.model.devices.get(number) else { return };
         let model = device.capabilities.get(&place).and_then(|c| device.model(c));
         let Some(model) = model else { return };
-        let (class, deadband) = (model.class, model.deadband.filter(|_| !is_written));
+        let (class, deadband) = (model.class, model.deadband.filter(|_| word != Word::Written));
         let has_levels = model.low_threshold.is_some() || model.high_threshold.is_some();
         let levels = if has_levels { self.levels(number, place) } else { Default::default() };
         let value = if class == Class::BinarySensor { self.sense(number, place, value) } else { value };
         let Some(capability) = self.model.devices.capability_mut(number, place) else { return };
-        let changed = capability.take(value, deadband, is_written, now);
+        let changed = capability.take(value, deadband, word, now);
         self.watch_age(number, place);
         if changed {
             self.tell_value(number, place, &levels);
@@ -155,7 +158,7 @@ impl Broker {
             Err(fault) => Some(Err(fault.clone())),
         };
         let result = result.unwrap_or(Err(DeviceFault::Unknown));
-        self.take_result(number, point, result.clone(), false);
+        self.take_result(number, point, result.clone(), Word::Read);
         let device = self.model.devices.get(number).ok_or_else(gone)?;
         let (capability, model) =
             (device.at_point(point), device.mapping.capabilities.get(usize::from(point.0)));
@@ -174,7 +177,7 @@ impl Broker {
     /// A write that the device confirmed: what it now shows.
     pub(crate) fn take_written(&mut self, effect: &Effect, value: Value) {
         if let Effect::Write { device, point, .. } = effect {
-            self.take_result(*device, *point, Ok(value), true);
+            self.take_result(*device, *point, Ok(value), Word::Written);
         }
     }
 }

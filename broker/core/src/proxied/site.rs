@@ -32,8 +32,8 @@ impl Compared {
 }
 
 impl Broker {
-    /// The site's devices, at the start and after each change.
-    pub(crate) fn handle_site(&mut self, site: &Arc<Site>) {
+    /// The site's devices, at the start and after each change, be it of the files or of what has been adopted.
+    pub(crate) fn handle_site(&mut self, site: &Arc<Site>, of_files: bool) {
         let table = self.model.devices.objects.device;
         let (mut kept, mut compared) = (BTreeSet::new(), Compared::default());
         for device in &site.devices {
@@ -49,7 +49,9 @@ impl Broker {
         self.declare_vendor_elements();
         self.put_buses(site);
         self.commit(None);
-        self.note_site();
+        if of_files {
+            self.note_site();
+        }
         if !std::mem::replace(&mut self.site_loaded, true) {
             self.commit(None);
             self.announce_boot();

@@ -122,7 +122,14 @@ impl World {
     /// Readings that were taken under this mapping.
     pub(crate) fn report_under(&mut self, mapping: Arc<Mapping>, device: &str, readings: Readings) {
         let device = DeviceId(device.into());
-        self.input(Input::Report(AdapterReport::Readings { device, mapping, readings }));
+        self.input(Input::Report(AdapterReport::Readings { device, mapping, live: true, readings }));
+    }
+
+    /// What a server has kept of a device.
+    pub(crate) fn report_kept(&mut self, device: &str, readings: &[(u16, Value)]) {
+        let readings = readings.iter().map(|(p, v)| (PointId(*p), Ok(v.clone()))).collect();
+        let (mapping, device) = (self.mapping(device), DeviceId(device.into()));
+        self.input(Input::Report(AdapterReport::Readings { device, mapping, live: false, readings }));
     }
 
     /// A poll of one point fails.

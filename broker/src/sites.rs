@@ -1,0 +1,213 @@
+//! The devices of the site file and those that adapters have adopted, put together.
+//!
+//! Always: what the site is follows from the newest file and the newest report of each bus, in whatever order they came.
+//! Devices of the file win over adopted ones, by key and by address. A report counts for the bus that it was made for:
+//! when a bus has another address or is gone, what was adopted there is forgotten; while it merely does not answer, nothing
+//! is.
+//!
+//! Adopted devices are not kept on disk. After a start they are absent until their bridge tells of them, which one that
+//! keeps its messages (retained) does at once; their Instance Numbers and what Controllers changed wait in the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use usp_adapters::Adopted;
+use usp_mapping::mapping::{Bus, BusKind, Device, DeviceAddress, Site};
+use usp_mapping::port::DeviceId;
+
+/// What there is, from both sides.
+#[derive(Debug, Default)]
+pub(crate) struct Sites {
+    filed: Arc<Site>,
+    /// By the name of the bus.
+    adopted: BTreeMap<String, Adopted>,
+    has_changed: bool,
+}
+
+impl Sites {
+    /// The files say this now.
+    pub(crate) fn file(&mut self, site: Arc<Site>) {
+        self.adopted.retain(|_, adopted| site.buses.contains(&adopted.bus));
+        self.filed = site;
+    }
+
+    /// A bus has these now.
+    pub(crate) fn adopt(&mut self, adopted: Adopted) {
+        let Adopted { bus, devices } = &adopted;
+        if !self.filed.buses.contains(bus) {
+            return tracing::debug!(bus = bus.name, "devices of a bus that was replaced meanwhile");
+        }
+        tracing::info!(bus = bus.name, devices = devices.len(), "devices were adopted");
+        self.has_changed |= self.adopted.get(&bus.name).is_none_or(|known| known.devices != *devices);
+        self.adopted.insert(bus.name.clone(), adopted);
+    }
+
+    /// Whether the whole is another one because of what was adopted.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
+    /// Everything together, in the order of the file and then by bus.
+    pub(crate) fn whole(&mut self) -> Arc<Site> {
+        self.has_changed = false;
+        if self.adopted.values().all(|adopted| adopted.devices.is_empty()) {
+            return Arc::clone(&self.filed);
+        }
+        let mut whole = Site::clone(&self.filed);
+        let mut places = Places::of(&whole);
+        for adopted in self.adopted.values() {
+            let free = adopted.devices.iter().filter(|device| places.take(&adopted.bus, device));
+            whole.devices.extend(free.cloned());
+        }
+        Arc::new(whole)
+    }
+}
+
+/// Keys and addresses that are taken.
+struct Places {
+    keys: BTreeSet<DeviceId>,
+    addresses: Vec<(BusKind, BTreeSet<String>)>,
+}
+
+impl Places {
+    fn of(site: &Site) -> Self {
+        let mut places = Self { keys: BTreeSet::new(), addresses: Vec::new() };
+        for device in &site.devices {
+            if let Some(bus) = site.buses.iter().find(|bus| bus.name == device.bus) {
+                places.take(bus, device);
+            }
+        }
+        places
+    }
+
+    /// Takes a place; `false`: it is taken. Several devices of a file may share an address, so only topics count.
+    fn take(&mut self, bus: &Bus, device: &Device) -> bool {
+        let topics = match self.addresses.iter().position(|(kind, _)| *kind == bus.kind) {
+            Some(place) => self.addresses.get_mut(place).map(|(_, topics)| topics),
+            None => {
+                self.addresses.push((bus.kind.clone(), BTreeSet::new()));
+                self.addresses.last_mut().map(|(_, topics)| topics)
+            }
+        };
+        let is_free = match (&device.address, topics) {
+            (DeviceAddress::MqttTopic(topic), Some(topics)) => topics.insert(topic.clone()),
+            _ => true,
+        };
+        is_free && self.keys.insert(device.id.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usp_mapping::diagnostic::SourceFile;
+    use usp_mapping::library::Catalog;
+    use usp_mapping::mapping::{BusAddress, Mapping};
+    use usp_mapping::mqtt::{MqttServer, MqttVersion};
+    use usp_mapping::site::compile_site;
+
+    use super::*;
+
+    /// Any.
+    fn mapping() -> Arc<Mapping> {
+        let model = SourceFile::new(
+            "m.yaml",
+            "uspmap: 1\nprofile: a.b\nversion: 1.0.0\ndevice: {type: Meter}\nmodbus: {}\n\
+             capabilities:\n  level: {class: LevelSensor, type: Energy, unit: kWh, read: {holding: 0}}\n",
+        );
+        let site = "site: 1\nbuses:\n  b: {modbus_tcp: \"127.0.0.1:1\"}\ndevices:\n  d: {use: a.b, bus: b, unit: 1}\n";
+        let catalog = Catalog::new(vec![model]);
+        let (site, found) = compile_site(&SourceFile::new("s.yaml", site), &|wanted| catalog.find(wanted));
+        site.unwrap_or_else(|| panic!("{found:?}")).devices[0].mapping.clone()
+    }
+
+    fn bus(name: &str, port: u16) -> Bus {
+        let server = MqttServer {
+            address: BusAddress::Host("server".to_owned(), port),
+            user: None,
+            password: None,
+            tls: None,
+            client_id: None,
+            version: MqttVersion::V311,
+            adopt: Vec::new(),
+        };
+        Bus { name: name.to_owned(), kind: BusKind::Mqtt(server) }
+    }
+
+    fn device(bus: &str, id: &str, topic: &str) -> Device {
+        Device {
+            id: DeviceId(id.into()),
+            name: id.to_owned(),
+            mapping: mapping(),
+            bus: bus.to_owned(),
+            address: DeviceAddress::MqttTopic(topic.to_owned()),
+        }
+    }
+
+    fn site(buses: &[Bus], devices: &[Device]) -> Arc<Site> {
+        Arc::new(Site { buses: buses.to_vec(), devices: devices.to_vec() })
+    }
+
+    fn adopted(bus: &Bus, devices: &[Device]) -> Adopted {
+        Adopted { bus: bus.clone(), devices: devices.to_vec() }
+    }
+
+    fn keys(sites: &mut Sites) -> Vec<String> {
+        sites.whole().devices.iter().map(|device| device.id.to_string()).collect()
+    }
+
+    #[test]
+    fn devices_of_the_file_win_by_key_and_by_address() {
+        let home = bus("home", 1883);
+        let mut sites = Sites::default();
+        sites
+            .file(site(&[home.clone()], &[device("home", "lamp", "z/1"), device("home", "home/0x3", "z/9")]));
+        let found =
+            ["0x1", "0x2", "0x3"].map(|id| device("home", &format!("home/{id}"), &format!("z/{}", &id[2..])));
+        sites.adopt(adopted(&home, &found));
+        assert!(sites.has_changed());
+        assert_eq!(keys(&mut sites), ["lamp", "home/0x3", "home/0x2"]);
+        assert!(!sites.has_changed());
+        sites.adopt(adopted(&home, &found));
+        assert!(!sites.has_changed(), "the same again");
+        sites.adopt(adopted(&home, &found[2..]));
+        assert_eq!(keys(&mut sites), ["lamp", "home/0x3"]);
+    }
+
+    #[test]
+    fn the_order_of_files_and_reports_does_not_matter() {
+        let (home, shed) = (bus("home", 1883), bus("shed", 1884));
+        let file = site(&[home.clone(), shed.clone()], &[device("home", "lamp", "z/1")]);
+        let reports = [
+            adopted(&home, &[device("home", "home/0x1", "z/1"), device("home", "home/0x2", "z/2")]),
+            adopted(&shed, &[device("shed", "shed/0x1", "z/1")]),
+        ];
+        let mut results = Vec::new();
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [2, 1, 0]] {
+            let mut sites = Sites::default();
+            sites.file(site(&[home.clone(), shed.clone()], &[]));
+            for step in order {
+                match step {
+                    2 => sites.file(Arc::clone(&file)),
+                    report => sites.adopt(reports[report].clone()),
+                }
+                sites.whole();
+            }
+            results.push(keys(&mut sites));
+        }
+        assert!(results.iter().all(|keys| *keys == ["lamp", "home/0x2", "shed/0x1"]), "{results:?}");
+    }
+
+    #[test]
+    fn what_was_adopted_elsewhere_is_forgotten() {
+        let (old, new) = (bus("home", 1883), bus("home", 1884));
+        let mut sites = Sites::default();
+        sites.file(site(&[old.clone()], &[]));
+        sites.adopt(adopted(&old, &[device("home", "home/0x1", "z/1")]));
+        sites.file(site(&[old.clone(), bus("more", 1)], &[]));
+        assert_eq!(keys(&mut sites), ["home/0x1"], "its bus is the same");
+        sites.file(site(&[new], &[]));
+        assert_eq!(keys(&mut sites), [""; 0]);
+        sites.adopt(adopted(&old, &[device("home", "home/0x1", "z/1")]));
+        assert_eq!(keys(&mut sites), [""; 0], "a late report");
+    }
+}
