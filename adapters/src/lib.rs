@@ -28,7 +28,9 @@ mod bus;
 mod coap;
 #[cfg(feature = "modbus")]
 mod modbus;
-#[cfg(feature = "coap")]
+#[cfg(feature = "mqtt-devices")]
+mod mqtt;
+#[cfg(any(feature = "coap", feature = "mqtt-devices"))]
 mod secret;
 mod site;
 
@@ -63,7 +65,7 @@ pub enum FromAdapter {
     /// Something unasked.
     Report(AdapterReport),
     /// What a bus has of its own.
-    Adopted(Adopted),
+    Adopted(Box<Adopted>),
 }
 
 /// The devices that are on a bus now without being in the site file: all of them, each time that this has changed. Whoever

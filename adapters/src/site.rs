@@ -258,14 +258,14 @@ fn shared_link(
     _runtime: &Handle,
 ) -> Option<Box<dyn SharedLink>> {
     match &plan.bus.kind {
-        BusKind::ModbusTcp { .. }
-        | BusKind::ModbusRtuTcp { .. }
-        | BusKind::ModbusRtu(_)
-        | BusKind::Mqtt(_) => None,
         #[cfg(feature = "coap")]
         BusKind::Coap(_) => Some(Box::new(crate::coap::CoapBus)),
-        #[cfg(not(feature = "coap"))]
-        BusKind::Coap(_) => None,
+        #[cfg(feature = "mqtt-devices")]
+        BusKind::Mqtt(server) => {
+            let link = crate::mqtt::MqttLink::start(server.clone(), _counters, _runtime);
+            Some(Box::new(link))
+        }
+        _ => None,
     }
 }
 

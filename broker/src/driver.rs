@@ -143,8 +143,9 @@ impl Driver {
         ready: oneshot::Sender<()>,
     ) -> Exit {
         self.carry_out();
-        self.sites.file(Arc::clone(&site));
-        self.handle(Input::Site(self.sites.whole()));
+        self.sites.file(site);
+        let site = self.sites.whole();
+        self.handle(Input::Site(site));
         self.settle(&mut inlets).await;
         // Whoever waited for it may have given up.
         ready.send(()).ok();
@@ -237,7 +238,7 @@ impl Driver {
         self.handle(match from {
             FromAdapter::Reply(reply) => Input::Reply(reply),
             FromAdapter::Report(report) => Input::Report(report),
-            FromAdapter::Adopted(adopted) => return self.sites.adopt(adopted),
+            FromAdapter::Adopted(adopted) => return self.sites.adopt(*adopted),
         });
     }
 

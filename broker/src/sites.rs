@@ -99,10 +99,11 @@ impl Places {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use usp_mapping::diagnostic::SourceFile;
     use usp_mapping::library::Catalog;
-    use usp_mapping::mapping::{BusAddress, Mapping};
-    use usp_mapping::mqtt::{MqttServer, MqttVersion};
+    use usp_mapping::mapping::{BusAddress, Mapping, MqttServer, MqttVersion};
     use usp_mapping::site::compile_site;
 
     use super::*;
@@ -159,10 +160,11 @@ mod tests {
     fn devices_of_the_file_win_by_key_and_by_address() {
         let home = bus("home", 1883);
         let mut sites = Sites::default();
-        sites
-            .file(site(&[home.clone()], &[device("home", "lamp", "z/1"), device("home", "home/0x3", "z/9")]));
-        let found =
-            ["0x1", "0x2", "0x3"].map(|id| device("home", &format!("home/{id}"), &format!("z/{}", &id[2..])));
+        sites.file(site(
+            slice::from_ref(&home),
+            &[device("home", "lamp", "z/1"), device("home", "home/0x3", "z/9")],
+        ));
+        let found = [1, 2, 3].map(|n| device("home", &format!("home/0x{n}"), &format!("z/{n}")));
         sites.adopt(adopted(&home, &found));
         assert!(sites.has_changed());
         assert_eq!(keys(&mut sites), ["lamp", "home/0x3", "home/0x2"]);
@@ -201,7 +203,7 @@ mod tests {
     fn what_was_adopted_elsewhere_is_forgotten() {
         let (old, new) = (bus("home", 1883), bus("home", 1884));
         let mut sites = Sites::default();
-        sites.file(site(&[old.clone()], &[]));
+        sites.file(site(slice::from_ref(&old), &[]));
         sites.adopt(adopted(&old, &[device("home", "home/0x1", "z/1")]));
         sites.file(site(&[old.clone(), bus("more", 1)], &[]));
         assert_eq!(keys(&mut sites), ["home/0x1"], "its bus is the same");

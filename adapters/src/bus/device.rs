@@ -274,6 +274,12 @@ impl<M: Model> DeviceState<M> {
                 self.handle_answer(now, self.model.refuses(answer), out);
                 None
             }
+            Outcome::Taken(answer) => {
+                if self.model.refuses(answer) {
+                    self.counters.count(|tally| &tally.refusals);
+                }
+                None
+            }
             Outcome::Silent(fault) => {
                 self.handle_silence(fault);
                 Some(fault.clone())
@@ -320,7 +326,9 @@ impl<M: Model> DeviceState<M> {
 
     fn poll_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
         let readings = match outcome {
-            Outcome::Answered(answer) => self.polls.answered(&mut self.model, now, answer),
+            Outcome::Answered(answer) | Outcome::Taken(answer) => {
+                self.polls.answered(&mut self.model, now, answer)
+            }
             Outcome::Silent(fault) => self.polls.silent(&mut self.model, now, self.health.silences(), &fault),
         };
         for (point, _) in readings.iter().filter(|(_, reading)| reading.is_err()) {

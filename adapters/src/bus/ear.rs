@@ -4,6 +4,7 @@
 //! is made and for nothing else; a device hears of the link before it hears what came over it; the newest state is heard,
 //! older ones that nobody has seen yet are not.
 
+#[cfg(feature = "modbus")]
 use std::convert::Infallible;
 
 #[cfg(any(feature = "links", test))]
@@ -34,9 +35,11 @@ pub(crate) trait Ear: Send + 'static {
 }
 
 /// Where devices speak only when they are asked.
+#[cfg(feature = "modbus")]
 #[derive(Debug)]
 pub(crate) struct Deaf;
 
+#[cfg(feature = "modbus")]
 impl Ear for Deaf {
     type Word = Infallible;
 

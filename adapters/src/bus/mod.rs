@@ -125,6 +125,12 @@ mod contract {
     pub(crate) enum Outcome<A> {
         /// The device answered, be it with a refusal: it is there.
         Answered(A),
+        /// The medium took it, and answered for itself: whether the device is there is not known by it.
+        #[cfg_attr(
+            not(feature = "mqtt-devices"),
+            expect(dead_code, reason = "elsewhere nobody stands between")
+        )]
+        Taken(A),
         /// No answer that can be used: time-out, disconnection, garbage, or a gateway that cannot reach the device.
         Silent(DeviceFault),
     }
@@ -222,6 +228,10 @@ mod contract {
         fn hear(&mut self, now: Instant, word: Self::Word) -> Heard;
         /// Whether the device says a point unasked, when it changes at least.
         fn tells(&self, point: PointId) -> bool;
+        /// What the device has last said of a point that it says unasked; asked for where it cannot be asked.
+        fn known(&self, _: PointId) -> Option<Result<Value, DeviceFault>> {
+            None
+        }
         /// Whether nobody can know if it is there but by hearing it: it cannot be asked, and nobody keeps count of it. After
         /// the link was away it is believed to be where it was.
         fn is_taciturn(&self) -> bool;

@@ -1,6 +1,6 @@
 //! The exchanges still to be done for a read, whoever asked for it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use usp_mapping::port::{DeviceFault, PointId};
@@ -47,6 +47,11 @@ impl<Ask: Clone> ReadPlan<Ask> {
     /// Reads more points, after the others.
     pub(crate) fn extend<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant, points: &[PointId]) {
         self.asks.extend(model.plan(now, points).into_iter().map(Planned::new));
+    }
+
+    /// The points that are still to be read.
+    pub(crate) fn points<M: Model<Ask = Ask>>(&self, model: &M) -> BTreeSet<PointId> {
+        self.asks.iter().flat_map(|planned| model.points(&planned.ask)).collect()
     }
 
     /// Whether nothing is left.

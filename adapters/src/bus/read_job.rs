@@ -23,7 +23,12 @@ impl<Ask: Clone> ReadJob<Ask> {
     pub(crate) fn new<M: Model<Ask = Ask>>(model: &mut M, now: Instant, calls: Vec<ReadCall>) -> Self {
         let points: BTreeSet<_> = calls.iter().flat_map(|call| call.points.iter().copied()).collect();
         let points: Vec<_> = points.into_iter().collect();
-        Self { calls, plan: ReadPlan::new(model, now, &points), got: BTreeMap::new() }
+        let plan = ReadPlan::new(model, now, &points);
+        // What cannot be asked for, and is said when it changes, is what was said last.
+        let asked = plan.points(model);
+        let told = points.iter().filter(|point| !asked.contains(point));
+        let got = told.filter_map(|point| Some((*point, model.known(*point)?))).collect();
+        Self { calls, plan, got }
     }
 
     /// What to send next; `None`: the job is done.
@@ -48,7 +53,7 @@ impl<Ask: Clone> ReadJob<Ask> {
         M: Model<Ask = Ask>,
     {
         let readings = match outcome {
-            Outcome::Answered(answer) => self.plan.answered(model, now, answer),
+            Outcome::Answered(answer) | Outcome::Taken(answer) => self.plan.answered(model, now, answer),
             Outcome::Silent(fault) => self.plan.silent(model, now, silences, &fault),
         };
         self.got.extend(readings);

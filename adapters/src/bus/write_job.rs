@@ -116,8 +116,12 @@ impl<Ask: Clone> WriteJob<Ask> {
             Phase::Send { ask, heard, .. } => {
                 let sent = match outcome {
                     // It begins again, the other way.
-                    Outcome::Answered(answer) if model.knows_better(&ask, &answer) => return Vec::new(),
-                    Outcome::Answered(answer) => {
+                    Outcome::Answered(answer) | Outcome::Taken(answer)
+                        if model.knows_better(&ask, &answer) =>
+                    {
+                        return Vec::new();
+                    }
+                    Outcome::Answered(answer) | Outcome::Taken(answer) => {
                         model.acknowledge(&ask, answer).map_err(|fault| (fault, true))
                     }
                     Outcome::Silent(fault) => Err((fault, false)),
@@ -150,7 +154,7 @@ impl<Ask: Clone> WriteJob<Ask> {
         outcome: Outcome<M::Answer>,
     ) -> Readings {
         match outcome {
-            Outcome::Answered(answer) => match model.modify(target, value, answer) {
+            Outcome::Answered(answer) | Outcome::Taken(answer) => match model.modify(target, value, answer) {
                 Ok(ask) => self.phase = Phase::Send { ask, sent: false, heard: None },
                 Err(fault) => self.settle(Err(fault)),
             },
@@ -346,7 +350,7 @@ impl<Ask: Clone> Verify<Ask> {
 
     fn look<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant, outcome: Outcome<M::Answer>) {
         match outcome {
-            Outcome::Answered(answer) => {
+            Outcome::Answered(answer) | Outcome::Taken(answer) => {
                 if let Some((_, reading)) = self.plan.answered(model, now, answer).pop() {
                     self.shown = Some(reading);
                 }

@@ -89,7 +89,7 @@ impl Line {
         let deadline = sent_at + ask.timeout + reply_time;
         let outcome = self.receive(ask, deadline)?;
         match outcome {
-            Outcome::Answered(_) => {}
+            Outcome::Answered(_) | Outcome::Taken(_) => {}
             Outcome::Silent(DeviceFault::Timeout(_)) => {
                 self.late.insert(ask.unit, Instant::now() + ask.timeout);
             }

@@ -94,13 +94,7 @@ impl Broker {
 
     /// One capability was read, written, or could not be. What a Controller has set is shown as it was set, whatever the
     /// deadband.
-    fn take_result(
-        &mut self,
-        number: u32,
-        point: PointId,
-        result: Result<Value, DeviceFault>,
-        word: Word,
-    ) {
+    fn take_result(&mut self, number: u32, point: PointId, result: Result<Value, DeviceFault>, word: Word) {
         let now = self.model.now;
         let Some(device) = self.model.devices.get_mut(number) else { return };
         let Some(place) = device.place(point).filter(|_| device.fits(point, &result)) else { return };
