@@ -36,6 +36,14 @@ async fn units_behind_a_gateway_are_found_and_used() {
     assert!(spans.iter().any(|span| span == "input 0 20"), "{spans:?}");
     assert!(spans.iter().any(|span| span.starts_with("holding 12 ")), "{spans:?}");
 
+    // Of what it read, a mapping can begin.
+    let saved = ["mapping", "new", "acme.found", "--from-scan", "scan.json", "-o", "found.yaml"];
+    assert!(cli.fails(2, &saved).contains("--unit and --at choose among unit 1 at"));
+    cli.ok(&[&saved[..], &["--unit", "7", "--at", &address]].concat());
+    cli.ok(&["mapping", "check", "found.yaml"]);
+    let tested = cli.ok(&["mapping", "test", "found.yaml"]);
+    assert!(tested.contains("readings tested"), "{tested}");
+
     // What it proposes is a site that a broker takes.
     cli.ok(&["mapping", "check", "site.yaml"]);
     let _broker = place.start();

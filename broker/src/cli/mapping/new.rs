@@ -13,6 +13,8 @@ use super::show_diagnostics;
 use crate::cli::{Failure, print_line};
 
 mod classes;
+mod guess;
+mod scanned;
 
 /// Begin a mapping: a commented draft that passes `mapping check` and `mapping test`, to be edited
 #[derive(Debug, Args)]
@@ -27,6 +29,15 @@ pub(in crate::cli) struct New {
     /// An example of this class rather than a kind of device; again for more
     #[arg(long = "class", value_name = "CLASS", conflicts_with = "template")]
     classes: Vec<String>,
+    /// A draft of what `scan modbus --registers … --save FILE` read of a unit
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["template", "classes"])]
+    from_scan: Option<PathBuf>,
+    /// Which unit, where the scan found several
+    #[arg(long, value_name = "NUMBER", requires = "from_scan")]
+    unit: Option<u8>,
+    /// Address or port at which that unit was found
+    #[arg(long, value_name = "ADDRESS", requires = "from_scan")]
+    at: Option<String>,
     /// The file; standard output without it
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -71,8 +82,11 @@ pub(super) fn run(args: &New) -> Result<(), Failure> {
 }
 
 fn draft(args: &New) -> Result<String, Failure> {
-    let text =
-        if args.classes.is_empty() { args.template.text().to_owned() } else { of_classes(&args.classes)? };
+    let text = match &args.from_scan {
+        Some(path) => scanned::draft(path, args.unit, args.at.as_deref())?,
+        None if args.classes.is_empty() => args.template.text().to_owned(),
+        None => of_classes(&args.classes)?,
+    };
     let text = text.replace("PROFILE", &args.profile).replace("VENDOR", &vendor(&args.profile));
     let (_, found) = compile_file(&SourceFile::new("draft", &text));
     if has_errors(&found) {
@@ -182,6 +196,52 @@ mod tests {
         is_right(&draft(&args(&["--class", "LevelControl", "--class", "BinarySensor"])).unwrap());
         let failure = draft(&args(&["--class", "Lamp"])).unwrap_err().to_string();
         assert!(failure.starts_with("there is no class `Lamp`; classes: BinaryControl, "), "{failure}");
+    }
+
+    #[test]
+    fn what_a_scan_read_is_a_draft_that_is_right() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("scan.json");
+        let mut holding: Vec<u16> = vec![0x4143, 0x4d45, 0x2d33, 0, 0, 0x4366, 0x3333, 2305, 0xffff];
+        holding.extend(1000..1500);
+        let scan = serde_json::json!({"scan": 1, "complete": true, "site": "", "places": [{
+            "bus": {"modbus_tcp": "192.0.2.1:502"}, "any_unit": false, "noise": false,
+            "units": [{"unit": 3, "vendor": "ACME \"X\"", "product": null, "revision": null,
+                "profiles": ["acme.x"], "spans": [
+                    {"table": "holding", "first": 100, "count": holding.len(), "registers": holding},
+                    {"table": "coil", "first": 0, "count": 3, "registers": []},
+                    {"table": "input", "first": 65535, "count": 1, "registers": [0]}]}]}]});
+        std::fs::write(&path, scan.to_string()).unwrap();
+        let file = path.display().to_string();
+        let text = draft(&args(&["acme.found", "--from-scan", &file])).unwrap();
+        is_right(&text);
+        for line in [
+            "  holding-100: {class: BlobSensor, type: ascii, read: {holding: 100, as: string, registers: 3}}  # `ACME-3`",
+            "  # holding 103 to 104: 0",
+            "  holding-105: {class: LevelSensor, type: Meter, unit: \"-\", read: {holding: 105, as: f32}}  # 230.2; or u16 17254 and 13107, or u32 1130771251",
+            "  - {holding: {107: [0x0901]}, expect: {holding-107: 2305}}",
+            "  # 107 further values are left out: scan fewer --registers at a time",
+            "# The mapping `acme.x` fits this unit: `use: acme.x` in a site may be all it needs.",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line}\n{}", &text[..3000]);
+        }
+        std::fs::write(&path, "{\"scan\": 2, \"places\": []}").unwrap();
+        let refused = draft(&args(&["acme.found", "--from-scan", &file])).unwrap_err().to_string();
+        assert!(
+            refused.ends_with("this is not what `scan modbus --save` writes: version 2 is not known"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn nothing_but_zeros_is_a_draft_too() {
+        let unit = serde_json::json!({"unit": 1, "vendor": null, "product": null, "revision": null, "profiles": [],
+            "spans": [{"table": "input", "first": 7, "count": 2, "registers": [0, 0]}]});
+        let scan = serde_json::json!({"scan": 1, "places": [{"bus": {"modbus_rtu": "/dev/ttyUSB0"}, "units": [unit]}]});
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("scan.json");
+        std::fs::write(&path, scan.to_string()).unwrap();
+        is_right(&draft(&args(&["acme.found", "--from-scan", &path.display().to_string()])).unwrap());
     }
 
     #[test]
