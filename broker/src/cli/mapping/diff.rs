@@ -19,6 +19,7 @@ use crate::cli::{Failure, print_line};
 
 mod changes;
 mod frames;
+mod happenings;
 #[cfg(test)]
 mod tests;
 mod text;

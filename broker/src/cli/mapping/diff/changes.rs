@@ -1,14 +1,14 @@
 //! What a change does to what Controllers see.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 use usp_mapping::mapping::{
-    ByteOrder, Capability, Mapping, ModbusPoint, ReadBinding, ReadPoint, WriteBinding, WritePoint,
+    ByteOrder, Capability, Mapping, ModbusPoint, Poll, ReadBinding, ReadPoint, WriteBinding, WritePoint,
 };
+use usp_mapping::port::PointId;
 use usp_mapping::transform::Transform;
 use usp_mapping::value::decimal_text;
 
+use super::happenings::happenings;
 use super::version::Bump;
 
 /// One thing that is another one now.
@@ -69,27 +69,14 @@ pub(super) fn changes(old: &Mapping, new: &Mapping) -> Vec<Change> {
         changes.push(lost("capability", &capability.id, heir));
     }
     changes.extend(fresh.iter().map(|capability| gained("capability", &capability.id)));
-    let names = |texts: Vec<String>| texts.into_iter().collect::<BTreeSet<_>>();
-    let nodes = |mapping: &Mapping| names(mapping.nodes.iter().map(|node| node.id.clone()).collect());
-    changes.extend(sets("node", &nodes(old), &nodes(new)));
-    let commands = |mapping: &Mapping| {
-        names(mapping.commands.iter().map(|it| dotted(mapping, it.node, &it.name)).collect())
-    };
-    changes.extend(sets("command", &commands(old), &commands(new)));
-    let events = |mapping: &Mapping| names(mapping.events.iter().map(|event| event.id.clone()).collect());
-    changes.extend(sets("event", &events(old), &events(new)));
     for capability in &old.capabilities {
         let other = new.capabilities.iter().find(|it| it.id == capability.id);
         changes
             .extend(other.and_then(|other| changed(&capability.id, fields((old, capability), (new, other)))));
     }
+    changes.extend(happenings(old, new));
     changes.extend(changed("device", device(old, new)).map(|change| Change { what: "device", ..change }));
     changes
-}
-
-fn dotted(mapping: &Mapping, node: Option<usp_mapping::mapping::NodeId>, name: &str) -> String {
-    let node = node.and_then(|node| mapping.nodes.get(usize::from(node.0)));
-    node.map_or(name.to_owned(), |node| format!("{}.{name}", node.id))
 }
 
 /// Another key for the same place and kind of thing.
@@ -99,7 +86,7 @@ fn is_renamed(old: &Capability, new: &Capability) -> bool {
     old.class == new.class && parts(old) == parts(new) && write(old) == write(new)
 }
 
-fn lost(what: &'static str, key: &str, heir: Option<String>) -> Change {
+pub(super) fn lost(what: &'static str, key: &str, heir: Option<String>) -> Change {
     Change {
         what,
         key: key.to_owned(),
@@ -111,7 +98,7 @@ fn lost(what: &'static str, key: &str, heir: Option<String>) -> Change {
     }
 }
 
-fn gained(what: &'static str, key: &str) -> Change {
+pub(super) fn gained(what: &'static str, key: &str) -> Change {
     Change {
         what,
         key: key.to_owned(),
@@ -123,16 +110,11 @@ fn gained(what: &'static str, key: &str) -> Change {
     }
 }
 
-fn has_rows(what: &str) -> bool {
+pub(super) fn has_rows(what: &str) -> bool {
     matches!(what, "capability" | "node")
 }
 
-fn sets(what: &'static str, old: &BTreeSet<String>, new: &BTreeSet<String>) -> Vec<Change> {
-    let gone = old.difference(new).map(|key| lost(what, key, None));
-    gone.chain(new.difference(old).map(|key| gained(what, key))).collect()
-}
-
-fn changed(key: &str, fields: Vec<Field>) -> Option<Change> {
+pub(super) fn changed(key: &str, fields: Vec<Field>) -> Option<Change> {
     let needs = fields.iter().map(|field| field.needs).max()?;
     let instance = Some(Instance::Kept);
     Some(Change {
@@ -160,7 +142,7 @@ fn device(old: &Mapping, new: &Mapping) -> Vec<Field> {
     all.into_iter().flatten().collect()
 }
 
-fn field(field: &'static str, needs: Bump, old: &str, new: &str) -> Option<Field> {
+pub(super) fn field(field: &'static str, needs: Bump, old: &str, new: &str) -> Option<Field> {
     (old != new).then(|| Field { field, old: old.to_owned(), new: new.to_owned(), needs })
 }
 
@@ -170,6 +152,8 @@ fn fields((of_old, old): (&Mapping, &Capability), (of_new, new): (&Mapping, &Cap
         it.range.map(|(a, b)| format!("{} to {}", decimal_text(a), decimal_text(b))).unwrap_or_default()
     };
     let millis = |time: std::time::Duration| format!("{} ms", time.as_millis());
+    let optional = |time: Option<std::time::Duration>| time.map(millis).unwrap_or_default();
+    let number = |number: Option<u8>| number.map(|number| number.to_string()).unwrap_or_default();
     let all = [
         field("class", Bump::Major, old.class.name(), new.class.name()),
         field("type", Bump::Major, &old.kind, &new.kind),
@@ -190,16 +174,45 @@ fn fields((of_old, old): (&Mapping, &Capability), (of_new, new): (&Mapping, &Cap
         field("access", less(old, new), access(old), access(new)),
         field("name", Bump::Patch, &old.name, &new.name),
         field("description", Bump::Patch, &old.description, &new.description),
-        field("step", Bump::Patch, &text(old.step), &text(new.step)),
-        field("low", Bump::Minor, &text(old.low_threshold), &text(new.low_threshold)),
-        field("high", Bump::Minor, &text(old.high_threshold), &text(new.high_threshold)),
+        field("step", offered(old.step, new.step), &text(old.step), &text(new.step)),
+        field(
+            "low",
+            offered(old.low_threshold, new.low_threshold),
+            &text(old.low_threshold),
+            &text(new.low_threshold),
+        ),
+        field(
+            "high",
+            offered(old.high_threshold, new.high_threshold),
+            &text(old.high_threshold),
+            &text(new.high_threshold),
+        ),
+        field(
+            "sensitivity",
+            offered(old.sensitivity, new.sensitivity),
+            &number(old.sensitivity),
+            &number(new.sensitivity),
+        ),
+        field("hold", offered(old.hold, new.hold), &optional(old.hold), &optional(new.hold)),
+        field("rest", offered(old.rest, new.rest), &optional(old.rest), &optional(new.rest)),
+        field("monotonic", Bump::Patch, &old.monotonic.to_string(), &new.monotonic.to_string()),
+        field("serve stale", Bump::Patch, &old.serve_stale.to_string(), &new.serve_stale.to_string()),
         field("deadband", Bump::Patch, &text(old.deadband), &text(new.deadband)),
         field("poll", Bump::Patch, &poll(of_old, old), &poll(of_new, new)),
         field("max age", Bump::Patch, &millis(old.max_age), &millis(new.max_age)),
         field("read", Bump::Patch, &read(old.read.as_ref()), &read(new.read.as_ref())),
-        field("write", Bump::Patch, &write(old.write.as_ref()), &write(new.write.as_ref())),
+        field("write", Bump::Patch, &write(of_old, old.write.as_ref()), &write(of_new, new.write.as_ref())),
     ];
     all.into_iter().flatten().collect()
+}
+
+/// Parameters and commands that are there only where a first value is given.
+fn offered<T>(old: Option<T>, new: Option<T>) -> Bump {
+    match (old, new) {
+        (Some(_), None) => Bump::Major,
+        (None, Some(_)) => Bump::Minor,
+        _ => Bump::Patch,
+    }
 }
 
 /// A range that admits less takes something away from who sets it; that of a sensor says what readings are believed.
@@ -230,18 +243,22 @@ fn access(capability: &Capability) -> &'static str {
 }
 
 fn poll(mapping: &Mapping, capability: &Capability) -> String {
-    let poll = capability.read.as_ref().map(|read| read.poll);
-    let every = poll.and_then(usp_mapping::mapping::Poll::every);
+    poll_text(mapping, capability.read.as_ref().map(|read| read.poll))
+}
+
+/// `fast (1000 ms)`.
+pub(super) fn poll_text(mapping: &Mapping, poll: Option<Poll>) -> String {
+    let every = poll.and_then(Poll::every);
     let group = mapping.poll_groups.iter().find(|group| Some(group.every) == every);
     match (group, poll) {
         (Some(group), _) => format!("{} ({} ms)", group.name, group.every.as_millis()),
-        (None, Some(usp_mapping::mapping::Poll::Once)) => "once".to_owned(),
+        (None, Some(Poll::Once)) => "once".to_owned(),
         (None, Some(_)) => "on demand".to_owned(),
         (None, None) => String::new(),
     }
 }
 
-fn read(read: Option<&ReadBinding>) -> String {
+pub(super) fn read(read: Option<&ReadBinding>) -> String {
     let parts = read.into_iter().flat_map(|read| &read.parts).map(|part| {
         let exponent = part.exponent.as_ref().map(|at| format!(" × 10^({})", read_place(at)));
         format!("{}{}{}", read_place(&part.point), exponent.unwrap_or_default(), meaning(&part.transform))
@@ -249,17 +266,28 @@ fn read(read: Option<&ReadBinding>) -> String {
     parts.collect::<Vec<_>>().join("; ")
 }
 
-fn write(write: Option<&WriteBinding>) -> String {
+fn write(mapping: &Mapping, write: Option<&WriteBinding>) -> String {
     let Some(write) = write else { return String::new() };
+    let by = |by: PointId| mapping.point(by).map_or(String::new(), |point| format!(" by {}", point.name));
     let verify = match &write.verify {
         None => "not verified".to_owned(),
-        Some(verify) => format!("verified within {} ms", verify.within.as_millis()),
+        Some(verify) => {
+            let by = verify.by.map(by).unwrap_or_default();
+            format!("verified{by} within {} ms", verify.within.as_millis())
+        }
     };
-    let (place, way) = written(&write.point);
-    let (meaning, ttl) = (meaning(&write.transform), write.ttl.as_millis());
+    let (target, ttl) = (target_of(&write.point, &write.transform), write.ttl.as_millis());
     let extras = [(write.coalesce, ", coalesced"), (write.undo, ", undone")];
     let extras: String = extras.iter().filter(|(is_so, _)| *is_so).map(|(_, words)| *words).collect();
-    format!("{place}{meaning} {way}, {verify}, dropped after {ttl} ms{extras}")
+    let rate = write.rate.as_millis();
+    let rate = if rate == 0 { String::new() } else { format!(", at least {rate} ms apart") };
+    format!("{target}, {verify}, dropped after {ttl} ms{rate}{extras}")
+}
+
+/// `holding 0 u16 by SingleRegister`.
+pub(super) fn target_of(point: &WritePoint, transform: &Transform) -> String {
+    let (place, way) = written(point);
+    format!("{place}{} {way}", meaning(transform))
 }
 
 fn read_place(point: &ReadPoint) -> String {

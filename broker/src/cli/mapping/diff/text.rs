@@ -47,7 +47,8 @@ fn one(change: &Change, screen: Screen) -> String {
     };
     let mut out = screen.paint(tone, &format!("{sign} {words}"));
     out += match (change.change, change.instance) {
-        (Kind::Renamed, _) => {
+        (Kind::Renamed, None) => ": whoever used the old name finds it no more",
+        (Kind::Renamed, Some(_)) => {
             ": the row goes and another comes, with another Instance Number; to keep it, keep the key and change `name`"
         }
         (Kind::Removed, Some(Instance::Gone)) => ": its row goes",
