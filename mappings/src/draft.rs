@@ -19,7 +19,9 @@ use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::expand::Source;
 use crate::library::Catalog;
-use crate::mapping::{ByteOrder, Class, ModbusOptions, ModbusPoint, NodeId, PerTable, ProtocolKind};
+use crate::mapping::{
+    ByteOrder, Class, ModbusOptions, ModbusPoint, NodeId, PerTable, ProtocolKind, Steps,
+};
 pub use crate::modbus::{ModbusDraft, PlaceDraft, RunDraft, TablesDraft};
 pub use crate::mqtt::{AvailabilityDraft, MqttDraft, MqttPlaceDraft, MqttSendDraft};
 pub use crate::payload::draft::{AsDraft, BodyDraft, FormDraft, FormatDraft, MessageDraft, MessagePlace};
@@ -178,6 +180,8 @@ pub struct CapabilityDraft {
     pub max: Option<At<Decimal>>,
     /// `step`.
     pub step: Option<At<Decimal>>,
+    /// `steps`.
+    pub steps: Option<At<Steps>>,
     /// `deadband`.
     pub deadband: Option<At<Decimal>>,
     /// `low`.
@@ -326,6 +330,7 @@ impl CapabilityDraft {
             min: None,
             max: None,
             step: None,
+            steps: None,
             deadband: None,
             low: None,
             high: None,

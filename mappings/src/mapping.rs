@@ -164,6 +164,8 @@ pub struct Capability {
     pub range: Option<(Decimal, Decimal)>,
     /// `StepValue`'s initial value; `None`: no step commands (LevelControl).
     pub step: Option<Decimal>,
+    /// Which step commands there are, of a LevelControl that has a step and of an EnumControl.
+    pub steps: Steps,
     /// `ValidValues` (EnumControl, EnumSensor), in the order of steps.
     pub valid_values: Vec<String>,
     /// `ValueNames` (MultiLevelSensor).
@@ -199,6 +201,37 @@ pub struct Capability {
 impl Capability {
     fn parts(&self) -> Parts<'_> {
         (&self.id, self.class, self.read.as_ref(), self.write.as_ref())
+    }
+}
+
+/// Which step commands a control has. TR-181 lets it have one of them alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Steps {
+    /// `StepUp()` and `StepDown()`.
+    #[default]
+    Both,
+    /// `StepUp()` alone.
+    Up,
+    /// `StepDown()` alone.
+    Down,
+    /// None.
+    Neither,
+}
+
+impl Capability {
+    /// The step commands that it has, by name without parentheses.
+    pub fn step_commands(&self) -> &'static [&'static str] {
+        let has_steps = match self.class {
+            Class::LevelControl => self.step.is_some(),
+            class => class == Class::EnumControl,
+        };
+        match self.steps {
+            _ if !has_steps => &[],
+            Steps::Both => &["StepUp", "StepDown"],
+            Steps::Up => &["StepUp"],
+            Steps::Down => &["StepDown"],
+            Steps::Neither => &[],
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use usp_mapping::mapping::{
     BusAddress, BusKind, ByteOrder, Capability, Class, Device, DeviceAddress, Mapping, ModbusOptions,
     ModbusPoint, ModbusTable, ModbusWriteFunction, OnlineRule, PerTable, Poll, Protocol, ReadBinding,
-    ReadPoint, RegisterEncoding, Verify, WriteBinding, WritePoint,
+    ReadPoint, RegisterEncoding, Steps, Verify, WriteBinding, WritePoint,
 };
 use usp_mapping::port::{Action, AdapterCall, CallId, DeviceFault, DeviceId, PointId};
 use usp_mapping::transform::Transform;
@@ -42,6 +42,7 @@ pub(crate) fn on_demand() -> Capability {
         unit: Some("V".to_owned()),
         range: None,
         step: None,
+        steps: Steps::Both,
         valid_values: Vec::new(),
         value_names: Vec::new(),
         low_threshold: None,

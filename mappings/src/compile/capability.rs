@@ -10,7 +10,7 @@ use super::extras::own_name;
 use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::{At, CapabilityDraft, ReadDraft, VerifyDraft, WriteDraft};
-use crate::mapping::{Capability, Class, NodeId, Poll, ReadBinding, ReadPart, Verify, WriteBinding};
+use crate::mapping::{Capability, Class, NodeId, Poll, ReadBinding, ReadPart, Steps, Verify, WriteBinding};
 use crate::port::PointId;
 use crate::tr181;
 use crate::words::{duration_text, nearest};
@@ -55,6 +55,7 @@ impl Compiler<'_> {
             unit: cap.unit.as_ref().map(|unit| unit.value.clone()),
             range: limits(cap).or(cap.valid.map(|valid| valid.value)),
             step: cap.step.map(|step| step.value),
+            steps: cap.steps.map_or(Steps::Both, |steps| steps.value),
             valid_values: valid_values(read.as_ref(), write.as_ref()),
             value_names: self.value_names(cap, class),
             low_threshold: cap.low.map(|low| low.value),
@@ -137,6 +138,12 @@ impl Compiler<'_> {
             ("min", cap.min.map(|at| at.span), control, "LevelControl"),
             ("max", cap.max.map(|at| at.span), control, "LevelControl"),
             ("step", cap.step.map(|at| at.span), control, "LevelControl"),
+            (
+                "steps",
+                cap.steps.map(|at| at.span),
+                control || class == Class::EnumControl,
+                "LevelControl and EnumControl",
+            ),
             ("low", cap.low.map(|at| at.span), sensor, "LevelSensor"),
             ("high", cap.high.map(|at| at.span), sensor, "LevelSensor"),
         ] {
@@ -195,6 +202,11 @@ impl Compiler<'_> {
             return;
         }
         self.range_is_given(cap);
+        if let Some(steps) = cap.steps.filter(|_| cap.step.is_none()) {
+            let error =
+                self.report.error(Code::StepSize, steps.span, "without `step` there are no step commands");
+            error.help("say with `step` how far one goes, in the unit, or remove `steps`");
+        }
         let step = self.positive(cap.step, "`step`").zip(cap.step.map(|step| step.span));
         let Some((min, max)) = limits(cap) else { return };
         if min >= max {

@@ -11,7 +11,7 @@ use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::draft::{At, CapabilityDraft, MappingDraft, OnlineDraft, PollDraft, ReadDraft, site::Version};
 use crate::expand::Source;
-use crate::mapping::Class;
+use crate::mapping::{Class, Steps};
 use crate::yaml::{self, Node};
 
 /// The one version of the language so far.
@@ -27,6 +27,9 @@ pub(crate) const CLASSES: [(&str, Class); 8] = [
     ("EnumSensor", Class::EnumSensor),
     ("BlobSensor", Class::BlobSensor),
 ];
+
+const STEPS: [(&str, Steps); 4] =
+    [("both", Steps::Both), ("up", Steps::Up), ("down", Steps::Down), ("none", Steps::Neither)];
 
 pub(super) const KEYS: [&str; 16] = [
     "uspmap",
@@ -47,7 +50,7 @@ pub(super) const KEYS: [&str; 16] = [
     "tests",
 ];
 
-pub(super) const CAPABILITY_KEYS: [&str; 22] = [
+pub(super) const CAPABILITY_KEYS: [&str; 23] = [
     "class",
     "type",
     "unit",
@@ -61,6 +64,7 @@ pub(super) const CAPABILITY_KEYS: [&str; 22] = [
     "min",
     "max",
     "step",
+    "steps",
     "deadband",
     "low",
     "high",
@@ -249,6 +253,7 @@ impl Report<'_> {
             min: decimal(self, "min"),
             max: decimal(self, "max"),
             step: decimal(self, "step"),
+            steps: fields.node("steps").and_then(|node| self.choice(node, "direction of steps", &STEPS)),
             deadband: decimal(self, "deadband"),
             low: decimal(self, "low"),
             high: decimal(self, "high"),

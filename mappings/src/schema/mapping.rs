@@ -274,6 +274,8 @@ pub(super) struct Capability {
     max: Option<Number>,
     /// First `StepValue`, in the unit; without it there are no step commands (LevelControl).
     step: Option<Positive>,
+    /// Which step commands there are (LevelControl with `step`, EnumControl); both unless told otherwise.
+    steps: Option<Word<Steps>>,
     /// A change smaller than this is no change, in the unit (Level classes).
     deadband: Option<Positive>,
     /// First `LowLevelThreshold` (LevelSensor).
@@ -292,6 +294,20 @@ pub(super) struct Capability {
     max_age: Option<Duration>,
     /// `true`: a reading that is not good is still shown.
     serve_stale: Option<Flag>,
+}
+
+/// Which step commands there are.
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+pub(super) enum Steps {
+    /// StepUp() and StepDown().
+    Both,
+    /// StepUp() alone.
+    Up,
+    /// StepDown() alone.
+    Down,
+    /// None.
+    None,
 }
 
 /// One row of `Node.{i}.`.

@@ -163,7 +163,8 @@ impl Model {
         if matches!(name, "StepUp" | "StepDown" | "Toggle") {
             let found = self.devices.capability(at);
             let model = found.and_then(|(device, _, capability)| device.model(capability));
-            return model.is_none_or(|m| m.write.is_some() && (name == "Toggle" || has_steps(m)));
+            let has = |m: &mapping::Capability| name == "Toggle" || m.step_commands().contains(&name);
+            return model.is_none_or(|m| m.write.is_some() && has(m));
         }
         !is_of_mapping(name) || self.devices.of(at).is_none() || self.vendor_command(at, name).is_some()
     }
@@ -177,10 +178,6 @@ impl Model {
 /// Whether a command or event of this name is declared by mappings.
 pub(crate) fn is_of_mapping(name: &str) -> bool {
     name.starts_with("X_") && !name.starts_with("X_USPBROKER_")
-}
-
-fn has_steps(model: &mapping::Capability) -> bool {
-    model.step.is_some() || !model.valid_values.is_empty()
 }
 
 /// What a mapping says of a capability.

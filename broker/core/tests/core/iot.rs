@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use usp_core::input::ConnId;
-use usp_mapping::mapping::Class;
+use usp_mapping::mapping::{Class, Steps};
 use usp_mapping::value::Value;
 
 use crate::bench::World;
@@ -182,6 +182,27 @@ fn levels_are_clamped_and_states_wrap_around() {
     }
     assert!(w.set(c, dimmer, &["Value=100.5"]).starts_with("Error 7012"));
     assert!(w.set(c, mode, &["Value=Middle"]).starts_with("Error 7012"));
+}
+
+#[test]
+fn a_control_may_have_one_step_command_alone() {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| {
+        mapping.capabilities[3].steps = Steps::Up;
+        mapping.capabilities[2].steps = Steps::Down;
+    }));
+    let c = w.controller("self::c");
+    let dimmer = "Device.ProxiedDevice.1.IoTCapability.4.LevelControl.";
+    let mode = "Device.ProxiedDevice.1.IoTCapability.3.EnumControl.";
+    w.report("a", &[(3, number("50")), (2, Value::Text("High".to_owned()))]);
+    w.operate(c, &format!("{dimmer}StepDown()"), "", &[]);
+    assert_eq!(w.get(c, &format!("{dimmer}Value")), format!("{dimmer}Value=50"), "it has none");
+    w.operate(c, &format!("{dimmer}StepUp()"), "", &[]);
+    assert_eq!(w.get(c, &format!("{dimmer}Value")), format!("{dimmer}Value=80"));
+    w.operate(c, &format!("{mode}StepUp()"), "", &[]);
+    assert_eq!(w.get(c, &format!("{mode}Value")), format!("{mode}Value=High"), "it has none");
+    w.operate(c, &format!("{mode}StepDown()"), "", &[]);
+    assert_ne!(w.get(c, &format!("{mode}Value")), format!("{mode}Value=High"));
 }
 
 #[test]

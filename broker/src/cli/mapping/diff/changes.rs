@@ -176,6 +176,12 @@ fn fields((of_old, old): (&Mapping, &Capability), (of_new, new): (&Mapping, &Cap
         field("description", Bump::Patch, &old.description, &new.description),
         field("step", offered(old.step, new.step), &text(old.step), &text(new.step)),
         field(
+            "commands",
+            less_commands(old, new),
+            &old.step_commands().join(", "),
+            &new.step_commands().join(", "),
+        ),
+        field(
             "low",
             offered(old.low_threshold, new.low_threshold),
             &text(old.low_threshold),
@@ -204,6 +210,11 @@ fn fields((of_old, old): (&Mapping, &Capability), (of_new, new): (&Mapping, &Cap
         field("write", Bump::Patch, &write(of_old, old.write.as_ref()), &write(of_new, new.write.as_ref())),
     ];
     all.into_iter().flatten().collect()
+}
+
+fn less_commands(old: &Capability, new: &Capability) -> Bump {
+    let kept = old.step_commands().iter().all(|name| new.step_commands().contains(name));
+    if kept { Bump::Minor } else { Bump::Major }
 }
 
 /// Parameters and commands that are there only where a first value is given.

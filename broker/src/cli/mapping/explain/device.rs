@@ -50,7 +50,7 @@ pub(in crate::cli::mapping) struct CapabilityTold {
     pub(super) range: Option<[String; 2]>,
     pub(super) values: Vec<String>,
     pub(super) parameters: Vec<Parameter>,
-    pub(super) commands: &'static [&'static str],
+    pub(super) commands: Vec<String>,
     pub(super) poll: Option<String>,
     pub(super) max_age_ms: u128,
     #[serde(skip)]

@@ -62,13 +62,10 @@ pub(super) fn parameters(capability: &Capability) -> Vec<Parameter> {
 }
 
 /// The Commands of the class object.
-pub(super) fn commands(capability: &Capability) -> &'static [&'static str] {
-    match capability.class {
-        Class::BinaryControl => &["Toggle()"],
-        Class::LevelControl if capability.step.is_some() => &["StepUp()", "StepDown()"],
-        Class::EnumControl => &["StepUp()", "StepDown()"],
-        _ => &[],
-    }
+pub(super) fn commands(capability: &Capability) -> Vec<String> {
+    let toggle = (capability.class == Class::BinaryControl).then_some("Toggle");
+    let names = toggle.into_iter().chain(capability.step_commands().iter().copied());
+    names.map(|name| format!("{name}()")).collect()
 }
 
 /// The path of a device's or a node's row.

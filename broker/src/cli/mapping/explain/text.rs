@@ -90,7 +90,7 @@ fn max_age(capability: &CapabilityTold) -> String {
 fn access(capability: &CapabilityTold) -> String {
     let get = capability.readable.then_some("Get");
     let set = capability.writable.then_some("Set");
-    let commands = capability.commands.iter().copied();
+    let commands = capability.commands.iter().map(String::as_str);
     get.into_iter().chain(set).chain(commands).collect::<Vec<_>>().join(", ")
 }
 
