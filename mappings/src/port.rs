@@ -134,6 +134,16 @@ pub enum DeviceFault {
     /// An earlier write of the same unit failed; this one was not sent.
     #[error("not sent, because an earlier write of the same request failed")]
     NotTried,
+    /// A command stopped at one of its steps, and those before it were done.
+    #[error("step {step} of {of}: {fault}; {}", done_before(*step))]
+    HalfDone {
+        /// The step that failed, from 1: at least 2.
+        step: usize,
+        /// How many there are.
+        of: usize,
+        /// Why.
+        fault: Box<DeviceFault>,
+    },
     /// The device's queue is full.
     #[error("too many requests are waiting for this device")]
     QueueFull,
@@ -143,4 +153,11 @@ pub enum DeviceFault {
     /// The adapter is shutting down.
     #[error("the adapter is shutting down")]
     Stopping,
+}
+
+fn done_before(step: usize) -> String {
+    match step {
+        0..=2 => "step 1 was done".to_owned(),
+        _ => format!("steps 1 to {} were done", step - 1),
+    }
 }

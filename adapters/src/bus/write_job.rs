@@ -309,6 +309,7 @@ impl<Ask: Clone> WriteJob<Ask> {
         if self.call.targets().any(|target| matches!(target, Target::Step(..))) {
             let failed = self.results.iter().find_map(|result| result.clone().err());
             let fault = failed.or_else(|| Some(fault).filter(|_| !self.is_done()));
+            let fault = fault.map(|fault| self.half_done(fault));
             return AdapterReply { id, outcome: fault.map_or(Ok(Vec::new()), Err) };
         }
         let mut results = self.results.clone();
@@ -317,6 +318,16 @@ impl<Ask: Clone> WriteJob<Ask> {
         }
         results.resize(self.call.items.len(), Err(DeviceFault::NotTried));
         AdapterReply { id, outcome: Ok(self.points().into_iter().zip(results).collect()) }
+    }
+
+    /// Why a command was not done, and which of its steps were.
+    fn half_done(&self, fault: DeviceFault) -> DeviceFault {
+        match self.results.iter().take_while(|result| result.is_ok()).count() {
+            0 => fault,
+            done => {
+                DeviceFault::HalfDone { step: done + 1, of: self.call.items.len(), fault: Box::new(fault) }
+            }
+        }
     }
 
     fn has_sent(&self) -> bool {

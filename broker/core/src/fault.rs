@@ -44,6 +44,7 @@ impl Fault {
         let code = match fault {
             DeviceFault::QueueFull => ErrCode::RESOURCES_EXCEEDED,
             DeviceFault::Unwritable(_) => ErrCode::INVALID_VALUE,
+            DeviceFault::HalfDone { .. } => ErrCode::INTERNAL_ERROR,
             DeviceFault::Timeout(_)
             | DeviceFault::Unreachable(_)
             | DeviceFault::Refused(_)

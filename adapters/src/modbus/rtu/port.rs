@@ -1,10 +1,12 @@
 //! A serial port: opened for this process alone, and in words that say what to do when that fails.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serial2::{CharSize, FlowControl, Parity as SerialParity, SerialPort, Settings, StopBits};
@@ -25,11 +27,47 @@ pub(crate) struct Port {
     pub(crate) serial: SerialPort,
     /// Held as long as the port.
     _lock: File,
+    /// Given back when the port is closed.
+    _claim: Option<Claim>,
+}
+
+/// How long a thread that has lost its bus may take to close its port: as long as an exchange, as a rule.
+const HANDOVER: Duration = Duration::from_secs(10);
+
+/// The ports that this process has open, by device number.
+static OURS: (Mutex<BTreeSet<u64>>, Condvar) = (Mutex::new(BTreeSet::new()), Condvar::new());
+
+/// A port of this process. A bus that is set anew, to another speed, waits here until its predecessor has closed it.
+#[derive(Debug)]
+struct Claim(u64);
+
+impl Claim {
+    /// `Ok(None)`: there is no such port.
+    fn take(port: &str, within: Duration) -> Result<Option<Self>, Problem> {
+        let Ok(number) = fs::metadata(port).map(|data| data.rdev()) else { return Ok(None) };
+        let (ours, given_back) = &OURS;
+        let waited = given_back.wait_timeout_while(known(ours), within, |ours| ours.contains(&number));
+        let (mut ours, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if ours.insert(number) { Ok(Some(Self(number))) } else { Err(Problem::Ours) }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        known(&OURS.0).remove(&self.0);
+        OURS.1.notify_all();
+    }
+}
+
+fn known(ours: &Mutex<BTreeSet<u64>>) -> MutexGuard<'_, BTreeSet<u64>> {
+    ours.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why a port cannot be used.
 #[derive(Debug)]
 enum Problem {
+    /// Another bus of this program has it.
+    Ours,
     Locked(Option<u32>),
     Io(io::Error),
 }
@@ -49,6 +87,7 @@ pub(crate) fn open(line: &SerialLine) -> Result<Port, String> {
 }
 
 fn try_open(line: &SerialLine) -> Result<Port, Problem> {
+    let claim = Claim::take(&line.port, HANDOVER)?;
     let pseudo = is_pseudo_terminal(&line.port);
     let mut serial = SerialPort::open(&line.port, |settings: Settings| set(settings, line, pseudo))?;
     let lock = File::from(serial.as_fd().try_clone_to_owned()?);
@@ -63,7 +102,7 @@ fn try_open(line: &SerialLine) -> Result<Port, Problem> {
     }
     serial.set_write_timeout(WRITE)?;
     serial.discard_buffers()?;
-    Ok(Port { serial, _lock: lock })
+    Ok(Port { serial, _lock: lock, _claim: claim })
 }
 
 fn set(mut settings: Settings, line: &SerialLine, pseudo: bool) -> io::Result<Settings> {
@@ -106,6 +145,7 @@ fn owner(file: &File) -> Option<u32> {
 
 fn words(port: &str, problem: &Problem) -> String {
     let why = match problem {
+        Problem::Ours => "another bus of this program uses it; one port is one bus".to_owned(),
         Problem::Locked(Some(owner)) => format!("another program uses it (process {owner}); end that one first"),
         Problem::Locked(None) => "another program uses it; end that one first".to_owned(),
         Problem::Io(error) => match error.kind() {
@@ -148,12 +188,17 @@ mod tests {
         let (_ours, terminal) = SerialPort::pair().unwrap();
         let path = fs::read_link(format!("/proc/self/fd/{}", terminal.as_raw_fd())).unwrap();
         let line = line(path.to_str().unwrap());
-        let first = open(&line).unwrap();
+        let first = File::open(&line.port).unwrap();
+        first.try_lock().unwrap();
         let refusal = open(&line).unwrap_err();
         let expected =
             format!("cannot open {}: another program uses it (process {})", line.port, std::process::id());
         assert!(refusal.starts_with(&expected), "{refusal}");
         drop(first);
+        let own = open(&line).unwrap();
+        let refusal = words(&line.port, &Claim::take(&line.port, Duration::ZERO).unwrap_err());
+        assert!(refusal.ends_with("another bus of this program uses it; one port is one bus"), "{refusal}");
+        drop(own);
         open(&line).unwrap();
     }
 

@@ -245,3 +245,18 @@ async fn frames_go_over_tcp_too() {
     assert_eq!(answer(medium.exchange(read(9, 6, 1)).await), [6]);
     server.join().unwrap();
 }
+
+/// As when the site file gives a line another speed: the old bus ends when its exchange does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_that_is_opened_anew_waits_for_who_had_it() {
+    let slave = Slave::start(9600);
+    let old = slave.opened().await;
+    let faster = SerialLine { baud: 19_200, ..slave.line.clone() };
+    let opening = tokio::spawn(async move {
+        let mut medium = ModbusRtu::serial(faster);
+        (medium.connect().await, medium.is_up())
+    });
+    tokio::task::yield_now().await;
+    drop(old);
+    assert_eq!(opening.await.unwrap(), (Ok(()), true));
+}

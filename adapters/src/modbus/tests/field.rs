@@ -106,6 +106,15 @@ async fn a_command_is_its_steps_and_ends_at_the_first_that_fails() {
     assert_eq!(functions(&mut bench), [6], "the second step is not sent");
     let unfit = bench.results(call(3, "a", reset(70_000))).await;
     assert!(matches!(unfit, Err(DeviceFault::Unwritable(_))), "{unfit:?}");
+    bench.server.world().holes.insert(51);
+    let half = bench.results(call(5, "a", reset(10))).await.unwrap_err();
+    let DeviceFault::HalfDone { step: 2, of: 2, fault } = &half else { panic!("{half:?}") };
+    assert!(matches!(**fault, DeviceFault::Refused(_)), "{fault:?}");
+    let text = half.to_string();
+    assert!(
+        text.starts_with("step 2 of 2: the device refused: ") && text.ends_with("; step 1 was done"),
+        "{text}"
+    );
     assert_eq!(
         bench.results(call(4, "a", Action::Command(CommandId(9), Vec::new()))).await,
         Err(DeviceFault::Unknown)

@@ -341,6 +341,7 @@ fn is_contact(fault: &DeviceFault) -> bool {
             | DeviceFault::Garbled(_)
             | DeviceFault::Invalid(_)
             | DeviceFault::NotConfirmed { .. }
+            | DeviceFault::HalfDone { .. }
     )
 }
 

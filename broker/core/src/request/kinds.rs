@@ -117,12 +117,8 @@ impl Broker {
         (name, command): (&Name, &'a Command),
         kinds: &[ObjRef],
     ) -> Cow<'a, Command> {
-        if !is_of_mapping(name) {
-            return Cow::Borrowed(command);
-        }
-        let rows = self.rows_with(id, instance, kinds);
-        let mut own = rows.iter().filter_map(|at| self.model.vendor_command(at, name));
-        own.next().map_or(Cow::Borrowed(command), |(_, own)| Cow::Owned(supported_command(own)))
+        let own = |at: &ObjRef| self.model.vendor_command(at, name).map(|(_, own)| supported_command(own));
+        self.of_rows(id, instance, (name, command), kinds, own)
     }
 
     /// The same for an event.
@@ -133,12 +129,24 @@ impl Broker {
         (name, event): (&Name, &'a Event),
         kinds: &[ObjRef],
     ) -> Cow<'a, Event> {
+        let own = |at: &ObjRef| self.model.vendor_event(at, name).map(supported_event);
+        self.of_rows(id, instance, (name, event), kinds, own)
+    }
+
+    /// What the first of the rows that has its own has, or what the model says.
+    fn of_rows<'a, T: Clone>(
+        &self,
+        id: ObjId,
+        instance: Option<&[u32]>,
+        (name, known): (&Name, &'a T),
+        kinds: &[ObjRef],
+        own: impl Fn(&ObjRef) -> Option<T>,
+    ) -> Cow<'a, T> {
         if !is_of_mapping(name) {
-            return Cow::Borrowed(event);
+            return Cow::Borrowed(known);
         }
-        let rows = self.rows_with(id, instance, kinds);
-        let mut own = rows.iter().filter_map(|at| self.model.vendor_event(at, name));
-        own.next().map_or(Cow::Borrowed(event), |own| Cow::Owned(supported_event(own)))
+        let own = self.rows_with(id, instance, kinds).iter().find_map(own);
+        own.map_or(Cow::Borrowed(known), Cow::Owned)
     }
 
     /// Whether what an object supports depends on its rows: it belongs to proxied devices, and there are some.
