@@ -142,7 +142,7 @@ pub enum DeviceFault {
         /// How many there are.
         of: usize,
         /// Why.
-        fault: Box<DeviceFault>,
+        fault: Box<Self>,
     },
     /// The device's queue is full.
     #[error("too many requests are waiting for this device")]
