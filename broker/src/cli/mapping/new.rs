@@ -223,7 +223,7 @@ mod tests {
             "  # 107 further values are left out: scan fewer --registers at a time",
             "# The mapping `acme.x` fits this unit: `use: acme.x` in a site may be all it needs.",
         ] {
-            assert!(text.lines().any(|known| known == line), "{line}\n{}", &text[..3000]);
+            assert!(text.lines().any(|known| known == line), "{line}\n{text}");
         }
         std::fs::write(&path, "{\"scan\": 2, \"places\": []}").unwrap();
         let refused = draft(&args(&["acme.found", "--from-scan", &file])).unwrap_err().to_string();
