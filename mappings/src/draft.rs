@@ -19,9 +19,7 @@ use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::expand::Source;
 use crate::library::Catalog;
-use crate::mapping::{
-    ByteOrder, Class, ModbusOptions, ModbusPoint, NodeId, PerTable, ProtocolKind, Steps,
-};
+use crate::mapping::{ByteOrder, Class, ModbusOptions, ModbusPoint, NodeId, PerTable, ProtocolKind, Steps};
 pub use crate::modbus::{ModbusDraft, PlaceDraft, RunDraft, TablesDraft};
 pub use crate::mqtt::{AvailabilityDraft, MqttDraft, MqttPlaceDraft, MqttSendDraft};
 pub use crate::payload::draft::{AsDraft, BodyDraft, FormDraft, FormatDraft, MessageDraft, MessagePlace};
