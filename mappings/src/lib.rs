@@ -8,6 +8,7 @@
 //! Nothing here opens a file, knows a clock or talks to a device. The reference of the language is `README.md` beside
 //! this crate's manifest.
 
+pub mod adopt;
 mod base64;
 pub mod check;
 mod coap;

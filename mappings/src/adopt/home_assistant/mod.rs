@@ -1,0 +1,196 @@
+//! The discovery messages of Home Assistant: `homeassistant/<component>/[<node>/]<object>/config`, kept by the server,
+//! one for each entity or (`homeassistant/device/…`) one for a whole device.
+//!
+//! Source: home-assistant.io, "MQTT discovery" and the pages of the MQTT components.
+
+mod entity;
+mod light;
+mod names;
+mod template;
+
+use std::collections::BTreeMap;
+
+use self::entity::Entity;
+use super::json::Json;
+use super::model::{Availability, Model};
+use super::{Device, MAX_DEVICES, Notes, Source, is_topic};
+
+const VENDOR: &str = "HOMEASSISTANT";
+
+/// Most entities of one server.
+const MAX_ENTITIES: usize = 8 * MAX_DEVICES;
+
+/// What was told, by topic.
+#[derive(Debug)]
+pub(super) struct HomeAssistant {
+    prefix: String,
+    told: BTreeMap<String, Json>,
+}
+
+impl HomeAssistant {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), told: BTreeMap::new() }
+    }
+}
+
+impl Source for HomeAssistant {
+    fn filters(&self) -> Vec<String> {
+        vec![format!("{}/+/+/config", self.prefix), format!("{}/+/+/+/config", self.prefix)]
+    }
+
+    fn hear(&mut self, topic: &str, body: &[u8]) -> bool {
+        if body.is_empty() {
+            return self.told.remove(topic).is_some();
+        }
+        let Some(json @ Json::Map(_)) = Json::parse(body) else { return false };
+        if self.told.len() >= MAX_ENTITIES && !self.told.contains_key(topic) {
+            return false;
+        }
+        let json = names::spelled_out(json);
+        self.told.insert(topic.to_owned(), json.clone()).is_none_or(|old| old != json)
+    }
+
+    fn devices(&self, notes: &mut Notes) -> Vec<Device> {
+        let mut devices: BTreeMap<String, Vec<Entity>> = BTreeMap::new();
+        for (topic, json) in &self.told {
+            let rest = topic.strip_prefix(self.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
+            let Some((component, rest)) = rest.and_then(|rest| rest.split_once('/')) else { continue };
+            let object = rest.strip_suffix("/config").unwrap_or(rest);
+            for entity in entities(component, object, json) {
+                devices.entry(entity.device_id.clone()).or_default().push(entity);
+            }
+        }
+        devices.into_iter().filter_map(|(id, entities)| device(id, &entities, notes)).collect()
+    }
+}
+
+/// One, or all of a device.
+fn entities(component: &str, object: &str, json: &Json) -> Vec<Entity> {
+    if component != "device" {
+        return vec![Entity::new(component, object, json.clone())];
+    }
+    let shared = |name: &str| json.get(name).map(|value| (name.to_owned(), value.clone()));
+    let shared: Vec<(String, Json)> = names::SHARED.iter().filter_map(|name| shared(name)).collect();
+    let one = |(key, value): &(String, Json)| {
+        let component = value.text("platform")?.to_owned();
+        let mut members = value.as_members().to_vec();
+        let own: Vec<String> = members.iter().map(|(name, _)| name.clone()).collect();
+        members.extend(shared.iter().filter(|(name, _)| !own.contains(name)).cloned());
+        Some(Entity::new(&component, &format!("{object}/{key}"), Json::Map(members)))
+    };
+    json.get("components").map_or(&[][..], Json::as_members).iter().filter_map(one).collect()
+}
+
+fn device(id: String, entities: &[Entity], notes: &mut Notes) -> Option<Device> {
+    let told = entities.iter().find_map(|entity| entity.json.get("device"));
+    let text = |key: &str| told.and_then(|told| told.text(key));
+    let name = text("name").or_else(|| entities.first()?.json.text("name")).unwrap_or(&id).to_owned();
+    let mut model = Model {
+        vendor: VENDOR,
+        model: format!("{} {}", text("manufacturer").unwrap_or_default(), text("model").unwrap_or("device")),
+        description: [text("manufacturer"), text("model")]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" "),
+        availability: availability(entities, &name, notes),
+        ..Model::default()
+    };
+    for entity in entities {
+        entity.add(&mut model, &name, notes);
+    }
+    model.parts().for_each(|part| part.capabilities.sort_by_key(|capability| capability.rank));
+    model.kind = device_kind(&model, entities);
+    let topic = topics::shorten(&mut model).unwrap_or_else(|| "homeassistant".to_owned());
+    Some(Device { id, name, topic, model })
+}
+
+/// What all entities have in common; one that has more than the device is left without it.
+fn availability(entities: &[Entity], device: &str, notes: &mut Notes) -> Vec<Availability> {
+    let mut of_all: Option<Vec<Availability>> = None;
+    for entity in entities {
+        let of_one = entity.availability(device, notes);
+        of_all = Some(match of_all {
+            None => of_one,
+            Some(common) => {
+                if common != of_one {
+                    notes.add(
+                        device,
+                        "availability",
+                        "only what all its entities have in common is looked at",
+                    );
+                }
+                common.into_iter().filter(|said| of_one.contains(said)).collect()
+            }
+        });
+    }
+    of_all.unwrap_or_default()
+}
+
+fn device_kind(model: &Model, entities: &[Entity]) -> &'static str {
+    let has = |component: &str| entities.iter().any(|entity| entity.component == component);
+    let kind = |kind: &str| model.has(|capability| capability.kind == kind);
+    if has("climate") {
+        "Thermostat"
+    } else if has("light") {
+        "Light"
+    } else if has("cover") {
+        "Motor"
+    } else if has("lock") {
+        "Lock"
+    } else if has("switch") {
+        "PowerStrip"
+    } else if kind("SmokeDetected") || kind("CarbonMonoxideDetected") {
+        "Alarm"
+    } else if kind("Energy") {
+        "Meter"
+    } else {
+        "Sensor"
+    }
+}
+
+/// The device's own topic: what all its topics begin with.
+mod topics {
+    use super::{Model, is_topic};
+    use crate::adopt::model::Part;
+
+    /// Puts `~` for the levels that all topics have in common. `None`: there are none.
+    pub(super) fn shorten(model: &mut Model) -> Option<String> {
+        let mut all = Vec::new();
+        each(model, &mut |topic| all.push(topic.clone()));
+        let first = all.first()?;
+        let levels: Vec<&str> = first.split('/').collect();
+        let common = |count: &usize| {
+            let start = levels.get(..*count).map(|levels| levels.join("/")).unwrap_or_default();
+            all.iter().all(|topic| {
+                topic
+                    .strip_prefix(start.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        let count = (1..=levels.len()).take_while(common).last()?;
+        let start = levels.get(..count)?.join("/");
+        is_topic(&start).then_some(())?;
+        each(model, &mut |topic| {
+            if let Some(rest) = topic.strip_prefix(start.as_str()) {
+                *topic = format!("~{rest}");
+            }
+        });
+        Some(start)
+    }
+
+    fn each(model: &mut Model, what: &mut dyn FnMut(&mut String)) {
+        model.availability.iter_mut().for_each(|said| what(&mut said.topic));
+        let parts = std::iter::once(&mut model.own).chain(&mut model.nodes);
+        for Part { capabilities, commands, events, .. } in parts {
+            for capability in capabilities {
+                let points =
+                    capability.read.iter_mut().chain(capability.values.iter_mut().map(|(_, point)| point));
+                points.for_each(|point| what(&mut point.topic));
+                capability.write.iter_mut().for_each(|write| what(&mut write.topic));
+            }
+            commands.iter_mut().for_each(|command| what(&mut command.topic));
+            events.iter_mut().for_each(|event| what(&mut event.read.topic));
+        }
+    }
+}
