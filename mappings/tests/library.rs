@@ -52,7 +52,8 @@ fn every_capability_is_in_a_test_and_every_control_is_written() {
 fn every_file_says_where_its_registers_are_from() {
     for (name, text) in builtin() {
         let head: String = text.lines().take_while(|line| line.starts_with('#')).collect();
-        assert!(head.contains("Registers: ") || name.contains("usp-demo"), "{name} names no source");
+        let source = if name.starts_with("modbus/") { "Registers: " } else { "Topics: " };
+        assert!(head.contains(source) || name.contains("usp-demo"), "{name} names no source");
     }
 }
 
@@ -72,9 +73,10 @@ fn every_file_is_inside_the_program() {
 fn the_catalog_knows_every_file_by_the_name_of_its_profile() {
     let catalog = Catalog::builtin();
     let profiles: Vec<&str> = catalog.profiles().map(|(name, _)| name).collect();
-    let files: Vec<&str> = builtin().iter().map(|(name, _)| *name).collect();
+    let file = |name: &'static str| name.split_once('/').map_or(name, |(_, file)| file);
+    let files: Vec<&str> = builtin().iter().map(|(name, _)| file(name)).collect();
     let expected: Vec<String> =
-        profiles.iter().map(|profile| format!("modbus/{}.yaml", profile.replace('.', "-"))).collect();
+        profiles.iter().map(|profile| format!("{}.yaml", profile.replace('.', "-"))).collect();
     assert_eq!(files, expected);
     assert_eq!(profiles.iter().collect::<BTreeSet<_>>().len(), profiles.len(), "one profile twice");
     assert!(profiles.contains(&NOT_SOLD));
