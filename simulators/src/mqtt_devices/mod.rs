@@ -1,10 +1,12 @@
 //! Things on an MQTT server, as their public documents describe them: a Zigbee2MQTT with devices that join and leave, a
-//! Tasmota switch, a Shelly plug of the second generation, and a device that Home Assistant would discover.
+//! Tasmota switch, a Shelly plug of the second generation, a device that Home Assistant would discover, and whatever a mapping
+//! describes.
 //!
 //! Each is a [`Thing`]: what it says when it connects, when it hears something, and as time goes by. [`run()`] connects one
 //! to a server, any that speaks MQTT, with [`MqttFault`](crate::mischief::MqttFault)s on demand.
 
 mod home_assistant;
+mod mapped;
 mod run;
 mod shelly;
 mod tasmota;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use home_assistant::HomeAssistantDevice;
+pub use mapped::{MappedError, MappedThing};
 pub use run::{ThingHandle, run};
 pub use shelly::ShellyPlug;
 pub use tasmota::TasmotaSwitch;

@@ -64,7 +64,8 @@ impl ShellyPlug {
         }
         let params = json!({"ts": 1_700_000_000.25, "switch:0": component});
         let told = json!({"src": self.id, "dst": format!("{}/events", self.id), "method": "NotifyStatus", "params": params});
-        vec![Said::json(format!("{}/events/rpc", self.id), &told)]
+        let status = Said::json(format!("{}/status/switch:0", self.id), &self.switch());
+        vec![Said::json(format!("{}/events/rpc", self.id), &told), status]
     }
 
     fn switched(&self) -> Vec<Said> {
@@ -84,7 +85,7 @@ impl ShellyPlug {
                 "sys": {"mac": self.mac(), "restart_required": false, "uptime": 11_081}, "wifi": {"sta_ip": "192.0.2.18", "status": "got ip", "rssi": -54},
             })),
             "shelly.getconfig" => Ok(json!({
-                "mqtt": {"enable": true, "topic_prefix": self.id, "rpc_ntf": true, "status_ntf": false, "enable_rpc": true, "enable_control": true},
+                "mqtt": {"enable": true, "topic_prefix": self.id, "rpc_ntf": true, "status_ntf": true, "enable_rpc": true, "enable_control": true},
                 "switch:0": {"id": 0, "name": null, "initial_state": "off", "auto_on": false},
             })),
             "switch.getstatus" if params["id"] == 0 => Ok(self.switch()),

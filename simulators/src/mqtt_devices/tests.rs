@@ -176,3 +176,33 @@ async fn faults_do_what_they_are_called() {
     bench.text("fan/mode").await;
     assert_eq!(thing.value("speed").as_deref(), Some("2"));
 }
+
+/// What the vectors of the library say is sent does in a thing what they say is set.
+#[test]
+fn a_thing_made_from_its_mapping_does_what_it_is_told() {
+    let mut done = 0;
+    let files = usp_mapping::library::builtin().iter().filter(|(name, _)| name.starts_with("mqtt/"));
+    for (name, text) in files {
+        let file = usp_mapping::diagnostic::SourceFile::new(name, text);
+        let draft = usp_mapping::draft::MappingDraft::parse(&file).0.unwrap();
+        let mut thing =
+            MappedThing::from_draft(&draft, "~").unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(thing.greet().len() > thing.will().iter().count(), "{name} says nothing");
+        for test in draft.tests.iter().filter(|test| !test.write.is_empty()) {
+            for said in &test.sends.said {
+                thing.hear(&said.place.value, &said.body.value, true);
+            }
+            for (id, value) in &test.write {
+                let shown = thing.show().into_iter().find(|(known, _)| *known == id.value);
+                assert_eq!(
+                    shown.map(|(_, value)| value).as_ref(),
+                    Some(&value.value),
+                    "{name}: {}",
+                    id.value
+                );
+                done += 1;
+            }
+        }
+    }
+    assert!(done > 15, "{done}");
+}
