@@ -11,6 +11,7 @@ mod notifications;
 mod python;
 mod readme;
 mod scan;
+mod scan_mqtt;
 mod schemas;
 mod serial;
 mod simulate;

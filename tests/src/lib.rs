@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod hostile;
+pub mod household;
 pub mod modbus;
 pub mod mosquitto;
 pub mod place;

@@ -57,11 +57,19 @@ impl PasswordPlace {
     /// The password.
     ///
     /// Errors: it is not where it should be.
-    pub(super) fn read(&self) -> Result<String, String> {
+    pub(crate) fn read(&self) -> Result<String, String> {
         match self {
             Self::File(path) => secret::from_file(Path::new(path)),
             Self::Env(name) => secret::from_env(name),
         }
+    }
+}
+
+impl std::str::FromStr for PasswordPlace {
+    type Err = ViaError;
+
+    fn from_str(text: &str) -> Result<Self, ViaError> {
+        Self::parse(text)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod look;
 mod models;
+mod mqtt;
 mod progress;
 mod range;
 mod report;
@@ -21,6 +22,7 @@ use super::{Failure, print_line};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Modbus(Modbus),
+    Mqtt(mqtt::Mqtt),
 }
 
 /// Look for Modbus units on a serial line or at network addresses; nothing is ever written to a device
@@ -102,11 +104,12 @@ impl From<ParityArg> for Parity {
 const BAUDS: [u32; 7] = [9600, 19_200, 115_200, 38_400, 4800, 57_600, 2400];
 
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
-    let Command::Modbus(args) = command;
-    let ways = ways(args)?;
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
-    runtime.block_on(scan(args, &ways))
+    match command {
+        Command::Modbus(args) => runtime.block_on(scan(args, &ways(args)?)),
+        Command::Mqtt(args) => runtime.block_on(mqtt::scan(args)),
+    }
 }
 
 /// Everywhere that is to be looked.
