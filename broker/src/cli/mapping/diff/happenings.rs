@@ -173,7 +173,10 @@ fn event(old: &Of<'_, Event>, new: &Of<'_, Event>) -> Vec<Field> {
 fn less_often(old: &Trigger, new: &Trigger) -> Bump {
     match (old, new) {
         (_, Trigger::Change) => Bump::Minor,
-        (Trigger::Becomes(old), Trigger::Becomes(new)) if old.iter().all(|value| new.contains(value)) => {
+        (Trigger::Becomes(old) | Trigger::Says(old), Trigger::Says(new))
+        | (Trigger::Becomes(old), Trigger::Becomes(new))
+            if old.iter().all(|value| new.contains(value)) =>
+        {
             Bump::Minor
         }
         _ => Bump::Major,
@@ -183,8 +186,13 @@ fn less_often(old: &Trigger, new: &Trigger) -> Bump {
 fn on(trigger: &Trigger) -> String {
     match trigger {
         Trigger::Change => "change".to_owned(),
-        Trigger::Becomes(values) => values.iter().map(Value::to_usp).collect::<Vec<_>>().join(", "),
+        Trigger::Becomes(values) => listed(values),
+        Trigger::Says(values) => format!("each time {}", listed(values)),
     }
+}
+
+fn listed(values: &[Value]) -> String {
+    values.iter().map(Value::to_usp).collect::<Vec<_>>().join(", ")
 }
 
 fn pairs(of: &Of<'_, Event>) -> Vec<String> {
