@@ -1,6 +1,9 @@
 //! No text makes the checker panic, hang or use memory without bound; a mapping comes out exactly when no diagnostic is
 //! an error; and every diagnostic points into its file.
 
+use std::fs;
+use std::path::Path;
+
 use proptest::prelude::*;
 use usp_mapping::check::check_file;
 use usp_mapping::compile::compile_file;
@@ -142,4 +145,16 @@ fn a_large_file_is_checked_in_reasonable_time() {
         text += &format!("  c{at}: {{class: LevelSensor, type: Power, unit: W, read: {{input: {at}}}}}\n");
     }
     assert_eq!(check(&text), []);
+}
+
+/// What a fuzzer is given to begin with, and found.
+#[test]
+fn no_body_of_the_corpus_does_harm() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus/payload");
+    let bodies: Vec<Vec<u8>> = fs::read_dir(folder)
+        .expect("the corpus")
+        .map(|entry| fs::read(entry.expect("an entry").path()).expect("a body"))
+        .collect();
+    assert!(bodies.len() >= 10, "only {} bodies", bodies.len());
+    bodies.iter().for_each(|body| usp_mapping::payload::fuzzed(body));
 }
