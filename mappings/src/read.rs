@@ -47,7 +47,7 @@ impl<'f> Report<'f> {
     }
 
     /// Whether what stands there is in quotes.
-    fn is_quoted(&self, span: Span) -> bool {
+    pub(crate) fn is_quoted(&self, span: Span) -> bool {
         self.source(span).starts_with(['"', '\''])
     }
 

@@ -107,6 +107,8 @@ pub struct ValueMap {
     pub entries: Vec<(i128, MapTarget)>,
     /// Texts, in the order of the file.
     pub texts: Vec<(String, MapTarget)>,
+    /// Booleans of bodies that have such.
+    pub bools: Vec<(bool, MapTarget)>,
     /// What any other raw value becomes; `None`: an invalid reading.
     pub default: Option<MapTarget>,
 }
@@ -117,10 +119,9 @@ impl ValueMap {
         self.entries.iter().find(|(key, _)| *key == raw).map(|(_, target)| target).or(self.default.as_ref())
     }
 
-    /// What a raw Boolean is called: by the texts `true` and `false`, or else by 1 and 0.
+    /// What a raw Boolean is called: by itself, or else by 1 and 0.
     pub fn target_of_bool(&self, raw: bool) -> Option<&MapTarget> {
-        let word = if raw { "true" } else { "false" };
-        let named = self.texts.iter().find(|(key, _)| key == word).map(|(_, target)| target);
+        let named = self.bools.iter().find(|(key, _)| *key == raw).map(|(_, target)| target);
         named.or_else(|| self.target(raw.into()))
     }
 
@@ -132,7 +133,9 @@ impl ValueMap {
     /// The names of its states in the order of the file, `default` last.
     pub fn states(&self) -> impl Iterator<Item = &str> {
         let texts = self.texts.iter().map(|(_, target)| target);
-        let targets = self.entries.iter().map(|(_, target)| target).chain(texts).chain(&self.default);
+        let bools = self.bools.iter().map(|(_, target)| target);
+        let entries = self.entries.iter().map(|(_, target)| target);
+        let targets = entries.chain(texts).chain(bools).chain(&self.default);
         targets.filter_map(|target| match target {
             MapTarget::Text(text) => Some(text.as_str()),
             MapTarget::Bool(_) => None,
@@ -142,6 +145,11 @@ impl ValueMap {
     /// The raw integer that is written for a state: the first of its name.
     pub fn raw(&self, target: &MapTarget) -> Option<i128> {
         self.entries.iter().find(|(_, known)| known == target).map(|(raw, _)| *raw)
+    }
+
+    /// The raw Boolean that is written for a state: the first of its name.
+    pub fn raw_bool(&self, target: &MapTarget) -> Option<bool> {
+        self.bools.iter().find(|(_, known)| known == target).map(|(raw, _)| *raw)
     }
 
     /// The raw text that is written for a state: the first of its name.

@@ -75,9 +75,17 @@ impl Compiler<'_> {
         let keys: Vec<At<i128>> = map.entries.iter().map(|(raw, _)| *raw).collect();
         let raws = self.raws(&keys, kind);
         let targets = map.entries.iter().map(|(_, target)| target.value.clone());
+        // `true` and "true" are not the same in a body that has Booleans.
+        let is_bool = |raw: &At<String>| {
+            kind == RawKind::Any
+                && matches!(raw.value.as_str(), "true" | "false")
+                && !self.report.is_quoted(raw.span)
+        };
+        let (bools, texts): (Vec<_>, Vec<_>) = map.texts.iter().partition(|(raw, _)| is_bool(raw));
         ValueMap {
             entries: raws.into_iter().zip(targets).collect(),
-            texts: map.texts.iter().map(|(raw, target)| (raw.value.clone(), target.value.clone())).collect(),
+            texts: texts.iter().map(|(raw, target)| (raw.value.clone(), target.value.clone())).collect(),
+            bools: bools.iter().map(|(raw, target)| (raw.value == "true", target.value.clone())).collect(),
             default: map.default.as_ref().map(|target| target.value.clone()),
         }
     }

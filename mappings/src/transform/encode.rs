@@ -53,10 +53,11 @@ fn state(transform: &Transform, text: &str, target: RawKind) -> Result<Raw, Devi
     }
 }
 
-/// The raw text or number of a state, whichever it has.
+/// The raw text, Boolean or number of a state, whichever it has.
 fn any(map: &ValueMap, state: &MapTarget, name: &str) -> Result<Raw, DeviceFault> {
     let text = map.raw_text(state).map(|text| Raw::Text(text.to_owned()));
-    text.or_else(|| map.raw(state).map(Raw::Int)).ok_or_else(|| no_raw(name))
+    let other = || map.raw_bool(state).map(Raw::Bool).or_else(|| map.raw(state).map(Raw::Int));
+    text.or_else(other).ok_or_else(|| no_raw(name))
 }
 
 fn fit_text(text: &str, most: u16) -> Result<Raw, DeviceFault> {
