@@ -59,6 +59,10 @@ enum Template {
     Sensor,
     /// Charging station
     Wallbox,
+    /// Plug with a meter on MQTT
+    Plug,
+    /// Light with a level on CoAP
+    CoapLight,
 }
 
 impl Template {
@@ -69,6 +73,8 @@ impl Template {
             Self::Thermostat => include_str!("new/thermostat.yaml"),
             Self::Sensor => include_str!("new/sensor.yaml"),
             Self::Wallbox => include_str!("new/wallbox.yaml"),
+            Self::Plug => include_str!("new/plug.yaml"),
+            Self::CoapLight => include_str!("new/coap-light.yaml"),
         }
     }
 }

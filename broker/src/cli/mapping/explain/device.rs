@@ -6,9 +6,9 @@ use usp_mapping::mapping::{Capability, Device, Mapping, Poll};
 use usp_mapping::port::PointId;
 use usp_mapping::value::decimal_text;
 
+use super::messages::{self, HeardTold, SentTold};
 use super::paths::{self, Parameter};
 use super::set::{SetTold, example, sets};
-use super::subject::unit;
 use super::text::hex;
 
 /// All about one device.
@@ -17,7 +17,10 @@ pub(in crate::cli::mapping) struct Told {
     pub(super) device: String,
     pub(super) path: String,
     pub(super) bus: String,
-    pub(super) unit: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unit: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) address: Option<String>,
     pub(super) profile: String,
     pub(super) version: String,
     #[serde(rename = "type")]
@@ -26,6 +29,8 @@ pub(in crate::cli::mapping) struct Told {
     pub(super) capabilities: Vec<CapabilityTold>,
     pub(super) commands: Vec<CommandTold>,
     pub(super) events: Vec<EventTold>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) hears: Vec<HeardTold>,
     pub(in crate::cli::mapping) groups: Vec<GroupTold>,
     pub(in crate::cli::mapping) rounds: Vec<RoundTold>,
     pub(in crate::cli::mapping) load: f64,
@@ -66,6 +71,8 @@ pub(in crate::cli::mapping) struct CommandTold {
     pub(super) path: String,
     pub(super) args: Vec<String>,
     pub(super) exchanges: Vec<ExchangeTold>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) messages: Vec<SentTold>,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,12 +122,14 @@ pub(in crate::cli::mapping) fn tell(
 ) -> Told {
     let mapping = &device.mapping;
     let path = format!("Device.ProxiedDevice.{number}.");
-    let rounds = explain::rounds(device, way);
+    let frames = mapping.protocol.modbus().is_some();
+    let rounds = if frames { explain::rounds(device, way) } else { Vec::new() };
     let polled: Vec<PointId> = mapping.poll_groups.iter().flat_map(|group| group.points.clone()).collect();
     Told {
         device: device.id.to_string(),
         bus: device.bus.clone(),
-        unit: unit(device),
+        unit: device.address.unit(),
+        address: messages::address(device),
         profile: mapping.profile.clone(),
         version: mapping.version.clone(),
         kind: mapping.device_type.clone(),
@@ -128,12 +137,13 @@ pub(in crate::cli::mapping) fn tell(
         capabilities: capabilities(mapping, &path),
         commands: commands(device, way, &path),
         events: events(mapping, &path),
-        groups: groups(device, way),
+        hears: messages::heard(mapping),
+        groups: if frames { groups(device, way) } else { Vec::new() },
         own: rounds.iter().map(|round| round.time().as_secs_f64() * round.rate).sum(),
         load: share(rounds.iter().map(Round::load).sum()),
         rounds: rounds.iter().map(|round| round_told(mapping, round)).collect(),
         writes: sets(device, way, values),
-        all_ms: ms(explain::time(&explain::reads(device, way, &polled))),
+        all_ms: if frames { ms(explain::time(&explain::reads(device, way, &polled))) } else { 0.0 },
         path,
     }
 }
@@ -192,6 +202,10 @@ fn commands(device: &Device, way: &Way, path: &str) -> Vec<CommandTold> {
             .iter()
             .map(|arg| arg.default.clone().unwrap_or_else(|| example(&arg.kind)))
             .collect();
+        let steps = command.steps.iter().filter_map(|step| Some((step, step.value(&args)?)));
+        let messages =
+            steps.filter_map(|(step, value)| messages::sent(&step.point, &step.transform, value).ok());
+        let messages: Vec<SentTold> = messages.flatten().collect();
         let sent = explain::command(device, way, command, &args).unwrap_or_default();
         let shown =
             command.args.iter().zip(&args).map(|(arg, value)| format!("{}={}", arg.name, value.to_usp()));
@@ -199,6 +213,7 @@ fn commands(device: &Device, way: &Way, path: &str) -> Vec<CommandTold> {
             path: format!("{}{}()", paths::row(path, command.node), command.name),
             args: shown.collect(),
             exchanges: exchanges_told(device, &sent),
+            messages,
         }
     });
     told.collect()

@@ -7,6 +7,7 @@ use usp_mapping::port::PointId;
 use usp_mapping::value::{Value, parse_decimal};
 
 use super::device::{ExchangeTold, exchanges_told};
+use super::messages::{self, SentTold};
 
 /// A write of an example value, or of the one that was asked for.
 #[derive(Debug, Serialize)]
@@ -14,6 +15,8 @@ pub(in crate::cli::mapping) struct SetTold {
     pub(super) capability: String,
     pub(super) value: String,
     pub(super) exchanges: Vec<ExchangeTold>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) messages: Vec<SentTold>,
     /// Why it cannot be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refused: Option<String>,
@@ -52,19 +55,28 @@ fn set(
         Some((_, text)) => Value::parse(capability.class, text).into_iter().collect(),
         None => examples(capability),
     };
-    let tried = candidates.iter().map(|value| (value, explain::write(device, way, point, value)));
-    let tried: Vec<_> = tried.collect();
+    let frames = device.mapping.protocol.modbus().is_some();
+    let send = |value: &Value| {
+        if frames {
+            explain::write(device, way, point, value).map(|sent| (sent, Vec::new()))
+        } else {
+            messages::sent(&write.point, &write.transform, value).map(|sent| (Vec::new(), sent))
+        }
+    };
+    let tried: Vec<_> = candidates.iter().map(|value| (value, send(value))).collect();
     let (value, sent) = tried.iter().find(|(_, sent)| sent.is_ok()).or(tried.first())?;
     let verify = write.verify.map(|verify| {
         let by = verify.by.unwrap_or(point);
         let name = device.mapping.point(by).map(|it| it.name.to_owned()).unwrap_or_default();
-        let exchanges = exchanges_told(device, &explain::reads(device, way, &[by]));
+        let reads = if frames { explain::reads(device, way, &[by]) } else { Vec::new() };
+        let exchanges = exchanges_told(device, &reads);
         VerifyTold { by: name, within_ms: verify.within.as_millis(), exchanges }
     });
     Some(SetTold {
         capability: capability.id.clone(),
         value: value.to_usp(),
-        exchanges: sent.as_ref().map(|sent| exchanges_told(device, sent)).unwrap_or_default(),
+        exchanges: sent.as_ref().map(|(sent, _)| exchanges_told(device, sent)).unwrap_or_default(),
+        messages: sent.as_ref().map(|(_, sent)| sent.clone()).unwrap_or_default(),
         refused: sent.as_ref().err().map(ToString::to_string),
         verify,
         ttl_ms: write.ttl.as_millis(),

@@ -7,8 +7,9 @@ use serde::Serialize;
 use usp_adapters::explain::Way;
 use usp_mapping::check::{FileKind, file_kind};
 use usp_mapping::diagnostic::{Diagnostic, SourceFile, has_errors};
+use usp_mapping::draft::MappingDraft;
 use usp_mapping::draft::site::Use;
-use usp_mapping::mapping::{BusKind, Device, Site};
+use usp_mapping::mapping::{BusKind, Device, ProtocolKind, Site};
 use usp_mapping::site::compile_site;
 use usp_mapping::value::Value;
 
@@ -37,6 +38,9 @@ pub(super) struct Report {
     pub(super) devices: Vec<Told>,
     pub(super) buses: Vec<BusTold>,
 }
+
+/// What a device is called where nobody has said it.
+const MADE_UP: &str = "device";
 
 /// The name of the mapping file in a site that is made up.
 const MAPPING: &str = "mapping";
@@ -138,7 +142,9 @@ pub(in crate::cli::mapping) fn of_mapping(
     params: &[(String, String)],
 ) -> Result<Site, Failure> {
     let finder = folders.finder(Path::new(file.name()))?;
-    let text = made_up(line, unit, params);
+    let protocol =
+        MappingDraft::parse_with(file, &|wanted| finder.find(wanted)).0.map(|draft| draft.protocol);
+    let text = made_up(protocol.unwrap_or_default(), line, unit, params);
     let (site, found) = compile_site(&SourceFile::new("the options", &text), &|wanted| match wanted {
         Use::File(path) if path == MAPPING => Ok(file.clone()),
         wanted => finder.find(wanted),
@@ -146,19 +152,23 @@ pub(in crate::cli::mapping) fn of_mapping(
     usable(site, &found, file.name())
 }
 
-fn made_up(line: &Line, unit: u8, params: &[(String, String)]) -> String {
+fn made_up(protocol: ProtocolKind, line: &Line, unit: u8, params: &[(String, String)]) -> String {
     let Line { baud, parity, stop_bits, tcp } = line;
-    let bus = if *tcp {
-        "modbus_tcp: \"device:502\"".to_owned()
-    } else {
-        format!("modbus_rtu: /dev/serial, baud: {baud}, parity: {parity}, stop_bits: {stop_bits}")
+    let (bus, address) = match protocol {
+        ProtocolKind::Modbus if *tcp => ("modbus_tcp: \"device:502\"".to_owned(), format!("unit: {unit}")),
+        ProtocolKind::Modbus => (
+            format!("modbus_rtu: /dev/serial, baud: {baud}, parity: {parity}, stop_bits: {stop_bits}"),
+            format!("unit: {unit}"),
+        ),
+        ProtocolKind::Mqtt => ("mqtt: \"server:1883\"".to_owned(), format!("topic: {MADE_UP}")),
+        ProtocolKind::Coap => ("coap: any".to_owned(), format!("host: {MADE_UP}")),
     };
     let params: Vec<String> =
         params.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
     let params =
         if params.is_empty() { String::new() } else { format!(", params: {{{}}}", params.join(", ")) };
     format!(
-        "site: 1\nbuses:\n  bus: {{{bus}}}\ndevices:\n  device: {{file: {MAPPING}, bus: bus, unit: {unit}{params}}}\n"
+        "site: 1\nbuses:\n  bus: {{{bus}}}\ndevices:\n  device: {{file: {MAPPING}, bus: bus, {address}{params}}}\n"
     )
 }
 
@@ -203,9 +213,4 @@ pub(super) fn bus_words(kind: &BusKind) -> String {
         }
         BusKind::Mqtt(_) | BusKind::Coap(_) => kind.protocol().name().to_owned(),
     }
-}
-
-/// A device's address on its bus.
-pub(super) fn unit(device: &Device) -> u8 {
-    device.address.unit().unwrap_or_default()
 }

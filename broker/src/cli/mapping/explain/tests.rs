@@ -200,3 +200,50 @@ fn parameters_are_those_of_the_data_model() {
     }
     assert!(seen > 20, "{seen}");
 }
+
+const PLUG: &str = r#"uspmap: 1
+profile: acme.plug
+version: 1.0.0
+device: {type: X_ACME_Plug}
+mqtt: {availability: {topic: ~/availability, json: /state}, get: {topic: ~/get, send: {state: ""}}}
+poll: {seldom: 10m}
+capabilities:
+  relay:
+    class: BinaryControl
+    type: Switch
+    read: {topic: "~", json: /state, map: {"ON": true, "OFF": false}}
+    write: {topic: ~/set, json: /state, verify: 3s, qos: 1}
+    poll: seldom
+  power: {class: LevelSensor, type: Power, unit: W, read: {topic: "~", json: /power}}
+commands:
+  X_ACME_Restart: {send: [{topic: ~/cmnd/restart, send: "1"}]}
+"#;
+
+#[test]
+fn a_mapping_of_messages_is_told_with_its_topics() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("plug.yaml"), PLUG).unwrap();
+    let told = explain(&place, "plug.yaml", &["--set", "relay=false"]).unwrap();
+    for line in [
+        "X_ACME_Restart()  1 to ~/cmnd/restart",
+        "  ~/availability  json /state: online or offline  published",
+        "published; asked with ~/get {\"state\":\"\"}, every 10min of silence",
+        "relay = false\n  to     how    body\n  ~/set  QoS 1  {\"state\":\"OFF\"}\n  done when `relay` shows it, for which 3s are given\n",
+    ] {
+        assert!(told.contains(line), "{line}\n---\n{told}");
+    }
+    assert!(!told.contains("load") && !told.contains("request"), "no times of a line: {told}");
+}
+
+#[test]
+fn a_site_tells_no_secret() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("plug.yaml"), PLUG).unwrap();
+    std::fs::write(place.path().join("secret.txt"), "hunter2").unwrap();
+    let site = "site: 1\nbuses:\n  home: {mqtt: \"10.0.0.1:1883\", user: hub, password: \"file:secret.txt\"}\ndevices:\n  \
+                plug: {file: plug.yaml, bus: home, topic: zigbee2mqtt/plug}\n";
+    std::fs::write(place.path().join("site.yaml"), site).unwrap();
+    let told = explain(&place, "site.yaml", &["--device", "plug"]).unwrap();
+    assert!(told.contains("MQTT, `zigbee2mqtt/plug`."), "{told}");
+    assert!(!told.contains("hunter2") && !told.contains("secret"), "{told}");
+}

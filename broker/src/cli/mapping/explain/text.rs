@@ -2,6 +2,7 @@
 
 use super::bus::BusTold;
 use super::device::{CapabilityTold, CommandTold, ExchangeTold, GroupTold, RoundTold, Told};
+use super::messages::{HeardTold, SentTold};
 use super::set::SetTold;
 use super::subject::{Report, Subject};
 use crate::cli::table::{Cell, Screen, Table, Tone};
@@ -29,14 +30,13 @@ pub(super) fn text(report: &Report, subject: &Subject, screen: Screen) -> String
 
 fn full(device: &Told, bus: Option<&BusTold>, screen: Screen) -> String {
     let strong = |text: &str| screen.paint(Tone::Strong, text);
-    let Told { profile, version, kind, description, unit, path, .. } = device;
+    let Told { profile, version, kind, description, path, .. } = device;
     let mut out = format!("{}: {kind}", strong(&format!("{profile} {version}")));
     if !description.is_empty() {
         out += &format!(", {description}");
     }
     if let Some(bus) = bus {
-        let delay = milliseconds(bus.delay_ms);
-        out += &format!("\nUnit {unit}; {}; the device begins to answer after {delay}.", bus.kind);
+        out += &place(device, bus);
     }
     out += &format!("\n\n{} below {path}\n", strong("What Controllers see"));
     out += &rows(device).render(screen);
@@ -45,11 +45,15 @@ fn full(device: &Told, bus: Option<&BusTold>, screen: Screen) -> String {
     if !device.commands.is_empty() || !device.events.is_empty() {
         out += &format!("\n{}\n{}", strong("Commands and events of the vendor"), vendor(device, screen));
     }
-    out += &format!("\n{}\n", strong("What is read"));
-    for group in &device.groups {
-        out += &group_text(group, screen);
+    if device.unit.is_some() {
+        out += &format!("\n{}\n", strong("What is read"));
+        for group in &device.groups {
+            out += &group_text(group, screen);
+        }
+        out += &rounds(device, screen);
+    } else {
+        out += &format!("\n{}\n{}", strong("What is heard and asked for"), heard(device, screen));
     }
-    out += &rounds(device, screen);
     if !device.writes.is_empty() {
         out += &format!("\n{}\n", strong("What a Set sends"));
         for write in &device.writes {
@@ -57,6 +61,39 @@ fn full(device: &Told, bus: Option<&BusTold>, screen: Screen) -> String {
         }
     }
     out
+}
+
+/// Where it is, and what is known of the way there.
+fn place(device: &Told, bus: &BusTold) -> String {
+    match (device.unit, device.address.as_deref()) {
+        (Some(unit), _) => {
+            let delay = milliseconds(bus.delay_ms);
+            format!("\nUnit {unit}; {}; the device begins to answer after {delay}.", bus.kind)
+        }
+        (None, address) => format!("\n{}, `{}`.", bus.kind, address.unwrap_or_default()),
+    }
+}
+
+fn heard(device: &Told, screen: Screen) -> String {
+    let mut table = Table::new(&["  from", "what", "how it comes", "for"]);
+    for HeardTold { from, what, how, points } in &device.hears {
+        table.row([
+            format!("  {from}").into(),
+            what.clone().into(),
+            how.clone().into(),
+            points.join(", ").into(),
+        ]);
+    }
+    table.render(screen)
+}
+
+fn messages(messages: &[SentTold]) -> Table {
+    let mut table = Table::new(&["  to", "how", "body"]);
+    for SentTold { to, how, body } in messages {
+        let body = if body.is_empty() { "(empty)".to_owned() } else { body.clone() };
+        table.row([format!("  {to}").into(), how.clone().into(), body.into()]);
+    }
+    table
 }
 
 fn rows(device: &Told) -> Table {
@@ -103,9 +140,12 @@ fn values(capability: &CapabilityTold) -> String {
 
 fn vendor(device: &Told, screen: Screen) -> String {
     let mut table = Table::new(&["path", "arguments", "what is done"]);
-    for CommandTold { path, args, exchanges } in &device.commands {
+    for CommandTold { path, args, exchanges, messages } in &device.commands {
         let path = path.strip_prefix(&device.path).unwrap_or(path).to_owned();
-        let sends: Vec<&str> = exchanges.iter().map(|exchange| exchange.request.as_str()).collect();
+        let frames = exchanges.iter().map(|exchange| exchange.request.clone());
+        let sends =
+            messages.iter().map(|sent| format!("{} to {}", sent.body, sent.to).trim_start().to_owned());
+        let sends: Vec<String> = frames.chain(sends).collect();
         table.row([path.into(), args.join(", ").into(), sends.join(", then ").into()]);
     }
     for event in &device.events {
@@ -113,7 +153,10 @@ fn vendor(device: &Told, screen: Screen) -> String {
         let poll = event
             .poll
             .as_deref()
-            .map(|poll| format!("looked for with the poll group {poll}"))
+            .map(|poll| match device.unit {
+                Some(_) => format!("looked for with the poll group {poll}"),
+                None => "heard".to_owned(),
+            })
             .unwrap_or_default();
         table.row([path.into(), event.args.join(", ").into(), poll.into()]);
     }
@@ -178,12 +221,21 @@ fn set(told: &SetTold, screen: Screen) -> String {
     if let Some(why) = &told.refused {
         return out + &format!("  {}\n", screen.paint(Tone::Bad, why));
     }
-    out += &frames(&told.exchanges).render(screen);
+    let by_message = !told.messages.is_empty();
+    out += &if by_message { messages(&told.messages) } else { frames(&told.exchanges) }.render(screen);
     if told.exchanges.len() > 1 {
         out += "  the bits around it are read first and kept; they are taken to be 0 here\n";
     }
     out += &match &told.verify {
+        None if by_message => "  done with the acknowledgement of the protocol\n".to_owned(),
         None => "  done with the device's acknowledgement\n".to_owned(),
+        Some(verify) if by_message => {
+            format!(
+                "  done when `{}` shows it, for which {} are given\n",
+                verify.by,
+                period(verify.within_ms)
+            )
+        }
         Some(verify) => format!(
             "  done when `{}` shows it, which is read until then for at most {}: {}\n",
             verify.by,
@@ -210,7 +262,8 @@ fn extras(told: &SetTold) -> String {
 }
 
 fn buses(report: &Report, screen: Screen) -> String {
-    let mut devices = Table::new(&["device", "bus", "unit", "profile", "requests", "a round", "load"])
+    let address = if report.devices.iter().all(|device| device.unit.is_some()) { "unit" } else { "address" };
+    let mut devices = Table::new(&["device", "bus", address, "profile", "requests", "a round", "load"])
         .numbers(&[2, 4, 5, 6]);
     for device in &report.devices {
         let requests: usize =
@@ -218,7 +271,7 @@ fn buses(report: &Report, screen: Screen) -> String {
         devices.row([
             device.device.clone().into(),
             device.bus.clone().into(),
-            device.unit.to_string().into(),
+            device.unit.map(|unit| unit.to_string()).or(device.address.clone()).unwrap_or_default().into(),
             format!("{} {}", device.profile, device.version).into(),
             requests.to_string().into(),
             milliseconds(device.all_ms).into(),
