@@ -262,7 +262,7 @@ fn shared_link(
         BusKind::Coap(_) => Some(Box::new(crate::coap::CoapBus)),
         #[cfg(feature = "mqtt-devices")]
         BusKind::Mqtt(server) => {
-            let link = crate::mqtt::MqttLink::start(server.clone(), _counters, _runtime);
+            let link = crate::mqtt::MqttLink::start(server.clone(), &plan.bus, (_counters, _way), _runtime);
             Some(Box::new(link))
         }
         _ => None,

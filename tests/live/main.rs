@@ -7,6 +7,7 @@ mod demo;
 mod library;
 mod lifecycle;
 mod mqtt;
+mod mqtt_devices;
 mod notifications;
 mod python;
 mod readme;

@@ -181,7 +181,10 @@ impl<M: Model> DeviceState<M> {
 
     /// Whether nobody knows if it is there, and no poll will tell.
     fn is_unknown(&self) -> bool {
-        !self.health.is_known_online() && self.sign_of_life.is_some() && self.clock.next_due().is_none()
+        !self.health.is_known_online()
+            && self.sign_of_life.is_some()
+            && self.clock.next_due().is_none()
+            && !self.model.is_watched()
     }
 
     /// Which classes have work; a write unit in progress is looked at before.

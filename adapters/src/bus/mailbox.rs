@@ -28,6 +28,8 @@ pub(crate) struct Mailbox<T> {
     waiting: Mutex<Waiting<T>>,
     news: Notify,
     lost: Arc<AtomicU64>,
+    /// Most letters, and most bytes.
+    room: (usize, usize),
 }
 
 #[derive(Debug)]
@@ -37,10 +39,15 @@ struct Waiting<T> {
 }
 
 impl<T: Letter> Mailbox<T> {
-    /// An empty one, which counts what it loses.
+    /// An empty one for a device, which counts what it loses.
     pub(crate) fn new(lost: Arc<AtomicU64>) -> Self {
+        Self::with_room(lost, (LETTERS, BYTES))
+    }
+
+    /// An empty one with room for so many letters and bytes.
+    pub(crate) fn with_room(lost: Arc<AtomicU64>, room: (usize, usize)) -> Self {
         let waiting = Mutex::new(Waiting { letters: VecDeque::new(), bytes: 0 });
-        Self { waiting, news: Notify::new(), lost }
+        Self { waiting, news: Notify::new(), lost, room }
     }
 
     /// Puts a letter last.
@@ -48,7 +55,8 @@ impl<T: Letter> Mailbox<T> {
         let mut waiting = self.waiting();
         waiting.bytes += letter.len();
         waiting.letters.push_back(letter);
-        while waiting.letters.len() > LETTERS || (waiting.bytes > BYTES && waiting.letters.len() > 1) {
+        let (letters, bytes) = self.room;
+        while waiting.letters.len() > letters || (waiting.bytes > bytes && waiting.letters.len() > 1) {
             waiting.drop_one();
             self.lost.fetch_add(1, Ordering::Relaxed);
         }

@@ -232,6 +232,10 @@ mod contract {
         fn known(&self, _: PointId) -> Option<Result<Value, DeviceFault>> {
             None
         }
+        /// Whether somebody keeps count of it and says so: it need not be asked only to see whether it is there.
+        fn is_watched(&self) -> bool {
+            false
+        }
         /// Whether nobody can know if it is there but by hearing it: it cannot be asked, and nobody keeps count of it. After
         /// the link was away it is believed to be where it was.
         fn is_taciturn(&self) -> bool;

@@ -13,15 +13,17 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use usp_mapping::mapping::{Device, MqttServer};
+use usp_mapping::mapping::{Bus, Device, MqttServer};
 use usp_mapping::port::DeviceId;
 
 use crate::bus::backoff::{Backoff, Jitter};
 use crate::bus::ear::LinkState;
+use crate::bus::outlet::Outlet;
 use crate::bus::statistics::{BusCounters, count};
 use crate::bus::{BusPlan, Ends, supervise};
 use crate::site::{End, SharedLink};
 
+use super::adopt;
 use super::board::{Board, Order, Published};
 use super::device::MqttDevice;
 use super::model::{MqttModel, filters};
@@ -54,10 +56,17 @@ pub(crate) struct MqttLink {
 
 impl MqttLink {
     /// Connects to a server, and stays connected.
-    pub(crate) fn start(server: MqttServer, counters: &Arc<BusCounters>, runtime: &Runtime) -> Self {
+    pub(crate) fn start(
+        server: MqttServer,
+        bus: &Bus,
+        (counters, way): (&Arc<BusCounters>, &Outlet),
+        runtime: &Runtime,
+    ) -> Self {
         let (board, orders) = Board::new(Arc::clone(counters));
         let stop = CancellationToken::new();
         let client_id = format!("usp-broker-{:08x}", RandomState::new().hash_one("client") >> 32);
+        let mut tasks = Vec::new();
+        tasks.extend(adopt::start(&board, (&server, bus), &client_id, way, &stop, runtime));
         let keeper = Keeper {
             board: Arc::clone(&board),
             server,
@@ -66,7 +75,7 @@ impl MqttLink {
             told: None,
             jitter: Jitter::random(),
         };
-        let tasks = vec![runtime.spawn(keeper.keep(stop.clone()))];
+        tasks.push(runtime.spawn(keeper.keep(stop.clone())));
         Self { board, devices: std::sync::Mutex::default(), stop: stop.drop_guard(), tasks }
     }
 }

@@ -8,6 +8,8 @@
 //! out once the server has accepted the subscriptions, so that no answer is missed. When it breaks it is down for the
 //! reason that is told of all its devices, and made again after pauses that grow from 1 s to a minute, with jitter.
 //!
+//! What bridges tell of their devices is heard over the same connection and taken over by [`adopt`].
+//!
 //! Always:
 //!
 //! - Sessions are clean and nothing of a former connection is sent again: what was under way when it broke was perhaps
@@ -19,6 +21,7 @@
 //!   confirmation. On availability topics it counts: there it stands for the present by design.
 //! - Passwords and keys are read when a connection is made, and are in nothing that can be shown.
 
+mod adopt;
 mod board;
 mod device;
 mod link;

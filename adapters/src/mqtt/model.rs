@@ -400,6 +400,10 @@ impl Model for MqttModel {
         self.tells(point).then(|| self.last.get(&point).cloned().unwrap_or_else(silent))
     }
 
+    fn is_watched(&self) -> bool {
+        !self.options.availability.is_empty()
+    }
+
     fn is_taciturn(&self) -> bool {
         self.options.availability.is_empty() && self.gets(&self.points_of()).is_empty()
     }
