@@ -186,12 +186,12 @@ fn less_often(old: &Trigger, new: &Trigger) -> Bump {
 fn on(trigger: &Trigger) -> String {
     match trigger {
         Trigger::Change => "change".to_owned(),
-        Trigger::Becomes(values) => listed(values),
-        Trigger::Says(values) => format!("each time {}", listed(values)),
+        Trigger::Becomes(values) => in_words(values),
+        Trigger::Says(values) => format!("each time {}", in_words(values)),
     }
 }
 
-fn listed(values: &[Value]) -> String {
+fn in_words(values: &[Value]) -> String {
     values.iter().map(Value::to_usp).collect::<Vec<_>>().join(", ")
 }
 
