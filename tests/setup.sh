@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes what the tests need besides Rust: the MQTT server mosquitto, and a Python environment with what
-# python/requirements.txt names.
+# Makes what the tests need besides Rust: the MQTT server mosquitto, the CoAP server of libcoap, and a Python environment with
+# what python/requirements.txt names.
 # The tests call it themselves; it does nothing where nothing is to be done.
 #
 # usage: tests/setup.sh [DIR]      DIR is where the environment is made, target/python unless told otherwise.
@@ -28,6 +28,12 @@ can_install() {
 if ! PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mosquitto >/dev/null; then
     can_install || fail "mosquitto is missing; on Debian: sudo apt-get install mosquitto"
     install mosquitto
+fi
+
+# Debian calls it so since 12; its own build calls it coap-server.
+if ! command -v coap-server-openssl >/dev/null && ! command -v coap-server >/dev/null; then
+    can_install || fail "libcoap's server is missing; on Debian: sudo apt-get install libcoap3-bin"
+    install libcoap3-bin
 fi
 
 if cmp -s "$wanted" "$dir/requirements.txt"; then

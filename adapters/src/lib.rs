@@ -52,6 +52,9 @@ pub use crate::modbus::explain;
 #[cfg(feature = "modbus")]
 pub use crate::modbus::scan;
 
+#[cfg(feature = "coap")]
+pub use crate::coap::scan as coap_scan;
+
 pub use crate::bus::statistics::{BusStatistics, CycleStatistics, DeviceStatistics, Exchanges};
 
 use crate::bus::outlet::Outlet;

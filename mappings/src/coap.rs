@@ -61,7 +61,7 @@ pub struct CoapOptions {
 
 impl Default for CoapOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(5), confirmable: true, block: 512 }
+        Self { timeout: Duration::from_secs(5), confirmable: true, block: 1024 }
     }
 }
 

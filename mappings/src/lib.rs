@@ -23,6 +23,7 @@ pub mod library;
 pub mod mapping;
 mod modbus;
 mod mqtt;
+pub mod oma;
 pub mod payload;
 pub mod port;
 mod read;

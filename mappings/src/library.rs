@@ -11,6 +11,19 @@ pub fn builtin() -> &'static [(&'static str, &'static str)] {
         ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../library/", $name)))),*] };
     }
     files![
+        "coap/contiki-rest-example.yaml",
+        "coap/ikea-tradfri-bulb.yaml",
+        "coap/ikea-tradfri-outlet.yaml",
+        "coap/ipso-climate-tlv.yaml",
+        "coap/ipso-climate.yaml",
+        "coap/ipso-light.yaml",
+        "coap/ipso-outlet.yaml",
+        "coap/ipso-power-meter.yaml",
+        "coap/ipso-presence.yaml",
+        "coap/ipso-thermostat.yaml",
+        "coap/nordic-thread-light.yaml",
+        "coap/usp-demo-climate.yaml",
+        "coap/usp-demo-light.yaml",
         "modbus/abb-b23.yaml",
         "modbus/carlo-gavazzi-em111.yaml",
         "modbus/carlo-gavazzi-em24-e1.yaml",

@@ -40,7 +40,8 @@ fn read_from(cap: &Capability) -> ModbusPoint {
 }
 
 fn demo() -> Mapping {
-    let (name, text) = builtin().iter().find(|(name, _)| name.contains("demo")).expect("the demo meter");
+    let (name, text) =
+        builtin().iter().find(|(name, _)| name.contains("demo-meter")).expect("the demo meter");
     compile_file(&SourceFile::new(name, text)).0.expect("it compiles")
 }
 
@@ -158,7 +159,8 @@ fn the_range_of_a_control_bounds_what_is_written_and_not_what_is_read() {
 
 #[test]
 fn the_draft_says_where_everything_is_without_compiling() {
-    let (name, text) = builtin().iter().find(|(name, _)| name.contains("demo")).expect("the demo meter");
+    let (name, text) =
+        builtin().iter().find(|(name, _)| name.contains("demo-meter")).expect("the demo meter");
     let (draft, found) = MappingDraft::parse(&SourceFile::new(name, text));
     assert_eq!(found, []);
     let draft = draft.expect("a draft");

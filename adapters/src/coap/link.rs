@@ -69,6 +69,7 @@ pub(crate) struct Link {
     endpoint: Endpoint,
     told: Arc<Mailbox<Told>>,
     waiting: Option<oneshot::Sender<Result<Response, Failure>>>,
+    buffer: Vec<u8>,
 }
 
 /// Why a link ends.
@@ -86,7 +87,14 @@ impl Link {
             None => None,
             Some(Credentials { identity, key }) => Some(Secure::connect(now(), &identity, key)?),
         };
-        let mut link = Self { socket, secure, endpoint: Endpoint::new(), told, waiting: None };
+        let mut link = Self {
+            socket,
+            secure,
+            endpoint: Endpoint::new(),
+            told,
+            waiting: None,
+            buffer: vec![0; MAX_DATAGRAM],
+        };
         link.shake_hands().await.map(|()| link)
     }
 
@@ -172,7 +180,6 @@ impl Link {
     /// Waits for the next thing and sees to it; `false`: the orders have ended.
     async fn next(&mut self, orders: Option<&mut mpsc::Receiver<Order>>) -> Result<bool, Over> {
         let wake = self.wake();
-        let mut buffer = [0; MAX_DATAGRAM];
         let idle = self.waiting.is_none();
         let order = async {
             match orders {
@@ -189,9 +196,9 @@ impl Link {
                 Some(Order::Keep(resources)) => self.endpoint.keep_watching(&resources),
                 None => return Ok(false),
             },
-            received = self.socket.recv(&mut buffer) => match received {
+            received = self.socket.recv(&mut self.buffer) => match received {
                 // What fills the buffer was longer.
-                Ok(length) if length < MAX_DATAGRAM => self.hear(buffer.get(..length).unwrap_or_default()),
+                Ok(length) if length < MAX_DATAGRAM => self.hear(length),
                 Ok(_) => {}
                 Err(error) => self.failed(&error)?,
             },
@@ -215,7 +222,9 @@ impl Link {
         self.endpoint.handle_timeout(now());
     }
 
-    fn hear(&mut self, datagram: &[u8]) {
+    /// Takes in what is in the buffer.
+    fn hear(&mut self, length: usize) {
+        let datagram = self.buffer.get(..length).unwrap_or_default();
         let Some(secure) = &mut self.secure else {
             self.endpoint.handle_datagram(now(), datagram);
             return;

@@ -93,12 +93,19 @@ impl CoapMedium {
         self.keep().await;
         let gone = || DeviceFault::Unreachable("its link has ended".to_owned());
         let held = self.link.as_ref().ok_or_else(gone)?;
+        let is_secure = matches!(&held.device.address, DeviceAddress::Coap(address) if address.psk.is_some());
         let (caller, answer) = oneshot::channel();
         held.orders.send(Order::Ask(ask.request, caller)).await.map_err(|_| gone())?;
         match answer.await.map_err(|_| gone())? {
             Ok(response) => Ok(Answer::Response(response)),
             Err(Failure::Reset) => Ok(Answer::Rejected),
-            Err(Failure::Timeout(within)) => Err(DeviceFault::Timeout(within)),
+            Err(Failure::Timeout(within)) => {
+                // A device that has restarted does not know the DTLS session any more, and is silent to whatever comes with it.
+                if is_secure {
+                    self.link = None;
+                }
+                Err(DeviceFault::Timeout(within))
+            }
             Err(Failure::Garbled(what)) => Err(DeviceFault::Garbled(what)),
             Err(Failure::Unreachable(why)) => Err(DeviceFault::Unreachable(why)),
         }

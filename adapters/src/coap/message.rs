@@ -3,8 +3,8 @@
 
 use coap_lite::{CoapOption, MessageClass, MessageType, Packet};
 
-/// Longest datagram that is read: the largest block with generous options and headers of DTLS.
-pub(crate) const MAX_DATAGRAM: usize = 2048;
+/// Longest datagram that is read. A block has 1024 bytes; some devices send longer bodies whole.
+pub(crate) const MAX_DATAGRAM: usize = 8192;
 
 /// Options that this endpoint knows, by their numbers (RFC 7252, 7641, 7959).
 pub(crate) mod option {

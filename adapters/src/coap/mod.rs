@@ -11,6 +11,7 @@ pub(crate) mod link;
 pub(crate) mod medium;
 pub(crate) mod message;
 pub(crate) mod model;
+pub mod scan;
 
 #[cfg(test)]
 mod tests;

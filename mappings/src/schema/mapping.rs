@@ -175,7 +175,7 @@ pub(super) struct Coap {
     timeout: Option<Duration>,
     /// `false`: requests are not confirmable messages.
     confirmable: Option<Flag>,
-    /// Largest block of a body; 512 unless told otherwise.
+    /// Largest block of a body; 1024 unless told otherwise.
     block: Option<Block>,
 }
 

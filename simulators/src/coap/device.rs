@@ -20,6 +20,15 @@ pub enum Coding {
     Int(f64, f64),
     /// As a number with so many digits behind the point.
     Float(u8),
+    /// As what it is less `offset`, divided by `scale`, with so many digits behind the point.
+    Linear {
+        /// What the raw number is multiplied by.
+        scale: f64,
+        /// What is added then.
+        offset: f64,
+        /// Digits behind the point.
+        digits: u8,
+    },
     /// As one of these, by its number in the world, and what each is called.
     States(Vec<(Leaf, String)>),
     /// As text that does not move.
@@ -50,6 +59,8 @@ pub struct Resource {
     pub forms: Vec<Form>,
     /// What it says.
     pub fields: Vec<Field>,
+    /// What it can be told, where that is written in another way; none: the same.
+    pub takes: Vec<Field>,
     /// Whether changes of it are told.
     pub observable: bool,
     /// Whether it takes PUT and POST.
@@ -89,6 +100,11 @@ impl CoapDevice {
     /// A device without resources.
     pub fn new(seed: u64) -> Self {
         Self { world: World::new(seed), texts: BTreeMap::new(), resources: Vec::new() }
+    }
+
+    /// A device of these parts.
+    pub(super) fn of(world: World, texts: BTreeMap<String, String>, resources: Vec<Resource>) -> Self {
+        Self { world, texts, resources }
     }
 
     /// Adds a quantity that is said in numbers, or is on or off.
@@ -178,7 +194,7 @@ impl CoapDevice {
     }
 
     fn fields(&self) -> impl Iterator<Item = &Field> {
-        self.resources.iter().flat_map(|resource| &resource.fields)
+        self.resources.iter().flat_map(|resource| resource.fields.iter().chain(&resource.takes))
     }
 
     /// The resource at a path.
@@ -224,7 +240,8 @@ impl CoapDevice {
         };
         let form = form.ok_or(code(4, 15))?;
         let mut changes = Vec::new();
-        for field in &resource.fields {
+        let takes = if resource.takes.is_empty() { &resource.fields } else { &resource.takes };
+        for field in takes {
             let Some(leaf) = read(form, body, &field.place) else { continue };
             changes.push((field.clone(), number(field, &leaf).ok_or(code(4, 0))?, leaf));
         }
@@ -252,6 +269,10 @@ impl CoapDevice {
             Coding::Float(digits) => {
                 let unit = 10f64.powi(i32::from(*digits));
                 Leaf::Float((value * unit).round() / unit)
+            }
+            Coding::Linear { scale, offset, digits } => {
+                let unit = 10f64.powi(i32::from(*digits));
+                Leaf::Float(((value - offset) / scale * unit).round() / unit)
             }
             Coding::States(states) => states.get(value as usize).map(|(leaf, _)| leaf.clone())?,
             Coding::Text => return None,
@@ -286,6 +307,7 @@ fn number(field: &Field, leaf: &Leaf) -> Option<f64> {
         Coding::Bit => leaf.number().filter(|number| matches!(number, 0.0 | 1.0))?,
         Coding::Int(factor, offset) => (leaf.number()? - offset) / factor,
         Coding::Float(_) => leaf.number()?,
+        Coding::Linear { scale, offset, .. } => leaf.number()? * scale + offset,
     };
     let (low, high) = field.range.unwrap_or((f64::MIN, f64::MAX));
     (low..=high).contains(&number).then_some(number)

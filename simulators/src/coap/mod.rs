@@ -5,6 +5,7 @@
 //! pre-shared key, whose cryptography is dimpl's, as the broker's is: that one is tried against another one elsewhere.
 
 pub mod device;
+mod draft;
 pub mod format;
 pub mod oma;
 pub mod packet;

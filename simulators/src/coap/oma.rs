@@ -30,6 +30,7 @@ fn with_object(mut device: CoapDevice, object: u16, parts: Vec<Part>) -> CoapDev
             types: "oma.lwm2m".to_owned(),
             forms: FORMS.to_vec(),
             fields: vec![field(part, true)],
+            takes: Vec::new(),
             observable: true,
             writable: part.3.is_some(),
         });
@@ -39,6 +40,7 @@ fn with_object(mut device: CoapDevice, object: u16, parts: Vec<Part>) -> CoapDev
         types: format!("oma.lwm2m urn:oma:lwm2m:ext:{object}"),
         forms: SEVERAL.to_vec(),
         fields: parts.iter().map(|part| field(part, false)).collect(),
+        takes: Vec::new(),
         observable: true,
         writable: parts.iter().any(|part| part.3.is_some()),
     })
@@ -96,6 +98,7 @@ pub fn with_large(device: CoapDevice, bytes: usize) -> CoapDevice {
         types: "block".to_owned(),
         forms: vec![Form::Text],
         fields: vec![field],
+        takes: Vec::new(),
         observable: true,
         writable: true,
     })

@@ -248,12 +248,19 @@ impl State {
             answer.code = code;
             return answer;
         }
-        let path = request.joined(option::URI_PATH, "/");
+        let path = self.path(request);
         match request.code {
             GET => self.get(now, peer, request, &path, answer),
             PUT | POST => self.put(peer, request, &path, answer),
             _ => Packet { code: code(4, 5), ..answer },
         }
+    }
+
+    /// What the request is about: with its query where there is a resource of its own for it.
+    fn path(&self, request: &Packet) -> String {
+        let path = request.joined(option::URI_PATH, "/");
+        let whole = format!("{path}?{}", request.joined(option::URI_QUERY, "&"));
+        if self.device.resource(&whole).is_some() { whole } else { path }
     }
 
     fn get(

@@ -17,7 +17,7 @@ pub mod log;
 pub mod pdu;
 pub mod plant;
 pub mod point;
-mod quantities;
+pub(crate) mod quantities;
 mod respond;
 pub mod rtu;
 pub mod script;

@@ -6,7 +6,7 @@ use crate::world::{Behaviour, TICK, World};
 use super::point::{Nature, Point};
 
 /// A world with one quantity for each capability, under its name.
-pub(super) fn world_for(points: &[Point], seed: u64) -> World {
+pub(crate) fn world_for(points: &[Point], seed: u64) -> World {
     let mut world = World::new(seed);
     for point in points.iter().filter(|point| point.nature != Nature::Text) {
         let range = limits(point);

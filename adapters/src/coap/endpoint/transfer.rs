@@ -178,6 +178,11 @@ impl Transfer {
             Err(malformed) => return garbled(malformed.to_string()),
         };
         match (block, &self.got) {
+            // It has not kept what it was asked for with an observation: once more, without one.
+            (_, Some(_)) if message.code == Code::INCOMPLETE && self.restarts < RESTARTS => {
+                self.request.observe = false;
+                self.restart()
+            }
             (_, Some(_)) if !message.code.is_success() => Step::Done(Response::of(&message)),
             (None, None) => Step::Done(Response::of(&message)),
             (None, Some(_)) => garbled("a block is missing".to_owned()),

@@ -12,9 +12,14 @@ use crate::cli::Failure;
 pub(super) const WEBSOCKET_PORT: u16 = 5683;
 
 /// Writes `broker.toml` and `site.yaml`, anew at each start: the ports may be others.
-pub(super) fn write_files(place: &Place, websocket: u16, meters: SocketAddr) -> Result<(), Failure> {
+pub(super) fn write_files(
+    place: &Place,
+    websocket: u16,
+    meters: SocketAddr,
+    coap: [SocketAddr; 2],
+) -> Result<(), Failure> {
     write(&place.config(), &broker_toml(websocket))?;
-    write(&place.site(), &site_yaml(meters))
+    write(&place.site(), &site_yaml(meters, coap))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
@@ -57,15 +62,18 @@ local_role = "Full Access"
     )
 }
 
-fn site_yaml(meters: SocketAddr) -> String {
+fn site_yaml(meters: SocketAddr, [light, climate]: [SocketAddr; 2]) -> String {
     format!(
         r#"# Written by `usp-broker demo` at each start: copy it before you change it.
 site: 1
 buses:
   simulated: {{modbus_tcp: "{meters}"}}
+  lan: {{coap: any}}
 devices:
   meter1: {{use: usp.demo-meter, bus: simulated, unit: 1, name: "Main meter"}}
   meter2: {{use: usp.demo-meter, bus: simulated, unit: 2, name: "Heat pump"}}
+  light: {{use: usp.demo-light, bus: lan, host: "{light}", name: "Ceiling light"}}
+  climate: {{use: usp.demo-climate, bus: lan, host: "{climate}", name: "Climate sensor"}}
 "#
     )
 }

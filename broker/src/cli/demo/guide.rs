@@ -88,7 +88,13 @@ impl Guide {
             line("", &format!("{websocket}{}", other_port(websocket)));
         }
         line("Services", &format!("uds:{}{}", self.services.display(), self.seen.service()));
-        line("devices", &format!("{} simulated Modbus meters, see site.yaml", self.seen.online));
+        line(
+            "devices",
+            &format!(
+                "{} simulated: Modbus meters, a CoAP light and a CoAP climate sensor, see site.yaml",
+                self.seen.online
+            ),
+        );
         line("log", &self.dir.join("demo.log").display());
         text
     }
@@ -240,13 +246,13 @@ mod tests {
             agent: Via::Uds("/tmp/d/broker_agent_path".into()),
             websocket: "ws://127.0.0.1:5683/usp".parse().ok(),
             services: "/tmp/d/broker_controller_path".into(),
-            seen: Seen { service_paths: vec!["Device.X.".into()], online: 2, switch: Some(value.into()) },
+            seen: Seen { service_paths: vec!["Device.X.".into()], online: 4, switch: Some(value.into()) },
         };
         let text = guide.text();
         for line in [
             "  folder       /tmp/d (kept)\n",
             "  Controllers  uds:/tmp/d/broker_agent_path\n",
-            "  devices      2 simulated Modbus meters, see site.yaml\n",
+            "  devices      4 simulated: Modbus meters, a CoAP light and a CoAP climate sensor, see site.yaml\n",
             "  export USP_BROKER_VIA=uds:/tmp/d/broker_agent_path\n",
             "  usp-broker set Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Value=true\n",
             "  usp-broker operate 'Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Toggle()'\n",

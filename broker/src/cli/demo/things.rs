@@ -1,10 +1,11 @@
-//! What a demo simulates: Modbus meters, made from their mapping, and a USP Service.
+//! What a demo simulates: Modbus meters, made from their mapping, CoAP things, and a USP Service.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use usp_mapping::diagnostic::{SourceFile, render};
 use usp_mapping::draft::MappingDraft;
 use usp_mapping::library;
+use usp_simulators::coap::{CoapDevice, CoapServer, oma};
 use usp_simulators::modbus::{ModbusDevice, ModbusServer};
 use usp_simulators::service::{Service, ServiceConfig, ServiceHandle};
 
@@ -23,11 +24,13 @@ const SERVICE: &str = "proto::demo-thermostat";
 /// The running simulators.
 pub(super) struct Things {
     meters: ModbusServer,
+    light: CoapServer,
+    climate: CoapServer,
     service: Option<ServiceHandle>,
 }
 
 impl Things {
-    /// Starts the meters on a free port.
+    /// Starts the meters and the CoAP things, each on a free port.
     pub(super) async fn start() -> Result<Self, Failure> {
         let draft = meter()?;
         let device = |unit| match ModbusDevice::from_draft(&draft, u64::from(unit)) {
@@ -38,12 +41,19 @@ impl Things {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let meters = ModbusServer::bind(address, units).await;
         let meters = meters.map_err(|error| Failure::failed(format!("the simulated meters: {error}")))?;
-        Ok(Self { meters, service: None })
+        let light = coap(oma::light(3, "Ceiling"), "light").await?;
+        let climate = coap(oma::temperature(4), "climate sensor").await?;
+        Ok(Self { meters, light, climate, service: None })
     }
 
     /// Where the meters are.
     pub(super) fn meters(&self) -> SocketAddr {
         self.meters.local_addr()
+    }
+
+    /// Where the CoAP light and the CoAP climate sensor are.
+    pub(super) fn coap(&self) -> [SocketAddr; 2] {
+        [self.light.local_addr(), self.climate.local_addr()]
     }
 
     /// Starts the Service, anew if it runs: a hub that is rebooted starts its Services too.
@@ -61,7 +71,14 @@ impl Things {
     pub(super) async fn stop(mut self) {
         self.stop_service().await;
         self.meters.stop().await;
+        self.light.stop().await;
+        self.climate.stop().await;
     }
+}
+
+async fn coap(device: CoapDevice, what: &str) -> Result<CoapServer, Failure> {
+    let bound = CoapServer::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), device, None).await;
+    bound.map_err(|error| Failure::failed(format!("the simulated {what}: {error}")))
 }
 
 fn meter() -> Result<MappingDraft, Failure> {

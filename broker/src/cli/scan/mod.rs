@@ -1,5 +1,7 @@
 //! `usp-broker scan`: which devices are there, before anybody has described them.
 
+#[cfg(feature = "coap")]
+mod coap;
 mod look;
 mod models;
 mod mqtt;
@@ -23,6 +25,8 @@ use super::{Failure, print_line};
 pub(crate) enum Command {
     Modbus(Modbus),
     Mqtt(mqtt::Mqtt),
+    #[cfg(feature = "coap")]
+    Coap(coap::Coap),
 }
 
 /// Look for Modbus units on a serial line or at network addresses; nothing is ever written to a device
@@ -100,6 +104,9 @@ impl From<ParityArg> for Parity {
     }
 }
 
+/// The port of Modbus TCP.
+const PORT: u16 = 502;
+
 /// The usual speeds, the most usual first.
 const BAUDS: [u32; 7] = [9600, 19_200, 115_200, 38_400, 4800, 57_600, 2400];
 
@@ -109,6 +116,8 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Modbus(args) => runtime.block_on(scan(args, &ways(args)?)),
         Command::Mqtt(args) => runtime.block_on(mqtt::scan(args)),
+        #[cfg(feature = "coap")]
+        Command::Coap(args) => runtime.block_on(coap::scan(args)),
     }
 }
 
@@ -130,7 +139,7 @@ fn ways(args: &Modbus) -> Result<Vec<Way>, Failure> {
         (None, Some(text)) => (text, Way::RtuOverTcp),
         (None, None) => return Ok(Vec::new()),
     };
-    Ok(hosts(text).map_err(Failure::invalid)?.into_iter().map(way).collect())
+    Ok(hosts(text, PORT).map_err(Failure::invalid)?.into_iter().map(way).collect())
 }
 
 async fn scan(args: &Modbus, ways: &[Way]) -> Result<(), Failure> {

@@ -8,8 +8,6 @@ use usp_mapping::mapping::{BusAddress, ModbusTable};
 /// Most hosts of one scan.
 const MAX_HOSTS: u32 = 1024;
 
-const PORT: u16 = 502;
-
 /// Registers of one table, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Registers {
@@ -60,8 +58,8 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is no time up to 60s, such as 300ms"))
 }
 
-/// A name or an address with its port; a range of addresses by `-` or as CIDR.
-pub(super) fn hosts(text: &str) -> Result<Vec<BusAddress>, String> {
+/// A name or an address with its port, `usual` unless it is given; a range of addresses by `-` or as CIDR.
+pub(super) fn hosts(text: &str, usual: u16) -> Result<Vec<BusAddress>, String> {
     let (text, prefix) = match text.split_once('/') {
         // The port may stand on either side: 192.0.2.0:1502/24, 192.0.2.0/24:1502.
         Some((host, prefix)) => match prefix.split_once(':') {
@@ -70,7 +68,7 @@ pub(super) fn hosts(text: &str) -> Result<Vec<BusAddress>, String> {
         },
         None => (text.to_owned(), None),
     };
-    let (host, port) = with_port(&text)
+    let (host, port) = with_port(&text, usual)
         .ok_or_else(|| format!("`{text}` is no host; write 192.168.1.20, plc.lan:502 or 192.168.1.0/24"))?;
     if let Some(prefix) = prefix {
         return network(&host, &prefix, port);
@@ -96,16 +94,16 @@ pub(super) fn hosts(text: &str) -> Result<Vec<BusAddress>, String> {
     }])
 }
 
-fn with_port(text: &str) -> Option<(String, u16)> {
+fn with_port(text: &str, usual: u16) -> Option<(String, u16)> {
     if let Ok(socket) = text.parse::<SocketAddr>() {
         return Some((socket.ip().to_string(), socket.port())).filter(|(_, port)| *port != 0);
     }
     if text.parse::<IpAddr>().is_ok() {
-        return Some((text.to_owned(), PORT));
+        return Some((text.to_owned(), usual));
     }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)?),
-        None => (text, PORT),
+        None => (text, usual),
     };
     let plain =
         !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
@@ -146,8 +144,9 @@ mod tests {
 
     #[test]
     fn hosts_are_one_or_a_bounded_range() {
-        let texts =
-            |text: &str| hosts(text).map(|hosts| hosts.iter().map(BusAddress::to_string).collect::<Vec<_>>());
+        let texts = |text: &str| {
+            hosts(text, 502).map(|hosts| hosts.iter().map(BusAddress::to_string).collect::<Vec<_>>())
+        };
         assert_eq!(texts("192.0.2.7").unwrap(), ["192.0.2.7:502"]);
         assert_eq!(texts("plc.lan:1502").unwrap(), ["plc.lan:1502"]);
         assert_eq!(texts("my-plc").unwrap(), ["my-plc:502"]);

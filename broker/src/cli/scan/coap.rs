@@ -1,0 +1,227 @@
+//! `scan coap`: what answers at network addresses, and what it says to have.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::{Value, json};
+use usp_adapters::coap_scan::{Found, all_nodes, look};
+use usp_mapping::compile::compile_file;
+use usp_mapping::draft::site::{Requirement, Use};
+use usp_mapping::mapping::{BusAddress, Mapping, ReadPoint};
+use usp_mapping::oma::{Proposal, propose};
+
+use super::progress::Progress;
+use super::range::{hosts, time};
+use crate::cli::interrupt::Interrupt;
+use crate::cli::{Failure, print_line};
+use crate::site::Finder;
+
+/// The port of CoAP.
+const PORT: u16 = 5683;
+
+/// Hosts that are looked at at the same time.
+const AT_ONCE: usize = 32;
+
+/// Look for CoAP devices at network addresses, or ask all at once; nothing is ever written to a device
+///
+/// Each is asked for its links (/.well-known/core) and, if it has OMA's object Device, who it is. What it has is compared with the
+/// mappings; for OMA objects that none fits a mapping is made. The site file that follows is printed or, with -o, written, and
+/// mappings that were made beside it. Devices that speak DTLS alone do not answer.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("where").required(true).args(["host", "multicast"]))]
+pub(crate) struct Coap {
+    /// Host, or hosts at most 1024: 192.168.1.7, lamp.lan:5683, 192.168.1.10-40, 192.168.1.0/24
+    #[arg(long, value_name = "HOST[:PORT][/RANGE]")]
+    host: Option<String>,
+    /// Ask all CoAP devices of a network at once (224.0.1.187), from this address of this machine
+    #[arg(long, value_name = "ADDRESS")]
+    multicast: Option<Ipv4Addr>,
+    /// How long a device may take to answer
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = time)]
+    timeout: Duration,
+    /// Folders with mapping files, searched before the library inside the program
+    #[arg(long = "mappings", value_name = "DIR")]
+    folders: Vec<PathBuf>,
+    /// Write the site file here
+    #[arg(short = 'o', long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// What was found, as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A device and what is proposed for it.
+struct Entry {
+    key: String,
+    found: Found,
+    /// Mappings that read nothing but what it has, the one that reads most first.
+    profiles: Vec<String>,
+    proposal: Option<Proposal>,
+}
+
+pub(super) async fn scan(args: &Coap) -> Result<(), Failure> {
+    let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
+    let models = models(&args.folders)?;
+    let places = match (&args.host, args.multicast) {
+        (Some(text), _) => hosts(text, PORT).map_err(Failure::invalid)?,
+        (None, Some(from)) => {
+            let found = all_nodes(from, args.timeout).await.map_err(Failure::failed)?;
+            found.into_iter().map(BusAddress::Socket).collect()
+        }
+        (None, None) => Vec::new(),
+    };
+    let progress = Progress::new(places.len(), args.json);
+    let found = Mutex::new(Vec::new());
+    let whole = {
+        let looking = stream::iter(&places).for_each_concurrent(AT_ONCE, async |place| {
+            match look(place, args.timeout).await {
+                Ok(Some(device)) => {
+                    progress.found(&line(&device));
+                    found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(device);
+                }
+                Ok(None) => {}
+                Err(error) if places.len() == 1 => progress.found(&error),
+                Err(_) => {}
+            }
+            progress.step(1, &place.to_string());
+        });
+        tokio::select! {
+            () = looking => true,
+            () = interrupt.wait() => false,
+        }
+    };
+    progress.end();
+    let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    found.sort_by_key(|device| places.iter().position(|place| *place == device.address));
+    let entries: Vec<Entry> = (1..).zip(found).map(|(number, found)| entry(number, found, &models)).collect();
+    report(args, &entries, whole)
+}
+
+/// The CoAP mappings that are known, and the resources that each reads.
+fn models(folders: &[PathBuf]) -> Result<Vec<(String, BTreeSet<String>)>, Failure> {
+    let finder = Finder::new(folders, Path::new("")).map_err(Failure::invalid)?;
+    let profiles: BTreeSet<String> =
+        finder.catalog().profiles().map(|(profile, _)| profile.to_owned()).collect();
+    let model = |profile: String| {
+        let wanted = Use::Profile { name: profile.clone(), requirement: Requirement::Any };
+        let paths = paths(&compile_file(&finder.find(&wanted).ok()?).0?);
+        (!paths.is_empty()).then_some((profile, paths))
+    };
+    Ok(profiles.into_iter().filter_map(model).collect())
+}
+
+fn paths(mapping: &Mapping) -> BTreeSet<String> {
+    let places = mapping.points().filter_map(|point| point.read).flat_map(|read| read.places());
+    let path = |place: &ReadPoint| match place {
+        ReadPoint::Coap(read) => Some(read.path.clone()),
+        ReadPoint::Modbus(_) | ReadPoint::Mqtt(_) => None,
+    };
+    places.filter_map(path).collect()
+}
+
+fn entry(number: usize, found: Found, models: &[(String, BTreeSet<String>)]) -> Entry {
+    let has = |path: &String| found.links.iter().any(|link| link.path == *path);
+    let mut fitting: Vec<_> = models.iter().filter(|(_, paths)| paths.iter().all(has)).collect();
+    fitting.sort_by_key(|(_, paths)| std::cmp::Reverse(paths.len()));
+    let profiles: Vec<String> = fitting.into_iter().map(|(profile, _)| profile.clone()).collect();
+    let key = format!("device-{number}");
+    let proposal = Some(()).filter(|()| profiles.is_empty());
+    let proposal =
+        proposal.and_then(|()| propose(&format!("found.{key}"), &found.address.to_string(), &found.links));
+    Entry { key, found, profiles, proposal }
+}
+
+/// One device in a line.
+fn line(found: &Found) -> String {
+    let mut line = found.address.to_string();
+    if !found.identity.is_empty() {
+        // Writing to a String cannot fail, here and below.
+        write!(line, ", {}", found.identity.join(" ")).ok();
+    }
+    match &found.refusal {
+        Some(refusal) => write!(line, ": it does not say what it has ({refusal})").ok(),
+        None => write!(line, ": {} resources", found.links.len()).ok(),
+    };
+    line
+}
+
+fn report(args: &Coap, entries: &[Entry], whole: bool) -> Result<(), Failure> {
+    let site = site(entries);
+    if let Some(path) = &args.output {
+        write_file(path, &site)?;
+        for entry in entries {
+            if let Some(proposal) = &entry.proposal {
+                write_file(&path.with_file_name(format!("{}.yaml", entry.key)), &proposal.text)?;
+            }
+        }
+    }
+    if args.json {
+        return print_line(to_json(entries, whole, &site));
+    }
+    let cut = if whole { "" } else { " before it was interrupted" };
+    let mut text = format!("CoAP devices found{cut}: {}", entries.len());
+    if args.output.is_none() && !entries.is_empty() {
+        write!(text, "\n\n{site}").ok();
+        for entry in entries {
+            if let Some(proposal) = &entry.proposal {
+                write!(text, "\n# {}.yaml\n{}", entry.key, proposal.text).ok();
+            }
+        }
+    }
+    print_line(text.trim_end())
+}
+
+fn site(entries: &[Entry]) -> String {
+    let mut text = "# Made by `usp-broker scan coap`: give the devices keys and names of your own.\n\
+                    site: 1\nbuses:\n  lan: {coap: any}\n"
+        .to_owned();
+    let known = entries.iter().any(|entry| !entry.profiles.is_empty() || entry.proposal.is_some());
+    text += if known { "devices:\n" } else { "devices: {}\n" };
+    for entry in entries {
+        let host = format!("bus: lan, host: \"{}\"", entry.found.address);
+        match (entry.profiles.split_first(), &entry.proposal) {
+            (Some((first, others)), _) => {
+                let others =
+                    if others.is_empty() { String::new() } else { format!("  # or {}", others.join(", ")) };
+                writeln!(text, "  {}: {{use: {first}, {host}}}{others}", entry.key).ok();
+            }
+            (None, Some(_)) => {
+                writeln!(text, "  {}: {{file: {}.yaml, {host}}}", entry.key, entry.key).ok();
+            }
+            (None, None) => {
+                let paths: Vec<&str> =
+                    entry.found.links.iter().map(|link| link.path.as_str()).take(8).collect();
+                writeln!(text, "  # {}: no mapping fits; it has {}", entry.found.address, paths.join(" "))
+                    .ok();
+            }
+        }
+    }
+    text
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
+}
+
+fn to_json(entries: &[Entry], whole: bool, site: &str) -> Value {
+    let device = |entry: &Entry| {
+        let link = |link: &usp_mapping::oma::links::Link| json!({"path": link.path, "types": link.types, "formats": link.formats, "observable": link.observable});
+        json!({
+            "device": entry.key,
+            "host": entry.found.address.to_string(),
+            "identity": entry.found.identity,
+            "refusal": entry.found.refusal,
+            "profiles": entry.profiles,
+            "links": entry.found.links.iter().map(link).collect::<Vec<_>>(),
+            "mapping": entry.proposal.as_ref().map(|proposal| &proposal.text),
+        })
+    };
+    json!({"scan": 1, "complete": whole, "devices": entries.iter().map(device).collect::<Vec<_>>(), "site": site})
+}
