@@ -16,7 +16,6 @@ use usp_tests::process::Process;
 use usp_tests::wait::eventually;
 
 use crate::table::{median, percentile, print};
-use crate::world::program;
 use plant::{Plant, Told};
 
 /// Registers of one read.
@@ -96,7 +95,7 @@ async fn watch(plant: &mut Plant, process: Process, time: Duration) -> Seen {
 
 /// A site of these devices.
 fn place(plant: &Plant, blocks: u16) -> Place {
-    let place = Place::new(program().to_str().unwrap(), "");
+    let place = crate::world::place("");
     place.write("points.yaml", &mapping(blocks));
     let (mut buses, mut devices) = (String::new(), String::new());
     for (number, port) in plant.ports.iter().enumerate() {

@@ -2,13 +2,11 @@
 
 use std::time::Instant;
 
-use usp_tests::place::Place;
 use usp_tests::wait::eventually;
 
 use super::plant::Plant;
 use super::{DEVICES, mapping};
 use crate::table::{median, print};
-use crate::world::program;
 
 /// Devices on each connection.
 const UNITS: usize = 10;
@@ -18,7 +16,7 @@ const STATUS: &str = "Device.X_USPBROKER_Site.Status";
 /// Measures and prints.
 pub(super) fn measure(rounds: u32) {
     let mut plant = Plant::start(DEVICES, std::time::Duration::ZERO);
-    let place = Place::new(program().to_str().unwrap(), "");
+    let place = crate::world::place("");
     let good = mapping(0);
     place.write("points.yaml", &good);
     place.write("site.yaml", &site(&plant, false));
