@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::{
-    Device, Mapping, ModbusOptions, ModbusPoint, ModbusWriteFunction, ReadBinding, ReadPoint, WriteBinding,
-    WritePoint,
+    Class, Device, Mapping, ModbusOptions, ModbusPoint, ModbusWriteFunction, Point, ReadBinding, ReadPart,
+    ReadPoint, WriteBinding, WritePoint,
 };
 use usp_mapping::port::{DeviceFault, PointId};
 use usp_mapping::transform::{RawKind, Transform};
@@ -125,15 +125,21 @@ impl ModbusModel {
 
     fn readings(&mut self, round: u32, block: &Block, answer: &Answer) -> Readings {
         let Self { mapping, assembly, counters, .. } = self;
-        let mut reading = |(id, place): &Placed| {
-            let point = mapping.point(*id)?;
+        let mut readings = Readings::with_capacity(block.points.len());
+        for (id, place) in &block.points {
+            let Some(point) = mapping.point(*id) else { continue };
             let raw = codec::extract(place, block, answer);
-            let value = assembly.add(round, point, *place, raw)?;
+            let value = match (sole_part(&point), raw) {
+                (Some(part), Ok(raw)) => Some(part.transform.decode(raw, point.class)),
+                (_, raw) => assembly.add(round, point, *place, raw),
+            };
+            let Some(value) = value else { continue };
             let capability = mapping.capabilities.get(usize::from(id.0));
             let grows = capability.is_some_and(|capability| capability.monotonic);
-            Some((*id, if grows { value.and_then(|value| grown(counters, *id, value)) } else { value }))
-        };
-        block.points.iter().filter_map(&mut reading).collect()
+            let value = if grows { value.and_then(|value| grown(counters, *id, value)) } else { value };
+            readings.push((*id, value));
+        }
+        readings
     }
 
     fn encode(&self, target: Target, value: &Value, before: Option<&[u16]>) -> Result<Ask, DeviceFault> {
@@ -141,6 +147,14 @@ impl ModbusModel {
         let (point, function, _) = place.modbus().ok_or(DeviceFault::Unknown)?;
         let raw = transform.encode(value, point.raw_kind())?;
         codec::write(point, self.function(point, function), &raw, before).map(|query| self.ask(query))
+    }
+}
+
+/// The one part of a point that is read in one place alone, as most are.
+fn sole_part<'m>(point: &Point<'m>) -> Option<&'m ReadPart> {
+    match point.read?.parts.as_slice() {
+        [part] if part.exponent.is_none() && point.class != Class::MultiLevelSensor => Some(part),
+        _ => None,
     }
 }
 

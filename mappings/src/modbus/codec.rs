@@ -237,9 +237,14 @@ fn reorder(order: ByteOrder, registers: &mut [u16]) {
 }
 
 fn assemble(order: ByteOrder, registers: &[u16]) -> u64 {
-    let mut registers = registers.to_vec();
-    reorder(order, &mut registers);
-    registers.into_iter().fold(0, |word, register| word << 16 | u64::from(register))
+    let is_swapped = matches!(order, ByteOrder::Badc | ByteOrder::Dcba);
+    let with = |word: u64, register: &u16| {
+        word << 16 | u64::from(if is_swapped { register.swap_bytes() } else { *register })
+    };
+    match order {
+        ByteOrder::Abcd | ByteOrder::Badc => registers.iter().fold(0, with),
+        ByteOrder::Cdab | ByteOrder::Dcba => registers.iter().rev().fold(0, with),
+    }
 }
 
 fn split(order: ByteOrder, word: u64, count: u16) -> Vec<u16> {

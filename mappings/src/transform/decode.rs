@@ -80,7 +80,10 @@ fn number(transform: &Transform, raw: Raw, exponent: Option<i8>) -> Result<Decim
     let raw = exponent.map_or(Some(raw), |exponent| raw.checked_mul(power_of_ten(exponent)?));
     let raw = raw.ok_or_else(|| invalid("the number is too large"))?;
     let scaled = transform.scale.map_or(Some(raw), |scale| raw.checked_mul(scale));
-    let value = scaled.and_then(|value| value.checked_add(transform.offset.unwrap_or_default()));
+    let value = scaled.and_then(|value| match transform.offset {
+        None => Some(value),
+        Some(offset) => value.checked_add(offset),
+    });
     let value = value.ok_or_else(|| invalid("the number is too large"))?.normalize();
     match transform.valid {
         Some((min, max)) if value < min || value > max => {
@@ -103,9 +106,12 @@ fn power_of_ten(exponent: i8) -> Option<Decimal> {
 fn decimal(raw: Raw) -> Result<Decimal, DeviceFault> {
     match raw {
         Raw::Bool(value) => Ok(Decimal::from(u8::from(value))),
-        Raw::Int(value) => {
-            Decimal::try_from_i128_with_scale(value, 0).map_err(|_| invalid("the number is too large"))
-        }
+        Raw::Int(value) => match i64::try_from(value) {
+            Ok(value) => Ok(Decimal::from(value)),
+            Err(_) => {
+                Decimal::try_from_i128_with_scale(value, 0).map_err(|_| invalid("the number is too large"))
+            }
+        },
         Raw::F32(value) if !value.is_finite() => Err(invalid(&format!("the device shows {value}"))),
         Raw::F64(value) if !value.is_finite() => Err(invalid(&format!("the device shows {value}"))),
         Raw::F16(bits) if !Half(bits).to_f64().is_finite() => {
