@@ -165,7 +165,14 @@ impl Driver {
             () = inlets.stop.cancelled() => return false,
             Some(result) = self.stored.recv() => self.on_stored(result),
             Some(event) = inlets.events.recv() => self.on_event(event),
-            Some(report) = inlets.adapters.recv() => self.on_adapter(report),
+            Some(from) = inlets.adapters.recv() => {
+                let is_report = matches!(from, FromAdapter::Report(_));
+                self.on_adapter(from);
+                if is_report {
+                    // Devices that are polled at the same beat answer together: one turn for all of them.
+                    tokio::task::yield_now().await;
+                }
+            }
             Some(order) = inlets.orders.recv() => self.on_order(order).await,
             () = sleep_until(due) => {}
         }

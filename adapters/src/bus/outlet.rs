@@ -45,6 +45,13 @@ impl Outlet {
         Some(Room { outlet: self, permit })
     }
 
+    /// Room for one message, if there is some at this moment.
+    #[cfg(any(feature = "bus", test))]
+    pub(crate) fn room_now(&self) -> Option<Room<'_>> {
+        let permit = self.to_core.try_reserve().ok()?;
+        Some(Room { outlet: self, permit })
+    }
+
     /// Answers a call from where nothing may wait. When there is no room at the moment, a task of its own waits for
     /// it: one at most for each call of the core, which bounds them by the core's own pending requests.
     pub(crate) fn refuse(&self, id: CallId, fault: DeviceFault) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::watch;
 use tokio::time::{self, Instant as TokioInstant};
@@ -54,6 +54,7 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
             if !medium.is_up() {
                 self.scheduler.handle_disconnect();
             }
+            self.send();
             match self.scheduler.poll_command(now()) {
                 Some(Command::Connect) => {
                     let connected = self.during(medium.connect()).await?;
@@ -82,6 +83,16 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
         }
     }
 
+    /// Sends what the core has room for at once: waiting for it costs more than most messages.
+    fn send(&mut self) {
+        while self.scheduler.has_output() {
+            let Some(room) = self.ends.outlet.room_now() else { return };
+            if let Some(message) = self.scheduler.poll_output() {
+                room.send(message);
+            }
+        }
+    }
+
     fn count_connect(&self, connected: &Result<(), String>) {
         if self.ends.shared {
             return;
@@ -107,7 +118,7 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
     async fn event<F: Future>(&mut self, work: std::pin::Pin<&mut F>) -> Result<Event<F::Output>, Stopped> {
         let Self { ends, scheduler, ear } = self;
         let Ends { inbox, plan, outlet, stop, .. } = &mut **ends;
-        let wake = wake_at(scheduler.poll_timeout(now()));
+        let wake = scheduler.poll_timeout(now());
         tokio::select! {
             biased;
             () = stop.cancelled() => return Err(Stopped),
@@ -130,7 +141,7 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
                 }
                 scheduler.handle_call(now(), received, call);
             }
-            () = time::sleep_until(wake) => scheduler.handle_timeout(now()),
+            () = time::sleep_until(wake_at(wake)), if wake.is_some() => scheduler.handle_timeout(now()),
             // Last: whoever says very much keeps nothing else waiting.
             said = ear.hear() => scheduler.handle_said(now(), said),
         }
@@ -149,5 +160,5 @@ fn now() -> Instant {
 }
 
 fn wake_at(at: Option<Instant>) -> TokioInstant {
-    at.map_or_else(|| TokioInstant::now() + Duration::from_secs(3600), TokioInstant::from_std)
+    at.map_or_else(TokioInstant::now, TokioInstant::from_std)
 }
