@@ -196,7 +196,7 @@ impl Broker {
                 Timer::Scheduled(row) => self.handle_scheduled(row),
                 Timer::OnBoarding(controller) => self.restart_on_boarding(controller),
                 Timer::Trigger(subscription) => self.handle_trigger(subscription),
-                Timer::Age { device, place } => self.handle_age(device, place),
+                Timer::Age(device) => self.handle_age(device),
                 Timer::Sensor { device, place } => self.handle_sensor(device, place),
             }
         }

@@ -28,8 +28,8 @@ pub(crate) enum Timer {
     OnBoarding(u32),
     /// The settings of a Subscription may be made again.
     Trigger(u32),
-    /// A reading may have become old, by the number of the device's row.
-    Age { device: u32, place: Place },
+    /// Readings of a device may have become old, by the number of its row.
+    Age(u32),
     /// A window of a BinarySensor may have ended.
     Sensor { device: u32, place: Place },
 }

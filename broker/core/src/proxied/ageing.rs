@@ -1,11 +1,15 @@
 //! What time alone does to readings: they become old, and the windows of BinarySensors end. Whoever watches is told.
 //!
-//! One timer a capability for its age, that is set again for a newer reading only when it is due: a reading costs no timer.
+//! One timer a device for the age of its readings, that is set again for newer ones only when it is due: a reading costs no
+//! timer.
 
 use std::time::Duration;
 
+use usp_mapping::mapping;
+use usp_mapping::port::PointId;
 use usp_mapping::value::Value;
 
+use super::Device;
 use super::objects::Place;
 use crate::Broker;
 use crate::time::Mono;
@@ -13,40 +17,41 @@ use crate::timers::Timer;
 
 impl Broker {
     /// A capability has a new reading: it will be told when that is old.
-    pub(crate) fn watch_age(&mut self, device: u32, place: Place) {
-        let Some(at) = self.old_at(device, place) else { return };
-        let known = self.model.devices.capability_mut(device, place);
-        if let Some(capability) = known.filter(|c| c.old_at.is_none()) {
-            capability.old_at = Some(at);
-            self.timers.set(at, Timer::Age { device, place });
+    pub(super) fn watch_age(&mut self, device: u32, place: Place) {
+        let Some(known) = self.model.devices.get_mut(device) else { return };
+        let point = known.capabilities.get(place).map(|capability| capability.point);
+        if let Some(at) = point.and_then(|point| known.becomes_old(point)) {
+            self.look_at_ages(device, at);
         }
     }
 
-    /// A reading may be old by now.
-    pub(crate) fn handle_age(&mut self, device: u32, place: Place) {
+    /// Sees to it that a device is looked at when one of its readings becomes old.
+    pub(super) fn look_at_ages(&mut self, device: u32, at: Mono) {
+        let Some(known) = self.model.devices.get_mut(device) else { return };
+        let timer = Timer::Age(device);
+        match known.old_at {
+            Some(earlier) if earlier <= at => return,
+            Some(later) => self.timers.clear(later, timer),
+            None => {}
+        }
+        known.old_at = Some(at);
+        self.timers.set(at, timer);
+    }
+
+    /// Some readings of a device may be old by now.
+    pub(crate) fn handle_age(&mut self, number: u32) {
         let now = self.model.now.monotonic;
-        let known = self.model.devices.capability_mut(device, place);
-        let Some(capability) = known.filter(|c| c.old_at.is_some_and(|at| at <= now)) else { return };
-        capability.old_at = None;
-        let failed = capability.failed.is_some();
-        match self.old_at(device, place) {
-            Some(at) if at > now => self.watch_age(device, place),
-            // Of a device that is away, or of one that gives no valid reading, the quality was told already.
-            Some(_) if !failed && self.model.devices.get(device).is_some_and(|d| d.is_online()) => {
-                let at = self.model.devices.objects.capability_row(device, place);
-                self.emit_change(&at, "X_USPBROKER_Quality");
-            }
-            _ => {}
+        let known = self.model.devices.get_mut(number);
+        let Some(device) = known.filter(|d| d.old_at.is_some_and(|at| at <= now)) else { return };
+        device.old_at = None;
+        let (old, next) = device.grow_old(now);
+        if let Some(at) = next {
+            self.look_at_ages(number, at);
         }
-    }
-
-    /// When a capability's reading is no longer good; never for what is read on demand, or not at all.
-    fn old_at(&self, device: u32, place: Place) -> Option<Mono> {
-        let device = self.model.devices.get(device)?;
-        let capability = device.capabilities.get(&place)?;
-        let model = device.model(capability).filter(|m| m.read.is_some() && !m.max_age.is_zero())?;
-        let age = Duration::from_millis(1).saturating_add(model.max_age);
-        Some(capability.reading.as_ref()?.at + age)
+        for place in old {
+            let at = self.model.devices.objects.capability_row(number, place);
+            self.emit_change(&at, "X_USPBROKER_Quality");
+        }
     }
 
     /// What the windows of a BinarySensor make of what its device says.
@@ -102,4 +107,45 @@ impl Broker {
             self.timers.set(at, timer);
         }
     }
+}
+
+impl Device {
+    fn old_at(&self, point: PointId) -> Option<Mono> {
+        let model = self.mapping.capabilities.get(usize::from(point.0))?;
+        old_at(model, self.capabilities.at(point)?.reading.as_ref()?.at)
+    }
+
+    /// From now on it is watched until it becomes old; when that is.
+    pub(super) fn becomes_old(&mut self, point: PointId) -> Option<Mono> {
+        let at = self.old_at(point)?;
+        self.capabilities.at_mut(point)?.ages = true;
+        Some(at)
+    }
+
+    /// What has become old since the last look and is to be told, and when the next look is due. Of a device that is
+    /// away, or of a capability that gives no valid reading, the quality was told already.
+    fn grow_old(&mut self, now: Mono) -> (Vec<Place>, Option<Mono>) {
+        let (online, mut old, mut next) = (self.is_online(), Vec::new(), None);
+        for (place, capability) in self.capabilities.iter_mut().filter(|(_, c)| c.ages) {
+            let model = self.mapping.capabilities.get(usize::from(capability.point.0));
+            let read = capability.reading.as_ref().map(|reading| reading.at);
+            match model.zip(read).and_then(|(model, read)| old_at(model, read)) {
+                Some(at) if at > now => next = Some(next.map_or(at, |known: Mono| known.min(at))),
+                due => {
+                    capability.ages = false;
+                    if due.is_some() && online && capability.failed.is_none() {
+                        old.push(place);
+                    }
+                }
+            }
+        }
+        old.sort_unstable();
+        (old, next)
+    }
+}
+
+/// When what was read at some instant is no longer good; never for what is read on demand, or not at all.
+pub(super) fn old_at(model: &mapping::Capability, read: Mono) -> Option<Mono> {
+    let ages = model.read.is_some() && !model.max_age.is_zero();
+    ages.then(|| read + Duration::from_millis(1).saturating_add(model.max_age))
 }

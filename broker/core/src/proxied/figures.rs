@@ -171,10 +171,13 @@ impl Broker {
     pub(crate) fn take_figures(&mut self, all: Vec<BusFigures>) {
         let Some(table) = self.model.table(BUSES) else { return };
         self.model.figures.devices.clear();
+        let known = self.model.figures.buses.iter();
+        let numbers: BTreeMap<String, u32> = known.map(|(n, bus)| (bus.name.clone(), *n)).collect();
         for mut figures in all {
             let devices = std::mem::take(&mut figures.devices).into_iter();
             self.model.figures.devices.extend(devices.map(|device| (device.device.clone(), device)));
-            let known = self.model.figures.buses.iter_mut().find(|(_, bus)| bus.name == figures.name);
+            let number = numbers.get(&figures.name);
+            let known = number.and_then(|n| Some((n, self.model.figures.buses.get_mut(n)?)));
             let Some((number, bus)) = known else { continue };
             let (at, online) = (ObjRef::new(table, &[*number]), figures.online);
             let before = bus.figures.replace(figures);

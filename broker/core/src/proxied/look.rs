@@ -117,7 +117,7 @@ impl Model {
     /// The windows of a BinarySensor; `None`: it has none.
     pub(crate) fn windows(&self, number: u32, place: Place) -> Option<Windows> {
         let device = self.devices.get(number)?;
-        let model = device.model(device.capabilities.get(&place)?)?;
+        let model = device.model(device.capabilities.get(place)?)?;
         if model.sensitivity.is_none() && model.hold.is_none() && model.rest.is_none() {
             return None;
         }

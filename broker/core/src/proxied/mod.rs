@@ -5,6 +5,7 @@
 //! ([`crate::dm::rows`]), so that renaming, Subscriptions and permissions need nothing special.
 
 mod ageing;
+pub mod capabilities;
 pub mod commands;
 pub mod figures;
 pub(crate) mod look;
@@ -29,6 +30,7 @@ use usp_mapping::value::Value;
 
 use crate::dm::rows::ObjRef;
 use crate::time::{Mono, Now, Wall};
+use capabilities::Capabilities;
 use objects::{Objects, Place};
 use sensor::Sensor;
 
@@ -62,10 +64,10 @@ pub struct Device {
     pub last_contact: Option<Wall>,
     /// By the number of their row.
     pub nodes: BTreeMap<u32, NodeId>,
-    /// By the numbers of their row.
-    pub capabilities: BTreeMap<Place, Capability>,
-    /// The same by their place in the mapping.
-    pub places: Vec<Place>,
+    /// What it can sense and do.
+    pub capabilities: Capabilities,
+    /// When it is looked at next which readings are old; `None`: no reading becomes old.
+    pub old_at: Option<Mono>,
     /// What its events were last seen by, in the order of the mapping.
     pub seen: Vec<Option<Value>>,
 }
@@ -86,8 +88,8 @@ pub struct Capability {
     /// Somebody has seen its quality since the start, or the device has been heard of: from now on changes of it are told.
     /// What is heard first changes nothing that anybody knew.
     pub settled: Cell<bool>,
-    /// When it is looked at next whether the reading is old.
-    pub old_at: Option<Mono>,
+    /// The reading becomes old, and that is not told yet.
+    pub ages: bool,
     /// Of a BinarySensor: what the windows make of what the device says, and when they can next change it.
     pub sensor: Option<Box<(Sensor, Option<Mono>)>>,
 }
@@ -184,12 +186,12 @@ impl Devices {
     pub fn capability(&self, at: &ObjRef) -> Option<(&Device, Place, &Capability)> {
         let place = self.objects.place(at)?;
         let device = self.get(*at.numbers.first()?)?;
-        Some((device, place, device.capabilities.get(&place)?))
+        Some((device, place, device.capabilities.get(place)?))
     }
 
     /// A capability, for changes.
     pub fn capability_mut(&mut self, number: u32, place: Place) -> Option<&mut Capability> {
-        self.get_mut(number)?.capabilities.get_mut(&place)
+        self.get_mut(number)?.capabilities.get_mut(place)
     }
 }
 
@@ -201,12 +203,12 @@ impl Device {
 
     /// Where the capability is that has this place in the mapping.
     pub fn place(&self, point: PointId) -> Option<Place> {
-        self.places.get(usize::from(point.0)).copied()
+        self.capabilities.place(point)
     }
 
     /// The capability that has this place in the mapping.
     pub fn at_point(&self, point: PointId) -> Option<&Capability> {
-        self.capabilities.get(&self.place(point)?)
+        self.capabilities.at(point)
     }
 
     /// `Online`.
@@ -281,7 +283,7 @@ impl Capability {
             contact: None,
             failed: None,
             settled: Cell::new(false),
-            old_at: None,
+            ages: false,
             sensor: None,
         }
     }

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use usp_mapping::mapping::{Class, Mapping};
-use usp_mapping::port::{AdapterReport, DeviceFault, DeviceId, PointId};
+use usp_mapping::port::{AdapterReport, DeviceFault, DeviceId, PointId, Readings};
 use usp_mapping::value::Value;
 
+use super::ageing::old_at;
 use super::objects::Place;
-use super::{Device, Word, is_contact};
+use super::{Device, Reading, Word, is_contact, is_same};
 use crate::Broker;
 use crate::fault::Fault;
 use crate::gather::DeviceOutcome;
 use crate::request::check::Effect;
+use crate::subscriptions::NotifKind;
+use crate::time::{Mono, Now};
 
 impl Broker {
     /// A device reports.
@@ -47,18 +50,27 @@ impl Broker {
     }
 
     /// What was read together. What events carry is read before they happen.
-    pub(super) fn take_readings(
-        &mut self,
-        number: u32,
-        readings: Vec<(PointId, Result<Value, DeviceFault>)>,
-        word: Word,
-    ) {
-        let Some(device) = self.model.devices.get(number) else { return };
-        let most = device.places.len();
-        let (values, events): (Vec<_>, Vec<_>) =
-            readings.into_iter().partition(|(point, _)| usize::from(point.0) < most);
-        for (point, result) in values {
+    pub(super) fn take_readings(&mut self, number: u32, readings: Readings, word: Word) {
+        let (now, watched) = (self.model.now, self.subs.watches(NotifKind::ValueChange));
+        let (mut events, mut next_old) = (Vec::new(), None);
+        let mut readings = readings.into_iter();
+        loop {
+            let Some(device) = self.model.devices.get_mut(number) else { return };
+            let special = readings.find_map(|(point, result)| {
+                if usize::from(point.0) >= device.capabilities.len() {
+                    events.push((point, result));
+                    return None;
+                }
+                if word != Word::Read {
+                    return Some((point, result));
+                }
+                device.take_usual(point, result, now, watched, &mut next_old).err().map(|r| (point, r))
+            });
+            let Some((point, result)) = special else { break };
             self.take_result(number, point, result, word);
+        }
+        if let Some(at) = next_old {
+            self.look_at_ages(number, at);
         }
         // What was kept of former times has happened then.
         for (point, result) in events.into_iter().filter(|_| word != Word::Kept) {
@@ -111,7 +123,7 @@ impl Broker {
         match result {
             Ok(value) => self.take_value(number, place, value, word),
             Err(fault) => {
-                if let Some(capability) = device.capabilities.get_mut(&place) {
+                if let Some(capability) = device.capabilities.get_mut(place) {
                     capability.failed = Some(Box::new(fault));
                 }
             }
@@ -124,7 +136,7 @@ impl Broker {
     fn take_value(&mut self, number: u32, place: Place, value: Value, word: Word) {
         let now = self.model.now;
         let Some(device) = self.model.devices.get(number) else { return };
-        let model = device.capabilities.get(&place).and_then(|c| device.model(c));
+        let model = device.capabilities.get(place).and_then(|c| device.model(c));
         let Some(model) = model else { return };
         let (class, deadband) = (model.class, model.deadband.filter(|_| word != Word::Written));
         let has_levels = model.low_threshold.is_some() || model.high_threshold.is_some();
@@ -177,9 +189,46 @@ impl Broker {
 }
 
 impl Device {
+    /// The usual reading, one of very many: of a device that is online, and nobody is told of it. Anything else is given
+    /// back, and was not taken. Notes when the first of them becomes old.
+    fn take_usual(
+        &mut self,
+        point: PointId,
+        result: Result<Value, DeviceFault>,
+        now: Now,
+        watched: bool,
+        next_old: &mut Option<Mono>,
+    ) -> Result<(), Result<Value, DeviceFault>> {
+        let Some(model) = self.mapping.capabilities.get(usize::from(point.0)) else { return Err(result) };
+        let value = match result {
+            Ok(value)
+                if self.is_online() && model.class != Class::BinarySensor && fits(&value, model.class) =>
+            {
+                value
+            }
+            other => return Err(other),
+        };
+        let Some(capability) = self.capabilities.at_mut(point) else { return Err(Ok(value)) };
+        if watched {
+            let is_good = |r: &Reading| model.max_age.is_zero() || now.monotonic.since(r.at) <= model.max_age;
+            let same = |r: &Reading| is_good(r) && is_same(&r.value, &value, model.deadband);
+            if capability.failed.is_some() || !capability.reading.as_ref().is_some_and(same) {
+                return Err(Ok(value));
+            }
+        }
+        capability.take(value, model.deadband, Word::Read, now);
+        capability.settled.set(true);
+        if let Some(at) = old_at(model, now.monotonic) {
+            capability.ages = true;
+            *next_old = Some(next_old.map_or(at, |known| known.min(at)));
+        }
+        self.last_contact = now.known_wall();
+        Ok(())
+    }
+
     /// It answers again: that it did not says nothing any more. What it answered without a value does.
     fn forget_silence(&mut self) {
-        for capability in self.capabilities.values_mut() {
+        for (_, capability) in self.capabilities.iter_mut() {
             capability.failed = capability.failed.take().filter(|fault| is_contact(fault));
         }
     }
@@ -189,11 +238,17 @@ impl Device {
         let class = self.mapping.capabilities.get(usize::from(point.0)).map(|m| m.class);
         match (result, class) {
             (Err(_), _) | (_, None) => true,
-            (Ok(Value::Bool(_)), Some(class)) => matches!(class, Class::BinaryControl | Class::BinarySensor),
-            (Ok(Value::Number(_)), Some(class)) => matches!(class, Class::LevelControl | Class::LevelSensor),
-            (Ok(Value::Text(_)), Some(class)) => matches!(class, Class::EnumControl | Class::EnumSensor),
-            (Ok(Value::Numbers(_)), Some(class)) => class == Class::MultiLevelSensor,
-            (Ok(Value::Bytes(_)), Some(class)) => class == Class::BlobSensor,
+            (Ok(value), Some(class)) => fits(value, class),
         }
+    }
+}
+
+fn fits(value: &Value, class: Class) -> bool {
+    match value {
+        Value::Bool(_) => matches!(class, Class::BinaryControl | Class::BinarySensor),
+        Value::Number(_) => matches!(class, Class::LevelControl | Class::LevelSensor),
+        Value::Text(_) => matches!(class, Class::EnumControl | Class::EnumSensor),
+        Value::Numbers(_) => class == Class::MultiLevelSensor,
+        Value::Bytes(_) => class == Class::BlobSensor,
     }
 }

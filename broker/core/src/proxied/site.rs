@@ -9,6 +9,7 @@ use std::sync::Arc;
 use usp_mapping::mapping::{self, BusKind, DeviceAddress, Mapping, NodeId, Site};
 use usp_mapping::port::{DeviceFault, PointId};
 
+use super::capabilities::Capabilities;
 use super::objects::Place;
 use super::{Capability, Device};
 use crate::Broker;
@@ -96,8 +97,8 @@ impl Broker {
             settled: Cell::new(old.as_ref().is_some_and(|o| o.settled.get())),
             last_contact: earlier.and_then(|o| o.last_contact),
             nodes: BTreeMap::new(),
-            capabilities: BTreeMap::new(),
-            places: Vec::with_capacity(device.mapping.capabilities.len()),
+            capabilities: Capabilities::with_capacity(device.mapping.capabilities.len()),
+            old_at: old.as_ref().and_then(|o| o.old_at),
             seen: seen(&device.mapping, earlier),
         };
         self.put_nodes(&mut state);
@@ -176,7 +177,7 @@ impl Broker {
         for (point, model) in (0u16..).map(PointId).zip(&mapping.capabilities) {
             let node = device.nodes.iter().find(|(_, id)| Some(**id) == model.node).map(|(node, _)| *node);
             let place = self.put_capability_row(device.number, node, model);
-            let known = old.and_then(|old| Some((old, old.capabilities.get(&place)?)));
+            let known = old.and_then(|old| Some((old, old.capabilities.get(place)?)));
             let capability = match known {
                 // Read by the same words from the same device: it goes on.
                 Some((old, known)) if same_place && old.model(known) == Some(model) => {
@@ -185,8 +186,7 @@ impl Broker {
                 Some((_, known)) => known.anew(point),
                 None => Capability::new(point),
             };
-            device.capabilities.insert(place, capability);
-            device.places.push(place);
+            device.capabilities.push(place, capability);
         }
     }
 
@@ -209,7 +209,7 @@ impl Broker {
         let rows = self.model.rows.subtree(&tables, &[number]);
         let is_gone = |at: &ObjRef| {
             let place = self.model.devices.objects.place(at);
-            place.is_none_or(|place| !device.capabilities.contains_key(&place))
+            place.is_none_or(|place| !device.capabilities.contains(place))
         };
         let mut gone: Vec<ObjRef> = rows.into_iter().filter(is_gone).collect();
         let nodes = self.model.rows.subtree(&[objects.node], &[number]).into_iter();

@@ -35,7 +35,7 @@ impl Broker {
 
     fn class_of(&self, number: u32, place: Place) -> Option<usp_mapping::mapping::Class> {
         let device = self.model.devices.get(number)?;
-        Some(device.model(device.capabilities.get(&place)?)?.class)
+        Some(device.model(device.capabilities.get(place)?)?.class)
     }
 
     /// A capability has another value.
@@ -68,7 +68,7 @@ impl Broker {
     pub(super) fn tell_quality(&mut self, number: u32, place: Place, before: &Told, heard: bool) {
         let now = self.model.now.monotonic;
         let Some(device) = self.model.devices.get(number) else { return };
-        let Some(capability) = device.capabilities.get(&place) else { return };
+        let Some(capability) = device.capabilities.get(place) else { return };
         let was_settled = capability.settled.get();
         capability.settled.set(was_settled || heard);
         if !was_settled {
@@ -88,7 +88,7 @@ impl Broker {
     pub(super) fn take_seen(&mut self, number: u32, point: PointId, result: Result<Value, DeviceFault>) {
         let Some(device) = self.model.devices.get_mut(number) else { return };
         let mapping = device.mapping.clone();
-        let index = usize::from(point.0).checked_sub(device.places.len());
+        let index = usize::from(point.0).checked_sub(device.capabilities.len());
         let seen = index.and_then(|index| device.seen.get_mut(index));
         let (Some(event), Some(seen), Ok(value)) = (mapping.event(point), seen, result) else { return };
         let before = seen.replace(value.clone());
@@ -130,7 +130,7 @@ impl Device {
     /// Quality and LastError as subscribers know them: what is read on demand is old a moment later, and nobody is told
     /// each time.
     pub(super) fn told(&self, place: Place, now: Mono) -> Option<Told> {
-        let capability = self.capabilities.get(&place)?;
+        let capability = self.capabilities.get(place)?;
         let on_demand = self.model(capability).is_some_and(|m| m.max_age.is_zero());
         let quality = match self.quality(capability, now) {
             Quality::Good if on_demand => Quality::Stale,
@@ -141,7 +141,7 @@ impl Device {
 
     /// The same of all capabilities, to see later what has changed.
     pub(super) fn qualities(&self, now: Now) -> Vec<(Place, Told)> {
-        let places = self.capabilities.keys();
-        places.filter_map(|place| Some((*place, self.told(*place, now.monotonic)?))).collect()
+        let places = self.capabilities.places();
+        places.filter_map(|place| Some((place, self.told(place, now.monotonic)?))).collect()
     }
 }

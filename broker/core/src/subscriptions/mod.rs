@@ -132,6 +132,11 @@ impl Subscriptions {
         self.0.iter().filter(|(_, s)| s.enabled).map(|(n, s)| (*n, s))
     }
 
+    /// Whether anybody is to be told anything of this kind.
+    pub fn watches(&self, kind: NotifKind) -> bool {
+        self.enabled().any(|(_, s)| s.kind == kind)
+    }
+
     /// Whether a Controller has any.
     pub fn any_of(&self, controller: u32) -> bool {
         self.0.values().any(|s| s.controller == controller)
@@ -314,7 +319,7 @@ impl Broker {
     /// Most changes interest nobody: their values and paths are never written out.
     fn emit_param(&mut self, at: &ObjRef, name: &str, value: impl FnOnce(&Self) -> Option<String>) {
         let kind = NotifKind::ValueChange;
-        if !self.subs.enabled().any(|(_, s)| s.kind == kind) {
+        if !self.subs.watches(kind) {
             return;
         }
         let object = self.model.schema.get(at.object);
