@@ -37,7 +37,7 @@ impl Broker {
             }
         }
         for (table, id, number) in snapshot.identities {
-            self.identities.entry(table).or_default().insert(id.into(), number);
+            self.identities.insert(&table, &id, number);
         }
         self.meta = snapshot.meta.into_iter().collect();
         for (path, params) in snapshot.rows {
@@ -52,10 +52,18 @@ impl Broker {
             let mut row = Row { params: params.collect(), volatile: false };
             self.complete_on_boarding(&at, &mut row);
             self.note_row_number(&at);
-            self.model.rows.put(at, row);
+            self.model.rows.put_alike(at, row);
         }
         self.model.rows.take_journal();
+        self.compact();
         Ok(())
+    }
+
+    /// Takes no more memory than is needed, after very many rows were made.
+    pub(crate) fn compact(&mut self) {
+        if self.model.rows.compact() {
+            self.identities.compact();
+        }
     }
 
     /// Versions before on-boarding kept Controllers without this Parameter: they are not new, so they need none.

@@ -12,6 +12,7 @@ mod dispatch;
 pub mod dm;
 pub mod fault;
 pub mod gather;
+mod identities;
 pub mod input;
 mod lines;
 pub mod mqtt;
@@ -36,6 +37,7 @@ use config::CoreConfig;
 use dm::rows::Rows;
 use dm::{Facts, Model, Searched};
 use gather::{Gatherer, LegId, LegReply};
+use identities::Identities;
 use input::Input;
 use mqtt::peers::Peers;
 use output::{Output, Snapshot, StoreOp};
@@ -78,7 +80,7 @@ pub struct Broker {
     /// While there is one, what would be sent is collected here: it waits for the disk.
     held: Option<Vec<Output>>,
     /// Numbers by table and identity.
-    identities: BTreeMap<String, BTreeMap<Box<str>, u32>>,
+    identities: Identities,
     meta: BTreeMap<String, String>,
     /// Rights by Controller row, until a role changes.
     /// A restart forgets them (R-SEC.21).
@@ -131,7 +133,7 @@ impl Broker {
             ready: VecDeque::new(),
             extra_ops: Vec::new(),
             held: None,
-            identities: BTreeMap::new(),
+            identities: Identities::default(),
             meta: BTreeMap::new(),
             rights_cache: RefCell::default(),
             site_loaded: false,

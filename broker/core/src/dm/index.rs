@@ -1,14 +1,30 @@
 //! What is asked of whole tables at each change: how many rows, and who has a key already.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use usp_proto::path::{InstanceNumber, Name};
 
 use super::rows::{Numbers, ObjRef, Row};
 use super::schema::ObjId;
 
-/// A Parameter's value and the number of a row that has it; `None`: it is not stored.
-type ByValue = BTreeSet<(Option<Box<str>>, InstanceNumber)>;
+/// What stands for a Parameter's value, and the number of a row that has it. The values themselves are in the rows, which
+/// there are very many of: whoever finds a row here looks there.
+type ByValue = BTreeSet<(Digest, InstanceNumber)>;
+
+/// Seldom the same for different values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Digest(u32);
+
+impl Digest {
+    /// Of a value; `None`: it is not stored.
+    fn of(value: Option<&str>) -> Self {
+        // Without a seed, so that a run replays.
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        Self(hasher.finish() as u32)
+    }
+}
 
 /// Rows by what they hold.
 #[derive(Debug, Default)]
@@ -43,10 +59,11 @@ impl Index {
         self.keys.get(&table).filter(|names| names.contains(name))?;
         let above = Numbers::from(above);
         let values = self.values.get(&(table, above.clone(), name.clone()));
-        let with = |value: Option<Box<str>>| {
-            values.into_iter().flat_map(move |v| v.range((value.clone(), 0)..=(value.clone(), u32::MAX)))
+        let with = |value: Option<&str>| {
+            let digest = Digest::of(value);
+            values.into_iter().flat_map(move |v| v.range((digest, 0)..=(digest, u32::MAX)))
         };
-        let numbers = with(Some(value.into())).chain(with(None));
+        let numbers = with(Some(value)).chain(with(None));
         Some(numbers.map(move |(_, number)| {
             let numbers: Vec<InstanceNumber> = above.iter().copied().chain([*number]).collect();
             ObjRef::new(table, &numbers)
@@ -65,22 +82,29 @@ impl Index {
         }
         let Some(names) = self.keys.get(&at.object) else { return };
         for name in names {
-            let value = |row: &Row| row.params.get(name).map(|value| Box::from(value.as_str()));
-            let (old, new) = (before.map(value), after.map(value));
+            let (old, new) = (before.map(|row| row.params.get(name)), after.map(|row| row.params.get(name)));
             if old == new {
                 continue;
             }
+            let digest = |value: Option<&String>| Digest::of(value.map(String::as_str));
             let key = (at.object, above(at), name.clone());
             let values = self.values.entry(key.clone()).or_default();
             if let Some(old) = old {
-                values.remove(&(old, at.number()));
+                values.remove(&(digest(old), at.number()));
             }
             if let Some(new) = new {
-                values.insert((new, at.number()));
+                values.insert((digest(new), at.number()));
             }
             if values.is_empty() {
                 self.values.remove(&key);
             }
+        }
+    }
+
+    /// Takes no more memory than there is in it.
+    pub(super) fn compact(&mut self) {
+        for values in self.values.values_mut() {
+            *values = std::mem::take(values).into_iter().collect();
         }
     }
 

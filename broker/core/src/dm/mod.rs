@@ -4,6 +4,7 @@
 pub mod compute;
 pub mod covers;
 mod index;
+mod numbers;
 pub mod params;
 pub mod resolve;
 pub mod rows;
@@ -13,7 +14,6 @@ pub mod search;
 pub mod types;
 
 use std::cell::Cell;
-use std::sync::Arc;
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{InstanceNumber, Leaf, Name, Path, Segment};
@@ -273,7 +273,7 @@ impl Model {
 
     /// Numbers as a row's path carries them.
     pub fn numbers(&self, at: &ObjRef) -> Numbers {
-        Arc::clone(&at.numbers)
+        at.numbers.clone()
     }
 }
 

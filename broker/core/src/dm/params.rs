@@ -3,7 +3,7 @@
 use usp_proto::path::Name;
 
 /// Text values by name, in the order of the names. As much memory as there is in it, and no more.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Params(Vec<(Name, String)>);
 
 impl Params {

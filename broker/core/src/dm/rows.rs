@@ -1,18 +1,16 @@
 //! The instantiated part of the data model that the broker itself holds: rows, their stored Parameters and their
 //! Instance Numbers (R-ARC.8), with a journal of what changed so that a change can be taken back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use usp_proto::path::{InstanceNumber, Name};
 
 use super::index::Index;
+pub use super::numbers::Numbers;
 use super::params::Params;
 use super::schema::ObjId;
-
-/// Instance Numbers from the top down.
-pub type Numbers = Arc<[InstanceNumber]>;
 
 /// One instantiated Object: which, and the numbers of the rows that lead to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,7 +34,7 @@ impl ObjRef {
 }
 
 /// The stored Parameters of one object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
     /// Text values by name.
     pub params: Params,
@@ -91,6 +89,8 @@ pub struct Rows {
     highest: BTreeMap<(ObjId, Numbers), Highest>,
     journal: Vec<Change>,
     marks: Vec<Mark>,
+    /// While very many rows are made: those that hold the same are one.
+    alike: BTreeSet<Arc<Row>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -119,7 +119,20 @@ impl Rows {
         name: &Name,
         value: &str,
     ) -> Option<impl Iterator<Item = ObjRef> + use<'a>> {
-        self.index.with_value(table, above, name, value)
+        let (name, value): (Name, Box<str>) = (name.clone(), value.into());
+        let found = self.index.with_value(table, above, &name, &value)?;
+        // The index may mistake one value for another.
+        Some(found.filter(move |at| self.param(at, name.as_str()).is_none_or(|known| *known == *value)))
+    }
+
+    /// Takes no more memory than there is in it, if rows were made by [`put_alike`](Self::put_alike); whether there were.
+    pub fn compact(&mut self) -> bool {
+        if std::mem::take(&mut self.alike).is_empty() {
+            return false;
+        }
+        self.rows = std::mem::take(&mut self.rows).into_iter().collect();
+        self.index.compact();
+        true
     }
 
     /// The highest number that a table has given.
@@ -237,6 +250,20 @@ impl Rows {
         let row = row.into();
         let before = self.insert_row(at.clone(), Arc::clone(&row));
         self.journal.push(Change { at, before, after: Some(row) });
+    }
+
+    /// Like [`put`](Self::put), for one of very many: devices of one model hold the same, which is kept once. Followed by
+    /// [`compact`](Self::compact) when all are made.
+    pub fn put_alike(&mut self, at: ObjRef, row: Row) {
+        let row = match self.alike.get(&row) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let row = Arc::new(row);
+                self.alike.insert(Arc::clone(&row));
+                row
+            }
+        };
+        self.put(at, row);
     }
 
     /// Changes one Parameter; makes the stored part if there is none.

@@ -49,6 +49,7 @@ impl Broker {
         }
         self.declare_vendor_elements();
         self.put_buses(site);
+        self.compact();
         self.commit(None);
         if of_files {
             self.note_site();
@@ -61,13 +62,13 @@ impl Broker {
 
     /// The number that belongs to an identity in a table; a new one if it has none.
     pub(crate) fn identity(&mut self, table_path: &str, id: &str, table: ObjId, above: &[u32]) -> u32 {
-        if let Some(number) = self.identities.get(table_path).and_then(|known| known.get(id)) {
-            self.model.rows.note_number(table, above, *number);
-            return *number;
+        if let Some(number) = self.identities.get(table_path, id) {
+            self.model.rows.note_number(table, above, number);
+            return number;
         }
         let number = self.model.rows.next_number(table, above, false);
         self.extra_ops.push(StoreOp::PutIdentity { table: table_path.to_owned(), id: id.to_owned(), number });
-        self.identities.entry(table_path.to_owned()).or_default().insert(id.into(), number);
+        self.identities.insert(table_path, id, number);
         number
     }
 
@@ -147,7 +148,7 @@ impl Broker {
                 row.params.insert(name.clone(), value);
             }
         }
-        self.model.rows.put(at.clone(), row);
+        self.model.rows.put_alike(at.clone(), row);
     }
 
     /// The name, unless a Controller has given it to another row where it must be unique.
