@@ -243,7 +243,8 @@ impl<M: Model> DeviceState<M> {
         if self.polls.is_empty() {
             self.cycle = self.clock.due(now);
             let mut due = self.clock.take_due(now);
-            for resting in due.extract_if(.., |point| self.model.rests(now, *point)) {
+            let may_rest = self.model.may_rest();
+            for resting in due.extract_if(.., |point| may_rest && self.model.rests(now, *point)) {
                 self.clock.missed(resting, now);
             }
             self.polls = ReadPlan::new(&mut self.model, now, &due);

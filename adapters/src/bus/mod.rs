@@ -200,6 +200,10 @@ mod contract {
         fn sign_of_life(&self, ask: &Self::Ask) -> Option<Self::Ask>;
         /// How often a read is begun in vain, while others are answered, before it counts as unanswered.
         fn patience(&self, ask: &Self::Ask) -> u32;
+        /// Whether there may be points that [`Model::rests`] leaves out.
+        fn may_rest(&self) -> bool {
+            true
+        }
         /// Whether a point is left out of polling for now, because the device refuses it.
         fn rests(&self, now: Instant, point: PointId) -> bool;
         /// The device has been away.

@@ -255,9 +255,12 @@ impl Model for ModbusModel {
         }
     }
 
-    fn rests(&self, now: Instant, point: PointId) -> bool {
+    fn may_rest(&self) -> bool {
         !self.learnt.is_untroubled()
-            && self.placed(&[point]).iter().any(|(_, place)| self.learnt.rests(place, now))
+    }
+
+    fn rests(&self, now: Instant, point: PointId) -> bool {
+        self.may_rest() && self.placed(&[point]).iter().any(|(_, place)| self.learnt.rests(place, now))
     }
 
     fn is_back(&mut self, now: Instant) {
