@@ -68,7 +68,7 @@ impl Broker {
     /// unless earlier changes are still on their way to disk (effects keep their order).
     pub(crate) fn commit(&mut self, leg: Option<LegId>) {
         let (changes, marks) = self.model.rows.take_journal();
-        let changes = net_changes(changes);
+        let (changes, marks) = (net_changes(changes), net_marks(marks));
         let extra = std::mem::take(&mut self.extra_ops);
         self.commits.collecting.units.push(Unit {
             leg,
@@ -97,13 +97,14 @@ impl Broker {
     }
 
     fn batch_ops(&self, batch: &Batch) -> Vec<StoreOp> {
-        let of_unit = |unit: &Unit| {
-            let rows = unit.changes.iter().filter_map(|change| self.row_op(change));
-            let marks = unit.marks.iter().map(|mark| self.mark_op(mark));
-            let gone = unit.changes.iter().filter_map(|change| self.forget_op(change));
-            unit.extra.iter().cloned().chain(rows).chain(marks).chain(gone).collect::<Vec<_>>()
-        };
-        batch.units.iter().flat_map(of_unit).collect()
+        let mut ops = Vec::new();
+        for unit in &batch.units {
+            ops.extend(unit.extra.iter().cloned());
+            ops.extend(unit.changes.iter().filter_map(|change| self.row_op(change)));
+            ops.extend(unit.marks.iter().map(|mark| self.mark_op(mark)));
+            ops.extend(unit.changes.iter().filter_map(|change| self.forget_op(change)));
+        }
+        ops
     }
 
     /// The store's word on a batch.
@@ -283,11 +284,25 @@ fn net_changes(changes: Vec<Change>) -> Vec<Change> {
     net
 }
 
+/// The last mark of each table: the others are overtaken by it.
+fn net_marks(marks: Vec<Mark>) -> Vec<Mark> {
+    let last: BTreeMap<_, _> =
+        marks.iter().map(|mark| ((mark.table, mark.above.clone()), mark.number)).collect();
+    last.into_iter().map(|((table, above), number)| Mark { table, above, number }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::dm::rows::Row;
     use crate::dm::schema::ObjId;
+
+    #[test]
+    fn a_table_is_marked_once_a_request() {
+        let mark = |above: &[u32], number| Mark { table: ObjId(1), above: above.into(), number };
+        let net = net_marks(vec![mark(&[1], 64), mark(&[2], 1), mark(&[2], 2), mark(&[1], 3)]);
+        assert_eq!(net, [mark(&[1], 3), mark(&[2], 2)]);
+    }
 
     #[test]
     fn a_row_changes_once_a_request() {
