@@ -128,6 +128,17 @@ fn many_problems_take_reasonable_time() {
     assert_eq!(check(&format!("{head}capabilities:\n{caps}tests:\n{tests}")).len(), 200);
 }
 
+/// A map has at most 4096 entries, but there may be many nodes.
+#[test]
+fn tens_of_thousands_of_wrong_capabilities_take_reasonable_time() {
+    let wrong: String = (0..4090).map(|at| format!("c{at}: {{}}, ")).collect();
+    let nodes: String =
+        (0..11).map(|at| format!("  n{at}: {{type: Light, capabilities: {{{wrong}}}}}\n")).collect();
+    let found =
+        check(&format!("uspmap: 1\nprofile: a.b\nversion: 1.0.0\ndevice: {{type: Meter}}\nnodes:\n{nodes}"));
+    assert!(found.len() >= 11 * 4090, "{}", found.len());
+}
+
 #[test]
 fn a_large_file_on_one_line_is_checked_in_reasonable_time() {
     let caps: Vec<String> = (0..4000)

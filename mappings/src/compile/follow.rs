@@ -1,5 +1,7 @@
 //! What is told and what merely follows: one mistake, one message.
 
+use std::collections::BTreeSet;
+
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, has_errors};
 use crate::draft::MappingDraft;
@@ -24,7 +26,7 @@ pub(crate) fn follow(draft: &MappingDraft, read: &[Diagnostic], found: &mut Vec<
     let mut entries: Vec<usize> = draft.capabilities.iter().map(|cap| cap.id.span.start).collect();
     entries.sort_unstable();
     let entry = |diagnostic: &Diagnostic| entries.partition_point(|start| *start <= diagnostic.span.start);
-    let broken: Vec<usize> = read.iter().filter(|known| known.is_error()).map(entry).collect();
+    let broken: BTreeSet<usize> = read.iter().filter(|known| known.is_error()).map(entry).collect();
     found.retain(|diagnostic| {
         let at = entry(diagnostic);
         !(at > 0 && ABSENCES.contains(&diagnostic.code) && broken.contains(&at))
