@@ -92,10 +92,11 @@ fn percent(share: f64) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn bus(requests: u64) -> BusStatistics {
+    /// A bus that is connected, has no device, and was asked so often.
+    pub(crate) fn bus(requests: u64) -> BusStatistics {
         BusStatistics {
             bus: "plant".to_owned(),
             protocol: "modbus-tcp",

@@ -198,6 +198,7 @@ mod tests {
     use usp_mapping::port::DeviceId;
 
     use super::*;
+    use crate::figures::tests::bus;
 
     fn numbers() -> Numbers {
         let cycle = |group: &str, last| CycleStatistics {
@@ -214,20 +215,7 @@ mod tests {
             waiting: 4,
             cycles: vec![cycle("fast", Some(Duration::from_millis(250))), cycle("slow", None)],
         };
-        let bus = BusStatistics {
-            bus: "plant".to_owned(),
-            protocol: "modbus-tcp",
-            address: "127.0.0.1:502".to_owned(),
-            connected: true,
-            connects: 1,
-            failed_connects: 0,
-            restarts: 0,
-            lost: 0,
-            waiting: 4,
-            utilisation: 12.5,
-            exchanges: Exchanges::default(),
-            devices: vec![device],
-        };
+        let bus = BusStatistics { waiting: 4, utilisation: 12.5, devices: vec![device], ..bus(0) };
         Numbers { connections: 2, received: 9, buses: vec![bus], ..Numbers::default() }
     }
 
