@@ -87,6 +87,13 @@ fn capability(map: &Map<'_>, notes: &mut Notes) -> Option<Capability> {
     let units = value.text("units").map(str::to_owned);
     let units = units
         .or_else(|| properties.map("units").and_then(|units| units.text("defaultValue").map(str::to_owned)));
+    if point.is_text() && resource.mode.contains('W') {
+        let why = "a BlobSensor is only read: write it with a command";
+        if !resource.mode.contains('R') {
+            return refuse(notes, map.line, why);
+        }
+        notes.add(map.line, format!("{what}: writing"), why);
+    }
     let mut capability = made(&resource, point);
     capability.description = map.text("description").unwrap_or_default().to_owned();
     capability.unit = units;
@@ -100,13 +107,17 @@ fn capability(map: &Map<'_>, notes: &mut Notes) -> Option<Capability> {
 fn made(resource: &Resource<'_>, point: Point) -> Capability {
     let writable = resource.mode.contains('W') && !matches!(point.table, "input" | "discrete");
     let binary = point.is_bit() || resource.value_type == "bool";
+    let is_text = point.is_text();
+    let writable = writable && !is_text;
     let class = match (binary, writable) {
+        _ if is_text => Class::BlobSensor,
         (true, true) => Class::BinaryControl,
         (true, false) => Class::BinarySensor,
         (false, true) => Class::LevelControl,
         (false, false) => Class::LevelSensor,
     };
     let mut capability = Capability::new(resource.line, resource.name, class, PERIOD);
+    capability.kind = is_text.then(|| "text".to_owned());
     capability.range = resource.low.zip(resource.high).filter(|(low, high)| low < high);
     capability.write = writable.then(|| point.clone());
     capability.read = (resource.mode.contains('R') || !writable).then_some(point);
@@ -134,6 +145,10 @@ fn point(
     }
     let raw = attributes.text("rawType").map(str::to_ascii_lowercase);
     point.encoding = encoding(raw.as_deref().unwrap_or(&resource.value_type))?;
+    if point.is_text() {
+        let registers = attributes.int("stringRegisterSize").unwrap_or(1);
+        point.registers = Some(u16::try_from(registers).map_err(|_| "its stringRegisterSize is no size")?);
+    }
     let swap = |key| attributes.flag(key).unwrap_or(false);
     point.order = match (swap("isByteSwap"), swap("isWordSwap")) {
         (false, false) => "",
@@ -195,6 +210,7 @@ fn encoding(value_type: &str) -> Result<&'static str, String> {
         "int64" => "s64",
         "float32" => "f32",
         "float64" => "f64",
+        "string" => "string",
         other => return Err(format!("values of type {other} cannot be had from registers here")),
     })
 }

@@ -56,6 +56,8 @@ pub(super) struct Point {
     pub(super) table: &'static str,
     pub(super) address: u16,
     pub(super) encoding: &'static str,
+    /// Of BCD and texts, which have any width.
+    pub(super) registers: Option<u16>,
     pub(super) order: &'static str,
     pub(super) bits: Option<(u8, u8)>,
     /// Raw values and what they are called; `true` and `false` of binary classes as well.
@@ -73,6 +75,10 @@ impl Point {
     /// A bit or a plain register.
     pub(super) fn at(table: &'static str, address: u16) -> Self {
         Self { table, address, ..Self::default() }
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        self.encoding == "string"
     }
 
     pub(super) fn is_bit(&self) -> bool {

@@ -228,7 +228,7 @@ deviceResources:
     properties: {valueType: Bool, readWrite: RW}
   - name: "Serial"
     attributes: {primaryTable: HOLDING_REGISTERS, startingAddress: 20, stringRegisterSize: 8}
-    properties: {valueType: String, readWrite: R}
+    properties: {valueType: String, readWrite: RW}
 deviceCommands:
   - {name: All, readWrite: R, resourceOperations: [{deviceResource: Total}]}
 "#;
@@ -247,10 +247,11 @@ fn an_edgex_profile_becomes_a_mapping() {
             "level: class: LevelSensor type: Meter unit: \"-\" read: {holding: 13, as: f32} poll: every-10s",
             "mode: class: LevelSensor type: Meter unit: \"-\" read: {holding: 15, as: u16, bits: 4..6} poll: every-10s",
             "compressor: class: BinaryControl type: Switch read: {coil: 2} write: {coil: 2} poll: every-10s",
+            "serial: class: BlobSensor type: text read: {holding: 20, as: string, registers: 8} poll: every-10s",
         ]
     );
     has(&imported, 19, "Level: writing", "least and greatest");
-    has(&imported, 28, "Serial", "type string");
+    has(&imported, 28, "Serial: writing", "only read");
     has(&imported, 31, "deviceCommands", "read together");
     has(&imported, 15, "assertion", "health");
 }
@@ -278,6 +279,7 @@ const WIREN_BOARD: &str = r#"{
             {"name": "Fan", "reg_type": "holding", "address": 40, "type": "value", "enum": [0, 2], "enum_titles": ["Still", "Turning"], "readonly": true},
             {"name": "Speed", "reg_type": "holding", "address": "50:4:3", "type": "value", "readonly": true, "condition": "mode==1"},
             {"name": "Colour", "reg_type": "holding", "type": "rgb", "consists_of": [{"address": 1}]},
+            {"name": "Counter", "reg_type": "input", "address": 60, "type": "value", "format": "bcd32", "units": "kWh"},
             {"name": "Buzz", "reg_type": "coil", "address": 7, "type": "pushbutton"},
         ]
     }
@@ -300,6 +302,7 @@ fn a_wiren_board_template_becomes_a_mapping() {
             "brightness: class: LevelControl type: Position unit: \"%\" min: 0 max: 100 read: {holding: 32, as: u16} write: {holding: 32, as: u16} poll: every-10s",
             "fan: class: EnumSensor type: X_WIRENBOARD_Fan read: {holding: 40, as: u16, map: {0: \"Still\", 2: \"Turning\"}} poll: every-10s",
             "speed: class: LevelSensor type: Meter unit: \"-\" read: {holding: 50, as: u16, bits: 4..6} poll: every-10s",
+            "counter: class: LevelSensor type: Energy unit: \"kWh\" read: {input: 60, as: bcd, registers: 2} poll: every-10s",
             "buzz: class: BinaryControl type: Switch write: {coil: 7}",
         ]
     );
@@ -331,6 +334,16 @@ fn names_that_are_alike_are_told_apart() {
     let keys: Vec<String> =
         lines(&imported.mappings[0]).iter().map(|line| line.split(':').next().unwrap().to_owned()).collect();
     assert_eq!(keys, ["a-b", "a-b-2", "a-b-2-2", "gr-e-x"]);
+}
+
+#[test]
+fn a_text_of_home_assistant_needs_its_length() {
+    let text = "- {type: tcp, host: h, sensors: [{name: Serial, slave: 1, address: 4, data_type: string, count: 6}, {name: Name, slave: 1, address: 20, data_type: string}]}";
+    let imported = imported("x", text);
+    let serial =
+        "serial: class: BlobSensor type: text read: {holding: 4, as: string, registers: 6} poll: every-15s";
+    assert_eq!(lines(&imported.mappings[0]), [serial]);
+    has(&imported, 1, "Name", "count of registers");
 }
 
 /// A factor that is not read makes every value wrong: it must be told.

@@ -288,7 +288,13 @@ fn place(map: &Map<'_>, table: &'static str, node: &Node) -> Result<Point, Strin
         "s64" => "s64",
         "float" => "f32",
         "double" => "f64",
+        "bcd8" | "bcd16" | "bcd24" | "bcd32" => "bcd",
         other => return Err(format!("values of format {other} cannot be had here")),
+    };
+    point.registers = match map.text("format") {
+        Some("bcd8" | "bcd16") => Some(1),
+        Some("bcd24" | "bcd32") => Some(2),
+        _ => None,
     };
     point.order = match (map.text("word_order"), map.text("byte_order")) {
         (Some("little_endian"), Some("little_endian")) => "DCBA",

@@ -215,6 +215,7 @@ fn point(point: &Point, class: Class) -> String {
     let mut parts = vec![format!("{}: {address}", point.table)];
     if !point.is_bit() {
         parts.extend(Some(point.encoding).filter(|as_| !as_.is_empty()).map(|as_| format!("as: {as_}")));
+        parts.extend(point.registers.map(|registers| format!("registers: {registers}")));
         parts.extend(
             Some(point.order).filter(|order| !order.is_empty()).map(|order| format!("order: {order}")),
         );

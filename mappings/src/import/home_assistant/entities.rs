@@ -97,7 +97,11 @@ fn number(map: &Map<'_>, table: &'static str, address: u16) -> Result<Point, Str
         "float16" => "f16",
         "float32" => "f32",
         "float64" => "f64",
-        "string" => return Err("a text; see BlobSensor".to_owned()),
+        "string" => {
+            let count = map.int("count").and_then(|count| u16::try_from(count).ok());
+            point.registers = Some(count.ok_or("a text without a count of registers")?);
+            "string"
+        }
         "custom" => return Err("its structure is Python's; say it with `as`".to_owned()),
         other => return Err(format!("values of type {other} are not known")),
     };
@@ -137,10 +141,14 @@ fn sensor(map: &Map<'_>) -> Found {
     let width = match point.encoding {
         "s32" | "u32" | "f32" => 2,
         "s64" | "u64" | "f64" => 4,
-        _ => 1,
+        _ => point.registers.unwrap_or(1),
     };
     let mut capability = new(map, name(map), Class::LevelSensor);
-    capability.unit = map.text("unit_of_measurement").map(str::to_owned);
+    if point.is_text() {
+        (capability.class, capability.kind) = (Class::BlobSensor, Some("text".to_owned()));
+    } else {
+        capability.unit = map.text("unit_of_measurement").map(str::to_owned);
+    }
     capability.read = Some(point);
     Ok(repeated(map, capability, width))
 }
