@@ -39,7 +39,7 @@ const CORE: [&str; 31] = [
 
 fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let output = Command::new(cargo).args(arguments).arg("--offline").current_dir(root()).output().unwrap();
+    let output = Command::new(cargo).args(arguments).arg("--locked").current_dir(root()).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
