@@ -6,6 +6,7 @@ mod coap;
 mod crash;
 mod demo;
 mod library;
+mod library_mqtt;
 mod lifecycle;
 mod mqtt;
 mod mqtt_devices;

@@ -106,3 +106,30 @@ fn a_script_changes_a_device_of_the_library() {
     place.write("bad.yaml", "uspmap: 1\nprofile: acme.bad\n");
     assert!(told(&["bad.yaml"]).contains("version"));
 }
+
+/// A device on an MQTT server of its own, and a broker that uses both.
+#[test]
+fn a_device_on_mqtt_is_simulated_and_used() {
+    let place = Place::new(ACTOR, "");
+    let cli = place.cli();
+    let (mut process, ready) = simulate(&cli, &["tasmota.pow"]);
+    assert_eq!((&ready["buses"][0]["kind"], &ready["devices"][0]["device"]), (&"mqtt".into(), &"pow".into()));
+    let _broker = place.start();
+    eventually("the device", || {
+        (cli.values("Device.ProxiedDevice.1.Online").into_values().next()? == "true").then_some(())
+    });
+    let row = |number: u8| format!("Device.ProxiedDevice.1.IoTCapability.{number}");
+    let switch = format!("{}.BinaryControl.Value", row(1));
+    for state in ["true", "false"] {
+        cli.ok(&["set", &format!("{switch}={state}")]);
+        let shown = tell(&mut process, "show pow");
+        assert!(shown.lines().any(|line| line.split_whitespace().eq(["power-state", state])), "{shown}");
+    }
+    tell(&mut process, "set power 1200");
+    let power = format!("{}.LevelSensor.Value", row(2));
+    eventually("the power", || (cli.values(&power).into_values().next()? == "1200").then_some(()));
+    tell(&mut process, "fault unconfirmed");
+    assert_eq!(cli.run(&["set", &format!("{switch}=true")]).code, 1);
+    tell(&mut process, "clear");
+    cli.ok(&["set", &format!("{switch}=true")]);
+}

@@ -82,13 +82,18 @@ pub(super) fn greet(
             print_line(format!("  and {} more", devices.len() - LISTED))?;
         }
     }
-    match &args.output {
-        Some(path) => print_line(format!("\nThe site file for it is {}.\n", path.display()))?,
-        None => print_line(format!("\nA site file for it:\n\n{site}"))?,
-    }
+    self::site(args, site)?;
     print_line(tries(plant, things))?;
     print_line("Type help for what can be changed here; Ctrl-C or quit ends it.")?;
     print_line("ready")
+}
+
+/// Says where the site file is, or what is in it.
+pub(super) fn site(args: &Simulate, site: &str) -> Result<(), Failure> {
+    match &args.output {
+        Some(path) => print_line(format!("\nThe site file for it is {}.\n", path.display())),
+        None => print_line(format!("\nA site file for it:\n\n{site}")),
+    }
 }
 
 fn place(args: &Simulate, bus: &PlantBus) -> String {

@@ -2,6 +2,7 @@
 
 mod guide;
 mod live;
+mod mqtt;
 mod plan;
 
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use self::plan::Setup;
 use super::model::Folders;
 use crate::cli::Failure;
 
-/// Simulate devices from their mapping: over TCP, on a pseudo-terminal, or all of a site
+/// Simulate devices from their mapping: over TCP, on a pseudo-terminal, on an MQTT server, or all of a site
 ///
 /// While it runs, lines on standard input are obeyed: `set voltage 230`, `fault silent`, `show`, `help`, `quit`.
 #[derive(Debug, clap::Args)]
@@ -47,6 +48,9 @@ pub(in crate::cli) struct Simulate {
     /// On serial lines a request that comes before t3.5 of silence is not heard
     #[arg(long)]
     strict: bool,
+    /// For devices on MQTT: a server that is there already; without it one is started where --tcp says
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["tcp", "serial", "rtu_over_tcp"])]
+    mqtt: Option<SocketAddr>,
     /// Unit identifier of the first device
     #[arg(long, default_value_t = 1, value_name = "N")]
     unit: u8,
@@ -99,10 +103,16 @@ impl Simulate {
 }
 
 pub(super) fn run(args: &Simulate) -> Result<(), Failure> {
-    let script = args.script.as_deref().map(read_script).transpose()?;
-    let setup = Setup::of(args)?;
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    if let Some(devices) = mqtt::planned(args)? {
+        return runtime.block_on(mqtt::simulate(args, devices));
+    }
+    if args.mqtt.is_some() {
+        return Err(Failure::invalid("--mqtt is for mappings of devices on MQTT"));
+    }
+    let script = args.script.as_deref().map(read_script).transpose()?;
+    let setup = Setup::of(args)?;
     runtime.block_on(simulate(args, setup, script))
 }
 

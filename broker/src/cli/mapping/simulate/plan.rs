@@ -166,7 +166,11 @@ fn medium(args: &Simulate, kind: &BusKind, port: &mut u16) -> Result<Medium, Fai
 }
 
 /// A checked mapping with its parameters put in.
-fn mapping(file: &SourceFile, finder: &Finder, params: &[(String, String)]) -> Result<MappingDraft, Failure> {
+pub(super) fn mapping(
+    file: &SourceFile,
+    finder: &Finder,
+    params: &[(String, String)],
+) -> Result<MappingDraft, Failure> {
     checked(file, finder)?;
     expanded(file, finder, params)
 }
@@ -213,14 +217,14 @@ fn thing(model: String, name: String, params: Vec<(String, String)>, draft: &Map
 }
 
 /// The device's key in the site file: what is behind the vendor in its profile.
-fn key(draft: &MappingDraft, unit: u8) -> String {
+pub(super) fn key(draft: &MappingDraft, unit: u8) -> String {
     let profile = draft.profile.as_ref().map_or("", |at| at.value.as_str());
     let model = profile.split_once('.').map_or(profile, |(_, model)| model);
     let fits = model.starts_with(|c: char| c.is_ascii_lowercase());
     if fits { model.replace('.', "-") } else { format!("device-{unit}") }
 }
 
-fn absolute(path: &Path) -> String {
+pub(super) fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
