@@ -102,18 +102,18 @@ impl Entity {
                 "all of several must say that it is there: other modes are not known",
             );
         }
-        let single = self.text("availability_topic").map(|_| &self.json);
-        let all = items.iter().chain(single);
-        all.filter_map(|said| {
-            match said_at(said, said.text("topic").or_else(|| said.text("availability_topic"))) {
-                Ok(said) => Some(said),
-                Err(why) => {
-                    notes.add(device, "availability", &why);
-                    None
-                }
+        // What the entity itself calls `value_template` is about its value.
+        let of_item = |item| said_at(item, ["topic", "value_template"]);
+        let own = || said_at(&self.json, ["availability_topic", "availability_template"]);
+        let single = self.text("availability_topic").map(|_| own());
+        let mut all = Vec::new();
+        for said in items.iter().map(of_item).chain(single) {
+            match said {
+                Ok(said) => all.push(said),
+                Err(why) => notes.add(device, "availability", &why),
             }
-        })
-        .collect()
+        }
+        all
     }
 
     pub(super) fn add(&self, model: &mut Model, device: &str, notes: &mut Notes) {
@@ -457,9 +457,10 @@ impl Entity {
     }
 }
 
-fn said_at(said: &Json, topic: Option<&str>) -> Result<Availability, Refused> {
-    let topic = topic.filter(|topic| is_topic(topic)).ok_or("it has no topic that can be used")?;
-    let json = place(said.text("value_template").or_else(|| said.text("availability_template")))?;
+/// With the names that the topic and the template have there.
+fn said_at(said: &Json, [topic, template]: [&str; 2]) -> Result<Availability, Refused> {
+    let topic = said.text(topic).filter(|topic| is_topic(topic)).ok_or("it has no topic that can be used")?;
+    let json = place(said.text(template))?;
     let payload =
         |key: &str, usual: &str| said.get(key).and_then(Json::plain).unwrap_or_else(|| usual.to_owned());
     let (online, offline) =

@@ -253,6 +253,10 @@ fn home_assistant_entities_become_devices() {
             "Fan: BinaryControl Switch",
         ]
     );
+    let Protocol::Mqtt(options) = &breeze.mapping.protocol else { panic!("{:?}", breeze.mapping.protocol) };
+    let there: Vec<_> =
+        options.availability.iter().map(|said| format!("{} {}", said.topic, said.pick)).collect();
+    assert_eq!(there, ["~/status text"], "of a value's template it knows nothing");
     assert!(has_left(&left, "sensor Dew point", "only plain templates"), "{left:?}");
     assert!(has_left(&left, "vacuum V", "not taken over"), "{left:?}");
 }
