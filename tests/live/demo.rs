@@ -10,6 +10,7 @@ use usp_tests::cli::Cli;
 use usp_tests::modbus::relay;
 use usp_tests::process::Process;
 use usp_tests::role;
+use usp_tests::wait::eventually;
 
 use crate::ACTOR;
 
@@ -65,6 +66,25 @@ impl Demo {
     }
 }
 
+/// What the guide says to try with the Zigbee2MQTT, and the Tasmota switch.
+fn things_on_mqtt_are_used(cli: &Cli) {
+    let strip = r#"Device.ProxiedDevice.[Name=="Desk strip"].Node.*.IoTCapability.*.BinaryControl.Value"#;
+    assert_eq!(cli.values(strip).len(), 2);
+    for (device, capability) in [("Coffee machine", "State"), ("Boiler", "Power")] {
+        let value = format!(
+            r#"Device.ProxiedDevice.[Name=="{device}"].IoTCapability.[Name=="{capability}"].BinaryControl.Value"#
+        );
+        for state in ["true", "false"] {
+            cli.ok(&["set", &format!("{value}={state}")]);
+            assert_eq!(cli.values(&value).into_values().collect::<Vec<_>>(), [state], "{device}");
+        }
+    }
+    let bridge = r#"Device.ProxiedDevice.[Name=="Zigbee2MQTT Coordinator"].X_ZIGBEE2MQTT_PermitJoin()"#;
+    cli.ok(&["operate", bridge, "Time=60"]);
+    let lamp = r#"Device.ProxiedDevice.[Name=="Bedside lamp"].Online"#;
+    eventually("the lamp that joins", || cli.values(lamp).into_values().any(|is| is == "true").then_some(()));
+}
+
 #[test]
 fn the_demo_does_what_it_promises_over_both_transports() {
     let demo = Demo::start();
@@ -74,6 +94,7 @@ fn the_demo_does_what_it_promises_over_both_transports() {
         everything_is_supported(&cli);
         a_relay_is_switched_and_watched(&cli, demo.meters());
         a_service_is_used(&cli);
+        things_on_mqtt_are_used(&cli);
     }
     demo.process.signal("TERM");
     assert!(demo.process.ended().success());
@@ -83,7 +104,8 @@ fn sensors_are_read(cli: &Cli) {
     let sensors = cli.values(SENSORS);
     let values = sensors.iter().filter(|(path, _)| path.ends_with(".Value"));
     let readings: Vec<f64> = values.map(|(_, value)| value.parse().unwrap()).collect();
-    assert_eq!(readings.len(), 26, "eleven sensors in each of two meters, four on CoAP: {sensors:#?}");
+    // Of what is on MQTT it depends on the moment what has been said already.
+    assert!(readings.len() >= 26, "eleven sensors in each of two meters, four on CoAP: {sensors:#?}");
     assert!(readings.iter().filter(|reading| (200.0..260.0).contains(*reading)).count() >= 6, "{readings:?}");
 }
 

@@ -2,24 +2,20 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use super::place::Place;
+use super::things::Places;
 use crate::cli::Failure;
 
 /// The broker's usual port for WebSocket.
 pub(super) const WEBSOCKET_PORT: u16 = 5683;
 
 /// Writes `broker.toml` and `site.yaml`, anew at each start: the ports may be others.
-pub(super) fn write_files(
-    place: &Place,
-    websocket: u16,
-    meters: SocketAddr,
-    coap: [SocketAddr; 2],
-) -> Result<(), Failure> {
+pub(super) fn write_files(place: &Place, websocket: u16, things: Places) -> Result<(), Failure> {
     write(&place.config(), &broker_toml(websocket))?;
-    write(&place.site(), &site_yaml(meters, coap))
+    write(&place.site(), &site_yaml(things))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
@@ -62,13 +58,14 @@ local_role = "Full Access"
     )
 }
 
-fn site_yaml(meters: SocketAddr, [light, climate]: [SocketAddr; 2]) -> String {
+fn site_yaml(Places { meters, light, climate, mqtt }: Places) -> String {
     format!(
         r#"# Written by `usp-broker demo` at each start: copy it before you change it.
 site: 1
 buses:
   simulated: {{modbus_tcp: "{meters}"}}
   lan: {{coap: any}}
+  home: {{mqtt: "{mqtt}", adopt: [zigbee2mqtt, tasmota]}} # their devices appear by themselves
 devices:
   meter1: {{use: usp.demo-meter, bus: simulated, unit: 1, name: "Main meter"}}
   meter2: {{use: usp.demo-meter, bus: simulated, unit: 2, name: "Heat pump"}}

@@ -12,6 +12,7 @@ use usp_proto::usp::{Get, GetResp};
 
 use super::files::WEBSOCKET_PORT;
 use super::place::Place;
+use super::things::{DEVICES as EXPECTED, PLUG, STRIP};
 use crate::app::App;
 use crate::client::{Client, Options, Via, random_text};
 
@@ -24,6 +25,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 const SERVICES: &str = "Device.USPServices.USPService.*.DataModelPaths";
 const DEVICES: &str = "Device.ProxiedDevice.*.Online";
 const SWITCHES: &str = "Device.ProxiedDevice.*.IoTCapability.*.BinaryControl.Value";
+
+/// The name that a Zigbee2MQTT has as a device.
+const BRIDGE: &str = "Zigbee2MQTT Coordinator";
 
 /// What there is to see.
 pub(super) struct Guide {
@@ -91,7 +95,7 @@ impl Guide {
         line(
             "devices",
             &format!(
-                "{} simulated: Modbus meters, a CoAP light and a CoAP climate sensor, see site.yaml",
+                "{} simulated, on Modbus, CoAP and MQTT (a Zigbee2MQTT and a Tasmota switch), see site.yaml",
                 self.seen.online
             ),
         );
@@ -113,6 +117,11 @@ impl Guide {
             let object = value.strip_suffix("Value").unwrap_or(value);
             commands.push(format!("{program} operate '{object}Toggle()'"));
         }
+        commands.extend([
+            format!("{program} set 'Device.ProxiedDevice.[Name==\"{PLUG}\"].IoTCapability.[Name==\"State\"].BinaryControl.Value=true'"),
+            format!("{program} get 'Device.ProxiedDevice.[Name==\"{STRIP}\"].Node.*.IoTCapability.*.BinaryControl.'"),
+            format!("{program} operate 'Device.ProxiedDevice.[Name==\"{BRIDGE}\"].X_ZIGBEE2MQTT_PermitJoin()' Time=60    # a lamp joins"),
+        ]);
         if let Some(path) = self.seen.service_paths.first() {
             commands.push(format!("{program} get {path}"));
             commands.push(format!("{program} operate '{path}Calibrate()' Reference=20.5"));
@@ -165,14 +174,9 @@ impl Seen {
         let paths = values(&response, SERVICES).into_iter();
         self.service_paths =
             paths.flat_map(|(_, list)| list.split(',').map(str::to_owned).collect::<Vec<_>>()).collect();
-        let online: Vec<_> =
-            values(&response, DEVICES).into_iter().map(|(_, online)| online == "true").collect();
-        self.online = online.iter().filter(|online| **online).count();
+        self.online = values(&response, DEVICES).iter().filter(|(_, online)| online == "true").count();
         self.switch = values(&response, SWITCHES).into_iter().next().map(|(path, _)| path);
-        !self.service_paths.is_empty()
-            && !online.is_empty()
-            && self.online == online.len()
-            && self.switch.is_some()
+        !self.service_paths.is_empty() && self.online >= EXPECTED && self.switch.is_some()
     }
 
     fn service(&self) -> String {
@@ -246,13 +250,13 @@ mod tests {
             agent: Via::Uds("/tmp/d/broker_agent_path".into()),
             websocket: "ws://127.0.0.1:5683/usp".parse().ok(),
             services: "/tmp/d/broker_controller_path".into(),
-            seen: Seen { service_paths: vec!["Device.X.".into()], online: 4, switch: Some(value.into()) },
+            seen: Seen { service_paths: vec!["Device.X.".into()], online: 9, switch: Some(value.into()) },
         };
         let text = guide.text();
         for line in [
             "  folder       /tmp/d (kept)\n",
             "  Controllers  uds:/tmp/d/broker_agent_path\n",
-            "  devices      4 simulated: Modbus meters, a CoAP light and a CoAP climate sensor, see site.yaml\n",
+            "  devices      9 simulated, on Modbus, CoAP and MQTT (a Zigbee2MQTT and a Tasmota switch), see site.yaml\n",
             "  export USP_BROKER_VIA=uds:/tmp/d/broker_agent_path\n",
             "  usp-broker set Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Value=true\n",
             "  usp-broker operate 'Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Toggle()'\n",

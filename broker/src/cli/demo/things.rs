@@ -1,4 +1,5 @@
-//! What a demo simulates: Modbus meters, made from their mapping, CoAP things, and a USP Service.
+//! What a demo simulates: Modbus meters, made from their mapping, CoAP things, an MQTT server with a Zigbee2MQTT and a Tasmota
+//! switch, and a USP Service.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -7,6 +8,8 @@ use usp_mapping::draft::MappingDraft;
 use usp_mapping::library;
 use usp_simulators::coap::{CoapDevice, CoapServer, oma};
 use usp_simulators::modbus::{ModbusDevice, ModbusServer};
+use usp_simulators::mqtt::Relay;
+use usp_simulators::mqtt_devices::{TasmotaSwitch, ThingHandle, Zigbee2Mqtt, ZigbeeDevice, ZigbeeModel, run};
 use usp_simulators::service::{Service, ServiceConfig, ServiceHandle};
 
 use super::place::Place;
@@ -18,19 +21,43 @@ const MAPPING: &str = "modbus/usp-demo-meter.yaml";
 /// Units on the simulated bus; each has a world of its own.
 const UNITS: [u8; 2] = [1, 2];
 
+/// Devices that show up by themselves: two meters, two CoAP things, the Zigbee bridge with three devices, a Tasmota switch.
+pub(super) const DEVICES: usize = 9;
+
+/// A plug that measures, behind the Zigbee bridge.
+pub(super) const PLUG: &str = "Coffee machine";
+
+/// Two sockets, behind the Zigbee bridge.
+pub(super) const STRIP: &str = "Desk strip";
+
 /// Endpoint ID of the sample Service.
 const SERVICE: &str = "proto::demo-thermostat";
+
+/// Where the simulators are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    /// The meters' Modbus server.
+    pub(super) meters: SocketAddr,
+    /// The CoAP light.
+    pub(super) light: SocketAddr,
+    /// The CoAP climate sensor.
+    pub(super) climate: SocketAddr,
+    /// The MQTT server.
+    pub(super) mqtt: SocketAddr,
+}
 
 /// The running simulators.
 pub(super) struct Things {
     meters: ModbusServer,
     light: CoapServer,
     climate: CoapServer,
+    relay: Relay,
+    on_mqtt: [ThingHandle; 2],
     service: Option<ServiceHandle>,
 }
 
 impl Things {
-    /// Starts the meters and the CoAP things, each on a free port.
+    /// Starts the meters, the CoAP things and the MQTT server, each on a free port.
     pub(super) async fn start() -> Result<Self, Failure> {
         let draft = meter()?;
         let device = |unit| match ModbusDevice::from_draft(&draft, u64::from(unit)) {
@@ -43,17 +70,21 @@ impl Things {
         let meters = meters.map_err(|error| Failure::failed(format!("the simulated meters: {error}")))?;
         let light = coap(oma::light(3, "Ceiling"), "light").await?;
         let climate = coap(oma::temperature(4), "climate sensor").await?;
-        Ok(Self { meters, light, climate, service: None })
+        let relay = Relay::start().await;
+        let relay = relay.map_err(|error| Failure::failed(format!("the simulated MQTT server: {error}")))?;
+        let boiler = TasmotaSwitch::new("boiler", "A4CF12345678", "Boiler");
+        let on_mqtt = [run(zigbee(), relay.address(), false), run(boiler, relay.address(), false)];
+        Ok(Self { meters, light, climate, relay, on_mqtt, service: None })
     }
 
-    /// Where the meters are.
-    pub(super) fn meters(&self) -> SocketAddr {
-        self.meters.local_addr()
-    }
-
-    /// Where the CoAP light and the CoAP climate sensor are.
-    pub(super) fn coap(&self) -> [SocketAddr; 2] {
-        [self.light.local_addr(), self.climate.local_addr()]
+    /// Where they are.
+    pub(super) fn places(&self) -> Places {
+        Places {
+            meters: self.meters.local_addr(),
+            light: self.light.local_addr(),
+            climate: self.climate.local_addr(),
+            mqtt: self.relay.address(),
+        }
     }
 
     /// Starts the Service, anew if it runs: a hub that is rebooted starts its Services too.
@@ -73,7 +104,22 @@ impl Things {
         self.meters.stop().await;
         self.light.stop().await;
         self.climate.stop().await;
+        for thing in self.on_mqtt {
+            thing.stop().await;
+        }
     }
+}
+
+/// A bridge with a plug, a motion sensor and a strip, and a lamp that joins when somebody lets it.
+fn zigbee() -> Zigbee2Mqtt {
+    let device = |model, address, name| ZigbeeDevice::new(model, address, name);
+    let devices = vec![
+        device(ZigbeeModel::Plug, "0x00158d0000000001", PLUG),
+        device(ZigbeeModel::Motion, "0x00158d0000000002", "Hall motion"),
+        device(ZigbeeModel::Strip, "0x00158d0000000003", STRIP),
+    ];
+    let lamp = device(ZigbeeModel::Light, "0x00158d0000000004", "Bedside lamp");
+    Zigbee2Mqtt::new("zigbee2mqtt", devices).with_waiting(lamp)
 }
 
 async fn coap(device: CoapDevice, what: &str) -> Result<CoapServer, Failure> {
