@@ -89,10 +89,12 @@ impl App {
     ///
     /// Errors: see [`StartFailure`]; what was started is stopped again.
     pub async fn start(config: Config) -> Result<Self, StartFailure> {
-        let site = Arc::new(site::load_and_log(&config)?);
+        let mut site = site::load_and_log(&config)?;
         let (store, snapshot) = Store::open(&config.state_dir)?;
         let snapshot = finish_reset(&store, snapshot).await?;
         let endpoint_id = own_id(&config, &store, &snapshot).await?;
+        site::name_clients(&mut site, &endpoint_id);
+        let site = Arc::new(site);
         for unused in unused::unused(&config.seed, &snapshot) {
             tracing::warn!("{unused}");
         }
@@ -193,7 +195,10 @@ impl App {
         // Whoever wants a reload from here on wants another one.
         let upto = *self.reloads.borrow_and_update();
         let (site, outcome) = match site::load_and_log(config) {
-            Ok(site) => (Ok(Arc::new(site)), Ok(())),
+            Ok(mut site) => {
+                site::name_clients(&mut site, &self.endpoint_id);
+                (Ok(Arc::new(site)), Ok(()))
+            }
             Err(error) => (Err(error.to_string()), Err(error)),
         };
         self.order_site(site, upto).await;

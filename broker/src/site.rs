@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use usp_mapping::diagnostic::{self, Diagnostic, MAX_BYTES, SourceFile};
 use usp_mapping::draft::site::Use;
 use usp_mapping::library::Catalog;
-use usp_mapping::mapping::Site;
+use usp_mapping::mapping::{BusKind, Site};
 use usp_mapping::site::{NotFound, compile_site};
+use usp_proto::endpoint_id::EndpointId;
 
 use crate::config::Config;
 
@@ -70,6 +71,25 @@ fn load_noting(config: &Config, sources: &Sources) -> Result<(Site, Vec<Diagnost
         Some(site) => Ok((site, found)),
         None => Err(SiteError::Invalid(found)),
     }
+}
+
+/// Gives each MQTT server whose site names no Client Identifier one of ours: always the same, so that a server ends the
+/// half-open connection of a hub that comes back, and another one for each hub and bus. It has no more characters than
+/// every server has to take (MQTT 3.1.1, 3.1.3.1).
+pub(crate) fn name_clients(site: &mut Site, own: &EndpointId) {
+    for bus in &mut site.buses {
+        if let BusKind::Mqtt(server) = &mut bus.kind
+            && server.client_id.is_none()
+        {
+            let number = fnv(own.to_string().bytes().chain([0]).chain(bus.name.bytes()));
+            server.client_id = Some(format!("usp{number:016x}"));
+        }
+    }
+}
+
+/// FNV-1a, 64 bits: the same in every build.
+fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// As [`load`]; warnings are logged.
@@ -163,6 +183,26 @@ fn gather(
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_is_always_the_same_and_never_another_hubs() {
+        let text = "site: 1\nbuses:\n  a: {mqtt: \"h:1883\"}\n  b: {mqtt: \"h:1883\", client_id: mine}\n  c: {mqtt: \"h:1883\"}\ndevices: {}\n";
+        let site =
+            compile_site(&SourceFile::new("site.yaml", text), &|_| Err(NotFound::Unreadable(String::new())));
+        let names = |own: &str| {
+            let mut site = site.0.clone().unwrap();
+            name_clients(&mut site, &own.parse().unwrap());
+            let name = |bus: usp_mapping::mapping::Bus| match bus.kind {
+                BusKind::Mqtt(server) => server.client_id.unwrap(),
+                other => panic!("{other:?}"),
+            };
+            site.buses.into_iter().map(name).collect::<Vec<_>>()
+        };
+        let ours = names("self::hub1");
+        assert_eq!(ours, ["usp35e36ff376633a52", "mine", "usp35e36df3766336ec"]);
+        let theirs = names("self::hub2");
+        assert!(ours[0] != ours[2] && ours[0] != theirs[0] && ours[0].len() <= 23, "{ours:?} {theirs:?}");
+    }
 
     #[test]
     fn a_file_without_end_is_read_no_further_than_to_its_refusal() {
