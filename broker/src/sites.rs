@@ -27,19 +27,22 @@ pub(crate) struct Sites {
 impl Sites {
     /// The files say this now.
     pub(crate) fn file(&mut self, site: Arc<Site>) {
-        self.adopted.retain(|_, adopted| site.buses.contains(&adopted.bus));
+        self.adopted.retain(|_, adopted| {
+            let bus = site.buses.iter().find(|bus| is_same(bus, &adopted.bus));
+            bus.map(|bus| bus.clone_into(&mut adopted.bus)).is_some()
+        });
         self.filed = site;
     }
 
     /// A bus has these now.
     pub(crate) fn adopt(&mut self, adopted: Adopted) {
-        let Adopted { bus, devices } = &adopted;
-        if !self.filed.buses.contains(bus) {
+        let Adopted { bus, devices } = adopted;
+        let Some(bus) = self.filed.buses.iter().find(|filed| is_same(filed, &bus)).cloned() else {
             return tracing::debug!(bus = bus.name, "devices of a bus that was replaced meanwhile");
-        }
+        };
         tracing::info!(bus = bus.name, devices = devices.len(), "devices were adopted");
-        self.has_changed |= self.adopted.get(&bus.name).is_none_or(|known| known.devices != *devices);
-        self.adopted.insert(bus.name.clone(), adopted);
+        self.has_changed |= self.adopted.get(&bus.name).is_none_or(|known| known.devices != devices);
+        self.adopted.insert(bus.name.clone(), Adopted { bus, devices });
     }
 
     /// Whether the whole is another one because of what was adopted.
@@ -61,6 +64,17 @@ impl Sites {
         }
         Arc::new(whole)
     }
+}
+
+/// Whether the same devices are there. How one logs in changes none of them: with a wrong password they are merely not heard.
+fn is_same(one: &Bus, other: &Bus) -> bool {
+    let same = match (&one.kind, &other.kind) {
+        (BusKind::Mqtt(one), BusKind::Mqtt(other)) => {
+            one.address == other.address && one.adopt == other.adopt
+        }
+        (one, other) => one == other,
+    };
+    one.name == other.name && same
 }
 
 /// Keys and addresses that are taken.
@@ -207,6 +221,13 @@ mod tests {
         sites.adopt(adopted(&old, &[device("home", "home/0x1", "z/1")]));
         sites.file(site(&[old.clone(), bus("more", 1)], &[]));
         assert_eq!(keys(&mut sites), ["home/0x1"], "its bus is the same");
+        let mut other = old.clone();
+        let BusKind::Mqtt(server) = &mut other.kind else { panic!("{other:?}") };
+        server.user = Some("somebody".to_owned());
+        sites.file(site(slice::from_ref(&other), &[device("home", "lamp", "z/1")]));
+        assert_eq!(keys(&mut sites), ["lamp"], "the file's device has its place");
+        sites.file(site(&[other], &[]));
+        assert_eq!(keys(&mut sites), ["home/0x1"], "another user finds the same devices");
         sites.file(site(&[new], &[]));
         assert_eq!(keys(&mut sites), [""; 0]);
         sites.adopt(adopted(&old, &[device("home", "home/0x1", "z/1")]));

@@ -50,7 +50,7 @@ pub struct Device {
     pub id: DeviceId,
     /// Of its row.
     pub number: u32,
-    /// What the site calls it: the first value of its `Name`.
+    /// What the site calls it: its `Name` until a Controller gives it another one.
     pub name: String,
     /// Its model.
     pub mapping: Arc<Mapping>,

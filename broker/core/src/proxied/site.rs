@@ -86,7 +86,11 @@ impl Broker {
             let why = "its configuration has just changed".to_owned();
             self.fail_device_legs(number, &DeviceFault::Unreachable(why));
         }
-        self.put_named_row(&self.model.devices.objects.device_row(number), &device.name);
+        let at = self.model.devices.objects.device_row(number);
+        self.put_named_row(&at, &device.name);
+        if let Some(old) = &old {
+            self.follow_name(&at, &old.name, &device.name);
+        }
         let earlier = old.as_ref().filter(|_| same_place);
         let mut state = Device {
             id: device.id.clone(),
@@ -122,6 +126,18 @@ impl Broker {
     /// A row whose Name a Controller may have changed: the name that the site or the mapping gives is an initial value.
     fn put_named_row(&mut self, at: &ObjRef, name: &str) {
         self.put_row(at, Some(name));
+    }
+
+    /// What goes by another name where it comes from has that name here too, unless a Controller has given it one.
+    fn follow_name(&mut self, at: &ObjRef, old: &str, new: &str) {
+        let Some(known) = self.model.rows.get(at).filter(|_| old != new) else { return };
+        let Some((key, _)) = known.params.iter().find(|(key, name)| key.as_str() == "Name" && *name == old)
+        else {
+            return;
+        };
+        let mut row = known.clone();
+        row.params.insert(key.clone(), new.to_owned());
+        self.model.rows.put(at.clone(), row);
     }
 
     /// A row of which nothing but its Alias is stored.

@@ -103,6 +103,27 @@ fn a_capability_that_leaves_and_returns_is_the_same() {
 }
 
 #[test]
+fn a_device_goes_by_its_new_name_until_a_controller_gives_it_one() {
+    const NAME: &str = "Device.ProxiedDevice.1.Name";
+    let called = |name: &str| {
+        let mut site = site("a: box").as_ref().clone();
+        name.clone_into(&mut site.devices[0].name);
+        site.into()
+    };
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    w.subscribe(c, "v", "ValueChange", NAME);
+    w.load(called("Kitchen"));
+    assert_eq!(w.notes(c), [format!("v: ValueChange {NAME}=Kitchen")]);
+    w.set(c, "Device.ProxiedDevice.1.", &["Name=Mine"]);
+    w.notes(c);
+    w.load(called("Hall"));
+    assert_eq!(w.notes(c), [""; 0]);
+    assert_eq!(w.get(c, NAME), format!("{NAME}=Mine"));
+}
+
+#[test]
 fn a_name_that_is_taken_gets_a_number() {
     let mut w = World::new();
     w.load(edited("a: box", |mapping| mapping.capabilities.truncate(2)));
