@@ -10,6 +10,7 @@ mod library_mqtt;
 mod lifecycle;
 mod mqtt;
 mod mqtt_devices;
+mod mqtt_home;
 mod notifications;
 mod python;
 mod readme;
