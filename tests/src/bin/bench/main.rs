@@ -17,6 +17,7 @@ mod peer;
 mod points;
 mod serial;
 mod service;
+mod soak;
 mod stall;
 mod table;
 mod world;
@@ -39,7 +40,7 @@ struct Args {
     /// Gets over each transport after which memory is looked at last, and requests of the long run
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     gets: u64,
-    /// Minutes of `hostile`
+    /// Minutes of `hostile` and `soak`
     #[arg(long, default_value_t = 1.0)]
     minutes: f64,
     /// Seconds of each part of a round of `stall`
@@ -78,6 +79,8 @@ enum What {
     Serial,
     /// 10,000 and 100,000 points of field devices each second, writes meanwhile, and the first read after a start
     Points,
+    /// 300 devices on MQTT, CoAP and Modbus that say something every three seconds: what comes of each word
+    Soak,
     /// All of it
     All,
 }
@@ -133,6 +136,9 @@ fn main() -> ExitCode {
         }
         if wants(What::Points) {
             points::measure(args.rounds, args.seconds).await;
+        }
+        if wants(What::Soak) {
+            soak::measure(args.minutes).await;
         }
         if wants(What::Stall) {
             stall::measure(args.rounds, args.seconds).await;

@@ -1,0 +1,196 @@
+//! The devices: some are adopted from a Zigbee2MQTT, some described by a mapping for MQTT, some speak CoAP, some Modbus.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use usp_mapping::diagnostic::SourceFile;
+use usp_mapping::draft::MappingDraft;
+use usp_simulators::coap::{CoapHandle, CoapServer, oma};
+use usp_simulators::modbus::{ModbusHandle, ModbusServer};
+use usp_simulators::mqtt::Relay;
+use usp_simulators::mqtt_devices::{MappedThing, ThingHandle, Zigbee2Mqtt, ZigbeeDevice, ZigbeeModel, run};
+use usp_tests::place::Place;
+use usp_tests::things::meters;
+
+/// The kinds in their order.
+pub(super) const KINDS: [Kind; 4] = [Kind::Adopted, Kind::Mapped, Kind::Coap, Kind::Modbus];
+
+/// How many of each kind.
+const ADOPTED: u32 = 100;
+const MAPPED: u32 = 100;
+const COAP: u32 = 50;
+/// Units of each of two servers.
+const UNITS: [std::ops::RangeInclusive<u8>; 2] = [1..=25, 26..=50];
+
+/// A device that says its power by itself.
+const MAPPING: &str = r#"uspmap: 1
+profile: bench.soak
+version: 1.0.0
+device: {type: Meter}
+mqtt: {availability: {topic: ~/status, online: online, offline: offline}}
+capabilities:
+  power: {class: LevelSensor, type: Power, unit: W, name: Power, read: {topic: ~/state, json: /power}}
+tests:
+  - messages: {~/state: {power: 1}}
+    expect: {power: 1}
+"#;
+
+/// How a device came to be one of the broker's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Adopted,
+    Mapped,
+    Coap,
+    Modbus,
+}
+
+impl Kind {
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Adopted => "MQTT, adopted",
+            Self::Mapped => "MQTT, mapped",
+            Self::Coap => "CoAP, observed",
+            Self::Modbus => "Modbus, polled each second",
+        }
+    }
+
+    /// The capability that changes.
+    pub(super) fn capability(self) -> &'static str {
+        match self {
+            Self::Adopted | Self::Mapped => "Power",
+            Self::Coap => "Temperature",
+            Self::Modbus => "Voltage L1",
+        }
+    }
+
+    /// What is said at the `number`th time: another value than at the many times before.
+    pub(super) fn value(self, number: u32) -> String {
+        match self {
+            Self::Adopted | Self::Mapped => (1 + number % 2000).to_string(),
+            Self::Coap => (number % 60).to_string(),
+            Self::Modbus => (180 + number % 80).to_string(),
+        }
+    }
+}
+
+/// A device.
+pub(super) struct Source {
+    pub(super) kind: Kind,
+    /// As the broker calls it.
+    pub(super) name: String,
+    wire: Wire,
+}
+
+enum Wire {
+    Zigbee(Arc<ThingHandle>),
+    Mapped(ThingHandle),
+    Coap(CoapHandle),
+    Modbus(ModbusHandle),
+}
+
+impl Source {
+    /// Lets it say a value.
+    pub(super) fn say(&self, value: &str) {
+        match &self.wire {
+            Wire::Zigbee(bridge) => bridge.set(&format!("{}.power", self.name), value).unwrap(),
+            Wire::Mapped(thing) => thing.set("power", value).unwrap(),
+            Wire::Coap(device) => device.set("temperature", number(value)).unwrap(),
+            Wire::Modbus(device) => device.set("voltage-l1", number(value)).unwrap(),
+        }
+    }
+}
+
+fn number(value: &str) -> f64 {
+    value.parse().unwrap()
+}
+
+/// All that run.
+pub(super) struct Plant {
+    pub(super) sources: Vec<Source>,
+    relay: Relay,
+    coap: Vec<CoapServer>,
+    modbus: Vec<ModbusServer>,
+}
+
+impl Plant {
+    pub(super) async fn start() -> Self {
+        let relay = Relay::start().await.unwrap();
+        let mut plant = Self { sources: Vec::new(), relay, coap: Vec::new(), modbus: Vec::new() };
+        plant.start_adopted();
+        plant.start_mapped();
+        for seed in 1..=COAP {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let server =
+                CoapServer::bind_still(address, oma::temperature(u64::from(seed)), None).await.unwrap();
+            plant.add(Kind::Coap, format!("climate-{seed}"), Wire::Coap(server.handle()));
+            plant.coap.push(server);
+        }
+        for units in UNITS {
+            let units: Vec<u8> = units.collect();
+            let server = meters(&units).await;
+            for unit in units {
+                plant.add(Kind::Modbus, format!("meter-{unit}"), Wire::Modbus(server.unit(unit).unwrap()));
+            }
+            plant.modbus.push(server);
+        }
+        plant
+    }
+
+    fn add(&mut self, kind: Kind, name: String, wire: Wire) {
+        self.sources.push(Source { kind, name, wire });
+    }
+
+    fn start_adopted(&mut self) {
+        let name = |number: u32| format!("plug-{number}");
+        let plug =
+            |number: u32| ZigbeeDevice::new(ZigbeeModel::Plug, &format!("0x{number:016x}"), &name(number));
+        let bridge = Zigbee2Mqtt::new("zigbee2mqtt", (1..=ADOPTED).map(plug).collect());
+        let bridge = Arc::new(run(bridge, self.relay.address(), true));
+        for number in 1..=ADOPTED {
+            // What is off draws nothing.
+            bridge.set(&format!("{}.state", name(number)), "ON").unwrap();
+            self.add(Kind::Adopted, name(number), Wire::Zigbee(Arc::clone(&bridge)));
+        }
+    }
+
+    fn start_mapped(&mut self) {
+        let (draft, problems) = MappingDraft::parse(&SourceFile::new("soak.yaml", MAPPING));
+        let draft = draft.unwrap_or_else(|| panic!("{problems:?}"));
+        for number in 1..=MAPPED {
+            let name = format!("mapped-{number}");
+            let thing = MappedThing::from_draft(&draft, &name).unwrap();
+            let thing = run(thing, self.relay.address(), true);
+            self.add(Kind::Mapped, name, Wire::Mapped(thing));
+        }
+    }
+
+    /// Writes the files of a site with all of them.
+    pub(super) fn site(&self, place: &Place) {
+        place.write("soak.yaml", MAPPING);
+        let mut site = format!(
+            "site: 1\nbuses:\n  home: {{mqtt: \"{}\", adopt: [zigbee2mqtt]}}\n  lan: {{coap: any}}\n",
+            self.relay.address()
+        );
+        for (number, server) in self.modbus.iter().enumerate() {
+            writeln!(site, "  line{number}: {{modbus_tcp: \"{}\"}}", server.local_addr()).unwrap();
+        }
+        site += "devices:\n";
+        for number in 1..=MAPPED {
+            writeln!(site, "  mapped-{number}: {{file: soak.yaml, bus: home, topic: mapped-{number}}}")
+                .unwrap();
+        }
+        for (number, server) in (1..).zip(&self.coap) {
+            let host = server.local_addr();
+            writeln!(site, "  climate-{number}: {{use: usp.demo-climate, bus: lan, host: \"{host}\"}}")
+                .unwrap();
+        }
+        for (number, units) in UNITS.into_iter().enumerate() {
+            for unit in units {
+                let device = format!("{{use: usp.demo-meter, bus: line{number}, unit: {unit}}}");
+                writeln!(site, "  meter-{unit}: {device}").unwrap();
+            }
+        }
+        place.write("site.yaml", &site);
+    }
+}
