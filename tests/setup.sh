@@ -15,8 +15,15 @@ fail() {
     exit 1
 }
 
+# Several tests may call this at once: one works, the others wait and find it done.
+mkdir -p "$(dirname "$dir")"
+if command -v flock >/dev/null; then
+    exec 9>"$(dirname "$dir")/setup.lock"
+    flock 9
+fi
+
 install() {
-    { apt-get update && apt-get install -y --no-install-recommends "$@"; } >/dev/null 2>&1 ||
+    { apt-get update && apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"; } >/dev/null 2>&1 ||
         fail "apt-get could not install $*"
 }
 

@@ -60,7 +60,20 @@ def refused(validate, document, place, key, value):
     return False
 
 
+def is_body(place):
+    """Whether it is in a body of a message, or names topics or paths: those are the device's."""
+    for number, step in enumerate(place):
+        if step in ("messages", "resources", "sends"):
+            return True
+        # What a command sends is a list of steps.
+        if step == "send" and not (number > 1 and place[number - 2] == "commands"):
+            return True
+    return False
+
+
 def is_free(document, place):
+    if is_body(place):
+        return True
     last = place[-1] if place else ""
     in_tests = "tests" in place
     if last == "write" and not in_tests:
