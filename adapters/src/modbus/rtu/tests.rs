@@ -17,7 +17,7 @@ use crate::bus::{Medium, Outcome};
 use crate::modbus::codec::{Answer, Ask, Query};
 use crate::modbus::poll::Block;
 
-const TIMEOUT: Duration = Duration::from_millis(150);
+const TIMEOUT: Duration = Duration::from_millis(400);
 
 fn read(unit: u8, address: u16, count: u16) -> Ask {
     let block = Block::new(ModbusTable::Holding, address, count);
