@@ -19,9 +19,9 @@ from aiocoap import resource
 
 
 class Text(resource.ObservableResource):
-    def __init__(self, text, writable=False):
+    def __init__(self, name, text, writable=False):
         super().__init__()
-        self.text, self.writable = text, writable
+        self.name, self.text, self.writable = name, text, writable
 
     def show(self, text):
         self.text = text
@@ -34,7 +34,7 @@ class Text(resource.ObservableResource):
         if not self.writable:
             return aiocoap.Message(code=aiocoap.METHOD_NOT_ALLOWED)
         text = request.payload.decode()
-        print("put", "/".join(request.opt.uri_path), len(text), text[:20], flush=True)
+        print("put", self.name, len(text), text[:20], flush=True)
         self.show(text)
         return aiocoap.Message(code=aiocoap.CHANGED)
 
@@ -56,8 +56,9 @@ async def lines():
 
 
 async def main():
-    things = {"temperature": Text("21.5"), "lamp": Text("0", writable=True), "note": Text("-", writable=True)}
-    status = Status("")
+    texts = [Text("temperature", "21.5"), Text("lamp", "0", writable=True), Text("note", "-", writable=True)]
+    things = {text.name: text for text in texts}
+    status = Status("status", "")
     status.document(45)
     site = resource.Site()
     site.add_resource([".well-known", "core"], resource.WKCResource(site.get_resources_as_linkheader))
