@@ -1,7 +1,8 @@
-//! CoAP devices through the whole broker: servers of other hands, the project's simulators with every fault, and keys that must
-//! not be shown.
+//! CoAP devices through the whole broker: servers of other hands, all of the library, the project's simulators with every
+//! fault, and keys that must not be shown.
 
 mod faults;
+mod library;
 mod real;
 mod scan;
 mod secrets;
