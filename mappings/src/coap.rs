@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use self::draft::{CoapDraft, CoapPlaceDraft};
 
 use crate::mapping::BusAddress;
-use crate::payload::{Pick, Put};
+use crate::payload::{BodyFormat, Pick, Put};
 use crate::secret::SecretRef;
 
 /// Where a value is read.
@@ -25,6 +25,8 @@ pub struct CoapRead {
     pub pick: Pick,
     /// Whether the device is asked to tell changes by itself (RFC 7641).
     pub observe: bool,
+    /// The format that is asked for (RFC 7252, 5.10.4); `None`: that which the device prefers.
+    pub accept: Option<BodyFormat>,
 }
 
 /// Where and how a value is written.

@@ -42,6 +42,11 @@ pub(crate) fn resource(path: &str) -> Resource {
     Resource { path: parts(path, '/'), query: parts(query, '&'), accept: None }
 }
 
+/// What a place is read by: its resource, in the format that it is wanted in.
+pub(crate) fn read_resource(place: &CoapRead) -> Resource {
+    Resource { accept: place.accept.and_then(number), ..resource(&place.path) }
+}
+
 /// How devices of a model are asked.
 pub(crate) fn manner(options: &CoapOptions) -> Manner {
     let within = options.timeout.max(Duration::from_millis(1));
@@ -51,7 +56,7 @@ pub(crate) fn manner(options: &CoapOptions) -> Manner {
 
 /// The request that reads a place.
 pub(crate) fn read(place: &CoapRead, manner: Manner) -> Request {
-    Request { observe: place.observe, ..Request::get(resource(&place.path), manner) }
+    Request { observe: place.observe, ..Request::get(read_resource(place), manner) }
 }
 
 /// The request that writes a body.
@@ -111,6 +116,16 @@ mod tests {
         assert_eq!(resource.query, ["a=1", "b"]);
         assert_eq!(resource.to_string(), "/3303/0/5700?a=1&b");
         assert_eq!(super::resource("/").path, [""; 0]);
+    }
+
+    #[test]
+    fn a_format_is_asked_for_where_the_mapping_wants_one() {
+        let asked = |accept| {
+            let pick = usp_mapping::payload::Pick::Text;
+            let place = CoapRead { path: "/3303/0".to_owned(), pick, observe: true, accept };
+            read(&place, manner(&CoapOptions::default())).resource.accept
+        };
+        assert_eq!([asked(None), asked(Some(BodyFormat::SenmlCbor))], [None, Some(112)]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! key, and takes what the device says unasked to its [`Mailbox`].
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,14 +24,17 @@ const RESOLVE: Duration = Duration::from_secs(3);
 #[derive(Debug, PartialEq)]
 pub(crate) struct Told {
     pub(crate) resource: Resource,
-    /// Its path, for the mailbox.
+    /// Its path and format, for the mailbox.
     subject: String,
     pub(crate) response: Response,
 }
 
 impl Told {
     pub(crate) fn new(resource: Resource, response: Response) -> Self {
-        let subject = format!("{resource}");
+        let subject = match resource.accept {
+            Some(format) => format!("{resource} as {format}"),
+            None => resource.to_string(),
+        };
         Self { resource, subject, response }
     }
 }
@@ -76,13 +80,15 @@ pub(crate) struct Link {
 type Over = String;
 
 impl Link {
-    /// Makes a socket to a device and, with credentials, a DTLS session. Errors: why it cannot be, without the address.
+    /// Makes a socket, from this address if one is given, to a device and, with credentials, a DTLS session. Errors: why it
+    /// cannot be, without the device's address.
     pub(crate) async fn open(
+        local: Option<SocketAddr>,
         address: &BusAddress,
         credentials: Option<Credentials>,
         told: Arc<Mailbox<Told>>,
     ) -> Result<Self, String> {
-        let socket = connected(address).await?;
+        let socket = connected(local, address).await?;
         let secure = match credentials {
             None => None,
             Some(Credentials { identity, key }) => Some(Secure::connect(now(), &identity, key)?),
@@ -261,7 +267,7 @@ impl Link {
 }
 
 /// A socket that hears one peer alone.
-async fn connected(address: &BusAddress) -> Result<UdpSocket, String> {
+async fn connected(local: Option<SocketAddr>, address: &BusAddress) -> Result<UdpSocket, String> {
     let peer = match address {
         BusAddress::Socket(peer) => *peer,
         BusAddress::Host(host, port) => {
@@ -271,8 +277,13 @@ async fn connected(address: &BusAddress) -> Result<UdpSocket, String> {
             found.next().ok_or("its name has no address")?
         }
     };
-    let any = if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let socket = UdpSocket::bind(any).await.map_err(|error| words(&error))?;
+    let any = if peer.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+    let own = local.unwrap_or(SocketAddr::new(any, 0));
+    if own.is_ipv4() != peer.is_ipv4() {
+        return Err(format!("the bus has the address {}, which is of another family", own.ip()));
+    }
+    let from = |error: io::Error| format!("the bus' address {} is not usable: {}", own.ip(), words(&error));
+    let socket = UdpSocket::bind(own).await.map_err(from)?;
     socket.connect(peer).await.map_err(|error| words(&error))?;
     Ok(socket)
 }
@@ -290,4 +301,26 @@ fn words(error: &io::Error) -> String {
 /// The time of the runtime, so that it can be a virtual one.
 fn now() -> Instant {
     TokioInstant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_device_is_asked_from_the_address_of_its_bus() {
+        let device = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let peer = BusAddress::Socket(device.local_addr().unwrap());
+        let from = |own: &str| {
+            let (own, peer) = (SocketAddr::new(own.parse().unwrap(), 0), peer.clone());
+            async move { connected(Some(own), &peer).await }
+        };
+        let socket = from("127.0.0.5").await.unwrap();
+        socket.send(b"?").await.unwrap();
+        let mut buffer = [0; 8];
+        assert_eq!(device.recv_from(&mut buffer).await.unwrap(), (1, socket.local_addr().unwrap()));
+        assert_eq!(socket.local_addr().unwrap().ip(), IpAddr::from([127, 0, 0, 5]));
+        assert!(from("192.0.2.1").await.unwrap_err().contains("192.0.2.1 is not usable"));
+        assert!(from("::1").await.unwrap_err().contains("another family"));
+    }
 }

@@ -1,11 +1,12 @@
 //! The way to one CoAP device: makes its [`Link`] when it is needed, and hands questions to it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use usp_mapping::mapping::{CoapAddress, Device, DeviceAddress};
+use usp_mapping::mapping::{BusKind, CoapAddress, Device, DeviceAddress};
 use usp_mapping::port::DeviceFault;
 
 use crate::bus::ear::{Ear, Said};
@@ -38,6 +39,7 @@ pub(crate) struct CoapMedium {
 struct Held {
     orders: mpsc::Sender<Order>,
     device: Arc<Device>,
+    local: Option<SocketAddr>,
 }
 
 impl CoapMedium {
@@ -52,6 +54,14 @@ impl CoapMedium {
         self.plan.borrow().devices.first().map(Arc::clone)
     }
 
+    /// Where it is asked from.
+    fn local(&self) -> Option<SocketAddr> {
+        match &self.plan.borrow().bus.kind {
+            BusKind::Coap(endpoint) => endpoint.local,
+            _ => None,
+        }
+    }
+
     async fn open(&self) -> Result<Held, String> {
         let device = self.device().ok_or("its bus has no device")?;
         let DeviceAddress::Coap(address) = &device.address else {
@@ -59,8 +69,9 @@ impl CoapMedium {
         };
         let words = |words: String| format!("cannot connect to {}: {words}", address.host);
         let credentials = credentials(address).await.map_err(words)?;
-        let opened =
-            tokio::time::timeout(CONNECT, Link::open(&address.host, credentials, Arc::clone(&self.told)));
+        let local = self.local();
+        let opening = Link::open(local, &address.host, credentials, Arc::clone(&self.told));
+        let opened = tokio::time::timeout(CONNECT, opening);
         let link = opened.await.map_err(|_| words(format!("no answer within {} s", CONNECT.as_secs())))?;
         let link = link.map_err(words)?;
         let (orders, taken) = mpsc::channel(ORDERS);
@@ -69,12 +80,13 @@ impl CoapMedium {
             let cause = link.run(taken).await;
             tracing::debug!(device = %id, %cause, "the link to a CoAP device has ended");
         });
-        Ok(Held { orders, device })
+        Ok(Held { orders, device, local })
     }
 
     /// Whether the device is where the link goes.
     fn is_same(&self, held: &Held) -> bool {
-        self.device().is_some_and(|device| device.address == held.device.address)
+        held.local == self.local()
+            && self.device().is_some_and(|device| device.address == held.device.address)
     }
 
     /// After a change of the mapping, other resources are observed.

@@ -61,7 +61,7 @@ fn places(mapping: &Mapping, point: PointId) -> impl Iterator<Item = &CoapRead> 
 pub(crate) fn observed(mapping: &Mapping) -> Vec<Resource> {
     let points = mapping.points().map(|point| point.id);
     let places = points.flat_map(|point| places(mapping, point)).filter(|place| place.observe);
-    places.map(|place| codec::resource(&place.path)).collect()
+    places.map(codec::read_resource).collect()
 }
 
 impl CoapModel {
@@ -119,7 +119,7 @@ impl CoapModel {
         let mut readings = Readings::new();
         for id in points {
             let Some(point) = mapping.point(*id) else { continue };
-            for place in places(mapping, *id).filter(|place| codec::resource(&place.path) == *resource) {
+            for place in places(mapping, *id).filter(|place| codec::read_resource(place) == *resource) {
                 let raw = match body.take(&place.pick) {
                     Ok(Some(raw)) => Ok(raw),
                     Ok(None) if partial => continue,

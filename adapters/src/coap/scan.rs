@@ -49,7 +49,8 @@ pub struct Found {
 /// Errors: nothing can be sent there.
 pub async fn look(address: &BusAddress, within: Duration) -> Result<Option<Found>, String> {
     let told = Arc::new(Mailbox::new(Arc::default()));
-    let link = link::Link::open(address, None, told).await.map_err(|error| format!("{address}: {error}"))?;
+    let link =
+        link::Link::open(None, address, None, told).await.map_err(|error| format!("{address}: {error}"))?;
     let (orders, taken) = mpsc::channel(1);
     let task = tokio::spawn(link.run(taken));
     let asker = Asker { orders, within };

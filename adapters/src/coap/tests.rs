@@ -114,7 +114,7 @@ impl Things {
 }
 
 fn place(path: &str, observe: bool) -> ReadPoint {
-    ReadPoint::Coap(CoapRead { path: path.to_owned(), pick: Pick::Text, observe })
+    ReadPoint::Coap(CoapRead { path: path.to_owned(), pick: Pick::Text, observe, accept: None })
 }
 
 fn reads(path: &str, observe: bool, poll: Poll) -> Capability {

@@ -12,7 +12,8 @@ impl Compiler<'_> {
     pub(crate) fn coap_read(&mut self, place: &CoapPlaceDraft, body: &BodyDraft) -> Option<CoapRead> {
         let path = place.path.as_ref()?.value.clone();
         let observe = place.observe.is_some_and(|observe| observe.value);
-        Some(CoapRead { path, pick: self.pick(body)?, observe })
+        let accept = place.accept.map(|accept| accept.value);
+        Some(CoapRead { path, pick: self.pick(body)?, observe, accept })
     }
 
     /// Where and how a value is written. A write without a path goes to where the value is read, in the same form.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::CoapMethod;
 use crate::draft::At;
+use crate::payload::BodyFormat;
 
 /// `coap`: how devices of this model behave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct CoapPlaceDraft {
     pub path: Option<At<String>>,
     /// `observe` of a read.
     pub observe: Option<At<bool>>,
+    /// `accept` of a read.
+    pub accept: Option<At<BodyFormat>>,
     /// `method` of a write.
     pub method: Option<At<CoapMethod>>,
 }

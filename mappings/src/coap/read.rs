@@ -4,6 +4,7 @@ use super::CoapMethod;
 use super::draft::{CoapDraft, CoapPlaceDraft};
 use crate::code::Code;
 use crate::draft::At;
+use crate::payload::BodyFormat;
 use crate::read::Report;
 use crate::read::fields::Fields;
 use crate::yaml::Node;
@@ -11,6 +12,16 @@ use crate::yaml::Node;
 pub(crate) const COAP_KEYS: [&str; 3] = ["timeout", "confirmable", "block"];
 
 const METHODS: [(&str, CoapMethod); 2] = [("put", CoapMethod::Put), ("post", CoapMethod::Post)];
+
+const FORMATS: [(&str, BodyFormat); 7] = [
+    ("text", BodyFormat::Text),
+    ("json", BodyFormat::Json),
+    ("cbor", BodyFormat::Cbor),
+    ("senml-json", BodyFormat::SenmlJson),
+    ("senml-cbor", BodyFormat::SenmlCbor),
+    ("tlv", BodyFormat::Tlv),
+    ("bytes", BodyFormat::Bytes),
+];
 
 impl Report<'_> {
     /// `coap`.
@@ -40,6 +51,7 @@ impl Report<'_> {
         CoapPlaceDraft {
             path: fields.node("path").and_then(|node| self.path(node)),
             observe: fields.node("observe").and_then(|node| self.boolean(node)),
+            accept: fields.node("accept").and_then(|node| self.choice(node, "content format", &FORMATS)),
             method: fields.node("method").and_then(|node| self.choice(node, "method", &METHODS)),
         }
     }

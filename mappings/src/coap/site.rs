@@ -19,12 +19,11 @@ impl Report<'_> {
         if text.value == "any" {
             return Some(At::new(CoapEndpoint { local: None }, node.span));
         }
-        let address = text.value.parse::<SocketAddr>().ok();
-        let local = address.or_else(|| text.value.parse().ok().map(|ip| SocketAddr::new(ip, 0)));
+        let local = text.value.parse().ok().map(|ip| SocketAddr::new(ip, 0));
         if local.is_none() {
             let message = format!("`{}` is no address of this machine", text.value);
             let error = self.error(Code::BusAddress, node.span, message);
-            error.help("write `any`, or the address of the network card towards the devices, such as \"192.168.1.2\"; the devices have their `host` each");
+            error.help("write `any`, or the address of the network card towards the devices, such as \"192.168.1.2\", without a port; the devices have their `host` each");
         }
         local.map(|local| At::new(CoapEndpoint { local: Some(local) }, node.span))
     }

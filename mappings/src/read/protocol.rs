@@ -33,7 +33,7 @@ pub(super) fn read_keys(kind: ProtocolKind) -> Vec<&'static str> {
     let own: &[&str] = match kind {
         ProtocolKind::Modbus => &["exponent"],
         ProtocolKind::Mqtt => &["get"],
-        ProtocolKind::Coap => &["observe"],
+        ProtocolKind::Coap => &["observe", "accept"],
     };
     let place = place_keys(kind, false).into_iter();
     place.chain(own.iter().copied()).chain(MEANING_KEYS).chain(["within"]).collect()

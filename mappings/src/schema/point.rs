@@ -115,6 +115,26 @@ pub(super) enum Format {
     Cbor,
 }
 
+/// What a body is.
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "kebab-case")]
+pub(super) enum ContentFormat {
+    /// Plain text.
+    Text,
+    /// JSON.
+    Json,
+    /// CBOR.
+    Cbor,
+    /// SenML in JSON.
+    SenmlJson,
+    /// SenML in CBOR.
+    SenmlCbor,
+    /// TLV of OMA LwM2M.
+    Tlv,
+    /// Bytes without a form.
+    Bytes,
+}
+
 /// How a resource is written.
 #[derive(JsonSchema)]
 #[schemars(inline, rename_all = "lowercase")]
@@ -213,6 +233,8 @@ with_place! {
         get: Option<Get>,
         /// `true`: the device tells changes by itself (CoAP, RFC 7641).
         observe: Option<Flag>,
+        /// The format that the device is asked for (CoAP); what it prefers unless told otherwise.
+        accept: Option<Word<ContentFormat>>,
         /// How long a read may take from the request to the answer. Twice `modbus.timeout` and a second unless told otherwise.
         within: Option<Duration>,
     }

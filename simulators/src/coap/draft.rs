@@ -6,7 +6,7 @@ use usp_mapping::draft::{
     AsDraft, BodyDraft, CapabilityDraft, FormDraft, MapDraft, MappingDraft, MessageDraft, MessagePlace,
     PointDraft,
 };
-use usp_mapping::payload::Tree;
+use usp_mapping::payload::{BodyFormat, Tree};
 use usp_mapping::transform::MapTarget;
 
 use crate::modbus::draft::DraftError;
@@ -89,7 +89,7 @@ impl Built {
     fn place_body(&mut self, at: &PointDraft, field: Field, body: &BodyDraft, writes: bool) {
         let Some(path) = address(at) else { return };
         let observable = at.message.as_deref().is_some_and(observes);
-        let form = form(body);
+        let form = accepted(at).unwrap_or(form(body));
         let known = self.resources.iter().position(|resource| resource.path == path);
         let at = known.unwrap_or_else(|| {
             self.resources.push(Resource {
@@ -121,6 +121,20 @@ fn address(point: &PointDraft) -> Option<String> {
 
 fn observes(message: &MessageDraft) -> bool {
     matches!(&message.place, MessagePlace::Coap(place) if place.observe.is_some_and(|at| at.value))
+}
+
+/// The format that is asked for.
+fn accepted(point: &PointDraft) -> Option<Form> {
+    let MessagePlace::Coap(place) = &point.message.as_deref()?.place else { return None };
+    Some(match place.accept?.value {
+        BodyFormat::Text => Form::Text,
+        BodyFormat::Json => Form::Json,
+        BodyFormat::Cbor => Form::Cbor,
+        BodyFormat::SenmlJson => Form::SenmlJson,
+        BodyFormat::SenmlCbor => Form::SenmlCbor,
+        BodyFormat::Tlv => Form::Tlv,
+        BodyFormat::Bytes => Form::Bytes,
+    })
 }
 
 fn form(body: &BodyDraft) -> Form {

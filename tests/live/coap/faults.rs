@@ -33,7 +33,7 @@ capabilities:
     min: 0
     max: 100
     step: 1
-    read: {path: /3311/0, senml: /3311/0/5851, observe: true}
+    read: {path: /3311/0, tlv: 5851, as: int, accept: tlv, observe: true}
     poll: all
     write: {path: /3311/0/5851, verify: 1s}
   note: {class: BlobSensor, type: text, read: {path: /large}, poll: all}

@@ -1,8 +1,10 @@
 //! What devices say and are sent whose protocol carries messages: MQTT and CoAP.
 
 use serde::Serialize;
-use usp_mapping::mapping::{Device, DeviceAddress, Mapping, MqttSend, Poll, Protocol, ReadPoint, WritePoint};
-use usp_mapping::payload::shown;
+use usp_mapping::mapping::{
+    CoapRead, Device, DeviceAddress, Mapping, MqttSend, Poll, Protocol, ReadPoint, WritePoint,
+};
+use usp_mapping::payload::{BodyFormat, shown};
 use usp_mapping::port::DeviceFault;
 use usp_mapping::transform::Transform;
 use usp_mapping::value::Value;
@@ -83,11 +85,25 @@ fn place_told(place: &ReadPoint, poll: Poll) -> Option<HeardTold> {
             (&read.topic, &read.pick, format!("published{}", asked.unwrap_or_default()))
         }
         ReadPoint::Coap(read) if read.observe => {
-            (&read.path, &read.pick, format!("observed; GET {}", often(" of silence")))
+            (&read.path, &read.pick, format!("observed; GET {}{}", often(" of silence"), accepted(read)))
         }
-        ReadPoint::Coap(read) => (&read.path, &read.pick, format!("GET {}", often(""))),
+        ReadPoint::Coap(read) => (&read.path, &read.pick, format!("GET {}{}", often(""), accepted(read))),
     };
     Some(HeardTold { from: from.clone(), what: pick.to_string(), how, points: Vec::new() })
+}
+
+/// The format that is asked for.
+fn accepted(read: &CoapRead) -> &'static str {
+    match read.accept {
+        None => "",
+        Some(BodyFormat::Text) => ", as text",
+        Some(BodyFormat::Json) => ", as JSON",
+        Some(BodyFormat::Cbor) => ", as CBOR",
+        Some(BodyFormat::SenmlJson) => ", as SenML in JSON",
+        Some(BodyFormat::SenmlCbor) => ", as SenML in CBOR",
+        Some(BodyFormat::Tlv) => ", as TLV",
+        Some(BodyFormat::Bytes) => ", as bytes",
+    }
 }
 
 fn ask(get: &MqttSend) -> String {
