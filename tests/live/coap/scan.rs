@@ -23,9 +23,9 @@ async fn devices_are_found_and_what_is_proposed_works() {
         let _broker = place.start();
         online(&cli, "device-1", true);
         if switch {
-            becomes(&cli, "device-1", "light", "BinaryControl", "false");
+            becomes(&cli, "device-1", "Switch", "BinaryControl", "false");
         } else {
-            becomes(&cli, "device-1", "temperature", "LevelSensor", "21.5");
+            becomes(&cli, "device-1", "Temperature", "LevelSensor", "21.5");
         }
     }
 }
