@@ -7,6 +7,7 @@ mod extras;
 pub(crate) mod fixture;
 pub(crate) mod follow;
 mod happenings;
+mod held;
 mod listed;
 mod meaning;
 pub(crate) mod params;
@@ -114,6 +115,7 @@ impl Compiler<'_> {
     fn mapping(&mut self) -> Mapping {
         let draft = self.draft;
         let capabilities = self.capabilities();
+        let settings = self.settings();
         Mapping {
             profile: draft.profile.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
             version: draft.version.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
@@ -121,8 +123,9 @@ impl Compiler<'_> {
             description: self.text(draft.description.as_ref(), 256).unwrap_or_default(),
             nodes: self.nodes(),
             commands: self.commands(),
-            events: self.events(capabilities.len()),
+            events: self.events(capabilities.len() + settings.len()),
             capabilities,
+            settings,
             poll_groups: self.poll_groups(),
             online: self.online(),
             fingerprint: self.fingerprint(),

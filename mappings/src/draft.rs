@@ -19,7 +19,9 @@ use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::expand::Source;
 use crate::library::Catalog;
-use crate::mapping::{ByteOrder, Class, ModbusOptions, ModbusPoint, NodeId, PerTable, ProtocolKind, Steps};
+use crate::mapping::{
+    ByteOrder, Class, ModbusOptions, ModbusPoint, NodeId, PerTable, ProtocolKind, Steps, Window,
+};
 pub use crate::modbus::{ModbusDraft, PlaceDraft, RunDraft, TablesDraft};
 pub use crate::mqtt::{AvailabilityDraft, MqttDraft, MqttPlaceDraft, MqttSendDraft};
 pub use crate::payload::draft::{AsDraft, BodyDraft, FormDraft, FormatDraft, MessageDraft, MessagePlace};
@@ -194,6 +196,8 @@ pub struct CapabilityDraft {
     pub hold: Option<At<Duration>>,
     /// `rest`.
     pub rest: Option<At<Duration>>,
+    /// `sensitivity`, `hold` and `rest` that the device holds: each is read and written like a LevelControl.
+    pub held: Vec<(At<Window>, Self)>,
     /// `max_age`.
     pub max_age: Option<At<Duration>>,
     /// `serve_stale`.
@@ -284,6 +288,13 @@ impl MappingDraft {
         self.capabilities.iter().find(|capability| capability.id.value == id)
     }
 
+    /// Everything that is read and written like a capability: these, and the windows that the device holds.
+    pub fn bound(&self) -> impl Iterator<Item = &CapabilityDraft> {
+        self.capabilities
+            .iter()
+            .flat_map(|cap| std::iter::once(cap).chain(cap.held.iter().map(|(_, like)| like)))
+    }
+
     /// Place of the capability of this name: of the same node, else of the device, else with its node.
     pub(crate) fn capability_near(&self, node: Option<NodeId>, name: &str) -> Option<PointId> {
         let near = node.and_then(|node| self.nodes.get(usize::from(node.0)));
@@ -336,6 +347,7 @@ impl CapabilityDraft {
             sensitivity: None,
             hold: None,
             rest: None,
+            held: Vec::new(),
             max_age: None,
             serve_stale: None,
         }

@@ -27,6 +27,7 @@ pub use crate::mqtt::{
 };
 use crate::port::PointId;
 pub use crate::secret::SecretRef;
+use crate::value::{Value, decimal_text};
 
 /// A device model: what kinds of things a device of this model can sense and do, and how to reach them.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,9 +44,12 @@ pub struct Mapping {
     pub nodes: Vec<Node>,
     /// In the order of the file, those of nodes last; a capability's place is its [`PointId`].
     pub capabilities: Vec<Capability>,
+    /// Windows of BinarySensors that the device itself holds. They are read and written as the points that follow those of
+    /// the capabilities.
+    pub settings: Vec<Setting>,
     /// Commands of the vendor; a command's place is its [`CommandId`](crate::port::CommandId).
     pub commands: Vec<Command>,
-    /// Events of the vendor. What they are seen by is read as the points that follow those of the capabilities.
+    /// Events of the vendor. What they are seen by is read as the points that follow those of the settings.
     pub events: Vec<Event>,
     /// Poll groups by period, in the order of the file.
     pub poll_groups: Vec<PollGroup>,
@@ -72,12 +76,12 @@ pub struct Node {
     pub description: String,
 }
 
-/// What has a [`PointId`]: a capability, or what an event is seen by.
+/// What has a [`PointId`]: a capability, a setting, or what an event is seen by.
 #[derive(Clone, Copy, Debug)]
 pub struct Point<'m> {
     /// Its place.
     pub id: PointId,
-    /// Key of the capability or name of the event, with its node: `left.switch`.
+    /// Key of the capability or setting or name of the event, with its node: `left.switch`.
     pub name: &'m str,
     /// What its readings are like.
     pub class: Class,
@@ -88,10 +92,11 @@ pub struct Point<'m> {
 }
 
 impl Mapping {
-    /// Everything that has a [`PointId`], in its order: the capabilities, then what events are seen by.
+    /// Everything that has a [`PointId`], in its order: the capabilities, the settings, then what events are seen by.
     pub fn points(&self) -> impl Iterator<Item = Point<'_>> {
         let capabilities = self.capabilities.iter().map(Capability::parts);
-        let all = capabilities.chain(self.events.iter().map(Event::parts));
+        let settings = self.settings.iter().map(|setting| setting.like.parts());
+        let all = capabilities.chain(settings).chain(self.events.iter().map(Event::parts));
         (0u16..).zip(all).map(|(place, (name, class, read, write))| Point {
             id: PointId(place),
             name,
@@ -103,18 +108,23 @@ impl Mapping {
 
     /// One of [`Mapping::points`].
     pub fn point(&self, id: PointId) -> Option<Point<'_>> {
-        let at = usize::from(id.0);
-        let event = || self.events.get(at.checked_sub(self.capabilities.len())?);
-        let (name, class, read, write) = match self.capabilities.get(at) {
-            Some(capability) => capability.parts(),
-            None => event()?.parts(),
+        let (name, class, read, write) = match self.model(id) {
+            Some(model) => model.parts(),
+            None => self.event(id)?.parts(),
         };
         Some(Point { id, name, class, read, write })
     }
 
+    /// The capability that a point is, or the one that a setting is read and written like.
+    pub fn model(&self, id: PointId) -> Option<&Capability> {
+        let at = usize::from(id.0);
+        let setting = || self.settings.get(at.checked_sub(self.capabilities.len())?);
+        self.capabilities.get(at).or_else(|| Some(&setting()?.like))
+    }
+
     /// The event that a point is for.
     pub fn event(&self, id: PointId) -> Option<&Event> {
-        self.events.get(usize::from(id.0).checked_sub(self.capabilities.len())?)
+        self.events.get(usize::from(id.0).checked_sub(self.capabilities.len() + self.settings.len())?)
     }
 }
 
@@ -179,11 +189,11 @@ pub struct Capability {
     /// A number that only grows: a smaller one is no reading, unless it is a reset (see
     /// [`Counter`](crate::value::Counter)).
     pub monotonic: bool,
-    /// `Sensitivity`'s initial value, 0 to 100; `None`: not offered (BinarySensor).
+    /// `Sensitivity`'s initial value, 0 to 100; `None`: not offered, or a [`Setting`] (BinarySensor).
     pub sensitivity: Option<u8>,
-    /// `HoldTime`'s initial value; `None`: not offered (BinarySensor).
+    /// `HoldTime`'s initial value; `None`: not offered, or a [`Setting`] (BinarySensor).
     pub hold: Option<Duration>,
-    /// `RestTime`'s initial value; `None`: not offered (BinarySensor).
+    /// `RestTime`'s initial value; `None`: not offered, or a [`Setting`] (BinarySensor).
     pub rest: Option<Duration>,
     /// A reading older than this is no longer fresh. Two poll periods unless the file says otherwise; zero for a point
     /// that is read on demand only.
@@ -201,6 +211,72 @@ pub struct Capability {
 impl Capability {
     fn parts(&self) -> Parts<'_> {
         (&self.id, self.class, self.read.as_ref(), self.write.as_ref())
+    }
+}
+
+/// A window of a BinarySensor that the device itself holds and applies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// The BinarySensor.
+    pub of: PointId,
+    /// Which of its Parameters.
+    pub window: Window,
+    /// How it is read and written: like a LevelControl whose values are those of the Parameter.
+    pub like: Capability,
+}
+
+/// A window of a BinarySensor (TR-181).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Window {
+    /// `Sensitivity`: 0 to 100.
+    Sensitivity,
+    /// `HoldTime`, in milliseconds.
+    HoldTime,
+    /// `RestTime`, in milliseconds.
+    RestTime,
+}
+
+impl Window {
+    /// All of them, in the order of TR-181.
+    pub const ALL: [Self; 3] = [Self::Sensitivity, Self::HoldTime, Self::RestTime];
+
+    /// The name of the Parameter.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sensitivity => "Sensitivity",
+            Self::HoldTime => "HoldTime",
+            Self::RestTime => "RestTime",
+        }
+    }
+
+    /// The one whose Parameter has this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|window| window.name() == name)
+    }
+
+    /// What the Parameter shows of a value: it is a whole number, whatever the device counts in.
+    pub fn text(value: &Value) -> String {
+        match value {
+            Value::Number(number) => decimal_text(number.round()),
+            other => other.to_usp(),
+        }
+    }
+
+    /// Its key in a mapping file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Sensitivity => "sensitivity",
+            Self::HoldTime => "hold",
+            Self::RestTime => "rest",
+        }
+    }
+
+    /// The greatest value of the Parameter; the least is 0.
+    pub fn most(self) -> Decimal {
+        match self {
+            Self::Sensitivity => 100.into(),
+            Self::HoldTime | Self::RestTime => u32::MAX.into(),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ fn compiled(text: &str) -> Mapping {
 #[test]
 fn everything_compiles_and_its_tests_hold() {
     let mapping = compiled(EVERYTHING);
-    assert_eq!(mapping.points().count(), mapping.capabilities.len() + mapping.events.len());
+    assert_eq!(mapping.points().count(), mapping.capabilities.len() + 3 + mapping.events.len());
     for (place, point) in (0u16..).zip(mapping.points()) {
         assert_eq!(point.id, PointId(place));
         assert_eq!(mapping.point(point.id).map(|point| point.name), Some(point.name));
@@ -105,6 +105,13 @@ fn what_is_said_once_is_where_it_is_used() {
     assert!(cap("energy").monotonic);
     let motion = cap("motion");
     assert_eq!((motion.sensitivity, motion.hold), (Some(50), Some(Duration::from_secs(5))));
+    assert_eq!((cap("presence").sensitivity, cap("presence").hold), (None, None), "the device holds them");
+    let held: Vec<_> = mapping.settings.iter().map(|it| (it.window.name(), it.like.range)).collect();
+    let range = |most: u32| Some((0.into(), most.into()));
+    assert_eq!(
+        held,
+        [("Sensitivity", range(100)), ("HoldTime", range(65_535_000)), ("RestTime", range(u32::MAX))]
+    );
     let write = cap("setpoint").write.expect("a write");
     let verify = write.verify.expect("verified");
     assert_eq!((verify.by, verify.within), (Some(PointId(2)), Duration::from_secs(2)));

@@ -118,6 +118,7 @@ pub(crate) fn mapping(capabilities: &[Capability]) -> Mapping {
         description: String::new(),
         nodes: Vec::new(),
         capabilities: capabilities.to_vec(),
+        settings: Vec::new(),
         commands: Vec::new(),
         events: Vec::new(),
         poll_groups: Vec::new(),
@@ -272,9 +273,7 @@ impl Model for FakeModel {
         if self.is_dumb() {
             return Vec::new();
         }
-        let readable = |point: &PointId| {
-            self.mapping.capabilities.get(usize::from(point.0)).is_some_and(|it| it.read.is_some())
-        };
+        let readable = |point: &PointId| self.mapping.model(*point).is_some_and(|it| it.read.is_some());
         let points: Vec<_> = points.iter().filter(|point| readable(point)).copied().collect();
         points.chunks(2).map(ask).collect()
     }
@@ -316,7 +315,7 @@ impl Model for FakeModel {
 
     fn write(&self, target: Target, value: &Value) -> Result<WriteStart<FakeAsk>, DeviceFault> {
         let Target::Point(point) = target else { return Err(DeviceFault::Unknown) };
-        let capability = self.mapping.capabilities.get(usize::from(point.0)).ok_or(DeviceFault::Unknown)?;
+        let capability = self.mapping.model(point).ok_or(DeviceFault::Unknown)?;
         match (&capability.write, value) {
             (Some(binding), Value::Number(_)) => {
                 let modified = binding.point.modbus().is_some_and(|(.., modified)| modified);

@@ -66,7 +66,7 @@ pub(crate) fn observed(mapping: &Mapping) -> Vec<Resource> {
 
 impl CoapModel {
     fn write_binding(&self, point: PointId) -> Result<&WriteBinding, DeviceFault> {
-        let capability = self.mapping.capabilities.get(usize::from(point.0)).ok_or(DeviceFault::Unknown)?;
+        let capability = self.mapping.model(point).ok_or(DeviceFault::Unknown)?;
         let unwritable = || DeviceFault::Unwritable("the mapping has no way to write it".to_owned());
         capability.write.as_ref().ok_or_else(unwritable)
     }

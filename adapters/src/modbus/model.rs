@@ -62,7 +62,7 @@ impl ModbusModel {
     }
 
     fn write_binding(&self, point: PointId) -> Result<&WriteBinding, DeviceFault> {
-        let capability = self.mapping.capabilities.get(usize::from(point.0)).ok_or(DeviceFault::Unknown)?;
+        let capability = self.mapping.model(point).ok_or(DeviceFault::Unknown)?;
         let unwritable = || DeviceFault::Unwritable("the mapping has no way to write it".to_owned());
         capability.write.as_ref().ok_or_else(unwritable)
     }
@@ -134,7 +134,7 @@ impl ModbusModel {
                 (_, raw) => assembly.add(round, point, *place, raw),
             };
             let Some(value) = value else { continue };
-            let capability = mapping.capabilities.get(usize::from(id.0));
+            let capability = mapping.model(*id);
             let grows = capability.is_some_and(|capability| capability.monotonic);
             let value = if grows { value.and_then(|value| grown(counters, *id, value)) } else { value };
             readings.push((*id, value));

@@ -216,7 +216,7 @@ impl MqttModel {
     fn place(&self, target: Target) -> Option<(&WritePoint, &Transform)> {
         match target {
             Target::Point(point) => {
-                let write = self.mapping.capabilities.get(usize::from(point.0))?.write.as_ref()?;
+                let write = self.mapping.model(point)?.write.as_ref()?;
                 Some((&write.point, &write.transform))
             }
             Target::Step(command, step) => {
@@ -236,7 +236,7 @@ impl MqttModel {
     }
 
     fn is_event(&self, point: PointId) -> bool {
-        usize::from(point.0) >= self.mapping.capabilities.len()
+        self.mapping.event(point).is_some()
     }
 
     /// What a message says of these points.

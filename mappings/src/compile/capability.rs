@@ -10,7 +10,9 @@ use super::extras::own_name;
 use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::{At, CapabilityDraft, ReadDraft, VerifyDraft, WriteDraft};
-use crate::mapping::{Capability, Class, NodeId, Poll, ReadBinding, ReadPart, Steps, Verify, WriteBinding};
+use crate::mapping::{
+    Capability, Class, NodeId, Poll, ReadBinding, ReadPart, Steps, Verify, Window, WriteBinding,
+};
 use crate::port::PointId;
 use crate::tr181;
 use crate::words::{duration_text, nearest};
@@ -39,6 +41,11 @@ impl Compiler<'_> {
 
     fn capability(&mut self, cap: &CapabilityDraft, class: Class, id: PointId) -> Capability {
         self.check_class(cap, class);
+        self.like(cap, class, id)
+    }
+
+    /// What is read and written like a capability.
+    pub(super) fn like(&mut self, cap: &CapabilityDraft, class: Class, id: PointId) -> Capability {
         let read = self.read(cap, class, id);
         let write = cap.write.as_ref().and_then(|write| self.write(cap, class, write));
         let poll = read.as_ref().map(|read| read.poll);
@@ -125,15 +132,17 @@ impl Compiler<'_> {
         let detector = class == Class::BinarySensor;
         let multi = class == Class::MultiLevelSensor;
         let values = cap.values.first().map(|(name, _)| name.span);
+        let held = |window| cap.held.iter().find(|(it, _)| it.value == window).map(|(it, _)| it.span);
+        let sensitivity = cap.sensitivity.map(|at| at.span).or(held(Window::Sensitivity));
         let numeric = level || multi;
         for (key, span, belongs, to) in [
             ("valid", cap.valid.map(|at| at.span), numeric, "the Level classes"),
             ("read", cap.read.as_ref().map(|read| read.span), !multi, "every class but MultiLevelSensor"),
             ("values", values, multi, "MultiLevelSensor"),
             ("monotonic", cap.monotonic.map(|at| at.span), sensor, "LevelSensor"),
-            ("sensitivity", cap.sensitivity.map(|at| at.span), detector, "BinarySensor"),
-            ("hold", cap.hold.map(|at| at.span), detector, "BinarySensor"),
-            ("rest", cap.rest.map(|at| at.span), detector, "BinarySensor"),
+            ("sensitivity", sensitivity, detector, "BinarySensor"),
+            ("hold", cap.hold.map(|at| at.span).or(held(Window::HoldTime)), detector, "BinarySensor"),
+            ("rest", cap.rest.map(|at| at.span).or(held(Window::RestTime)), detector, "BinarySensor"),
             ("deadband", cap.deadband.map(|at| at.span), level, "LevelControl and LevelSensor"),
             ("min", cap.min.map(|at| at.span), control, "LevelControl"),
             ("max", cap.max.map(|at| at.span), control, "LevelControl"),

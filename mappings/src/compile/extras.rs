@@ -26,9 +26,10 @@ impl Compiler<'_> {
         nodes
     }
 
-    pub(super) fn events(&mut self, capabilities: usize) -> Vec<Event> {
+    /// Their points follow those `before` them.
+    pub(super) fn events(&mut self, before: usize) -> Vec<Event> {
         let draft = self.draft;
-        let places = (0u16..).skip(capabilities);
+        let places = (0u16..).skip(before);
         draft
             .events
             .iter()

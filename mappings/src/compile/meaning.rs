@@ -317,7 +317,7 @@ impl Compiler<'_> {
 }
 
 /// The least and the greatest number that whole raw values can mean.
-fn reach(transform: &Transform, kind: RawKind) -> Option<(Decimal, Decimal)> {
+pub(super) fn reach(transform: &Transform, kind: RawKind) -> Option<(Decimal, Decimal)> {
     let open = Transform { valid: None, invalid: Vec::new(), ..transform.clone() };
     let number = |raw| match open.decode(Raw::Int(raw), Class::LevelSensor) {
         Ok(Value::Number(number)) => Some(number.normalize()),

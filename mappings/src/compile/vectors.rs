@@ -224,9 +224,10 @@ impl<'m> Runner<'m> {
 
     fn capability(&mut self, id: &At<String>) -> Option<&'m Capability> {
         let mapping = self.mapping;
-        let found = mapping.capabilities.iter().find(|cap| cap.id == id.value);
+        let all = || mapping.capabilities.iter().chain(mapping.settings.iter().map(|setting| &setting.like));
+        let found = all().find(|cap| cap.id == id.value);
         if found.is_none() {
-            let ids: Vec<&str> = mapping.capabilities.iter().map(|cap| cap.id.as_str()).collect();
+            let ids: Vec<&str> = all().map(|cap| cap.id.as_str()).collect();
             let message = format!("there is no capability `{}`", id.value);
             self.report.error(Code::TestShape, id.span, message).suggest(&id.value, &ids);
         }

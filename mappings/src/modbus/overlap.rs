@@ -33,7 +33,7 @@ impl Compiler<'_> {
         let reads: Vec<Use<'_>> = reads(draft).filter(|read| !read.point.table.is_bits()).collect();
         let writes = writes(draft);
         self.check_clobbers(&reads, &writes);
-        let written = draft.capabilities.iter().filter_map(|cap| written(draft, cap));
+        let written = draft.bound().filter_map(|cap| written(draft, cap));
         self.check_reads(reads.into_iter().chain(written.map(|write| write.place)).collect());
     }
 
@@ -148,7 +148,7 @@ fn is_same(one: &Use<'_>, other: &Use<'_>) -> bool {
 
 /// Everything that is read, but for fingerprints and powers of ten.
 fn reads(draft: &MappingDraft) -> impl Iterator<Item = Use<'_>> {
-    let capabilities = draft.capabilities.iter().flat_map(|cap| {
+    let capabilities = draft.bound().flat_map(|cap| {
         let values = cap.values.iter().map(|(_, read)| read);
         values.chain(&cap.read).map(|read| (cap.id.value.as_str(), read))
     });
@@ -159,7 +159,7 @@ fn reads(draft: &MappingDraft) -> impl Iterator<Item = Use<'_>> {
 
 /// Every write to registers that does not say that the whole is meant.
 fn writes(draft: &MappingDraft) -> Vec<Write<'_>> {
-    let capabilities = draft.capabilities.iter().filter_map(|cap| {
+    let capabilities = draft.bound().filter_map(|cap| {
         let keeps = cap.write.as_ref()?.read_modify_write.is_some_and(|keep| !keep.value);
         written(draft, cap).filter(|_| !keeps)
     });

@@ -64,10 +64,10 @@ impl Report<'_> {
         let number = node.map(|(_, number)| number);
         let capabilities =
             fields.node("capabilities").map(|node| self.capabilities(node)).unwrap_or_default();
-        all.capabilities.extend(capabilities.into_iter().map(|cap| CapabilityDraft {
-            id: own(cap.id),
-            node: number,
-            ..cap
+        all.capabilities.extend(capabilities.into_iter().map(|cap| {
+            let held = cap.held.into_iter();
+            let held = held.map(|(window, like)| (window, CapabilityDraft { id: own(like.id), ..like }));
+            CapabilityDraft { id: own(cap.id), node: number, held: held.collect(), ..cap }
         }));
         let commands = fields.node("commands").map(|node| self.named(node, "`commands`")).unwrap_or_default();
         for (id, node) in commands {

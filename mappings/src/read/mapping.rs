@@ -6,12 +6,13 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::Report;
+use super::fields::Fields;
 use crate::code::Code;
 use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::draft::{At, CapabilityDraft, MappingDraft, OnlineDraft, PollDraft, ReadDraft, site::Version};
 use crate::expand::Source;
-use crate::mapping::{Class, Steps};
+use crate::mapping::{Class, Steps, Window};
 use crate::yaml::{self, Node};
 
 /// The one version of the language so far.
@@ -49,6 +50,8 @@ pub(super) const KEYS: [&str; 16] = [
     "nodes",
     "tests",
 ];
+
+pub(super) const HELD_KEYS: [&str; 3] = ["read", "write", "poll"];
 
 pub(super) const CAPABILITY_KEYS: [&str; 23] = [
     "class",
@@ -237,6 +240,7 @@ impl Report<'_> {
                 self.missing(id.span, &format!("the capability `{}`", id.value), key, help);
             }
         }
+        let first = |key| fields.node(key).filter(|node| !is_map(node));
         let decimal = |this: &mut Self, key| fields.node(key).and_then(|node| this.decimal(node));
         Some(CapabilityDraft {
             node: None,
@@ -258,12 +262,40 @@ impl Report<'_> {
             low: decimal(self, "low"),
             high: decimal(self, "high"),
             monotonic: fields.node("monotonic").and_then(|node| self.boolean(node)),
-            sensitivity: fields.node("sensitivity").and_then(|n| self.int(n, "`sensitivity`", 0, 100)),
-            hold: fields.node("hold").and_then(|node| self.duration(node)),
-            rest: fields.node("rest").and_then(|node| self.duration(node)),
+            sensitivity: first("sensitivity").and_then(|node| self.int(node, "`sensitivity`", 0, 100)),
+            hold: first("hold").and_then(|node| self.duration(node)),
+            rest: first("rest").and_then(|node| self.duration(node)),
+            held: self.windows(&id, &fields),
             max_age: fields.node("max_age").and_then(|node| self.duration(node)),
             serve_stale: fields.node("serve_stale").and_then(|node| self.boolean(node)),
             id,
+        })
+    }
+
+    /// `hold: {read: {holding: 4, scale: 1000}, write: {}}`: what the device itself holds.
+    fn windows(&mut self, id: &At<String>, fields: &Fields<'_>) -> Vec<(At<Window>, CapabilityDraft)> {
+        let windows = Window::ALL.into_iter();
+        let maps =
+            windows.filter_map(|window| Some((window, fields.node(window.key()).filter(|n| is_map(n))?)));
+        maps.filter_map(|(window, node)| Some((At::new(window, node.span), self.window(id, window, node)?)))
+            .collect()
+    }
+
+    fn window(&mut self, id: &At<String>, window: Window, node: &Node) -> Option<CapabilityDraft> {
+        let (key, span) = (window.key(), node.span);
+        let what = format!("`{key}`");
+        let fields = self.fields(node, &what, &HELD_KEYS)?;
+        if fields.key("read").is_none() {
+            let help = "where the device holds it, such as `read: {holding: 0}`";
+            self.missing(span, &what, "read", help);
+        }
+        let poll = fields.node("poll").and_then(|node| self.poll_choice(node));
+        Some(CapabilityDraft {
+            class: Some(At::new(Class::LevelControl, span)),
+            read: fields.node("read").and_then(|node| self.read_binding(node)),
+            write: fields.node("write").and_then(|node| self.write_binding(node)),
+            poll: poll.or(Some(At::new(PollDraft::Once, span))),
+            ..CapabilityDraft::empty(At::new(format!("{}.{key}", id.value), span))
         })
     }
 
@@ -319,6 +351,10 @@ impl Report<'_> {
         }
         first <= last
     }
+}
+
+fn is_map(node: &Node) -> bool {
+    matches!(node.kind, yaml::Kind::Map(_))
 }
 
 /// Small letters, digits, `-` and `_`, beginning with a letter.

@@ -36,6 +36,7 @@ const MAPPING_MAPS: &[(&str, &str)] = &[
     ("`write`", "/definitions/Write"),
     ("`exponent`", "/definitions/Read/properties/exponent"),
     ("`verify`", "/definitions/Write/properties/verify/anyOf/3"),
+    ("`hold`", "/definitions/Held"),
     ("a node", "/definitions/Node"),
     ("a command", "/definitions/Command"),
     ("an argument", "/definitions/Arg"),

@@ -284,16 +284,39 @@ pub(super) struct Capability {
     high: Option<Number>,
     /// `true`: a number that only grows; a smaller one is no reading, unless it is a reset (LevelSensor).
     monotonic: Option<Flag>,
-    /// First `Sensitivity`, 0 to 100 (BinarySensor).
-    sensitivity: Option<Percent>,
-    /// First `HoldTime`: the value stays true at least this long (BinarySensor).
-    hold: Option<Duration>,
-    /// First `RestTime`: for this long after becoming true it does not do so again (BinarySensor).
-    rest: Option<Duration>,
+    /// First `Sensitivity`, 0 to 100, or where the device holds it (BinarySensor).
+    sensitivity: Option<Window<Percent>>,
+    /// First `HoldTime`: the value stays true at least this long. Or where the device holds it, in milliseconds (BinarySensor).
+    hold: Option<Window<Duration>>,
+    /// First `RestTime`: for this long after becoming true it does not do so again. Or where the device holds it, in
+    /// milliseconds (BinarySensor).
+    rest: Option<Window<Duration>>,
     /// A reading older than this is not fresh; two poll periods unless told otherwise.
     max_age: Option<Duration>,
     /// `true`: a reading that is not good is still shown.
     serve_stale: Option<Flag>,
+}
+
+/// A window of a BinarySensor.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+pub(super) enum Window<T> {
+    /// Its first value: the broker applies it.
+    First(T),
+    /// The device holds and applies it.
+    Held(Held),
+}
+
+/// Where the device holds a window.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Held {
+    /// Where it is read.
+    read: Option<Read>,
+    /// Where it is written; without it Controllers cannot set it. `{}` writes where it is read.
+    write: Option<Write>,
+    /// When it is read, as of a capability; `once` unless told otherwise.
+    poll: Option<Text>,
 }
 
 /// Which step commands there are.

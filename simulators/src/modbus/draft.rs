@@ -55,7 +55,7 @@ impl ModbusDevice {
 pub fn blueprint(draft: &MappingDraft) -> Result<Blueprint, DraftError> {
     let exponents = Exponents::of(draft);
     let mut points = Vec::new();
-    for capability in &draft.capabilities {
+    for capability in draft.bound() {
         points.extend(capability_points(draft, capability, &exponents)?);
     }
     if points.is_empty() {

@@ -92,6 +92,6 @@ impl<M: Model> DeviceState<M> {
     }
 
     pub(super) fn capability(&self, point: PointId) -> Option<&Capability> {
-        self.device.mapping.capabilities.get(usize::from(point.0))
+        self.device.mapping.model(point)
     }
 }

@@ -65,7 +65,10 @@ impl Model {
         if param.secured {
             return Have::Value(String::new());
         }
-        if let Some(stored) = self.rows.param(at, name) {
+        // What a Controller set once is no more than that where the device itself holds the Parameter now.
+        if let Some(stored) = self.rows.param(at, name)
+            && self.devices.held(at, name).is_none()
+        {
             return Have::Value(stored.to_owned());
         }
         if object.path.starts_with("Device.ProxiedDevice.{i}.") {

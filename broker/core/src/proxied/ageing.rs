@@ -110,6 +110,7 @@ impl Broker {
 }
 
 impl Device {
+    /// Never for a window that the device holds: no Parameter tells its quality.
     fn old_at(&self, point: PointId) -> Option<Mono> {
         let model = self.mapping.capabilities.get(usize::from(point.0))?;
         old_at(model, self.capabilities.at(point)?.reading.as_ref()?.at)

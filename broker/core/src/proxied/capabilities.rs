@@ -5,7 +5,8 @@ use usp_mapping::port::PointId;
 use super::Capability;
 use super::objects::Place;
 
-/// All capabilities of a device. There are very many of them, so there is as much memory as they need, and no more.
+/// All capabilities of a device, and behind them the windows that it holds, as the points of its mapping are. There are very
+/// many of them, so there is as much memory as they need, and no more.
 #[derive(Clone, Debug, Default)]
 pub struct Capabilities {
     /// In the order of the mapping.
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn they_are_found_by_their_rows_whatever_the_order_of_the_mapping() {
-        let place = |node, own| Place { node, own };
+        let place = |node, own| Place { node, own, window: None };
         let rows = [place(None, 7), place(None, 2), place(Some(1), 2), place(None, 9)];
         let mut all = Capabilities::with_capacity(rows.len());
         for (point, row) in (0..).map(PointId).zip(rows) {

@@ -75,9 +75,9 @@ impl Broker {
         device.model(capability)
     }
 
-    /// The present value of a capability, if memory has a good one.
-    pub(crate) fn present_value(&self, at: &ObjRef) -> Option<Value> {
-        let (device, _, capability) = self.model.devices.capability(at)?;
+    /// The present value of a Parameter that a device holds, if memory has a good one.
+    pub(crate) fn present_value(&self, at: &ObjRef, name: &str) -> Option<Value> {
+        let (device, _, capability) = self.model.devices.shown(at, name)?;
         let good = self.model.quality(device, capability) == super::Quality::Good;
         capability.reading.as_ref().filter(|_| good).map(|r| r.value.clone())
     }
@@ -135,7 +135,7 @@ impl Job for CommandJob {
                 }
                 Phase::Start if self.is_vendors(broker) => return self.send(broker, id),
                 Phase::Start => {
-                    self.value = broker.present_value(&self.at);
+                    self.value = broker.present_value(&self.at, "Value");
                     self.phase = Phase::Reading;
                     if self.value.is_none() {
                         return self.read_first(broker, id);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rust_decimal::Decimal;
-use usp_mapping::mapping::{self, Command, Event};
+use usp_mapping::mapping::{self, Command, Event, Window};
 use usp_mapping::port::CommandId;
 use usp_mapping::value::decimal_text;
 use usp_proto::tr106;
@@ -62,6 +62,13 @@ impl Model {
 
     fn class_param(&self, at: &ObjRef, device: &Device, capability: &Capability, name: &str) -> Have {
         let Some(model) = device.model(capability) else { return Have::Absent };
+        if let Some((device, _, held)) = self.devices.held(at, name) {
+            let value = held.reading.as_ref().map(|r| Window::text(&r.value));
+            return match self.unread(device, held) {
+                Some(unread) => Have::Unread(unread),
+                None => value.map_or(Have::Absent, Have::Value),
+            };
+        }
         let reading = capability.reading.as_ref();
         let value = match name {
             "LastChange" => Some(datetime(reading.and_then(|r| r.changed))),

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
-use usp_mapping::mapping::{self, Mapping, NodeId, Protocol};
+use usp_mapping::mapping::{self, Mapping, NodeId, Protocol, Window};
 use usp_mapping::port::{DeviceFault, DeviceId, PointId};
 use usp_mapping::value::Value;
 
@@ -64,7 +64,7 @@ pub struct Device {
     pub last_contact: Option<Wall>,
     /// By the number of their row.
     pub nodes: BTreeMap<u32, NodeId>,
-    /// What it can sense and do.
+    /// What it can sense and do, and windows that it holds.
     pub capabilities: Capabilities,
     /// When it is looked at next which readings are old; `None`: no reading becomes old.
     pub old_at: Option<Mono>,
@@ -189,6 +189,21 @@ impl Devices {
         Some((device, place, device.capabilities.get(place)?))
     }
 
+    /// What a Parameter of a class object shows of its device: the reading of the capability, or a window that the device
+    /// holds.
+    pub fn shown(&self, at: &ObjRef, name: &str) -> Option<(&Device, Place, &Capability)> {
+        let found = self.capability(at)?;
+        let Some(window) = Window::of_name(name) else { return Some(found) };
+        let (device, place, _) = found;
+        let place = Place { window: Some(window), ..place };
+        Some((device, place, device.capabilities.get(place)?))
+    }
+
+    /// A window of a BinarySensor, by the name of its Parameter, if its device holds it.
+    pub fn held(&self, at: &ObjRef, name: &str) -> Option<(&Device, Place, &Capability)> {
+        Window::of_name(name).and_then(|_| self.shown(at, name))
+    }
+
     /// A capability, for changes.
     pub fn capability_mut(&mut self, number: u32, place: Place) -> Option<&mut Capability> {
         self.get_mut(number)?.capabilities.get_mut(place)
@@ -198,7 +213,7 @@ impl Devices {
 impl Device {
     /// The capability's part of the mapping.
     pub fn model(&self, capability: &Capability) -> Option<&mapping::Capability> {
-        self.mapping.capabilities.get(usize::from(capability.point.0))
+        self.mapping.model(capability.point)
     }
 
     /// Where the capability is that has this place in the mapping.

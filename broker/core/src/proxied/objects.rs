@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use usp_mapping::mapping::Class;
+use usp_mapping::mapping::{Class, Window};
 
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::{ObjId, Schema};
@@ -14,6 +14,8 @@ pub struct Place {
     pub node: Option<u32>,
     /// Number of its own row.
     pub own: u32,
+    /// Which of its windows, if the device holds that; `None`: the capability itself.
+    pub window: Option<Window>,
 }
 
 /// What an object of the data model is of a device.
@@ -85,8 +87,8 @@ impl Objects {
             return None;
         }
         match *at.numbers {
-            [_, own] => Some(Place { node: None, own }),
-            [_, node, own] => Some(Place { node: Some(node), own }),
+            [_, own] => Some(Place { node: None, own, window: None }),
+            [_, node, own] => Some(Place { node: Some(node), own, window: None }),
             _ => None,
         }
     }

@@ -166,8 +166,7 @@ impl Broker {
         let result = result.unwrap_or(Err(DeviceFault::Unknown));
         self.take_result(number, point, result.clone(), Word::Read);
         let device = self.model.devices.get(number).ok_or_else(gone)?;
-        let (capability, model) =
-            (device.at_point(point), device.mapping.capabilities.get(usize::from(point.0)));
+        let (capability, model) = (device.at_point(point), device.mapping.model(point));
         let reading = capability.and_then(|c| c.reading.as_ref());
         match result {
             // Within the deadband the device's own word is the more exact one.
@@ -190,7 +189,7 @@ impl Broker {
 
 impl Device {
     /// The usual reading, one of very many: of a device that is online, and nobody is told of it. Anything else is given
-    /// back, and was not taken. Notes when the first of them becomes old.
+    /// back, and was not taken, as are windows that the device holds. Notes when the first of them becomes old.
     fn take_usual(
         &mut self,
         point: PointId,
@@ -235,7 +234,7 @@ impl Device {
 
     /// Whether a result is of the kind that its capability has.
     fn fits(&self, point: PointId, result: &Result<Value, DeviceFault>) -> bool {
-        let class = self.mapping.capabilities.get(usize::from(point.0)).map(|m| m.class);
+        let class = self.mapping.model(point).map(|m| m.class);
         match (result, class) {
             (Err(_), _) | (_, None) => true,
             (Ok(value), Some(class)) => fits(value, class),

@@ -102,7 +102,9 @@ impl Broker {
             settled: Cell::new(old.as_ref().is_some_and(|o| o.settled.get())),
             last_contact: earlier.and_then(|o| o.last_contact),
             nodes: BTreeMap::new(),
-            capabilities: Capabilities::with_capacity(device.mapping.capabilities.len()),
+            capabilities: Capabilities::with_capacity(
+                device.mapping.capabilities.len() + device.mapping.settings.len(),
+            ),
             old_at: old.as_ref().and_then(|o| o.old_at),
             seen: seen(&device.mapping, earlier),
         };
@@ -194,16 +196,15 @@ impl Broker {
         for (point, model) in (0u16..).map(PointId).zip(&mapping.capabilities) {
             let node = device.nodes.iter().find(|(_, id)| Some(**id) == model.node).map(|(node, _)| *node);
             let place = self.put_capability_row(device.number, node, model);
-            let known = old.and_then(|old| Some((old, old.capabilities.get(place)?)));
-            let capability = match known {
-                // Read by the same words from the same device: it goes on.
-                Some((old, known)) if same_place && old.model(known) == Some(model) => {
-                    Capability { point, ..known.clone() }
-                }
-                Some((_, known)) => known.anew(point),
-                None => Capability::new(point),
-            };
-            device.capabilities.push(place, capability);
+            device.put_point(place, point, old.filter(|_| same_place), old);
+        }
+        let windows =
+            mapping.settings.iter().filter_map(|setting| Some((setting, device.place(setting.of)?)));
+        let windows: Vec<Place> =
+            windows.map(|(setting, place)| Place { window: Some(setting.window), ..place }).collect();
+        for place in windows {
+            let point = PointId(u16::try_from(device.capabilities.len()).unwrap_or(u16::MAX));
+            device.put_point(place, point, old.filter(|_| same_place), old);
         }
     }
 
@@ -212,7 +213,7 @@ impl Broker {
         let (table, above) = (objects.capabilities(node.is_some()), objects.node_row(number, node));
         let path = format!("{}IoTCapability.", self.model.path(&above));
         let own = self.identity(&path, &model.id, table, &above.numbers);
-        let place = Place { node, own };
+        let place = Place { node, own, window: None };
         let row = self.model.devices.objects.capability_row(number, place);
         self.put_named_row(&row, &model.name);
         place
@@ -243,6 +244,21 @@ impl Broker {
         self.model.devices.remove(number);
         self.fail_device_legs(number, &DeviceFault::Unknown);
         self.remove_row(&row);
+    }
+}
+
+impl Device {
+    /// The next point of the mapping is there. What is read by the same words from the same device, `here`, goes on.
+    fn put_point(&mut self, place: Place, point: PointId, here: Option<&Self>, old: Option<&Self>) {
+        let model = self.mapping.model(point);
+        let same = here.and_then(|here| Some((here, here.capabilities.get(place)?)));
+        let same = same.filter(|(here, known)| here.model(known) == model);
+        let other = || old.and_then(|old| old.capabilities.get(place));
+        let capability = match same {
+            Some((_, known)) => Capability { point, ..known.clone() },
+            None => other().map_or_else(|| Capability::new(point), |known| known.anew(point)),
+        };
+        self.capabilities.push(place, capability);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use usp_mapping::mapping::{EventArg, Mapping};
+use usp_mapping::mapping::{Class, EventArg, Mapping};
 use usp_mapping::port::{DeviceFault, PointId};
 use usp_mapping::value::Value;
 use usp_proto::path::Path;
@@ -33,13 +33,17 @@ impl Broker {
         })
     }
 
-    fn class_of(&self, number: u32, place: Place) -> Option<usp_mapping::mapping::Class> {
+    fn class_of(&self, number: u32, place: Place) -> Option<Class> {
         let device = self.model.devices.get(number)?;
         Some(device.model(device.capabilities.get(place)?)?.class)
     }
 
     /// A capability has another value.
     pub(super) fn tell_value(&mut self, number: u32, place: Place, levels: &Levels) {
+        if let Some(window) = place.window {
+            let at = self.model.devices.objects.class_object(number, place, Class::BinarySensor);
+            return self.emit_change(&at, window.name());
+        }
         let Some(class) = self.class_of(number, place) else { return };
         let at = self.model.devices.objects.class_object(number, place, class);
         for name in ["Value", "Values", "LastChange"] {
@@ -71,7 +75,7 @@ impl Broker {
         let Some(capability) = device.capabilities.get(place) else { return };
         let was_settled = capability.settled.get();
         capability.settled.set(was_settled || heard);
-        if !was_settled {
+        if !was_settled || place.window.is_some() {
             return;
         }
         let Some((quality, error)) = device.told(place, now) else { return };

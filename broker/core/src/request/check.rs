@@ -43,7 +43,7 @@ pub enum Effect {
         value: Value,
         /// The class object.
         at: ObjRef,
-        /// `Value`.
+        /// `Value`, or the window that the device holds.
         name: Name,
     },
 }
@@ -125,6 +125,9 @@ impl Model {
             return self.check_value(&at, &name, text);
         }
         let value = self.accept(&at, &name, param, text)?;
+        if self.devices.held(&at, &name).is_some() {
+            return self.check_value(&at, &name, &value);
+        }
         Ok(Effect::Store { at, name, value })
     }
 
@@ -181,7 +184,7 @@ impl Model {
     pub(crate) fn check_value(&self, at: &ObjRef, name: &Name, text: &str) -> Result<Effect, Fault> {
         let path = || format!("{}{name}", self.path(at));
         let absent = || Fault::new(ErrCode::UNSUPPORTED_PARAMETER, format!("{} is not there", path()));
-        let (device, _, capability) = self.devices.capability(at).ok_or_else(absent)?;
+        let (device, _, capability) = self.devices.shown(at, name).ok_or_else(absent)?;
         let model = device.model(capability).ok_or_else(absent)?;
         if model.write.is_none() {
             let text = format!("{} cannot be written on this device", path());

@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry as Place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use usp_mapping::mapping::Window;
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Name, Path};
 use usp_proto::usp::get_resp::ResolvedPathResult;
@@ -224,7 +225,7 @@ impl Broker {
             return Err(Fault::new(ErrCode::INTERNAL_ERROR, unread.why));
         }
         let device = self.model.devices.get(unread.device);
-        let model = device.and_then(|d| d.mapping.capabilities.get(usize::from(unread.point.0)));
+        let model = device.and_then(|d| d.mapping.model(unread.point));
         let within = model.map_or(Duration::from_secs(5), |m| m.read_within);
         job.asks.push(Ask::Read { entry, unread, within, at: at.clone(), name: name.clone() });
         Ok(())
@@ -437,6 +438,7 @@ impl Job for GetJob {
                 // LowLevel and HighLevel follow from what was read.
                 let outcome = read.and_then(|value| match name.as_str() {
                     "Value" | "Values" => Ok(value.to_usp()),
+                    name if Window::of_name(name).is_some() => Ok(Window::text(&value)),
                     _ => broker.model.text(at, name).ok_or_else(|| Fault::unsupported(name)),
                 });
                 let outcome = outcome.map(|value| {

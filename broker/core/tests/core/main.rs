@@ -14,6 +14,7 @@ mod fanout;
 mod figures;
 mod follow;
 mod get;
+mod held;
 mod honest;
 mod hostile;
 mod instances;

@@ -24,6 +24,7 @@ mod happenings;
 mod tests;
 mod text;
 mod version;
+mod windows;
 
 /// Show what a change of a mapping does: paths, Instance Numbers, frames, times, and whether its version fits
 #[derive(Debug, Args)]

@@ -51,7 +51,7 @@ pub(super) struct Exponents(BTreeMap<(Table, u16), i16>);
 impl Exponents {
     pub(super) fn of(draft: &MappingDraft) -> Self {
         let mut exponents = BTreeMap::new();
-        for capability in &draft.capabilities {
+        for capability in draft.bound() {
             let is_large = capability
                 .unit
                 .as_ref()

@@ -68,7 +68,7 @@ impl Broker {
     pub(crate) fn write_within(&self, device: u32, writes: &[(PointId, Value)]) -> Duration {
         let mapping = self.model.devices.get(device).map(|d| d.mapping.clone());
         let of_point = |point: &PointId| {
-            let write = mapping.as_ref()?.capabilities.get(usize::from(point.0))?.write.as_ref()?;
+            let write = mapping.as_ref()?.model(*point)?.write.as_ref()?;
             Some(write.ttl + write.verify.map(|verify| verify.within).unwrap_or_default())
         };
         let longest = writes.iter().filter_map(|(p, _)| of_point(p)).max().unwrap_or(Duration::from_secs(5));

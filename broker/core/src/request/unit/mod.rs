@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use usp_mapping::port::{Action, PointId};
 use usp_mapping::value::Value;
 use usp_proto::err_code::ErrCode;
+use usp_proto::path::Name;
 use usp_proto::usp::{self, add::CreateObject, error::ParamError, request::ReqType, set::UpdateObject};
 
 use super::Origin;
@@ -107,7 +108,7 @@ pub(crate) struct Unit {
     written: Vec<Effect>,
     stayed: Vec<String>,
     /// What capabilities showed before they were written.
-    shown: Vec<(ObjRef, Value)>,
+    shown: Vec<(ObjRef, Name, Value)>,
 }
 
 impl Unit {

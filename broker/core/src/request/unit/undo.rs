@@ -180,8 +180,9 @@ impl Unit {
     fn undo_of(&self, broker: &Broker, effect: &Effect) -> Option<Effect> {
         let Effect::Write { device, point, at, name, .. } = effect else { return None };
         let state = broker.model.devices.get(*device)?;
-        let write = state.mapping.capabilities.get(usize::from(point.0))?.write.as_ref()?;
-        let (_, value) = self.shown.iter().find(|(shown, _)| shown == at).filter(|_| write.undo)?;
+        let write = state.mapping.model(*point)?.write.as_ref()?;
+        let shown = self.shown.iter().find(|(shown, param, _)| shown == at && param == name);
+        let (_, _, value) = shown.filter(|_| write.undo)?;
         Some(Effect::Write {
             device: *device,
             point: *point,
@@ -194,10 +195,12 @@ impl Unit {
     /// What capabilities show before they are written: only a good reading is worth going back to.
     pub(super) fn note_shown(&mut self, broker: &Broker) {
         let written = self.steps.iter().filter_map(|(_, step)| match step {
-            Step::Effect(Effect::Write { at, .. }) => Some(at),
+            Step::Effect(Effect::Write { at, name, .. }) => Some((at, name)),
             _ => None,
         });
-        self.shown = written.filter_map(|at| Some((at.clone(), broker.present_value(at)?))).collect();
+        let shown = written
+            .filter_map(|(at, name)| Some((at.clone(), name.clone(), broker.present_value(at, name)?)));
+        self.shown = shown.collect();
     }
 }
 

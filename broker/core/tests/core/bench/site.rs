@@ -43,10 +43,29 @@ capabilities:
   door: {class: BinarySensor, type: DoorOpen, name: Door, read: {discrete: 0}, poll: fast}
 "#;
 
+/// A detector that holds its windows itself: Sensitivity (point 1) and HoldTime (2) can be set,
+/// RestTime (3) only be read.
+const DETECTOR: &str = r#"
+uspmap: 1
+profile: test.detector
+version: 1.0.0
+device: {type: Sensor}
+poll: {fast: 1s}
+capabilities:
+  door:
+    class: BinarySensor
+    type: MotionDetected
+    name: Door
+    read: {discrete: 0}
+    hold: {read: {holding: 1}, write: {undo: true}}
+    sensitivity: {read: {holding: 2}, write: {}}
+    rest: {read: {holding: 3}, poll: on_demand}
+"#;
+
 /// How the mapping of the box reads once somebody has edited its description.
 pub(crate) const EDITED: &str = "edited";
 
-/// Compiles a site of `name: box` or `name: plain` devices, separated by commas.
+/// Compiles a site of `name: box`, `name: plain` or `name: detector` devices, separated by commas.
 pub(crate) fn site(devices: &str) -> Arc<Site> {
     let (is_edited, devices) = devices.strip_prefix(EDITED).map_or((false, devices), |d| (true, d));
     if devices.trim().is_empty() {
@@ -61,7 +80,9 @@ pub(crate) fn site(devices: &str) -> Arc<Site> {
     }
     let file = SourceFile::new("site.yaml", &text);
     let resolve = |wanted: &usp_mapping::draft::site::Use| {
-        let text = if wanted.to_string().starts_with("test.box") { BOX } else { PLAIN };
+        let models = [("test.box", BOX), ("test.detector", DETECTOR)];
+        let known = models.iter().find(|(profile, _)| wanted.to_string().starts_with(profile));
+        let text = known.map_or(PLAIN, |(_, text)| text);
         let text = if is_edited {
             text.replace("description: \"A", "description: \"Still a")
         } else {

@@ -10,6 +10,7 @@ use usp_mapping::value::decimal_text;
 
 use super::happenings::happenings;
 use super::version::Bump;
+use super::windows::windows;
 
 /// One thing that is another one now.
 #[derive(Debug, Serialize)]
@@ -53,7 +54,7 @@ pub(super) struct Field {
     pub(super) old: String,
     pub(super) new: String,
     #[serde(skip)]
-    needs: Bump,
+    pub(super) needs: Bump,
 }
 
 /// Everything that differs: what is gone first, then what is new, then what is another one.
@@ -152,8 +153,6 @@ fn fields((of_old, old): (&Mapping, &Capability), (of_new, new): (&Mapping, &Cap
         it.range.map(|(a, b)| format!("{} to {}", decimal_text(a), decimal_text(b))).unwrap_or_default()
     };
     let millis = |time: std::time::Duration| format!("{} ms", time.as_millis());
-    let optional = |time: Option<std::time::Duration>| time.map(millis).unwrap_or_default();
-    let number = |number: Option<u8>| number.map(|number| number.to_string()).unwrap_or_default();
     let all = [
         field("class", Bump::Major, old.class.name(), new.class.name()),
         field("type", Bump::Major, &old.kind, &new.kind),
@@ -193,14 +192,6 @@ fn fields((of_old, old): (&Mapping, &Capability), (of_new, new): (&Mapping, &Cap
             &text(old.high_threshold),
             &text(new.high_threshold),
         ),
-        field(
-            "sensitivity",
-            offered(old.sensitivity, new.sensitivity),
-            &number(old.sensitivity),
-            &number(new.sensitivity),
-        ),
-        field("hold", offered(old.hold, new.hold), &optional(old.hold), &optional(new.hold)),
-        field("rest", offered(old.rest, new.rest), &optional(old.rest), &optional(new.rest)),
         field("monotonic", Bump::Patch, &old.monotonic.to_string(), &new.monotonic.to_string()),
         field("serve stale", Bump::Patch, &old.serve_stale.to_string(), &new.serve_stale.to_string()),
         field("deadband", Bump::Patch, &text(old.deadband), &text(new.deadband)),
@@ -209,7 +200,7 @@ fn fields((of_old, old): (&Mapping, &Capability), (of_new, new): (&Mapping, &Cap
         field("read", Bump::Patch, &read(old.read.as_ref()), &read(new.read.as_ref())),
         field("write", Bump::Patch, &write(of_old, old.write.as_ref()), &write(of_new, new.write.as_ref())),
     ];
-    all.into_iter().flatten().collect()
+    all.into_iter().chain(windows((of_old, old), (of_new, new))).flatten().collect()
 }
 
 fn less_commands(old: &Capability, new: &Capability) -> Bump {
@@ -218,7 +209,7 @@ fn less_commands(old: &Capability, new: &Capability) -> Bump {
 }
 
 /// Parameters and commands that are there only where a first value is given.
-fn offered<T>(old: Option<T>, new: Option<T>) -> Bump {
+pub(super) fn offered<T>(old: Option<T>, new: Option<T>) -> Bump {
     match (old, new) {
         (Some(_), None) => Bump::Major,
         (None, Some(_)) => Bump::Minor,
@@ -253,7 +244,7 @@ fn access(capability: &Capability) -> &'static str {
     }
 }
 
-fn poll(mapping: &Mapping, capability: &Capability) -> String {
+pub(super) fn poll(mapping: &Mapping, capability: &Capability) -> String {
     poll_text(mapping, capability.read.as_ref().map(|read| read.poll))
 }
 
@@ -277,7 +268,7 @@ pub(super) fn read(read: Option<&ReadBinding>) -> String {
     parts.collect::<Vec<_>>().join("; ")
 }
 
-fn write(mapping: &Mapping, write: Option<&WriteBinding>) -> String {
+pub(super) fn write(mapping: &Mapping, write: Option<&WriteBinding>) -> String {
     let Some(write) = write else { return String::new() };
     let by = |by: PointId| mapping.point(by).map_or(String::new(), |point| format!(" by {}", point.name));
     let verify = match &write.verify {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use usp_adapters::explain::{self, Exchange, Round, Way};
-use usp_mapping::mapping::{Capability, Device, Mapping, Poll};
+use usp_mapping::mapping::{Capability, Device, Mapping, Poll, Setting};
 use usp_mapping::port::PointId;
 use usp_mapping::value::decimal_text;
 
@@ -150,15 +150,12 @@ pub(in crate::cli::mapping) fn tell(
 
 fn capabilities(mapping: &Mapping, device: &str) -> Vec<CapabilityTold> {
     let paths = paths::class_objects(mapping, device);
-    mapping
-        .capabilities
-        .iter()
-        .zip(paths)
-        .map(|(capability, path)| capability_told(mapping, capability, path))
-        .collect()
+    let points = (0..).map(PointId).zip(&mapping.capabilities);
+    points.zip(paths).map(|((id, capability), path)| capability_told(mapping, id, capability, path)).collect()
 }
 
-fn capability_told(mapping: &Mapping, capability: &Capability, path: String) -> CapabilityTold {
+fn capability_told(mapping: &Mapping, id: PointId, capability: &Capability, path: String) -> CapabilityTold {
+    let held: Vec<&Setting> = mapping.settings.iter().filter(|setting| setting.of == id).collect();
     let text = |range: &(_, _)| [decimal_text(range.0), decimal_text(range.1)];
     CapabilityTold {
         capability: capability.id.clone(),
@@ -173,7 +170,7 @@ fn capability_told(mapping: &Mapping, capability: &Capability, path: String) -> 
         } else {
             capability.value_names.clone()
         },
-        parameters: paths::parameters(capability),
+        parameters: paths::parameters(capability, &held),
         commands: paths::commands(capability),
         poll: capability.read.as_ref().map(|read| poll(mapping, read.poll)),
         max_age_ms: capability.max_age.as_millis(),

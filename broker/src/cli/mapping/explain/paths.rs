@@ -1,7 +1,7 @@
 //! The rows that a capability, command or event becomes: `IoTCapability.{i}.` with its class object (TR-181 2.19).
 
 use serde::Serialize;
-use usp_mapping::mapping::{Capability, Class, Mapping, NodeId};
+use usp_mapping::mapping::{Capability, Class, Mapping, NodeId, Setting, Window};
 
 /// A Parameter of a class object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,8 +17,8 @@ pub(super) fn value(class: Class) -> &'static str {
     if class == Class::MultiLevelSensor { "Values" } else { "Value" }
 }
 
-/// The Parameters of the class object, as this capability has them.
-pub(super) fn parameters(capability: &Capability) -> Vec<Parameter> {
+/// The Parameters of the class object, as this capability has them; `held`: those that the device holds.
+pub(super) fn parameters(capability: &Capability, held: &[&Setting]) -> Vec<Parameter> {
     let class = capability.class;
     let writable = capability.write.is_some();
     let mut all = vec![fixed("Type", "string"), fixed("Description", "string")];
@@ -46,9 +46,15 @@ pub(super) fn parameters(capability: &Capability) -> Vec<Parameter> {
         }
         Class::MultiLevelSensor => all.push(fixed("ValueNames", "string[]")),
         Class::BinarySensor => {
-            all.extend(capability.sensitivity.is_some().then_some(settable("Sensitivity", "unsignedInt")));
-            all.extend(capability.hold.is_some().then_some(settable("HoldTime", "unsignedInt")));
-            all.extend(capability.rest.is_some().then_some(settable("RestTime", "unsignedInt")));
+            let first =
+                [capability.sensitivity.is_some(), capability.hold.is_some(), capability.rest.is_some()];
+            for (window, first) in Window::ALL.into_iter().zip(first) {
+                let held = held.iter().find(|setting| setting.window == window);
+                let writable = first || held.is_some_and(|setting| setting.like.write.is_some());
+                let there = first || held.is_some();
+                let parameter = Parameter { name: window.name(), kind: "unsignedInt", writable };
+                all.extend(there.then_some(parameter));
+            }
         }
         Class::BinaryControl | Class::EnumControl | Class::EnumSensor | Class::BlobSensor => {}
     }

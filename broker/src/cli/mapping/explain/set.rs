@@ -38,8 +38,9 @@ pub(in crate::cli::mapping) struct VerifyTold {
 
 /// Each capability that can be written, with an example.
 pub(super) fn sets(device: &Device, way: &Way, wanted: &[(String, String)]) -> Vec<SetTold> {
-    let capabilities = (0..).map(PointId).zip(&device.mapping.capabilities);
-    capabilities.filter_map(|(point, capability)| set(device, way, point, capability, wanted)).collect()
+    let settings = device.mapping.settings.iter().map(|setting| &setting.like);
+    let models = (0..).map(PointId).zip(device.mapping.capabilities.iter().chain(settings));
+    models.filter_map(|(point, capability)| set(device, way, point, capability, wanted)).collect()
 }
 
 fn set(

@@ -85,7 +85,10 @@ impl Subject {
     }
 
     fn check_value(&self, id: &str, text: &str) -> Result<(), Failure> {
-        let all = self.site.devices.iter().flat_map(|device| &device.mapping.capabilities);
+        let all = self.site.devices.iter().flat_map(|device| {
+            let settings = device.mapping.settings.iter().map(|setting| &setting.like);
+            device.mapping.capabilities.iter().chain(settings)
+        });
         let Some(capability) =
             all.into_iter().find(|capability| capability.id == id && capability.write.is_some())
         else {

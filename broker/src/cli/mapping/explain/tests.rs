@@ -183,7 +183,7 @@ fn parameters_are_those_of_the_data_model() {
         let head = format!("\nDevice.ProxiedDevice.{{i}}.IoTCapability.{{i}}.{}. ", capability.class.name());
         let (_, object) = model.split_once(&head).unwrap();
         let object = object.split("\n\n").next().unwrap();
-        for parameter in paths::parameters(capability) {
+        for parameter in paths::parameters(capability, &[]) {
             let access = if parameter.writable { "rw" } else { "ro" };
             let is_it = |line: &str| {
                 let words: Vec<&str> = line.split_whitespace().collect();

@@ -193,7 +193,7 @@ fn texts(pairs: &[(At<String>, At<String>)]) -> Texts {
 }
 
 fn with(draft: &MappingDraft, can: impl Fn(&CapabilityDraft) -> bool) -> Vec<&str> {
-    draft.capabilities.iter().filter(|cap| can(cap)).map(|cap| cap.id.value.as_str()).collect()
+    draft.bound().filter(|cap| can(cap)).map(|cap| cap.id.value.as_str()).collect()
 }
 
 fn untested(draft: &MappingDraft, readable: Vec<&str>, writable: Vec<&str>) -> Untested {
