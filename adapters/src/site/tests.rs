@@ -266,6 +266,19 @@ async fn what_is_heard_is_not_polled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_kept_puts_no_poll_off() {
+    let mut bench = Bench::start(64, &[("a", one(fake::polled(1000)))]);
+    bench.settle().await;
+    let before = bench.sent(0).len();
+    for value in 0..10 {
+        tokio::time::sleep(500 * MS).await;
+        bench.says("a", FakeWord::kept(0, value));
+        bench.settle().await;
+    }
+    assert!(bench.sent(0).len() >= before + 4, "{:?}", bench.sent(0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_is_confirmed_by_what_the_device_says() {
     let mut bench = Bench::start(64, &[("a", fake::dumb(&[fake::verified(2000)]))]);
     bench.says("a", FakeWord::shows(0, 7));

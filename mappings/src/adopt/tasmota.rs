@@ -27,6 +27,9 @@ pub(super) struct Tasmota {
     devices: BTreeMap<String, (Option<Json>, Option<Json>)>,
 }
 
+/// Longest message, in bytes; a real one has one or two thousand.
+const MAX_TOLD: usize = 16 << 10;
+
 impl Tasmota {
     pub(super) fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned(), devices: BTreeMap::new() }
@@ -44,7 +47,8 @@ impl Source for Tasmota {
         if !is_topic(mac) || (self.devices.len() >= MAX_DEVICES && !self.devices.contains_key(mac)) {
             return false;
         }
-        let json = Json::parse(body).filter(|json| matches!(json, Json::Map(_)));
+        let json = Some(body).filter(|body| body.len() <= MAX_TOLD).and_then(Json::parse);
+        let json = json.filter(|json| matches!(json, Json::Map(_)));
         // A device that is taken away is an empty body; garbage says nothing.
         if json.is_none() && !body.is_empty() {
             return false;

@@ -113,8 +113,10 @@ impl Compiler<'_> {
             MessagePlace::Mqtt(place) => (true, place.get.is_some() || self.draft.mqtt.get.is_some()),
             MessagePlace::Coap(place) => (place.observe.is_some_and(|observe| observe.value), true),
         };
+        // An observed CoAP device that is gone says nothing any more; only a poll finds that out.
+        let heard_only = pushed && matches!(message.place, MessagePlace::Mqtt(_));
         match poll {
-            None if pushed => Some(Poll::Once),
+            None if heard_only => Some(Poll::Once),
             Some(At { value: PollDraft::Group(_), span }) if !asked => {
                 let error = self.report.error(Code::Unaskable, *span, "the device cannot be asked for it");
                 error.help("say with `get` how it is asked, or remove `poll`: what it says by itself is always heard");

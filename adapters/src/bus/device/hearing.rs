@@ -22,7 +22,8 @@ impl<M: Model> DeviceState<M> {
             None if live => self.handle_contact(now, polls_at, out),
             None => {}
         }
-        for (point, _) in readings.iter().filter(|(_, reading)| reading.is_ok()) {
+        // What was kept may be of last year: it must not put off the question that would show so.
+        for (point, _) in readings.iter().filter(|(_, reading)| live && reading.is_ok()) {
             self.clock.hear(*point, now);
         }
         if live && let Some(job) = &mut self.write {

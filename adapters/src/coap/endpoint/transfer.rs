@@ -147,6 +147,8 @@ impl Transfer {
                 self.restarts += 1;
                 Some(self.restart_sending())
             }
+            // "Go on" (RFC 7959, 2.9.1) is no success: the device has done nothing yet.
+            (Code::CONTINUE, _) if !self.in_blocks => Some(garbled("it wants more than there is".to_owned())),
             _ if !self.in_blocks => None,
             (code, Some(block)) if code.is_success() && sent.more => Some(self.next_block(sent, block)),
             (code, None) if code.is_success() && sent.more => {
@@ -287,6 +289,12 @@ mod tests {
         assert_eq!(transfer.handle(block2(1, true, 2, 2, 64, 9)), Step::Next);
         let Step::Done(response) = transfer.handle(block2(2, false, 2, 3, 5, 9)) else { panic!() };
         assert_eq!(response.body, [vec![1; 64], vec![2; 64], vec![3; 5]].concat());
+    }
+
+    #[test]
+    fn going_on_is_no_success_of_a_body_in_one_piece() {
+        assert!(matches!(put(8).handle(answer(0x5f)), Step::Failed(Failure::Garbled(_))), "2.31");
+        assert!(matches!(put(8).handle(answer(0x44)), Step::Done(_)), "2.04");
     }
 
     #[test]

@@ -19,17 +19,30 @@ const VENDOR: &str = "HOMEASSISTANT";
 
 /// Most entities of one server.
 const MAX_ENTITIES: usize = 8 * MAX_DEVICES;
+/// Longest message, in bytes.
+const MAX_ENTITY: usize = 256 << 10;
+/// Most bytes of all messages that are kept: anybody who may publish there can fill this.
+const MAX_TOLD: usize = 8 << 20;
 
 /// What was told, by topic.
 #[derive(Debug)]
 pub(super) struct HomeAssistant {
     prefix: String,
-    told: BTreeMap<String, Json>,
+    /// With the length of its body.
+    told: BTreeMap<String, (usize, Json)>,
+    /// Of all bodies.
+    bytes: usize,
 }
 
 impl HomeAssistant {
     pub(super) fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.to_owned(), told: BTreeMap::new() }
+        Self { prefix: prefix.to_owned(), told: BTreeMap::new(), bytes: 0 }
+    }
+
+    fn forget(&mut self, topic: &str) -> Option<Json> {
+        let (length, json) = self.told.remove(topic)?;
+        self.bytes = self.bytes.saturating_sub(length);
+        Some(json)
     }
 }
 
@@ -40,19 +53,26 @@ impl Source for HomeAssistant {
 
     fn hear(&mut self, topic: &str, body: &[u8]) -> bool {
         if body.is_empty() {
-            return self.told.remove(topic).is_some();
+            return self.forget(topic).is_some();
         }
-        let Some(json @ Json::Map(_)) = Json::parse(body) else { return false };
-        if self.told.len() >= MAX_ENTITIES && !self.told.contains_key(topic) {
+        if body.len() > MAX_ENTITY {
             return false;
         }
+        let Some(json @ Json::Map(_)) = Json::parse(body) else { return false };
         let json = names::spelled_out(json);
-        self.told.insert(topic.to_owned(), json.clone()).is_none_or(|old| old != json)
+        let old = self.forget(topic);
+        if self.told.len() >= MAX_ENTITIES || self.bytes + body.len() > MAX_TOLD {
+            return old.is_some();
+        }
+        self.bytes += body.len();
+        let changed = old.is_none_or(|old| old != json);
+        self.told.insert(topic.to_owned(), (body.len(), json));
+        changed
     }
 
     fn devices(&self, notes: &mut Notes) -> Vec<Device> {
         let mut devices: BTreeMap<String, Vec<Entity>> = BTreeMap::new();
-        for (topic, json) in &self.told {
+        for (topic, (_, json)) in &self.told {
             let rest = topic.strip_prefix(self.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
             let Some((component, rest)) = rest.and_then(|rest| rest.split_once('/')) else { continue };
             let object = rest.strip_suffix("/config").unwrap_or(rest);
@@ -60,7 +80,32 @@ impl Source for HomeAssistant {
                 devices.entry(entity.device_id.clone()).or_default().push(entity);
             }
         }
-        devices.into_iter().filter_map(|(id, entities)| device(id, &entities, notes)).collect()
+        let found = devices.into_iter().filter_map(|(id, entities)| device(id, &entities, notes));
+        self.addressed(found.collect())
+    }
+}
+
+impl HomeAssistant {
+    /// Gives each device a topic of its own: what its topics begin with, unless those of another device begin so too.
+    fn addressed(&self, mut devices: Vec<Device>) -> Vec<Device> {
+        let starts: Vec<_> = devices.iter_mut().map(|device| topics::common(&mut device.model)).collect();
+        let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+        for start in starts.iter().flatten() {
+            *times.entry(start).or_default() += 1;
+        }
+        for (device, start) in devices.iter_mut().zip(&starts) {
+            match start.as_ref().filter(|start| times.get(start.as_str()) == Some(&1)) {
+                Some(start) => {
+                    topics::shorten(&mut device.model, start);
+                    device.topic.clone_from(start);
+                }
+                None => {
+                    let own = format!("{}/{}", self.prefix, device.id);
+                    device.topic = if is_topic(&own) { own } else { self.prefix.clone() };
+                }
+            }
+        }
+        devices
     }
 }
 
@@ -101,8 +146,7 @@ fn device(id: String, entities: &[Entity], notes: &mut Notes) -> Option<Device> 
     }
     model.parts().for_each(|part| part.capabilities.sort_by_key(|capability| capability.rank));
     model.kind = device_kind(&model, entities);
-    let topic = topics::shorten(&mut model).unwrap_or_else(|| "homeassistant".to_owned());
-    Some(Device { id, name, topic, model })
+    Some(Device { id, name, topic: String::new(), model })
 }
 
 /// What all entities have in common; one that has more than the device is left without it.
@@ -154,33 +198,40 @@ mod topics {
     use super::{Model, is_topic};
     use crate::adopt::model::Part;
 
-    /// Puts `~` for the levels that all topics have in common. `None`: there are none.
-    pub(super) fn shorten(model: &mut Model) -> Option<String> {
+    /// The levels with which all topics of what the device has begin. `None`: there are none.
+    pub(super) fn common(model: &mut Model) -> Option<String> {
         let mut all = Vec::new();
-        each(model, &mut |topic| all.push(topic.clone()));
+        // What says whether a device is there may say so of a whole bridge.
+        own(model, &mut |topic| all.push(topic.clone()));
         let first = all.first()?;
         let levels: Vec<&str> = first.split('/').collect();
         let common = |count: &usize| {
             let start = levels.get(..*count).map(|levels| levels.join("/")).unwrap_or_default();
-            all.iter().all(|topic| {
-                topic
-                    .strip_prefix(start.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
+            all.iter().all(|topic| rest(topic, &start).is_some())
         };
         let count = (1..=levels.len()).take_while(common).last()?;
         let start = levels.get(..count)?.join("/");
-        is_topic(&start).then_some(())?;
-        each(model, &mut |topic| {
-            if let Some(rest) = topic.strip_prefix(start.as_str()) {
-                *topic = format!("~{rest}");
-            }
-        });
-        Some(start)
+        is_topic(&start).then_some(start)
     }
 
-    fn each(model: &mut Model, what: &mut dyn FnMut(&mut String)) {
-        model.availability.iter_mut().for_each(|said| what(&mut said.topic));
+    /// Writes `~` for this start of topics.
+    pub(super) fn shorten(model: &mut Model, start: &str) {
+        let mut write = |topic: &mut String| {
+            if let Some(rest) = rest(topic, start) {
+                *topic = format!("~{rest}");
+            }
+        };
+        model.availability.iter_mut().for_each(|said| write(&mut said.topic));
+        own(model, &mut write);
+    }
+
+    /// What follows the start, beginning with a slash unless nothing follows.
+    fn rest<'t>(topic: &'t str, start: &str) -> Option<&'t str> {
+        topic.strip_prefix(start).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// The topics of what the device has.
+    fn own(model: &mut Model, what: &mut dyn FnMut(&mut String)) {
         let parts = std::iter::once(&mut model.own).chain(&mut model.nodes);
         for Part { capabilities, commands, events, .. } in parts {
             for capability in capabilities {

@@ -262,6 +262,35 @@ fn home_assistant_entities_become_devices() {
 }
 
 #[test]
+fn home_assistant_devices_of_one_bridge_have_topics_of_their_own() {
+    let said = [
+        (
+            "homeassistant/sensor/a/config",
+            r#"{"uniq_id": "a", "stat_t": "bridge/a", "avty_t": "bridge/state"}"#,
+        ),
+        (
+            "homeassistant/sensor/b/config",
+            r#"{"uniq_id": "b", "stat_t": "bridge/b", "avty_t": "bridge/state"}"#,
+        ),
+        // Nothing in common, and the same in common as another one.
+        ("homeassistant/switch/c/config", r#"{"uniq_id": "c", "stat_t": "stat/c/P", "cmd_t": "cmnd/c/P"}"#),
+        ("homeassistant/switch/d/config", r#"{"uniq_id": "d", "stat_t": "stat/d/P", "cmd_t": "cmnd/d/P"}"#),
+        (
+            "homeassistant/sensor/e/config",
+            r#"{"uniq_id": "e", "stat_t": "all", "val_tpl": "{{ value_json.e }}"}"#,
+        ),
+        (
+            "homeassistant/sensor/f/config",
+            r#"{"uniq_id": "f", "stat_t": "all", "val_tpl": "{{ value_json.f }}"}"#,
+        ),
+    ];
+    let (devices, _) = adopt(AdoptedFrom::HomeAssistant, &said);
+    let topics: Vec<&str> = devices.iter().map(|device| device.topic.as_str()).collect();
+    assert_eq!(topics[..2], ["bridge/a", "bridge/b"]);
+    assert_eq!(topics[2..], ["c", "d", "e", "f"].map(|id| format!("homeassistant/{id}")));
+}
+
+#[test]
 fn home_assistant_lights_covers_locks_and_climates() {
     let said = [
         (
