@@ -38,16 +38,39 @@ fn a_controller_that_shares_no_code_does_all_of_it() {
     assert_eq!(out.lines().last(), Some("ok delete"));
 }
 
+/// pymodbus as the demo's meter, and where it is.
+fn pymodbus(arguments: &[&str]) -> (Process, String) {
+    let mut command = Command::new(python());
+    command.arg(here("python/modbus_server.py")).args(arguments).stdin(Stdio::piped());
+    let device = Process::start(&mut command);
+    let ready = device.line();
+    let at = ready.strip_prefix("ready ").expect(&ready).to_owned();
+    (device, at)
+}
+
 #[test]
 fn a_device_that_shares_no_code_is_read_and_written() {
-    let mut command = Command::new(python());
-    command.arg(here("python/modbus_server.py")).stdin(Stdio::piped());
-    let mut device = Process::start(&mut command);
-    let ready = device.line();
-    let port: u16 = ready.strip_prefix("ready ").expect(&ready).parse().unwrap();
-
+    let (device, port) = pymodbus(&[]);
     let place = Place::new(ACTOR, "");
-    place.meters(&[("meter", ([127, 0, 0, 1], port).into(), 1)]);
+    place.meters(&[("meter", ([127, 0, 0, 1], port.parse().unwrap()).into(), 1)]);
+    is_read_and_written(&place, device);
+}
+
+#[test]
+fn a_device_that_shares_no_code_is_read_and_written_on_a_serial_line() {
+    let (device, port) = pymodbus(&["serial"]);
+    let place = Place::new(ACTOR, "");
+    place.write(
+        "site.yaml",
+        &format!(
+            "site: 1\nbuses: {{line: {{modbus_rtu: {port}, baud: 115200, parity: none}}}}\ndevices: {{meter: {{use: \
+             usp.demo-meter, bus: line, unit: 1}}}}\n"
+        ),
+    );
+    is_read_and_written(&place, device);
+}
+
+fn is_read_and_written(place: &Place, mut device: Process) {
     let _broker = place.start();
     let cli = place.cli();
     let path = |name: &str| format!("Device.ProxiedDevice.1.IoTCapability.[Name==\"{name}\"].");

@@ -54,3 +54,51 @@ async fn devices_on_a_serial_line_are_read_and_written() {
     assert_eq!(line.broken_silences(), 0);
     drop(broker);
 }
+
+/// As udev shows it: the stable name vanishes, and leads to another device file when the adapter is there again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adapter_is_unplugged_and_back_as_another_device_file() {
+    let settings =
+        LineSettings { baud: 115_200, bits_per_character: 11, delay: Duration::from_millis(1), strict: true };
+    let open = || ModbusLine::open(settings, [(1, meter(1))], true).unwrap();
+    let place = Place::new(ACTOR, "");
+    std::fs::create_dir(place.path("by-id")).unwrap();
+    let port = place.path("by-id/usb-adapter-if00-port0");
+    let plug = |line: &ModbusLine| std::os::unix::fs::symlink(line.path(), &port).unwrap();
+    let first = open();
+    // It stays taken, so that the second line has another.
+    let name = first.path().to_owned();
+    let held = std::fs::File::open(&name).unwrap();
+    plug(&first);
+    place.write(
+        "site.yaml",
+        &format!(
+            "site: 1\nbuses: {{line: {{modbus_rtu: {}, baud: 115200, parity: even}}}}\ndevices: {{one: {{use: \
+             usp.demo-meter, bus: line, unit: 1}}}}\n",
+            port.display()
+        ),
+    );
+    let _broker = place.start();
+    let cli = place.cli();
+    let online = |wanted: &str| {
+        let values = cli.values("Device.ProxiedDevice.1.Online");
+        values.values().all(|is| is == wanted).then_some(())
+    };
+    eventually("the device", || online("true"));
+    let relay = cli.values("Device.ProxiedDevice.1.IoTCapability.*.BinaryControl.Value");
+    let relay = relay.into_keys().next().unwrap();
+
+    drop(first);
+    std::fs::remove_file(&port).unwrap();
+    eventually("it to be unplugged", || online("false"));
+    assert_ne!(cli.run(&["set", &format!("{relay}=true")]).code, 0, "nobody is there to do it");
+
+    let second = open();
+    assert_ne!(second.path(), name);
+    drop(held);
+    plug(&second);
+    eventually("it to be back", || online("true"));
+    cli.ok(&["set", &format!("{relay}=true")]);
+    assert_eq!(second.unit(1).unwrap().get("relay"), Some(SimValue::Bool(true)));
+    assert_eq!(second.broken_silences(), 0);
+}

@@ -1,16 +1,21 @@
 """The demo's energy meter, played by pymodbus: registers of another hand than the project's simulators.
 
+Over TCP, or with the argument `serial` on a serial line: a pseudo-terminal.
 Prints `ready PORT`, then one line for each write: `coil ADDRESS VALUE`, `holding ADDRESS VALUE`; before those of the
 functions that do more than write also `function 22` (mask write) or `function 23` (write and read).
 Obeys lines on standard input: `input ADDRESS VALUE…` sets input registers. Ends with its standard input.
 """
 
 import asyncio
+import os
 import struct
 import sys
+import threading
+import tty
 
 from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
-from pymodbus.server import ModbusTcpServer
+from pymodbus.framer import FramerType
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 
 COIL, CONTACT = 3, 515
 
@@ -48,6 +53,34 @@ def inputs():
     return registers
 
 
+def line():
+    """Both ends of a line without a UART: what is written to one can be read from the other."""
+    ends = [os.openpty() for _ in range(2)]
+
+    def carry(here, there):
+        while data := os.read(here, 4096):
+            os.write(there, data)
+
+    for master, slave in ends:
+        tty.setraw(slave)
+    masters = [master for master, _ in ends]
+    for here, there in (masters, masters[::-1]):
+        threading.Thread(target=carry, args=(here, there), daemon=True).start()
+    return [os.ttyname(slave) for _, slave in ends]
+
+
+async def serve(context):
+    """A server that runs, and where it is."""
+    if sys.argv[1:] == ["serial"]:
+        ours, theirs = line()
+        server = ModbusSerialServer(context, framer=FramerType.RTU, port=ours, baudrate=115200, trace_pdu=functions)
+        await server.serve_forever(background=True)
+        return server, theirs
+    server = ModbusTcpServer(context, address=("127.0.0.1", 0), trace_pdu=functions)
+    await server.serve_forever(background=True)
+    return server, server.transport.sockets[0].getsockname()[1]
+
+
 async def main():
     contacts = ModbusSequentialDataBlock(1, [False] * 520)
     discrete = lambda address, value: contacts.setValues(CONTACT + 1, [bool(value)]) if address == COIL else None
@@ -61,9 +94,8 @@ async def main():
         hr=Told("holding", holding),
     )
     context = ModbusServerContext(slaves={1: unit}, single=False)
-    server = ModbusTcpServer(context, address=("127.0.0.1", 0), trace_pdu=functions)
-    await server.serve_forever(background=True)
-    print("ready", server.transport.sockets[0].getsockname()[1], flush=True)
+    server, place = await serve(context)
+    print("ready", place, flush=True)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         verb, address, *values = line.split()
