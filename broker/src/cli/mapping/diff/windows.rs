@@ -39,3 +39,43 @@ fn shown(mapping: &Mapping, sensor: &Capability, window: Window, held: Option<&S
         Window::RestTime => sensor.rest.map(millis),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use usp_mapping::compile::compile_file;
+    use usp_mapping::diagnostic::{SourceFile, render};
+
+    use super::*;
+
+    fn detector(hold: &str) -> Mapping {
+        let text = format!(
+            "uspmap: 1\nprofile: acme.detector\nversion: 1.0.0\ndevice: {{type: Sensor}}\ncapabilities:\n  motion: {{class: \
+             BinarySensor, type: MotionDetected, {hold}read: {{discrete: 3}}}}\n"
+        );
+        let (mapping, found) = compile_file(&SourceFile::new("detector.yaml", &text));
+        mapping.unwrap_or_else(|| panic!("{}", render(&found, false)))
+    }
+
+    fn differs(old: &str, new: &str) -> Vec<(String, String, Bump)> {
+        let (old, new) = (detector(old), detector(new));
+        let all = windows((&old, &old.capabilities[0]), (&new, &new.capabilities[0]));
+        all.into_iter().flatten().map(|it| (it.old, it.new, it.needs)).collect()
+    }
+
+    #[test]
+    fn where_a_window_is_held_is_a_change_and_losing_it_a_great_one() {
+        let first = "hold: 5s, ";
+        let held = "hold: {read: {holding: 4, scale: 1000}, write: {verify: false}}, ";
+        let fixed = "hold: {read: {holding: 4, scale: 1000}}, ";
+        let read = "in the device at holding 4 u16 × 1000, once";
+        let written =
+            "; written to holding 4 u16 × 1000 by SingleRegister, not verified, dropped after 5000 ms";
+        let (first_text, both, fixed_text) =
+            ("5000 ms".to_owned(), format!("{read}{written}"), read.to_owned());
+        assert_eq!(differs(first, held), [(first_text.clone(), both.clone(), Bump::Patch)]);
+        assert_eq!(differs(held, fixed), [(both.clone(), fixed_text.clone(), Bump::Major)]);
+        assert_eq!(differs(fixed, ""), [(fixed_text, String::new(), Bump::Major)]);
+        assert_eq!(differs("", held), [(String::new(), both, Bump::Minor)]);
+        assert_eq!(differs(held, held), []);
+    }
+}

@@ -201,6 +201,25 @@ fn parameters_are_those_of_the_data_model() {
     assert!(seen > 20, "{seen}");
 }
 
+#[test]
+fn a_window_of_the_device_is_a_parameter_that_is_set_there() {
+    let place = tempfile::tempdir().unwrap();
+    let detector = "uspmap: 1\nprofile: acme.detector\nversion: 1.0.0\ndevice: {type: Sensor}\ncapabilities:\n  \
+                    motion: {class: BinarySensor, type: MotionDetected, hold: {read: {holding: 4, scale: 1000}, \
+                    write: {}}, rest: {read: {holding: 5}}, read: {discrete: 3}}\n";
+    std::fs::write(place.path().join("detector.yaml"), detector).unwrap();
+    let told = explain(&place, "detector.yaml", &["--set", "motion.hold=30000"]).unwrap();
+    assert!(told.contains("motion.hold") && told.contains("01 06 00 04 00 1e"), "{told}");
+    let file = SourceFile::new("detector.yaml", detector);
+    let site = of_mapping(&file, &Folders::default(), &args(&["x"]).line, 1, &[]).unwrap();
+    let mapping = &site.devices[0].mapping;
+    let held: Vec<_> = mapping.settings.iter().collect();
+    let shown = paths::parameters(&mapping.capabilities[0], &held).into_iter();
+    let shown: Vec<_> =
+        shown.filter(|it| it.kind == "unsignedInt").map(|it| (it.name, it.writable)).collect();
+    assert_eq!(shown, [("HoldTime", true), ("RestTime", false)]);
+}
+
 const PLUG: &str = r#"uspmap: 1
 profile: acme.plug
 version: 1.0.0
