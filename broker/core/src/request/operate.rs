@@ -10,7 +10,8 @@ use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use super::follow::leads_nowhere;
 use super::operated::{
-    canceled_at_service, check_arguments, check_key, failure, is_search, own_result, request_path, result,
+    canceled_at_service, check_arguments, check_key, failure, is_search, may_be_same, own_result,
+    request_path, result,
 };
 use super::{Origin, resolve, wrong_form};
 use crate::Broker;
@@ -199,7 +200,9 @@ impl Broker {
             return Err(Fault::new(ErrCode::RESOURCES_EXCEEDED, "too many commands are running"));
         }
         self.check_running(table, origin)?;
-        self.check_twin(table, origin, command, key)?;
+        if let Some(twin) = self.twin(table, origin, command, key, None) {
+            return Err(twin);
+        }
         // Kept on disk although commands do not outlive the process: the next start tells that they failed.
         let number = self.model.rows.next_number(table, &[], false);
         let at = ObjRef::new(table, &[number]);
@@ -217,15 +220,28 @@ impl Broker {
         Ok(number)
     }
 
-    /// Originator, Command and CommandKey are the unique key of a Request row. The one that runs is not disturbed
-    /// (R-OPR.3).
-    fn check_twin(&self, table: ObjId, origin: &Origin, command: &str, key: &str) -> Result<(), Fault> {
-        let wanted = [("Originator", origin.peer.as_str()), ("Command", command), ("CommandKey", key)];
+    /// Why a command may not run beside another Request row of the same unique key: Originator, Command and CommandKey.
+    /// The one that runs is not disturbed (R-OPR.3). Which rows a wildcard or a search means at a Service is known
+    /// afterwards alone: what it may mean counts.
+    pub(crate) fn twin(
+        &self,
+        table: ObjId,
+        origin: &Origin,
+        command: &str,
+        key: &str,
+        own: Option<u32>,
+    ) -> Option<Fault> {
+        let is = |row: &Row, name: &str, wanted: &str| row.params.get(name).is_some_and(|own| own == wanted);
+        let is_twin = |row: &Row| {
+            is(row, "CommandKey", key)
+                && is(row, "Originator", origin.peer.as_str())
+                && row.params.get("Command").is_some_and(|other| may_be_same(other, command))
+        };
         let mut rows = self.model.rows.of_table(table, &[]);
-        let is_twin = |row: &Row| wanted.iter().all(|(n, v)| row.params.get(n).is_some_and(|own| own == v));
-        let Some((twin, _)) = rows.find(|(_, row)| is_twin(row)) else { return Ok(()) };
-        let text = format!("{command} runs already with this command_key, as {}", self.model.path(twin));
-        Err(Fault::new(ErrCode::REQUEST_DENIED, text))
+        let (at, row) = rows.find(|(at, row)| Some(at.number()) != own && is_twin(row))?;
+        let running = row.params.get("Command").map_or(command, |running| running.as_str());
+        let text = format!("{running} runs already with this command_key, as {}", self.model.path(at));
+        Some(Fault::new(ErrCode::REQUEST_DENIED, text))
     }
 
     /// One Controller's commands leave room for those of others.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{Leaf, Path};
+use usp_proto::path::{Leaf, Path, Segment};
 use usp_proto::usp::operate_resp::OperationResult;
 use usp_proto::usp::operate_resp::operation_result::{CommandFailure, OperationResp};
 use usp_proto::usp::response::RespType;
@@ -74,6 +74,21 @@ pub(crate) fn own_result(
     }
     let text = format!("Service {} answered for another command", broker.services.name(service));
     failure(path, &Fault::new(ErrCode::INTERNAL_ERROR, text))
+}
+
+/// Whether two Command Paths can mean the same command.
+pub(crate) fn may_be_same(one: &str, other: &str) -> bool {
+    let concrete = |path: &Path| !path.is_search();
+    let (Ok(a), Ok(b)) = (Path::parse(one), Path::parse(other)) else { return one == other };
+    if one == other || (concrete(&a) && concrete(&b)) {
+        return one == other;
+    }
+    let step = |(a, b): (&Segment, &Segment)| match (a, b) {
+        (Segment::Name(_) | Segment::Instance(_), Segment::Name(_) | Segment::Instance(_)) => a == b,
+        (Segment::Name(_), _) | (_, Segment::Name(_)) => false,
+        _ => true,
+    };
+    a.leaf == b.leaf && a.segments.len() == b.segments.len() && a.segments.iter().zip(&b.segments).all(step)
 }
 
 pub(crate) fn is_search(path: &str) -> bool {

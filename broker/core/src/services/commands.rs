@@ -108,16 +108,18 @@ impl Broker {
             let command = result.executed_command.clone();
             let id = (seen_key.clone(), command);
             let row = match free.take() {
-                Some(row) => Ok(row),
+                Some(row) => self.settle_request(origin, row, &id.1, key),
                 None if self.commands.running.contains_key(&id) => {
                     let text = format!("{} is running already with this command_key", id.1);
                     Err(Fault::new(ErrCode::REQUEST_DENIED, text))
                 }
-                None => self.add_request(origin, &id.1, key),
+                None => self.add_request(origin, &id.1, key).map(|row| {
+                    self.note_status(row, "Active");
+                    row
+                }),
             };
             match row {
                 Ok(row) => {
-                    self.rename_request(row, &id.1);
                     result.operation_resp = Some(OperationResp::ReqObjPath(request_path(row)));
                     self.commands
                         .running
@@ -126,7 +128,10 @@ impl Broker {
                         self.commands.late.push((id, outcome));
                     }
                 }
-                Err(fault) => *result = failure(&id.1, &fault),
+                Err(fault) => {
+                    *result = failure(&id.1, &fault);
+                    self.begin(Box::new(CancelJob { service, remote: Some(remote) }));
+                }
             }
         }
         if let Some(unused) = free {
@@ -143,13 +148,17 @@ impl Broker {
         Some((running.service, running.remote.clone()))
     }
 
-    /// A search path became a concrete command.
-    fn rename_request(&mut self, row: u32, command: &str) {
-        if let Some(table) = self.model.table("Device.LocalAgent.Request.") {
-            let at = crate::dm::rows::ObjRef::new(table, &[row]);
-            self.put_param(&at, "Command", command.to_owned());
-            self.put_param(&at, "Status", "Active".to_owned());
+    /// The row that was made before the Service was asked is the one of this command, unless another row is.
+    fn settle_request(&mut self, origin: &Origin, row: u32, command: &str, key: &str) -> Result<u32, Fault> {
+        let Some(table) = self.model.table("Device.LocalAgent.Request.") else { return Ok(row) };
+        if let Some(twin) = self.twin(table, origin, command, key, Some(row)) {
+            self.remove_request(row);
+            return Err(twin);
         }
+        let at = crate::dm::rows::ObjRef::new(table, &[row]);
+        self.put_param(&at, "Command", command.to_owned());
+        self.note_status(row, "Active");
+        Ok(row)
     }
 
     /// A Service says that a command is complete.
@@ -218,6 +227,25 @@ impl Broker {
             let fault = Fault::new(ErrCode::COMMAND_FAILURE, why);
             self.complete_running(&id, command_failed(&fault));
         }
+    }
+}
+
+/// Ends a command at a Service that nobody could follow, because there is no Request row for it here.
+struct CancelJob {
+    service: ServiceId,
+    /// Its row there, until it is asked for.
+    remote: Option<String>,
+}
+
+impl Job for CancelJob {
+    /// A Service that cannot cancel is left to end the command as it will.
+    fn reply(&mut self, _: &mut Broker, _: usize, _: LegReply) {}
+
+    fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        let command = format!("{}Cancel()", self.remote.take()?);
+        let operate = usp::Operate { command, send_resp: true, ..usp::Operate::default() };
+        broker.ask_service(id, 0, self.service, ReqType::Operate(operate));
+        Some(self)
     }
 }
 

@@ -29,6 +29,7 @@ mod mqtt_peers;
 mod nodes;
 mod notifications;
 mod operate;
+mod operate_rows;
 mod permissions;
 mod profiles;
 mod promises;

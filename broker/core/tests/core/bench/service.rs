@@ -332,13 +332,29 @@ impl FakeService {
 
     fn operate(&mut self, operate: &usp::Operate) -> usp::OperateResp {
         use usp::operate_resp::operation_result::{OperationResp, OutputArgs};
-        let outcome = self.outcomes.pop_front();
-        let outcome = outcome.unwrap_or(OperationResp::ReqOutputArgs(OutputArgs::default()));
-        let result = usp::operate_resp::OperationResult {
-            executed_command: self.executed.clone().unwrap_or_else(|| operate.command.clone()),
-            operation_resp: Some(outcome),
-        };
-        usp::OperateResp { operation_results: vec![result] }
+        let mut results = Vec::new();
+        for executed_command in self.commands(&operate.command) {
+            let outcome = self.outcomes.pop_front();
+            let outcome = outcome.unwrap_or(OperationResp::ReqOutputArgs(OutputArgs::default()));
+            results
+                .push(usp::operate_resp::OperationResult { executed_command, operation_resp: Some(outcome) });
+        }
+        usp::OperateResp { operation_results: results }
+    }
+
+    /// The command itself, or those of all rows for which it stands.
+    fn commands(&self, command: &str) -> Vec<String> {
+        if let Some(executed) = &self.executed {
+            return vec![executed.clone()];
+        }
+        let (object, name) = split(command);
+        if !object.contains('*') {
+            return vec![command.to_owned()];
+        }
+        let mut rows: Vec<&str> = self.values.keys().map(|full| split(full).0).collect();
+        rows.retain(|row| fits(object.trim_end_matches('.'), row.trim_end_matches('.')));
+        rows.dedup();
+        rows.into_iter().map(|row| format!("{row}{name}")).collect()
     }
 
     fn instances(&self, request: &usp::GetInstances) -> usp::GetInstancesResp {
