@@ -87,3 +87,30 @@ async fn a_boot_is_told_to_a_controller_that_comes_later() {
     assert_eq!((obj_path.as_str(), event_name.as_str()), ("Device.", "Boot!"));
     assert_eq!(params.get("Cause").map(String::as_str), Some("LocalReboot"), "{params:?}");
 }
+
+#[test]
+fn a_watch_goes_on_when_the_broker_is_back() {
+    let place = Place::new(ACTOR, "");
+    let mut broker = place.start();
+    let cli = place.cli();
+    let table = "Device.LocalAgent.ControllerTrust.Role.";
+    let (watch, words) = cli.watch_telling(&[table, "--type", "ObjectCreation", "--count", "3"]);
+    let made = |name: &str| {
+        let row = cli.ok(&["add", table, &format!("Name={name}")]);
+        assert_eq!(told(&watch, "ObjectCreation", row.trim())["unique_keys"]["Name"], name);
+    };
+    made("Before");
+    broker.kill();
+    words.wait_for("trying again");
+    broker = place.start();
+    words.wait_for("watching again");
+    made("Between");
+    // A clean end is one too, and what is counted goes on.
+    broker.signal("TERM");
+    assert!(broker.ended().success());
+    let _broker = place.start();
+    eventually("both returns", || (words.text().matches("watching again").count() == 2).then_some(()));
+    made("After");
+    assert!(watch.ended().success(), "three are enough");
+    assert!(words.text().matches("was not told").count() == 2, "{}", words.text());
+}

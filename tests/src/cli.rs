@@ -99,14 +99,33 @@ impl Cli {
 
     /// Starts `watch … --json` and waits until it watches.
     pub fn watch(&self, arguments: &[&str]) -> Process {
+        self.watch_telling(arguments).0
+    }
+
+    /// The same, with what it tells on standard error.
+    pub fn watch_telling(&self, arguments: &[&str]) -> (Process, Told) {
         let all = [&["watch"], arguments, &["--json"]].concat();
         let mut child = self.command(&all);
-        // It tells on standard error; one line is told for each path.
-        let log = tempfile::NamedTempFile::new().unwrap();
-        let process = Process::start(child.stdin(Stdio::null()).stderr(log.reopen().unwrap()));
-        crate::wait::eventually("a watch", || {
-            std::fs::read_to_string(log.path()).unwrap().contains("watching ").then_some(())
-        });
-        process
+        let told = Told(tempfile::NamedTempFile::new().unwrap());
+        let process = Process::start(child.stdin(Stdio::null()).stderr(told.0.reopen().unwrap()));
+        // One line is told for each path.
+        told.wait_for("watching ");
+        (process, told)
+    }
+}
+
+/// What a command that still runs tells on standard error.
+pub struct Told(tempfile::NamedTempFile);
+
+impl Told {
+    /// All of it so far.
+    pub fn text(&self) -> String {
+        std::fs::read_to_string(self.0.path()).unwrap()
+    }
+
+    /// Waits until it has told this.
+    pub fn wait_for(&self, words: &str) {
+        let look = || if self.text().contains(words) { Ok(()) } else { Err(self.text()) };
+        crate::wait::eventually_ok(look, |text| format!("`{words}` is not told: {text}"));
     }
 }

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify as Returns, mpsc, oneshot};
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::err_code::ErrCode;
 use usp_proto::message;
-use usp_proto::record::{DecodeFault, Record, RecordBody};
+use usp_proto::record::{Connect, DecodeFault, Record, RecordBody};
 use usp_proto::usp::body::MsgBody;
 use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
@@ -37,6 +37,7 @@ pub struct Client {
     timeout: Duration,
     over_mqtt: bool,
     ids: Arc<Ids>,
+    returns: Arc<Returns>,
     end: Arc<OnceLock<String>>,
 }
 
@@ -79,11 +80,14 @@ impl Client {
             agent: agent.clone(),
             pending: BTreeMap::new(),
             notifications: told,
+            returns: Arc::default(),
         };
+        let returns = Arc::clone(&session.returns);
         tokio::spawn(session.run(taken, Arc::clone(&end)));
         let ids = Arc::new(Ids { stem: random_text(), next: AtomicU64::new(1) });
         let over_mqtt = matches!(options.via, Via::Mqtt(_));
-        let client = Self { orders, agent, timeout: options.timeout, over_mqtt, ids, end: Arc::clone(&end) };
+        let timeout = options.timeout;
+        let client = Self { orders, agent, timeout, over_mqtt, ids, returns, end: Arc::clone(&end) };
         Ok((client, Notifications { queue, end }))
     }
 
@@ -115,6 +119,12 @@ impl Client {
         silent(self.timeout)
     }
 
+    /// Waits until the Agent has come to the MQTT server anew (R-MTP.8): it may have been restarted, and not know any
+    /// more what was not to be kept. Over other transports that is the end of the connection, and this waits for ever.
+    pub async fn agent_returns(&self) {
+        self.returns.notified().await;
+    }
+
     /// Ends the connection in the ordinary way, for all clones.
     pub async fn close(self) {
         let (done, closed) = oneshot::channel();
@@ -128,6 +138,11 @@ impl Notifications {
     /// The next notification; cancelling it loses none. The error says how the connection ended.
     pub async fn next(&mut self) -> Result<Notify, RequestError> {
         self.queue.recv().await.ok_or_else(|| closed(&self.end))
+    }
+
+    /// One that has come already, whether or not the connection has ended meanwhile.
+    pub fn waiting(&mut self) -> Option<Notify> {
+        self.queue.try_recv().ok()
     }
 }
 
@@ -188,6 +203,7 @@ struct Session {
     agent: EndpointId,
     pending: BTreeMap<String, oneshot::Sender<Answer>>,
     notifications: mpsc::Sender<Notify>,
+    returns: Arc<Returns>,
 }
 
 impl Session {
@@ -274,6 +290,10 @@ impl Session {
         match record.body {
             RecordBody::Message(msg) => self.take_message(*msg).await,
             RecordBody::Disconnect { reason, .. } => Err(format!("the Agent said goodbye: {reason}")),
+            RecordBody::Connect(Connect::Mqtt { .. }) => {
+                self.returns.notify_one();
+                Ok(())
+            }
             RecordBody::Connect(_) | RecordBody::Session { .. } => Ok(()),
         }
     }

@@ -14,7 +14,7 @@ use usp_proto::usp::{Operate, OperateResp};
 use super::session::{Session, random_text};
 use super::setting::{KeyValue, pairs};
 use super::show::{Fault, Report, Values, show};
-use super::subscription::{Temporary, Wanted};
+use super::subscription::{Refused, Temporary, Wanted};
 use crate::cli::Failure;
 
 /// Shown after the options in the help.
@@ -61,7 +61,7 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure
     if !args.no_wait {
         match subscribe(session, &request, args.wait).await? {
             Ok(made) => subscription = Some(made),
-            Err(why) => deaf = Some(why),
+            Err(refused) => deaf = Some(refused.text),
         }
     }
     let mut outcome = operate(session, request, &command_key, subscription.as_ref(), args.wait).await;
@@ -80,9 +80,9 @@ async fn subscribe(
     session: &mut Session,
     request: &Operate,
     wait: Duration,
-) -> Result<Result<Temporary, String>, Failure> {
+) -> Result<Result<Temporary, Refused>, Failure> {
     let wanted = Wanted { kind: "OperationComplete", path: request.command.clone() };
-    let life = wait + session.timeout + Duration::from_secs(30);
+    let life = wait + session.options.timeout + Duration::from_secs(30);
     Temporary::try_create(session, &[wanted], life).await
 }
 

@@ -7,7 +7,7 @@ use usp_proto::usp::response::RespType;
 use super::show::{Refusal, show};
 use super::{Connection, default_endpoint_id};
 use crate::cli::Failure;
-use crate::client::{Client, Notifications, Options, RequestError};
+use crate::client::{Client, ConnectError, Notifications, Options, RequestError};
 
 pub(super) use crate::client::random_text;
 
@@ -16,8 +16,7 @@ pub(super) struct Session {
     pub(super) client: Client,
     pub(super) notifications: Notifications,
     pub(super) json: bool,
-    /// For each request.
-    pub(super) timeout: std::time::Duration,
+    pub(super) options: Options,
 }
 
 impl Session {
@@ -27,9 +26,15 @@ impl Session {
             Some(endpoint_id) => endpoint_id,
             None => default_endpoint_id()?,
         };
-        let (client, notifications) =
-            Client::connect(&Options { via, endpoint_id, timeout }).await.map_err(Failure::failed)?;
-        Ok(Self { client, notifications, json, timeout })
+        let options = Options { via, endpoint_id, timeout };
+        let (client, notifications) = Client::connect(&options).await.map_err(Failure::failed)?;
+        Ok(Self { client, notifications, json, options })
+    }
+
+    /// A new connection in place of one that is of no use any more.
+    pub(super) async fn reopen(&mut self) -> Result<(), ConnectError> {
+        (self.client, self.notifications) = Client::connect(&self.options).await?;
+        Ok(())
     }
 
     /// Asks the Agent. An Error message is shown like any other answer.

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
+use usp_proto::err_code::ErrCode;
 use usp_proto::usp::add::{CreateObject, CreateParamSetting};
 use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
@@ -13,6 +15,7 @@ use usp_proto::usp::{Add, Delete, Set};
 use super::add::Answer;
 use super::session::{Session, random_text};
 use super::show::{Refusal, Report, say, show};
+use super::watch::Lapse;
 use crate::cli::Failure;
 use crate::client::{Client, RequestError};
 
@@ -26,7 +29,16 @@ pub(super) struct Wanted {
     pub(super) path: String,
 }
 
+/// What the Agent says to rows that it does not make.
+pub(super) struct Refused {
+    /// Its words, in one line.
+    pub(super) text: String,
+    /// There is no room for them now; later there may be.
+    pub(super) may_pass: bool,
+}
+
 /// The rows of one command.
+#[derive(Clone)]
 pub(super) struct Temporary {
     /// `ID` of each row.
     ids: Vec<String>,
@@ -61,11 +73,11 @@ impl Temporary {
         session: &mut Session,
         wanted: &[Wanted],
         life: Duration,
-    ) -> Result<Result<Self, String>, Failure> {
+    ) -> Result<Result<Self, Refused>, Failure> {
         let (request, ids, created_at) = request(wanted, life);
         let response = match session.client.request(request).await {
             Ok(response) => response,
-            Err(RequestError::Refused(error)) => return Ok(Err(told(&Refusal::from(error)))),
+            Err(RequestError::Refused(error)) => return Ok(Err(refused(&Refusal::from(error)))),
             Err(other) => return Err(Failure::failed(other)),
         };
         let RespType::AddResp(response) = response else { return Err(session.unexpected(&response)) };
@@ -73,7 +85,7 @@ impl Temporary {
         let temporary = Self { ids, rows: rows_of(&answer), created_at };
         if !answer.faults().is_empty() || temporary.rows.len() != wanted.len() {
             temporary.delete(session).await;
-            return Ok(Err(told(&answer)));
+            return Ok(Err(refused(&answer)));
         }
         Ok(Ok(temporary))
     }
@@ -83,14 +95,20 @@ impl Temporary {
         self.ids.iter().any(|id| id == subscription_id)
     }
 
-    /// Renews the rows for ever, each time for one more `life`; returns only when that fails.
-    pub(super) async fn keep_alive(&self, client: &Client, life: Duration) -> RequestError {
+    /// Renews the rows for ever, each time for one more `life`, and at once when the Agent may have lost them; returns only
+    /// when that fails.
+    pub(super) async fn keep_alive(&self, client: &Client, life: Duration) -> Lapse {
         loop {
-            tokio::time::sleep(life / 2).await;
-            if let Err(error) =
-                client.request(ReqType::Set(self.renewal(self.created_at.elapsed() + life))).await
-            {
-                return error;
+            let since = Timestamp::now();
+            tokio::select! {
+                () = tokio::time::sleep(life / 2) => {}
+                () = client.agent_returns() => {}
+            }
+            let renewal = self.renewal(self.created_at.elapsed() + life);
+            match client.request(ReqType::Set(renewal)).await {
+                Ok(_) => {}
+                Err(RequestError::Closed(why)) => return Lapse::now(RequestError::Closed(why)),
+                Err(error) => return Lapse { since, why: format!("the Subscription is lost: {error}") },
             }
         }
     }
@@ -106,6 +124,13 @@ impl Temporary {
             }],
         };
         Set { allow_partial: false, update_objs: self.rows.iter().map(update).collect() }
+    }
+
+    /// Deletes the rows over another connection, where their numbers may be those of others by now.
+    pub(super) async fn forget(&self, session: &Session) {
+        let path = |id: &String| format!("{TABLE}[ID==\"{id}\"].");
+        let delete = Delete { allow_partial: true, obj_paths: self.ids.iter().map(path).collect() };
+        session.client.request(ReqType::Delete(delete)).await.ok();
     }
 
     /// Deletes the rows. A failure is of no interest: they vanish by themselves.
@@ -128,9 +153,12 @@ fn rows_of(answer: &Answer) -> Vec<String> {
 }
 
 /// The faults of an answer in one line.
-fn told(answer: &impl Report) -> String {
-    let faults: Vec<_> = answer.faults().iter().map(ToString::to_string).collect();
-    if faults.is_empty() { "no row was made".to_owned() } else { faults.join("; ") }
+fn refused(answer: &impl Report) -> Refused {
+    let faults = answer.faults();
+    let may_pass = faults.iter().all(|fault| fault.code == ErrCode::RESOURCES_EXCEEDED.0);
+    let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    let text = if told.is_empty() { "no row was made".to_owned() } else { told.join("; ") };
+    Refused { text, may_pass }
 }
 
 fn row(wanted: &Wanted, id: &str, life: Duration) -> CreateObject {

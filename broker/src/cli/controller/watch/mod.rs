@@ -1,19 +1,22 @@
 //! `usp-broker watch PATH…`
 
+mod lapse;
+mod told;
+
 use std::time::Duration;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
-use serde::Serialize;
-use usp_proto::usp::notify::operation_complete::OperationResp;
-use usp_proto::usp::notify::{Notification, OperationComplete};
+use usp_proto::usp::Notify;
 
 use super::known::is_supported;
 use super::session::Session;
-use super::show::{Fault, Values, one_line, print_if_read, say, to_json};
+use super::show::{print_if_read, say, to_json};
 use super::subscription::{Temporary, Wanted};
 use crate::cli::Failure;
 use crate::cli::interrupt::Interrupt;
+pub(super) use lapse::Lapse;
+use told::{Line, Told};
 
 /// For how long a row lives unless it is renewed.
 const LIFE: Duration = Duration::from_secs(120);
@@ -21,8 +24,10 @@ const LIFE: Duration = Duration::from_secs(120);
 /// Shown after the options in the help.
 pub(super) const HELP: &str = r#"  usp-broker watch Device.ProxiedDevice. Device.LocalAgent.Periodic!
   usp-broker watch Device.USPServices.USPService. --type ObjectCreation,ObjectDeletion
-It ends when the broker restarts, so it never shows that broker's Boot!: a Subscription with Persistent=true does
-(`usp-broker add Device.LocalAgent.Subscription.`), to a Controller that connects again. The Subscription rows made for this vanish when the command ends, at the latest two minutes later.
+When the connection breaks or the broker restarts, it tries again until the broker is back, and says on standard error from
+when to when nothing was told. It never shows that broker's Boot!: a Subscription with Persistent=true does
+(`usp-broker add Device.LocalAgent.Subscription.`), to a Controller that connects again. The Subscription rows made for this
+vanish when the command ends, at the latest two minutes later.
 
 With --json, one object a line, with `time` and `type`, and by type:
   ValueChange `path` `value`; Event `path` `params`; ObjectCreation `path` `unique_keys`; ObjectDeletion `path`;
@@ -86,15 +91,71 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure
     for Wanted { kind, path } in &wanted {
         say(format!("watching {path} ({kind})"));
     }
-    let client = session.client.clone();
+    let mut watch = Watch { wanted, rows, left: args.count };
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
     let outcome = tokio::select! {
-        outcome = print_all(session, &rows, args.count) => outcome,
-        error = rows.keep_alive(&client, LIFE) => Err(Failure::failed(format!("cannot go on watching: {error}"))),
+        outcome = watch.stay(session) => outcome,
         () = interrupt.wait() => Ok(()),
     };
-    rows.delete(session).await;
+    watch.rows.delete(session).await;
     outcome
+}
+
+/// What is watched, over as many connections as it takes.
+struct Watch {
+    wanted: Vec<Wanted>,
+    rows: Temporary,
+    /// So many more notifications are wanted; `None`: all.
+    left: Option<u64>,
+}
+
+impl Watch {
+    /// Until enough was told, or the Agent wants us no more.
+    async fn stay(&mut self, session: &mut Session) -> Result<(), Failure> {
+        while let Some(lapse) = self.follow(session).await? {
+            say(format!("{}; trying again", lapse.why));
+            self.rows = lapse.mend(session, &self.wanted, &self.rows).await?;
+        }
+        Ok(())
+    }
+
+    /// Prints what comes over this connection; `None`: that was enough.
+    async fn follow(&mut self, session: &mut Session) -> Result<Option<Lapse>, Failure> {
+        let (client, json) = (session.client.clone(), session.json);
+        let rows = self.rows.clone();
+        let mut alive = std::pin::pin!(rows.keep_alive(&client, LIFE));
+        let lapse = loop {
+            tokio::select! {
+                next = session.notifications.next() => match next {
+                    Ok(notify) => if !self.print(notify, json)? { return Ok(None) },
+                    Err(why) => break Lapse::now(why),
+                },
+                lapse = &mut alive => break lapse,
+            }
+        };
+        // What had come before is told all the same.
+        while let Some(notify) = session.notifications.waiting() {
+            if !self.print(notify, json)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(lapse))
+    }
+
+    /// `false`: that was enough.
+    fn print(&mut self, notify: Notify, json: bool) -> Result<bool, Failure> {
+        let Some(told) = notify.notification.and_then(Told::new) else { return Ok(true) };
+        if !self.rows.has(&notify.subscription_id) {
+            return Ok(true);
+        }
+        let line = Line { time: time(Timestamp::now()), told };
+        // The reader has seen enough (`… | head`); the rows are still to be deleted.
+        if !print_if_read(&if json { to_json(&line)? } else { line.text() })? {
+            return Ok(false);
+        }
+        self.left = self.left.map(|left| left - 1);
+        Ok(self.left != Some(0))
+    }
 }
 
 fn wanted(paths: &[String], kinds: &[Kind]) -> Vec<Wanted> {
@@ -106,131 +167,14 @@ fn wanted(paths: &[String], kinds: &[Kind]) -> Vec<Wanted> {
     paths.iter().flat_map(of_path).collect()
 }
 
-async fn print_all(session: &mut Session, rows: &Temporary, count: Option<u64>) -> Result<(), Failure> {
-    let mut left = count;
-    while left != Some(0) {
-        let notify = session.notifications.next().await.map_err(Failure::failed)?;
-        let Some(told) = notify.notification.and_then(Told::new) else { continue };
-        if !rows.has(&notify.subscription_id) {
-            continue;
-        }
-        let line = Line { time: now(), told };
-        // The reader has seen enough (`… | head`); the rows are still to be deleted.
-        if !print_if_read(&if session.json { to_json(&line)? } else { line.text() })? {
-            break;
-        }
-        left = left.map(|left| left - 1);
-    }
-    Ok(())
-}
-
 /// In UTC, to the millisecond.
-fn now() -> String {
-    format!("{:.3}", Timestamp::now())
-}
-
-/// One line: `{"time":"2026-01-01T00:00:00.000Z","type":"ValueChange","path":"…","value":"…"}`.
-#[derive(Debug, Serialize)]
-struct Line {
-    /// When it came in, in UTC.
-    time: String,
-    #[serde(flatten)]
-    told: Told,
-}
-
-/// What a notification tells, by type.
-#[derive(Debug, Serialize)]
-#[serde(tag = "type")]
-enum Told {
-    ValueChange {
-        path: String,
-        value: String,
-    },
-    Event {
-        path: String,
-        params: Values,
-    },
-    ObjectCreation {
-        path: String,
-        unique_keys: Values,
-    },
-    ObjectDeletion {
-        path: String,
-    },
-    OperationComplete {
-        path: String,
-        command_key: String,
-        output_args: Values,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<Fault>,
-    },
-}
-
-impl Told {
-    /// `None` for OnBoardRequest, which nobody subscribes to.
-    fn new(notification: Notification) -> Option<Self> {
-        Some(match notification {
-            Notification::ValueChange(change) => {
-                Self::ValueChange { path: change.param_path, value: change.param_value }
-            }
-            Notification::Event(event) => Self::Event {
-                path: format!("{}{}", event.obj_path, event.event_name),
-                params: Values::sorted("", event.params),
-            },
-            Notification::ObjCreation(made) => Self::ObjectCreation {
-                path: made.obj_path,
-                unique_keys: Values::sorted("", made.unique_keys),
-            },
-            Notification::ObjDeletion(gone) => Self::ObjectDeletion { path: gone.obj_path },
-            Notification::OperComplete(done) => Self::completion(done),
-            Notification::OnBoardReq(_) => return None,
-        })
-    }
-
-    fn completion(done: OperationComplete) -> Self {
-        let path = format!("{}{}", done.obj_path, done.command_name);
-        let (output_args, error) = match done.operation_resp {
-            Some(OperationResp::ReqOutputArgs(out)) => (Values::sorted("", out.output_args), None),
-            Some(OperationResp::CmdFailure(failure)) => {
-                (Values::default(), Some(Fault::at(&path, failure.err_code, &failure.err_msg)))
-            }
-            None => (Values::default(), None),
-        };
-        Self::OperationComplete { path, command_key: done.command_key, output_args, error }
-    }
-}
-
-impl Line {
-    fn text(&self) -> String {
-        let time = &self.time;
-        let text = match &self.told {
-            Told::ValueChange { path, value } => format!("{time} ValueChange {path} = {}", one_line(value)),
-            Told::Event { path, params } => format!("{time} Event {path} {}", params.inline()),
-            Told::ObjectCreation { path, unique_keys } => {
-                format!("{time} ObjectCreation {path} {}", unique_keys.inline())
-            }
-            Told::ObjectDeletion { path } => format!("{time} ObjectDeletion {path}"),
-            Told::OperationComplete { path, error: Some(error), .. } => {
-                format!("{time} OperationComplete {path} {error}")
-            }
-            Told::OperationComplete { path, output_args, .. } => {
-                format!("{time} OperationComplete {path} {}", output_args.inline())
-            }
-        };
-        text.trim_end().to_owned()
-    }
+fn time(at: Timestamp) -> String {
+    format!("{at:.3}")
 }
 
 #[cfg(test)]
 mod tests {
-    use usp_proto::usp::notify::operation_complete::CommandFailure;
-    use usp_proto::usp::notify::{Event, ValueChange};
-
     use super::*;
-
-    fn line(notification: Notification) -> Line {
-        Line { time: "2026-01-01T00:00:00Z".into(), told: Told::new(notification).unwrap() }
-    }
 
     #[test]
     fn a_path_tells_what_is_meant() {
@@ -239,33 +183,5 @@ mod tests {
         assert_eq!(kinds, ["ValueChange", "Event", "OperationComplete"]);
         let both = [Kind::ObjectCreation, Kind::ObjectDeletion];
         assert_eq!(wanted(&paths, &both).len(), 6);
-    }
-
-    #[test]
-    fn each_notification_is_one_line() {
-        let change = ValueChange { param_path: "Device.A.B".into(), param_value: "1\n2".into() };
-        let change = line(Notification::ValueChange(change));
-        assert_eq!(change.text(), "2026-01-01T00:00:00Z ValueChange Device.A.B = 1\\n2");
-        let expected =
-            r#"{"time":"2026-01-01T00:00:00Z","type":"ValueChange","path":"Device.A.B","value":"1\n2"}"#;
-        assert_eq!(to_json(&change).unwrap(), expected);
-
-        let params = [("Cause".to_owned(), "LocalReboot".to_owned())].into_iter().collect();
-        let event = Event { obj_path: "Device.".into(), event_name: "Boot!".into(), params };
-        let event = line(Notification::Event(event));
-        assert_eq!(event.text(), "2026-01-01T00:00:00Z Event Device.Boot! Cause=LocalReboot");
-
-        let failure = CommandFailure { err_code: 7023, err_msg: String::new() };
-        let done = OperationComplete {
-            obj_path: "Device.A.".into(),
-            command_name: "Do()".into(),
-            command_key: "k".into(),
-            operation_resp: Some(OperationResp::CmdFailure(failure)),
-        };
-        let done = line(Notification::OperComplete(done));
-        assert!(
-            done.text()
-                .ends_with("OperationComplete Device.A.Do() error 7023 Command canceled (Device.A.Do())")
-        );
     }
 }
