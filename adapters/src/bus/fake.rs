@@ -30,6 +30,16 @@ pub(crate) const PLACE: ModbusPoint = ModbusPoint {
     bits: None,
 };
 
+/// Stops the clock of the runtime until it is dropped, for tests with real sockets on a busy machine: a clock that is only
+/// paused goes on by itself whenever everybody waits for a socket.
+pub(crate) fn time_stands_still() -> std::sync::mpsc::Sender<()> {
+    tokio::time::pause();
+    let (still, dropped) = std::sync::mpsc::channel();
+    // The runtime leaves its clock alone while there is blocking work.
+    tokio::task::spawn_blocking(move || dropped.recv().ok());
+    still
+}
+
 /// A number that is read on demand only.
 pub(crate) fn on_demand() -> Capability {
     Capability {
