@@ -23,6 +23,10 @@ use usp_proto::path::Name;
 /// Pause before what no request asked for is written again to a store that refused it.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
+/// So many operations are enough for one batch: what is more and was changed by itself comes with the next, so that a site of
+/// very many devices is neither in memory twice nor keeps everybody waiting.
+const BATCH: usize = 4096;
+
 /// One request's changes, or a change that no request asked for.
 struct Unit {
     /// Whom to tell; `None`: nobody asked for it, so nobody can be refused.
@@ -83,8 +87,7 @@ impl Broker {
     /// Sends the collected batch, if none is under way. Called after each input.
     pub(crate) fn flush_commits(&mut self) {
         while self.commits.is_due() {
-            let batch = std::mem::take(&mut self.commits.collecting);
-            let ops = self.batch_ops(&batch);
+            let (batch, ops) = self.next_batch();
             if ops.is_empty() {
                 self.settle(batch);
                 continue;
@@ -96,15 +99,26 @@ impl Broker {
         }
     }
 
-    fn batch_ops(&self, batch: &Batch) -> Vec<StoreOp> {
-        let mut ops = Vec::new();
-        for unit in &batch.units {
-            ops.extend(unit.extra.iter().cloned());
-            ops.extend(unit.changes.iter().filter_map(|change| self.row_op(change)));
-            ops.extend(unit.marks.iter().map(|mark| self.mark_op(mark)));
-            ops.extend(unit.changes.iter().filter_map(|change| self.forget_op(change)));
+    /// Takes what goes out together, unit by unit, and what it is on disk.
+    fn next_batch(&mut self) -> (Batch, Vec<StoreOp>) {
+        let mut units = std::mem::take(&mut self.commits.collecting.units);
+        let (mut ops, mut count) = (Vec::new(), 0);
+        for unit in &units {
+            if ops.len() >= BATCH {
+                break;
+            }
+            self.put_ops(unit, &mut ops);
+            count += 1;
         }
-        ops
+        self.commits.collecting.units = units.split_off(count);
+        (Batch { units }, ops)
+    }
+
+    fn put_ops(&self, unit: &Unit, ops: &mut Vec<StoreOp>) {
+        ops.extend(unit.extra.iter().cloned());
+        ops.extend(unit.changes.iter().filter_map(|change| self.row_op(change)));
+        ops.extend(unit.marks.iter().map(|mark| self.mark_op(mark)));
+        ops.extend(unit.changes.iter().filter_map(|change| self.forget_op(change)));
     }
 
     /// The store's word on a batch.
@@ -144,6 +158,13 @@ impl Broker {
             if !gone {
                 self.outputs.push_back(send);
             }
+        }
+    }
+
+    /// Ends a part of a large change that no request asked for, if enough has come together.
+    pub(crate) fn commit_part(&mut self) {
+        if self.model.rows.savepoint() + self.extra_ops.len() >= BATCH {
+            self.commit(None);
         }
     }
 

@@ -41,11 +41,14 @@ impl Broker {
             let number = self.identity(DEVICES, &device.id.0, table, &[]);
             kept.insert(number);
             self.put_device(number, device, site, &mut compared);
+            // A device and its parts stay together.
+            self.commit_part();
         }
         // Rows of devices that are gone leave the data model; their numbers stay known on disk.
         let all: Vec<u32> = self.model.rows.of_table(table, &[]).map(|(at, _)| at.number()).collect();
         for number in all.into_iter().filter(|n| !kept.contains(n)) {
             self.drop_device(number);
+            self.commit_part();
         }
         self.declare_vendor_elements();
         self.put_buses(site);

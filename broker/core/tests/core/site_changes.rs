@@ -1,13 +1,14 @@
 //! A changed site, by difference: what is as it was notices nothing, and what is known by name keeps its number.
 
 use usp_core::input::Input;
-use usp_core::output::Output;
+use usp_core::output::{Output, StoreOp};
 use usp_mapping::mapping::Mapping;
 use usp_mapping::port::{Action, DeviceFault};
 use usp_mapping::value::Value;
 
 use crate::bench::World;
 use crate::bench::device::{Behaviour, number};
+use crate::bench::disk::Mood;
 use crate::bench::peer::get;
 use crate::bench::site::{edited, site};
 use crate::bench::text;
@@ -222,4 +223,73 @@ fn a_thousand_devices() {
     measure("one capability less", afresh(&|mapping| drop(mapping.capabilities.pop())));
     measure("no devices", site(""));
     measure("all of them back", afresh(&|_| {}));
+}
+
+/// Each of its devices has so many capabilities of its own that a few of them fill a batch.
+fn town() -> std::sync::Arc<usp_mapping::mapping::Site> {
+    edited("a: box, b: box, c: box, d: box", |mapping| {
+        let model = mapping.capabilities[0].clone();
+        mapping.capabilities = (0..1_024)
+            .map(|n| {
+                let (id, name) = (format!("c{n}"), format!("Level {n}"));
+                usp_mapping::mapping::Capability { id, name, ..model.clone() }
+            })
+            .collect();
+    })
+}
+
+/// What of a batch is whose: rows, and numbers by name.
+fn of_device(ops: &[StoreOp], number: u32) -> [usize; 2] {
+    let below = format!("Device.ProxiedDevice.{number}.");
+    let is_row = |op: &&StoreOp| matches!(op, StoreOp::PutRow { path, .. } if path.starts_with(&below));
+    let is_number =
+        |op: &&StoreOp| matches!(op, StoreOp::PutIdentity { table, .. } if table.starts_with(&below));
+    [ops.iter().filter(is_row).count(), ops.iter().filter(is_number).count()]
+}
+
+#[test]
+fn a_large_site_is_kept_in_parts_and_each_device_whole() {
+    let mut w = World::new();
+    w.disk.mood = Mood::Slow;
+    w.load(town());
+    let mut batches = Vec::new();
+    while let Some((batch, ops)) = w.disk.open.pop() {
+        batches.push([1, 2, 3, 4].map(|number| of_device(&ops, number)));
+        w.disk.apply(ops);
+        w.input(Input::Stored { batch, result: Ok(()) });
+    }
+    let (all, none) = ([1_025, 1_024], [0, 0]);
+    assert!(batches.len() >= 2, "{batches:?}");
+    let count = |number: usize| batches.iter().filter(|batch| batch[number] == all).count();
+    assert_eq!([0, 1, 2, 3].map(count), [1; 4], "{batches:?}");
+    assert!(batches.iter().flatten().all(|part| [all, none].contains(part)), "{batches:?}");
+}
+
+#[test]
+fn a_site_of_which_a_part_was_kept_has_the_same_numbers_after_a_restart() {
+    let mut w = World::new();
+    w.disk.mood = Mood::Slow;
+    w.load(town());
+    let (_, ops) = w.disk.open.pop().unwrap();
+    w.disk.apply(ops);
+    // The power goes before the rest is kept.
+    let mut w = w.restart();
+    w.load(town());
+    let c = w.controller("self::c");
+    for device in 1..=4 {
+        let path = format!("Device.ProxiedDevice.{device}.IoTCapability.1024.Name");
+        assert_eq!(w.get(c, &path), format!("{path}=Level 1023"));
+    }
+}
+
+#[test]
+fn a_disk_that_refuses_a_part_of_a_site_gets_all_of_it_later() {
+    let mut w = World::new();
+    w.disk.mood = Mood::Slow;
+    w.load(town());
+    let (batch, _) = w.disk.open.pop().unwrap();
+    w.disk.mood = Mood::Good;
+    w.input(Input::Stored { batch, result: Err("no space left".to_owned()) });
+    w.wait(30);
+    assert_eq!(w.disk.rows("Device.ProxiedDevice.").len(), 4 * 1_025);
 }
