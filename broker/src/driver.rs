@@ -32,6 +32,10 @@ const TURN: usize = 64;
 /// How long goodbyes may take altogether.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// From the last change of the devices until the memory is given back that it took: what is asked right after it comes
+/// first, and several changes are one.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// Results of the store that may wait; the core has one batch under way.
 const STORED: usize = 32;
 
@@ -102,6 +106,8 @@ pub(crate) struct Driver {
     numbers: Numbers,
     /// The newest wish to read the site again.
     reloads: watch::Sender<u64>,
+    /// When memory is given back next; `None`: not before the devices change.
+    memory_at: Option<Instant>,
     restart: Option<RestartCause>,
     ending: bool,
 }
@@ -124,6 +130,7 @@ impl Driver {
             figures: Figures::new(),
             numbers: Numbers::default(),
             reloads: watch::Sender::new(0),
+            memory_at: None,
             restart: None,
             ending: false,
         }
@@ -147,6 +154,7 @@ impl Driver {
         let site = self.sites.whole();
         self.handle(Input::Site(site));
         self.settle(&mut inlets).await;
+        self.loaded();
         // Whoever waited for it may have given up.
         ready.send(()).ok();
         while self.restart.is_none() && self.turn(&mut inlets).await {}
@@ -208,7 +216,7 @@ impl Driver {
 
     fn due(&self) -> Instant {
         let core = self.broker.poll_timeout().map(|at| self.clock.instant(at));
-        let next = core.into_iter().chain(self.figures.due()).min();
+        let next = core.into_iter().chain(self.figures.due()).chain(self.memory_at).min();
         next.unwrap_or_else(|| Instant::now() + IDLE)
     }
 
@@ -218,9 +226,25 @@ impl Driver {
             self.broker.handle_timeout(now);
             self.carry_out();
         }
+        if self.memory_at.take_if(|at| *at <= Instant::now()).is_some() {
+            self.give_back();
+        }
         if let Some(figures) = self.figures.look(|| self.adapters.statistics()) {
             self.handle(Input::Figures(figures));
         }
+    }
+
+    /// The devices have changed: much memory was needed for a moment, and will be free.
+    fn loaded(&mut self) {
+        self.memory_at = Some(Instant::now() + SETTLED);
+    }
+
+    fn give_back(&mut self) {
+        if self.batches > 0 {
+            return self.loaded();
+        }
+        // Whoever needs memory meanwhile waits for milliseconds at most; nobody waits for the end.
+        drop(tokio::task::spawn_blocking(usp_heap::give_back));
     }
 
     fn on_event(&mut self, event: Event) {
@@ -255,6 +279,7 @@ impl Driver {
         self.adapters.apply(Arc::clone(&site)).await;
         self.figures.restart();
         self.handle(Input::Devices(site));
+        self.loaded();
     }
 
     fn on_stored(&mut self, (batch, result): (BatchId, Result<(), String>)) {
@@ -278,6 +303,7 @@ impl Driver {
                         self.adapters.apply(Arc::clone(&site)).await;
                         self.figures.restart();
                         self.handle(Input::Site(site));
+                        self.loaded();
                     }
                     Err(why) => self.handle(Input::SiteRefused(why)),
                 }

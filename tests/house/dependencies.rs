@@ -8,12 +8,13 @@ use serde_json::Value;
 use crate::root;
 
 /// Crate by crate, what it may use of this workspace: the table in ARCHITECTURE.md.
-const ALLOWED: [(&str, &[&str]); 7] = [
+const ALLOWED: [(&str, &[&str]); 8] = [
     ("usp-proto", &[]),
     ("usp-mapping", &["usp-proto"]),
     ("usp-core", &["usp-mapping", "usp-proto"]),
+    ("usp-heap", &[]),
     ("usp-adapters", &["usp-mapping"]),
-    ("usp-broker", &["usp-adapters", "usp-core", "usp-mapping", "usp-proto", "usp-simulators"]),
+    ("usp-broker", &["usp-adapters", "usp-core", "usp-heap", "usp-mapping", "usp-proto", "usp-simulators"]),
     ("usp-simulators", &["usp-mapping", "usp-proto"]),
     ("usp-tests", &["usp-adapters", "usp-broker", "usp-core", "usp-mapping", "usp-proto", "usp-simulators"]),
 ];
