@@ -17,7 +17,7 @@ use usp_mapping::mapping::{Bus, BusKind, Site};
 use usp_mapping::port::{AdapterCall, DeviceFault, DeviceId};
 
 use crate::bus::outlet::Outlet;
-use crate::bus::statistics::{BusCounters, BusStatistics};
+use crate::bus::statistics::{BusCounters, BusStatistics, Described};
 use crate::bus::{BusPlan, Ends, INBOX, Received};
 
 /// Each medium with its devices, in the order of the file. Buses with the same address are one medium: there is one
@@ -44,8 +44,18 @@ pub(crate) fn plans(site: &Site) -> Vec<BusPlan> {
 #[derive(Debug)]
 pub(crate) struct BusHandle {
     plan: Arc<BusPlan>,
+    /// For each of its names.
+    described: Vec<Described>,
     counters: Arc<BusCounters>,
     lanes: Lanes,
+}
+
+fn described(plan: &BusPlan) -> Vec<Described> {
+    let (protocol, address) = plan.bus.kind.described();
+    let address: Arc<str> = address.into();
+    let of =
+        |name: &String| Described { name: name.as_str().into(), protocol, address: Arc::clone(&address) };
+    plan.names.iter().map(of).collect()
 }
 
 /// Who serves the devices of a bus.
@@ -80,7 +90,7 @@ impl BusHandle {
                 let lane = Lane::start(plan.clone(), &counters, way, runtime, false, |ends| {
                     serve(plan.bus.kind.clone(), ends)
                 });
-                Self { plan: Arc::new(plan), counters, lanes: Lanes::One(lane) }
+                Self { described: described(&plan), plan: Arc::new(plan), counters, lanes: Lanes::One(lane) }
             }
         }
     }
@@ -95,7 +105,7 @@ impl BusHandle {
     ) -> Self {
         let none = BusPlan { devices: Vec::new(), ..plan.clone() };
         let lanes = Lanes::Each(link, BTreeMap::new());
-        let mut handle = Self { plan: Arc::new(none), counters, lanes };
+        let mut handle = Self { described: Vec::new(), plan: Arc::new(none), counters, lanes };
         // There are none to end.
         drop(handle.configure(plan, way, runtime));
         handle
@@ -133,6 +143,7 @@ impl BusHandle {
                 }
             }
         }
+        self.described = described(&plan);
         self.plan = Arc::new(plan);
         ends
     }
@@ -179,14 +190,12 @@ impl BusHandle {
             Lanes::One(lane) => lane.outlet.waiting(),
             Lanes::Each(_, lanes) => lanes.values().map(|lane| lane.outlet.waiting()).sum(),
         };
-        let (protocol, address) = self.plan.bus.kind.described();
-        let bus_of: BTreeMap<_, _> =
-            self.plan.devices.iter().map(|device| (&device.id, &device.bus)).collect();
-        let of = |name: &String| {
-            let counted = self.counters.read(now, waiting, |id| bus_of.get(id) == Some(&name));
-            BusStatistics { bus: name.clone(), protocol, address: address.clone(), ..counted }
+        let devices = self.plan.devices.iter();
+        let bus_of: BTreeMap<_, _> = devices.map(|device| (&device.id, device.bus.as_str())).collect();
+        let of = |bus: &Described| {
+            self.counters.read(now, waiting, bus, |id| bus_of.get(id).copied() == Some(&*bus.name))
         };
-        self.plan.names.iter().map(of).collect()
+        self.described.iter().map(of).collect()
     }
 }
 

@@ -98,9 +98,9 @@ pub(crate) mod tests {
     /// A bus that is connected, has no device, and was asked so often.
     pub(crate) fn bus(requests: u64) -> BusStatistics {
         BusStatistics {
-            bus: "plant".to_owned(),
+            bus: "plant".into(),
             protocol: "modbus-tcp",
-            address: "127.0.0.1:502".to_owned(),
+            address: "127.0.0.1:502".into(),
             connected: true,
             connects: 1,
             failed_connects: 0,

@@ -206,6 +206,10 @@ impl Transform {
 
     /// Whether a raw value is one of the `invalid` ones; a text is the number that it spells.
     fn is_sentinel(&self, raw: &Raw) -> bool {
+        !self.invalid.is_empty() && self.is_listed(raw)
+    }
+
+    fn is_listed(&self, raw: &Raw) -> bool {
         let is_listed = |value: f64| self.invalid.iter().any(|sentinel| *sentinel as f64 == value);
         match raw {
             Raw::Int(value) => self.invalid.contains(value),

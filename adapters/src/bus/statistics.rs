@@ -15,11 +15,11 @@ use crate::bus::utilisation::Utilisation;
 #[derive(Clone, Debug, PartialEq)]
 pub struct BusStatistics {
     /// Its name in the site file.
-    pub bus: String,
+    pub bus: Arc<str>,
     /// Its protocol: `modbus-tcp`, `modbus-rtu-tcp` or `modbus-rtu`.
     pub protocol: &'static str,
     /// Host and port, or the serial port.
-    pub address: String,
+    pub address: Arc<str>,
     /// Whether there is a connection now.
     pub connected: bool,
     /// Connections made.
@@ -75,7 +75,7 @@ pub struct Exchanges {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CycleStatistics {
     /// As the mapping calls it; its period where it has no name.
-    pub group: String,
+    pub group: Arc<str>,
     /// How often it is to be read.
     pub every: Duration,
     /// From when it was due until all of it was read, the last time; `None`: it never was.
@@ -107,6 +107,14 @@ impl Tally {
             failures: of(&self.failures),
         }
     }
+}
+
+/// What is said of a bus again and again.
+#[derive(Clone, Debug)]
+pub(crate) struct Described {
+    pub(crate) name: Arc<str>,
+    pub(crate) protocol: &'static str,
+    pub(crate) address: Arc<str>,
 }
 
 /// The live counters of a device.
@@ -166,13 +174,19 @@ impl BusCounters {
     }
 
     /// Everything as it is now, for one of the buses that share a line.
-    pub(crate) fn read(&self, now: Instant, waiting: usize, of: impl Fn(&DeviceId) -> bool) -> BusStatistics {
+    pub(crate) fn read(
+        &self,
+        now: Instant,
+        waiting: usize,
+        bus: &Described,
+        of: impl Fn(&DeviceId) -> bool,
+    ) -> BusStatistics {
         let devices = locked(&self.devices);
         let devices = devices.iter().filter(|(id, _)| of(id));
         BusStatistics {
-            bus: String::new(),
-            protocol: "",
-            address: String::new(),
+            bus: Arc::clone(&bus.name),
+            protocol: bus.protocol,
+            address: Arc::clone(&bus.address),
             connected: self.connected.load(Ordering::Relaxed),
             connects: self.connects.load(Ordering::Relaxed),
             failed_connects: self.failed_connects.load(Ordering::Relaxed),
@@ -222,7 +236,7 @@ fn cycles(mapping: &Mapping) -> Vec<CycleStatistics> {
     let periods: std::collections::BTreeSet<_> = periods.collect();
     let name = |every: &Duration| {
         let group = mapping.poll_groups.iter().find(|group| group.every == *every);
-        group.map_or_else(|| format!("{every:?}"), |group| group.name.clone())
+        group.map_or_else(|| format!("{every:?}").into(), |group| group.name.as_str().into())
     };
     let cycle = |every| CycleStatistics { group: name(&every), every, last: None, max: None, rounds: 0 };
     periods.into_iter().map(cycle).collect()

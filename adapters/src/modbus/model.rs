@@ -129,13 +129,12 @@ impl ModbusModel {
         for (id, place) in &block.points {
             let Some(point) = mapping.point(*id) else { continue };
             let raw = codec::extract(place, block, answer);
-            let value = match (sole_part(&point), raw) {
-                (Some(part), Ok(raw)) => Some(part.transform.decode(raw, point.class)),
-                (_, raw) => assembly.add(round, point, *place, raw),
+            let value = match sole_part(&point) {
+                Some(part) => Some(raw.and_then(|raw| part.transform.decode(raw, point.class))),
+                None => assembly.add(round, point, *place, raw),
             };
             let Some(value) = value else { continue };
-            let capability = mapping.model(*id);
-            let grows = capability.is_some_and(|capability| capability.monotonic);
+            let grows = mapping.model(*id).is_some_and(|capability| capability.monotonic);
             let value = if grows { value.and_then(|value| grown(counters, *id, value)) } else { value };
             readings.push((*id, value));
         }

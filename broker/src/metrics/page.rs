@@ -202,7 +202,7 @@ mod tests {
 
     fn numbers() -> Numbers {
         let cycle = |group: &str, last| CycleStatistics {
-            group: group.to_owned(),
+            group: group.into(),
             every: Duration::from_secs(1),
             last,
             max: last,

@@ -128,6 +128,11 @@ impl ModbusPoint {
         if self.table.is_bits() || registers.len() != usize::from(self.count) {
             return None;
         }
+        if let [register] = registers
+            && let Some(int) = self.whole_register(*register)
+        {
+            return Some(Raw::Int(int.into()));
+        }
         if matches!(self.encoding, RegisterEncoding::Text | RegisterEncoding::Bytes) {
             return self.decode_bytes(registers);
         }
@@ -143,6 +148,17 @@ impl ModbusPoint {
             (None, RegisterEncoding::F64) => Raw::F64(f64::from_bits(word)),
             (None, _) => Raw::Int(digits(word, self.count)?),
         })
+    }
+
+    /// The integer that is all of one register in the usual order, as that of most points is: there may be very many of them.
+    fn whole_register(&self, register: u16) -> Option<i32> {
+        match (self.encoding, self.order, self.bits) {
+            (RegisterEncoding::U16, ByteOrder::Abcd | ByteOrder::Cdab, None) => Some(register.into()),
+            (RegisterEncoding::S16, ByteOrder::Abcd | ByteOrder::Cdab, None) => {
+                Some(register.cast_signed().into())
+            }
+            _ => None,
+        }
     }
 
     fn decode_bytes(&self, registers: &[u16]) -> Option<Raw> {

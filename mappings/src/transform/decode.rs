@@ -76,6 +76,11 @@ fn state(transform: &Transform, raw: Raw) -> Result<String, DeviceFault> {
 }
 
 fn number(transform: &Transform, raw: Raw, exponent: Option<i8>) -> Result<Decimal, DeviceFault> {
+    if let (Raw::Int(int), None, None, None) = (&raw, exponent, transform.scale, transform.offset)
+        && let Ok(int) = i64::try_from(*int)
+    {
+        return within(transform, Decimal::from(int));
+    }
     let raw = decimal(raw)?;
     let raw = exponent.map_or(Some(raw), |exponent| raw.checked_mul(power_of_ten(exponent)?));
     let raw = raw.ok_or_else(|| invalid("the number is too large"))?;
@@ -84,7 +89,11 @@ fn number(transform: &Transform, raw: Raw, exponent: Option<i8>) -> Result<Decim
         None => Some(value),
         Some(offset) => value.checked_add(offset),
     });
-    let value = value.ok_or_else(|| invalid("the number is too large"))?.normalize();
+    within(transform, value.ok_or_else(|| invalid("the number is too large"))?.normalize())
+}
+
+/// The value, unless the mapping says that it is none.
+fn within(transform: &Transform, value: Decimal) -> Result<Decimal, DeviceFault> {
     match transform.valid {
         Some((min, max)) if value < min || value > max => {
             let [value, min, max] = [value, min, max].map(decimal_text);

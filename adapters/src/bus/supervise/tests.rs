@@ -12,7 +12,7 @@ use usp_mapping::port::{Action, AdapterCall, AdapterReply, CallId};
 use super::*;
 use crate::bus::fake::{self, FakeMedium, FakeModel, MS, Play, What, call, call_within, number, read, write};
 use crate::bus::outlet::Outlet;
-use crate::bus::statistics::BusStatistics;
+use crate::bus::statistics::{BusStatistics, Described};
 use crate::bus::{BusPlan, Received};
 
 struct Bench {
@@ -67,7 +67,9 @@ impl Bench {
     }
 
     fn statistics(&self) -> BusStatistics {
-        self.ends.1.read(std::time::Instant::now(), self.ends.0.waiting(), |_| true)
+        let described =
+            Described { name: "plant".into(), protocol: "modbus-tcp", address: "127.0.0.1:502".into() };
+        self.ends.1.read(std::time::Instant::now(), self.ends.0.waiting(), &described, |_| true)
     }
 
     fn sent(&self) -> Vec<What> {

@@ -251,7 +251,7 @@ async fn buses_with_one_address_share_a_connection() {
     assert_eq!(bench.result(call(2, "b", read(&[0]))).await, Ok(number(2000)));
     assert!(bench.server.requests().iter().all(|seen| seen.connection == 0));
     let statistics = bench.adapters.statistics();
-    let names: Vec<_> = statistics.iter().map(|bus| (bus.bus.as_str(), bus.devices.len())).collect();
+    let names: Vec<_> = statistics.iter().map(|bus| (&*bus.bus, bus.devices.len())).collect();
     assert_eq!(names, [("bus", 1), ("other", 1)]);
     assert_eq!(statistics[0].devices[0].cycles[0].every, 20 * MS);
 }

@@ -3,6 +3,7 @@
 //! Whoever owns the adapters hands their counters in from time to time; nothing here is kept on disk but the rows of buses.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use usp_mapping::mapping::Site;
@@ -22,7 +23,7 @@ pub(crate) const STATS: &str = "Device.ProxiedDevice.{i}.X_USPBROKER_Stats.";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BusFigures {
     /// Its name in the site file.
-    pub name: String,
+    pub name: Arc<str>,
     /// Whether there is a connection, or an open port.
     pub online: bool,
     /// Share of the time in which an exchange was under way, in percent.
@@ -75,6 +76,8 @@ pub struct Traffic {
 #[derive(Debug, Default)]
 pub struct Figures {
     buses: BTreeMap<u32, Bus>,
+    /// Their numbers by name.
+    numbers: BTreeMap<String, u32>,
     devices: BTreeMap<DeviceId, DeviceFigures>,
 }
 
@@ -121,6 +124,11 @@ impl Figures {
         })
     }
 
+    fn number(&mut self) {
+        let numbers = self.buses.iter().map(|(number, bus)| (bus.name.clone(), *number));
+        self.numbers = numbers.collect();
+    }
+
     fn device(&self, id: &DeviceId, name: &str) -> Option<String> {
         let figures = self.devices.get(id)?;
         match name {
@@ -160,6 +168,7 @@ impl Broker {
             self.put_bare_row(&ObjRef::new(table, &[number]));
         }
         self.model.figures.buses.retain(|number, _| kept.contains(number));
+        self.model.figures.number();
         let rows = self.model.rows.subtree(&[table], &[]).into_iter();
         for row in rows.filter(|row| !kept.contains(&row.number())).collect::<Vec<_>>() {
             self.park(&row);
@@ -171,15 +180,13 @@ impl Broker {
     pub(crate) fn take_figures(&mut self, all: Vec<BusFigures>) {
         let Some(table) = self.model.table(BUSES) else { return };
         self.model.figures.devices.clear();
-        let known = self.model.figures.buses.iter();
-        let numbers: BTreeMap<String, u32> = known.map(|(n, bus)| (bus.name.clone(), *n)).collect();
         for mut figures in all {
             let devices = std::mem::take(&mut figures.devices).into_iter();
             self.model.figures.devices.extend(devices.map(|device| (device.device.clone(), device)));
-            let number = numbers.get(&figures.name);
-            let known = number.and_then(|n| Some((n, self.model.figures.buses.get_mut(n)?)));
+            let number = self.model.figures.numbers.get(&*figures.name).copied();
+            let known = number.and_then(|n| Some((n, self.model.figures.buses.get_mut(&n)?)));
             let Some((number, bus)) = known else { continue };
-            let (at, online) = (ObjRef::new(table, &[*number]), figures.online);
+            let (at, online) = (ObjRef::new(table, &[number]), figures.online);
             let before = bus.figures.replace(figures);
             // What is heard first is no change.
             if before.is_some_and(|before| before.online != online) {

@@ -56,15 +56,16 @@ impl Broker {
         let mut readings = readings.into_iter();
         loop {
             let Some(device) = self.model.devices.get_mut(number) else { return };
-            let special = readings.find_map(|(point, result)| {
-                if usize::from(point.0) >= device.capabilities.len() {
+            let special = readings.find_map(|(point, result)| match result {
+                Ok(value) if word == Word::Read && device.is_usual(point, &value, now, watched) => {
+                    device.take_usual(point, value, now, &mut next_old);
+                    None
+                }
+                result if usize::from(point.0) >= device.capabilities.len() => {
                     events.push((point, result));
-                    return None;
+                    None
                 }
-                if word != Word::Read {
-                    return Some((point, result));
-                }
-                device.take_usual(point, result, now, watched, &mut next_old).err().map(|r| (point, r))
+                result => Some((point, result)),
             });
             let Some((point, result)) = special else { break };
             self.take_result(number, point, result, word);
@@ -188,33 +189,23 @@ impl Broker {
 }
 
 impl Device {
-    /// The usual reading, one of very many: of a device that is online, and nobody is told of it. Anything else is given
-    /// back, and was not taken, as are windows that the device holds. Notes when the first of them becomes old.
-    fn take_usual(
-        &mut self,
-        point: PointId,
-        result: Result<Value, DeviceFault>,
-        now: Now,
-        watched: bool,
-        next_old: &mut Option<Mono>,
-    ) -> Result<(), Result<Value, DeviceFault>> {
-        let Some(model) = self.mapping.capabilities.get(usize::from(point.0)) else { return Err(result) };
-        let value = match result {
-            Ok(value)
-                if self.is_online() && model.class != Class::BinarySensor && fits(&value, model.class) =>
-            {
-                value
-            }
-            other => return Err(other),
-        };
-        let Some(capability) = self.capabilities.at_mut(point) else { return Err(Ok(value)) };
-        if watched {
-            let is_good = |r: &Reading| model.max_age.is_zero() || now.monotonic.since(r.at) <= model.max_age;
-            let same = |r: &Reading| is_good(r) && is_same(&r.value, &value, model.deadband);
-            if capability.failed.is_some() || !capability.reading.as_ref().is_some_and(same) {
-                return Err(Ok(value));
-            }
-        }
+    /// Whether a value is the usual one of very many: of a device that is online, and nobody is told of it. Not so of windows
+    /// that the device holds.
+    fn is_usual(&self, point: PointId, value: &Value, now: Now, watched: bool) -> bool {
+        let model = self.mapping.capabilities.get(usize::from(point.0));
+        let (Some(model), Some(capability)) = (model, self.capabilities.at(point)) else { return false };
+        let is_good = |r: &Reading| model.max_age.is_zero() || now.monotonic.since(r.at) <= model.max_age;
+        let is_same = |r: &Reading| is_good(r) && is_same(&r.value, value, model.deadband);
+        self.is_online()
+            && model.class != Class::BinarySensor
+            && fits(value, model.class)
+            && (!watched || capability.failed.is_none() && capability.reading.as_ref().is_some_and(is_same))
+    }
+
+    /// Takes a usual value in. Notes when the first of them becomes old.
+    fn take_usual(&mut self, point: PointId, value: Value, now: Now, next_old: &mut Option<Mono>) {
+        let model = self.mapping.capabilities.get(usize::from(point.0));
+        let (Some(model), Some(capability)) = (model, self.capabilities.at_mut(point)) else { return };
         capability.take(value, model.deadband, Word::Read, now);
         capability.settled.set(true);
         if let Some(at) = old_at(model, now.monotonic) {
@@ -222,7 +213,6 @@ impl Device {
             *next_old = Some(next_old.map_or(at, |known| known.min(at)));
         }
         self.last_contact = now.known_wall();
-        Ok(())
     }
 
     /// It answers again: that it did not says nothing any more. What it answered without a value does.

@@ -19,7 +19,7 @@ fn figures(online: bool, requests: u64) -> Input {
         longest_cycle: None,
     };
     let bus = BusFigures {
-        name: "plant".to_owned(),
+        name: "plant".into(),
         online,
         utilisation: 40,
         connects: 1,
