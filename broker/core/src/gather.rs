@@ -20,6 +20,7 @@ use crate::fault::Fault;
 use crate::input::ConnId;
 use crate::lines::{Asker, Line, Turn, Waiting};
 use crate::output::Output;
+use crate::proxied::turns::Turns;
 use crate::time::Mono;
 use crate::timers::Timer;
 
@@ -57,6 +58,8 @@ pub enum LegReply {
     Device(DeviceOutcome),
     /// The store's: whether the change is on disk.
     Stored(Result<(), Fault>),
+    /// It is the job's turn to change a capability by what it reads.
+    Turn,
 }
 
 /// A device's outcome of a call.
@@ -94,8 +97,8 @@ struct Pending {
 }
 
 /// One open leg.
-struct Leg {
-    job: JobId,
+pub(crate) struct Leg {
+    pub(crate) job: JobId,
     asker: Asker,
     tag: usize,
     deadline: Option<Mono>,
@@ -108,6 +111,7 @@ enum Wait {
     Turn { service: ServiceId },
     Service { service: ServiceId, conn: ConnId, msg_id: String },
     Device { call: CallId, device: u32 },
+    Change,
     Store,
 }
 
@@ -115,7 +119,7 @@ enum Wait {
 #[derive(Default)]
 pub struct Gatherer {
     jobs: BTreeMap<JobId, Pending>,
-    legs: BTreeMap<LegId, Leg>,
+    pub(crate) legs: BTreeMap<LegId, Leg>,
     by_msg_id: BTreeMap<String, LegId>,
     lines: BTreeMap<ServiceId, Line>,
     by_call: BTreeMap<CallId, Vec<LegId>>,
@@ -123,6 +127,8 @@ pub struct Gatherer {
     reads: BTreeMap<(u32, PointId), CallId>,
     /// The same the other way round.
     reading: BTreeMap<CallId, (u32, PointId)>,
+    /// Who may change a capability by what it reads.
+    pub(crate) turns: Turns,
     next: u64,
     /// Answers that nobody waited for.
     pub strays: u64,
@@ -161,7 +167,7 @@ impl Gatherer {
                     }
                 }
             }
-            Wait::Store => {}
+            Wait::Change | Wait::Store => {}
         }
         Some(leg)
     }
@@ -331,12 +337,20 @@ impl Broker {
             self.reply_at_once(job, tag, LegReply::Device(Err(DeviceFault::Unknown)));
             return None;
         };
+        if let Action::Write(writes) = &action {
+            self.gather.turns.disturb(device, writes.iter().map(|(point, _)| *point));
+        }
         let call = CallId(self.gather.number());
         let deadline = self.model.now.monotonic + within + ADAPTER_MARGIN;
         let leg = self.open_leg(job, tag, Some(deadline), Wait::Device { call, device });
         self.gather.by_call.insert(call, vec![leg]);
         self.outputs.push_back(Output::Call(AdapterCall { id: call, device: id, within, action }));
         Some(call)
+    }
+
+    /// A leg that whoever has the turn before ends.
+    pub(crate) fn wait_for_turn(&mut self, job: JobId) -> LegId {
+        self.open_leg(job, 0, None, Wait::Change)
     }
 
     /// Puts what the journal holds on disk and waits for it.
@@ -424,7 +438,7 @@ impl Broker {
             Wait::Device { .. } => {
                 LegReply::Device(Err(DeviceFault::Unreachable("the adapter does not answer".to_owned())))
             }
-            Wait::Store => return,
+            Wait::Change | Wait::Store => return,
         };
         self.close_leg(id, reply);
     }
@@ -436,7 +450,7 @@ impl Broker {
         let asked = |wait: &Wait| match wait {
             Wait::Service { service, .. } => (*service == gone).then_some(true),
             Wait::Turn { service } => (*service == gone).then_some(false),
-            Wait::Device { .. } | Wait::Store => None,
+            Wait::Device { .. } | Wait::Change | Wait::Store => None,
         };
         let legs: Vec<(LegId, bool)> =
             self.gather.legs.iter().filter_map(|(id, leg)| Some((*id, asked(&leg.wait)?))).collect();

@@ -122,6 +122,22 @@ pub struct WriteBinding {
     pub undo: bool,
 }
 
+impl WriteBinding {
+    /// Whether a value can be written.
+    ///
+    /// Errors: those of [`Transform::encode`].
+    pub fn can_take(&self, value: &Value) -> Result<(), DeviceFault> {
+        self.transform.encode(value, self.point.raw_kind()).map(|_| ())
+    }
+
+    /// The least by which two numbers differ that can be written: one step of the raw integer. `None`: there is none, as
+    /// with floats and texts.
+    pub fn least_step(&self) -> Option<Decimal> {
+        self.point.raw_kind().int_range()?;
+        Some(self.transform.scale.unwrap_or(Decimal::ONE).abs().normalize())
+    }
+}
+
 /// How a write is verified: something is read until it shows what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verify {

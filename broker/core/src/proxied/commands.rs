@@ -19,11 +19,15 @@ use crate::dm::rows::ObjRef;
 use crate::fault::Fault;
 use crate::gather::{DeviceOutcome, Job, JobId, LegReply};
 use crate::proxied::Word;
+use crate::proxied::turns::TurnKey;
 use crate::request::check::Effect;
 use crate::services::commands::command_failed;
 
 /// How long reading everything may take.
 const REFRESH_WITHIN: Duration = Duration::from_secs(30);
+
+/// So often at most a present value is read anew because somebody else has written meanwhile.
+const MOST_READS: u32 = 8;
 
 struct CommandJob {
     at: ObjRef,
@@ -32,13 +36,18 @@ struct CommandJob {
     row: u32,
     key: String,
     phase: Phase,
+    /// Held, or waited for, by what changes a capability by what it reads.
+    turn: Option<(JobId, TurnKey)>,
     value: Option<Value>,
+    /// How often it has read.
+    reads: u32,
     outcome: Result<(), Fault>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Phase {
     Start,
+    Waiting,
     Reading,
     Acting,
 }
@@ -60,7 +69,9 @@ impl Broker {
             row,
             key: key.to_owned(),
             phase: Phase::Start,
+            turn: None,
             value: None,
+            reads: 0,
             outcome: Ok(()),
         }));
     }
@@ -97,18 +108,25 @@ impl Broker {
                 Ok(Value::Number(moved.unwrap_or(*level).clamp(low, high)))
             }
             (Value::Text(state), "StepUp" | "StepDown") => {
-                let states = &model.valid_values;
-                let index = states
-                    .iter()
-                    .position(|s| s == state)
-                    .ok_or_else(|| failed("its state is not a valid one"))?;
-                let next = if name.as_str() == "StepUp" { index + 1 } else { index + states.len() - 1 };
-                let state = states.get(next % states.len().max(1));
-                Ok(Value::Text(state.cloned().unwrap_or_default()))
+                let found = model.valid_values.iter().position(|s| s == state);
+                let index = found.ok_or_else(|| failed("its state is not a valid one"))?;
+                next_state(model, index, name.as_str() == "StepUp")
+                    .ok_or_else(|| failed("no other of its states can be set"))
             }
             _ => Err(failed("the command does not fit the capability")),
         }
     }
+}
+
+/// The next state that can be set, round the whole circle; some are only shown, such as what a map has as `default`.
+fn next_state(model: &mapping::Capability, index: usize, up: bool) -> Option<Value> {
+    let (before, after) = model.valid_values.split_at_checked(index)?;
+    let (own, after) = after.split_first()?;
+    let round = after.iter().chain(before);
+    let mut round: Vec<&String> = if up { round.collect() } else { round.rev().collect() };
+    round.push(own);
+    let write = model.write.as_ref()?;
+    round.into_iter().map(|state| Value::Text(state.clone())).find(|state| write.can_take(state).is_ok())
 }
 
 impl Job for CommandJob {
@@ -117,7 +135,7 @@ impl Job for CommandJob {
         match self.phase {
             Phase::Reading => self.take_present(broker, &outcome),
             Phase::Acting if self.value.is_some() => self.take_written(broker, &outcome),
-            Phase::Acting | Phase::Start => self.take_refreshed(broker, outcome),
+            Phase::Acting | Phase::Start | Phase::Waiting => self.take_refreshed(broker, outcome),
         }
     }
 
@@ -134,14 +152,9 @@ impl Job for CommandJob {
                     return Some(self);
                 }
                 Phase::Start if self.is_vendors(broker) => return self.send(broker, id),
-                Phase::Start => {
-                    self.value = broker.present_value(&self.at, "Value");
-                    self.phase = Phase::Reading;
-                    if self.value.is_none() {
-                        return self.read_first(broker, id);
-                    }
-                    return self.act(broker, id);
-                }
+                Phase::Start => return self.wait_its_turn(broker, id),
+                Phase::Waiting => return self.read_first(broker, id),
+                Phase::Reading if self.is_outdated(broker) => return self.read_first(broker, id),
                 Phase::Reading => return self.act(broker, id),
                 Phase::Acting => {}
             }
@@ -179,20 +192,43 @@ impl CommandJob {
         }
     }
 
-    /// Nothing fresh in memory: the step starts from what the device says now.
+    /// What reads, computes and writes must not do so beside another that does.
+    fn wait_its_turn(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        let Some(key) = broker.device_point(&self.at) else {
+            self.outcome = Err(Fault::new(ErrCode::COMMAND_FAILURE, "the device is gone"));
+            self.complete(broker);
+            return None;
+        };
+        self.turn = Some((id, key));
+        self.phase = Phase::Waiting;
+        if broker.take_turn(id, key) { self.read_first(broker, id) } else { Some(self) }
+    }
+
+    /// The step starts from what the device says now: what is in memory may be a poll old. The read is not shared with
+    /// one that may have been under way before the last write. What cannot be read starts from what was last written.
     fn read_first(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        self.phase = Phase::Reading;
+        self.reads += 1;
         let readable = broker.capability_model(&self.at).filter(|m| m.read.is_some()).map(|m| m.read_within);
         match (broker.device_point(&self.at), readable) {
             (Some((device, point)), Some(within)) => {
-                broker.ask_read(id, 0, device, point, within);
+                if let Some((_, key)) = self.turn {
+                    broker.gather.turns.settle(key);
+                }
+                broker.ask_device(id, 0, device, Action::Read(vec![point]), within);
                 Some(self)
             }
             _ => {
-                self.outcome = Err(Fault::new(ErrCode::COMMAND_FAILURE, "its present value is not known"));
-                self.complete(broker);
-                None
+                self.value = broker.present_value(&self.at, "Value");
+                self.act(broker, id)
             }
         }
+    }
+
+    /// Somebody else has written since it was read.
+    fn is_outdated(&self, broker: &Broker) -> bool {
+        let disturbed = self.turn.is_some_and(|(_, key)| broker.gather.turns.is_disturbed(key));
+        disturbed && self.reads < MOST_READS
     }
 
     fn act(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
@@ -219,9 +255,18 @@ impl CommandJob {
 
     fn take_present(&mut self, broker: &mut Broker, outcome: &DeviceOutcome) {
         let Some((device, point)) = broker.device_point(&self.at) else { return };
-        match broker.take_reading(device, point, outcome) {
-            Ok(value) => self.value = Some(value),
-            Err(fault) => self.outcome = Err(Fault { code: ErrCode::COMMAND_FAILURE, ..fault }),
+        let failed = match outcome {
+            Ok(results) => results.iter().find(|(p, _)| *p == point).and_then(|(_, r)| r.clone().err()),
+            Err(fault) => Some(fault.clone()),
+        };
+        let shown = broker.take_reading(device, point, outcome);
+        match (failed, shown) {
+            (None, Ok(value)) => self.value = Some(value),
+            // What is shown for want of better is nothing to step from.
+            (Some(fault), _) => {
+                self.outcome = Err(Fault::from_device_command(&self.device_id(broker), &fault));
+            }
+            (None, Err(fault)) => self.outcome = Err(Fault { code: ErrCode::COMMAND_FAILURE, ..fault }),
         }
     }
 
@@ -254,6 +299,9 @@ impl CommandJob {
     }
 
     fn complete(&mut self, broker: &mut Broker) {
+        if let Some((job, key)) = self.turn.take() {
+            broker.end_turn(job, key);
+        }
         let command = format!("{}{}()", broker.model.path(&self.at), self.name);
         let outcome = match std::mem::replace(&mut self.outcome, Ok(())) {
             Ok(()) => Completed::ReqOutputArgs(OutputArgs::default()),

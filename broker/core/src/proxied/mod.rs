@@ -14,6 +14,7 @@ mod parked;
 pub mod reports;
 pub mod sensor;
 pub mod site;
+pub(crate) mod turns;
 pub(crate) mod vendor;
 mod watching;
 
@@ -58,6 +59,8 @@ pub struct Device {
     pub address: String,
     /// `None`: nothing was heard yet; `Err`: unreachable, and why.
     pub online: Option<Result<(), DeviceFault>>,
+    /// When it was last found to be out of reach.
+    pub away: Option<Mono>,
     /// See [`Capability::settled`]; of `Online`.
     pub settled: Cell<bool>,
     /// `LastTimeContacted`.
@@ -246,9 +249,10 @@ impl Device {
             return Quality::Bad;
         };
         if model.read.is_none() {
-            // What was last written and confirmed; nothing newer can be known while the device is there.
-            let away = matches!(self.online, Some(Err(_)));
-            return if away { Quality::Stale } else { Quality::Good };
+            // What was last written and confirmed; nothing newer can be known while the device is there. Who was away may
+            // have lost it.
+            let kept = !matches!(self.online, Some(Err(_))) && self.away.is_none_or(|away| away < reading.at);
+            return if kept { Quality::Good } else { Quality::Stale };
         }
         match &capability.failed {
             // It was there and had no value to give: the older one is not what it would give now.

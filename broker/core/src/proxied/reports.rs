@@ -85,6 +85,9 @@ impl Broker {
         let was = device.is_online();
         let is_news = device.online.is_none() || was != online.is_ok();
         let before = if is_news { device.qualities(now) } else { Vec::new() };
+        if online.is_err() {
+            device.away = Some(now.monotonic);
+        }
         match &online {
             Ok(()) => device.last_contact = now.known_wall(),
             Err(_) if !is_news => {}

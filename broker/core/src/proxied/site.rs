@@ -102,6 +102,7 @@ impl Broker {
             mapping: old.as_ref().filter(|_| same_model).map_or(&device.mapping, |o| &o.mapping).clone(),
             address,
             online: earlier.and_then(|o| o.online.clone()),
+            away: earlier.and_then(|o| o.away),
             settled: Cell::new(old.as_ref().is_some_and(|o| o.settled.get())),
             last_contact: earlier.and_then(|o| o.last_contact),
             nodes: BTreeMap::new(),

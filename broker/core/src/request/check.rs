@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use rust_decimal::Decimal;
 use usp_mapping::port::PointId;
-use usp_mapping::value::Value;
+use usp_mapping::value::{Value, decimal_text};
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Name, Path, RelativeParam, Segment};
@@ -306,8 +307,28 @@ impl Model {
                 invalid(format!("{value} is not one of SupportedProtocols: {}", self.facts.protocols))
             }
             ("Device.LocalAgent.Subscription.{i}.", "TriggerConfigSettings") => self.check_settings(value),
+            (_, "StepValue") => self.check_step(at, value),
             _ => Ok(()),
         }
+    }
+
+    /// A step leads to another value, within the range.
+    fn check_step(&self, at: &ObjRef, value: &str) -> Result<(), Fault> {
+        let Some((device, _, capability)) = self.devices.capability(at) else { return Ok(()) };
+        let (Some(model), Ok(step)) = (device.model(capability), value.parse::<Decimal>()) else {
+            return Ok(());
+        };
+        let least = model.write.as_ref().and_then(|write| write.least_step());
+        let range = model.range.and_then(|(low, high)| high.checked_sub(low));
+        let why = match (least, range) {
+            _ if step <= Decimal::ZERO => "it must be greater than 0".to_owned(),
+            (Some(least), _) if step < least => format!("the device can make no smaller step than {least}"),
+            (_, Some(range)) if step > range => {
+                format!("from MinValue to MaxValue it is only {}", decimal_text(range))
+            }
+            _ => return Ok(()),
+        };
+        Err(Fault::new(ErrCode::INVALID_VALUE, format!("{value} is no step: {why}")))
     }
 
     /// Whether a Parameter keeps the built-in roles what they are: their names, and what makes the first one Full Access.

@@ -271,7 +271,7 @@ impl Job for OperateJob {
         match reply {
             LegReply::Stored(Err(fault)) => self.fail_all(broker, &fault),
             LegReply::Service(outcome) => self.take_service(broker, tag, outcome.map_err(|e| e.fault)),
-            LegReply::Stored(Ok(())) | LegReply::Device(_) => {}
+            LegReply::Stored(Ok(())) | LegReply::Device(_) | LegReply::Turn => {}
         }
     }
 

@@ -186,7 +186,7 @@ fn a_devices_command_is_canceled_before_it_acts() {
     let toggle = "Device.ProxiedDevice.1.IoTCapability.2.BinaryControl.Toggle()";
     w.device("a", Behaviour::Slow(Duration::from_secs(1)));
     w.devices.values.insert(("a".to_owned(), 1), Value::Bool(true));
-    // Its value is not known, so it is read first.
+    // It is read first.
     w.operate(c, toggle, "k", &[]);
     assert_eq!(w.operate(c, &format!("{ROW}Cancel()"), "", &[]), format!("{ROW}Cancel() -> ok"));
     assert_eq!(w.get(c, &format!("{ROW}Status")), format!("{ROW}Status=Canceling"));
@@ -195,8 +195,9 @@ fn a_devices_command_is_canceled_before_it_acts() {
     assert_eq!(w.calls.len(), 1, "nothing was written");
     // What the device does already is seen through.
     w.operate(c, toggle, "l", &[]);
+    w.wait(1);
     w.operate(c, "Device.LocalAgent.Request.*.Cancel()", "", &[]);
-    w.wait(2);
+    w.wait(1);
     assert_eq!(w.notes(c), [format!("ops: OperationComplete {toggle} 'l' ok")]);
     assert_eq!(w.broker.pending(), 0);
 }

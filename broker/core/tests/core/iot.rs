@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use usp_core::input::ConnId;
 use usp_mapping::mapping::{Class, Steps};
+use usp_mapping::port::DeviceFault;
 use usp_mapping::value::Value;
 
 use crate::bench::World;
-use crate::bench::device::number;
+use crate::bench::device::{Behaviour, number};
+use crate::bench::peer::set;
 use crate::bench::site::edited;
 
 const DOOR: &str = "Device.ProxiedDevice.1.IoTCapability.1.BinarySensor.";
@@ -182,6 +184,120 @@ fn levels_are_clamped_and_states_wrap_around() {
     }
     assert!(w.set(c, dimmer, &["Value=100.5"]).starts_with("Error 7012"));
     assert!(w.set(c, mode, &["Value=Middle"]).starts_with("Error 7012"));
+}
+
+const DIMMER: &str = "Device.ProxiedDevice.1.IoTCapability.4.LevelControl.";
+const MODE: &str = "Device.ProxiedDevice.1.IoTCapability.3.EnumControl.";
+
+fn at(level: &str) -> (World, ConnId) {
+    let mut w = World::new();
+    w.site("a: box");
+    w.report("a", &[(3, number(level)), (2, Value::Text("High".to_owned()))]);
+    let c = w.controller("self::c");
+    (w, c)
+}
+
+#[test]
+fn a_step_begins_with_what_the_device_says_now() {
+    let (mut w, c) = at("100");
+    w.devices.values.insert(("a".to_owned(), 3), number("60"));
+    w.operate(c, &format!("{DIMMER}StepDown()"), "", &[]);
+    assert_eq!(w.get(c, &format!("{DIMMER}Value")), format!("{DIMMER}Value=30"));
+}
+
+#[test]
+fn steps_at_once_are_made_one_after_the_other() {
+    let (mut w, c) = at("100");
+    w.device("a", Behaviour::Slow(Duration::from_secs(1)));
+    for key in ["k", "l", "m"] {
+        w.operate(c, &format!("{DIMMER}StepDown()"), key, &[]);
+    }
+    w.wait(6);
+    assert_eq!(w.broker.pending(), 0);
+    w.device("a", Behaviour::Good);
+    assert_eq!(w.get(c, &format!("{DIMMER}Value")), format!("{DIMMER}Value=10"));
+}
+
+#[test]
+fn a_step_that_fails_gives_the_turn_to_the_next() {
+    let (mut w, c) = at("100");
+    w.subscribe(c, "ops", "OperationComplete", "Device.");
+    w.device("a", Behaviour::Silent);
+    w.operate(c, &format!("{DIMMER}StepDown()"), "k", &[]);
+    w.operate(c, &format!("{DIMMER}StepDown()"), "l", &[]);
+    w.device("a", Behaviour::Good);
+    w.wait(60);
+    let done = |key, how| format!("ops: OperationComplete {DIMMER}StepDown() '{key}' {how}");
+    assert_eq!(w.notes(c), [done("k", "7022"), done("l", "ok")]);
+    assert_eq!(w.get(c, &format!("{DIMMER}Value")), format!("{DIMMER}Value=70"));
+    assert_eq!(w.broker.pending(), 0);
+}
+
+#[test]
+fn a_step_does_not_undo_what_is_set_meanwhile() {
+    let (mut w, c) = at("100");
+    w.device("a", Behaviour::Slow(Duration::from_secs(1)));
+    w.operate(c, &format!("{DIMMER}StepDown()"), "", &[]);
+    let id = w.begin(c, set(true, &[(DIMMER, &["Value=50"])]));
+    w.wait(3);
+    assert!(w.answer(c, &id).is_some());
+    assert_eq!(w.get(c, &format!("{DIMMER}Value")), format!("{DIMMER}Value=20"));
+}
+
+#[test]
+fn a_step_does_not_begin_with_what_is_shown_for_want_of_better() {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| mapping.capabilities[3].serve_stale = true));
+    w.report("a", &[(3, number("100"))]);
+    let c = w.controller("self::c");
+    w.subscribe(c, "ops", "OperationComplete", "Device.");
+    w.devices.values.clear();
+    w.operate(c, &format!("{DIMMER}StepDown()"), "k", &[]);
+    assert_eq!(w.notes(c), [format!("ops: OperationComplete {DIMMER}StepDown() 'k' 7022")]);
+    assert_eq!(w.devices.values.len(), 0, "nothing was written");
+}
+
+#[test]
+fn a_state_that_cannot_be_set_is_stepped_over() {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| mapping.capabilities[2].valid_values.push("Unknown".to_owned())));
+    let c = w.controller("self::c");
+    w.report("a", &[(2, Value::Text("High".to_owned()))]);
+    for (command, reads) in [("StepUp", "Off"), ("StepDown", "High")] {
+        w.operate(c, &format!("{MODE}{command}()"), "", &[]);
+        assert_eq!(w.get(c, &format!("{MODE}Value")), format!("{MODE}Value={reads}"));
+    }
+    w.report("a", &[(2, Value::Text("Unknown".to_owned()))]);
+    w.operate(c, &format!("{MODE}StepDown()"), "", &[]);
+    assert_eq!(w.get(c, &format!("{MODE}Value")), format!("{MODE}Value=High"));
+}
+
+#[test]
+fn a_step_leads_somewhere() {
+    let (mut w, c) = at("50");
+    for step in ["-5", "0", "0.4", "1000"] {
+        let answer = w.set(c, DIMMER, &[&format!("StepValue={step}")]);
+        assert!(answer.starts_with("Error 7012"), "{step}: {answer}");
+    }
+    assert_eq!(w.set(c, DIMMER, &["StepValue=100"]), format!("{DIMMER} StepValue=100"));
+}
+
+#[test]
+fn what_can_only_be_written_is_not_believed_of_a_device_that_was_away() {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| mapping.capabilities[3].read = None));
+    let c = w.controller("self::c");
+    w.report_online("a", Ok(()));
+    w.set(c, DIMMER, &["Value=70"]);
+    let quality = "Device.ProxiedDevice.1.IoTCapability.4.X_USPBROKER_Quality";
+    assert_eq!(w.get(c, quality), format!("{quality}=Good"));
+    w.wait(1);
+    w.report_online("a", Err(DeviceFault::Unreachable("gone".to_owned())));
+    w.report_online("a", Ok(()));
+    assert_eq!(w.get(c, quality), format!("{quality}=Stale"), "it may have lost it");
+    w.wait(1);
+    w.set(c, DIMMER, &["Value=40"]);
+    assert_eq!(w.get(c, quality), format!("{quality}=Good"));
 }
 
 #[test]

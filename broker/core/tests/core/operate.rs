@@ -40,6 +40,8 @@ fn toggle_answers_with_a_request_row_and_completes_when_the_device_confirms() {
             && row.contains("Originator=self::c"),
         "{row}"
     );
+    // It is read, and then written.
+    w.wait(1);
     assert!(w.notes(c).is_empty());
     w.wait(1);
     assert_eq!(w.notes(c), [format!("ops: OperationComplete {command} 'k' ok")]);

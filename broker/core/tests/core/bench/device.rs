@@ -54,7 +54,9 @@ impl Devices {
                 vec![(Duration::ZERO, Ok(self.act(&device, &call.action, good, Some(fault))))]
             }
             Behaviour::Shows(value) => {
-                let Action::Write(writes) = &call.action else { return Vec::new() };
+                let Action::Write(writes) = &call.action else {
+                    return vec![(Duration::ZERO, Ok(self.act(&device, &call.action, usize::MAX, None)))];
+                };
                 vec![(
                     Duration::ZERO,
                     Ok(writes.iter().map(|(point, _)| (*point, Ok(value.clone()))).collect()),
