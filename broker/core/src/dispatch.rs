@@ -189,8 +189,8 @@ impl Broker {
         let Some(notification) = notify.notification.clone() else { return };
         let shadow = self.shadow_of(service, &notify.subscription_id);
         // A Subscription brings what it is for, and nothing else.
-        let shadow = shadow.filter(|(kind, _)| NotifKind::of(&notification) == Some(*kind));
-        let Some((_, serves)) = shadow else {
+        let shadow = shadow.filter(|(wanted, _)| NotifKind::of(&notification) == Some(wanted.kind));
+        let Some((wanted, serves)) = shadow else {
             tracing::debug!(id = notify.subscription_id, "a Notify for no Subscription of ours is ignored");
             return;
         };
@@ -200,6 +200,10 @@ impl Broker {
         let Some(path) = notified_path(&notification) else { return };
         if !self.services.owns(service, &path.to_string()) {
             tracing::warn!(%path, service = self.services.name(service), "a Notify about what is not the Service's");
+            return;
+        }
+        if !wanted.is_about(&path) {
+            tracing::warn!(%path, wanted = wanted.path, service = self.services.name(service), "a Notify beside its Subscription");
             return;
         }
         for number in serves {

@@ -202,6 +202,8 @@ impl Role {
         }
         let table = model.schema.find("Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.")?;
         let rows = model.rows.of_table(table, &row.numbers);
+        // What makes the built-in role Full Access is not overridden, whatever an older store holds beside it.
+        let rows = rows.filter(|(at, _)| at.numbers.first() != Some(&1) || at.number() == 1);
         let mut entries: Vec<Entry> = rows.filter_map(|(at, _)| Entry::read(model, at)).collect();
         entries.sort_by_key(|e| std::cmp::Reverse(e.order));
         Some(Self { entries })

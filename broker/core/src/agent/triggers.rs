@@ -10,6 +10,7 @@ use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Path};
 use usp_proto::tr106;
 use usp_proto::usp;
+use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 use usp_proto::usp::set::{UpdateObject, UpdateParamSetting};
 use usp_proto::usp::set_resp::updated_object_result::operation_status::OperStatus;
@@ -104,7 +105,10 @@ impl Broker {
         let Some((origin, set)) = self.settings_of(number) else { return };
         self.agent.configured.insert(number, self.model.now.monotonic);
         tracing::debug!(number, peer = %origin.peer, "a Subscription makes its TriggerConfigSettings");
-        self.handle_set(origin, set);
+        let request = ReqType::Set(set);
+        if let Some(origin) = self.follow_first(origin, &request) {
+            self.handle_followed_request(origin, &request);
+        }
     }
 
     fn settings_of(&self, number: u32) -> Option<(Origin, usp::Set)> {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use usp_proto::path::{ListItem, Name, Segment};
+use usp_proto::path::{ListItem, Name, Path, Segment};
 use usp_proto::tr106;
 
 use super::Model;
@@ -43,6 +43,11 @@ impl Found {
             Self::Local(_) | Self::Service(_) => &[],
         }
     }
+}
+
+/// Whether a Path follows a reference.
+pub fn follows(path: &Path) -> bool {
+    path.segments.iter().any(|segment| matches!(segment, Segment::Follow(_)))
 }
 
 /// Where a walk down a Path stands.
@@ -222,5 +227,5 @@ impl Walk<'_> {
 /// The path up to and including one segment, for messages.
 fn describe(segments: &[Segment], last: usize) -> String {
     let shown = segments.get(..=last).unwrap_or_default();
-    usp_proto::path::Path { segments: shown.to_vec(), leaf: usp_proto::path::Leaf::Object }.to_string()
+    Path { segments: shown.to_vec(), leaf: usp_proto::path::Leaf::Object }.to_string()
 }

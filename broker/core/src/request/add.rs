@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{InstanceNumber, Leaf, Path};
-use usp_proto::usp::add::CreateObject;
+use usp_proto::path::{InstanceNumber, Leaf, Path, Segment};
+use usp_proto::usp::add::{CreateObject, CreateParamSetting};
 use usp_proto::usp::add_resp::created_object_result::{
     OperationStatus,
     operation_status::{OperStatus, OperationFailure, OperationSuccess},
@@ -14,6 +14,7 @@ use usp_proto::usp::{self, error::ParamError, response::RespType};
 
 use super::create::{Created, Creation, Refusal};
 use super::follow::leads_nowhere;
+use super::judged::below;
 use super::set::units_of;
 use super::unit::{Step, UnitJob, UnitKind};
 use super::{Origin, resolve, shown, wrong_form};
@@ -36,6 +37,8 @@ pub(crate) struct AddItem {
     /// It failed along with another row of its unit, which is to blame.
     along: bool,
     service: Vec<CreatedObjectResult>,
+    /// What a Service says is wrong with it.
+    at_service: Option<Fault>,
     /// Settings that the Service was not even asked for.
     withheld: Vec<ParameterError>,
 }
@@ -50,10 +53,15 @@ impl AddItem {
         match &mut self.failed {
             Some(refusal) => refusal.fault.text.clone_from(&fault.text),
             None => {
-                self.failed = Some(fault.clone().into());
-                self.along = true;
+                self.along = self.at_service.is_none();
+                self.failed = Some(self.at_service.take().unwrap_or_else(|| fault.clone()).into());
             }
         }
+    }
+
+    /// A Service has refused what it was asked for.
+    pub(crate) fn blame(&mut self, fault: &Fault) {
+        self.at_service.get_or_insert_with(|| fault.clone());
     }
 
     /// The row itself cannot be made.
@@ -102,6 +110,9 @@ impl AddItem {
             }
         };
         self.service.push(result);
+        if let Some(fault) = &fault {
+            self.blame(fault);
+        }
         fault
     }
 }
@@ -136,7 +147,7 @@ impl Broker {
                 if let Ok(Step::AddAtService { object, .. }) = &plan {
                     item.asked.clone_from(&object.obj_path);
                 }
-                match plan.and_then(|step| self.withhold_forbidden_add(&origin, step, &mut item)) {
+                match plan.and_then(|step| self.withhold_from_add(&origin, step, &mut item)) {
                     Ok(step) => steps.push(vec![step]),
                     Err(failed) => {
                         item.failed = Some(failed);
@@ -155,18 +166,15 @@ impl Broker {
         self.begin(Box::new(UnitJob::new(origin, kind, units)));
     }
 
-    /// Keeps back optional settings of a Service's row that the Controller may not make; a required one fails the row.
-    fn withhold_forbidden_add(&self, origin: &Origin, step: Step, item: &mut AddItem) -> Planned {
+    /// Keeps back optional settings of a Service's row that the Controller may not make, or that cannot be made; a
+    /// required one fails the row.
+    fn withhold_from_add(&self, origin: &Origin, step: Step, item: &mut AddItem) -> Planned {
         let Step::AddAtService { service, mut object } = step else { return Ok(step) };
         for setting in std::mem::take(&mut object.param_settings) {
-            // The row's number is not known yet: every row stands for it.
-            let full = Path::parse(&format!("{}*.{}", object.obj_path, setting.param));
-            let full = full.map_err(|e| Refusal::of(Fault::from(e), &setting.param))?;
-            if origin.rights.allow_path(Kind::Param, Act::Write, &full) {
+            let Err(fault) = self.check_new_row(origin, &object, &setting) else {
                 object.param_settings.push(setting);
                 continue;
-            }
-            let fault = Fault::denied(format!("{}{}", object.obj_path, setting.param));
+            };
             if setting.required {
                 return Err(Refusal::of(fault, &setting.param));
             }
@@ -174,6 +182,24 @@ impl Broker {
             item.withheld.push(ParameterError { param: setting.param, err_code, err_msg });
         }
         Ok(Step::AddAtService { service, object })
+    }
+
+    /// Whether a setting of a row that a Service is to make is allowed and fits. The row's number is not known yet, and no
+    /// permission that names a row by its number means it.
+    fn check_new_row(
+        &self,
+        origin: &Origin,
+        object: &CreateObject,
+        setting: &CreateParamSetting,
+    ) -> Result<(), Fault> {
+        let mut row = Path::parse(&object.obj_path)?;
+        row.segments.push(Segment::Instance(TRIAL));
+        let full = below(&row, &setting.param)?;
+        let named = |fault: Fault| Fault { text: fault.text.replace(&format!("{TRIAL}."), ""), ..fault };
+        if !origin.rights.allow_path(Kind::Param, Act::Write, &full) {
+            return Err(named(Fault::denied(full)));
+        }
+        self.model.check_at_service(&full, &setting.value, true).map_err(named)
     }
 
     /// A table, or those that its references lead to.
@@ -229,14 +255,26 @@ impl Broker {
         if local.at.is_empty() && !local.search {
             return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist")).into());
         }
-        let plan = |above: ObjRef| {
+        let mut plan = |broker: &mut Self, above: ObjRef| {
             let creation = Creation { table, above, settings: object.param_settings.clone() };
-            let name = self.model.schema.get(table).map_or_else(String::new, |o| o.name.to_string());
-            let table = format!("{}{name}.", self.model.path(&creation.above));
-            let tried = self.try_creation(origin, &path, creation, trial);
+            let name = broker.model.schema.get(table).map_or_else(String::new, |o| o.name.to_string());
+            let table = format!("{}{name}.", broker.model.path(&creation.above));
+            let tried = broker.try_creation(origin, &path, creation, trial);
             tried.map_err(|refusal| if local.search { refusal.in_table(table) } else { refusal })
         };
-        Ok(local.at.into_iter().map(plan).collect())
+        // R-GIN.0: no search tells of rows that may not be known of, by what may not be made below them either.
+        let is_told = |broker: &Self, above: &ObjRef, planned: &Planned| {
+            let denied = planned.as_ref().is_err_and(|r| r.fault.code == ErrCode::PERMISSION_DENIED);
+            !local.search || !denied || broker.may_know_row(above, &origin.rights)
+        };
+        let mut plans = Vec::new();
+        for above in local.at {
+            let planned = plan(self, above.clone());
+            if is_told(self, &above, &planned) {
+                plans.push(planned);
+            }
+        }
+        Ok(plans)
     }
 
     /// Makes the row and takes it back, to know whether it can be made. What holds together is tried together: then rows

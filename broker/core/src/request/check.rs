@@ -88,10 +88,13 @@ impl<'a> Settled<'a> {
         if earlier == value {
             return Ok(());
         }
-        // Without the values: they may be secret.
-        let text = format!("{param} is set to two different values at once");
-        Err(Fault::new(ErrCode::VALUE_CONFLICT, text))
+        Err(contradiction(param))
     }
+}
+
+/// 7014, without the values: they may be secret.
+pub(crate) fn contradiction(param: &str) -> Fault {
+    Fault::new(ErrCode::VALUE_CONFLICT, format!("{param} is set to two different values at once"))
 }
 
 impl Model {
@@ -130,6 +133,22 @@ impl Model {
             return self.check_value(&at, &name, &value);
         }
         Ok(Effect::Store { at, name, value })
+    }
+
+    /// Checks a setting of what a Service serves, as far as the model that it told says: access and type, before anybody
+    /// is asked. `full` may have wildcards and expressions.
+    ///
+    /// Errors: as [`Self::check_setting`].
+    pub(crate) fn check_at_service(&self, full: &Path, text: &str, creating: bool) -> Result<(), Fault> {
+        let object = Path { segments: full.segments.clone(), leaf: Leaf::Object }.to_supported();
+        let object = object.and_then(|o| self.schema.get(self.schema.find(&o.to_string())?));
+        let Leaf::Parameter(name) = &full.leaf else { return Ok(()) };
+        // Rows of one table may differ in what they support: the Service says what it has not.
+        let Some(param) = object.and_then(|o| o.params.get(name)) else { return Ok(()) };
+        if param.access == ParamAccess::Read && !creating {
+            return Err(Fault::new(ErrCode::NON_WRITEABLE_PARAMETER, format!("{full} is read-only")));
+        }
+        param.ty.accept(text).map(drop).map_err(|fault| fault.about(full))
     }
 
     /// The Service that serves a Parameter within an object of ours. What is read-only is refused without asking.

@@ -121,6 +121,7 @@ impl Broker {
         trial: Option<InstanceNumber>,
     ) -> Result<Created, Refusal> {
         self.check_table_limit(creation)?;
+        self.check_built_in(creation)?;
         let volatile = creation.is_volatile(self);
         let above = &creation.above.numbers;
         let number = trial.unwrap_or_else(|| self.model.rows.next_number(creation.table, above, volatile));
@@ -160,6 +161,17 @@ impl Broker {
         let row = self.model.row_with(creation.table, &[], "EndpointID", &endpoint.value)?;
         let passing = self.model.rows.get(&row).is_some_and(|r| r.volatile);
         (path == Some("Device.LocalAgent.Controller.{i}.") && passing).then_some(row)
+    }
+
+    /// Full Access has one permission, which gives everything: another one could only take from it, for good.
+    fn check_built_in(&self, creation: &Creation) -> Result<(), Fault> {
+        let table = self.model.schema.get(creation.table).map(|o| &*o.path);
+        let is_full = *creation.above.numbers == [1];
+        if table != Some("Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.") || !is_full {
+            return Ok(());
+        }
+        let text = "the built-in role Full Access keeps its one Permission: make another role for less";
+        Err(Fault::new(ErrCode::REQUEST_DENIED, text))
     }
 
     fn check_table_limit(&self, creation: &Creation) -> Result<(), Fault> {

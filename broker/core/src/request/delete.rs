@@ -29,6 +29,8 @@ pub(crate) struct DeleteEntry {
     affected: Vec<String>,
     unaffected: Vec<UnaffectedPathError>,
     failed: Option<Fault>,
+    /// It failed along with another entry of its unit, which is to blame.
+    along: bool,
     /// The row that is to blame for it.
     culprit: Option<String>,
     /// Results of Services: several, if references lead to several.
@@ -37,8 +39,19 @@ pub(crate) struct DeleteEntry {
 }
 
 impl DeleteEntry {
-    /// The unit failed.
+    /// The unit failed: so does the entry, unless it has a more exact reason already.
     pub(crate) fn fail(&mut self, fault: &Fault) {
+        match &mut self.failed {
+            Some(failed) => failed.text.clone_from(&fault.text),
+            None => {
+                self.failed = Some(fault.clone());
+                self.along = true;
+            }
+        }
+    }
+
+    /// The entry itself failed.
+    pub(crate) fn blame(&mut self, fault: &Fault) {
         self.failed = Some(fault.clone());
     }
 
@@ -46,7 +59,7 @@ impl DeleteEntry {
     pub(crate) fn take(&mut self, result: Option<DeletedObjectResult>) -> Option<Fault> {
         let Some(mut result) = result else {
             let fault = left_out(&self.requested);
-            self.fail(&fault);
+            self.blame(&fault);
             return Some(fault);
         };
         let asked = std::mem::replace(&mut result.requested_path, self.requested.clone());
@@ -65,7 +78,7 @@ impl DeleteEntry {
                 err_code: fault.code.0,
                 err_msg: fault.text.clone(),
             }),
-            Some(fault) => self.fail(fault),
+            Some(fault) => self.blame(fault),
             None => self.service.push(result),
         }
         fault
@@ -139,7 +152,16 @@ impl Broker {
             match self.plan_delete(entry, &path, &origin.rights, allow_partial) {
                 Ok(more) => steps.extend(more),
                 Err(fault) if leads_nowhere(&self.model, &path, &fault) => {}
-                Err(fault) => return Err(fault),
+                // A search fails for each of its rows by itself (R-DEL.3).
+                Err(fault) if allow_partial => entry.unaffected.push(UnaffectedPathError {
+                    unaffected_path: path,
+                    err_code: fault.code.0,
+                    err_msg: fault.text,
+                }),
+                Err(fault) => {
+                    entry.culprit.get_or_insert(path);
+                    return Err(fault);
+                }
             }
         }
         Ok(steps)
@@ -263,7 +285,9 @@ impl Broker {
     }
 
     fn refuse_delete(&mut self, origin: &Origin, entries: &[DeleteEntry], given: Vec<ParamError>) {
-        let failed = entries.iter().filter_map(|e| Some((e, e.failed.as_ref()?)));
+        let all = || entries.iter().filter_map(|e| Some((e, e.failed.as_ref()?)));
+        let only_along = all().all(|(entry, _)| entry.along);
+        let failed = all().filter(|(entry, _)| only_along || !entry.along);
         let own = failed
             .clone()
             .map(|(entry, fault)| param_error(entry.culprit.as_ref().unwrap_or(&entry.requested), fault));
@@ -291,7 +315,7 @@ impl Broker {
 
 fn delete_result(mut entry: DeleteEntry, rights: &Rights) -> DeletedObjectResult {
     entry.service.iter_mut().for_each(|result| shown::of_delete(rights, result));
-    let single = entry.service.len() == 1 && entry.affected.is_empty();
+    let single = entry.service.len() == 1 && entry.affected.is_empty() && entry.unaffected.is_empty();
     if let Some(result) = entry.service.pop_if(|_| single) {
         return DeletedObjectResult { requested_path: entry.requested, ..result };
     }

@@ -2,7 +2,8 @@
 //!
 //! A Service can follow only what it serves itself, so the broker asks it for the reference alone, goes on where that
 //! leads, and hands out plain paths. What stays among the broker's own rows is left to [`crate::dm::resolve`]; search
-//! expressions inside a Service's table are evaluated by that Service.
+//! expressions inside a Service's table are evaluated by that Service, which is asked for the rows where each is to be
+//! judged by itself ([`super::judged`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,14 +13,15 @@ use usp_proto::path::{Leaf, ListItem, Name, Path, Segment};
 use usp_proto::tr106;
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
-use super::Origin;
+use super::{Origin, judged};
 use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::dm::Model;
 use crate::dm::resolve::Found;
 use crate::dm::schema::{Owner, ServiceId};
 use crate::fault::Fault;
-use crate::gather::{Job, JobId, LegReply};
+use crate::gather::{Job, JobId, LegReply, failed};
+use crate::input::ConnId;
 
 /// How often one path may be asked on.
 const MOST_ROUNDS: usize = 8;
@@ -44,8 +46,22 @@ pub(crate) fn leads_nowhere(model: &Model, path: &str, fault: &Fault) -> bool {
 struct Open {
     requested: String,
     path: Path,
-    /// The Service that is asked for its first reference.
+    /// The Service that is asked for its first reference or, without one, for its rows.
     asked: Option<ServiceId>,
+}
+
+impl Open {
+    /// What the Service is asked: the reference alone, or the rows.
+    fn question(&self) -> usp::Get {
+        let (path, max_depth) = match Reference::first_of(&self.path) {
+            Some(reference) => {
+                let leaf = Leaf::Parameter(reference.name.clone());
+                (Path { segments: reference.holder.to_vec(), leaf }, 0)
+            }
+            None => (Path { segments: self.path.segments.clone(), leaf: Leaf::Object }, 1),
+        };
+        usp::Get { param_paths: vec![path.to_string()], max_depth }
+    }
 }
 
 struct FollowJob {
@@ -62,7 +78,7 @@ enum Next {
     Done,
     /// These stand for it.
     Paths(Vec<Path>),
-    /// A Service has the reference.
+    /// A Service has the reference, or knows the rows.
     Ask(ServiceId),
 }
 
@@ -72,9 +88,11 @@ impl Broker {
     pub(crate) fn follow_first(&mut self, origin: Origin, request: &ReqType) -> Option<Origin> {
         let crossing: Vec<Open> = paths_of(request)
             .into_iter()
-            .filter(|text| text.contains("+."))
+            .filter(|text| text.contains("+.") || !origin.rights.is_all())
             .filter_map(|text| Some((text, Path::parse(text).ok()?)))
-            .filter(|(_, path)| self.model.crosses(path, &origin.rights, MOST_ROUNDS))
+            .filter(|(text, path)| {
+                self.model.crosses(path, &For { origin: &origin, request, text }, MOST_ROUNDS)
+            })
             .map(|(text, path)| Open { requested: text.to_owned(), path, asked: None })
             .collect();
         if crossing.is_empty() {
@@ -87,16 +105,67 @@ impl Broker {
     }
 }
 
+/// Who wants to know what for.
+struct For<'a> {
+    origin: &'a Origin,
+    request: &'a ReqType,
+    /// The path as it was requested.
+    text: &'a str,
+}
+
 impl Model {
-    /// Whether one of a path's references is held by a Service or leads into one.
-    fn crosses(&self, path: &Path, rights: &Rights, rounds: usize) -> bool {
-        match self.unfold(path, rights) {
+    /// Whether one of a path's references is held by a Service or leads into one, or the rows that it means are to be
+    /// judged one by one.
+    fn crosses(&self, path: &Path, asked: &For<'_>, rounds: usize) -> bool {
+        match self.next(path, asked) {
             Ok(Next::Ask(_)) => true,
             Ok(Next::Paths(paths)) => paths.iter().any(|path| {
-                matches!(self.resolve(&path.segments), Ok(Found::Service(_)))
-                    || (rounds > 0 && self.crosses(path, rights, rounds - 1))
+                self.is_at_service(path) || (rounds > 0 && self.crosses(path, asked, rounds - 1))
             }),
-            Ok(Next::Done) | Err(_) => false,
+            Ok(Next::Done) => false,
+            // What may not be read, or is not there, is told in its place, and no Service is handed the path as it stands.
+            Err(_) => true,
+        }
+    }
+
+    /// Whether a path leads to a Service: to an object, or to what one serves within an object of ours.
+    fn is_at_service(&self, path: &Path) -> bool {
+        let Ok(Found::Local(local)) = self.resolve(&path.segments) else { return true };
+        let Some(object) = local.object.and_then(|id| self.schema.get(id)) else { return false };
+        let owner = match &path.leaf {
+            Leaf::Parameter(name) => object.params.get(name).map(|p| p.owner),
+            Leaf::Command(name) => object.commands.get(name).map(|c| c.owner),
+            Leaf::Object | Leaf::Event(_) => None,
+        };
+        matches!(owner, Some(Owner::Service(_)))
+    }
+
+    /// What a path stands for, as far as its references can be followed from memory: plain paths, and those whose next
+    /// reference a Service holds.
+    pub(crate) fn led(&self, path: &Path, rights: &Rights) -> Vec<Path> {
+        let mut found = Vec::new();
+        self.lead(path, rights, MOST_ROUNDS, &mut found);
+        found
+    }
+
+    fn lead(&self, path: &Path, rights: &Rights, rounds: usize, into: &mut Vec<Path>) {
+        match self.unfold(path, rights) {
+            Ok(Next::Done | Next::Ask(_)) => into.push(path.clone()),
+            Ok(Next::Paths(paths)) if rounds > 0 => {
+                paths.iter().for_each(|path| self.lead(path, rights, rounds - 1, into));
+            }
+            Ok(Next::Paths(_)) | Err(_) => {}
+        }
+    }
+
+    fn next(&self, path: &Path, asked: &For<'_>) -> Result<Next, Fault> {
+        let rights = &asked.origin.rights;
+        match self.unfold(path, rights)? {
+            Next::Done => {
+                let service = self.rows_at(path, rights, asked.request, asked.text);
+                Ok(service.map_or(Next::Done, Next::Ask))
+            }
+            next => Ok(next),
         }
     }
 
@@ -105,11 +174,8 @@ impl Model {
         let Some(reference) = Reference::first_of(path) else { return Ok(Next::Done) };
         let holder =
             Path { segments: reference.holder.to_vec(), leaf: Leaf::Parameter(reference.name.clone()) };
-        if !rights.may_search(self, &holder) {
-            return Err(Fault::unsupported(&holder));
-        }
         let leaf = &holder.leaf;
-        let local = match self.resolve(reference.holder)? {
+        let local = match super::resolve(self, &holder, rights)? {
             Found::Service(service) => return ask(rights, service, &holder),
             Found::Local(local) => local,
         };
@@ -204,7 +270,8 @@ impl FollowJob {
 
     /// Takes a path on until it is plain, or a Service has to be asked.
     fn walk(&mut self, broker: &Broker, requested: String, path: Path, depth: usize) {
-        match broker.model.unfold(&path, &self.origin.rights) {
+        let asked = For { origin: &self.origin, request: &self.request, text: &requested };
+        match broker.model.next(&path, &asked) {
             Err(fault) => self.fail(&requested, fault),
             Ok(_) if depth > MOST_ROUNDS => {
                 let text = format!("{requested} follows more than {MOST_ROUNDS} references");
@@ -258,15 +325,20 @@ impl FollowJob {
         outcome: Result<RespType, Fault>,
     ) -> Result<Vec<Path>, Fault> {
         let name = broker.services.name(service);
-        let failed = |text: &str| Fault::new(ErrCode::INTERNAL_ERROR, format!("Service {name} {text}"));
         let RespType::GetResp(response) = outcome? else {
-            return Err(failed("answered a Get with something else"));
+            let text = format!("Service {name} answered a Get with something else");
+            return Err(Fault::new(ErrCode::INTERNAL_ERROR, text));
         };
-        let Some(reference) = Reference::first_of(&open.path) else { return Ok(Vec::new()) };
         if let Some(bad) = response.req_path_results.iter().find(|r| r.err_code != 0) {
-            return Err(Fault::new(ErrCode(bad.err_code), format!("Service {name}: {}", bad.err_msg)));
+            return Err(Fault::new(failed(bad.err_code), format!("Service {name}: {}", bad.err_msg)));
         }
         let objects = response.req_path_results.iter().flat_map(|r| &r.resolved_path_results);
+        let Some(reference) = Reference::first_of(&open.path) else {
+            let rights = &self.origin.rights;
+            let own = objects.filter(|object| broker.services.owns(service, &object.resolved_path));
+            let row = |path: &str| judged::meant(path, &open.path, rights, &self.request, &open.requested);
+            return Ok(own.filter_map(|object| row(&object.resolved_path)).collect());
+        };
         let readable = objects.filter_map(|object| {
             let path = format!("{}{}", object.resolved_path, reference.name);
             let rights = &self.origin.rights;
@@ -309,15 +381,14 @@ impl Job for FollowJob {
             return None;
         }
         for (tag, open) in self.open.iter().enumerate() {
-            let (Some(service), Some(reference)) = (open.asked, Reference::first_of(&open.path)) else {
-                continue;
-            };
-            let leaf = Leaf::Parameter(reference.name.clone());
-            let holder = Path { segments: reference.holder.to_vec(), leaf };
-            let get = usp::Get { param_paths: vec![holder.to_string()], max_depth: 0 };
-            broker.ask_service(id, tag, service, ReqType::Get(get));
+            let Some(service) = open.asked else { continue };
+            broker.ask_service(id, tag, service, ReqType::Get(open.question()));
         }
         Some(self)
+    }
+
+    fn asker(&self) -> Option<ConnId> {
+        Some(self.origin.conn)
     }
 }
 

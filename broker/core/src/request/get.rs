@@ -20,7 +20,7 @@ use super::{Origin, resolve, shown, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
 use crate::dm::compute::{Have, Unread};
-use crate::dm::resolve::{Found, Local};
+use crate::dm::resolve::{Found, Local, follows};
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::{Owner, Schema, ServiceId};
 use crate::fault::Fault;
@@ -150,6 +150,9 @@ impl Broker {
         path: &Path,
         depth: u32,
     ) -> Result<(), Fault> {
+        if follows(path) {
+            return Err(Fault::unsupported(path));
+        }
         let kind = if matches!(path.leaf, Leaf::Object) { Kind::Obj } else { Kind::Param };
         // R-GET.1: what may not be read is not there.
         if !path.is_search() && !job.origin.rights.allow_path(kind, Act::Read, path) {
@@ -422,6 +425,7 @@ impl Job for GetJob {
                 for (part, mut outcome) in parts.iter().zip(filled) {
                     if let Ok(found) = &mut outcome {
                         broker.services.keep_owned(service, &part.path, found);
+                        part.keep_asked(found);
                     }
                     self.fill(tag, part.entry, part.whole, part.path.ends_with('.'), outcome);
                 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
+use usp_proto::path::Path;
 use usp_proto::usp::GetResp;
 use usp_proto::usp::get_resp::{RequestedPathResult, ResolvedPathResult};
 use usp_proto::usp::response::RespType;
 
 use super::budget::Budget;
+use crate::dm::covers::Element;
 use crate::fault::Fault;
 use crate::gather::failed;
 
@@ -22,6 +24,36 @@ pub(super) struct Part {
     pub(super) path: String,
     /// The Service owns the requested path as a whole.
     pub(super) whole: bool,
+}
+
+impl Part {
+    /// Leaves out of a Service's answer what it was not asked for: of one Parameter, any other (R-GET.3).
+    pub(super) fn keep_asked(&self, found: &mut Vec<ResolvedPathResult>) {
+        let end = self.path.rfind('.').map_or(0, |dot| dot + 1);
+        let (object, name) = self.path.split_at(end);
+        // Most paths are plain, and an answer can be long.
+        let plain = !object.contains(['*', '[']);
+        let written = if plain { None } else { Path::parse(object).ok() };
+        found.retain_mut(|result| {
+            let path = &result.resolved_path;
+            let is_meant = match &written {
+                Some(written) => is_covered(written, path, !name.is_empty()),
+                None if name.is_empty() => path.starts_with(object),
+                None => path == object,
+            };
+            if is_meant && !name.is_empty() {
+                result.result_params.retain(|other, _| other == name);
+            }
+            is_meant && (name.is_empty() || !result.result_params.is_empty())
+        });
+    }
+}
+
+/// Whether a concrete path is an object that a written one means, or one below it.
+fn is_covered(written: &Path, path: &str, exactly: bool) -> bool {
+    let Ok(found) = Path::parse(path) else { return false };
+    let fits = !exactly || found.segments.len() == written.segments.len();
+    fits && Element::parsed(&found).is_some_and(|element| element.is_covered_by(written, &|_, _| true))
 }
 
 /// What a result adds to the answer.

@@ -9,6 +9,7 @@ pub(crate) mod delete;
 pub(crate) mod follow;
 pub(crate) mod get;
 pub(crate) mod instances;
+mod judged;
 pub(crate) mod kinds;
 mod merge;
 pub(crate) mod operate;
@@ -31,7 +32,7 @@ use crate::Broker;
 use crate::access::Rights;
 use crate::agent::triggers::log_failures;
 use crate::dm::Model;
-use crate::dm::resolve::Found;
+use crate::dm::resolve::{Found, follows};
 use crate::dm::rows::ObjRef;
 use crate::fault::Fault;
 use crate::input::ConnId;
@@ -79,11 +80,14 @@ impl Broker {
 
 /// What a path means for somebody: rows whose searched Parameters may not be read are not found (R-GIN.0).
 ///
-/// Errors: as [`Model::resolve`]; 7026 for a search at a Service by what may not be read there (R-GET.1).
+/// Errors: as [`Model::resolve`]; 7026 for a search at a Service by what may not be read there (R-GET.1), and for a
+/// reference into one that was not followed beforehand, by the rights of who asks.
 pub(crate) fn resolve(model: &Model, path: &Path, rights: &Rights) -> Result<Found, Fault> {
     let may_read = |at: &ObjRef, name: &Name| rights.may_read(model, at, name);
     match model.resolve_for(&path.segments, &may_read)? {
-        Found::Service(_) if !rights.may_search(model, path) => Err(Fault::unsupported(path)),
+        Found::Service(_) if follows(path) || !rights.may_search(model, path) => {
+            Err(Fault::unsupported(path))
+        }
         found => Ok(found),
     }
 }

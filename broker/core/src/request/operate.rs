@@ -17,7 +17,7 @@ use super::{Origin, resolve, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
 use crate::agent::commands::{Deed, check_values};
-use crate::dm::resolve::Found;
+use crate::dm::resolve::{Found, follows};
 use crate::dm::rows::{ObjRef, Row};
 use crate::dm::schema::{ObjId, Owner, ServiceId};
 use crate::fault::Fault;
@@ -147,7 +147,12 @@ impl Broker {
             // Each object has its own result, whatever is wrong (R-OPR.1, R-OPR.5).
             let fits =
                 || usable.clone().and_then(|()| self.check_vendor_args(&at, name, &operate.input_args));
-            let outcome = match self.check_operable(origin, &at, name).and_then(|()| fits()) {
+            let operable = self.check_operable(origin, &at, name);
+            // R-GIN.0: no search tells of rows that may not be known of.
+            if operable.is_err() && local.search && !self.may_know_row(&at, &origin.rights) {
+                continue;
+            }
+            let outcome = match operable.and_then(|()| fits()) {
                 Ok(()) => Outcome::Open,
                 Err(fault) => {
                     Outcome::Done(vec![failure(&format!("{}{name}()", self.model.path(&at)), &fault)])
@@ -185,6 +190,9 @@ impl Broker {
         service: ServiceId,
         path: &Path,
     ) -> Result<Vec<(Task, Outcome)>, Fault> {
+        if follows(path) {
+            return Err(Fault::unsupported(path));
+        }
         if !origin.rights.allow_path(Kind::CommandEvent, Act::Execute, path) {
             return Err(Fault::denied(path));
         }

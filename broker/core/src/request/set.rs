@@ -19,10 +19,11 @@ use usp_proto::usp::{
     set::{UpdateObject, UpdateParamSetting},
 };
 
-use super::check::{Effect, Settled};
+use super::check::{Effect, Settled, contradiction};
 use super::create::fit_references;
 use super::delete::left_out;
 use super::follow::leads_nowhere;
+use super::judged::below;
 use super::unit::{Step, Unit, UnitJob, UnitKind};
 use super::{Origin, param_error, resolve, shown, wrong_form};
 use crate::Broker;
@@ -43,6 +44,8 @@ pub(crate) struct SetEntry {
     service: Vec<UpdatedObjectResult>,
     /// Settings that the Service was not even asked for.
     withheld: Vec<ParameterError>,
+    /// Its path has a wildcard, an expression or a reference.
+    search: bool,
 }
 
 /// One object of an entry.
@@ -83,7 +86,8 @@ impl Broker {
         let mut entries = Vec::with_capacity(set.update_objs.len());
         let mut steps = Vec::with_capacity(set.update_objs.len());
         for object in &set.update_objs {
-            let mut entry = SetEntry { requested: object.obj_path.clone(), ..SetEntry::default() };
+            let search = Path::parse(&object.obj_path).is_ok_and(|path| path.is_search());
+            let mut entry = SetEntry { requested: object.obj_path.clone(), search, ..SetEntry::default() };
             match self.plan_meant_set(&mut entry, object, &origin) {
                 Ok(step) => steps.push(step),
                 Err(failed) => {
@@ -92,6 +96,9 @@ impl Broker {
                 }
             }
             entries.push(entry);
+        }
+        if !set.allow_partial {
+            blame_conflicts(&mut entries, &steps);
         }
         self.try_keys(&mut entries, &steps, set.allow_partial);
         if !set.allow_partial && entries.iter().any(|e| e.failed.is_some()) {
@@ -176,7 +183,7 @@ impl Broker {
         let local = match resolve(&self.model, &path, rights)? {
             Found::Service(service) => {
                 let mut object = object.clone();
-                entry.withheld.extend(self.withhold_forbidden(&path, &mut object, rights)?);
+                entry.withheld.extend(self.withhold(&path, &mut object, rights)?);
                 if object.param_settings.is_empty() && !entry.withheld.is_empty() && !path.is_search() {
                     entry.nothing_left(&path);
                     return Ok(Vec::new());
@@ -214,29 +221,46 @@ impl Broker {
         Err(Failed::of(fault, failures.into_iter().map(|(failure, _)| failure).collect()))
     }
 
-    /// Keeps back optional settings that the Controller may not make; a required one fails the entry.
-    fn withhold_forbidden(
+    /// Keeps back optional settings that the Controller may not make, or that cannot be made; a required one fails the
+    /// entry (R-SET.2).
+    fn withhold(
         &self,
         path: &Path,
         object: &mut UpdateObject,
         rights: &Rights,
     ) -> Result<Vec<ParameterError>, Failed> {
-        let mut withheld = Vec::new();
+        let (mut withheld, mut first_required) = (Vec::new(), None);
         for setting in std::mem::take(&mut object.param_settings) {
-            let full = Path::parse(&format!("{path}{}", setting.param)).map_err(Fault::from)?;
-            match rights.allow_path(Kind::Param, Act::Write, &full) {
-                true => object.param_settings.push(setting),
-                false if setting.required && path.is_search() => return Err(Fault::denied(full).into()),
-                false if setting.required => {
-                    let fault = Fault::denied(full);
-                    let param_errs = vec![parameter_error(&setting.param, &fault)];
-                    let instance = UpdatedInstanceFailure { affected_path: path.to_string(), param_errs };
-                    return Err(Failed::of(fault, vec![instance]));
+            match self.check_elsewhere(path, &setting, rights) {
+                Ok(()) => object.param_settings.push(setting),
+                Err(fault) => {
+                    withheld.push(parameter_error(&setting.param, &fault));
+                    first_required = first_required.or(setting.required.then_some(fault));
                 }
-                false => withheld.push(parameter_error(&setting.param, &Fault::denied(full))),
             }
         }
-        Ok(withheld)
+        match first_required {
+            None => Ok(withheld),
+            Some(fault) if path.is_search() => Err(fault.into()),
+            Some(fault) => {
+                let instance =
+                    UpdatedInstanceFailure { affected_path: path.to_string(), param_errs: withheld };
+                Err(Failed::of(fault, vec![instance]))
+            }
+        }
+    }
+
+    fn check_elsewhere(
+        &self,
+        object: &Path,
+        setting: &UpdateParamSetting,
+        rights: &Rights,
+    ) -> Result<(), Fault> {
+        let full = below(object, &setting.param)?;
+        if !rights.allow_path(Kind::Param, Act::Write, &full) {
+            return Err(Fault::denied(full));
+        }
+        self.model.check_at_service(&full, &setting.value, false)
     }
 
     /// Checks all settings of one object. Failed optional ones are kept as errors, a failed required one fails it (R-SET.2).
@@ -253,17 +277,22 @@ impl Broker {
         let (mut first_required, mut settled) = (None, Settled::default());
         for setting in &object.param_settings {
             let agrees = settled.note(&setting.param, &setting.value);
-            if let Some((service, leaf, owner)) = self.model.service_of_setting(&target.at, &setting.param)
-                && rights.allow(&self.model, Kind::Param, Act::Write, &owner, &leaf)
-            {
-                target.elsewhere.push((service, setting.clone()));
-                continue;
-            }
-            let check =
-                || self.model.check_setting(&target.at, &setting.param, &setting.value, false, rights);
+            let elsewhere = self.model.service_of_setting(&target.at, &setting.param);
+            let elsewhere = elsewhere
+                .filter(|(_, leaf, owner)| rights.allow(&self.model, Kind::Param, Act::Write, owner, leaf));
+            let check = || match elsewhere {
+                Some(_) => self.check_within(&target, setting).map(|()| None),
+                None => {
+                    let (at, param) = (&target.at, &setting.param);
+                    self.model.check_setting(at, param, &setting.value, false, rights).map(Some)
+                }
+            };
             let may = || self.may_trigger(origin, &target.at, &setting.param);
             match agrees.and_then(|()| may()).and_then(|()| check()) {
-                Ok(effect) => target.effects.push((setting.param.clone(), effect)),
+                Ok(Some(effect)) => target.effects.push((setting.param.clone(), effect)),
+                Ok(None) => {
+                    target.elsewhere.extend(elsewhere.map(|(service, ..)| (service, setting.clone())));
+                }
                 Err(fault) => {
                     target.errors.push(parameter_error(&setting.param, &fault));
                     if setting.required && first_required.is_none() {
@@ -284,6 +313,12 @@ impl Broker {
                 Err((UpdatedInstanceFailure { affected_path: target.path, param_errs: target.errors }, fault))
             }
         }
+    }
+
+    /// The same for a Parameter that a Service serves within an object of ours.
+    fn check_within(&self, target: &Target, setting: &UpdateParamSetting) -> Result<(), Fault> {
+        let full = Path::parse(&format!("{}{}", target.path, setting.param))?;
+        self.model.check_at_service(&full, &setting.value, false)
     }
 
     /// NotifType and ReferenceList of a Subscription have to fit as they will be: those that do not are taken out of what is
@@ -347,13 +382,16 @@ impl Broker {
             });
             return vec![updated(entry.requested, status)];
         }
-        let own = entry.targets.into_iter().map(|target| UpdatedInstanceResult {
-            updated_params: self.updated_params(&target, rights),
-            affected_path: target.path,
-            param_errs: target.errors,
+        // R-GIN.0: what a search found and may not be known of is set, and not told.
+        let hides = |row: &str| entry.search && !shown::may_know(rights, row);
+        let told = |target: &Target| !entry.search || self.may_know_row(&target.at, rights);
+        let own = entry.targets.iter().filter(|target| told(target)).map(|target| UpdatedInstanceResult {
+            updated_params: self.updated_params(target, rights),
+            affected_path: target.path.clone(),
+            param_errs: target.errors.clone(),
         });
         let mut results: Vec<UpdatedInstanceResult> = own.collect();
-        for other in entry.service.iter().flat_map(instances_of) {
+        for other in entry.service.iter().flat_map(instances_of).filter(|i| !hides(&i.affected_path)) {
             // An object of ours may have Parameters that a Service serves.
             match results.iter_mut().find(|own| own.affected_path == other.affected_path) {
                 Some(own) => {
@@ -413,6 +451,40 @@ fn parameter_error(param: &str, fault: &Fault) -> ParameterError {
     ParameterError { param: param.to_owned(), err_code: fault.code.0, err_msg: fault.text.clone() }
 }
 
+/// What holds together sets each Parameter to one value, in several entries as in one.
+fn blame_conflicts(entries: &mut [SetEntry], steps: &[Vec<Step>]) {
+    let mut known: BTreeMap<(String, String), String> = BTreeMap::new();
+    for (entry, steps) in entries.iter_mut().zip(steps) {
+        for step in steps {
+            let clash = settings_of(step).into_iter().find(|(object, param, value)| {
+                let key = (object.clone(), param.clone());
+                known.entry(key).or_insert_with(|| value.clone()) != value
+            });
+            if let Some((object, param, _)) = clash {
+                entry.clash(step, object, &param);
+            }
+        }
+    }
+}
+
+/// What a step sets: objects, Parameters and values, as far as they can be told apart.
+fn settings_of(step: &Step) -> Vec<(String, String, String)> {
+    match step {
+        Step::Effect(effect) => {
+            let value = match effect {
+                Effect::Store { value, .. } => value.clone(),
+                Effect::Write { value, .. } => value.to_usp(),
+            };
+            vec![(format!("{:?}", effect.at()), effect.name().to_string(), value)]
+        }
+        Step::SetAtService { object, .. } => {
+            let of = |s: &UpdateParamSetting| (object.obj_path.clone(), s.param.clone(), s.value.clone());
+            object.param_settings.iter().map(of).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Groups entries: each by itself, or all together. Failed entries have nothing to do.
 pub(crate) fn units_of(steps: Vec<Vec<Step>>, apart: bool, failed: impl Fn(usize) -> bool) -> Vec<Unit> {
     let entries = steps.into_iter().enumerate().filter(|(i, _)| !failed(*i));
@@ -470,6 +542,35 @@ impl SetEntry {
         };
         let status = OperStatus::OperSuccess(OperationSuccess { updated_inst_results: vec![result] });
         self.service.push(updated(self.requested.clone(), status));
+    }
+
+    /// A Service has refused to make its settings and does not say which.
+    pub(crate) fn blame(&mut self, step: &Step, fault: &Fault) {
+        let Step::SetAtService { object, .. } = step else { return };
+        let instance = match object.param_settings.as_slice() {
+            [one] => Some(UpdatedInstanceFailure {
+                affected_path: object.obj_path.clone(),
+                param_errs: vec![parameter_error(&one.param, fault)],
+            }),
+            _ => None,
+        };
+        match &mut self.failed {
+            Some(failed) => failed.instances.extend(instance),
+            None => self.failed = Some(Failed::of(fault.clone(), instance.into_iter().collect())),
+        }
+    }
+
+    /// One of its settings contradicts one of an earlier entry.
+    fn clash(&mut self, step: &Step, object: String, param: &str) {
+        let fault = contradiction(param);
+        match step {
+            Step::Effect(effect) => self.fail(&fault, Some(effect)),
+            _ => {
+                let param_errs = vec![parameter_error(param, &fault)];
+                let instance = UpdatedInstanceFailure { affected_path: object, param_errs };
+                self.failed = Some(Failed::of(fault, vec![instance]));
+            }
+        }
     }
 
     fn has(&self, effect: &Effect) -> bool {

@@ -18,7 +18,7 @@ fn may_read(rights: &Rights, kind: Kind, path: &str) -> bool {
 }
 
 /// Whether a row may be known of at all: by GetInstances, or by a Get.
-fn may_know(rights: &Rights, row: &str) -> bool {
+pub(super) fn may_know(rights: &Rights, row: &str) -> bool {
     may_read(rights, Kind::InstantiatedObj, row) || may_read(rights, Kind::Obj, row)
 }
 

@@ -16,7 +16,6 @@ use crate::gather::{Job, JobId, LegReply};
 use crate::request::add::created_paths;
 use crate::services::Service;
 use crate::services::wanted::{Wanted, WantedRows};
-use crate::subscriptions::NotifKind;
 use crate::timers::Timer;
 
 /// Marks our rows in a Service's table.
@@ -142,18 +141,17 @@ impl Broker {
 
     /// What one of our rows at a Service is about, and our Subscriptions that it serves. Right after the Service has come
     /// back, before its table is read, rows from before count as well.
-    pub(crate) fn shadow_of(&self, service: ServiceId, id: &str) -> Option<(NotifKind, BTreeSet<u32>)> {
+    pub(crate) fn shadow_of(&self, service: ServiceId, id: &str) -> Option<(Wanted, BTreeSet<u32>)> {
         let shadows = &self.services.get(service)?.shadows;
         if let Some((wanted, serves)) = shadows.by_id(id) {
-            return Some((wanted.kind, serves.clone()));
+            return Some((wanted.clone(), serves.clone()));
         }
         if shadows.read || shadows.refused {
             return None;
         }
         let broad = self.wanted_of(service);
         let spelt = self.spell_out(service, &broad);
-        let found = broad.into_iter().chain(spelt).find(|(wanted, _)| wanted.id() == id);
-        found.map(|(wanted, serves)| (wanted.kind, serves))
+        broad.into_iter().chain(spelt).find(|(wanted, _)| wanted.id() == id)
     }
 
     fn finish_sync(&mut self, id: ServiceId, problem: Option<String>, refused: bool) {

@@ -9,7 +9,8 @@ use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::add::{CreateObject, CreateParamSetting};
 
 use crate::Broker;
-use crate::dm::resolve::Found;
+use crate::dm::covers::Element;
+use crate::dm::resolve::{Found, follows};
 use crate::dm::schema::{Object, Owner, ServiceId};
 use crate::services::forward::ID_PREFIX;
 use crate::services::{Service, overlapping};
@@ -28,6 +29,14 @@ pub(crate) struct Wanted {
 pub(crate) type WantedRows = BTreeMap<Wanted, BTreeSet<u32>>;
 
 impl Wanted {
+    /// Whether something that a Service tells for this row is what the row is for.
+    pub(crate) fn is_about(&self, path: &Path) -> bool {
+        let Ok(written) = Path::parse(&self.path.replace("{i}", "*")) else { return false };
+        // Where a reference leads, and which rows an expression means, is known there.
+        follows(&written)
+            || Element::parsed(path).is_some_and(|element| element.is_covered_by(&written, &|_, _| true))
+    }
+
     /// Whether one row stands for several Commands or Events.
     pub(crate) fn is_broad(&self) -> bool {
         matches!(self.kind, NotifKind::OperationComplete | NotifKind::Event) && self.path.ends_with('.')
@@ -107,9 +116,16 @@ impl Broker {
             if sub.kind == NotifKind::OperationComplete || !service.is_meant_by(sub) {
                 continue;
             }
+            let rights = self.rights_of_controller(sub.controller);
             let references = sub.references.iter().filter(|r| self.model.supports(r));
+            let led = references.flat_map(|reference| match follows(reference) {
+                true => self.model.led(reference, &rights),
+                false => vec![reference.clone()],
+            });
+            // What its recipient may not read is not looked at for it (R-SEC.1).
+            let allowed = led.filter(|reference| rights.may_search(&self.model, reference));
             let paths: BTreeSet<String> =
-                references.flat_map(|reference| self.parts_at(id, sub.kind, reference, &known)).collect();
+                allowed.flat_map(|reference| self.parts_at(id, sub.kind, &reference, &known)).collect();
             for path in widest(paths) {
                 wanted.entry(Wanted { kind: sub.kind, path }).or_default().insert(number);
             }

@@ -1,12 +1,14 @@
 //! What follows from a change of our own rows once it holds: derived state is brought in line, then subscribers are told.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use usp_proto::path::{Name, Path};
+use usp_proto::path::{Name, Path, Segment};
 use usp_proto::usp::notify::{self, Notification};
 
 use super::{Happening, NotifKind};
 use crate::Broker;
+use crate::dm::Model;
 use crate::dm::compute::stored_default;
 use crate::dm::rows::{Change, ObjRef, Row};
 
@@ -96,11 +98,28 @@ impl Broker {
         if trust {
             self.review_trust();
         }
-        if !subscriptions.is_empty() {
-            self.sync_services(&subscriptions);
+        let mut synced = subscriptions.clone();
+        synced.extend(self.led_elsewhere(changes, rights));
+        if !synced.is_empty() {
+            self.sync_services(&synced);
         }
         self.agent_in_line(&controllers, &subscriptions);
         controllers
+    }
+
+    /// Subscriptions that mean something else at Services now: a reference that they follow has changed, or what their
+    /// recipients may read of what they look at.
+    fn led_elsewhere(&self, changes: &[Change], rights: bool) -> Vec<u32> {
+        let value =
+            |row: &Option<Arc<Row>>, name: &Name| row.as_ref().and_then(|row| row.params.get(name).cloned());
+        let has_moved = |c: &Change, name: &Name| value(&c.before, name) != value(&c.after, name);
+        let moved = |name: &Name| changes.iter().any(|change| has_moved(change, name));
+        let looks = |reference: &Path| {
+            let mut followed = holders(reference);
+            followed.any(moved) || (rights && Model::is_search(reference))
+        };
+        let concerned = self.subs.enabled().filter(|(_, s)| s.references.iter().any(looks));
+        concerned.map(|(number, _)| number).collect()
     }
 
     /// A row is gone for good. A device that comes back has its old numbers, and so have the rows below it.
@@ -171,6 +190,14 @@ impl Broker {
             self.emit_change(at, level);
         }
     }
+}
+
+/// The reference Parameters that a path follows.
+fn holders(path: &Path) -> impl Iterator<Item = &Name> {
+    path.segments.windows(2).filter_map(|pair| match pair {
+        [Segment::Name(name), Segment::Follow(_)] => Some(name),
+        _ => None,
+    })
 }
 
 /// Objects whose change MQTT clients and their peers follow.

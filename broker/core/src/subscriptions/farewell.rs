@@ -72,7 +72,8 @@ impl Broker {
 
     fn hears_of(&self, subscription: &Subscription, rights: &Rights, at: &ObjRef) -> bool {
         let element = Element::of(&self.model, at, Leaf::Object);
-        let subject = Subject { model: &self.model, element, at: Some(at) };
+        let of = |_| rights.clone();
+        let subject = Subject { model: &self.model, element, at: Some(at), rights: &of };
         subject.concerns(NotifKind::ObjectDeletion, subscription)
             && rights.allow(&self.model, Kind::InstantiatedObj, Act::Notify, at, &Leaf::Object)
     }

@@ -4,13 +4,14 @@
 //! that come and go are told to who named their table or, of rows that go, the row; a reference to an object that is
 //! neither stands for all tables below it.
 
-use usp_proto::path::{Expression, Leaf, Path, Segment};
+use usp_proto::path::{Expression, Leaf, Name, Path, Segment};
 
 use super::{Happening, NotifKind, Subscription};
 use crate::Broker;
+use crate::access::Rights;
 use crate::dm::Model;
 use crate::dm::covers::{Element, Step};
-use crate::dm::resolve::Found;
+use crate::dm::resolve::{Found, follows};
 use crate::dm::rows::ObjRef;
 
 impl NotifKind {
@@ -46,7 +47,8 @@ impl Broker {
         element: Element<'_>,
         at: Option<&ObjRef>,
     ) -> Vec<u32> {
-        let subject = Subject { model: &self.model, element, at };
+        let rights = |controller| self.rights_of_controller(controller);
+        let subject = Subject { model: &self.model, element, at, rights: &rights };
         let concerned = self.subs.enabled().filter(|(_, s)| subject.concerns(kind, s));
         concerned.map(|(number, _)| number).collect()
     }
@@ -58,38 +60,61 @@ pub(super) struct Subject<'a> {
     pub(super) element: Element<'a>,
     /// If it is one of ours.
     pub(super) at: Option<&'a ObjRef>,
+    /// Rights of recipients: what their expressions and references look at is read for them (R-SEC.1).
+    pub(super) rights: &'a dyn Fn(u32) -> Rights,
 }
 
 impl Subject<'_> {
     pub(super) fn concerns(&self, kind: NotifKind, subscription: &Subscription) -> bool {
+        let recipient = subscription.controller;
         let is_named = |reference| match kind.is_about_rows() {
-            true => self.is_row_of(reference, kind),
-            false => self.is_covered_by(reference),
+            true => self.is_row_of(reference, kind, recipient),
+            false => self.is_covered_by(reference, recipient),
         };
         subscription.kind == kind && subscription.references.iter().any(is_named)
     }
 
-    fn is_covered_by(&self, reference: &Path) -> bool {
-        match self.at {
-            Some(at) if follows(reference) => self.model.covers(reference, at, &self.element.leaf),
-            _ => self.fits(reference),
-        }
+    fn is_covered_by(&self, reference: &Path, recipient: u32) -> bool {
+        let Some(at) = self.at.filter(|_| follows(reference)) else { return self.fits(reference, recipient) };
+        let Some(Found::Local(found)) = self.led(reference, recipient).filter(|_| self.may_be(reference))
+        else {
+            return false;
+        };
+        !found.table
+            && found.at.iter().any(|object| match &reference.leaf {
+                Leaf::Object => self.model.is_within(at, object),
+                wanted => object == at && *wanted == self.element.leaf,
+            })
     }
 
-    fn fits(&self, reference: &Path) -> bool {
+    /// Most of what happens is told apart by its name alone.
+    fn may_be(&self, reference: &Path) -> bool {
+        matches!(reference.leaf, Leaf::Object) || reference.leaf == self.element.leaf
+    }
+
+    /// Where a reference leads its recipient now.
+    fn led(&self, reference: &Path, recipient: u32) -> Option<Found> {
+        let rights = (self.rights)(recipient);
+        let may_read = |at: &ObjRef, name: &Name| rights.may_read(self.model, at, name);
+        self.model.resolve_for(&reference.segments, &may_read).ok()
+    }
+
+    fn fits(&self, reference: &Path, recipient: u32) -> bool {
         let meets = |steps: usize, expression: &Expression| {
+            let rights = (self.rights)(recipient);
+            let may_read = |at: &ObjRef, name: &Name| rights.may_read(self.model, at, name);
             let row = self.at.and_then(|at| self.model.row_at(at, steps));
-            row.is_some_and(|row| self.model.meets(&row, expression).unwrap_or(false))
+            row.is_some_and(|row| self.model.meets_for(&row, expression, &may_read).unwrap_or(false))
         };
         self.element.is_covered_by(reference, &meets)
     }
 
-    fn is_row_of(&self, reference: &Path, kind: NotifKind) -> bool {
+    fn is_row_of(&self, reference: &Path, kind: NotifKind, recipient: u32) -> bool {
         if reference.leaf != Leaf::Object {
             return false;
         }
         if follows(reference) {
-            return self.is_row_behind(reference, kind);
+            return self.is_row_behind(reference, kind, recipient);
         }
         let own = self.element.steps.len();
         let by_number = matches!(reference.segments.last(), Some(Segment::Instance(_)));
@@ -102,12 +127,12 @@ impl Subject<'_> {
             named if chooses_row => named < own && kind == NotifKind::ObjectCreation,
             named => !matches!(self.element.steps.get(named), Some(Step::Number(_))),
         };
-        named && self.fits(reference)
+        named && self.fits(reference, recipient)
     }
 
     /// The same for a reference that itself follows references: what it leads to now.
-    fn is_row_behind(&self, reference: &Path, kind: NotifKind) -> bool {
-        let (Some(at), Ok(Found::Local(found))) = (self.at, self.model.resolve(&reference.segments)) else {
+    fn is_row_behind(&self, reference: &Path, kind: NotifKind, recipient: u32) -> bool {
+        let (Some(at), Some(Found::Local(found))) = (self.at, self.led(reference, recipient)) else {
             return false;
         };
         if found.table {
@@ -131,8 +156,4 @@ pub(super) fn stem(reference: &Path) -> String {
         _ => None,
     });
     names.collect()
-}
-
-fn follows(reference: &Path) -> bool {
-    reference.segments.iter().any(|segment| matches!(segment, Segment::Follow(_)))
 }

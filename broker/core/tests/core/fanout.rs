@@ -129,8 +129,9 @@ fn entries_of_one_service_go_in_one_message_each_with_its_own_result() {
     assert_eq!((w.services[&s].count("Set"), w.services[&other].count("Set")), (1, 1));
     // A Service that fails as a whole fails its entries alone.
     w.manner(s, Manner::Refuses(7006));
-    let expected = "Device.X_Lamp.: 7006\nDevice.X_Other. Colour=green\nDevice.X_Lamp.Zone.1.: 7006\n\
-        Device.X_Lamp.Zone.2.: 7006\nDevice.DeviceInfo. FriendlyName=hub";
+    let expected = "Device.X_Lamp.: 7006\nDevice.X_Lamp.Colour: 7006\nDevice.X_Other. Colour=green\n\
+        Device.X_Lamp.Zone.1.: 7006\nDevice.X_Lamp.Zone.1.Level: 7006\n\
+        Device.X_Lamp.Zone.2.: 7006\nDevice.X_Lamp.Zone.2.Level: 7006\nDevice.DeviceInfo. FriendlyName=hub";
     assert_eq!(text::answer(&w.ask(c, request)), expected);
 }
 
@@ -295,7 +296,7 @@ fn an_error_without_a_code_is_no_success() {
     for code in [0, 1, 6999, 8000, u32::MAX] {
         w.manner(s, Manner::Refuses(code));
         assert_eq!(w.get(c, "Device.X_Lamp.Colour"), "Device.X_Lamp.Colour: 7003");
-        assert_eq!(w.set(c, "Device.X_Lamp.", &["Colour=x"]), "Error 7003\nDevice.X_Lamp.: 7003");
+        assert_eq!(w.set(c, "Device.X_Lamp.", &["Colour=x"]), "Error 7003\nDevice.X_Lamp.Colour: 7003");
         assert_eq!(w.operate(c, "Device.X_Lamp.Blink()", "", &[]), "Device.X_Lamp.Blink() -> 7003");
     }
     w.manner(s, Manner::Refuses(ErrCode::PERMISSION_DENIED.0));

@@ -7,6 +7,7 @@ mod add_delete;
 mod against_model;
 mod agent;
 mod bench;
+mod borders;
 mod controllers;
 mod devices;
 mod entries;

@@ -543,7 +543,7 @@ fn all_requests(path: &str, text: &str, partial: bool) -> Vec<ReqType> {
         add(
             true,
             &[(
-                "Device.LocalAgent.ControllerTrust.Role.1.Permission.",
+                "Device.LocalAgent.ControllerTrust.Role.2.Permission.",
                 &["Order=9", "Enable=1", &*format!("Targets={path}")],
             )],
         ),

@@ -16,7 +16,7 @@ use crate::bench::World;
 
 /// A Controller with the given entries (target, Param, Obj, InstantiatedObj, CommandEvent), later ones above earlier
 /// ones, an administrator, and a lamp.
-fn world(entries: &[(&str, [&str; 4])]) -> (World, ConnId, ConnId, ConnId) {
+pub(crate) fn world(entries: &[(&str, [&str; 4])]) -> (World, ConnId, ConnId, ConnId) {
     let mut config = crate::bench::config();
     let permissions = entries.iter().enumerate().map(|(index, (target, bits))| PermissionSeed {
         order: u32::try_from(index).unwrap() + 1,

@@ -28,7 +28,7 @@ impl Unit {
             self.of_service(service).map(|(entry, step)| (*entry, step.path())).collect();
         // An Add or Delete of one entry: success and failure side by side are the answer, and nothing is taken back.
         let as_it_is = self.apart || (kind.allow_partial() && !matches!(kind, UnitKind::Set { .. }));
-        let failed = match (kind, outcome) {
+        let failed = match (&mut *kind, outcome) {
             (UnitKind::Set { entries: all, .. }, Ok(RespType::SetResp(response))) => {
                 let results = response.updated_obj_results;
                 give(&entries, results, |r| &r.requested_path, |i, r| all.get_mut(i)?.take(r))
@@ -53,14 +53,30 @@ impl Unit {
                 if error.doubtful && self.is_mixed() {
                     self.doubt_service(service);
                 }
-                self.fail(error.fault.about(format!("Service {name}")), error.params);
-                return;
+                return self.refused_by(service, name, error, kind);
             }
         };
         self.done_services.push(service);
         if let Some(fault) = failed.filter(|_| !as_it_is) {
             self.fail(fault.about(format!("Service {name}")), Vec::new());
         }
+    }
+
+    /// A Service has refused all that it was asked for: what it names is to blame, or else all that it was asked for.
+    pub(super) fn refused_by(
+        &mut self,
+        service: ServiceId,
+        name: &str,
+        error: ServiceFault,
+        kind: &mut UnitKind,
+    ) {
+        let fault = error.fault.about(format!("Service {name}"));
+        if error.params.is_empty() {
+            for (entry, step) in self.of_service(service) {
+                kind.blame(*entry, step, &fault);
+            }
+        }
+        self.fail(fault, error.params);
     }
 
     pub(super) fn take_device(

@@ -8,6 +8,7 @@
 
 mod answers;
 mod devices;
+mod foreign;
 mod undo;
 
 use std::collections::BTreeMap;
@@ -234,10 +235,11 @@ impl Job for UnitJob {
         match (what, reply) {
             (What::Before(service), LegReply::Service(outcome)) => {
                 let name = broker.services.name(service);
-                unit.remember(service, &name, outcome);
+                unit.remember(service, &name, outcome, &mut self.kind);
             }
-            (What::Service(service), LegReply::Service(outcome)) => {
+            (What::Service(service), LegReply::Service(mut outcome)) => {
                 let name = broker.services.name(service);
+                foreign::keep_own(&broker.services, service, &mut outcome);
                 unit.take_service(service, &name, outcome, &mut self.kind);
             }
             (What::Device(device), LegReply::Device(outcome)) => {
@@ -417,6 +419,15 @@ impl UnitKind {
             | Self::Add { allow_partial, .. }
             | Self::Delete { allow_partial, .. } => *allow_partial,
         }
+    }
+
+    /// A Service has refused a step and does not say what of it.
+    fn blame(&mut self, entry: usize, step: &Step, fault: &Fault) {
+        match self {
+            Self::Set { entries, .. } => entries.get_mut(entry).map(|e| e.blame(step, fault)),
+            Self::Add { items, .. } => items.get_mut(entry).map(|i| i.blame(fault)),
+            Self::Delete { entries, .. } => entries.get_mut(entry).map(|e| e.blame(fault)),
+        };
     }
 
     fn fail_entries(&mut self, indexes: &[usize], fault: &Fault) {

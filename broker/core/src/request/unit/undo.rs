@@ -10,12 +10,13 @@ use usp_proto::usp::set_resp::updated_object_result::operation_status::OperStatu
 use usp_proto::usp::set_resp::{UpdatedInstanceResult, UpdatedObjectResult};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
-use super::{Step, Unit};
+use super::{Step, Unit, UnitKind};
 use crate::Broker;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
 use crate::gather::{DeviceOutcome, ServiceFault};
 use crate::request::check::Effect;
+use crate::request::param_error;
 
 impl Unit {
     /// What a Service holds now. If it cannot be known, the unit fails before anything is sent: it could not be taken back.
@@ -24,6 +25,7 @@ impl Unit {
         service: ServiceId,
         name: &str,
         outcome: Result<RespType, ServiceFault>,
+        kind: &mut UnitKind,
     ) {
         let results = match outcome {
             Ok(RespType::GetResp(response)) => response.req_path_results,
@@ -31,13 +33,23 @@ impl Unit {
                 let text = format!("Service {name} answered a Get with something else");
                 return self.fail(Fault::new(ErrCode::INTERNAL_ERROR, text), Vec::new());
             }
-            Err(error) => return self.fail(error.fault.about(format!("Service {name}")), error.params),
+            // What it names are questions of ours, and not the request's.
+            Err(error) => {
+                let error = ServiceFault { params: Vec::new(), ..error };
+                return self.refused_by(service, name, error, kind);
+            }
         };
         // What is not there and need not be set is not missed.
         let needed = |path: &str| self.is_needed(service, path);
-        if let Some(failed) = results.iter().find(|r| r.err_code != 0 && needed(&r.requested_path)) {
-            let fault = Fault::new(crate::gather::failed(failed.err_code), failed.err_msg.clone());
-            return self.fail(fault.about(format!("Service {name}")), Vec::new());
+        let missed = results.iter().filter(|r| r.err_code != 0 && needed(&r.requested_path)).map(|r| {
+            let fault = Fault::new(crate::gather::failed(r.err_code), r.err_msg.clone());
+            (&r.requested_path, fault.about(format!("Service {name}")))
+        });
+        let missed: Vec<(&String, Fault)> = missed.collect();
+        if let Some((_, first)) = missed.first() {
+            // R-SET.1
+            let params = missed.iter().map(|(path, fault)| param_error(path.as_str(), fault)).collect();
+            return self.fail(first.clone(), params);
         }
         for resolved in results.into_iter().flat_map(|r| r.resolved_path_results) {
             for (param, value) in &resolved.result_params {

@@ -73,6 +73,10 @@ pub(crate) struct FakeService {
     pub(crate) keys: Vec<&'static str>,
     /// What Add is answered with, oldest first; then as it is done.
     pub(crate) add_answers: VecDeque<usp::AddResp>,
+    /// What it adds to each good result of a Set.
+    pub(crate) set_lies: Vec<usp::set_resp::UpdatedInstanceResult>,
+    /// Rows that it adds to each result of a Delete.
+    pub(crate) delete_lies: Vec<String>,
 }
 
 /// A response that says nothing.
@@ -252,7 +256,11 @@ impl FakeService {
                         updated_params,
                     };
                     OperStatus::OperSuccess(OperationSuccess {
-                        updated_inst_results: instances.into_iter().map(result).collect(),
+                        updated_inst_results: instances
+                            .into_iter()
+                            .map(result)
+                            .chain(self.set_lies.iter().cloned())
+                            .collect(),
                     })
                 }
             };
@@ -309,6 +317,7 @@ impl FakeService {
             let mut affected: Vec<String> =
                 self.values.keys().filter(|k| fits(path, k)).map(|k| split(k).0.to_owned()).collect();
             affected.dedup();
+            affected.extend(self.delete_lies.iter().cloned());
             self.values.retain(|k, _| !fits(path, k));
             let status = OperStatus::OperSuccess(OperationSuccess {
                 affected_paths: affected,
