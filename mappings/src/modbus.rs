@@ -143,6 +143,8 @@ pub struct ModbusOptions {
     pub guard: Duration,
     /// Pause after an answer of this device before anybody on its line is asked.
     pub turnaround: Duration,
+    /// Least time from one write to the device to the next, whatever they write; steps of commands included.
+    pub write_rate: Duration,
     /// How long one exchange on the wire may take.
     pub timeout: Duration,
     /// Most connections at a time (Modbus TCP); `None`: no limit is known.
@@ -156,6 +158,7 @@ impl Default for ModbusOptions {
             max_gap: PerTable::default(),
             guard: Duration::ZERO,
             turnaround: Duration::ZERO,
+            write_rate: Duration::ZERO,
             timeout: Duration::from_secs(1),
             max_connections: None,
         }

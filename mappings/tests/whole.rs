@@ -94,6 +94,7 @@ fn what_is_said_once_is_where_it_is_used() {
         (60, 125)
     );
     assert_eq!((options.max_gap.of(ModbusTable::Coil), options.max_gap.of(ModbusTable::Input)), (8, 8));
+    assert_eq!(options.write_rate, Duration::from_millis(40));
     assert_eq!((options.turnaround, options.max_connections), (Duration::from_millis(3), Some(1)));
     let cap = |id: &str| mapping.capabilities.iter().find(|cap| cap.id == id).expect(id).clone();
     let position = cap("position");

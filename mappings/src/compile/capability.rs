@@ -336,6 +336,7 @@ impl Compiler<'_> {
         if verify.is_some_and(|verify| verify.by.is_none()) {
             self.check_echo(write, cap.read.as_ref());
         }
+        self.check_ttl(write.ttl, write.span);
         Some(WriteBinding {
             point,
             transform,

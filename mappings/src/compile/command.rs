@@ -36,6 +36,7 @@ impl Compiler<'_> {
                 warning.help(format!("write `value: \"${{arg.{name}}}\"` in a step, or remove it"));
             }
         }
+        self.check_ttl(draft.ttl, draft.id.span);
         Command {
             name: own_name(&draft.id.value, draft.node).to_owned(),
             node: draft.node,

@@ -1,11 +1,13 @@
 //! Whether a place exists and can do what is asked of it.
 
+use std::time::Duration;
+
 use super::{ModbusPoint, ModbusTable, ModbusWriteFunction, PlaceDraft, RegisterEncoding};
 use crate::code::Code;
 use crate::compile::Compiler;
 use crate::compile::capability::is_level;
 use crate::diagnostic::Span;
-use crate::draft::WriteDraft;
+use crate::draft::{At, WriteDraft};
 use crate::mapping::Class;
 
 impl Compiler<'_> {
@@ -30,6 +32,17 @@ impl Compiler<'_> {
         }
         self.check_length(draft, point);
         self.check_bits(draft, point);
+    }
+
+    /// Whether what comes right after another write can wait for its turn; `span` is where its `ttl` would be.
+    pub(crate) fn check_ttl(&mut self, ttl: Option<At<Duration>>, span: Span) {
+        let time = ttl.map_or(Duration::from_secs(5), |ttl| ttl.value);
+        let Some(rate) = self.draft.modbus.write_rate.filter(|rate| rate.value >= time) else { return };
+        let (time, rate) = (time.as_millis(), rate.value.as_millis());
+        let message =
+            format!("a write right after another is given up ({time} ms) before its turn ({rate} ms)");
+        let warning = self.report.warn(Code::NumberRange, ttl.map_or(span, |ttl| ttl.span), message);
+        warning.help("give it a `ttl` that is longer than the `write_rate`, such as `ttl: 20s`");
     }
 
     /// `registers` and `byte`, and whether the encoding has them.

@@ -73,6 +73,7 @@ impl Compiler<'_> {
             max_gap: self.draft.max_gap(),
             guard: modbus.guard.map_or(Duration::ZERO, |guard| guard.value),
             turnaround: modbus.turnaround.map_or(Duration::ZERO, |turnaround| turnaround.value),
+            write_rate: modbus.write_rate.map_or(Duration::ZERO, |rate| rate.value),
             timeout: modbus.timeout.map_or(Duration::from_secs(1), |timeout| timeout.value),
             max_connections: modbus.max_connections.map(|most| most.value),
         }

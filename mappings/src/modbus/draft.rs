@@ -22,6 +22,8 @@ pub struct ModbusDraft {
     pub guard: Option<At<Duration>>,
     /// `turnaround`.
     pub turnaround: Option<At<Duration>>,
+    /// `write_rate`.
+    pub write_rate: Option<At<Duration>>,
     /// `timeout`.
     pub timeout: Option<At<Duration>>,
 }

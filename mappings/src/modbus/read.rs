@@ -52,7 +52,7 @@ const HALVES: [(&str, ByteHalf); 2] = [("low", ByteHalf::Low), ("high", ByteHalf
 pub(crate) const PLACE_KEYS: [&str; 9] =
     ["input", "holding", "coil", "discrete", "as", "order", "byte", "registers", "bits"];
 
-pub(crate) const MODBUS_KEYS: [&str; 9] = [
+pub(crate) const MODBUS_KEYS: [&str; 10] = [
     "order",
     "max_registers",
     "max_bits",
@@ -61,6 +61,7 @@ pub(crate) const MODBUS_KEYS: [&str; 9] = [
     "max_connections",
     "guard",
     "turnaround",
+    "write_rate",
     "timeout",
 ];
 
@@ -213,6 +214,7 @@ impl Report<'_> {
                 .and_then(|node| self.int(node, "`max_connections`", 1, 1000)),
             guard: fields.node("guard").and_then(|node| self.duration(node)),
             turnaround: fields.node("turnaround").and_then(|node| self.duration(node)),
+            write_rate: fields.node("write_rate").and_then(|node| self.duration(node)),
             timeout: fields.node("timeout").and_then(|node| self.duration(node)),
         };
         draft.timeout = draft.timeout.filter(|timeout| self.at_least_a_millisecond(*timeout, "`timeout`"));

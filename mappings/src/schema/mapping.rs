@@ -118,6 +118,9 @@ pub(super) struct Modbus {
     guard: Option<Duration>,
     /// Pause after an answer before anybody on the line is asked; `0ms` unless told otherwise.
     turnaround: Option<Duration>,
+    /// Least time from one write to the device to the next, whatever they write, commands included; `0ms` unless told
+    /// otherwise.
+    write_rate: Option<Duration>,
     /// How long one exchange may take; `1s` unless told otherwise.
     timeout: Option<Duration>,
 }
