@@ -3,6 +3,7 @@
 mod hearing;
 mod intake;
 mod presence;
+mod writing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,10 +19,10 @@ use crate::bus::clock::PollClock;
 use crate::bus::health::{Allowed, Health};
 use crate::bus::plan::{ReadPlan, Readings};
 use crate::bus::precedence::{Class, Precedence};
-use crate::bus::queue::{Queue, Target, Turn};
+use crate::bus::queue::{Queue, Turn};
 use crate::bus::read_job::ReadJob;
 use crate::bus::statistics::DeviceCounters;
-use crate::bus::write_job::{Step, WriteJob};
+use crate::bus::write_job::WriteJob;
 use crate::bus::{Model, Outcome};
 
 /// When a device has something to do.
@@ -53,7 +54,11 @@ pub(crate) struct DeviceState<M: Model> {
     model: M,
     counters: Arc<DeviceCounters>,
     queue: Queue,
+    /// Writes whose next exchange is due: nothing else comes before it.
     write: Option<WriteJob<M::Ask>>,
+    /// Writes that wait, for the device to show what was written or for the least time between writes. Everything else goes
+    /// on meanwhile, but for writes to the same.
+    parked: Vec<WriteJob<M::Ask>>,
     read: Option<ReadJob<M::Ask>>,
     polls: ReadPlan<M::Ask>,
     clock: PollClock,
@@ -70,6 +75,8 @@ pub(crate) struct DeviceState<M: Model> {
     cycle: (Instant, Vec<Duration>),
     /// When capabilities with a least time between writes were last written.
     written: BTreeMap<PointId, Instant>,
+    /// When anything was last written.
+    wrote_at: Option<Instant>,
 }
 
 /// Replies and reports, in the order they are to be sent.
@@ -87,6 +94,7 @@ impl<M: Model> DeviceState<M> {
             counters,
             queue: Queue::default(),
             write: None,
+            parked: Vec::new(),
             read: None,
             polls: ReadPlan::default(),
             precedence: Precedence::default(),
@@ -95,6 +103,7 @@ impl<M: Model> DeviceState<M> {
             rests_until: None,
             cycle: (now, Vec::new()),
             written: BTreeMap::new(),
+            wrote_at: None,
         }
     }
 
@@ -106,6 +115,11 @@ impl<M: Model> DeviceState<M> {
     /// Pause that its bus needs after an answer.
     pub(crate) fn turnaround(&self) -> Duration {
         self.model.turnaround()
+    }
+
+    /// It is left alone until then at least.
+    pub(crate) fn rest(&mut self, until: Instant) {
+        self.rests_until = self.rests_until.max(Some(until));
     }
 
     /// Whether it is known not to answer.
@@ -129,46 +143,18 @@ impl<M: Model> DeviceState<M> {
             Allowed::Probe(at) => return Work::At(at),
             Allowed::Nothing => return Work::Nothing,
         }
-        if let Some(write) = &self.write {
-            let later = write.waits_until().filter(|at| *at > now);
-            return later.map_or(Work::Now(Class::Write), Work::At);
+        if self.write.is_some() {
+            return Work::Now(Class::Write);
         }
         let later = || {
             let write = match self.write_turn(now) {
                 Turn::At(at) => Some(at),
                 Turn::Now(_) | Turn::Nobody => None,
             };
-            [self.clock.next_due(), write].into_iter().flatten().min().map_or(Work::Nothing, Work::At)
+            let times = [self.clock.next_due(), write, self.next_parked()];
+            times.into_iter().flatten().min().map_or(Work::Nothing, Work::At)
         };
         self.precedence.choose(self.waiting(now)).map_or_else(later, Work::Now)
-    }
-
-    /// Whose turn it is, with the least times between writes.
-    fn write_turn(&self, now: Instant) -> Turn {
-        self.queue.write_turn(now, |call| {
-            let ready = |target| match target {
-                Target::Point(point) => Some(*self.written.get(&point)? + self.rate(point)?),
-                Target::Step(..) => None,
-            };
-            call.targets().filter_map(ready).max()
-        })
-    }
-
-    fn rate(&self, point: PointId) -> Option<Duration> {
-        self.capability(point)?.write.as_ref().map(|write| write.rate).filter(|rate| !rate.is_zero())
-    }
-
-    fn next_write(&mut self, now: Instant) -> Option<WriteJob<M::Ask>> {
-        let Turn::Now(place) = self.write_turn(now) else { return None };
-        let call = self.queue.take_write(place)?;
-        for target in call.targets() {
-            if let Target::Point(point) = target
-                && self.rate(point).is_some()
-            {
-                self.written.insert(point, now);
-            }
-        }
-        Some(WriteJob::new(call))
     }
 
     /// As if it had answered before.
@@ -190,7 +176,8 @@ impl<M: Model> DeviceState<M> {
     /// Which classes have work; a write unit in progress is looked at before.
     fn waiting(&self, now: Instant) -> [bool; 4] {
         let polls = !self.polls.is_empty() || self.clock.next_due().is_some_and(|at| at <= now);
-        let writes = matches!(self.write_turn(now), Turn::Now(_));
+        let parked = self.next_parked().is_some_and(|at| at <= now);
+        let writes = parked || matches!(self.write_turn(now), Turn::Now(_));
         [writes, self.read.is_some() || self.queue.has_reads(), polls, self.is_unknown()]
     }
 
@@ -208,19 +195,6 @@ impl<M: Model> DeviceState<M> {
         self.flying = Some(purpose);
         self.counters.count(|tally| &tally.requests);
         Some(ask)
-    }
-
-    fn begin_write(&mut self, now: Instant, out: &mut Outbox) -> Option<M::Ask> {
-        if self.write.is_none() {
-            self.precedence.served(Class::Write, self.waiting(now));
-            self.write = self.next_write(now);
-        }
-        let ask = match self.write.as_mut()?.next(&mut self.model, now) {
-            Step::Send(ask) => Some(ask),
-            Step::Wait(_) | Step::Done => None,
-        };
-        self.finish_write(now, out);
-        ask
     }
 
     fn begin_read(&mut self, now: Instant, out: &mut Outbox) -> Option<M::Ask> {
@@ -270,7 +244,7 @@ impl<M: Model> DeviceState<M> {
         jitter: &mut Jitter,
         out: &mut Outbox,
     ) {
-        self.rests_until = Some(now + self.model.guard());
+        self.rest(now + self.model.guard());
         let purpose = self.flying.take();
         let polled = self.polls.next().filter(|_| purpose == Some(Purpose::Poll));
         let silence = match &outcome {
@@ -305,22 +279,6 @@ impl<M: Model> DeviceState<M> {
         self.count_waiting();
     }
 
-    fn write_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
-        let Some(job) = &mut self.write else { return };
-        let readings = job.handle(&mut self.model, &self.device.mapping, now, outcome);
-        self.report_readings(readings, out);
-        self.finish_write(now, out);
-    }
-
-    fn finish_write(&mut self, now: Instant, out: &mut Outbox) {
-        if let Some(job) = self.write.take_if(|job| job.is_done()) {
-            if let Some(read) = &mut self.read {
-                read.written(&mut self.model, now, &job.points());
-            }
-            push_replies(out, job.finish());
-        }
-    }
-
     fn read_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
         if let Some(job) = &mut self.read {
             push_replies(out, job.handle(&mut self.model, now, outcome, self.health.silences()));
@@ -349,9 +307,10 @@ impl<M: Model> DeviceState<M> {
         for (id, fault) in self.queue.expire(now) {
             push_reply(out, AdapterReply { id, outcome: Err(fault) });
         }
-        if let Some(job) = &mut self.write {
+        for job in self.write.iter_mut().chain(&mut self.parked) {
             push_replies(out, job.expire(now));
         }
+        self.parked.retain(|job| job.waiting() > 0);
         if let Some(job) = &mut self.read {
             push_replies(out, job.expire(now));
         }
@@ -372,7 +331,7 @@ impl<M: Model> DeviceState<M> {
 
     /// When [`DeviceState::handle_timeout`] has something to do.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        let write = self.write.as_ref().and_then(WriteJob::next_expiry);
+        let write = self.write_jobs().filter_map(WriteJob::next_expiry).min();
         let read = self.read.as_ref().and_then(ReadJob::next_expiry);
         [self.queue.next_expiry(), write, read].into_iter().flatten().min()
     }
@@ -389,8 +348,8 @@ impl<M: Model> DeviceState<M> {
     }
 
     fn count_waiting(&self) {
-        let jobs =
-            self.write.as_ref().map_or(0, WriteJob::waiting) + self.read.as_ref().map_or(0, ReadJob::waiting);
+        let writes: usize = self.write_jobs().map(WriteJob::waiting).sum();
+        let jobs = writes + self.read.as_ref().map_or(0, ReadJob::waiting);
         self.counters.waiting.store(self.queue.len() + jobs, Ordering::Relaxed);
     }
 }

@@ -324,7 +324,15 @@ impl Model for FakeModel {
     fn is_back(&mut self, _: Instant) {}
 
     fn write(&self, target: Target, value: &Value) -> Result<WriteStart<FakeAsk>, DeviceFault> {
-        let Target::Point(point) = target else { return Err(DeviceFault::Unknown) };
+        let point = match target {
+            Target::Point(point) => point,
+            // The steps of a command are written as if they were points from 100 on.
+            Target::Step(_, step) => {
+                let step = u16::try_from(step).map_err(|_| DeviceFault::Unknown)?;
+                let what = What::Write(100 + step, value.clone());
+                return Ok(WriteStart::Send(FakeAsk { unit: self.unit, what }));
+            }
+        };
         let capability = self.mapping.model(point).ok_or(DeviceFault::Unknown)?;
         match (&capability.write, value) {
             (Some(binding), Value::Number(_)) => {
@@ -365,6 +373,10 @@ impl Model for FakeModel {
     }
 
     fn reconnected(&mut self) {}
+
+    fn write_rate(&self) -> Duration {
+        self.mapping.protocol.modbus().expect("options").write_rate
+    }
 
     fn turnaround(&self) -> Duration {
         self.mapping.protocol.modbus().expect("options").turnaround

@@ -245,6 +245,10 @@ mod contract {
         fn is_taciturn(&self) -> bool;
         /// Pause after an answer of this device before it is asked again.
         fn guard(&self) -> Duration;
+        /// Least time from one write to the next, whatever they write.
+        fn write_rate(&self) -> Duration {
+            Duration::ZERO
+        }
         /// Pause after an answer of this device before anybody on the bus is asked.
         fn turnaround(&self) -> Duration;
     }
@@ -252,7 +256,8 @@ mod contract {
     /// The way to the devices of one bus; or of a link that many exchanges can use at once, the way to one device.
     ///
     /// Contract: a late reply never answers a later request. Where replies do not tell which request they are for, the
-    /// connection is gone after any outcome but a clean answer ([`Medium::is_up`] is false). Both futures end within a bounded time of their own.
+    /// connection is gone after any outcome but a clean answer ([`Medium::is_up`] is false), or the medium itself sees to
+    /// it that what it sends cannot be answered by what is late. Both futures end within a bounded time of their own.
     pub(crate) trait Medium: Send + 'static {
         /// One request.
         type Ask: Send;
@@ -272,5 +277,9 @@ mod contract {
         fn exchange(&mut self, ask: Self::Ask) -> impl Future<Output = Outcome<Self::Answer>> + Send;
         /// Whether the connection can take another exchange.
         fn is_up(&mut self) -> bool;
+        /// How long whoever was asked last is left alone, because it may still say something; others are asked meanwhile.
+        fn rest(&mut self) -> Option<Duration> {
+            None
+        }
     }
 }

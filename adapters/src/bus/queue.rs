@@ -91,9 +91,14 @@ impl Queue {
     }
 
     /// Whose turn it is among the writes, where `ready_at` says until when one has to wait. Others overtake it, but none
-    /// that writes the same.
-    pub(crate) fn write_turn(&self, now: Instant, ready_at: impl Fn(&WriteCall) -> Option<Instant>) -> Turn {
-        let (mut held, mut turn) = (Vec::new(), Turn::Nobody);
+    /// that writes the same, nor what is `held` by a write in progress.
+    pub(crate) fn write_turn(
+        &self,
+        now: Instant,
+        mut held: Vec<Target>,
+        ready_at: impl Fn(&WriteCall) -> Option<Instant>,
+    ) -> Turn {
+        let mut turn = Turn::Nobody;
         for (place, call) in self.writes.iter().enumerate() {
             let waits = ready_at(call).filter(|at| now < *at);
             if !call.targets().any(|target| held.contains(&target)) {
@@ -281,7 +286,7 @@ mod tests {
         queue.push_write(write(2, now, 10, &[1], true)).unwrap();
         let expired = queue.expire(now + 10 * MS);
         assert_eq!(expired, [(CallId(1), DeviceFault::Expired), (CallId(2), DeviceFault::Expired)]);
-        assert_eq!(queue.write_turn(now, |_| None), Turn::Nobody);
+        assert_eq!(queue.write_turn(now, Vec::new(), |_| None), Turn::Nobody);
     }
 
     #[test]
@@ -292,10 +297,12 @@ mod tests {
             queue.push_write(write(id, now, 100, &[point], false)).unwrap();
         }
         let slow = |call: &WriteCall| (ids(call) == [1]).then_some(now + 50 * MS);
-        assert_eq!(queue.write_turn(now, slow), Turn::Now(2));
+        assert_eq!(queue.write_turn(now, Vec::new(), slow), Turn::Now(2));
+        assert_eq!(queue.write_turn(now, vec![at_point(8)], slow), Turn::At(now + 50 * MS));
+        assert_eq!(queue.write_turn(now, vec![at_point(8), at_point(7)], |_| None), Turn::Nobody);
         queue.take_write(2);
-        assert_eq!(queue.write_turn(now, slow), Turn::At(now + 50 * MS));
-        assert_eq!(queue.write_turn(now + 50 * MS, slow), Turn::Now(0));
+        assert_eq!(queue.write_turn(now, Vec::new(), slow), Turn::At(now + 50 * MS));
+        assert_eq!(queue.write_turn(now + 50 * MS, Vec::new(), slow), Turn::Now(0));
     }
 
     #[test]

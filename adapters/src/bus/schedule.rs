@@ -305,6 +305,15 @@ impl<M: Model> Scheduler<M> {
         }
     }
 
+    /// Whoever is asked is left alone until then: others are asked meanwhile.
+    pub(crate) fn handle_rest(&mut self, until: Instant) {
+        if let Busy::With(key, _) = &self.busy
+            && let Some(state) = self.devices.get_mut(key)
+        {
+            state.rest(until);
+        }
+    }
+
     /// An exchange ended; `up`: the connection can take another.
     pub(crate) fn handle_exchange(&mut self, now: Instant, outcome: Outcome<M::Answer>, up: bool) {
         let busy = std::mem::replace(&mut self.busy, Busy::No);

@@ -66,6 +66,9 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
                     let outcome = self.during(medium.exchange(ask)).await?;
                     let up = medium.is_up();
                     self.count_exchange(began, up);
+                    if let Some(rest) = medium.rest() {
+                        self.scheduler.handle_rest(now() + rest);
+                    }
                     self.scheduler.handle_exchange(now(), outcome, up);
                 }
                 None => {

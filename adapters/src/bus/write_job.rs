@@ -24,7 +24,8 @@ pub(crate) enum Step<Ask> {
     Done,
 }
 
-/// Writes in progress. Nothing else of the device comes between them.
+/// Writes in progress, one after the other. Between a fetch and its write nothing else of the device comes; while one waits
+/// to be shown, all else goes on but writes to what [`WriteJob::holds`] names.
 #[derive(Debug)]
 pub(crate) struct WriteJob<Ask> {
     call: WriteCall,
@@ -70,6 +71,22 @@ impl<Ask: Clone> WriteJob<Ask> {
             Phase::Verify(verify) => Some(verify.next_at),
             Phase::Begin | Phase::Fetch(_) | Phase::Send { .. } => None,
         }
+    }
+
+    /// Whether its next item is not begun.
+    pub(crate) fn is_between(&self) -> bool {
+        matches!(self.phase, Phase::Begin) && !self.is_done()
+    }
+
+    /// Whether a write is on the wire.
+    pub(crate) fn is_writing(&self) -> bool {
+        matches!(self.phase, Phase::Send { sent: true, .. })
+    }
+
+    /// What nobody else may write before it is done: its own, and what is to show that.
+    pub(crate) fn holds(&self, mapping: &Mapping) -> Vec<Target> {
+        let shows = |target| verification(mapping, target).map(|(by, _)| Target::Point(by));
+        self.call.targets().flat_map(|target| [Some(target), shows(target)]).flatten().collect()
     }
 
     /// What to do now. An item whose time to live is over is not sent.

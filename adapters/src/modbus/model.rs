@@ -337,6 +337,10 @@ impl Model for ModbusModel {
         wanted == shown || sent.as_ref() == Some(shown) || read.as_ref() == Some(shown)
     }
 
+    fn write_rate(&self) -> Duration {
+        self.options().write_rate
+    }
+
     fn turnaround(&self) -> Duration {
         self.options().turnaround
     }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{DeviceState, Outbox, Purpose};
+use crate::bus::write_job::WriteJob;
 use crate::bus::{Heard, Model};
 
 impl<M: Model> DeviceState<M> {
@@ -26,15 +27,16 @@ impl<M: Model> DeviceState<M> {
         for (point, _) in readings.iter().filter(|(_, reading)| live && reading.is_ok()) {
             self.clock.hear(*point, now);
         }
-        if live && let Some(job) = &mut self.write {
-            job.hear(&self.model, &self.device.mapping, now, &readings);
-            let settled = job.is_done();
+        if live {
+            for job in self.write.iter_mut().chain(&mut self.parked) {
+                job.hear(&self.model, &self.device.mapping, now, &readings);
+            }
             self.report(live, readings, out);
-            if settled {
+            if self.write.as_ref().is_some_and(WriteJob::is_done) {
                 // A look at what it shows may be under way.
                 self.orphan(Purpose::Write);
-                self.finish_write(now, out);
             }
+            self.settle_writes(now, out);
             return;
         }
         self.report(live, readings, out);

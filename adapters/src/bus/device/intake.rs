@@ -1,6 +1,6 @@
 //! Takes calls in: what can be known at once is answered at once.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::Capability;
 use usp_mapping::port::{Action, AdapterCall, AdapterReply, CommandId, DeviceFault, PointId};
@@ -31,7 +31,8 @@ impl<M: Model> DeviceState<M> {
         self.count_waiting();
     }
 
-    /// Checks all that can be known before anything is sent. `Some`: the answer is known already.
+    /// Checks all that can be known before anything is sent. `Some`: the answer is known already. The values of one call are
+    /// a write unit: once the first has been sent, the others follow for as long as somebody waits for them.
     fn take_write(
         &mut self,
         caller: Caller,
@@ -47,10 +48,9 @@ impl<M: Model> DeviceState<M> {
         let bindings =
             items.iter().map(|(point, _)| self.capability(*point).and_then(|it| it.write.as_ref()));
         let coalesce = bindings.clone().all(|write| write.is_some_and(|write| write.coalesce));
-        let begin_by = bindings
-            .map(|write| received + write.map_or(caller.within, |write| write.ttl.min(caller.within)))
-            .collect();
-        let items = items.into_iter().map(|(point, value)| (Target::Point(point), value)).collect();
+        let ttl = bindings.flatten().map(|write| write.ttl).min().unwrap_or(caller.within);
+        let items: Vec<_> = items.into_iter().map(|(point, value)| (Target::Point(point), value)).collect();
+        let begin_by = begin_by(&caller, received, ttl, items.len());
         self.queue.push_write(WriteCall { callers: vec![caller], items, begin_by, coalesce })?;
         Ok(None)
     }
@@ -72,10 +72,7 @@ impl<M: Model> DeviceState<M> {
             self.model.write(target, value)?;
             items.push((target, value.clone()));
         }
-        let mut begin_by = vec![caller.deadline; items.len()];
-        if let Some(first) = begin_by.first_mut() {
-            *first = received + command.ttl.min(caller.within);
-        }
+        let begin_by = begin_by(&caller, received, command.ttl, items.len());
         self.queue.push_write(WriteCall { callers: vec![caller], items, begin_by, coalesce: false })?;
         Ok(None)
     }
@@ -94,4 +91,13 @@ impl<M: Model> DeviceState<M> {
     pub(super) fn capability(&self, point: PointId) -> Option<&Capability> {
         self.device.mapping.model(point)
     }
+}
+
+/// Until when each item of a unit must have been begun: the time to live is that of the first.
+fn begin_by(caller: &Caller, received: Instant, ttl: Duration, items: usize) -> Vec<Instant> {
+    let mut begin_by = vec![caller.deadline; items];
+    if let Some(first) = begin_by.first_mut() {
+        *first = received + ttl.min(caller.within);
+    }
+    begin_by
 }

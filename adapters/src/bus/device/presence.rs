@@ -68,9 +68,11 @@ impl<M: Model> DeviceState<M> {
 
     /// Answers everything that waits with the same fault.
     pub(crate) fn abandon(&mut self, fault: &DeviceFault, out: &mut Outbox) {
-        if let Some(job) = self.write.take() {
-            push_replies(out, job.abandon(|_| fault.clone()));
+        if self.write.is_some() {
             self.orphan(Purpose::Write);
+        }
+        for job in self.write.take().into_iter().chain(std::mem::take(&mut self.parked)) {
+            push_replies(out, job.abandon(|_| fault.clone()));
         }
         let read = self.read.take();
         if read.is_some() {

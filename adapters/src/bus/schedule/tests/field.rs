@@ -1,6 +1,10 @@
 //! Dead units, pauses, and writes that wait, under virtual time.
 
-use usp_mapping::mapping::{ModbusOptions, Poll, Protocol, Verify};
+use usp_mapping::mapping::{
+    Command as UspCommand, CommandStep, ModbusOptions, Poll, Protocol, StepValue, Verify,
+};
+use usp_mapping::port::CommandId;
+use usp_mapping::transform::Transform;
 
 use super::*;
 
@@ -92,6 +96,100 @@ fn writes_keep_their_least_time_and_hold_up_no_others() {
     assert_eq!(sent, [What::Write(0, number(1)), What::Write(1, number(3))]);
     bench.wake(500 * MS);
     assert_eq!(bench.settle(), [(0, What::Write(0, number(2)))]);
+}
+
+/// A wallbox that obeys one write in five seconds, whatever it is.
+#[test]
+fn a_device_is_written_no_faster_than_it_takes() {
+    let mut wallbox = mapping(&[writable(), writable(), polled(1000)]);
+    wallbox.protocol =
+        Protocol::Modbus(ModbusOptions { write_rate: Duration::from_secs(5), ..ModbusOptions::default() });
+    let step = CommandStep {
+        point: writable().write.unwrap().point,
+        transform: Transform::default(),
+        value: StepValue::Fixed(number(1)),
+    };
+    wallbox.commands.push(UspCommand {
+        name: "X_ACME_Unlock".to_owned(),
+        node: None,
+        description: String::new(),
+        args: Vec::new(),
+        steps: vec![step.clone(), step],
+        ttl: Duration::from_secs(60),
+    });
+    let mut bench = Bench::connected(&[]);
+    bench.scheduler.configure(bench.now, &[Arc::new(device("a", 0, wallbox))]);
+    bench.settle();
+    let begun = bench.now;
+    let both = Action::Write(vec![(PointId(0), number(1)), (PointId(1), number(2))]);
+    bench.call(call(1, "a", both));
+    bench.call(call_within(2, "a", Action::Command(CommandId(0), Vec::new()), 60_000));
+    let (mut writes, mut polls) = (Vec::new(), 0);
+    while bench.now < begun + Duration::from_secs(20) {
+        for (_, what) in bench.settle() {
+            match what {
+                What::Write(point, _) => writes.push((point, (bench.now - begun).as_secs())),
+                What::Read(_) => polls += 1,
+            }
+        }
+        bench.wake(1000 * MS);
+    }
+    assert_eq!(writes, [(0, 0), (1, 5), (100, 10), (101, 15)]);
+    assert!(polls >= 18, "{polls}");
+    assert_eq!(bench.replies(), [(1, Ok(vec![Ok(1), Ok(2)])), (2, Ok(Vec::new()))]);
+}
+
+/// A valve that takes seconds to get where it should.
+#[test]
+fn while_a_write_is_verified_all_else_goes_on_but_writes_to_the_same() {
+    let mut valve = writable();
+    if let Some(write) = &mut valve.write {
+        write.verify = Some(Verify { by: Some(PointId(1)), within: 8000 * MS });
+    }
+    let mut bench = Bench::connected(&[vec![valve, on_demand(), writable(), polled(1000)]]);
+    bench.settle();
+    bench.call(call(1, "a", write(0, 7)));
+    assert_eq!(bench.next().1, What::Write(0, number(7)));
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.next().1, What::Read(vec![1]));
+    bench.answer(FakeAnswer::Shows(3));
+    bench.call(call(2, "a", write(0, 9)));
+    bench.call(call(3, "a", write(2, 5)));
+    bench.call(call(4, "a", read(&[3])));
+    let sent: Vec<_> = bench.settle().into_iter().map(|(_, what)| what).collect();
+    assert_eq!(sent, [What::Write(2, number(5)), What::Read(vec![3])], "its own next value waits");
+    assert_eq!(bench.replies().len(), 2);
+    let mut polls = 0;
+    for _ in 0..12 {
+        bench.wake(250 * MS);
+        let sent: Vec<_> = bench.settle().into_iter().map(|(_, what)| what).collect();
+        polls += sent.iter().filter(|what| **what == What::Read(vec![3])).count();
+        assert!(sent.iter().all(|what| !is_write(what)), "{sent:?}");
+    }
+    assert!(polls >= 2, "{polls}");
+    bench.wake(250 * MS);
+    assert_eq!(bench.next().1, What::Read(vec![1]));
+    bench.answer(FakeAnswer::Shows(7));
+    assert_eq!(bench.replies(), [(1, Ok(vec![Ok(7)]))]);
+    assert_eq!(bench.next().1, What::Write(0, number(9)), "and goes when it is done");
+}
+
+/// What is known only when it is late keeps others waiting no more than its time-outs do.
+#[test]
+fn who_is_left_alone_keeps_nobody_waiting() {
+    let mut bench = Bench::connected(&[vec![on_demand()], vec![on_demand()]]);
+    bench.call(call(1, "a", read(&[0])));
+    bench.next();
+    let until = bench.now + 250 * MS;
+    bench.scheduler.handle_rest(until);
+    bench.silence();
+    bench.call(call(2, "b", read(&[0])));
+    assert_eq!(bench.settle().len(), 1);
+    assert_eq!(bench.replies(), [(2, Ok(vec![Ok(1)]))]);
+    bench.wake(200 * MS);
+    assert_eq!(bench.now, until);
+    assert_eq!(bench.settle().len(), 1);
+    assert_eq!(bench.replies(), [(1, Ok(vec![Ok(1)]))]);
 }
 
 #[test]

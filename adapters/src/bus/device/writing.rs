@@ -1,0 +1,116 @@
+//! The writes of a device: whose turn it is, and which of them wait.
+
+use std::time::{Duration, Instant};
+
+use usp_mapping::port::PointId;
+
+use super::{DeviceState, Outbox, push_replies};
+use crate::bus::precedence::Class;
+use crate::bus::queue::{Target, Turn, WriteCall};
+use crate::bus::write_job::{Step, WriteJob};
+use crate::bus::{Model, Outcome};
+
+/// So many writes may wait for their confirmation at a time.
+const PARKED: usize = 16;
+
+impl<M: Model> DeviceState<M> {
+    pub(super) fn write_jobs(&self) -> impl Iterator<Item = &WriteJob<M::Ask>> {
+        self.write.iter().chain(&self.parked)
+    }
+
+    /// Whose turn it is, with the least times between writes.
+    pub(super) fn write_turn(&self, now: Instant) -> Turn {
+        if self.parked.len() >= PARKED {
+            return Turn::Nobody;
+        }
+        let held = self.parked.iter().flat_map(|job| job.holds(&self.device.mapping)).collect();
+        self.queue.write_turn(now, held, |call: &WriteCall| {
+            let ready = |target| match target {
+                Target::Point(point) => Some(*self.written.get(&point)? + self.rate(point)?),
+                Target::Step(..) => None,
+            };
+            call.targets().filter_map(ready).max().max(self.may_write_at())
+        })
+    }
+
+    fn rate(&self, point: PointId) -> Option<Duration> {
+        self.capability(point)?.write.as_ref().map(|write| write.rate).filter(|rate| !rate.is_zero())
+    }
+
+    /// When the device takes another write, if it needs time between any two.
+    fn may_write_at(&self) -> Option<Instant> {
+        let rate = self.model.write_rate();
+        self.wrote_at.filter(|_| !rate.is_zero()).map(|at| at + rate)
+    }
+
+    /// Until when a job has nothing to do.
+    fn waits_until(&self, job: &WriteJob<M::Ask>) -> Option<Instant> {
+        job.waits_until().or_else(|| self.may_write_at().filter(|_| job.is_between()))
+    }
+
+    /// When the first of the writes that wait goes on.
+    pub(super) fn next_parked(&self) -> Option<Instant> {
+        self.parked.iter().filter_map(|job| self.waits_until(job).or(self.wrote_at)).min()
+    }
+
+    fn take_parked(&mut self, now: Instant) -> Option<WriteJob<M::Ask>> {
+        let is_due = |job: &WriteJob<M::Ask>| self.waits_until(job).is_none_or(|at| at <= now);
+        let place = self.parked.iter().position(is_due)?;
+        Some(self.parked.remove(place))
+    }
+
+    fn next_write(&mut self, now: Instant) -> Option<WriteJob<M::Ask>> {
+        let Turn::Now(place) = self.write_turn(now) else { return None };
+        let call = self.queue.take_write(place)?;
+        for target in call.targets() {
+            if let Target::Point(point) = target
+                && self.rate(point).is_some()
+            {
+                self.written.insert(point, now);
+            }
+        }
+        Some(WriteJob::new(call))
+    }
+
+    pub(super) fn begin_write(&mut self, now: Instant, out: &mut Outbox) -> Option<M::Ask> {
+        if self.write.is_none() {
+            self.precedence.served(Class::Write, self.waiting(now));
+            self.write = self.take_parked(now).or_else(|| self.next_write(now));
+        }
+        let job = self.write.as_mut()?;
+        let ask = match job.next(&mut self.model, now) {
+            Step::Send(ask) => Some(ask),
+            Step::Wait(_) | Step::Done => None,
+        };
+        if ask.is_some() && job.is_writing() {
+            self.wrote_at = Some(now);
+        }
+        if ask.is_none() {
+            self.settle_writes(now, out);
+        }
+        ask
+    }
+
+    pub(super) fn write_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
+        let Some(job) = &mut self.write else { return };
+        let readings = job.handle(&mut self.model, &self.device.mapping, now, outcome);
+        self.report_readings(readings, out);
+        self.settle_writes(now, out);
+    }
+
+    /// Answers the writes that are done, and puts the one aside that has to wait.
+    pub(super) fn settle_writes(&mut self, now: Instant, out: &mut Outbox) {
+        let done = self.write.take_if(|job| job.is_done()).into_iter();
+        let done: Vec<_> = done.chain(self.parked.extract_if(.., |job| job.is_done())).collect();
+        for job in done {
+            if let Some(read) = &mut self.read {
+                read.written(&mut self.model, now, &job.points());
+            }
+            push_replies(out, job.finish());
+        }
+        let waits = self.write.as_ref().and_then(|job| self.waits_until(job)).is_some_and(|at| at > now);
+        if waits && let Some(job) = self.write.take() {
+            self.parked.push(job);
+        }
+    }
+}
