@@ -19,6 +19,8 @@ pub(crate) struct Ask {
     pub(crate) unit: u8,
     /// How long the exchange may take.
     pub(crate) timeout: Duration,
+    /// Pause that the unit needs between two requests.
+    pub(crate) pause: Duration,
     /// To which round of reads it belongs; 0: to none.
     pub(crate) round: u32,
     /// What is asked.

@@ -58,7 +58,8 @@ impl ModbusModel {
     }
 
     pub(super) fn ask(&self, query: Query) -> Ask {
-        Ask { unit: self.unit, timeout: self.options().timeout, round: 0, query }
+        let ModbusOptions { timeout, guard, turnaround, .. } = *self.options();
+        Ask { unit: self.unit, timeout, pause: guard.max(turnaround), round: 0, query }
     }
 
     fn write_binding(&self, point: PointId) -> Result<&WriteBinding, DeviceFault> {

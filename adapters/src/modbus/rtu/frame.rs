@@ -10,18 +10,7 @@ use usp_mapping::port::DeviceFault;
 use crate::modbus::codec::{self, Answer, Ask, Query};
 
 /// Bytes of an exception response, the shortest of all frames.
-const EXCEPTION: usize = 5;
-
-/// What has come in so far.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Progress {
-    /// So many bytes are missing at least.
-    More(usize),
-    /// The first so many bytes belong to somebody else's exchange: a late reply.
-    Foreign(usize),
-    /// The answer, or why it cannot be used.
-    Done(Result<Answer, DeviceFault>),
-}
+pub(crate) const EXCEPTION: usize = 5;
 
 /// The bytes that ask.
 pub(crate) fn request(ask: &Ask) -> Vec<u8> {
@@ -63,7 +52,7 @@ fn words(to: &mut Vec<u8>, words: &[u16]) {
     to.extend(words.iter().flat_map(|word| word.to_be_bytes()));
 }
 
-fn function(query: &Query) -> u8 {
+pub(crate) fn function(query: &Query) -> u8 {
     match query {
         Query::Read(block) => match block.table {
             ModbusTable::Coil => 1,
@@ -94,34 +83,33 @@ pub(crate) fn answer_length(query: &Query) -> usize {
     }
 }
 
-/// What the bytes since the request mean.
-pub(crate) fn progress(ask: &Ask, bytes: &[u8]) -> Progress {
-    let [unit, code, rest @ ..] = bytes else { return Progress::More(EXCEPTION - bytes.len()) };
-    let length = match (code, rest.first()) {
-        (0x81..=0xff, _) => EXCEPTION,
-        (1..=4 | 23, Some(count)) => 5 + usize::from(*count),
-        (1..=4 | 23, None) => return Progress::More(EXCEPTION - bytes.len()),
-        (5 | 6 | 15 | 16, _) => 8,
-        (22, _) => 10,
-        _ => return garbled("it is no Modbus response"),
+/// How the PDU of a good answer begins: all that tells it from those to other queries of the same unit. To reads that is
+/// no more than function and length, so that replies to two of them may look alike.
+pub(crate) fn mark(query: &Query) -> Vec<u8> {
+    let mut pdu = Vec::new();
+    self::pdu(query, &mut pdu);
+    let told = match query {
+        Query::Read(_) | Query::ReadWrite(..) => {
+            let bytes = answer_length(query) - EXCEPTION;
+            return vec![function(query), u8::try_from(bytes).unwrap_or(u8::MAX)];
+        }
+        Query::WriteCoils(..) | Query::WriteRegisters(..) => 5,
+        Query::WriteCoil(..) | Query::WriteRegister(..) | Query::MaskWrite { .. } => pdu.len(),
     };
-    let Some(frame) = bytes.get(..length) else { return Progress::More(length - bytes.len()) };
-    let Some((body, sum)) = frame.split_last_chunk::<2>() else { return garbled("it is too short") };
-    if crc(body) != u16::from_le_bytes(*sum) {
-        return garbled("its checksum is wrong");
-    }
-    let asked = function(&ask.query);
-    if *unit != ask.unit || code & 0x7f != asked {
-        return Progress::Foreign(length);
-    }
-    // Without an address in it, a late reply to another read shows in nothing but its length.
-    if *code == asked && length != answer_length(&ask.query) {
-        return Progress::Foreign(length);
-    }
-    Progress::Done(understood(&ask.query, body))
+    pdu.truncate(told);
+    pdu
 }
 
-fn understood(query: &Query, body: &[u8]) -> Result<Answer, DeviceFault> {
+/// Whether a good answer may be the very bytes of the request, as to functions 5, 6 and 22: an echo of the line then looks
+/// like one.
+pub(crate) fn mirrors(ask: &Ask) -> bool {
+    let request = request(ask);
+    let pdu = request.get(1..).unwrap_or_default();
+    request.len() == answer_length(&ask.query) && pdu.starts_with(&mark(&ask.query))
+}
+
+/// What an answer says: a frame of the right unit and function, without its checksum.
+pub(crate) fn understood(query: &Query, body: &[u8]) -> Result<Answer, DeviceFault> {
     match body {
         [_, 0x80..=0xff, code] => codec::exception(ExceptionCode::new(*code)),
         [_, pdu @ ..] => {
@@ -132,10 +120,6 @@ fn understood(query: &Query, body: &[u8]) -> Result<Answer, DeviceFault> {
         }
         [] => Err(DeviceFault::Garbled("it is empty".to_owned())),
     }
-}
-
-fn garbled(why: &str) -> Progress {
-    Progress::Done(Err(DeviceFault::Garbled(why.to_owned())))
 }
 
 /// CRC-16 with the reversed polynomial 0xA001, beginning with 0xFFFF.
@@ -159,7 +143,7 @@ mod tests {
     use crate::modbus::poll::Block;
 
     fn ask(unit: u8, query: Query) -> Ask {
-        Ask { unit, timeout: Duration::from_secs(1), round: 0, query }
+        Ask { unit, timeout: Duration::from_secs(1), pause: Duration::ZERO, round: 0, query }
     }
 
     fn read(unit: u8, table: ModbusTable, address: u16, count: u16) -> Ask {
@@ -194,56 +178,27 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_complete_with_its_last_byte() {
+    fn marks_tell_what_can_be_told() {
+        let all = |ask: &Ask| (mark(&ask.query), mirrors(ask));
+        assert_eq!(all(&read(1, ModbusTable::Holding, 0x6b, 3)), (vec![3, 6], false));
+        assert_eq!(all(&read(1, ModbusTable::Coil, 0, 10)), (vec![1, 2], false));
+        // Its coils may be 0x20, 0 and 20.
+        assert_eq!(all(&read(1, ModbusTable::Coil, 0x320, 20)), (vec![1, 3], true));
+        assert_eq!(all(&ask(1, Query::WriteCoil(3, true))), (vec![5, 0, 3, 0xff, 0], true));
+        assert_eq!(all(&ask(1, Query::WriteRegisters(1, vec![7, 8]))), (vec![16, 0, 1, 0, 2], false));
+        let mask = Query::MaskWrite { address: 4, and: 0xf2, or: 0x25 };
+        assert_eq!(all(&ask(1, mask)), (vec![22, 0, 4, 0, 0xf2, 0, 0x25], true));
+        assert_eq!(all(&ask(1, Query::ReadWrite(4, vec![1, 2]))), (vec![23, 4], false));
+    }
+
+    #[test]
+    fn an_answer_is_read_from_its_frame() {
         let ask = read(17, ModbusTable::Holding, 0x6b, 3);
-        let answer = framed(&[17, 3, 6, 2, 0x2b, 0, 0, 0, 0x64]);
-        for cut in 0..answer.len() {
-            assert!(
-                matches!(progress(&ask, &answer[..cut]), Progress::More(n) if n <= answer.len() - cut),
-                "{cut}"
-            );
-        }
-        assert_eq!(progress(&ask, &answer), Progress::Done(Ok(Answer::Registers(vec![0x022b, 0, 0x64]))));
-        assert_eq!(answer_length(&ask.query), answer.len());
-        let refused = progress(&ask, &framed(&[17, 0x83, 2]));
-        assert_eq!(refused, Progress::Done(Ok(Answer::Exception(2))));
+        let answer = understood(&ask.query, &[17, 3, 6, 2, 0x2b, 0, 0, 0, 0x64]);
+        assert_eq!(answer, Ok(Answer::Registers(vec![0x022b, 0, 0x64])));
+        assert_eq!(answer_length(&ask.query), 11);
+        assert_eq!(understood(&ask.query, &[17, 0x83, 2]), Ok(Answer::Exception(2)));
         let coils = read(17, ModbusTable::Coil, 0, 10);
-        let all = Answer::Bits(bits(&[0xcd, 1], 10));
-        assert_eq!(progress(&coils, &framed(&[17, 1, 2, 0xcd, 1])), Progress::Done(Ok(all)));
-    }
-
-    #[test]
-    fn what_belongs_to_another_exchange_is_told_apart() {
-        let ask = read(17, ModbusTable::Holding, 0, 2);
-        for foreign in [
-            framed(&[18, 3, 4, 0, 1, 0, 2]),
-            framed(&[17, 4, 4, 0, 1, 0, 2]),
-            framed(&[17, 3, 2, 0, 1]),
-            framed(&[17, 6, 0, 1, 0, 3]),
-            framed(&[17, 0x84, 2]),
-        ] {
-            assert_eq!(progress(&ask, &foreign), Progress::Foreign(foreign.len()), "{foreign:?}");
-        }
-    }
-
-    #[test]
-    fn damage_is_garbled() {
-        let ask = read(17, ModbusTable::Holding, 0, 2);
-        let mut answer = framed(&[17, 3, 4, 0, 1, 0, 2]);
-        answer[4] ^= 1;
-        for bytes in [answer.as_slice(), &[17, 0x45, 0, 0, 0], &[0; 8]] {
-            let is = progress(&ask, bytes);
-            assert!(matches!(is, Progress::Done(Err(DeviceFault::Garbled(_)))), "{bytes:?} {is:?}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_bytes_are_too_strange(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
-            let ask = read(17, ModbusTable::Holding, 0, 2);
-            if let Progress::Foreign(length) = progress(&ask, &bytes) {
-                proptest::prop_assert!(length > 0 && length <= bytes.len());
-            }
-        }
+        assert_eq!(understood(&coils.query, &[17, 1, 2, 0xcd, 1]), Ok(Answer::Bits(bits(&[0xcd, 1], 10))));
     }
 }

@@ -3,14 +3,17 @@
 pub(super) mod frame;
 mod line;
 mod port;
+mod received;
 #[cfg(test)]
 mod tests;
+mod trust;
 pub(super) mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use usp_mapping::mapping::SerialLine;
@@ -20,15 +23,18 @@ use crate::bus::ear::Deaf;
 use crate::bus::{Medium, Outcome};
 use crate::modbus::codec::{Answer, Ask};
 
-use line::Line;
 pub(super) use line::Timing;
+use line::{Line, Memory};
 pub(crate) use wire::Way;
 
 /// What the thread is to do. It does one thing at a time and is given no second before it has answered the first.
 enum Job {
     Open(oneshot::Sender<Result<(), String>>),
-    Exchange(Ask, oneshot::Sender<Outcome<Answer>>),
+    Exchange(Ask, oneshot::Sender<Exchanged>),
 }
+
+/// How an exchange ended, and how long its unit should be left alone.
+type Exchanged = (Outcome<Answer>, Option<Duration>);
 
 /// One line, opened again after it was lost.
 pub(crate) struct ModbusRtu {
@@ -37,6 +43,7 @@ pub(crate) struct ModbusRtu {
     /// The thread ends when this does.
     jobs: Option<Sender<Job>>,
     up: Arc<AtomicBool>,
+    rest: Option<Duration>,
 }
 
 impl ModbusRtu {
@@ -51,7 +58,7 @@ impl ModbusRtu {
     }
 
     fn new(timing: Timing, way: Way) -> Self {
-        Self { way, timing, jobs: None, up: Arc::default() }
+        Self { way, timing, jobs: None, up: Arc::default(), rest: None }
     }
 
     fn jobs(&mut self) -> Result<&Sender<Job>, String> {
@@ -99,7 +106,10 @@ impl Medium for ModbusRtu {
         let (answer, done) = oneshot::channel();
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(Job::Exchange(ask, answer)).is_ok());
         match if sent { done.await.ok() } else { None } {
-            Some(outcome) => outcome,
+            Some((outcome, rest)) => {
+                self.rest = rest;
+                outcome
+            }
             None => Outcome::Silent(DeviceFault::Unreachable(self.ended())),
         }
     }
@@ -107,11 +117,15 @@ impl Medium for ModbusRtu {
     fn is_up(&mut self) -> bool {
         self.up.load(Ordering::Acquire)
     }
+
+    fn rest(&mut self) -> Option<Duration> {
+        self.rest.take()
+    }
 }
 
 /// The thread of a line, until nobody wants anything of it any more.
 fn serve(work: &Receiver<Job>, way: &Way, timing: Timing, up: &AtomicBool) {
-    let mut line = None;
+    let (mut line, mut memory) = (None, Memory::default());
     while let Ok(job) = work.recv() {
         // Whoever asked may have been stopped meanwhile.
         match job {
@@ -122,20 +136,33 @@ fn serve(work: &Receiver<Job>, way: &Way, timing: Timing, up: &AtomicBool) {
                 answer.send(opened).ok();
             }
             Job::Exchange(ask, answer) => {
-                let outcome = exchange(&mut line, &ask);
+                let exchanged = exchange(&mut line, &mut memory, &ask);
+                // Over TCP a late reply goes with its connection, as a rule.
+                let unsure = !matches!(
+                    exchanged.0,
+                    Outcome::Answered(_) | Outcome::Taken(_) | Outcome::Silent(DeviceFault::Unreachable(_))
+                );
+                if unsure && matches!(way, Way::Tcp(_)) {
+                    line = None;
+                }
                 up.store(line.is_some(), Ordering::Release);
-                answer.send(outcome).ok();
+                answer.send(exchanged).ok();
             }
         }
     }
 }
 
-fn exchange(line: &mut Option<Line>, ask: &Ask) -> Outcome<Answer> {
+fn exchange(line: &mut Option<Line>, memory: &mut Memory, ask: &Ask) -> Exchanged {
     let Some(open) = line else {
-        return Outcome::Silent(DeviceFault::Unreachable("not connected".to_owned()));
+        return (Outcome::Silent(DeviceFault::Unreachable("not connected".to_owned())), None);
     };
-    open.exchange(ask).unwrap_or_else(|error| {
-        *line = None;
-        Outcome::Silent(line::lost(&error))
-    })
+    match open.exchange(memory, ask) {
+        Ok(outcome) => (outcome, open.rest()),
+        Err(error) => {
+            *line = None;
+            // What is plugged in next may be another adapter.
+            memory.echoes = None;
+            (Outcome::Silent(line::lost(&error)), None)
+        }
+    }
 }

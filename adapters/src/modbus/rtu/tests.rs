@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,24 @@ const TIMEOUT: Duration = Duration::from_millis(400);
 
 fn read(unit: u8, address: u16, count: u16) -> Ask {
     let block = Block::new(ModbusTable::Holding, address, count);
-    Ask { unit, timeout: TIMEOUT, round: 0, query: Query::Read(block.into()) }
+    asked(unit, Query::Read(block.into()))
+}
+
+fn asked(unit: u8, query: Query) -> Ask {
+    Ask { unit, timeout: TIMEOUT, pause: Duration::ZERO, round: 0, query }
+}
+
+fn framed(body: &[u8]) -> Vec<u8> {
+    [body, &crc(body).to_le_bytes()].concat()
+}
+
+/// Unit, function and one register.
+fn input(unit: u8, word: u8) -> Vec<u8> {
+    framed(&[unit, 4, 2, 0, word])
+}
+
+fn is_timeout(outcome: &Outcome<Answer>) -> bool {
+    matches!(outcome, Outcome::Silent(DeviceFault::Timeout(TIMEOUT)))
 }
 
 fn registers(unit: u8, words: &[u16]) -> Vec<u8> {
@@ -47,6 +65,8 @@ struct Slave {
     requests: mpsc::Receiver<(Instant, Vec<u8>)>,
     script: Option<mpsc::Sender<Saying>>,
     thread: Option<thread::JoinHandle<()>>,
+    /// Whether the line brings back what is sent.
+    echoes: Arc<AtomicBool>,
     /// Held, so that the terminal does not hang up between two openings.
     _terminal: SerialPort,
 }
@@ -58,6 +78,8 @@ impl Slave {
         let port = path.to_str().unwrap().to_owned();
         let (script, orders) = mpsc::channel::<Saying>();
         let (seen, requests) = mpsc::channel();
+        let echoes = Arc::new(AtomicBool::new(false));
+        let echo = Arc::clone(&echoes);
         ours.set_read_timeout(Duration::from_secs(10)).unwrap();
         let thread = thread::spawn(move || {
             for order in orders {
@@ -66,6 +88,9 @@ impl Slave {
                     return;
                 }
                 seen.send((Instant::now(), request.to_vec())).ok();
+                if echo.load(Ordering::Relaxed) {
+                    ours.write_all(&request).unwrap();
+                }
                 for (pause, bytes) in order {
                     think(pause);
                     ours.write_all(&bytes).unwrap();
@@ -73,7 +98,7 @@ impl Slave {
             }
         });
         let line = SerialLine { port, baud, parity: Parity::None, stop_bits: 1 };
-        Self { line, requests, script: Some(script), thread: Some(thread), _terminal: terminal }
+        Self { line, requests, script: Some(script), thread: Some(thread), echoes, _terminal: terminal }
     }
 
     fn says(&self, answer: &[(u64, &[u8])]) {
@@ -151,28 +176,117 @@ async fn a_late_reply_answers_no_other_request() {
     assert_eq!(answer(medium.exchange(read(1, 5, 1)).await), [3]);
 }
 
+/// However late it is: the unit is brought back into step by a read whose answer is told from it.
 #[tokio::test]
-async fn a_unit_that_was_late_is_given_time_to_be_so() {
+async fn a_reply_later_than_any_pause_answers_no_other_request() {
     let slave = Slave::start(115_200);
     let mut medium = slave.opened().await;
     let (late, right) = (registers(1, &[0xdead]), registers(1, &[3]));
-    // It comes when the next request is due already.
-    slave.says(&[(TIMEOUT.as_millis() as u64 + 60, &late)]);
-    medium.exchange(read(1, 0, 1)).await;
+    slave.says(&[]);
+    assert!(is_timeout(&medium.exchange(read(1, 0, 1)).await));
+    // It comes when the next request is on its way.
+    slave.says(&[(2 * TIMEOUT.as_millis() as u64, &late), (0, &input(1, 0))]);
+    slave.says(&[(0, &input(1, 0))]);
+    slave.says(&[(0, &right)]);
+    assert!(is_timeout(&medium.exchange(read(1, 5, 1)).await), "that is not answered in time either");
+    assert_eq!(answer(medium.exchange(read(1, 5, 1)).await), [3]);
+}
+
+#[tokio::test]
+async fn a_unit_that_was_late_may_be_so_once_more() {
+    let slave = Slave::start(115_200);
+    let mut medium = slave.opened().await;
+    let (late, right) = (registers(1, &[0xdead]), registers(1, &[3]));
+    slave.says(&[]);
+    assert!(is_timeout(&medium.exchange(read(1, 0, 1)).await));
+    slave.says(&[(20, &late), (20, &input(1, 0))]);
+    slave.says(&[(0, &right)]);
+    assert_eq!(answer(medium.exchange(read(1, 5, 1)).await), [3]);
+}
+
+/// As of a gateway that answers what it was asked last first.
+#[tokio::test]
+async fn a_late_reply_out_of_order_answers_no_other_request() {
+    let slave = Slave::start(115_200);
+    let mut medium = slave.opened().await;
+    let (late, right) = (registers(1, &[0xdead]), registers(1, &[3]));
+    slave.says(&[]);
+    assert!(is_timeout(&medium.exchange(read(1, 0, 1)).await));
+    slave.says(&[(0, &input(1, 0))]);
+    slave.says(&[(0, &late), (20, &right)]);
     slave.says(&[(0, &right)]);
     assert_eq!(answer(medium.exchange(read(1, 5, 1)).await), [3]);
 }
 
 #[tokio::test]
-async fn a_reply_after_noise_answers_no_other_request() {
+async fn a_late_reply_to_a_write_acknowledges_no_other() {
     let slave = Slave::start(115_200);
     let mut medium = slave.opened().await;
-    let (late, right) = (registers(1, &[0xdead]), registers(1, &[3]));
-    slave.says(&[(0, &[1, 0xff, 0, 0, 0]), (30, &late)]);
-    let noise = medium.exchange(read(1, 0, 1)).await;
-    assert!(matches!(noise, Outcome::Silent(DeviceFault::Garbled(_))), "{noise:?}");
-    slave.says(&[(0, &right)]);
-    assert_eq!(answer(medium.exchange(read(1, 5, 1)).await), [3]);
+    slave.says(&[(0, &registers(1, &[1]))]);
+    assert_eq!(answer(medium.exchange(read(1, 0, 1)).await), [1]);
+    let (one, two) = (framed(&[1, 6, 0, 7, 0, 1]), framed(&[1, 6, 0, 7, 0, 2]));
+    slave.says(&[]);
+    assert!(is_timeout(&medium.exchange(asked(1, Query::WriteRegister(7, 1))).await));
+    slave.says(&[(0, &one), (20, &two)]);
+    let written = medium.exchange(asked(1, Query::WriteRegister(7, 2))).await;
+    assert!(matches!(written, Outcome::Answered(Answer::Written)), "{written:?}");
+}
+
+/// The glitch of a transceiver that turns round.
+#[tokio::test]
+async fn stray_bytes_before_a_reply_do_no_harm() {
+    let slave = Slave::start(115_200);
+    let mut medium = slave.opened().await;
+    for stray in [&[0][..], &[0xff, 0], &[1], &[1, 3, 2], &[1, 0xff, 0, 0, 0]] {
+        slave.says(&[(0, &[stray, &registers(1, &[7])].concat())]);
+        assert_eq!(answer(medium.exchange(read(1, 0, 1)).await), [7], "{stray:?}");
+    }
+    slave.says(&[(0, &[1, 0xff, 0, 0, 0]), (30, &registers(1, &[8]))]);
+    assert_eq!(answer(medium.exchange(read(1, 0, 1)).await), [8]);
+}
+
+#[tokio::test]
+async fn an_echo_is_no_acknowledgement() {
+    let slave = Slave::start(115_200);
+    slave.echoes.store(true, Ordering::Relaxed);
+    let mut medium = slave.opened().await;
+    let write = || asked(1, Query::WriteCoil(3, true));
+    // Nobody is there: neither to the read that shows the echo nor to the write.
+    for _ in 0..2 {
+        slave.says(&[]);
+    }
+    let written = medium.exchange(write()).await;
+    assert!(is_timeout(&written), "{written:?}");
+}
+
+#[tokio::test]
+async fn behind_an_echo_a_reply_is_found() {
+    let slave = Slave::start(115_200);
+    slave.echoes.store(true, Ordering::Relaxed);
+    let mut medium = slave.opened().await;
+    let written = framed(&[1, 6, 0, 7, 0, 1]);
+    slave.says(&[(0, &registers(1, &[7]))]);
+    assert_eq!(answer(medium.exchange(read(1, 0, 1)).await), [7]);
+    slave.says(&[(0, &written)]);
+    let outcome = medium.exchange(asked(1, Query::WriteRegister(7, 1))).await;
+    assert!(matches!(outcome, Outcome::Answered(Answer::Written)), "{outcome:?}");
+    slave.says(&[]);
+    let outcome = medium.exchange(asked(1, Query::WriteRegister(7, 2))).await;
+    assert!(is_timeout(&outcome), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn without_an_echo_one_acknowledgement_is_enough() {
+    let slave = Slave::start(115_200);
+    let mut medium = slave.opened().await;
+    let written = framed(&[1, 5, 0, 3, 0xff, 0]);
+    // The first write is preceded by a read that shows whether there is an echo.
+    slave.says(&[(0, &framed(&[1, 0x82, 1]))]);
+    for _ in 0..2 {
+        slave.says(&[(0, &written)]);
+        let outcome = medium.exchange(asked(1, Query::WriteCoil(3, true))).await;
+        assert!(matches!(outcome, Outcome::Answered(Answer::Written)), "{outcome:?}");
+    }
 }
 
 #[tokio::test]
@@ -199,10 +313,26 @@ async fn duplicates_and_noise_are_dropped() {
     assert_eq!(answer(medium.exchange(read(1, 0, 1)).await), [1]);
     assert_eq!(answer(medium.exchange(read(1, 1, 1)).await), [2]);
     slave.says(&[(0, &[0xff; 40])]);
-    slave.says(&[(0, &second)]);
     let noise = medium.exchange(read(1, 0, 1)).await;
     assert!(matches!(noise, Outcome::Silent(DeviceFault::Garbled(_))), "{noise:?}");
+    slave.says(&[(0, &input(1, 0))]);
+    slave.says(&[(0, &second)]);
     assert_eq!(answer(medium.exchange(read(1, 1, 1)).await), [2]);
+}
+
+/// Others are asked meanwhile: who waits is the scheduler.
+#[tokio::test]
+async fn a_unit_that_was_late_is_left_alone_for_a_while() {
+    let slave = Slave::start(115_200);
+    let mut medium = slave.opened().await;
+    slave.says(&[]);
+    medium.exchange(read(1, 0, 1)).await;
+    assert_eq!(medium.rest(), Some(TIMEOUT));
+    slave.says(&[(0, &registers(2, &[2]))]);
+    let begun = Instant::now();
+    assert_eq!(answer(medium.exchange(read(2, 0, 1)).await), [2]);
+    assert!(begun.elapsed() < TIMEOUT);
+    assert_eq!(medium.rest(), None);
 }
 
 #[tokio::test]
@@ -243,6 +373,31 @@ async fn frames_go_over_tcp_too() {
     assert!(matches!(closed, Outcome::Silent(DeviceFault::Unreachable(_))), "{closed:?}");
     medium.connect().await.unwrap();
     assert_eq!(answer(medium.exchange(read(9, 6, 1)).await), [6]);
+    server.join().unwrap();
+}
+
+/// What is between a device server and its units may say a late reply to whoever is connected then.
+#[tokio::test]
+async fn over_tcp_a_late_reply_goes_with_its_connection_and_answers_nothing_after_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let mut request = [0; 8];
+        let (mut first, _) = listener.accept().unwrap();
+        first.read_exact(&mut request).unwrap();
+        let (mut second, _) = listener.accept().unwrap();
+        second.read_exact(&mut request).unwrap();
+        second.write_all(&registers(9, &[0xdead])).unwrap();
+        second.write_all(&input(9, 0)).unwrap();
+        second.read_exact(&mut request).unwrap();
+        second.write_all(&registers(9, &[5])).unwrap();
+    });
+    let mut medium = ModbusRtu::tcp(BusAddress::Socket(address));
+    medium.connect().await.unwrap();
+    assert!(is_timeout(&medium.exchange(read(9, 4, 1)).await));
+    assert!(!medium.is_up(), "after a time-out it is made anew");
+    medium.connect().await.unwrap();
+    assert_eq!(answer(medium.exchange(read(9, 5, 1)).await), [5]);
     server.join().unwrap();
 }
 
