@@ -6,7 +6,8 @@
 //! the cut alone before the length is held against the device ([`trial`](super::trial)).
 //!
 //! Nothing is known for good: each finding is put to the test again after a pause, which grows each time that it is
-//! confirmed. Other exceptions (failure, busy, later) pass and teach nothing.
+//! confirmed by a device that answers other reads meanwhile. One that refuses everything for a while teaches nothing but
+//! that: its points rest for the shortest time, and no longer than until the first of them is read. Other exceptions (failure, busy, later) pass and teach nothing.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -65,16 +66,29 @@ struct Doubt {
     cause: Cause,
     level: u32,
     until: Instant,
+    /// How many reads had been answered when it was found last.
+    answered: u64,
+    /// It was found again without any answer in between.
+    refuses_all: bool,
 }
 
 impl Doubt {
-    fn new(about: About, cause: Cause, now: Instant) -> Self {
-        Self { about, cause, level: 0, until: now }.lasting(now)
+    fn new(about: About, cause: Cause, answered: u64, now: Instant) -> Self {
+        Self { about, cause, level: 0, until: now, answered, refuses_all: false }.lasting(now)
     }
 
-    /// Found again: it counts for longer.
-    fn confirmed(self, cause: Cause, now: Instant) -> Self {
-        Self { cause, level: self.level.saturating_add(1), ..self }.lasting(now)
+    /// Found again: it counts for longer, unless the device has refused everything meanwhile.
+    fn confirmed(self, cause: Cause, answered: u64, now: Instant) -> Self {
+        let refuses_all = cause == Cause::Refused && self.answered == answered;
+        let level = if refuses_all { self.level } else { self.level.saturating_add(1) };
+        Self { cause, level, answered, refuses_all, ..self }.lasting(now)
+    }
+
+    /// The device has begun to answer after it had refused everything: this says nothing any more.
+    fn is_over(&mut self, now: Instant) {
+        if std::mem::take(&mut self.refuses_all) {
+            (self.level, self.until) = (0, now);
+        }
     }
 
     fn lasting(self, now: Instant) -> Self {
@@ -110,6 +124,8 @@ pub(crate) struct Learnt {
     /// What was answered since the first failure.
     good: Spans,
     trials: Trials,
+    /// How many reads were answered since then.
+    answered: u64,
 }
 
 impl Learnt {
@@ -175,6 +191,8 @@ impl Learnt {
             self.faults.remove(&fault);
         }
         self.good.add(span);
+        self.answered += 1;
+        self.faults.values_mut().for_each(|doubt| doubt.is_over(now));
         self.settle(&span, now).or_else(|| self.next_length())
     }
 
@@ -208,13 +226,14 @@ impl Learnt {
         let known: Vec<_> = self.within(span).map(|(fault, _)| *fault).collect();
         for fault in &known {
             if let Some(doubt) = self.faults.get_mut(fault) {
-                confirm(doubt, cause, now);
+                confirm(doubt, cause, self.answered, now);
             }
         }
+        let answered = self.answered;
         let failed = self.lengths.get_mut(&span.table).and_then(|length| length.failed.as_mut());
         match failed.filter(|(failed, _)| *failed <= span.len()) {
             Some((_, doubt)) => {
-                confirm(doubt, cause, now);
+                confirm(doubt, cause, answered, now);
                 true
             }
             None => !known.is_empty(),
@@ -248,9 +267,9 @@ impl Learnt {
     /// Takes note that reads which cover a span fail. What is known of wider ones had the same reason.
     fn doubt(&mut self, span: Span, about: About, cause: Cause, now: Instant) {
         self.faults.retain(|other, _| *other == span || !other.covers(&span));
-        let known = self.faults.get(&span).map(|doubt| doubt.confirmed(cause, now));
+        let known = self.faults.get(&span).map(|doubt| doubt.confirmed(cause, self.answered, now));
         if known.is_some() || self.faults.len() < FINDINGS {
-            self.faults.insert(span, known.unwrap_or_else(|| Doubt::new(about, cause, now)));
+            self.faults.insert(span, known.unwrap_or_else(|| Doubt::new(about, cause, self.answered, now)));
         }
     }
 
@@ -259,7 +278,7 @@ impl Learnt {
         let length = self.lengths.entry(span.table).or_default();
         let shortest = length.failed.is_none_or(|(failed, _)| span.len() < failed);
         if shortest && length.answered < span.len() {
-            length.failed = Some((span.len(), Doubt::new(About::Together, cause, now)));
+            length.failed = Some((span.len(), Doubt::new(About::Together, cause, self.answered, now)));
         }
         length.failed.is_some_and(|(failed, _)| failed <= span.len())
     }
@@ -306,9 +325,9 @@ impl Learnt {
     }
 }
 
-fn confirm(doubt: &mut Doubt, cause: Cause, now: Instant) {
+fn confirm(doubt: &mut Doubt, cause: Cause, answered: u64, now: Instant) {
     if !doubt.counts(now) {
-        *doubt = doubt.confirmed(cause, now);
+        *doubt = doubt.confirmed(cause, answered, now);
     }
 }
 

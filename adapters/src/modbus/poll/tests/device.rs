@@ -35,12 +35,14 @@ struct Reader {
     options: ModbusOptions,
     learnt: Learnt,
     now: Instant,
+    /// Reads that failed in the last round.
+    refused: usize,
 }
 
 impl Reader {
     fn new(points: Vec<Placed>, max_gap: u16) -> Self {
         let options = options(125, max_gap);
-        Self { points, options, learnt: Learnt::default(), now: Instant::now() }
+        Self { points, options, learnt: Learnt::default(), now: Instant::now(), refused: 0 }
     }
 
     fn round(&mut self, device: &Device, cause: Cause) -> Round {
@@ -67,6 +69,17 @@ impl Reader {
         round.good.dedup();
         round.bad.sort();
         round
+    }
+
+    /// A round of what does not rest: how many points it brings.
+    fn poll(&mut self, device: &Device) -> usize {
+        let all = self.points.clone();
+        let (learnt, now) = (&self.learnt, self.now);
+        self.points.retain(|(_, point)| !learnt.rests(point, now));
+        let round = self.round(device, Cause::Refused);
+        self.points = all;
+        self.refused = round.bad.len();
+        round.good.len()
     }
 
     /// The points that can be read at all.
@@ -97,6 +110,50 @@ fn a_hole_costs_no_neighbour_and_is_found_in_one_round() {
     assert_eq!((round.good.len(), round.bad), (7, vec![PointId(5)]));
     let round = reader.round(&with_holes(&[5]), Cause::Refused);
     assert_eq!((round.good.len(), round.answered, round.failed, round.bad), (7, 2, 0, vec![PointId(5)]));
+}
+
+/// A device that starts, or is in the wrong mode, and refuses everything for minutes.
+#[test]
+fn after_it_has_refused_everything_a_device_is_read_as_before() {
+    let mut reader = Reader::new(holding(&[(0, 1), (1, 1), (20, 1), (21, 1)]), 2);
+    let (good, bad) = (with_holes(&[]), with_holes(&[0, 1, 20, 21]));
+    for _ in 0..600 {
+        reader.poll(&bad);
+        reader.now += Duration::from_secs(1);
+    }
+    let mut seconds = 0;
+    while reader.poll(&good) < 4 {
+        reader.now += Duration::from_secs(1);
+        seconds += 1;
+        assert!(seconds <= 6, "it rests although another point is answered again");
+    }
+}
+
+#[test]
+fn a_hole_rests_longer_and_longer_while_others_are_answered() {
+    let mut reader = Reader::new(holding(&[(0, 1), (1, 1), (20, 1), (21, 1)]), 2);
+    let device = with_holes(&[21]);
+    let mut tries = 0;
+    for _ in 0..600 {
+        tries += usize::from(reader.poll(&device) < 3) + reader.refused;
+        reader.now += Duration::from_secs(1);
+    }
+    assert!(tries <= 12, "{tries}");
+}
+
+/// Somebody asks for a point that rests.
+#[test]
+fn a_point_that_is_read_on_demand_rests_no_more() {
+    let mut reader = Reader::new(holding(&[(0, 1), (20, 1)]), 2);
+    for _ in 0..100 {
+        reader.poll(&with_holes(&[20]));
+        reader.now += Duration::from_secs(5);
+    }
+    let resting = reader.points.remove(1);
+    assert!(reader.learnt.rests(&resting.1, reader.now));
+    reader.points = vec![resting];
+    assert_eq!(reader.round(&with_holes(&[]), Cause::Refused).good, [PointId(1)]);
+    assert!(!reader.learnt.rests(&resting.1, reader.now));
 }
 
 #[test]
