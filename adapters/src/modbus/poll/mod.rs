@@ -8,7 +8,7 @@ mod tests;
 mod trial;
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use usp_mapping::mapping::{ModbusOptions, ModbusPoint, ModbusTable};
@@ -119,7 +119,9 @@ fn gap(options: &ModbusOptions, table: ModbusTable) -> u32 {
 /// Covers each point by exactly one block, with the fewest blocks that `options` allow and the device is known to answer.
 ///
 /// A point is never cut in two, its halves could be of different moments: one that is larger than the limit has a block
-/// of its own. Points that are known to be refused are read by themselves, after all others.
+/// of its own. The same goes for the parts of a point (a value and its power of ten), whatever lies between them, where
+/// they are of one table, fit in one read, and are not known to be refused together. Points that are known to be refused
+/// are read by themselves, after all others.
 ///
 /// Taking the points by address, and each into the last block if it fits there, is the fewest: whatever makes a block
 /// impossible makes every larger one impossible too, so that a block can never be begun later than here. A property
@@ -134,16 +136,41 @@ pub(crate) fn coalesce(
     points.sort_by_key(|(id, point)| (point.table, point.address, Reverse(width(point)), *id));
     let (suspects, points): (Vec<_>, Vec<_>) =
         points.into_iter().partition(|(_, point)| learnt.is_doubtful(&Span::of(point), now));
-    let mut blocks: Vec<Vec<Placed>> = Vec::new();
+    let mut blocks: Vec<(Span, Vec<Placed>)> = Vec::new();
     let mut rule = Rule { options, learnt, now, tried: Vec::new() };
-    for placed in points {
+    for (span, placed) in wholes(points, |span| rule.allows(span)) {
         match blocks.last_mut() {
-            Some(block) if rule.joins(block, &placed.1) => block.push(placed),
-            _ => blocks.push(vec![placed]),
+            Some((block, points)) if rule.joins(block, &span) => {
+                block.to = block.to.max(span.to);
+                points.extend(placed);
+            }
+            _ => blocks.push((span, placed)),
         }
     }
+    for (_, points) in &mut blocks {
+        points.sort_by_key(|(id, point)| (point.address, Reverse(width(point)), *id));
+    }
     let alike = suspects.chunk_by(|(_, one), (_, other)| Span::of(one) == Span::of(other));
-    blocks.iter().map(Vec::as_slice).chain(alike).filter_map(Block::of).collect()
+    blocks.iter().map(|(_, points)| points.as_slice()).chain(alike).filter_map(Block::of).collect()
+}
+
+/// What is not cut in two, by address: each point with all its parts, where these may be read at once.
+fn wholes(points: Vec<Placed>, may_be: impl Fn(&Span) -> bool) -> Vec<(Span, Vec<Placed>)> {
+    let mut spans: BTreeMap<(PointId, ModbusTable), Span> = BTreeMap::new();
+    for (id, point) in &points {
+        let part = Span::of(point);
+        let whole = spans.entry((*id, point.table)).or_insert(part);
+        whole.to = whole.to.max(part.to);
+    }
+    let mut wholes: BTreeMap<(Span, PointId), Vec<Placed>> = BTreeMap::new();
+    for placed in points {
+        let (id, part) = (placed.0, Span::of(&placed.1));
+        let whole = spans.get(&(id, part.table)).copied().filter(|whole| *whole == part || may_be(whole));
+        wholes.entry((whole.unwrap_or(part), id)).or_default().push(placed);
+    }
+    let mut wholes: Vec<_> = wholes.into_iter().map(|((span, _), points)| (span, points)).collect();
+    wholes.sort_by_key(|(span, _)| (span.table, span.from, Reverse(span.to)));
+    wholes
 }
 
 /// What may be read together.
@@ -156,16 +183,19 @@ struct Rule<'r> {
 }
 
 impl Rule<'_> {
-    fn joins(&mut self, block: &[Placed], point: &ModbusPoint) -> bool {
-        let Some((_, first)) = block.first() else { return true };
-        let (from, to) = (start(first), reach(block));
-        let near = start(point) <= to + gap(self.options, point.table);
-        if first.table != point.table || !near {
+    /// Whether a read of this may be answered.
+    fn allows(&self, span: &Span) -> bool {
+        let fits = span.len() <= limit(self.options, span.table) && !self.learnt.forbids(span, self.now);
+        fits && span.len() <= self.learnt.longest(span.table)
+    }
+
+    fn joins(&mut self, block: &Span, other: &Span) -> bool {
+        if block.table != other.table || other.from > block.to + gap(self.options, block.table) {
             return false;
         }
-        let span = Span { table: point.table, from, to: to.max(end(point)) };
+        let span = Span { to: block.to.max(other.to), ..*block };
         // Inside what is read anyway.
-        if span.to == to {
+        if span == *block {
             return true;
         }
         let fits = span.len() <= limit(self.options, span.table) && !self.learnt.forbids(&span, self.now);
@@ -191,15 +221,20 @@ impl Rule<'_> {
     }
 }
 
-/// Before which points no other reaches over: at each the read could be cut in two.
+/// Before which points no other reaches over, nor lies between its parts: at each the read could be cut in two.
 fn seams(points: &[Placed]) -> Vec<usize> {
+    let mut ends: BTreeMap<PointId, u32> = BTreeMap::new();
+    for (id, point) in points {
+        let to = ends.entry(*id).or_default();
+        *to = end(point).max(*to);
+    }
     let mut seams = Vec::new();
     let mut to = 0;
-    for (index, (_, point)) in points.iter().enumerate() {
+    for (index, (id, point)) in points.iter().enumerate() {
         if index > 0 && to <= start(point) {
             seams.push(index);
         }
-        to = to.max(end(point));
+        to = to.max(end(point)).max(ends.get(id).copied().unwrap_or_default());
     }
     seams
 }

@@ -46,6 +46,24 @@ fn spans_of(at: &[(u16, u16)], max_registers: u16, max_gap: u16) -> Vec<(u16, u1
     spans(&fresh(&holding(at), &options(max_registers, max_gap)))
 }
 
+/// A value and its power of ten: between two requests the device could change both.
+#[test]
+fn the_parts_of_a_point_are_read_together_where_they_fit() {
+    let part = |id, address| (PointId(id), point(ModbusTable::Holding, address, 1));
+    let points = [part(0, 40), part(0, 45), part(1, 41), part(2, 89), part(2, 10)];
+    assert_eq!(spans(&fresh(&points, &options(80, 0))), [(10, 80)]);
+    let near = [part(0, 40), part(0, 45), part(1, 41), part(2, 60)];
+    assert_eq!(spans(&fresh(&near, &options(80, 0))), [(40, 6), (60, 1)]);
+    assert_eq!(spans(&fresh(&near, &options(6, 8))), [(40, 6), (60, 1)]);
+    // Too far apart for one read.
+    assert_eq!(spans(&fresh(&near, &options(5, 8))), [(40, 2), (45, 1), (60, 1)]);
+    // Where the whole is too long for one read, each point has its own.
+    let shared = [part(0, 0), part(0, 4), part(1, 4), part(1, 9)];
+    let blocks = fresh(&shared, &options(6, 8));
+    assert_eq!(spans(&blocks), [(0, 5), (4, 6)]);
+    assert!(blocks.iter().all(|block| block.points.len() == 2));
+}
+
 #[test]
 fn neighbours_are_read_together_within_the_limits() {
     assert_eq!(spans_of(&[(0, 2), (2, 2), (4, 1)], 80, 0), [(0, 5)]);
