@@ -6,13 +6,14 @@
 //! Serial Line V1.02, 2.5.1.1); the same device may be asked again after its `guard`. Over TCP the device's time and these
 //! pauses are all that is known.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::{BusKind, Command, Device, ModbusTable};
-use usp_mapping::port::{DeviceFault, PointId};
+use usp_mapping::port::{CommandId, DeviceFault, PointId};
 use usp_mapping::value::Value;
 
-use super::codec::{self, Answer, Ask, Query};
+use super::codec::{Answer, Ask, Query};
 use super::model::ModbusModel;
 use super::rtu::{Timing, frame};
 use crate::bus::clock::PollClock;
@@ -98,18 +99,24 @@ pub fn write(
     point: PointId,
     value: &Value,
 ) -> Result<Vec<Exchange>, DeviceFault> {
-    let (model, target) = (ModbusModel::new(device), Target::Point(point));
-    let asks = match model.write(target, value)? {
+    let model = ModbusModel::new(device);
+    let asks = writes(&model, Target::Point(point), value)?;
+    Ok(asks.iter().map(|ask| exchange(&model, way, ask)).collect())
+}
+
+/// The write itself, behind the read of the bits that it keeps.
+fn writes(model: &ModbusModel, target: Target, value: &Value) -> Result<Vec<Ask>, DeviceFault> {
+    Ok(match model.write(target, value)? {
         WriteStart::Send(ask) => vec![ask],
         WriteStart::Fetch(ask) => {
             let change = model.modify(target, value, nothing(&ask))?;
             vec![ask, change]
         }
-    };
-    Ok(asks.iter().map(|ask| exchange(&model, way, ask)).collect())
+    })
 }
 
-/// The exchanges of a command of the vendor with these arguments, in the order of [`Command::args`].
+/// The exchanges of a command of the vendor, one of the device's own, with these arguments in the order of
+/// [`Command::args`]. Where bits of a register are kept, all others are taken to be 0.
 ///
 /// Errors: an argument cannot be written where it goes.
 pub fn command(
@@ -119,14 +126,16 @@ pub fn command(
     args: &[Value],
 ) -> Result<Vec<Exchange>, DeviceFault> {
     let model = ModbusModel::new(device);
-    let steps = command.steps.iter().filter_map(|step| Some((step, step.value(args)?)));
-    let exchanges = steps.map(|(step, value)| {
-        let (point, function, _) = step.point.modbus().ok_or(DeviceFault::Unknown)?;
-        let raw = step.transform.encode(value, point.raw_kind())?;
-        let ask = model.ask(codec::write(point, function, &raw, None)?);
-        Ok(exchange(&model, way, &ask))
-    });
-    exchanges.collect()
+    let place = device.mapping.commands.iter().position(|other| other == command);
+    let id = place.and_then(|place| u16::try_from(place).ok()).map(CommandId).ok_or(DeviceFault::Unknown)?;
+    let steps = command.steps.iter().enumerate();
+    let steps = steps.filter_map(|(place, step)| Some((Target::Step(id, place), step.value(args)?)));
+    let mut exchanges = Vec::new();
+    for (target, value) in steps {
+        let asks = writes(&model, target, value)?;
+        exchanges.extend(asks.iter().map(|ask| exchange(&model, way, ask)));
+    }
+    Ok(exchanges)
 }
 
 /// An answer of which every register is 0.
@@ -192,8 +201,9 @@ fn exchange(model: &ModbusModel, way: &Way, ask: &Ask) -> Exchange {
         Query::Read(block) => {
             let (cells, wanted) = (usize::from(block.count), block.wanted());
             // A point of several places in the read is there once for each.
-            let mut points: Vec<_> = block.points.iter().map(|(point, _)| *point).collect();
-            points.dedup();
+            let mut seen = BTreeSet::new();
+            let points = block.points.iter().map(|(point, _)| *point);
+            let points: Vec<_> = points.filter(|point| seen.insert(*point)).collect();
             // A read before a write is for no point, and wanted as it is.
             let unwanted = if points.is_empty() { 0 } else { cells.saturating_sub(wanted) };
             (points, cells, unwanted)
@@ -278,8 +288,19 @@ capabilities:
   e: {class: BinaryControl, type: Switch, read: {discrete: 515}, write: {coil: 3}, poll: slow}
 ";
 
+    const MORE: &str =
+        "  f: {class: LevelSensor, type: Power, unit: W, read: {input: 20, exponent: {input: 22}}}
+  g: {class: LevelSensor, type: Power, unit: W, read: {input: 21, exponent: {input: 22}}}
+commands:
+  X_ACME_Go: {send: [{holding: 12, bits: 4..6, value: 2}]}
+";
+
     fn device() -> Device {
-        let (mapping, found) = compile_file(&SourceFile::new("meter.yaml", METER));
+        compiled(METER)
+    }
+
+    fn compiled(text: &str) -> Device {
+        let (mapping, found) = compile_file(&SourceFile::new("meter.yaml", text));
         let mapping = Arc::new(mapping.unwrap_or_else(|| panic!("{found:?}")));
         let (id, address) = (DeviceId("d".into()), DeviceAddress::ModbusUnit(17));
         Device { id, name: "d".to_owned(), mapping, bus: "line".to_owned(), address }
@@ -329,6 +350,23 @@ capabilities:
             write(&device(), &line(9600), PointId(4), &Value::Bool(true)).unwrap().try_into().unwrap();
         assert_eq!((coil.what.as_str(), coil.reply), ("write coil 3", 8));
         assert!(write(&device(), &line(9600), PointId(3), &Value::Text("No".to_owned())).is_err());
+    }
+
+    #[test]
+    fn a_command_that_keeps_bits_reads_them_first() {
+        let device = compiled(&[METER, MORE].concat());
+        let exchanges = command(&device, &line(9600), &device.mapping.commands[0], &[]).unwrap();
+        let what: Vec<_> = exchanges.iter().map(|exchange| exchange.what.as_str()).collect();
+        assert_eq!(what, ["read holding 12", "write holding 12"]);
+        assert_eq!(exchanges[1].request.get(..6), Some([17, 6, 0, 12, 0, 0x20].as_slice()));
+    }
+
+    #[test]
+    fn a_point_of_several_places_is_named_once() {
+        let [read] = reads(&compiled(&[METER, MORE].concat()), &line(9600), &[PointId(5), PointId(6)])
+            .try_into()
+            .unwrap();
+        assert_eq!((read.what.as_str(), read.points), ("read input 20..22", vec![PointId(5), PointId(6)]));
     }
 
     #[test]
