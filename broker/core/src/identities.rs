@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// Numbers by table and key. Devices of one model have the same keys below them, which are kept once.
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
-    tables: BTreeMap<String, BTreeMap<Arc<str>, u32>>,
+    tables: BTreeMap<Arc<str>, BTreeMap<Arc<str>, u32>>,
     keys: BTreeSet<Arc<str>>,
 }
 
@@ -16,8 +16,8 @@ impl Identities {
         self.tables.get(table)?.get(key).copied()
     }
 
-    /// Notes the number of a key.
-    pub(crate) fn insert(&mut self, table: &str, key: &str, number: u32) {
+    /// Notes the number of a key; table and key as they are kept.
+    pub(crate) fn insert(&mut self, table: &str, key: &str, number: u32) -> (Arc<str>, Arc<str>) {
         let key = match self.keys.get(key) {
             Some(known) => Arc::clone(known),
             None => {
@@ -26,11 +26,12 @@ impl Identities {
                 key
             }
         };
-        if let Some(known) = self.tables.get_mut(table) {
-            known.insert(key, number);
-        } else {
-            self.tables.insert(table.to_owned(), BTreeMap::from([(key, number)]));
-        }
+        let table = match self.tables.get_key_value(table) {
+            Some((known, _)) => Arc::clone(known),
+            None => table.into(),
+        };
+        self.tables.entry(Arc::clone(&table)).or_default().insert(Arc::clone(&key), number);
+        (table, key)
     }
 
     /// Takes no more memory than is needed.

@@ -1,5 +1,7 @@
 //! Everything the broker asks its caller to do.
 
+use std::sync::Arc;
+
 use usp_mapping::port::AdapterCall;
 use usp_proto::record::Record;
 
@@ -109,9 +111,9 @@ pub enum StoreOp {
     /// Ties an Instance Number to a stable identity (device, capability).
     PutIdentity {
         /// Table path with its final dot.
-        table: String,
+        table: Arc<str>,
         /// The identity in that table.
-        id: String,
+        id: Arc<str>,
         /// Its number.
         number: u32,
     },

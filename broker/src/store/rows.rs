@@ -22,7 +22,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, op: &StoreOp) -> rusqlite::Re
         ),
         StoreOp::PutIdentity { table, id, number } => run(
             "INSERT OR REPLACE INTO identity (table_path, id, number) VALUES (?1, ?2, ?3)",
-            params![table, id, number],
+            params![&**table, &**id, number],
         ),
         StoreOp::PutNotification { id, bytes } => run(
             "INSERT OR REPLACE INTO notification (id, bytes) VALUES (?1, ?2)",

@@ -44,7 +44,7 @@ async fn keeps_every_kind_of_order() {
             StoreOp::PutHighest { table: "Device.A.1.B.2.C.".to_owned(), number: 1 },
             StoreOp::PutHighest { table: "Device.A.10.B.".to_owned(), number: 1 },
             StoreOp::ForgetNumbers { below: "Device.A.1.".to_owned() },
-            StoreOp::PutIdentity { table: table.clone(), id: "meter1".to_owned(), number: 7 },
+            StoreOp::PutIdentity { table: table.as_str().into(), id: "meter1".into(), number: 7 },
             StoreOp::PutNotification { id: u64::MAX, bytes: vec![0, 1, 255] },
             StoreOp::PutNotification { id: 3, bytes: vec![] },
             StoreOp::PutNotification { id: 4, bytes: vec![9] },

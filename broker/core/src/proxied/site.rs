@@ -70,8 +70,8 @@ impl Broker {
             return number;
         }
         let number = self.model.rows.next_number(table, above, false);
-        self.extra_ops.push(StoreOp::PutIdentity { table: table_path.to_owned(), id: id.to_owned(), number });
-        self.identities.insert(table_path, id, number);
+        let (table, id) = self.identities.insert(table_path, id, number);
+        self.extra_ops.push(StoreOp::PutIdentity { table, id, number });
         number
     }
 

@@ -65,8 +65,8 @@ impl Disk {
             StoreOp::PutHighest { table, number } => put(highest, table, number),
             StoreOp::ForgetNumbers { below } => highest.retain(|(t, _)| !t.starts_with(&below)),
             StoreOp::PutIdentity { table, id, number } => {
-                identities.retain(|(t, i, _)| (t, i) != (&table, &id));
-                identities.push((table, id, number));
+                identities.retain(|(t, i, _)| (&**t, &**i) != (&*table, &*id));
+                identities.push((table.to_string(), id.to_string(), number));
             }
             StoreOp::PutNotification { id, bytes } => put(notifications, id, bytes),
             StoreOp::DeleteNotification { id } => notifications.retain(|(i, _)| *i != id),
