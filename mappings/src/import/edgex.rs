@@ -1,11 +1,12 @@
 //! EdgeX device profiles (`deviceResources` with the attributes of device-modbus), in the forms of versions 1 to 3.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
 
 use super::model::{Capability, Model, Notes, Point, slug};
-use super::tree::{Map, decimal};
+use super::tree::{Map, decimal, parse_int, scalar};
 use super::{Models, nothing};
 use crate::mapping::Class;
 use crate::yaml::Node;
@@ -41,13 +42,60 @@ pub(super) fn read(root: &Node, notes: &mut Notes) -> Models {
         description: profile.text("description").unwrap_or(name).to_owned(),
         ..Model::default()
     };
+    let states = states(&profile);
     for resource in profile.items("deviceResources") {
         if let Some(map) = Map::of(resource) {
-            model.capabilities.extend(capability(&map, notes));
+            let found = capability(&map, notes);
+            model.capabilities.extend(found.map(|capability| named(capability, &states, notes)));
         }
     }
     profile.leave_rest("profile", PROFILE, NO_PLACE, notes);
     Ok(vec![model])
+}
+
+/// What commands call the values of a resource, by its name.
+type States<'n> = BTreeMap<&'n str, Vec<(&'n str, &'n str)>>;
+
+/// The `mappings` of commands; everything else about them is left out.
+fn states<'n>(profile: &Map<'n>) -> States<'n> {
+    let mut states = States::new();
+    for command in profile.peek_items("deviceCommands") {
+        let Some(command) = Map::of(command) else { continue };
+        for key in ["resourceOperations", "get", "set"] {
+            for operation in command.items(key) {
+                let Some(operation) = Map::of(operation) else { continue };
+                let resource = operation.text("deviceResource").or_else(|| operation.text("object"));
+                let Some((resource, mappings)) = resource.zip(operation.map("mappings")) else { continue };
+                let named = mappings.all().filter_map(|(raw, name)| Some((raw, scalar(name)?)));
+                states.entry(resource).or_insert_with(|| named.collect());
+            }
+        }
+    }
+    states
+}
+
+/// A whole number whose values have names is one of several states.
+fn named(mut capability: Capability, states: &States<'_>, notes: &mut Notes) -> Capability {
+    let Some(states) = states.get(capability.name.as_str()) else { return capability };
+    let map: Vec<(i128, String)> =
+        states.iter().filter_map(|(raw, name)| Some((parse_int(raw)?, (*name).to_owned()))).collect();
+    let point = capability.read.as_ref().or(capability.write.as_ref());
+    let whole =
+        point.is_some_and(|point| !point.is_bit() && !point.encoding.starts_with('f') && !point.is_text());
+    let number = matches!(capability.class, Class::LevelSensor | Class::LevelControl);
+    if !number || !whole || map.is_empty() || map.len() < states.len() {
+        let why = "the names of its values are no states of whole numbers; see `map`";
+        notes.add(capability.line, format!("resource {}: mappings", capability.name), why);
+        return capability;
+    }
+    capability.class =
+        if capability.class == Class::LevelControl { Class::EnumControl } else { Class::EnumSensor };
+    (capability.unit, capability.range) = (None, None);
+    for point in capability.read.iter_mut().chain(capability.write.iter_mut()) {
+        (point.scale, point.offset) = (None, None);
+        point.map = map.clone();
+    }
+    capability
 }
 
 /// Where and what a resource is.
@@ -97,7 +145,10 @@ fn capability(map: &Map<'_>, notes: &mut Notes) -> Option<Capability> {
     let mut capability = made(&resource, point);
     capability.description = map.text("description").unwrap_or_default().to_owned();
     capability.unit = units;
-    map.flag("isHidden");
+    if map.flag("isHidden") == Some(true) {
+        let why = "it is hidden from clients there, and a capability like all others here";
+        notes.add(map.line_of("isHidden"), format!("{what}: isHidden"), why);
+    }
     map.leave_rest(&what, &[("tag", NO_PLACE), ("tags", NO_PLACE)], NO_PLACE, notes);
     attributes.leave_rest(&what, ATTRIBUTES, "this attribute is not known to the import", notes);
     value.leave_rest(&what, PROPERTIES, NO_PLACE, notes);

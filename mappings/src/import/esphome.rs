@@ -94,7 +94,10 @@ fn controllers(whole: &Map<'_>, notes: &mut Notes) -> Controllers {
         let unit = map.int("address").and_then(|unit| u8::try_from(unit).ok());
         let model = Model {
             profile: format!("imported.{}", slug(&id)),
-            description: [node_name.as_str(), id.as_str()].join(" ").trim().to_owned(),
+            description: match node_name.as_str() {
+                same if same == id => id.clone(),
+                name => format!("{name} {id}").trim().to_owned(),
+            },
             guard: map.text("command_throttle").and_then(duration).filter(|guard| !guard.is_zero()),
             place: line.clone().zip(unit).map(|(line, unit)| ("line".to_owned(), line, unit)),
             ..Model::default()
@@ -186,6 +189,7 @@ fn entity(section: &str, map: &Map<'_>, name: &str, period: Duration) -> Result<
     };
     capability.kind = map.text("device_class").map(str::to_owned);
     capability.unit = map.text("unit_of_measurement").map(str::to_owned);
+    capability.monotonic = section == "sensor" && map.says("state_class", "total_increasing");
     Ok(capability)
 }
 

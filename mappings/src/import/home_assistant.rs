@@ -37,8 +37,14 @@ const ENTITY: &[(&str, &str)] = &[
     ("state_class", "a controller's matter: a mapping tells no statistics"),
     ("precision", "values are kept as exact as the device has them"),
     ("lazy_error_count", "see `online` in the mapping"),
-    ("min_value", "Home Assistant shows this instead of smaller values; see `valid`"),
-    ("max_value", "Home Assistant shows this instead of greater values; see `valid`"),
+    (
+        "min_value",
+        "Home Assistant shows this instead of smaller values; `valid: [least, greatest]` makes of them no reading",
+    ),
+    (
+        "max_value",
+        "Home Assistant shows this instead of greater values; `valid: [least, greatest]` makes of them no reading",
+    ),
     ("zero_suppress", "every value is shown as it is; see `deadband`"),
     ("count", "it follows from the type"),
     ("icon", "a controller's matter: a mapping has no icons"),

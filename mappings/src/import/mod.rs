@@ -134,13 +134,24 @@ pub fn import(format: Option<Format>, file: &SourceFile) -> Result<Imported, Imp
         return Err(ImportError::Nothing { line, why: why.to_owned() });
     }
     let root = yaml::parse(&cleaned).map_err(ImportError::Syntax)?;
-    let format = format.or_else(|| guess(&root)).ok_or(ImportError::Unknown)?;
-    let mut models = match format {
-        Format::HomeAssistant => home_assistant::read(&root, &mut notes)?,
-        Format::EspHome => esphome::read(&cleaned, &root, &mut notes)?,
-        Format::EdgeX => edgex::read(&root, &mut notes)?,
-        Format::WirenBoard => wiren_board::read(&root, &mut notes)?,
+    own(&root)?;
+    let guessed = guess(&root);
+    let strange = guessed.filter(|guessed| format.is_some_and(|format| format != *guessed));
+    let format = format.or(guessed).ok_or(ImportError::Unknown)?;
+    let read = match format {
+        Format::HomeAssistant => home_assistant::read(&root, &mut notes),
+        Format::EspHome => esphome::read(&cleaned, &root, &mut notes),
+        Format::EdgeX => edgex::read(&root, &mut notes),
+        Format::WirenBoard => wiren_board::read(&root, &mut notes),
     };
+    let mut models = read.map_err(|error| match (error, strange) {
+        (ImportError::Nothing { line, why }, Some(other)) => {
+            let why =
+                format!("{why}; it looks like {other}: write `--from {}`, or leave it away", other.name());
+            ImportError::Nothing { line, why }
+        }
+        (error, _) => error,
+    })?;
     models.retain(|model| !model.capabilities.is_empty());
     model::tell_apart(&mut models);
     let mut mappings = Vec::new();
@@ -153,6 +164,25 @@ pub fn import(format: Option<Format>, file: &SourceFile) -> Result<Imported, Imp
         return Err(ImportError::Nothing { line: root.span.line, why });
     }
     Ok(Imported { format, site: writer::site(&models), mappings, left_out: notes.sorted() })
+}
+
+/// Refuses what needs no import.
+fn own(root: &Node) -> Result<(), ImportError> {
+    let map = Map::of(root);
+    let has = |key| map.as_ref().is_some_and(|map| map.has(key));
+    if has("uspmap") {
+        return Err(nothing(
+            root,
+            "this is a mapping of usp-broker already: `mapping check` says whether it is right",
+        ));
+    }
+    if has("site") && has("devices") {
+        return Err(nothing(
+            root,
+            "this is a site file of usp-broker already: `mapping check` says whether it is right",
+        ));
+    }
+    Ok(())
 }
 
 /// What the file is.

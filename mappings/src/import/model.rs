@@ -40,6 +40,8 @@ pub(super) struct Capability {
     pub(super) poll: Poll,
     pub(super) range: Option<(Decimal, Decimal)>,
     pub(super) step: Option<Decimal>,
+    /// Whether it only grows.
+    pub(super) monotonic: bool,
 }
 
 /// How often it is read.
@@ -125,6 +127,7 @@ impl Capability {
             poll: Poll::Every(period),
             range: None,
             step: None,
+            monotonic: false,
         }
     }
 }

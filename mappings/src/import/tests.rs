@@ -61,6 +61,7 @@ modbus:
         nan_value: -32768
       - {name: Load, slave: 4, address: 40, data_type: float32, swap: word, unit_of_measurement: kW}
       - {name: Count, slave: 4, address: 12345, data_type: uint16, virtual_count: 1}
+      - {name: Total, slave: 4, address: 56, state_class: total_increasing, unit_of_measurement: deg C}
       - {name: Packed, slave: 4, address: 50, data_type: custom, structure: ">2h", count: 2}
       - {name: Reactive, slave: 4, address: 52, unit_of_measurement: kvar, icon: "mdi:sine-wave"}
     binary_sensors:
@@ -101,6 +102,7 @@ fn home_assistant_becomes_a_device_for_each_unit() {
             "load: class: LevelSensor type: Power unit: \"W\" read: {holding: 40, as: f32, order: CDAB, scale: 1000} poll: every-15s",
             "count: class: LevelSensor type: Meter unit: \"-\" read: {holding: 0x3039, as: u16} poll: every-15s",
             "count-1: class: LevelSensor type: Meter unit: \"-\" read: {holding: 0x303a, as: u16} poll: every-15s",
+            "total: class: LevelSensor type: Temperature unit: \"degC\" monotonic: true read: {holding: 56, as: s16} poll: every-15s",
             "reactive: class: LevelSensor type: Meter unit: \"X_IMPORTED_Kvar\" read: {holding: 52, as: s16} poll: every-15s",
             "filter: class: BinarySensor type: DoorOpen read: {discrete: 7} poll: every-15s",
         ]
@@ -125,10 +127,10 @@ fn home_assistant_becomes_a_device_for_each_unit() {
     );
     has(&imported, 2, "homeassistant", "not about Modbus");
     has(&imported, 17, "Supply air: precision", "exact");
-    has(&imported, 24, "Packed", "Python");
-    has(&imported, 25, "unit kvar", "no such unit");
-    has(&imported, 25, "icon", "icons");
-    has(&imported, 34, "Pump: verify: delay", "write.verify");
+    has(&imported, 25, "Packed", "Python");
+    has(&imported, 26, "unit kvar", "no such unit");
+    has(&imported, 26, "icon", "icons");
+    has(&imported, 35, "Pump: verify: delay", "write.verify");
 }
 
 const ESPHOME: &str = r#"
@@ -223,6 +225,10 @@ deviceResources:
   - name: "Mode"
     attributes: {primaryTable: HOLDING_REGISTERS, startingAddress: 15}
     properties: {valueType: Uint16, readWrite: R, mask: 0x70, shift: 4}
+  - name: "Speed"
+    isHidden: true
+    attributes: {primaryTable: HOLDING_REGISTERS, startingAddress: 16}
+    properties: {valueType: Uint16, readWrite: RW, minimum: 0, maximum: 1, units: degrees Celsius}
   - name: "Compressor"
     attributes: {primaryTable: COILS, startingAddress: 2}
     properties: {valueType: Bool, readWrite: RW}
@@ -230,8 +236,20 @@ deviceResources:
     attributes: {primaryTable: HOLDING_REGISTERS, startingAddress: 20, stringRegisterSize: 8}
     properties: {valueType: String, readWrite: RW}
 deviceCommands:
-  - {name: All, readWrite: R, resourceOperations: [{deviceResource: Total}]}
+  - {name: All, readWrite: R, resourceOperations: [{deviceResource: Total}, {deviceResource: Speed, mappings: {"0": "Off", "1": "Low"}}]}
 "#;
+
+#[test]
+fn what_needs_no_import_or_another_one_is_told() {
+    let refused = |format, text: &str| import(format, &SourceFile::new("x", text)).unwrap_err().to_string();
+    assert!(refused(None, "uspmap: 1\nprofile: a.b\n").contains("a mapping of usp-broker already"));
+    assert!(refused(None, "site: 1\nbuses: {}\ndevices: {}\n").contains("a site file of usp-broker already"));
+    let wrong = refused(Some(Format::WirenBoard), EDGEX);
+    assert!(
+        wrong.ends_with("it looks like EdgeX device profile: write `--from edgex`, or leave it away"),
+        "{wrong}"
+    );
+}
 
 #[test]
 fn an_edgex_profile_becomes_a_mapping() {
@@ -246,13 +264,15 @@ fn an_edgex_profile_becomes_a_mapping() {
             "setpoint: class: LevelControl type: Temperature unit: \"degC\" min: 10 max: 30 read: {holding: 12, as: s16, scale: 0.5} write: {holding: 12, as: s16, scale: 0.5} poll: every-10s",
             "level: class: LevelSensor type: Meter unit: \"-\" read: {holding: 13, as: f32} poll: every-10s",
             "mode: class: LevelSensor type: Meter unit: \"-\" read: {holding: 15, as: u16, bits: 4..6} poll: every-10s",
+            "speed: class: EnumControl type: OperatingMode read: {holding: 16, as: u16, map: {0: \"Off\", 1: \"Low\"}} write: {holding: 16, as: u16, map: {0: \"Off\", 1: \"Low\"}} poll: every-10s",
             "compressor: class: BinaryControl type: Switch read: {coil: 2} write: {coil: 2} poll: every-10s",
             "serial: class: BlobSensor type: text read: {holding: 20, as: string, registers: 8} poll: every-10s",
         ]
     );
     has(&imported, 19, "Level: writing", "least and greatest");
-    has(&imported, 28, "Serial: writing", "only read");
-    has(&imported, 31, "deviceCommands", "read together");
+    has(&imported, 26, "isHidden", "like all others");
+    has(&imported, 32, "Serial: writing", "only read");
+    has(&imported, 35, "deviceCommands", "read together");
     has(&imported, 15, "assertion", "health");
 }
 
@@ -289,9 +309,10 @@ const WIREN_BOARD: &str = r#"{
 #[test]
 fn a_wiren_board_template_becomes_a_mapping() {
     let imported = imported("config-wb-air.json", WIREN_BOARD);
+    has(&imported, 7, "response_timeout_ms", "ends with the first byte");
     let [mapping] = &imported.mappings[..] else { panic!() };
     assert_eq!((imported.format, mapping.profile.as_str()), (Format::WirenBoard, "wirenboard.wb-air"));
-    assert!(mapping.text.contains("modbus: {max_gap: 10, guard: 5ms, timeout: 100ms}"), "{}", mapping.text);
+    assert!(mapping.text.contains("modbus: {max_gap: 10, guard: 5ms}"), "{}", mapping.text);
     assert_eq!(
         lines(mapping),
         [

@@ -70,6 +70,12 @@ impl<'n> Map<'n> {
         self.node(key).and_then(scalar)
     }
 
+    /// Whether a key says this. Only then does it count as looked at.
+    pub(super) fn says(&self, key: &str, value: &str) -> bool {
+        let says = self.find(key).is_some_and(|(_, node)| scalar(node) == Some(value));
+        says && self.node(key).is_some()
+    }
+
     /// A whole number, decimal or with `0x`.
     pub(super) fn int(&self, key: &str) -> Option<i128> {
         self.read(key, int)
@@ -99,6 +105,14 @@ impl<'n> Map<'n> {
     /// A map that does not count as looked at.
     pub(super) fn peek(&self, key: &str) -> Option<Self> {
         Self::of(self.find(key)?.1)
+    }
+
+    /// The items of a list that does not count as looked at.
+    pub(super) fn peek_items(&self, key: &str) -> &'n [Node] {
+        match self.find(key) {
+            Some((_, Node { kind: Kind::List(items), .. })) => items,
+            _ => &[],
+        }
     }
 
     /// The items of a list; a thing that is none counts as a list of one, as several programs take it.

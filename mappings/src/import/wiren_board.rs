@@ -40,6 +40,10 @@ const DEVICE: &[(&str, &str)] = &[
     ("translations", "TR-181 has one language"),
     ("enable_wb_continuous_read", "it is Wiren Board's own extension of Modbus"),
     ("max_bit_hole", "see `modbus.max_gap`, which is about registers"),
+    (
+        "response_timeout_ms",
+        "there it ends with the first byte of the answer, and `modbus.timeout` with the last: add the time of the transfer",
+    ),
     ("frame_timeout_ms", "it follows from the speed of the line"),
     ("device_timeout_ms", "see `online` in the mapping"),
     ("device_max_fail_cycles", "see `online` in the mapping"),
@@ -85,7 +89,7 @@ pub(super) fn read(root: &Node, notes: &mut Notes) -> Models {
     let mut model = Model {
         profile: format!("{vendor}.{}", slug(kind)),
         description: device.text("name").unwrap_or(kind).to_owned(),
-        timeout: milliseconds("response_timeout_ms").map(Duration::from_millis),
+        timeout: None,
         guard: milliseconds("guard_interval_us").map(|time| Duration::from_millis(time.div_ceil(1000))),
         max_registers: number("max_read_registers").map(|most| most.clamp(WIDEST, 125)),
         max_gap: number("max_reg_hole").filter(|gap| *gap > 0).map(|gap| gap.min(124)),

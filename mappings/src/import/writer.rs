@@ -68,6 +68,9 @@ fn prepare(model: &mut Model, notes: &mut Notes) {
         let short: String = plain.trim().chars().take(NAME - 4).collect();
         let name = if short.is_empty() { "Value" } else { &short };
         capability.name = unique(&mut names, name, " ");
+        if capability.description.trim() == capability.name {
+            capability.description.clear();
+        }
         capability.description = capability.description.replace("${", "$ {").chars().take(256).collect();
     }
 }
@@ -191,6 +194,9 @@ fn written(capability: &Capability, key: &str, groups: &BTreeMap<Duration, Strin
         line("min", capability.range.map(|(low, _)| number(low)));
         line("max", capability.range.map(|(_, high)| number(high)));
         line("step", capability.step.map(number));
+    }
+    if capability.class == Class::LevelSensor && capability.monotonic {
+        line("monotonic", Some("true".to_owned()));
     }
     line("read", capability.read.as_ref().map(|read| point(read, capability.class)));
     line("write", capability.write.as_ref().map(|write| point(write, capability.class)));

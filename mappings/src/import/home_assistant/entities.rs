@@ -148,6 +148,7 @@ fn sensor(map: &Map<'_>) -> Found {
         (capability.class, capability.kind) = (Class::BlobSensor, Some("text".to_owned()));
     } else {
         capability.unit = map.text("unit_of_measurement").map(str::to_owned);
+        capability.monotonic = map.says("state_class", "total_increasing");
     }
     capability.read = Some(point);
     Ok(repeated(map, capability, width))
