@@ -143,6 +143,7 @@ impl Plant {
                 device.unit.release(capability)?;
             }
             Command::Fault(device, order) => {
+                self.can(device.as_deref(), order)?;
                 self.chosen(device.as_deref())?.for_each(|device| device.unit.fault(order.clone()));
             }
             Command::Clear(device) => {
@@ -165,15 +166,23 @@ impl Plant {
         Ok("ok".to_owned())
     }
 
+    /// Whether some device can have a fault.
+    fn can(&self, device: Option<&str>, order: &Order<Fault>) -> Result<(), CommandError> {
+        let mut outcomes = self.chosen(device)?.map(|device| device.unit.can(&order.fault));
+        match outcomes.next() {
+            Some(Err(why)) if !outcomes.any(|outcome| outcome.is_ok()) => Err(why.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a command could be obeyed, without doing it.
     ///
     /// Errors: as with [`obey`](Self::obey), but for the kind of a value.
     pub fn knows(&self, command: &Command) -> Result<(), CommandError> {
         match command {
             Command::Set(target, _) | Command::Release(target) => self.target(target).map(drop),
-            Command::Fault(device, _) | Command::Clear(device) | Command::Show(device) => {
-                self.chosen(device.as_deref()).map(drop)
-            }
+            Command::Fault(device, order) => self.can(device.as_deref(), order),
+            Command::Clear(device) | Command::Show(device) => self.chosen(device.as_deref()).map(drop),
             _ => Ok(()),
         }
     }

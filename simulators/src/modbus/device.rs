@@ -10,7 +10,7 @@ use crate::world::World;
 
 use super::identity;
 use super::pdu::{self, Exception, Memory, Request, Table};
-use super::point::{Blueprint, Nature, Place, Point};
+use super::point::{Blueprint, Codec, Nature, Place, Point};
 use super::quantities;
 
 /// Why a value cannot be set or read.
@@ -33,6 +33,26 @@ pub enum SetError {
         value: String,
         /// What is needed.
         wanted: String,
+    },
+    /// The registers cannot hold it.
+    #[error("{name}: {place} holds {least} to {greatest}, and {value} is not in it")]
+    Range {
+        /// The capability.
+        name: String,
+        /// What was given.
+        value: String,
+        /// Where it would be.
+        place: String,
+        /// Least value that fits.
+        least: String,
+        /// Greatest value that fits.
+        greatest: String,
+    },
+    /// Its registers have no value that means "no reading".
+    #[error("{name}: its mapping has no `invalid`, so no value means that there is no reading")]
+    NoSentinel {
+        /// The capability.
+        name: String,
     },
 }
 
@@ -175,13 +195,15 @@ impl ModbusDevice {
         self.points.iter().filter_map(show).collect()
     }
 
-    /// Sets a quantity of the world and holds it there. What is set may be out of the device's own range.
+    /// Sets a quantity of the world and holds it there, as its registers have it. What is set may be out of the device's
+    /// own range, but not of what the registers can hold.
     pub fn set(&mut self, capability: &str, value: &SimValue) -> Result<(), SetError> {
         if let Some(text) = self.texts.get_mut(capability) {
             *text = value.to_string();
             return Ok(());
         }
         let number = self.number(capability, value)?;
+        let number = self.held(capability, number)?;
         self.world.set(capability, number).map_err(|_| self.unknown(capability))
     }
 
@@ -234,6 +256,38 @@ impl ModbusDevice {
             return state.ok_or_else(|| wrong(format!("one of {}", point.states.join(", "))));
         }
         value.as_number().ok_or_else(|| wrong("a number".into()))
+    }
+
+    /// The number that its registers hold for this one.
+    fn held(&self, capability: &str, number: f64) -> Result<f64, SetError> {
+        let point = self.points.iter().find(|point| point.capability == capability);
+        let Some(place) = point.and_then(|point| point.read.as_ref().or(point.write.as_ref())) else {
+            return Ok(number);
+        };
+        if let Some((least, greatest)) = place.bounds()
+            && !(least..=greatest).contains(&number)
+        {
+            let (name, place) = (capability.to_owned(), place.to_string());
+            let [value, least, greatest] = [number, least, greatest].map(|number| number.to_string());
+            return Err(SetError::Range { name, value, place, least, greatest });
+        }
+        if !matches!(place.codec, Codec::Linear { .. }) {
+            return Ok(number);
+        }
+        Ok(place.decode(&place.encode(number, &picked(&self.cells, place))).unwrap_or(number))
+    }
+
+    /// Whether a fault can come of an order.
+    ///
+    /// Errors: it names a capability that there is not, or that has no value for "no reading".
+    pub fn can(&self, fault: &Fault) -> Result<(), SetError> {
+        let Fault::Sentinel(name) = fault else { return Ok(()) };
+        let point = self.points.iter().find(|point| point.capability == *name);
+        let place = point.ok_or_else(|| self.unknown(name))?.read.as_ref();
+        match place.is_some_and(Place::has_no_reading) {
+            true => Ok(()),
+            false => Err(SetError::NoSentinel { name: name.clone() }),
+        }
     }
 
     fn unknown(&self, name: &str) -> SetError {

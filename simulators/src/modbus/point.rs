@@ -183,6 +183,25 @@ impl Place {
         self.put(raw, cells)
     }
 
+    /// The lowest and the highest value that its registers can hold; `None` where any can be, or it is no number.
+    pub fn bounds(&self) -> Option<(f64, f64)> {
+        let Codec::Linear { scale, offset } = &self.codec else { return None };
+        let (low, high) = match (self.table, self.bits) {
+            (Table::Coil | Table::Discrete, _) => return None,
+            (_, Some((first, last))) => (0, i128::from(ones(first, last))),
+            (_, None) => self.encoding.integers()?,
+        };
+        let [low, high] = [low, high].map(|raw| scaled(Number::Int(raw), *scale, *offset));
+        (low.is_finite() && high.is_finite()).then(|| (low.min(high), low.max(high)))
+    }
+
+    /// Whether its cells can say that there is no reading, so that whoever knows the mapping sees it.
+    pub fn has_no_reading(&self) -> bool {
+        let bits = matches!(self.table, Table::Coil | Table::Discrete);
+        let integer = matches!(self.encoding, Encoding::Int { .. } | Encoding::Byte { .. });
+        !bits && (self.sentinel.is_some() || !integer || matches!(self.codec, Codec::Listed(_)))
+    }
+
     /// What its cells are when there is no reading: the mapping's sentinel, else what devices usually send.
     pub fn without_reading(&self, cells: &[u16]) -> Vec<u16> {
         let usual = match (self.encoding, self.bits) {
@@ -341,6 +360,16 @@ mod tests {
         let float = place(Encoding::F32, linear("1", "0"));
         assert_eq!(float.encode(230.2, &[0, 0]), [0x4366, 0x3333]);
         assert_eq!(float.decode(&[0x4366, 0x3333]), Some(230.2));
+    }
+
+    #[test]
+    fn bounds_are_those_of_the_registers() {
+        assert_eq!(place(S16, linear("0.1", "0")).bounds(), Some((-3276.8, 3276.7)));
+        assert_eq!(place(U16, linear("-1", "10")).bounds(), Some((-65525.0, 10.0)));
+        let bits = Place { bits: Some((4, 6)), ..place(U16, linear("2", "0")) };
+        assert_eq!(bits.bounds(), Some((0.0, 14.0)));
+        assert_eq!(place(Encoding::F32, linear("1", "0")).bounds(), None);
+        assert_eq!(place(U16, Codec::Flag { invert: false }).bounds(), None);
     }
 
     #[test]

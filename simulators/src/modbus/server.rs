@@ -294,6 +294,11 @@ impl ModbusHandle {
         self.device(|device| device.set(capability, &value)).unwrap_or(Ok(()))
     }
 
+    /// Whether a fault can come of an order; see [`ModbusDevice::can`].
+    pub fn can(&self, fault: &Fault) -> Result<(), SetError> {
+        self.device(|device| device.can(fault)).unwrap_or(Ok(()))
+    }
+
     /// Lets a quantity that was set move again.
     pub fn release(&self, capability: &str) -> Result<(), SetError> {
         self.device(|device| device.release(capability)).unwrap_or(Ok(()))

@@ -292,6 +292,10 @@ fn what_is_set_must_fit() {
     check(device.set("mode", &"Noon".into()), "mode: Noon is not one of Peak, OffPeak, Away");
     check(device.set("relay", &1.0.into()), "relay: 1 is not true or false");
     check(device.set("voltage", &"high".into()), "voltage: high is not a number");
+    check(
+        device.set("temperature", &99_999.0.into()),
+        "temperature: input 60 holds -3276.8 to 3276.7, and 99999 is not in it",
+    );
     assert!(
         device
             .set("volts", &1.0.into())
@@ -301,6 +305,20 @@ fn what_is_set_must_fit() {
     );
     device.set("mode", &"Away".into()).unwrap();
     assert_eq!(device.get("mode"), Some("Away".into()));
+    device.set("temperature", &21.57.into()).unwrap();
+    assert_eq!(device.get("temperature"), Some(21.6.into()), "as the register has it");
+}
+
+#[test]
+fn no_reading_needs_a_capability_and_a_value_for_it() {
+    let device = device();
+    let can = |name: &str| device.can(&Fault::Sentinel(name.into())).map_err(|error| error.to_string());
+    assert_eq!(can("temperature"), Ok(()));
+    assert_eq!(can("voltage"), Ok(()), "a float has NaN");
+    assert!(can("foo").unwrap_err().starts_with("no capability \"foo\""));
+    assert!(can("power").unwrap_err().contains("no `invalid`"));
+    assert!(can("door").unwrap_err().contains("no `invalid`"));
+    assert_eq!(device.can(&Fault::Silent), Ok(()));
 }
 
 #[test]
