@@ -45,7 +45,7 @@ codes! {
     NumberRange = 9,
     /// A duration that is malformed or has no unit.
     Duration = 10,
-    /// A name with characters or a length that it may not have.
+    /// A name that is empty, or has characters or a length that it may not have.
     Name = 11,
     /// A version that is not `major.minor.patch`.
     Version = 12,
@@ -65,7 +65,7 @@ codes! {
     Access = 24,
     /// A capability that cannot be read although nothing else can be done with it.
     NoBinding = 25,
-    /// Two capabilities with one Name.
+    /// Two capabilities, or two devices, with one Name.
     DuplicateName = 26,
     /// A text that is longer than TR-181 admits.
     TextLength = 27,
@@ -79,7 +79,7 @@ codes! {
     NotMetric = 31,
     /// A `Unit` that does not fit the `Type`.
     UnitOfType = 32,
-    /// An address in 4xxxx notation.
+    /// An address in 4xxxx notation, or one that looks like it.
     Notation = 40,
     /// A value that reaches beyond the last register.
     AddressRange = 41,
@@ -113,7 +113,7 @@ codes! {
     Scale = 55,
     /// A range that the raw value cannot reach.
     Unreachable = 56,
-    /// Registers that two capabilities or events take differently.
+    /// Registers that two capabilities or events take differently, or what two controls write.
     Overlap = 57,
     /// A poll group that is not defined.
     UnknownPoll = 60,
@@ -179,6 +179,8 @@ codes! {
     Secret = 111,
     /// A poll of what cannot be asked.
     Unaskable = 112,
+    /// A `timeout` that is over before an exchange can be.
+    ShortTimeout = 113,
 }
 
 impl Code {

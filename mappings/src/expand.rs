@@ -36,7 +36,7 @@ impl Source {
     ///
     /// Errors: it is not YAML, or what it extends cannot be had.
     pub(crate) fn open(file: &SourceFile, resolve: &Resolve<'_>) -> Result<Arc<Self>, Vec<Diagnostic>> {
-        let root = yaml::parse(file).map_err(|syntax| vec![*syntax])?;
+        let root = yaml::read(file)?;
         let (files, root) = extends::resolve(file, root, resolve)?;
         if count(&root) > MAX_NODES {
             let mut report = Report::of(&files);

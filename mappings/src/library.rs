@@ -3,6 +3,7 @@
 use crate::diagnostic::SourceFile;
 use crate::draft::site::{Requirement, Use, Version};
 use crate::site::NotFound;
+use crate::words;
 use crate::yaml;
 
 /// Name and text of every mapping file inside the program, by name.
@@ -138,6 +139,16 @@ impl Catalog {
             }
         }
     }
+}
+
+/// What to do about a profile that nobody knows.
+pub fn advice(name: &str, known: &[String]) -> String {
+    let near = words::alike(name, known.iter().map(String::as_str));
+    let near = near.map(|near| format!("did you mean `{}`? ", near.join("`, `"))).unwrap_or_default();
+    format!(
+        "{near}`usp-broker mapping list` has them all; one of your own is found in the folder of `--mappings FOLDER`, \
+         of the broker in those of `mappings` in `[agent]`"
+    )
 }
 
 /// Only what stands at the top is looked at: what a file extends may not be known yet.

@@ -12,6 +12,7 @@ mod notation;
 mod overlap;
 pub(crate) mod read;
 pub(crate) mod unused;
+mod writers;
 
 use std::time::Duration;
 

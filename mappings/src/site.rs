@@ -18,10 +18,11 @@ use crate::diagnostic::{Diagnostic, SourceFile, has_errors};
 use crate::draft::At;
 use crate::draft::MappingDraft;
 use crate::draft::site::{BusDraft, DeviceDraft, SiteDraft, Use};
+use crate::library;
 use crate::mapping::{Bus, BusKind, Device, Mapping, Site};
 use crate::port::DeviceId;
 use crate::read::Report;
-use crate::words::{only_nearest, suggestion};
+use crate::words::only_nearest;
 
 /// Why there is no mapping file for a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +72,25 @@ impl Compiler<'_> {
         let buses = draft.buses.iter().filter_map(|bus| self.bus(bus)).collect();
         let devices: Vec<Device> = draft.devices.iter().filter_map(|device| self.device(device)).collect();
         self.shared_addresses();
+        self.shared_names();
         self.shared_buses();
         self.busy_lines(&devices);
         Site { buses, devices }
+    }
+
+    /// TR-181 lets devices share a Name, and nobody can tell them apart then.
+    fn shared_names(&mut self) {
+        let mut seen: BTreeMap<&str, &At<String>> = BTreeMap::new();
+        for device in &self.draft.devices {
+            let name = device.name.as_ref().unwrap_or(&device.id);
+            let Some(first) = seen.get(name.value.as_str()) else {
+                seen.insert(&name.value, &device.id);
+                continue;
+            };
+            let message = format!("the device `{}` has the name `{}` already", first.value, name.value);
+            let warning = self.report.warn(Code::DuplicateName, name.span, message);
+            warning.help("give one of them another `name`: a search by Name finds both");
+        }
     }
 
     fn bus(&mut self, bus: &BusDraft) -> Option<Bus> {
@@ -149,12 +166,12 @@ impl Compiler<'_> {
     fn not_found(&mut self, model: &At<Use>, why: &NotFound) {
         match (why, &model.value) {
             (NotFound::Profile { known }, Use::Profile { name, .. }) => {
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
                 let message = format!("there is no profile `{name}`");
                 let error = self.report.error(Code::UnknownProfile, model.span, message);
-                match (only_nearest(name, known.iter().copied()), model.value.to_string()) {
-                    (Some(near), wanted) if wanted == *name => error.fix(near).help(suggestion(name, &known)),
-                    _ => error.help(suggestion(name, &known)),
+                let near = only_nearest(name, known.iter().map(String::as_str));
+                match near.filter(|_| model.value.to_string() == *name) {
+                    Some(near) => error.fix(near).help(library::advice(name, known)),
+                    None => error.help(library::advice(name, known)),
                 }
             }
             (NotFound::Version { found }, wanted) => {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// Most words of a similar length that are compared.
 const MAX_COMPARED: usize = 256;
+/// Most names that are shown when one was not found.
+const MAX_ALIKE: usize = 4;
 /// Longest list that is shown whole.
 const MAX_LISTED: usize = 64;
 
@@ -50,6 +52,34 @@ fn is_near(far: usize, given: &str, word: &str) -> bool {
 /// What another program calls one of these words.
 pub(crate) fn translated<'w>(given: &str, words: &[&'w str]) -> Option<&'w str> {
     elsewhere::here(given).find_map(|own| words.iter().find(|word| **word == own).copied())
+}
+
+/// Names of several parts that have something in common with one, the most alike first; `None` without any.
+pub(crate) fn alike<'w>(given: &str, names: impl Iterator<Item = &'w str> + Clone) -> Option<Vec<&'w str>> {
+    let near: Vec<&str> = ranked(given, names.clone()).into_iter().map(|(_, name)| name).collect();
+    let parts = |name: &str| -> Vec<String> {
+        let parts = name.split(['.', '-', '_', ' ']).filter(|part| part.len() > 2);
+        parts.map(str::to_lowercase).collect()
+    };
+    let wanted = parts(given);
+    let common = |name: &str| {
+        let own = parts(name);
+        wanted
+            .iter()
+            .filter(|part| own.iter().any(|own| own.contains(*part) || part.contains(own.as_str())))
+            .count()
+    };
+    let mut shared: Vec<(usize, &str)> =
+        names.map(|name| (common(name), name)).filter(|(common, _)| *common > 0).collect();
+    shared.sort_by_key(|(common, _)| std::cmp::Reverse(*common));
+    let mut found = near;
+    for (_, name) in shared {
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found.truncate(MAX_ALIKE);
+    (!found.is_empty()).then_some(found)
 }
 
 /// `did you mean …?`, or else all the words.

@@ -5,6 +5,7 @@
 
 mod flow;
 mod hint;
+mod traps;
 
 use std::fmt;
 
@@ -68,6 +69,15 @@ pub(crate) fn word(node: &Node) -> Option<&str> {
         Kind::Scalar { text, .. } => Some(text),
         Kind::List(_) | Kind::Map(_) => None,
     }
+}
+
+/// The tree of a file of ours, in which nothing is read otherwise than it looks.
+///
+/// Errors: it is not YAML, or has tags or spaces that are none.
+pub(crate) fn read(file: &SourceFile) -> Result<Node, Vec<Diagnostic>> {
+    let root = parse(file).map_err(|syntax| vec![*syntax])?;
+    let found = traps::traps(file, &root);
+    if found.is_empty() { Ok(root) } else { Err(found) }
 }
 
 /// The tree of a file, or the one reason why it has none.

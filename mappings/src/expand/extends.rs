@@ -7,6 +7,7 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::draft::At;
 use crate::draft::site::Use;
+use crate::library;
 use crate::read::Report;
 use crate::site::{NotFound, Resolve};
 use crate::yaml::{self, Kind, Node, value, word};
@@ -74,10 +75,7 @@ impl Chain {
             let message = format!("`{}` cannot be extended", wanted.value);
             let error = report.error(Code::Extends, at, message);
             match &why {
-                NotFound::Profile { known } => {
-                    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                    error.suggest(name, &known);
-                }
+                NotFound::Profile { known } => error.help(library::advice(name, known)),
                 NotFound::Version { found } => error.help(format!("there is {}", found.join(", "))),
                 NotFound::Unreadable(why) => error.help(why.clone()),
             }
@@ -86,11 +84,11 @@ impl Chain {
     }
 
     fn add(&mut self, file: SourceFile, wanted: &At<Use>) -> Result<(), Vec<Diagnostic>> {
-        let root = yaml::parse(&file).map_err(|syntax| {
+        let root = yaml::read(&file).map_err(|found| {
             let mut report = Report::of(&self.files);
             let message = format!("`{}` cannot be extended: it is not YAML", wanted.value);
             report.error(Code::Extends, wanted.span, message).help("see its own diagnostic");
-            report.found.push(*syntax);
+            report.found.extend(found);
             report.found
         })?;
         let place = u16::try_from(self.files.len()).unwrap_or(u16::MAX);

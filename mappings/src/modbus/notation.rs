@@ -4,8 +4,7 @@ use super::ModbusTable;
 
 /// Digit of the table and the protocol's address, if a number is probably one of a manual's.
 ///
-/// A holding register may well be called 30001 and a coil 10001 by the protocol itself, so those are taken as they
-/// are; an input register 40001, or a bit of a table of registers, is hardly ever meant.
+/// A holding register may well be called 30001 by the protocol itself, so that is taken as it is; an input register 40001, or a bit of a table of registers, is hardly ever meant.
 pub(super) fn notation(number: i128, table: ModbusTable) -> Option<(i128, i128)> {
     let digits: &[i128] = match table {
         ModbusTable::Coil => &[3, 4],
@@ -19,6 +18,11 @@ pub(super) fn notation(number: i128, table: ModbusTable) -> Option<(i128, i128)>
         let mut found = [(long, 65_536), (short, 9_999)].into_iter();
         found.find(|(at, most)| (1..=*most).contains(at)).map(|(at, _)| (*digit, at - 1))
     })
+}
+
+/// Whether a coil's number is probably that of a discrete input: the protocol may well have a coil there.
+pub(super) fn is_doubtful(number: i128, table: ModbusTable) -> bool {
+    table == ModbusTable::Coil && (10_001..20_000).contains(&number)
 }
 
 /// Which table a first digit stands for.

@@ -2,19 +2,26 @@
 
 use std::collections::BTreeSet;
 
+use rust_decimal::Decimal;
+
+use super::read::{ENCODINGS, ORDERS};
 use super::{ModbusPoint, ModbusTable, PlaceDraft, RegisterEncoding};
 use crate::code::Code;
 use crate::compile::Compiler;
+use crate::compile::capability::is_level;
 use crate::diagnostic::Span;
-use crate::draft::{CapabilityDraft, MappingDraft};
+use crate::draft::{CapabilityDraft, MappingDraft, ReadDraft};
+use crate::value::decimal_text;
 
 /// A use of a place.
-struct Use<'d> {
+pub(super) struct Use<'d> {
     /// Key of the capability, command or event.
-    name: &'d str,
-    point: ModbusPoint,
+    pub(super) name: &'d str,
+    pub(super) point: ModbusPoint,
     /// The address.
-    span: Span,
+    pub(super) span: Span,
+    /// Scale and offset of a number.
+    pub(super) linear: Option<(Decimal, Decimal)>,
 }
 
 /// A write of whole registers.
@@ -30,6 +37,7 @@ impl Compiler<'_> {
     /// Warns of writes that change what others have in the same registers, and of registers that are taken differently.
     pub(crate) fn check_overlaps(&mut self) {
         let draft = self.draft;
+        self.check_writers();
         let reads: Vec<Use<'_>> = reads(draft).filter(|read| !read.point.table.is_bits()).collect();
         let writes = writes(draft);
         self.check_clobbers(&reads, &writes);
@@ -106,20 +114,37 @@ impl Compiler<'_> {
             first.span.line
         );
         let warning = self.report.warn(Code::Overlap, later.span, message);
-        warning.help(format!(
-            "`{}` takes {}, `{}` {}: correct an address or `as`; a part of a longer number is read with its `as` and `bits`",
-            first.name,
-            run(&span_of(&first.point)),
-            later.name,
-            run(&span_of(&later.point)),
-        ));
+        let (one, other) = (span_of(&first.point), span_of(&later.point));
+        let takes = |place: &Use<'_>, as_what: &str| format!("`{}` takes {as_what}", place.name);
+        let linear = |place: &Use<'_>| {
+            let (scale, offset) = place.linear.unwrap_or((Decimal::ONE, Decimal::ZERO));
+            format!("`scale: {}` and `offset: {}`", decimal_text(scale), decimal_text(offset))
+        };
+        warning.help(if one != other {
+            format!(
+                "{}, `{}` {}: correct an address or `as`; a part of a longer number is read with its `as` and `bits`",
+                takes(first, &run(&one)),
+                later.name,
+                run(&other),
+            )
+        } else if first.point.encoding != later.point.encoding || first.point.order != later.point.order {
+            let [first, later] = [first, later].map(|place| (place.name, spelled(&place.point)));
+            format!("`{}` takes it {}, `{}` {}: correct an address, or read it alike", first.0, first.1, later.0, later.1)
+        } else {
+            format!(
+                "{}, `{}` {}: correct an address, or read it alike",
+                takes(first, &format!("it with {}", linear(first))),
+                later.name,
+                format_args!("with {}", linear(later))
+            )
+        });
     }
 }
 
 /// Table, first and last address.
-type Run = (ModbusTable, u32, u32);
+pub(super) type Run = (ModbusTable, u32, u32);
 
-fn span_of(point: &ModbusPoint) -> Run {
+pub(super) fn span_of(point: &ModbusPoint) -> Run {
     (point.table, point.address.into(), last(point))
 }
 
@@ -128,33 +153,58 @@ fn shared(one: &Use<'_>, other: &Use<'_>) -> Run {
     (one.point.table, first.into(), last(&one.point).min(last(&other.point)))
 }
 
-fn run((table, first, last): &Run) -> String {
+pub(super) fn run((table, first, last): &Run) -> String {
     let table = table.name();
     if first == last { format!("{table} {first}") } else { format!("{table} {first} to {last}") }
 }
 
 /// Its last register.
-fn last(point: &ModbusPoint) -> u32 {
+pub(super) fn last(point: &ModbusPoint) -> u32 {
     u32::from(point.address) + u32::from(point.count.max(1)) - 1
 }
 
-fn overlap(one: &ModbusPoint, other: &ModbusPoint) -> bool {
+pub(super) fn overlap(one: &ModbusPoint, other: &ModbusPoint) -> bool {
     one.table == other.table && u32::from(one.address) <= last(other) && u32::from(other.address) <= last(one)
 }
 
 fn is_same(one: &Use<'_>, other: &Use<'_>) -> bool {
-    (one.point.address, one.point.count) == (other.point.address, other.point.count)
+    let place = |point: &ModbusPoint| (point.address, point.count, point.encoding);
+    let alike = one.linear.zip(other.linear).is_none_or(|(one, other)| one == other);
+    let ordered = one.point.count == 1 || one.point.order == other.point.order;
+    place(&one.point) == place(&other.point) && ordered && alike
+}
+
+/// As the file writes it.
+fn spelled(point: &ModbusPoint) -> String {
+    let encoding =
+        ENCODINGS.iter().find(|(_, known)| *known == point.encoding).map_or("u16", |(word, _)| word);
+    let order = ORDERS.iter().find(|(_, known)| *known == point.order).map_or("ABCD", |(word, _)| word);
+    match point.count {
+        1 => format!("`as: {encoding}`"),
+        _ => format!("`as: {encoding}, order: {order}`"),
+    }
 }
 
 /// Everything that is read, but for fingerprints and powers of ten.
 fn reads(draft: &MappingDraft) -> impl Iterator<Item = Use<'_>> {
     let capabilities = draft.bound().flat_map(|cap| {
         let values = cap.values.iter().map(|(_, read)| read);
-        values.chain(&cap.read).map(|read| (cap.id.value.as_str(), read))
+        values.chain(&cap.read).map(|read| (cap.id.value.as_str(), read, linear(cap, read)))
     });
     let events =
-        draft.events.iter().filter_map(|event| Some((event.id.value.as_str(), event.read.as_ref()?)));
-    capabilities.chain(events).filter_map(|(name, read)| used(draft, name, &read.point.at, None, read.span))
+        draft.events.iter().filter_map(|event| Some((event.id.value.as_str(), event.read.as_ref()?, None)));
+    capabilities.chain(events).filter_map(|(name, read, linear)| {
+        let place = used(draft, name, &read.point.at, None, read.span)?;
+        Some(Use { linear, ..place })
+    })
+}
+
+/// Scale and offset of what is a number, and has no power of ten that only the device knows.
+fn linear(cap: &CapabilityDraft, read: &ReadDraft) -> Option<(Decimal, Decimal)> {
+    let point = &read.point;
+    let number = cap.class.is_some_and(|class| is_level(class.value)) && point.at.exponent.is_none();
+    let scale = point.scale.map_or(Decimal::ONE, |at| at.value);
+    number.then_some((scale.normalize(), point.offset.map_or(Decimal::ZERO, |at| at.value.normalize())))
 }
 
 /// Every write to registers that does not say that the whole is meant.
@@ -181,7 +231,7 @@ fn written<'d>(draft: &'d MappingDraft, cap: &'d CapabilityDraft) -> Option<Writ
     (!place.point.table.is_bits()).then_some(Write { place, whole: write.span, own })
 }
 
-fn used<'d>(
+pub(super) fn used<'d>(
     draft: &MappingDraft,
     name: &'d str,
     at: &PlaceDraft,
@@ -189,5 +239,5 @@ fn used<'d>(
     span: Span,
 ) -> Option<Use<'d>> {
     let point = at.resolve(inherited, draft.order())?;
-    Some(Use { name, point, span: at.place.map_or(span, |place| place.span) })
+    Some(Use { name, point, span: at.place.map_or(span, |place| place.span), linear: None })
 }

@@ -1,6 +1,6 @@
 //! Reading what is Modbus's own: places, options, and what a device of a test holds.
 
-use super::notation::{notation, table as table_of};
+use super::notation::{is_doubtful, notation, table as table_of};
 use super::{
     ByteHalf, ByteOrder, ModbusDraft, ModbusTable, PlaceDraft, RegisterEncoding, RunDraft, TablesDraft,
 };
@@ -127,13 +127,25 @@ impl Report<'_> {
         if let Some((digit, address)) = notation(number.value, table).filter(|_| spelled_decimal) {
             let message = format!("{} is in {digit}xxxx notation, which counts from 1", number.value);
             let own = table_of(digit);
-            let hex = format!("{}: {:#06x}", table.name(), number.value);
+            let hex = match u16::try_from(number.value) {
+                Ok(number) => {
+                    format!(" (or `{}: {number:#06x}` if that is the protocol's address)", table.name())
+                }
+                Err(_) => String::new(),
+            };
             let error = self.error(Code::Notation, node.span, message);
             let error = if own == table.name() { error.fix(address.to_string()) } else { error };
-            error.help(format!(
-                "write the protocol's address: `{own}: {address}` (or `{hex}` if that is the protocol's address)"
-            ));
+            error.help(format!("write the protocol's address: `{own}: {address}`{hex}"));
             return None;
+        }
+        if is_doubtful(number.value, table) && spelled_decimal {
+            let message = format!("{} looks like a discrete input in 1xxxx notation", number.value);
+            let help = format!(
+                "write `discrete: {}`, or `coil: {:#06x}` if that is the protocol's address of the coil",
+                number.value - 10_001,
+                number.value
+            );
+            self.warn(Code::Notation, node.span, message).help(help);
         }
         self.int(node, "an address", 0, 0xffff)
     }

@@ -46,11 +46,19 @@ impl Report<'_> {
             } else if let Some((last, ..)) = entries.last().filter(|last| is_fraction(last.2, key, value)) {
                 broken = Some(*last);
                 self.decimal_comma(entries.last().map_or(span, |last| last.2.span), span, key);
+            } else if let Some((word, rest)) = joined(key, value, keys) {
+                meant.push(word.to_owned());
+                let message = format!("the colon behind `{word}` has no space behind it");
+                let whole = format!("{word}: {rest}");
+                self.error(Code::YamlTrap, span, message)
+                    .fix(whole.as_str())
+                    .help(format!("write `{whole}`"));
             } else {
                 meant.extend(place::meant(key, keys));
                 let message = format!("{what} has no key `{key}`");
                 let error = self.error(Code::UnknownKey, span, message);
-                let error = match only_nearest(key, keys.iter().copied()) {
+                let own = only_nearest(key, keys.iter().copied());
+                let error = match own.filter(|_| place::foreign(key, keys).is_none()) {
                     Some(word) => error.fix(word),
                     None => error,
                 };
@@ -97,6 +105,13 @@ impl Report<'_> {
                 self.wrong_kind(key, "a key must be a word");
                 continue;
             };
+            if key.is_null() {
+                let message = format!("the key `{text}` is nothing to YAML readers, and a word was expected");
+                let error = self.error(Code::YamlTrap, key.span, message);
+                let error = if text.is_empty() { error } else { error.fix(format!("\"{text}\"")) };
+                error.help("put it in quotes, or choose another name");
+                continue;
+            }
             match lines.get(text.as_str()) {
                 Some(first) => {
                     let message = format!("the key `{text}` is already on line {first}");
@@ -140,6 +155,10 @@ impl Report<'_> {
     }
 
     pub(crate) fn wrong_kind(&mut self, node: &Node, message: &str) {
+        if let Some(help) = shape(message) {
+            self.error(Code::WrongKind, node.span, format!("{message}, not {}", node.describe())).help(help);
+            return;
+        }
         let help = match &node.kind {
             _ if node.is_null() => "write a value, or remove the key",
             _ if message.ends_with("a map") => "write `{key: value, …}`, or one key a line and indented",
@@ -155,6 +174,44 @@ impl Report<'_> {
             self.error(Code::MissingKey, span, format!("{what} needs the key `{key}`")).help(help);
         }
     }
+}
+
+/// `class:LevelSensor` is one word.
+fn joined<'k>(key: &'k str, value: &Node, keys: &[&str]) -> Option<(&'k str, &'k str)> {
+    key.split_once(':').filter(|(word, rest)| value.is_null() && keys.contains(word) && !rest.is_empty())
+}
+
+/// How what was expected is written.
+fn shape(message: &str) -> Option<String> {
+    let what = message.strip_suffix(" must be a map").or_else(|| message.strip_suffix(" must be a list"))?;
+    let example = match what {
+        "`poll`" => "poll: {default: 2s}",
+        "`device`" => "device: {type: Sensor}",
+        "`read`" => "read: {input: 0, as: u16}",
+        "`write`" => "write: {}` for where it is read, or `write: {holding: 0}",
+        "`map`" => "map: {0: Idle, 1: Running}",
+        "`values`" => "values: {Latitude: {input: 0, as: f32}, Longitude: {input: 2, as: f32}}",
+        "`modbus`" => "modbus: {timeout: 500ms}",
+        "`online`" => "online: {down: {fails: 3}}",
+        "`down`" => "down: {fails: 3}",
+        "`exponent`" => "exponent: {holding: 41}",
+        "`capabilities`" => {
+            "capabilities: {power: {class: LevelSensor, type: Power, unit: W, read: {input: 0}}}"
+        }
+        "`buses`" => "buses: {plant: {modbus_tcp: \"192.168.1.20:502\"}}",
+        "`devices`" => "devices: {meter: {use: usp.demo-meter, bus: plant, unit: 1}}",
+        "a bus" => "plant: {modbus_tcp: \"192.168.1.20:502\"}",
+        "a device" => "meter: {use: usp.demo-meter, bus: plant, unit: 1}",
+        "a capability" => "power: {class: LevelSensor, type: Power, unit: W, read: {input: 0}}",
+        "`tests`" => "tests: [{input: {0: 215}, expect: {temperature: 21.5}}]",
+        "a test" => "{input: {0: 215}, expect: {temperature: 21.5}}",
+        "`expect`" => "expect: {temperature: 21.5}",
+        "`input`" => "input: {0: 215}",
+        "`holding`" => "holding: {0: 215}",
+        "`sends`" => "sends: {holding: {0: 215}}",
+        _ => return None,
+    };
+    Some(format!("write `{example}`"))
 }
 
 /// Whether a decimal comma divided a number into these two.

@@ -13,6 +13,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::draft::{At, CapabilityDraft, MappingDraft, OnlineDraft, PollDraft, ReadDraft, site::Version};
 use crate::expand::Source;
 use crate::mapping::{Class, Steps, Window};
+use crate::tr181;
 use crate::yaml::{self, Node};
 
 /// The one version of the language so far.
@@ -175,7 +176,9 @@ impl Report<'_> {
             return (None, None);
         };
         if fields.key("type").is_none() {
-            self.missing(node.span, "`device`", "type", "for example `type: Meter`, or `type: Sensor`");
+            let help =
+                format!("one of {}, or one of your own like `X_VENDOR_Name`", tr181::DEVICE_TYPES.join(", "));
+            self.missing(node.span, "`device`", "type", help);
         }
         let kind = fields.node("type").and_then(|node| self.text(node));
         (kind, fields.node("description").and_then(|node| self.text(node)))
@@ -216,7 +219,7 @@ impl Report<'_> {
 
     pub(super) fn capabilities(&mut self, node: &Node) -> Vec<CapabilityDraft> {
         let named = self.named(node, "`capabilities`");
-        if named.is_empty() && matches!(&node.kind, yaml::Kind::Map(_)) {
+        if matches!(&node.kind, yaml::Kind::Map(entries) if entries.is_empty()) {
             self.error(Code::MissingKey, node.span, "there is no capability")
                 .help("a device needs at least one");
         }
@@ -226,16 +229,15 @@ impl Report<'_> {
     fn capability(&mut self, id: At<String>, node: &Node) -> Option<CapabilityDraft> {
         self.name(&id, "a capability");
         let fields = self.fields(node, "a capability", &CAPABILITY_KEYS)?;
-        for (key, help) in [
-            (
-                "class",
-                "`LevelSensor` for a number, `BinarySensor` for one of two states, `EnumSensor` for one of several, or …Control",
-            ),
-            (
-                "type",
-                "what it is about: a word of TR-181 for the class, or one of your own like `X_VENDOR_Name`",
-            ),
-        ] {
+        let class = fields.node("class").and_then(yaml::word);
+        let class = CLASSES.iter().find(|(word, _)| Some(*word) == class).map(|(_, class)| *class);
+        let own = "or one of your own like `X_VENDOR_Name`";
+        let kind = match class {
+            Some(class) => format!("one of {}, {own}", tr181::types(class).join(", ")),
+            None => format!("what it is about: a word of TR-181 for the class, {own}"),
+        };
+        let classes = "`LevelSensor` for a number, `BinarySensor` for one of two states, `EnumSensor` for one of several, or …Control";
+        for (key, help) in [("class", classes), ("type", kind.as_str())] {
             if fields.key(key).is_none() {
                 self.missing(id.span, &format!("the capability `{}`", id.value), key, help);
             }
@@ -247,7 +249,7 @@ impl Report<'_> {
             class: fields.node("class").and_then(|node| self.choice(node, "class", &CLASSES)),
             kind: fields.node("type").and_then(|node| self.text(node)),
             unit: fields.node("unit").and_then(|node| self.text(node)),
-            name: fields.node("name").and_then(|node| self.text(node)),
+            name: fields.node("name").and_then(|node| self.given_name(node, &id.value)),
             description: fields.node("description").and_then(|node| self.text(node)),
             read: fields.node("read").and_then(|node| self.read_binding(node)),
             values: fields.node("values").map(|node| self.values_of(node)).unwrap_or_default(),
@@ -334,6 +336,17 @@ impl Report<'_> {
             )
             .help("choose another name");
         }
+    }
+
+    /// A name that people see, in the place of the key.
+    pub(super) fn given_name(&mut self, node: &Node, key: &str) -> Option<At<String>> {
+        let name = self.text(node)?;
+        if name.value.trim().is_empty() {
+            let error = self.error(Code::Name, node.span, "the name is empty");
+            error.fix(key).help(format!("write what people call it, or remove `name`: then it is `{key}`"));
+            return None;
+        }
+        Some(name)
     }
 
     pub(crate) fn at_least_a_millisecond(&mut self, duration: At<Duration>, what: &str) -> bool {

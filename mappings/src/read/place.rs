@@ -12,12 +12,88 @@ const SECRETS: [&str; 12] = [
 ];
 
 /// Other words for an address.
-const ADDRESSES: [&str; 6] = ["address", "register", "reg", "addr", "start", "register_address"];
+const ADDRESSES: [&str; 8] =
+    ["address", "register", "reg", "addr", "start", "register_address", "start_address", "reg_address"];
+
+/// Keys of other programs that have no like here: what they hold is said otherwise, so that another name alone would
+/// not do. Each with a key of the map where it is looked for, and what to do.
+const FOREIGN: [(&[&str], &str, &str); 9] = [
+    (
+        &ADDRESSES,
+        "holding",
+        "the address stands with its table: `input: 0`, `holding: 0`, `coil: 0` or `discrete: 0`",
+    ),
+    (
+        &["register_type", "reg_type", "input_type", "function_code", "function", "table", "object_type"],
+        "holding",
+        "the table is the key of the address: `holding: 0` (function 3), `input: 0` (4), `coil: 0` (1) or `discrete: 0` (2)",
+    ),
+    (
+        &[
+            "byte_order",
+            "word_order",
+            "byteorder",
+            "wordorder",
+            "endianness",
+            "endian",
+            "swap",
+            "swap_words",
+            "word_swap",
+        ],
+        "order",
+        "write `order: CDAB` where the words are swapped, `BADC` where the bytes in each word are, `DCBA` for both; without it `ABCD`",
+    ),
+    (
+        &["bitmask", "mask"],
+        "bits",
+        "`bits` says which bits they are, from 0: the mask 0x10 is `bits: 4`, and 0x0c is `bits: 2..3`",
+    ),
+    (
+        &["count", "size", "quantity", "num_registers", "reg_count"],
+        "registers",
+        "`as` says how many registers it takes: `as: u32` takes two; `registers` is for texts, bytes and `bcd`",
+    ),
+    (
+        &["options", "optionsmap", "states", "values", "enum", "mappings"],
+        "map",
+        "write `map: {0: Idle, 1: Running}`, the raw value first",
+    ),
+    (
+        &["scan_interval", "update_interval", "poll_interval", "interval", "period", "polling", "refresh"],
+        "class",
+        "`poll` names a group of the section `poll` at the top: `poll: {slow: 60s}` there, and `poll: slow` here",
+    ),
+    (
+        &["scan_interval", "update_interval", "poll_interval", "interval", "period", "polling"],
+        "poll",
+        "write `poll: {default: 10s}`, or with a name for each group",
+    ),
+    (
+        &["precision", "decimals", "digits"],
+        "scale",
+        "`scale` says what one raw step is, such as `scale: 0.1`; nothing is rounded",
+    ),
+];
+
+/// Other words for the address of a device on its bus.
+const UNITS: [&str; 6] = ["slave", "slave_id", "unit_id", "device_address", "slave_address", "modbus_id"];
+
+/// What to do about a key that other programs have.
+pub(super) fn foreign(key: &str, keys: &[&str]) -> Option<&'static str> {
+    let found = FOREIGN.iter().find(|(words, beside, _)| words.contains(&key) && keys.contains(beside));
+    let is_mapping = keys.contains(&"holding") || keys.contains(&"class") || keys.contains(&"capabilities");
+    let unit = UNITS.contains(&key) && is_mapping;
+    let unit = unit.then_some("a mapping has no address of a device: the site file says `unit: 1`");
+    found.map(|(.., help)| *help).or(unit)
+}
 
 /// What to do about a key that a map does not have.
 pub(super) fn help(what: &str, key: &str, keys: &[&str], protocol: ProtocolKind) -> String {
     if let Some(help) = of_another_protocol(what, key, protocol) {
         return help;
+    }
+    if let Some(help) = foreign(key, keys) {
+        return help.to_owned();
     }
     if nearest(key, keys.iter().copied()).is_some() {
         return suggestion(key, keys);
@@ -27,10 +103,6 @@ pub(super) fn help(what: &str, key: &str, keys: &[&str], protocol: ProtocolKind)
     let in_point = what.contains("read") || what.contains("write");
     match key {
         "<<" => "the language has no merge keys; a whole value can be repeated with `*name`".to_owned(),
-        _ if ADDRESSES.contains(&key) && keys.contains(&"holding") => {
-            "the address stands with its table: `input: 0`, `holding: 0`, `coil: 0` or `discrete: 0`"
-                .to_owned()
-        }
         _ if SECRETS.contains(&key) => {
             format!("remove it: nothing secret belongs into {what}, and nothing here needs it")
         }
@@ -50,8 +122,10 @@ pub(super) fn help(what: &str, key: &str, keys: &[&str], protocol: ProtocolKind)
 
 /// Which key was meant; with an address any table will do.
 pub(super) fn meant(key: &str, keys: &[&str]) -> Option<String> {
-    let table = ADDRESSES.contains(&key).then_some("input");
-    nearest(key, keys.iter().copied()).or(table).map(str::to_owned)
+    if foreign(key, keys).is_some() {
+        return ADDRESSES.contains(&key).then(|| "input".to_owned());
+    }
+    nearest(key, keys.iter().copied()).map(str::to_owned)
 }
 
 /// What to do about a key that points of another protocol have.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use super::{Report, spelling};
+use super::Report;
+use super::spelling::{self, Meant};
 use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::At;
@@ -114,16 +115,15 @@ impl Report<'_> {
     }
 
     fn no_number(&mut self, span: Span, text: &str, what: &str) {
-        match spelling::number(text) {
-            Some(meant) if what == "a number" || !meant.contains('.') => {
+        let message = format!("expected {what}, not `{text}`");
+        let usual = "write it in digits, such as 12 or -5, or with 0x in hexadecimal";
+        match spelling::number(text, what != "a number") {
+            Some(Meant { number: Some(number), help }) => {
                 let message = format!("`{text}` is a number to some YAML readers and a text to others");
-                self.error(Code::YamlTrap, span, message).fix(meant.as_str()).help(format!("write {meant}"));
+                self.error(Code::YamlTrap, span, message).fix(number).help(help);
             }
-            _ => {
-                let message = format!("expected {what}, not `{text}`");
-                self.error(Code::WrongKind, span, message)
-                    .help("write it in digits, such as 12 or -5, or with 0x in hexadecimal");
-            }
+            Some(Meant { number: None, help }) => self.error(Code::WrongKind, span, message).help(help),
+            None => self.error(Code::WrongKind, span, message).help(usual),
         }
     }
 
@@ -231,8 +231,20 @@ fn misread(text: &str) -> Option<&'static str> {
         _ if yaml_1_1_boolean(text).is_some() => Some("a Boolean"),
         _ if numeric => Some("a number"),
         _ if is_sexagesimal(text) => Some("a number to the base 60"),
+        _ if matches!(digits.to_ascii_lowercase().as_str(), ".inf" | ".nan") => Some("a number"),
+        _ if is_date(text) => Some("a date"),
         _ => None,
     }
+}
+
+/// `2024-01-31`, alone or before a time.
+fn is_date(text: &str) -> bool {
+    let date = text.split(['T', 't', ' ']).next().unwrap_or_default();
+    let parts: Vec<&str> = date.split('-').collect();
+    let digits = |part: &str, lengths: &[usize]| {
+        lengths.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    matches!(parts.as_slice(), [year, month, day] if digits(year, &[4]) && digits(month, &[1, 2]) && digits(day, &[1, 2]))
 }
 
 /// `6:30` is 390 to a reader of YAML 1.1.
@@ -292,8 +304,25 @@ mod tests {
 
     #[test]
     fn words_that_readers_take_for_something_else() {
-        for text in ["y", "No", "ON", "true", "1", "-1.5", "0x1f", "1_000", "1e3", ".5", "6:30", "190:20:30"]
-        {
+        for text in [
+            "y",
+            "No",
+            "ON",
+            "true",
+            "1",
+            "-1.5",
+            "0x1f",
+            "1_000",
+            "1e3",
+            ".5",
+            "6:30",
+            "190:20:30",
+            ".inf",
+            "-.Inf",
+            ".NaN",
+            "2024-01-31",
+            "2024-1-1 10:00:00",
+        ] {
             assert!(misread(text).is_some(), "{text}");
         }
         for text in [
@@ -310,6 +339,9 @@ mod tests {
             "6:75",
             "a:30",
             "10.0.0.1:502",
+            "2024-01",
+            "2024-01-31-2",
+            "X-01-31",
         ] {
             assert!(misread(text).is_none(), "{text}");
         }

@@ -31,9 +31,9 @@ const PARITIES: [(&str, Parity); 3] = [("none", Parity::None), ("even", Parity::
 
 /// Reads a whole file.
 pub(crate) fn read(file: &SourceFile) -> (Option<SiteDraft>, Vec<Diagnostic>) {
-    let root = match yaml::parse(file) {
+    let root = match yaml::read(file) {
         Ok(root) => root,
-        Err(syntax) => return (None, vec![*syntax]),
+        Err(found) => return (None, found),
     };
     let mut report = Report::new(file);
     let draft = report.site(file, &root);
@@ -210,7 +210,7 @@ impl Report<'_> {
             topic: fields.node("topic").and_then(|node| self.device_topic(node)),
             host: fields.node("host").and_then(|node| self.coap_host(node, fields.key("psk").is_some())),
             psk: fields.node("psk").and_then(|node| self.psk(node)),
-            name: fields.node("name").and_then(|node| self.device_name(node)),
+            name: fields.node("name").and_then(|node| self.device_name(node, &id.value)),
             params: params
                 .into_iter()
                 .filter_map(|(name, node)| Some((name, self.spelling(node)?)))
@@ -263,8 +263,8 @@ impl Report<'_> {
         }
     }
 
-    fn device_name(&mut self, node: &Node) -> Option<At<String>> {
-        let name = self.text(node)?;
+    fn device_name(&mut self, node: &Node, key: &str) -> Option<At<String>> {
+        let name = self.given_name(node, key)?;
         if name.value.chars().count() > 64 {
             self.error(Code::TextLength, node.span, "a Name has at most 64 characters").help("shorten it");
         }

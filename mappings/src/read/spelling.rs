@@ -4,15 +4,62 @@ use rust_decimal::Decimal;
 
 use crate::value::{decimal_text, parse_decimal};
 
-/// The number that a text was meant to be, spelled so that every YAML reader understands it alike.
-pub(super) fn number(text: &str) -> Option<String> {
+/// What to do about a text that was meant to be a number.
+pub(super) struct Meant {
+    /// The number, spelled so that every YAML reader understands it alike; only where there is no doubt.
+    pub(super) number: Option<String>,
+    /// What to write.
+    pub(super) help: String,
+}
+
+/// What a text was meant to be; `whole` where only a whole number will do.
+pub(super) fn number(text: &str, whole: bool) -> Option<Meant> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("-", digits),
         None => ("", text.strip_prefix('+').unwrap_or(text)),
     };
-    let meant = [plain(digits), scientific(digits), hexadecimal(digits)].into_iter().flatten().next()?;
-    let meant = format!("{sign}{meant}");
-    (meant != text).then_some(meant)
+    let signed = |number: String| format!("{sign}{number}");
+    let certain = |number: String| Meant { help: format!("write {number}"), number: Some(number) };
+    let doubtful = |help: String| Meant { number: None, help };
+    if let Some(number) = radix(digits).or_else(|| plain(digits).filter(|_| !is_grouped(digits))) {
+        let number = signed(number);
+        return (number != text && !(whole && number.contains('.'))).then(|| certain(number));
+    }
+    let (power, hex) = (scientific(digits), hexadecimal(digits));
+    match (power.filter(|power| !whole || !power.contains('.')), hex) {
+        (Some(power), Some(hex)) if whole => {
+            Some(doubtful(format!("write {}, or {} if it is hexadecimal", signed(power), signed(hex))))
+        }
+        (Some(power), _) => Some(certain(signed(power))),
+        (None, Some(hex)) if digits.starts_with("0X") || digits.starts_with("0x") => {
+            Some(certain(signed(hex)))
+        }
+        (None, Some(hex)) => Some(doubtful(format!(
+            "write {} if it is hexadecimal; a number has no unit behind it",
+            signed(hex)
+        ))),
+        (None, None) if is_grouped(digits) => {
+            Some(doubtful(format!("write {} or {}", text.replace(',', ""), text.replace(',', "."))))
+        }
+        (None, None) => None,
+    }
+}
+
+/// `0b1010` and `0o17`.
+fn radix(digits: &str) -> Option<String> {
+    let lower = digits.to_ascii_lowercase().replace('_', "");
+    let read =
+        |digits: &str, radix| u64::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with('+'));
+    let binary = lower.strip_prefix("0b").and_then(|digits| read(digits, 2));
+    binary.or_else(|| read(lower.strip_prefix("0o")?, 8)).map(|number| number.to_string())
+}
+
+/// `1,000`: a thousand to some people and one to others.
+fn is_grouped(digits: &str) -> bool {
+    digits.split_once(',').is_some_and(|(whole, part)| {
+        let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        all_digits(whole) && all_digits(part) && part.len() == 3 && !whole.starts_with('0')
+    })
 }
 
 /// Underscores between digits, a decimal comma, a point without a digit beside it.
@@ -36,12 +83,11 @@ fn scientific(digits: &str) -> Option<String> {
     Decimal::from_scientific(&lower).ok().filter(|_| small).map(decimal_text)
 }
 
-/// `1Ah`, `0X1A` and `1A`; not what could be decimal too.
+/// `1Ah`, `0X1A`, `1A` and `12e3`, as hexadecimal.
 fn hexadecimal(digits: &str) -> Option<String> {
-    let lower = digits.to_ascii_lowercase();
+    let lower = digits.to_ascii_lowercase().replace('_', "");
     let bare = lower.strip_prefix("0x").or_else(|| lower.strip_suffix('h')).unwrap_or(&lower);
-    // A digit, an `e` and digits are an exponent.
-    let begins = bare.starts_with(|c: char| c.is_ascii_digit()) && bare.parse::<f64>().is_err();
+    let begins = bare.starts_with(|c: char| c.is_ascii_digit());
     let marked = bare.len() < lower.len() || begins && bare.contains(|c: char| c.is_ascii_alphabetic());
     let is_hex =
         marked && (1..=16).contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -69,19 +115,26 @@ pub(super) fn duration(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn certain(text: &str, whole: bool) -> Option<String> {
+        number(text, whole).and_then(|meant| meant.number)
+    }
+
     #[test]
     fn numbers_are_understood() {
         for (text, meant) in [
             ("1_000", Some("1000")),
             ("0,1", Some("0.1")),
             ("-0,5", Some("-0.5")),
+            ("0,125", Some("0.125")),
             ("1e3", Some("1000")),
             ("1.0E-3", Some("0.001")),
             ("+5", Some("5")),
             (".5", Some("0.5")),
-            ("1Ah", Some("0x1a")),
             ("0X1A", Some("0x1a")),
-            ("1A", Some("0x1a")),
+            ("0x1_a", Some("0x1a")),
+            ("0b1000", Some("8")),
+            ("-0b11", Some("-3")),
+            ("0o17", Some("15")),
             ("012", None),
             ("abc", None),
             ("1,2,3", None),
@@ -89,8 +142,22 @@ mod tests {
             ("5", None),
             ("", None),
         ] {
-            assert_eq!(number(text).as_deref(), meant, "{text}");
+            assert_eq!(certain(text, false).as_deref(), meant, "{text}");
         }
+    }
+
+    #[test]
+    fn what_may_be_two_things_is_only_advised() {
+        for (text, whole, help) in [
+            ("16A", false, "write 0x16a if it is hexadecimal; a number has no unit behind it"),
+            ("10h", true, "write 0x10 if it is hexadecimal; a number has no unit behind it"),
+            ("1e3", true, "write 1000, or 0x1e3 if it is hexadecimal"),
+            ("1,000", true, "write 1000 or 1.000"),
+        ] {
+            let meant = number(text, whole).expect("a number");
+            assert_eq!((meant.number.as_deref(), meant.help.as_str()), (None, help), "{text}");
+        }
+        assert!(number("0.5_0", true).is_none());
     }
 
     #[test]

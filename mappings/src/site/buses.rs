@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Compiler;
-use super::load::load;
+use super::load::{Load, load};
 use crate::code::Code;
 use crate::draft::At;
-use crate::mapping::{BusKind, Device};
+use crate::mapping::{BusKind, Device, SerialLine};
+use crate::words::duration_text;
 
 /// What is left for writes, retries and devices that think.
 const FULL: f64 = 1.0;
@@ -40,12 +41,41 @@ impl Compiler<'_> {
         }
     }
 
+    /// A device whose answers can never be there in time.
+    fn short_timeout(&mut self, device: &Device, load: &Load, line: &SerialLine) {
+        let Some(options) = device.mapping.protocol.modbus() else { return };
+        let found = self.draft.devices.iter().find(|draft| *draft.id.value == *device.id.0);
+        let span = match found {
+            Some(draft) if load.longest > options.timeout.as_secs_f64() => draft.id.span,
+            _ => return,
+        };
+        let (milliseconds, enough) = (load.longest * 1000.0, (load.longest * 2.0 * 10.0).ceil() * 100.0);
+        let message = format!(
+            "an exchange takes {milliseconds:.0} ms and more at {} baud, and the mapping's `timeout` is {}",
+            line.baud,
+            duration_text(options.timeout)
+        );
+        self.report.warn(Code::ShortTimeout, span, message).help(format!(
+            "every read would fail: write `timeout: {enough}ms` in the mapping, `max_registers` to read less at a \
+             time, or raise `baud` (on the devices too)"
+        ));
+    }
+
     /// Serial lines that are too slow for what is polled on them.
     pub(super) fn busy_lines(&mut self, devices: &[Device]) {
         for bus in &self.draft.buses {
-            let Some(BusKind::ModbusRtu(line)) = bus.kind.as_ref().map(|kind| &kind.value) else { continue };
+            let line = match bus.kind.as_ref().map(|kind| &kind.value) {
+                Some(BusKind::ModbusRtu(line)) => Some(line),
+                Some(BusKind::ModbusTcp { .. } | BusKind::ModbusRtuTcp { .. }) => None,
+                Some(BusKind::Mqtt(_) | BusKind::Coap(_)) | None => continue,
+            };
             let on_it = devices.iter().filter(|device| device.bus == bus.name.value);
             let loads: Vec<_> = on_it.map(|device| (device, load(device, line))).collect();
+            for (device, load) in &loads {
+                if let Some(line) = line {
+                    self.short_timeout(device, load, line);
+                }
+            }
             let share: f64 = loads.iter().map(|(_, load)| load.share).sum();
             if share <= FULL {
                 continue;
@@ -55,6 +85,14 @@ impl Compiler<'_> {
             let most = most.map_or(String::new(), |(device, load)| {
                 format!("; `{}` alone takes {:.0} %", device.id.0, load.share * 100.0)
             });
+            let Some(line) = line else {
+                let message = format!(
+                    "polling asks {exchanges:.0} requests a second, more than a network carries{most}"
+                );
+                let help = format!("poll {:.1} times more seldom", share * 1.25);
+                self.report.warn(Code::BusyLine, bus.name.span, message).help(help);
+                continue;
+            };
             let message = format!(
                 "polling takes {:.0} % of the line at {} baud: {exchanges:.1} requests a second{most}",
                 share * 100.0,

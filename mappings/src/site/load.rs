@@ -9,23 +9,29 @@ use std::time::Duration;
 
 use crate::mapping::{Device, Mapping, ModbusOptions, ModbusPoint, ModbusTable, Poll, ReadPoint, SerialLine};
 
+/// Seconds that an exchange over a network takes at least.
+const QUICKEST: f64 = 0.001;
+
 /// What polling one device takes of each second of its line.
 pub(super) struct Load {
     /// Exchanges a second.
     pub(super) exchanges: f64,
     /// Share of the line's time; 1 is all of it.
     pub(super) share: f64,
+    /// Seconds that the longest exchange takes at least.
+    pub(super) longest: f64,
 }
 
-/// The load of a device on a line.
-pub(super) fn load(device: &Device, line: &SerialLine) -> Load {
-    let mut load = Load { exchanges: 0.0, share: 0.0 };
+/// The load of a device on a line, or behind a network.
+pub(super) fn load(device: &Device, line: Option<&SerialLine>) -> Load {
+    let mut load = Load { exchanges: 0.0, share: 0.0, longest: 0.0 };
     let Some(options) = device.mapping.protocol.modbus() else { return load };
     for (period, points) in polled(&device.mapping) {
         let rate = 1.0 / period.as_secs_f64();
         for characters in reads(&points, options) {
             load.exchanges += rate;
-            load.share += rate * exchange(characters, options, line);
+            load.share += rate * line.map_or(QUICKEST, |line| exchange(characters, options, line));
+            load.longest = load.longest.max(line.map_or(0.0, |line| transfer(characters, line)));
         }
     }
     load
@@ -66,13 +72,20 @@ fn reads(points: &[ModbusPoint], options: &ModbusOptions) -> Vec<u32> {
     blocks.iter().map(|(table, start, end)| 13 + bytes(*table, end - start)).collect()
 }
 
+/// Seconds that so many characters and the silence between request and reply take, whatever the device needs to think.
+fn transfer(characters: u32, line: &SerialLine) -> f64 {
+    let character = f64::from(line.bits_per_character()) / f64::from(line.baud);
+    let silence = if line.baud > 19_200 { 0.001_75 } else { 3.5 * character };
+    f64::from(characters) * character + silence
+}
+
 /// Seconds that an exchange of so many characters takes, silences included.
 fn exchange(characters: u32, options: &ModbusOptions, line: &SerialLine) -> f64 {
     let character = f64::from(line.bits_per_character()) / f64::from(line.baud);
     // Above 19200 baud the silence is fixed.
     let silence = if line.baud > 19_200 { 0.001_75 } else { 3.5 * character };
     let pause = silence.max(options.turnaround.as_secs_f64());
-    f64::from(characters) * character + silence + pause
+    transfer(characters, line) + pause
 }
 
 #[cfg(test)]

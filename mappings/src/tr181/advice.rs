@@ -40,8 +40,8 @@ const MULTIPLES: &[(&str, &str, &str)] = &[
     ("µS", "S", "0.000001"),
     ("uS", "S", "0.000001"),
     ("mS", "S", "0.001"),
-    ("µS/cm", "S", "0.000001"),
     ("Ah", "C", "3600"),
+    ("mAh", "C", "3.6"),
     ("psi", "Pa", "6894.757293168"),
     ("gal", "l", "3.785411784"),
     ("ft", "m", "0.3048"),
@@ -74,7 +74,60 @@ const WITHOUT: &[(&str, &str)] = &[
     ("W/m2", "irradiance"),
     ("W/m²", "irradiance"),
     ("pH", "acidity"),
+    ("µS/cm", "the conductivity of a substance"),
+    ("uS/cm", "the conductivity of a substance"),
+    ("mS/cm", "the conductivity of a substance"),
+    ("S/m", "the conductivity of a substance"),
 ];
+
+/// Prefixes of SI, and the factor of each.
+const PREFIXES: &[(&str, &str)] = &[
+    ("n", "0.000000001"),
+    ("µ", "0.000001"),
+    ("μ", "0.000001"),
+    ("u", "0.000001"),
+    ("m", "0.001"),
+    ("k", "1000"),
+    ("M", "1000000"),
+    ("G", "1000000000"),
+];
+
+/// Units of TR-181 that are used with such prefixes.
+const PREFIXED: &[&str] = &[
+    "Wh", "W", "A", "Hz", "V", "N", "Pa", "C", "F", "ohm", "S", "Wb", "T", "H", "lm", "lx", "cd", "mol",
+    "Sv", "J", "g", "m", "l", "s", "K", "eV",
+];
+
+/// Quantities that TR-181 has no Type for, and the Type of what measures them.
+const TYPES: &[(&str, &str)] = &[
+    ("Voltage", "Meter"),
+    ("Current", "Meter"),
+    ("Frequency", "Meter"),
+    ("PowerFactor", "Meter"),
+    ("Power factor", "Meter"),
+    ("ApparentPower", "Meter"),
+    ("ReactivePower", "Meter"),
+    ("ReactiveEnergy", "Meter"),
+    ("Charge", "Battery"),
+    ("StateOfCharge", "Battery"),
+    ("SoC", "Battery"),
+    ("CO2", "Concentration"),
+    ("VOC", "Concentration"),
+    ("Illuminance", "Luminance"),
+    ("Irradiance", "Radiation"),
+    ("Angle", "Position"),
+    ("Gas", "Volume"),
+    ("Mass", "Weight"),
+    ("Time", "Duration"),
+    ("Count", "Counter"),
+    ("Rotation", "Speed"),
+];
+
+/// The Type for a quantity that TR-181 has none for, if it belongs to the class.
+pub(crate) fn kind(given: &str, types: &[&str]) -> Option<&'static str> {
+    let found = TYPES.iter().find(|(other, _)| other.eq_ignore_ascii_case(given));
+    found.map(|(_, kind)| *kind).filter(|kind| types.contains(kind))
+}
 
 /// The unit of TR-181 that this one is a multiple of, and the factor.
 pub(crate) fn multiple(given: &str) -> Option<(&'static str, &'static str)> {
@@ -83,13 +136,40 @@ pub(crate) fn multiple(given: &str) -> Option<(&'static str, &'static str)> {
 
 /// What to do about a unit that TR-181 does not have, and is not misspelt.
 pub(crate) fn unit(given: &str) -> Option<String> {
-    if let Some((_, own, factor)) = MULTIPLES.iter().find(|(other, ..)| *other == given) {
+    if let Some((own, factor)) = multiple(given).or_else(|| prefixed(given)) {
+        let kept = match given {
+            "Ah" | "mAh" => format!(", or keep it as a word of your own: `X_VENDOR_{given}`"),
+            _ => String::new(),
+        };
         return Some(format!(
-            "write `unit: {own}` and multiply `scale` by {factor} (where there is none, `scale: {factor}`)"
+            "write `unit: {own}` and multiply `scale` by {factor} (where there is none, `scale: {factor}`), \
+             and `min`, `max`, `step` and the like too{kept}"
         ));
     }
     let (_, what) = WITHOUT.iter().find(|(other, _)| other.eq_ignore_ascii_case(given))?;
     Some(format!("TR-181 has no unit for {what}; write one of your own, such as `{}`", own_word(given)))
+}
+
+/// A prefix of SI before a unit of TR-181.
+fn prefixed(given: &str) -> Option<(&'static str, &'static str)> {
+    PREFIXES.iter().find_map(|(prefix, factor)| {
+        let rest = given.strip_prefix(prefix)?;
+        PREFIXED.iter().find(|unit| **unit == rest).map(|unit| (*unit, *factor))
+    })
+}
+
+/// Whether a word can only be another spelling of this unit. A unit of a similar spelling may be another quantity, or
+/// larger by a factor: `Mg` is no `mg`, and a single letter may stand for much.
+pub(crate) fn is_spelling(given: &str, unit: &str) -> bool {
+    let alone = given.chars().count() == 1;
+    let ambiguous = match given
+        .strip_prefix(['m', 'M'])
+        .filter(|_| !unit.starts_with(given.get(..1).unwrap_or_default()))
+    {
+        Some(rest) => super::UNITS.iter().any(|known| known.eq_ignore_ascii_case(rest)),
+        None => false,
+    };
+    given.eq_ignore_ascii_case(unit) && !ambiguous && (!alone || ["V", "W", "A", "J", "l"].contains(&unit))
 }
 
 /// What to do about a unit that TR-181 has, but hardly for this `Type`.
@@ -133,6 +213,29 @@ mod tests {
         for (other, _) in WITHOUT {
             assert!(!UNITS.contains(other) && is_vendor_word(&own_word(other)), "{other}");
         }
+    }
+
+    #[test]
+    fn only_another_spelling_is_certain() {
+        for (given, unit) in
+            [("KWh", "kWh"), ("PA", "Pa"), ("v", "V"), ("L", "l"), ("MIN", "min"), ("mL", "ml")]
+        {
+            assert!(is_spelling(given, unit), "{given}");
+        }
+        for (given, unit) in
+            [("t", "T"), ("ML", "ml"), ("MM", "mm"), ("c", "C"), ("MWh", "kWh"), ("kWhh", "kWh")]
+        {
+            assert!(!is_spelling(given, unit), "{given}");
+        }
+    }
+
+    #[test]
+    fn prefixes_of_si_are_factors() {
+        for (given, factor) in [("mWh", "0.001"), ("µA", "0.000001"), ("MPa", "1000000"), ("Mm", "1000000")]
+        {
+            assert_eq!(prefixed(given).map(|(_, factor)| factor), Some(factor), "{given}");
+        }
+        assert_eq!((prefixed("min"), prefixed("VA"), prefixed("")), (None, None, None));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What probably went wrong where a file stops being YAML.
 
+use super::traps::{SPACES, mend};
 use crate::diagnostic::{Fix, SourceFile, Span};
 
 /// What cannot begin an unquoted value.
@@ -10,6 +11,12 @@ pub(super) fn hint(file: &SourceFile, span: Span, message: &str) -> (String, Opt
     let before = file.text().get(..span.start).unwrap_or_default();
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let line = file.text().get(line_start..).unwrap_or_default().lines().next().unwrap_or_default();
+    if line.contains(SPACES) {
+        let whole =
+            Span { start: line_start, end: line_start + line.len(), line: span.line, column: 1, file: 0 };
+        let (help, fix) = mend(line, whole);
+        return (format!("there is a non-breaking space: {help}"), Some(fix));
+    }
     if let Some((start, value)) = SIGNS.into_iter().find_map(|sign| bare(line, sign)) {
         return quote(line_start + start, line, start, value, span.line);
     }
@@ -24,6 +31,17 @@ pub(super) fn hint(file: &SourceFile, span: Span, message: &str) -> (String, Opt
         return ("quote a text with `: ` in it".to_owned(), fix);
     } else if line.contains('\t') {
         "indent with spaces, never with tabs".to_owned()
+    } else if let Some(help) = brackets(file.text(), span, message) {
+        help
+    } else if let Some((start, value)) = colon_within(line, span.column) {
+        let (_, fix) = quote(line_start + start, line, start, value, span.line);
+        return (format!("quote a text with `: ` in it: `\"{value}\"`"), fix);
+    } else if message.contains("flow")
+        && line.get(..span.start - line_start).is_some_and(|before| is_second_key(before))
+    {
+        let before = line.get(..span.start - line_start).unwrap_or_default();
+        let key = before.rsplit(' ').next().unwrap_or_default();
+        format!("put a comma before `{key}`, or quotes around a text with `: ` in it")
     } else if message.contains("bracket") || message.contains("flow") {
         "close each `[` with `]` and each `{` with `}`, with a comma between entries".to_owned()
     } else if message.contains("quote") {
@@ -32,6 +50,82 @@ pub(super) fn hint(file: &SourceFile, span: Span, message: &str) -> (String, Opt
         "compare the indentation, quotes and brackets of this line with the line before".to_owned()
     };
     (help, None)
+}
+
+/// A bracket of a line before, or a comment that hides the end of one.
+fn brackets(text: &str, at: Span, message: &str) -> Option<String> {
+    if message.contains("misplaced") {
+        return Some("there is one bracket too many here: remove it, or open it before".to_owned());
+    }
+    let unclosed = message.contains("unclosed bracket");
+    let end = if unclosed { text.len() } else { at.start };
+    let Open { bracket, line, comment } = open(text.get(..end)?)?;
+    match comment {
+        Some(line) if unclosed || line < at.line => Some(format!(
+            "on line {line} a ` #` begins a comment, within brackets too: put the text with it in quotes"
+        )),
+        _ if unclosed || line < at.line => {
+            let close = if bracket == '{' { '}' } else { ']' };
+            Some(format!("the `{bracket}` on line {line} is not closed: write `{close}` where it ends"))
+        }
+        _ => None,
+    }
+}
+
+/// A bracket that is open somewhere.
+struct Open {
+    bracket: char,
+    line: usize,
+    /// Line of the first comment behind it.
+    comment: Option<usize>,
+}
+
+/// The outermost bracket that is not closed at the end of a text.
+fn open(text: &str) -> Option<Open> {
+    let mut stack: Vec<Open> = Vec::new();
+    for (line, number) in text.lines().zip(1..) {
+        let (mut quote, mut before) = (None, ' ');
+        for c in line.chars() {
+            match (quote, c) {
+                (Some(sign), _) if sign == c && before != '\\' => quote = None,
+                (Some(_), _) => {}
+                (None, '"' | '\'') if " [{,:".contains(before) => quote = Some(c),
+                (None, '#') if before == ' ' => {
+                    for open in &mut stack {
+                        open.comment.get_or_insert(number);
+                    }
+                    break;
+                }
+                (None, '{' | '[') if !stack.is_empty() || " [{,:".contains(before) => {
+                    stack.push(Open { bracket: c, line: number, comment: None });
+                }
+                (None, '}' | ']') => drop(stack.pop()),
+                (None, _) => {}
+            }
+            before = c;
+        }
+    }
+    stack.into_iter().next()
+}
+
+/// `{…, description: Note: all, …}`: the text, when the first word before the second colon is all of it.
+fn colon_within(line: &str, column: usize) -> Option<(usize, &str)> {
+    let at = line.char_indices().nth(column.saturating_sub(1)).map(|(at, _)| at)?;
+    let before = line.get(..at)?;
+    let start = before.rfind(": ")? + 2;
+    let word = before.get(start..)?;
+    let rest = line.get(start..)?;
+    let end = rest.find([',', '}', ']', '#']).unwrap_or(rest.len());
+    let text = rest.get(..end)?.trim_end();
+    let bare =
+        !word.is_empty() && !word.contains([' ', '{', '[', ',', '"', '\'']) && !text.contains(['"', '\\']);
+    (line.get(at..)?.starts_with(": ") && bare).then_some((start, text))
+}
+
+/// Whether what stands before a colon is a value and another key.
+fn is_second_key(before: &str) -> bool {
+    let entry = before.rsplit([',', '{', '[']).next().unwrap_or_default();
+    entry.split_once(": ").is_some_and(|(_, value)| value.trim().contains(' '))
 }
 
 /// Where an unquoted value begins with this sign, and the value.
