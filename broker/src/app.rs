@@ -199,7 +199,7 @@ impl App {
                 site::name_clients(&mut site, &self.endpoint_id);
                 (Ok(Arc::new(site)), Ok(()))
             }
-            Err(error) => (Err(error.to_string()), Err(error)),
+            Err(error) => (Err(error.brief()), Err(error)),
         };
         self.order_site(site, upto).await;
         outcome

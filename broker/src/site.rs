@@ -13,6 +13,7 @@ use usp_mapping::mapping::{BusKind, Site};
 use usp_mapping::site::{NotFound, compile_site};
 use usp_proto::endpoint_id::EndpointId;
 
+use crate::cli::without_numbers;
 use crate::config::Config;
 
 /// Folders below a mapping folder are searched this deep: by protocol and vendor.
@@ -34,6 +35,23 @@ pub enum SiteError {
     /// The site or a mapping has errors.
     #[error("{}", diagnostic::render(.0, false).trim_end())]
     Invalid(Vec<Diagnostic>),
+}
+
+/// Most problems that are told in one text.
+const TOLD: usize = 5;
+
+impl SiteError {
+    /// For those who see no more than a line: each problem with its place and what to do, without the lines of the file.
+    pub(crate) fn brief(&self) -> String {
+        let Self::Invalid(found) = self else { return without_numbers(&self.to_string()) };
+        let errors: Vec<String> =
+            found.iter().filter(|found| found.is_error()).map(ToString::to_string).collect();
+        let told = errors.get(..errors.len().min(TOLD)).unwrap_or_default().join(" | ");
+        match errors.len().saturating_sub(TOLD) {
+            0 => told,
+            more => format!("{told} | and {more} more"),
+        }
+    }
 }
 
 /// Reads and compiles the site of a configuration; without one there are no devices. What is not quite right comes along.
@@ -108,10 +126,26 @@ pub(crate) fn read(path: &Path) -> io::Result<SourceFile> {
     let text = if text.len() > MAX_BYTES {
         String::from_utf8_lossy(&text).into_owned()
     } else {
-        String::from_utf8(text)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))?
+        String::from_utf8(text).map_err(|error| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                not_utf8(error.as_bytes(), error.utf8_error().valid_up_to()),
+            )
+        })?
     };
     Ok(SourceFile::new(&path.display().to_string(), &text))
+}
+
+/// What is wrong with a file that was saved in another encoding, and where.
+fn not_utf8(bytes: &[u8], at: usize) -> String {
+    let before = String::from_utf8_lossy(bytes.get(..at).unwrap_or_default());
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let byte = bytes.get(at).copied().unwrap_or_default();
+    // Of the encodings that people still save in, Latin-1 is the usual one.
+    let meant = char::from(byte);
+    let meant = if meant.is_control() { String::new() } else { format!(", `{meant}` in Latin-1") };
+    format!("line {line}, column {column}: byte {byte:#04x}{meant} is no UTF-8; save the file as UTF-8")
 }
 
 /// Finds the mapping files that a site names.
@@ -128,6 +162,15 @@ impl Finder {
         Self::noting(folders, site, &Sources::default())
     }
 
+    /// As [`Self::new`], with further mapping files that come before those of the folders.
+    pub(crate) fn with(folders: &[PathBuf], site: &Path, named: &[SourceFile]) -> Result<Self, SiteError> {
+        let mut files = named.to_vec();
+        for folder in folders {
+            gather(folder, DEPTH, &mut files, &Sources::default())?;
+        }
+        Ok(Self { catalog: Catalog::new(files), base: site.parent().unwrap_or(Path::new("")).to_owned() })
+    }
+
     fn noting(folders: &[PathBuf], site: &Path, sources: &Sources) -> Result<Self, SiteError> {
         let mut files = Vec::new();
         for folder in folders {
@@ -137,7 +180,6 @@ impl Finder {
     }
 
     /// Every profile that can be had.
-    #[cfg(feature = "modbus")]
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.catalog
     }
@@ -183,6 +225,23 @@ fn gather(
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn problems_are_told_in_one_line_without_pictures() {
+        let text = "site: 1\nbuses:\n  a: {modbus_tcp: \"h\"}\ndevices:\n  d: {use: usp.demo-meter, bus: b, unit: 1}\n";
+        let (_, found) =
+            compile_site(&SourceFile::new("site.yaml", text), &|_| Err(NotFound::Unreadable(String::new())));
+        let told = SiteError::Invalid(found).brief();
+        assert!(told.starts_with("site.yaml:3:19: error[M094]: `h` is no network address; help: "), "{told}");
+        assert!(told.contains(" | site.yaml:5:32: error[M090]: there is no bus `b`"), "{told}");
+        assert!(!told.contains(['\n', '^']), "{told}");
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_is_told_where() {
+        let told = not_utf8(b"a: 1\nb: \"20 \xb0C\"", 12);
+        assert_eq!(told, "line 2, column 8: byte 0xb0, `°` in Latin-1 is no UTF-8; save the file as UTF-8");
+    }
 
     #[test]
     fn a_client_is_always_the_same_and_never_another_hubs() {

@@ -1,66 +1,50 @@
-//! The workshop of the mappings' reference, followed to the letter: from a draft to a live value.
+//! The workshop of the mappings' reference, pasted into a shell as it stands: from a draft to a live value.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use usp_tests::cli::Cli;
-use usp_tests::process::Process;
 use usp_tests::role;
-use usp_tests::wait::eventually;
 
 use crate::ACTOR;
 
-/// The commands, without what is said about them.
-fn commands() -> Vec<String> {
+/// The block of commands.
+fn block() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mappings/README.md");
     let text = fs::read_to_string(path).unwrap();
     let (_, section) = text.split_once("\n## Workshop\n").expect("the workshop");
-    let block = section.split_once("```sh\n").unwrap().1.split_once("```").unwrap().0;
-    block.lines().map(|line| line.split(" # ").next().unwrap().trim().to_owned()).collect()
+    section.split_once("```sh\n").unwrap().1.split_once("```").unwrap().0.to_owned()
 }
 
 #[test]
 fn a_draft_becomes_a_live_value() {
     let dir = tempfile::tempdir().unwrap();
-    let cli = Cli::new(ACTOR, "", dir.path());
-    let mut running = Vec::new();
-    let mut told = Vec::new();
-    for line in commands() {
-        if line.starts_with("printf ") {
-            let status = Command::new("sh").args(["-c", &line]).current_dir(dir.path()).status().unwrap();
-            assert!(status.success(), "{line}");
-            continue;
-        }
-        // What is started here has no terminal in any case.
-        let line = line.replace(" < /dev/null", "");
-        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
-        match words.split_last() {
-            Some((&"&", words)) => running.push(started(words, dir.path())),
-            _ if words[0] == "get" => {
-                let value = || {
-                    let ended = cli.run(&words);
-                    (ended.code == 0).then_some(ended.out)
-                };
-                told.push(eventually("the value", value));
-            }
-            _ => told.push(cli.ok(&words)),
-        }
+    let tools = tempfile::tempdir().unwrap();
+    let program = tools.path().join("usp-broker");
+    fs::write(&program, format!("#!/bin/sh\nexec '{ACTOR}' \"$@\"\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap());
+    // What goes on ends with the shell; a command that fails ends it.
+    let script = format!("set -e\ntrap 'kill $(jobs -p)' EXIT\n{}", block());
+    let role = role::broker("sh");
+    let mut command = Command::new("sh");
+    for (name, value) in role.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
     }
-    let [_, check, test, explain, get] = told.try_into().unwrap();
-    assert!(check.contains("ok"), "{check}");
-    assert!(test.contains("5 tests pass; 4 of 4 readings tested"), "{test}");
-    assert!(explain.contains("01 04 00 00 00 0e 71 ce"), "{explain}");
-    assert!(get.contains("Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.Value = "), "{get}");
-    assert_eq!(running.len(), 2);
-}
-
-/// Started, and ready as its first line says.
-fn started(words: &[&str], dir: &Path) -> Process {
-    let mut command = role::broker(ACTOR);
-    let process =
-        Process::start(command.args(words).current_dir(dir).stdin(Stdio::null()).stderr(Stdio::null()));
-    let line = process.line();
-    assert!(!line.is_empty(), "{words:?}");
-    process
+    command.args(["-c", &script]).env("PATH", path).current_dir(dir.path()).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{out}\n{}", String::from_utf8_lossy(&output.stderr));
+    for expected in [
+        "meter-3.yaml: ok",
+        "5 tests pass; 4 of 4 readings tested",
+        "01 04 00 00 00 0e 71 ce",
+        "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.Value = ",
+    ] {
+        assert!(out.contains(expected), "{expected}: {out}");
+    }
 }

@@ -32,7 +32,7 @@ impl Failure {
     /// Shows the error on standard error and names the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if !matches!(self, Self::Shown) {
-            let text = self.to_string();
+            let text = without_numbers(&self.to_string());
             // What the checkers of mappings and of the configuration say is an error by their own words.
             let told = text.starts_with("error[")
                 || text.lines().next().is_some_and(|line| line.contains(": error: "));
@@ -47,6 +47,19 @@ impl Failure {
     }
 }
 
+/// What the system says of an error, without the number that it has for it: `(os error 2)` tells nobody anything.
+pub(crate) fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => out.push_str(rest),
+            _ => out = format!("{out} (os error {part}"),
+        }
+    }
+    out
+}
+
 /// Prints one line to standard output at once, so that a pipe's reader sees it when it happens.
 pub(crate) fn print_line(line: impl Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
@@ -54,5 +67,16 @@ pub(crate) fn print_line(line: impl Display) -> Result<(), Failure> {
         // The reader has seen enough (`… | head`).
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => other.map_err(|error| Failure::failed(format!("standard output: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_numbers;
+
+    #[test]
+    fn numbers_of_the_system_are_left_out() {
+        assert_eq!(without_numbers("x: No such file (os error 2); y (os error 13)"), "x: No such file; y");
+        assert_eq!(without_numbers("a (os error of mine)"), "a (os error of mine)");
     }
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 use usp_core::config::{CoreConfig, Identity, Seed, UdsSettings, UdsTrust, WebSocketSettings};
 use usp_proto::endpoint_id::EndpointId;
 
+pub(crate) use problem::nearest;
 pub use problem::{ConfigError, Problem};
 
 use draft::Table;

@@ -118,7 +118,7 @@ fn position(text: &str, byte: usize) -> (usize, usize) {
 }
 
 /// The one of `known` that was probably meant by `word`.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()
         .map(|candidate| (distance(word, candidate), candidate))

@@ -16,6 +16,7 @@ use crate::Broker;
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::{Command, Event, Owner};
 use crate::fault::Fault;
+use crate::request::operated::missing_argument;
 
 /// How long sending a command may take beyond its time to live.
 const SENDING: Duration = Duration::from_secs(5);
@@ -99,7 +100,7 @@ fn values(command: &mapping::Command, args: &BTreeMap<String, String>) -> Result
     let value = |arg: &mapping::CommandArg| match (args.get(&arg.name), &arg.default) {
         (Some(text), _) => arg.kind.parse(text).map_err(|why| invalid(format!("{}: {why}", arg.name))),
         (None, Some(default)) => Ok(default.clone()),
-        (None, None) => Err(invalid(format!("the argument {} is missing", arg.name))),
+        (None, None) => Err(missing_argument(&arg.name, args)),
     };
     command.args.iter().map(value).collect()
 }

@@ -29,11 +29,20 @@ pub(crate) fn check_key(key: &str) -> Result<(), Fault> {
 pub(crate) fn check_arguments(command: &Command, given: &BTreeMap<String, String>) -> Result<(), Fault> {
     let missing = command.inputs.iter().find(|(name, mandatory)| *mandatory && !given.contains_key(name));
     match missing {
-        Some((name, _)) => {
-            Err(Fault::new(ErrCode::INVALID_COMMAND_ARGUMENTS, format!("the argument {name} is missing")))
-        }
+        Some((name, _)) => Err(missing_argument(name, given)),
         None => Ok(()),
     }
+}
+
+/// 7027, with the unknown argument that was probably meant to be the one that is missing.
+pub(crate) fn missing_argument(name: &str, given: &BTreeMap<String, String>) -> Fault {
+    let letters = |name: &str| {
+        let letters = name.chars().filter(char::is_ascii_alphanumeric);
+        letters.map(|letter| letter.to_ascii_lowercase()).collect::<String>()
+    };
+    let meant = given.keys().find(|given| letters(given) == letters(name));
+    let hint = meant.map(|given| format!("; {given} is unknown: did you mean {name}?")).unwrap_or_default();
+    Fault::new(ErrCode::INVALID_COMMAND_ARGUMENTS, format!("the argument {name} is missing{hint}"))
 }
 
 /// Whether a Service has taken a `Cancel()`.

@@ -6,7 +6,7 @@ use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 use usp_proto::usp::{Get, GetResp};
 
-use super::known::{INVALID_PATH, has_withheld_readings, is_supported};
+use super::known::{INVALID_PATH, has_withheld_readings, is_supported, meant};
 use super::session::Session;
 use super::show::{Fault, Report, Values, show};
 use crate::cli::Failure;
@@ -122,7 +122,11 @@ impl PathAnswer {
             let object = format!("{path}.");
             if is_supported(session, &object).await == Some(true) {
                 self.note = Some(format!("did you mean {object}?"));
+                return;
             }
+        }
+        if unsupported && let Some(other) = meant(session, path).await {
+            self.note = Some(format!("did you mean {other}?"));
         }
     }
 }

@@ -6,6 +6,7 @@ use usp_proto::usp::response::RespType;
 use usp_proto::usp::{Get, GetSupportedDm};
 
 use super::session::Session;
+use crate::config::nearest;
 
 /// `Invalid path`: not in the supported data model.
 pub(super) const INVALID_PATH: u32 = 7026;
@@ -23,6 +24,95 @@ pub(super) async fn is_supported(session: &Session, path: &str) -> Option<bool> 
         },
         _ => None,
     }
+}
+
+/// Most levels of a path that are looked at.
+const LEVELS: usize = 16;
+
+/// What was probably meant by a path that is not in the supported data model: the same with one other element.
+pub(super) async fn meant(session: &Session, path: &str) -> Option<String> {
+    if !path.starts_with("Device.") {
+        return Some(format!("Device.{}", path.trim_start_matches("Device").trim_start_matches('.')));
+    }
+    let ends: Vec<usize> = path.match_indices('.').map(|(at, _)| at + 1).take(LEVELS).collect();
+    // The deepest object that there is; the element behind it is the wrong one.
+    for end in ends.into_iter().rev() {
+        let (object, rest) = path.split_at_checked(end)?;
+        let Some(names) = children(session, object).await else { continue };
+        let wrong = rest.split('.').next()?;
+        let right = nearest(wrong, names.iter().map(String::as_str))?;
+        return Some(format!("{object}{right}{}", rest.get(wrong.len()..)?));
+    }
+    None
+}
+
+/// Names of what an object has, where it is supported.
+async fn children(session: &Session, object: &str) -> Option<Vec<String>> {
+    let supported = Path::parse(object).ok()?.to_supported()?.to_string();
+    let request = GetSupportedDm {
+        obj_paths: vec![supported.clone()],
+        first_level_only: true,
+        return_commands: true,
+        return_events: true,
+        return_params: true,
+        ..GetSupportedDm::default()
+    };
+    let RespType::GetSupportedDmResp(response) =
+        session.client.request(ReqType::GetSupportedDm(request)).await.ok()?
+    else {
+        return None;
+    };
+    let objects: Vec<_> =
+        response.req_obj_results.into_iter().flat_map(|result| result.supported_objs).collect();
+    let mut names = Vec::new();
+    for found in &objects {
+        let below = found.supported_obj_path.strip_prefix(&supported)?;
+        match below.split_once('.') {
+            None => {
+                names.extend(found.supported_params.iter().map(|it| it.param_name.clone()));
+                names.extend(found.supported_commands.iter().map(|it| it.command_name.clone()));
+                names.extend(found.supported_events.iter().map(|it| it.event_name.clone()));
+            }
+            Some((name, _)) if name != "{i}" => names.push(name.to_owned()),
+            Some(_) => {}
+        }
+    }
+    (!names.is_empty()).then_some(names)
+}
+
+/// Those of these input arguments that a Command does not have, which an Agent ignores (R-OPR.6), and all that it has;
+/// `None` where that cannot be told.
+pub(super) async fn ignored_arguments(
+    session: &Session,
+    command: &str,
+    given: &[String],
+) -> Option<(Vec<String>, Vec<String>)> {
+    let supported = Path::parse(command).ok()?.to_supported()?.to_string();
+    let (object, name) = supported.rsplit_once('.')?;
+    let request = GetSupportedDm {
+        obj_paths: vec![format!("{object}.")],
+        first_level_only: true,
+        return_commands: true,
+        ..GetSupportedDm::default()
+    };
+    let RespType::GetSupportedDmResp(response) =
+        session.client.request(ReqType::GetSupportedDm(request)).await.ok()?
+    else {
+        return None;
+    };
+    let objects = response.req_obj_results.into_iter().flat_map(|result| result.supported_objs);
+    let mut commands = objects.flat_map(|object| object.supported_commands);
+    let known = commands.find(|known| known.command_name == name)?.input_arg_names;
+    Some((given.iter().filter(|given| !known.contains(&instances(given))).cloned().collect(), known))
+}
+
+/// `TimeWindow.1.Start` as the supported data model has it: `TimeWindow.{i}.Start`.
+fn instances(name: &str) -> String {
+    let part = |part: &str| match part.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => "{i}".to_owned(),
+        false => part.to_owned(),
+    };
+    name.split('.').map(part).collect::<Vec<_>>().join(".")
 }
 
 /// Whether a path of readings matches rows, all of which keep their reading to themselves.
@@ -49,6 +139,12 @@ fn object_of_reading(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments_with_instances_are_those_of_the_model() {
+        assert_eq!(instances("TimeWindow.1.Start"), "TimeWindow.{i}.Start");
+        assert_eq!(instances("Time"), "Time");
+    }
 
     #[test]
     fn readings_are_told_from_other_parameters() {

@@ -11,9 +11,10 @@ use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 use usp_proto::usp::{Operate, OperateResp};
 
+use super::known::ignored_arguments;
 use super::session::{Session, random_text};
 use super::setting::{KeyValue, pairs};
-use super::show::{Fault, Report, Values, show};
+use super::show::{Fault, Report, Values, say, show};
 use super::subscription::{Refused, Temporary, Wanted};
 use crate::cli::Failure;
 
@@ -49,6 +50,8 @@ pub(crate) struct Args {
 pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure> {
     let input_args = pairs(args.arguments)
         .map_err(|key| Failure::invalid(format!("the argument {key} is given twice")))?;
+    let given: Vec<String> = input_args.iter().map(|(name, _)| name.clone()).collect();
+    let command = args.command.clone();
     let command_key = args.command_key.unwrap_or_else(|| format!("cli-{}", random_text()));
     let request = Operate {
         command: args.command,
@@ -71,7 +74,26 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure
     if let Some(subscription) = subscription {
         subscription.delete(session).await;
     }
-    show(&outcome?, session.json)
+    let answer = outcome?;
+    if !given.is_empty()
+        && let Some((ignored, known)) = ignored_arguments(session, &command, &given).await
+    {
+        for name in ignored {
+            say(unknown_argument(&command, &name, &known));
+        }
+    }
+    show(&answer, session.json)
+}
+
+/// What is said of an argument that the Agent has ignored.
+fn unknown_argument(command: &str, name: &str, known: &[String]) -> String {
+    let near = known.iter().find(|known| known.eq_ignore_ascii_case(name));
+    let has = match (near, known) {
+        (Some(near), _) => format!("did you mean {near}?"),
+        (None, []) => "it has none".to_owned(),
+        (None, known) => format!("it has {}", known.join(", ")),
+    };
+    format!("{command} has no argument {name}, which was ignored (R-OPR.6); {has}")
 }
 
 /// The subscription must be there before the Command starts: a quick one would complete unheard. The inner error says why
@@ -296,6 +318,16 @@ mod tests {
                 result("Device.A.3.Do()", OperationResp::ReqObjPath("Device.LocalAgent.Request.7.".into())),
             ],
         })
+    }
+
+    #[test]
+    fn an_argument_that_was_ignored_is_told() {
+        let told = |name, known: &[&str]| {
+            unknown_argument("Device.Do()", name, &known.iter().map(|k| (*k).to_owned()).collect::<Vec<_>>())
+        };
+        assert!(told("time", &["Time"]).ends_with("did you mean Time?"));
+        assert!(told("X", &[]).ends_with("it has none"));
+        assert!(told("X", &["A", "B"]).ends_with("it has A, B"));
     }
 
     #[test]

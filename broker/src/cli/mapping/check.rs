@@ -1,17 +1,18 @@
 //! `usp-broker mapping check`: what is wrong with mapping and site files.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 use usp_mapping::check::{check_file, file_kind};
-use usp_mapping::diagnostic::{self, Code, Diagnostic, SourceFile, mend};
+use usp_mapping::diagnostic::{self, Code, Diagnostic, Severity, SourceFile, Span, mend};
 
 use super::files::yaml_files;
 use super::model::Folders;
 use super::show_diagnostics;
-use crate::cli::{Failure, print_line};
+use crate::cli::{Failure, print_line, without_numbers};
 
 /// A fix can bring to light what it hid; nobody has that many layers of mistakes.
 const ROUNDS: usize = 16;
@@ -51,10 +52,24 @@ struct Checked {
 }
 
 pub(super) fn run(args: &Check) -> Result<(), Failure> {
+    let opened: Vec<_> = args.what.iter().map(|what| (what, open(what, &args.folders))).collect();
+    // Files that are named together may extend each other.
+    let named: Vec<SourceFile> = opened
+        .iter()
+        .filter_map(|(_, found)| found.as_ref().ok())
+        .flatten()
+        .map(|(file, _)| file.clone())
+        .collect();
     let mut checked = Vec::new();
-    for what in &args.what {
-        for (file, path) in open(what, &args.folders)? {
-            let one = check(file, path.as_deref(), args)?;
+    for (what, found) in opened {
+        let all = match found {
+            Ok(files) => {
+                files.into_iter().map(|(file, path)| check(file, path.as_deref(), args, &named)).collect()
+            }
+            Err(why) => vec![Ok(unusable(what, &why))],
+        };
+        for one in all {
+            let one = one?;
             if args.json {
                 show_json(&one)?
             } else {
@@ -103,8 +118,44 @@ fn open(what: &str, folders: &Folders) -> Result<Vec<(SourceFile, Option<PathBuf
     }
 }
 
-fn check(mut file: SourceFile, path: Option<&Path>, args: &Check) -> Result<Checked, Failure> {
-    let finder = args.folders.finder(path.unwrap_or(Path::new("")))?;
+/// A file that could not be opened is a problem like others.
+fn unusable(what: &str, why: &Failure) -> Checked {
+    let file = SourceFile::new(what, "");
+    let told = without_numbers(&why.to_string());
+    let told = told.strip_prefix(&format!("{what}: ")).unwrap_or(&told);
+    // What a file in another encoding needs is a part of what is said of it.
+    let (message, help) = match told
+        .split_once("; ")
+        .or_else(|| told.split_once(": ").filter(|_| told.starts_with("there is")))
+    {
+        Some((message, help)) => (message.to_owned(), help.to_owned()),
+        None => (told.to_owned(), "paths are relative to the folder where the command is run".to_owned()),
+    };
+    let mut span = Span { line: 1, column: 1, ..Span::default() };
+    let mut numbers = message.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok());
+    let code = if message.starts_with("line ") { Code::Syntax } else { Code::MappingFile };
+    if let (Code::Syntax, Some(line), Some(column)) = (code, numbers.next(), numbers.next()) {
+        span = Span { line, column, ..span };
+    }
+    let found = vec![Diagnostic {
+        code,
+        severity: Severity::Error,
+        message,
+        file: file.clone(),
+        span,
+        help: Some(help),
+        fix: None,
+    }];
+    Checked { file, found, fixed: 0 }
+}
+
+fn check(
+    mut file: SourceFile,
+    path: Option<&Path>,
+    args: &Check,
+    named: &[SourceFile],
+) -> Result<Checked, Failure> {
+    let finder = args.folders.finder_with(path.unwrap_or(Path::new("")), named)?;
     let problems = |file: &SourceFile| check_file(file, &|wanted| finder.find(wanted));
     let (mut found, mut fixed) = (problems(&file), 0);
     if let Some(path) = path.filter(|_| args.fix) {
@@ -127,6 +178,22 @@ fn check(mut file: SourceFile, path: Option<&Path>, args: &Check) -> Result<Chec
 
 fn show(one: &Checked) -> Result<(), Failure> {
     let Checked { file, found, fixed } = one;
+    if file.text().is_empty()
+        && found.iter().all(|found| matches!(found.code, Code::Syntax | Code::MappingFile))
+    {
+        for problem in found {
+            // There are no lines to show.
+            let Diagnostic { severity, code, message, help, .. } = problem;
+            eprint_line(format_args!(
+                "{severity}[{code}]: {}: {message}\n  = help: {}\n",
+                file.name(),
+                help.as_deref().unwrap_or_default()
+            ));
+        }
+        if !found.is_empty() {
+            return Ok(());
+        }
+    }
     show_diagnostics(found);
     if *fixed > 0 {
         print_line(format_args!("{}: {} mended", file.name(), counted(*fixed, "mistake")))?;
@@ -136,6 +203,11 @@ fn show(one: &Checked) -> Result<(), Failure> {
         _ if diagnostic::has_errors(found) => Ok(()),
         warnings => print_line(format_args!("{}: ok, {}", file.name(), counted(warnings, "warning"))),
     }
+}
+
+fn eprint_line(line: impl std::fmt::Display) {
+    // Nobody is left to tell when standard error itself is closed.
+    writeln!(io::stderr().lock(), "{line}").ok();
 }
 
 fn show_json(one: &Checked) -> Result<(), Failure> {

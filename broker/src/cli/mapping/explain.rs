@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use self::subject::Subject;
+use self::subject::{Report, Subject};
 use super::model::Folders;
 use crate::cli::table::Screen;
 use crate::cli::{Failure, print_line};
@@ -61,11 +61,11 @@ pub(in crate::cli) struct Explain {
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli::mapping) struct Line {
     /// Serial line of so many bits a second
-    #[arg(long, value_name = "BITS", default_value_t = 9600, conflicts_with = "tcp")]
-    baud: u32,
+    #[arg(long, value_name = "BITS", conflicts_with = "tcp")]
+    baud: Option<u32>,
     /// Parity of the serial line: none, even or odd
-    #[arg(long, default_value = "even", value_parser = ["none", "even", "odd"], conflicts_with = "tcp")]
-    parity: String,
+    #[arg(long, value_parser = ["none", "even", "odd"], conflicts_with = "tcp")]
+    parity: Option<String>,
     /// Stop bits of the serial line
     #[arg(long, default_value_t = 1, conflicts_with = "tcp")]
     stop_bits: u8,
@@ -118,7 +118,21 @@ pub(super) fn run(args: &Explain) -> Result<(), Failure> {
     let subject = Subject::of(args)?;
     let report = subject.explain()?;
     if args.json {
-        return print_line(serde_json::to_string(&report).map_err(Failure::failed)?);
+        print_line(serde_json::to_string(&report).map_err(Failure::failed)?)?;
+        return refused(&report, &subject);
     }
-    print_line(text::text(&report, &subject, Screen::stdout()).trim_end())
+    print_line(text::text(&report, &subject, Screen::stdout()).trim_end())?;
+    refused(&report, &subject)
+}
+
+/// A value that somebody asked about and that cannot be set.
+fn refused(report: &Report, subject: &Subject) -> Result<(), Failure> {
+    let writes = report.devices.iter().flat_map(|device| &device.writes);
+    let mut asked = writes.filter(|write| subject.asks_for(&write.capability));
+    match asked.find_map(|write| Some((write, write.refused.as_ref()?))) {
+        Some((write, why)) => {
+            Err(Failure::invalid(format!("--set {}={}: {why}", write.capability, write.value)))
+        }
+        None => Ok(()),
+    }
 }

@@ -75,6 +75,7 @@ fn write(output: &Path, imported: &Imported) -> Result<Vec<PathBuf>, Failure> {
 
 /// A file that is there already may be somebody's work.
 fn put(path: &Path, text: &str) -> Result<(), Failure> {
+    super::folder_of(path)?;
     let file = fs::OpenOptions::new().write(true).create_new(true).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
         let hint = if error.kind() == io::ErrorKind::AlreadyExists {

@@ -1,6 +1,7 @@
 //! `usp-broker mapping`: what an integrator does with mapping and site files. One file a subcommand.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use clap::Subcommand;
 use usp_mapping::diagnostic::{self, Diagnostic};
@@ -14,6 +15,7 @@ mod diff;
 mod explain;
 mod files;
 mod import;
+mod list;
 mod model;
 mod new;
 mod schema;
@@ -29,6 +31,7 @@ pub(crate) enum Command {
     #[cfg(feature = "modbus")]
     Explain(explain::Explain),
     Import(import::Import),
+    List(list::List),
     New(new::New),
     Schema(schema::Schema),
     #[cfg(feature = "demo")]
@@ -44,12 +47,20 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
         #[cfg(feature = "modbus")]
         Command::Explain(args) => explain::run(args),
         Command::Import(args) => import::run(args),
+        Command::List(args) => list::run(args),
         Command::New(args) => new::run(args),
         Command::Schema(args) => schema::run(args),
         #[cfg(feature = "demo")]
         Command::Simulate(args) => simulate::run(args),
         Command::Test(args) => test::run(args),
     }
+}
+
+/// Makes the folder that a file is to be written into.
+fn folder_of(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let made = folder.map_or(Ok(()), std::fs::create_dir_all);
+    made.map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
 }
 
 /// Shows them on standard error with the lines that they are about.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use usp_mapping::diagnostic::SourceFile;
 use usp_mapping::draft::site::{Requirement, Use};
+use usp_mapping::library;
 use usp_mapping::site::NotFound;
 
 use crate::cli::Failure;
@@ -22,6 +23,11 @@ impl Folders {
     /// What finds mapping files for somebody who names them relative to `base`.
     pub(super) fn finder(&self, base: &Path) -> Result<Finder, Failure> {
         Finder::new(&self.folders, base).map_err(Failure::invalid)
+    }
+
+    /// As [`Self::finder`], for somebody who has named these files together.
+    pub(super) fn finder_with(&self, base: &Path, named: &[SourceFile]) -> Result<Finder, Failure> {
+        Finder::with(&self.folders, base, named).map_err(Failure::invalid)
     }
 
     /// The file of this path, or else of this profile (`acme.meter`, `acme.meter@^1`).
@@ -50,7 +56,7 @@ fn looks_like_a_path(wanted: &str) -> bool {
 fn not_found(wanted: &str, why: &NotFound) -> String {
     match why {
         NotFound::Profile { known } => {
-            format!("there is neither a file nor a profile `{wanted}`; profiles: {}", known.join(", "))
+            format!("there is neither a file nor a profile `{wanted}`: {}", library::advice(wanted, known))
         }
         NotFound::Version { found } => {
             format!("no version of the profile meets `{wanted}`; there is {}", found.join(", "))

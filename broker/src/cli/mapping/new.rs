@@ -9,7 +9,7 @@ use usp_mapping::compile::compile_file;
 use usp_mapping::diagnostic::{SourceFile, has_errors};
 
 use self::classes::CLASSES;
-use super::show_diagnostics;
+use super::{folder_of, show_diagnostics};
 use crate::cli::{Failure, print_line};
 
 mod classes;
@@ -100,10 +100,20 @@ fn draft(args: &New) -> Result<String, Failure> {
         show_diagnostics(&found);
         let profile = &args.profile;
         return Err(Failure::invalid(format!(
-            "`{profile}` cannot be the name of a mapping: write vendor.model"
+            "`{profile}` cannot be the name of a mapping: write vendor.model in small letters, such as {}",
+            proposed(profile)
         )));
     }
     Ok(text)
+}
+
+/// A name for a mapping made of what was written.
+fn proposed(profile: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' };
+    let name: String = profile.chars().map(letter).collect();
+    let name = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let name = if name.starts_with(|c: char| c.is_ascii_lowercase()) { name } else { "acme" };
+    if name.contains('.') { name.to_owned() } else { format!("{name}.model") }
 }
 
 fn of_classes(names: &[String]) -> Result<String, Failure> {
@@ -136,6 +146,7 @@ fn vendor(profile: &str) -> String {
 }
 
 fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    folder_of(path)?;
     let opened = if force {
         OpenOptions::new().write(true).create(true).truncate(true).open(path)
     } else {
@@ -161,6 +172,15 @@ mod tests {
 
     use super::*;
     use crate::cli::mapping::test::run::{Outcome, run_file};
+
+    #[test]
+    fn a_name_is_proposed_for_one_that_is_none() {
+        for (given, name) in
+            [("Epever", "epever.model"), ("Acme.Meter 3", "acme.meter-3"), ("3x", "acme.model"), ("", "acme.model")]
+        {
+            assert_eq!(proposed(given), name);
+        }
+    }
 
     #[derive(Debug, Parser)]
     struct Cli {

@@ -49,7 +49,7 @@ pub(crate) struct Modbus {
     #[arg(long, default_value_t = 9600, requires = "serial")]
     baud: u32,
     /// Parity of the serial line
-    #[arg(long, value_enum, default_value_t = ParityArg::None, requires = "serial")]
+    #[arg(long, value_enum, default_value_t = ParityArg::Even, requires = "serial")]
     parity: ParityArg,
     /// Stop bits of the serial line
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2), requires = "serial")]

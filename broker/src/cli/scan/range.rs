@@ -38,12 +38,22 @@ pub(super) fn registers(text: &str) -> Result<Vec<Registers>, String> {
             "input" => ModbusTable::Input,
             _ => return None,
         };
-        span(addresses).map(|(first, last)| Registers { table, first, last })
+        addresses_of(addresses).map(|(first, last)| Registers { table, first, last })
     };
     let wrong = |part: &str| {
-        format!("`{part}` is no range of registers; write holding:0-99 (or input, coil, discrete)")
+        format!("`{part}` is no range of registers; write holding:0-99 or holding:0x3100-0x3110 (or input, coil, discrete)")
     };
     text.split(',').map(|part| one(part).ok_or_else(|| wrong(part))).collect()
+}
+
+/// `0-99`, `30` or `0x3100-0x3110`, both ends included.
+fn addresses_of(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.trim().split_once('-').unwrap_or((text.trim(), text.trim()));
+    let address = |text: &str| match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u16::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    Some((address(first)?, address(last)?)).filter(|(first, last)| first <= last)
 }
 
 /// `300ms`, `1s`.
@@ -141,6 +151,14 @@ fn span<T: std::str::FromStr + PartialOrd + Copy>(text: &str) -> Option<(T, T)> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn registers_may_be_hexadecimal() {
+        let ends = |text| registers(text).map(|found| (found[0].first, found[0].last));
+        assert_eq!(ends("input:0x3100-0x3110"), Ok((0x3100, 0x3110)));
+        assert_eq!(ends("holding:7"), Ok((7, 7)));
+        assert!(ends("holding:0x-9").is_err() && ends("holding:9-8").is_err());
+    }
 
     #[test]
     fn hosts_are_one_or_a_bounded_range() {

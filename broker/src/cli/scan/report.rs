@@ -97,9 +97,26 @@ fn summary(args: &Modbus, places: &[Place], whole: bool, site: &str) -> Result<(
         Some(path) => print_line(format!("site file: {}", path.display()))?,
         None => print_line(format!("\n{}", site.trim_end()))?,
     }
-    match &args.save {
-        Some(path) => print_line(format!("everything found: {}", path.display())),
-        None => Ok(()),
+    if let Some(path) = &args.save {
+        print_line(format!("everything found: {}", path.display()))?;
+    }
+    let unknown = places.iter().flat_map(|place| &place.units).find(|unit| unit.profiles.is_empty());
+    unknown.map_or(Ok(()), |unit| print_line(next_step(args, unit)))
+}
+
+/// What to do about a unit that no mapping is known for.
+fn next_step(args: &Modbus, unit: &Unit) -> String {
+    match (&args.save, &args.registers) {
+        (Some(path), Some(_)) => format!(
+            "Begin a mapping for unit {}: usp-broker mapping new vendor.model --from-scan {} --unit {0} -o model.yaml",
+            unit.unit,
+            path.display()
+        ),
+        _ => format!(
+            "Of unit {} no mapping is known. Scan it again with `--units {0} --registers holding:0-99,input:0-99 --save \
+             scan.json` to see what it has; `usp-broker mapping new vendor.model --from-scan scan.json` makes a draft of that.",
+            unit.unit
+        ),
     }
 }
 

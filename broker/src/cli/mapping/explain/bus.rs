@@ -36,10 +36,28 @@ pub(super) fn tell_buses(site: &Site, devices: &[Told], delay: Duration) -> Vec<
             delay_ms: ms(delay),
             load,
             all_ms: here.iter().map(|device| device.all_ms).sum(),
-            warnings: warning(load, &here).into_iter().collect(),
+            warnings: warning(load, &here).into_iter().chain(late(site, &here)).collect(),
         }
     });
     told.collect()
+}
+
+/// Devices whose `timeout` is over before the longest exchange is, as each attempt would be.
+fn late(site: &Site, devices: &[&Told]) -> Vec<String> {
+    let late = devices.iter().filter_map(|told| {
+        let device = site.devices.iter().find(|device| *device.id.0 == *told.device)?;
+        let timeout = ms(device.mapping.protocol.modbus()?.timeout);
+        let exchanges = told.groups.iter().flat_map(|group| &group.exchanges);
+        let longest = exchanges.max_by(|one, other| one.time_ms.total_cmp(&other.time_ms))?;
+        (longest.time_ms > timeout).then(|| {
+            format!(
+                "`{}` can never answer in time: `{}` takes {:.1} ms, and `timeout` is {timeout} ms; raise it, or the \
+                 speed of the line, or read less at a time with `max_registers`",
+                told.device, longest.what, longest.time_ms
+            )
+        })
+    });
+    late.collect()
 }
 
 fn warning(load: f64, devices: &[&Told]) -> Option<String> {

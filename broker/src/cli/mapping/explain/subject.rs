@@ -28,6 +28,8 @@ pub(super) struct Subject {
     pub(super) chosen: Vec<u32>,
     /// Whether it is a mapping alone, on a bus made up.
     pub(super) made_up: bool,
+    /// Whether nobody has said what line that is.
+    pub(super) assumed: bool,
     delay: Duration,
     values: Vec<(String, String)>,
 }
@@ -68,7 +70,14 @@ impl Subject {
             }
             (None, None) => return Err(Failure::invalid("name a mapping, a profile or a site")),
         };
-        Ok(Self { site, chosen, made_up, delay: args.slave_delay, values })
+        let Line { baud, parity, tcp, .. } = &args.line;
+        let assumed = made_up && baud.is_none() && parity.is_none() && !tcp;
+        Ok(Self { site, chosen, made_up, assumed, delay: args.slave_delay, values })
+    }
+
+    /// Whether the frames for a value of this capability were asked for.
+    pub(super) fn asks_for(&self, capability: &str) -> bool {
+        self.values.iter().any(|(id, _)| id == capability)
     }
 
     /// Works everything out.
@@ -157,6 +166,7 @@ pub(in crate::cli::mapping) fn of_mapping(
 
 fn made_up(protocol: ProtocolKind, line: &Line, unit: u8, params: &[(String, String)]) -> String {
     let Line { baud, parity, stop_bits, tcp } = line;
+    let (baud, parity) = (baud.unwrap_or(9600), parity.as_deref().unwrap_or("even"));
     let (bus, address) = match protocol {
         ProtocolKind::Modbus if *tcp => ("modbus_tcp: \"device:502\"".to_owned(), format!("unit: {unit}")),
         ProtocolKind::Modbus => (

@@ -13,7 +13,7 @@ pub(super) fn text(report: &Report, subject: &Subject, screen: Screen) -> String
     for (number, device) in (1..).zip(&report.devices) {
         if subject.chosen.contains(&number) {
             let bus = report.buses.iter().find(|bus| bus.bus == device.bus);
-            out += &full(device, bus, screen);
+            out += &full(device, bus, subject.assumed, screen);
             out.push('\n');
         }
     }
@@ -28,7 +28,7 @@ pub(super) fn text(report: &Report, subject: &Subject, screen: Screen) -> String
     out
 }
 
-fn full(device: &Told, bus: Option<&BusTold>, screen: Screen) -> String {
+fn full(device: &Told, bus: Option<&BusTold>, assumed: bool, screen: Screen) -> String {
     let strong = |text: &str| screen.paint(Tone::Strong, text);
     let Told { profile, version, kind, description, path, .. } = device;
     let mut out = format!("{}: {kind}", strong(&format!("{profile} {version}")));
@@ -36,7 +36,7 @@ fn full(device: &Told, bus: Option<&BusTold>, screen: Screen) -> String {
         out += &format!(", {description}");
     }
     if let Some(bus) = bus {
-        out += &place(device, bus);
+        out += &place(device, bus, assumed);
     }
     out += &format!("\n\n{} below {path}\n", strong("What Controllers see"));
     out += &rows(device).render(screen);
@@ -64,11 +64,12 @@ fn full(device: &Told, bus: Option<&BusTold>, screen: Screen) -> String {
 }
 
 /// Where it is, and what is known of the way there.
-fn place(device: &Told, bus: &BusTold) -> String {
+fn place(device: &Told, bus: &BusTold, assumed: bool) -> String {
     match (device.unit, device.address.as_deref()) {
         (Some(unit), _) => {
             let delay = milliseconds(bus.delay_ms);
-            format!("\nUnit {unit}; {}; the device begins to answer after {delay}.", bus.kind)
+            let assumed = if assumed { " (assumed: --baud and --parity, or --tcp, say another)" } else { "" };
+            format!("\nUnit {unit}; {}{assumed}; the device begins to answer after {delay}.", bus.kind)
         }
         (None, address) => format!("\n{}, `{}`.", bus.kind, address.unwrap_or_default()),
     }

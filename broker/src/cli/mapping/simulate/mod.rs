@@ -40,7 +40,7 @@ pub(in crate::cli) struct Simulate {
     #[arg(long, default_value_t = 9600, requires = "serial")]
     baud: u32,
     /// Parity of its characters
-    #[arg(long, value_enum, default_value_t = Parity::None, requires = "serial")]
+    #[arg(long, value_enum, default_value_t = Parity::Even, requires = "serial")]
     parity: Parity,
     /// How long a slave on a serial line thinks before it answers, in milliseconds
     #[arg(long, default_value_t = 10, value_name = "MS")]
@@ -128,6 +128,7 @@ async fn simulate(args: &Simulate, setup: Setup, script: Option<Script>) -> Resu
     }
     let site = guide::site_file(&plant, &things);
     if let Some(path) = &args.output {
+        super::folder_of(path)?;
         std::fs::write(path, &site)
             .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
     }

@@ -200,6 +200,14 @@ valve.yaml: acme.valve 1.0.0
     }
 
     #[test]
+    fn several_values_are_a_reading_too() {
+        let place = "  place: {class: MultiLevelSensor, type: Location, unit: deg, values: {A: {input: 20}, B: {input: 21}}}\ntests:";
+        let report = text(&[ran(&FILE.replace("tests:", place))], false, Screen::plain());
+        assert!(report.contains("2 of 4 readings tested"), "{report}");
+        assert!(report.contains("hint: no test reads flow, place"), "{report}");
+    }
+
+    #[test]
     fn passes_are_shown_on_demand() {
         let text = text(&[ran(FILE)], true, Screen::plain());
         let first = "  ok   line 10: holding 0: 0054, input 9: 0080 → closed = true, position = 42\n";

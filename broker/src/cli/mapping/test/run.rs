@@ -132,8 +132,10 @@ fn ran(draft: &MappingDraft, missed: &[Diagnostic]) -> Ran {
     let tests: Vec<Tested> =
         draft.tests.iter().zip(ends).map(|(test, end)| tested(test, end, missed)).collect();
     let failed = tests.iter().filter(|test| !test.ok).count();
-    let (readable, writable) =
-        (with(draft, |cap| cap.read.is_some()), with(draft, |cap| cap.write.is_some()));
+    let (readable, writable) = (
+        with(draft, |cap| cap.read.is_some() || !cap.values.is_empty()),
+        with(draft, |cap| cap.write.is_some()),
+    );
     Ran {
         file: draft.file.name().to_owned(),
         profile: draft.profile.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
