@@ -122,7 +122,9 @@ impl Report<'_> {
                 let by = self.text(by)?;
                 Some(At::new(VerifyDraft::By { by, within }, node.span))
             }
-            Kind::Scalar { text, .. } if text.chars().all(|c| c.is_ascii_alphabetic() || c == '-') && !text.is_empty() => {
+            Kind::Scalar { text, .. }
+                if text.chars().all(|c| c.is_ascii_alphabetic() || c == '-') && !text.is_empty() =>
+            {
                 let message = format!("`verify: {text}` does not say for how long");
                 let error = self.error(Code::Duration, node.span, message);
                 error.help(format!(

@@ -26,6 +26,24 @@ pub(super) async fn is_supported(session: &Session, path: &str) -> Option<bool> 
     }
 }
 
+/// Supported paths of the tables within an object, as they are below it: `{i}.IoTCapability.{i}.`.
+pub(super) async fn tables_within(session: &Session, object: &str) -> Vec<String> {
+    let Some(supported) = Path::parse(object).ok().and_then(|path| path.to_supported()) else {
+        return Vec::new();
+    };
+    let supported = supported.to_string();
+    let request = GetSupportedDm { obj_paths: vec![supported.clone()], ..GetSupportedDm::default() };
+    match session.client.request(ReqType::GetSupportedDm(request)).await {
+        Ok(RespType::GetSupportedDmResp(response)) => {
+            let objects = response.req_obj_results.into_iter().flat_map(|result| result.supported_objs);
+            let below =
+                objects.filter_map(|it| it.supported_obj_path.strip_prefix(&supported).map(str::to_owned));
+            below.filter(|below| below.ends_with("{i}.")).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Most levels of a path that are looked at.
 const LEVELS: usize = 16;
 

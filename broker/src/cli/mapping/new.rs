@@ -175,9 +175,12 @@ mod tests {
 
     #[test]
     fn a_name_is_proposed_for_one_that_is_none() {
-        for (given, name) in
-            [("Epever", "epever.model"), ("Acme.Meter 3", "acme.meter-3"), ("3x", "acme.model"), ("", "acme.model")]
-        {
+        for (given, name) in [
+            ("Epever", "epever.model"),
+            ("Acme.Meter 3", "acme.meter-3"),
+            ("3x", "acme.model"),
+            ("", "acme.model"),
+        ] {
             assert_eq!(proposed(given), name);
         }
     }

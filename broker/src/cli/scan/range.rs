@@ -41,7 +41,9 @@ pub(super) fn registers(text: &str) -> Result<Vec<Registers>, String> {
         addresses_of(addresses).map(|(first, last)| Registers { table, first, last })
     };
     let wrong = |part: &str| {
-        format!("`{part}` is no range of registers; write holding:0-99 or holding:0x3100-0x3110 (or input, coil, discrete)")
+        format!(
+            "`{part}` is no range of registers; write holding:0-99 or holding:0x3100-0x3110 (or input, coil, discrete)"
+        )
     };
     text.split(',').map(|part| one(part).ok_or_else(|| wrong(part))).collect()
 }

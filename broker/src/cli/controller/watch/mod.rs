@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use usp_proto::usp::Notify;
 
-use super::known::is_supported;
+use super::known::{is_supported, tables_within};
 use super::session::Session;
 use super::show::{print_if_read, say, to_json};
 use super::subscription::{Temporary, Wanted};
@@ -36,7 +36,7 @@ With --json, one object a line, with `time` and `type`, and by type:
 /// `watch PATH…`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What to watch; an object stands for all that is in it
+    /// What to watch; an object stands for all that is in it, its tables included
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
     /// What to be told; without it ValueChange, and for a PATH ending in `!` Event, in `()` OperationComplete
@@ -80,7 +80,7 @@ impl Kind {
 }
 
 pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure> {
-    let wanted = wanted(&args.paths, &args.kinds);
+    let wanted = whole(wanted(&args.paths, &args.kinds), session).await?;
     for path in &args.paths {
         // A Service that registers it may still come.
         if is_supported(session, path).await == Some(false) {
@@ -167,6 +167,44 @@ fn wanted(paths: &[String], kinds: &[Kind]) -> Vec<Wanted> {
     paths.iter().flat_map(of_path).collect()
 }
 
+/// Most tables that one object stands for.
+const MOST: usize = 32;
+
+/// A Subscription to the creation or deletion of objects is about one table (TR-181, `Subscription.{i}.ReferenceList`), and an
+/// object here stands for all that is in it: a row more for each table below.
+async fn whole(wanted: Vec<Wanted>, session: &Session) -> Result<Vec<Wanted>, Failure> {
+    let mut all = Vec::new();
+    for Wanted { kind, path } in wanted {
+        let is_of_tables = [Kind::ObjectCreation, Kind::ObjectDeletion].iter().any(|it| it.name() == kind);
+        let within = if is_of_tables && path.ends_with('.') {
+            tables_within(session, &path).await
+        } else {
+            Vec::new()
+        };
+        if within.len() > MOST {
+            return Err(Failure::invalid(format!(
+                "{path} has {} tables in it, and a watch takes at most {MOST}: name those that you mean",
+                within.len()
+            )));
+        }
+        all.extend(of_tables(path, kind, &within));
+    }
+    Ok(all)
+}
+
+/// What is watched of an object with these tables in it. It has a row itself unless it is no table.
+fn of_tables(path: String, kind: &'static str, within: &[String]) -> Vec<Wanted> {
+    let is_table = within.is_empty() || within.iter().any(|table| table == "{i}.");
+    let below = within.iter().filter(|table| *table != "{i}.").map(|table| {
+        let rows = table.replace("{i}", "*");
+        let rows = if kind == "ObjectDeletion" { &*rows } else { rows.strip_suffix("*.").unwrap_or(&rows) };
+        format!("{path}{rows}")
+    });
+    let paths: Vec<String> = below.collect();
+    let own = is_table.then_some(path);
+    own.into_iter().chain(paths).map(|path| Wanted { kind, path }).collect()
+}
+
 /// In UTC, to the millisecond.
 fn time(at: Timestamp) -> String {
     format!("{at:.3}")
@@ -175,6 +213,29 @@ fn time(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_stands_for_the_tables_in_it() {
+        let paths = |path: &str, kind, within: &[&str]| -> Vec<String> {
+            let within: Vec<String> = within.iter().map(|table| (*table).to_owned()).collect();
+            of_tables(path.to_owned(), kind, &within).into_iter().map(|wanted| wanted.path).collect()
+        };
+        let tables = ["{i}.", "{i}.IoTCapability.{i}."];
+        assert_eq!(
+            paths("Device.ProxiedDevice.", "ObjectCreation", &tables),
+            ["Device.ProxiedDevice.", "Device.ProxiedDevice.*.IoTCapability."]
+        );
+        assert_eq!(
+            paths("Device.ProxiedDevice.", "ObjectDeletion", &tables),
+            ["Device.ProxiedDevice.", "Device.ProxiedDevice.*.IoTCapability.*."]
+        );
+        assert_eq!(
+            paths("Device.A.", "ObjectCreation", &["B.{i}."]),
+            ["Device.A.B."],
+            "it is no table itself"
+        );
+        assert_eq!(paths("Device.X.", "ObjectCreation", &[]), ["Device.X."], "nobody knows it yet");
+    }
 
     #[test]
     fn a_path_tells_what_is_meant() {
