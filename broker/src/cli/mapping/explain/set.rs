@@ -73,6 +73,7 @@ fn set(
         let exchanges = exchanges_told(device, &reads);
         VerifyTold { by: name, within_ms: verify.within.as_millis(), exchanges }
     });
+    let of_device = device.mapping.protocol.modbus().map(|options| options.write_rate).unwrap_or_default();
     Some(SetTold {
         capability: capability.id.clone(),
         value: value.to_usp(),
@@ -81,7 +82,7 @@ fn set(
         refused: sent.as_ref().err().map(ToString::to_string),
         verify,
         ttl_ms: write.ttl.as_millis(),
-        rate_ms: write.rate.as_millis(),
+        rate_ms: write.rate.max(of_device).as_millis(),
         coalesce: write.coalesce,
         undo: write.undo,
     })
