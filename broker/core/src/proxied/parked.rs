@@ -4,6 +4,7 @@
 use usp_proto::path::{Name, Path};
 use usp_proto::tr106;
 
+use super::site::CAME_AS;
 use crate::Broker;
 use crate::dm::params::Params;
 use crate::dm::rows::{ObjRef, Row};
@@ -31,7 +32,11 @@ impl Broker {
         let devices = &self.model.devices;
         match devices.capability(at) {
             Some((device, _, capability)) => Some(&device.model(capability)?.name),
-            None => devices.of(at).filter(|_| at.object == devices.objects.device).map(|d| d.name.as_str()),
+            // An adopted device may be away at the start, so that nothing but what is on disk tells.
+            None if at.object == devices.objects.device => {
+                self.meta.get(&format!("{CAME_AS}{}", self.model.path(at))).map(String::as_str)
+            }
+            None => None,
         }
     }
 

@@ -19,6 +19,9 @@ use crate::output::StoreOp;
 
 const DEVICES: &str = "Device.ProxiedDevice.";
 
+/// Begins the names of single values that hold what a device was called where it comes from, before its path.
+pub(super) const CAME_AS: &str = "came as ";
+
 /// `IoTCapability.{i}.Name` and its kin.
 const MOST_NAME: usize = 64;
 
@@ -91,9 +94,7 @@ impl Broker {
         }
         let at = self.model.devices.objects.device_row(number);
         self.put_named_row(&at, &device.name);
-        if let Some(old) = &old {
-            self.follow_name(&at, &old.name, &device.name);
-        }
+        self.follow_name(&at, &device.name);
         let earlier = old.as_ref().filter(|_| same_place);
         let mut state = Device {
             id: device.id.clone(),
@@ -134,15 +135,22 @@ impl Broker {
         self.put_row(at, Some(name));
     }
 
-    /// What goes by another name where it comes from has that name here too, unless a Controller has given it one.
-    fn follow_name(&mut self, at: &ObjRef, old: &str, new: &str) {
-        let Some(known) = self.model.rows.get(at).filter(|_| old != new) else { return };
-        let Some((key, _)) = known.params.iter().find(|(key, name)| key.as_str() == "Name" && *name == old)
-        else {
+    /// What goes by another name where it comes from has that name here too, unless a Controller has given it one. Who gave
+    /// the one it has is known by the name that it came with, which is on disk: it may change while nobody is here.
+    fn follow_name(&mut self, at: &ObjRef, name: &str) {
+        let key = format!("{CAME_AS}{}", self.model.path(at));
+        let former = self.meta.get(&key).cloned();
+        if former.as_deref() == Some(name) {
+            return;
+        }
+        self.put_meta(&key, name);
+        let Some(known) = self.model.rows.get(at) else { return };
+        let is_ours = |key: &str, value: &String| key == "Name" && Some(value) == former.as_ref();
+        let Some((key, _)) = known.params.iter().find(|(key, value)| is_ours(key.as_str(), value)) else {
             return;
         };
         let mut row = known.clone();
-        row.params.insert(key.clone(), new.to_owned());
+        row.params.insert(key.clone(), name.to_owned());
         self.model.rows.put(at.clone(), row);
     }
 

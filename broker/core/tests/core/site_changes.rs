@@ -117,10 +117,26 @@ fn a_device_goes_by_its_new_name_until_a_controller_gives_it_one() {
     w.subscribe(c, "v", "ValueChange", NAME);
     w.load(called("Kitchen"));
     assert_eq!(w.notes(c), [format!("v: ValueChange {NAME}=Kitchen")]);
+    // It may get its name while nobody is here, and may not be here at once: a bridge tells of it.
+    let mut w = w.restart();
+    w.load(called("Bath"));
+    let c = w.controller("self::c");
+    assert_eq!(w.get(c, NAME), format!("{NAME}=Bath"));
+    let mut w = w.restart();
+    w.site("");
+    w.load(called("Cellar"));
+    let c = w.controller("self::c");
+    assert_eq!(w.get(c, NAME), format!("{NAME}=Cellar"));
+    w.subscribe(c, "v", "ValueChange", NAME);
     w.set(c, "Device.ProxiedDevice.1.", &["Name=Mine"]);
     w.notes(c);
     w.load(called("Hall"));
     assert_eq!(w.notes(c), [""; 0]);
+    assert_eq!(w.get(c, NAME), format!("{NAME}=Mine"));
+    let mut w = w.restart();
+    w.site("");
+    w.load(called("Attic"));
+    let c = w.controller("self::c");
     assert_eq!(w.get(c, NAME), format!("{NAME}=Mine"));
 }
 
