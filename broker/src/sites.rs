@@ -22,6 +22,8 @@ pub(crate) struct Sites {
     /// By the name of the bus.
     adopted: BTreeMap<String, Adopted>,
     has_changed: bool,
+    /// Adopted devices whose place was taken the last time, which is told once.
+    displaced: BTreeSet<DeviceId>,
 }
 
 impl Sites {
@@ -58,10 +60,21 @@ impl Sites {
         }
         let mut whole = Site::clone(&self.filed);
         let mut places = Places::of(&whole);
+        let mut displaced = BTreeSet::new();
         for adopted in self.adopted.values() {
-            let free = adopted.devices.iter().filter(|device| places.take(&adopted.bus, device));
-            whole.devices.extend(free.cloned());
+            for device in &adopted.devices {
+                let Err(other) = places.take(&adopted.bus, device) else {
+                    whole.devices.push(device.clone());
+                    continue;
+                };
+                if !self.displaced.contains(&device.id) {
+                    let (id, name) = (&device.id, &device.name);
+                    tracing::info!(%id, name, %other, "a device is not adopted: another has its key or its topic");
+                }
+                displaced.insert(device.id.clone());
+            }
         }
+        self.displaced = displaced;
         Arc::new(whole)
     }
 }
@@ -80,7 +93,8 @@ fn is_same(one: &Bus, other: &Bus) -> bool {
 /// Keys and addresses that are taken.
 struct Places {
     keys: BTreeSet<DeviceId>,
-    addresses: Vec<(BusKind, BTreeSet<String>)>,
+    /// Who has a topic.
+    addresses: Vec<(BusKind, BTreeMap<String, DeviceId>)>,
 }
 
 impl Places {
@@ -88,26 +102,30 @@ impl Places {
         let mut places = Self { keys: BTreeSet::new(), addresses: Vec::new() };
         for device in &site.devices {
             if let Some(bus) = site.buses.iter().find(|bus| bus.name == device.bus) {
-                places.take(bus, device);
+                // Devices of the file may share what they like.
+                places.take(bus, device).ok();
             }
         }
         places
     }
 
-    /// Takes a place; `false`: it is taken. Several devices of a file may share an address, so only topics count.
-    fn take(&mut self, bus: &Bus, device: &Device) -> bool {
+    /// Takes a place, unless another device has it. Several devices of a file may share an address, so only topics count.
+    fn take(&mut self, bus: &Bus, device: &Device) -> Result<(), DeviceId> {
         let topics = match self.addresses.iter().position(|(kind, _)| *kind == bus.kind) {
             Some(place) => self.addresses.get_mut(place).map(|(_, topics)| topics),
             None => {
-                self.addresses.push((bus.kind.clone(), BTreeSet::new()));
+                self.addresses.push((bus.kind.clone(), BTreeMap::new()));
                 self.addresses.last_mut().map(|(_, topics)| topics)
             }
         };
-        let is_free = match (&device.address, topics) {
-            (DeviceAddress::MqttTopic(topic), Some(topics)) => topics.insert(topic.clone()),
-            _ => true,
-        };
-        is_free && self.keys.insert(device.id.clone())
+        let has_key = self.keys.insert(device.id.clone());
+        if let (DeviceAddress::MqttTopic(topic), Some(topics)) = (&device.address, topics) {
+            let owner = topics.entry(topic.clone()).or_insert_with(|| device.id.clone());
+            if *owner != device.id {
+                return Err(owner.clone());
+            }
+        }
+        if has_key { Ok(()) } else { Err(device.id.clone()) }
     }
 }
 

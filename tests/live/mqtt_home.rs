@@ -3,6 +3,7 @@
 use serde_json::Value;
 use usp_simulators::mischief::{MqttFault, Order};
 use usp_simulators::mqtt::{Connect, Packet, Peer, Publish};
+use usp_simulators::mqtt_devices::{HomeAssistantDevice, run};
 use usp_tests::cli::Cli;
 use usp_tests::household::{Household, SHELLY};
 use usp_tests::mosquitto::Mosquitto;
@@ -242,6 +243,28 @@ async fn a_server_that_is_restarted_loses_nothing() {
     let plug = home.value_path("plug", "State", "BinaryControl");
     cli.ok(&["set", &format!("{plug}=true")]);
     assert_eq!(home.things.zigbee.value("plug.state").as_deref(), Some("ON"));
+}
+
+/// What is taken out of the discovery while nobody listens is gone afterwards, and nobody else is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_left_while_nobody_listened_is_gone() {
+    let mut home = Home::start();
+    let cli = home.place.cli();
+    let (breeze, plug) = (home.device("Breeze"), home.device("plug"));
+    home.server.kill();
+    home.all_are("false");
+    let watch = cli.watch(&["Device.ProxiedDevice.", "--type", "ObjectDeletion"]);
+    let draught = HomeAssistantDevice::new("breeze2", "Draught");
+    home.things.breeze = run(draught, home.server.address(), true);
+    home.server.again();
+    assert_eq!(told(&watch)["path"], *breeze);
+    home.all_are("true");
+    home.online("Draught", "true");
+    assert!(!cli.values("Device.ProxiedDevice.*.Name").values().any(|name| name == "Breeze"));
+    home.things.zigbee.set("plug.leaves", "now").unwrap();
+    while let Some(path) = told(&watch)["path"].as_str().filter(|path| **path != plug) {
+        assert!(path.starts_with(&breeze), "{path} has left");
+    }
 }
 
 const PASSWORD: &str = "pl4nted-s3cret";

@@ -2,8 +2,14 @@
 //!
 //! A task of its own hears what concerns adoption, waits until a bridge has said what it had to say, has the mappings
 //! written and compiled where that keeps nobody waiting, and reports all devices when they are others than before. A bridge
-//! or a server that is silent takes none away: only what is said changes anything.
+//! or a server that is silent takes none away. After a new connection the server tells once more all that it keeps: when
+//! that is over ([`RollCall`]), what was taken out of it meanwhile is gone.
 
+mod roll_call;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +17,17 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use usp_mapping::adopt::{Adopter, Ask};
+use usp_mapping::adopt::{Adopter, Ask, LeftOut, WHOLE_DEVICE};
 use usp_mapping::mapping::{Bus, Device, DeviceAddress, MqttServer};
 use usp_mapping::port::DeviceId;
 
+use crate::bus::ear::{self, Ear, SharedEar};
 use crate::bus::mailbox::Mailbox;
 use crate::bus::outlet::Outlet;
 use crate::{Adopted, FromAdapter};
 
 use super::board::{Board, Publication, Said};
+use roll_call::RollCall;
 
 /// Bridges speak of many devices one after the other: so long nothing may come before what was said is taken.
 const QUIET: Duration = Duration::from_millis(300);
@@ -45,14 +53,18 @@ pub(super) fn start(
     if server.adopt.is_empty() {
         return None;
     }
+    let letters = Arc::new(Mailbox::with_room(Arc::clone(&board.counters.lost), ROOM));
     let adoption = Adoption {
         board: Arc::clone(board),
-        letters: Arc::new(Mailbox::with_room(Arc::clone(&board.counters.lost), ROOM)),
+        ear: SharedEar::new(board.state.subscribe(), Arc::clone(&letters)),
+        letters,
+        roll_call: RollCall::default(),
         server: server.clone(),
         bus: bus.clone(),
         reply_topic: client_id.to_owned(),
         way: way.anew(),
         told: None,
+        noted: BTreeSet::new(),
     };
     let stop = stop.clone();
     Some(runtime.spawn(async move {
@@ -66,12 +78,16 @@ pub(super) fn start(
 struct Adoption {
     board: Arc<Board>,
     letters: Arc<Mailbox<Said>>,
+    ear: SharedEar<Said>,
+    roll_call: RollCall,
     server: MqttServer,
     bus: Bus,
     reply_topic: String,
     way: Outlet,
     /// What the core knows.
     told: Option<Vec<Device>>,
+    /// What was left out the last time.
+    noted: BTreeSet<LeftOut>,
 }
 
 impl Adoption {
@@ -117,16 +133,38 @@ impl Adoption {
             address: DeviceAddress::MqttTopic(adopted.topic.clone()),
         };
         let devices: Vec<Device> = all.into_iter().map(device).collect();
-        for left in adopter.left_out() {
-            tracing::debug!(device = left.device, what = left.what, why = left.why, "left out of adoption");
-        }
+        self.note(adopter.left_out());
         self.tell(devices).await;
         Some(adopter)
     }
 
-    /// Takes one thing in that is said; whether the devices may be others now. Nothing is lost when nobody waits any more.
-    async fn hear(&self, adopter: &mut Adopter) -> bool {
-        let said = self.letters.take().await;
+    /// Takes one thing in that happens; whether the devices may be others now. Nothing is lost when nobody waits any more.
+    async fn hear(&mut self, adopter: &mut Adopter) -> bool {
+        tokio::select! {
+            biased;
+            said = self.ear.hear() => match said {
+                ear::Said::Word(said) => self.take(&said, adopter),
+                ear::Said::LinkUp => {
+                    adopter.begin_anew();
+                    self.roll_call.begin();
+                    false
+                }
+                ear::Said::LinkDown(_) => {
+                    self.roll_call.end();
+                    false
+                }
+            },
+            () = self.roll_call.told(&self.board) => {
+                self.roll_call.end();
+                adopter.settle();
+                // What a former connection, or one before a restart of this task, has told may be no more.
+                true
+            }
+        }
+    }
+
+    fn take(&mut self, said: &Said, adopter: &mut Adopter) -> bool {
+        self.roll_call.hear(said.kept);
         let heard = adopter.hear(&said.topic, &said.body);
         for Ask { topic, body } in heard.asks {
             let publication = Publication { topic, body: body.into(), qos: 0, retain: false };
@@ -135,6 +173,19 @@ impl Adoption {
             tokio::spawn(async move { drop(timeout(ASKED, board.publish(publication)).await) });
         }
         heard.changed
+    }
+
+    /// Each thing that is left out once, for as long as it is.
+    fn note(&mut self, left_out: &[LeftOut]) {
+        let now: BTreeSet<LeftOut> = left_out.iter().cloned().collect();
+        for LeftOut { device, what, why } in now.difference(&self.noted) {
+            if what == WHOLE_DEVICE {
+                tracing::info!(bus = %self.bus.name, device, why, "a device is not adopted");
+            } else {
+                tracing::debug!(bus = %self.bus.name, device, what, why, "left out of adoption");
+            }
+        }
+        self.noted = now;
     }
 
     async fn tell(&mut self, devices: Vec<Device>) {

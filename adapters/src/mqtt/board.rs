@@ -56,11 +56,13 @@ pub(crate) enum Published {
     Lost(String),
 }
 
-/// A publication with whoever waits for what becomes of it.
+/// What the connection is to do, with whoever waits for what becomes of it.
 #[derive(Debug)]
-pub(crate) struct Order {
-    pub(crate) publication: Publication,
-    pub(crate) done: oneshot::Sender<Published>,
+pub(crate) enum Order {
+    /// Publish something.
+    Publish(Publication, oneshot::Sender<Published>),
+    /// Have the server answer to something that changes nothing.
+    RoundTrip(oneshot::Sender<()>),
 }
 
 /// Shared by the connection, the workers of devices and adoption.
@@ -196,10 +198,16 @@ impl Board {
     pub(crate) async fn publish(&self, publication: Publication) -> Published {
         let (done, result) = oneshot::channel();
         let lost = || Published::Lost("the connection to the MQTT server has ended".to_owned());
-        if self.orders.send(Order { publication, done }).await.is_err() {
+        if self.orders.send(Order::Publish(publication, done)).await.is_err() {
             return lost();
         }
         result.await.unwrap_or_else(|_| lost())
+    }
+
+    /// Waits until the server has answered to something that it got after all subscriptions; whether it has.
+    pub(crate) async fn round_trip(&self) -> bool {
+        let (done, answered) = oneshot::channel();
+        self.orders.send(Order::RoundTrip(done)).await.is_ok() && answered.await.is_ok()
     }
 
     fn listeners(&self) -> MutexGuard<'_, Listeners> {

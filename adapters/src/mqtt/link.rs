@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -167,7 +167,8 @@ impl Keeper {
                 () = stop.cancelled() => return,
                 order = self.orders.recv() => match order {
                     // Whoever ordered it may wait no longer.
-                    Some(order) => drop(order.done.send(Published::Lost(cause.to_owned()))),
+                    Some(Order::Publish(_, done)) => drop(done.send(Published::Lost(cause.to_owned()))),
+                    Some(Order::RoundTrip(_)) => {}
                     None => return stop.cancelled().await,
                 },
             }
@@ -254,12 +255,18 @@ async fn work(handle: &Handle, board: &Board, orders: &mut mpsc::Receiver<Order>
             }
             Some(()) = under_way.next(), if !under_way.is_empty() => {}
             order = orders.recv(), if under_way.len() < usize::from(WINDOW) => {
-                let Some(Order { publication, done }) = order else {
-                    return "its bus has stopped".to_owned();
-                };
-                let sent = handle.publish(publication).await;
                 // Whoever ordered it may wait no longer.
-                under_way.push(async move { drop(done.send(sent.await)) });
+                let errand = match order {
+                    Some(Order::Publish(publication, done)) => {
+                        let sent = handle.publish(publication).await;
+                        async move { drop(done.send(sent.await)) }.boxed()
+                    }
+                    Some(Order::RoundTrip(done)) => {
+                        async move { drop(handle.round_trip().await.map(|()| done.send(()))) }.boxed()
+                    }
+                    None => return "its bus has stopped".to_owned(),
+                };
+                under_way.push(errand);
             }
         }
     }

@@ -4,9 +4,11 @@
 //! [`Adopter`] listens: whoever has a connection tells it what was published under its [`Adopter::filters`], publishes
 //! what it asks for, and takes the [`Adopter::devices`] whenever they have become others. Each device comes with a
 //! mapping file as a person would write it, compiled by the same compiler; what could not be taken over is told by
-//! [`Adopter::left_out`]. Nothing here waits or knows a connection, and everything that is heard is bounded.
+//! [`Adopter::left_out`]. Whom several tell of is taken over once, from the first of [`AdoptedFrom::ALL`]: its own bridge
+//! or firmware knows a device better than a description for others does. Nothing here waits or knows a connection, and everything that is heard is bounded.
 
 mod home_assistant;
+mod identity;
 mod json;
 mod meaning;
 mod model;
@@ -33,6 +35,9 @@ pub const MAX_DEVICES: usize = 2048;
 
 /// Longest body that is looked at.
 pub const MAX_BODY: usize = json::MAX_BYTES;
+
+/// What is said to be left out of a device when all of it is.
+pub const WHOLE_DEVICE: &str = "the device";
 
 /// Most things that are told to be left out.
 const MAX_NOTES: usize = 4096;
@@ -94,6 +99,7 @@ pub struct Adopter {
 /// Somebody who is listened to, and under which filters.
 #[derive(Debug)]
 struct Listening {
+    from: AdoptedFrom,
     source: Box<dyn Source>,
     filters: Vec<String>,
 }
@@ -112,6 +118,8 @@ struct Device {
     id: String,
     name: String,
     topic: String,
+    /// Addresses by which others know it too, as [`identity::address`] has them.
+    addresses: Vec<String>,
     model: Model,
 }
 
@@ -124,6 +132,12 @@ trait Source: std::fmt::Debug + Send {
     /// What is to be published to learn more, since the last time.
     fn asks(&mut self) -> Vec<Ask> {
         Vec::new()
+    }
+    /// What the server keeps will all be told once more. Whoever tells everything at once has nothing to do.
+    fn begin_anew(&mut self) {}
+    /// It has been told: what was not among it is there no more. True: the devices may be others now.
+    fn settle(&mut self) -> bool {
+        false
     }
     /// All devices that there are.
     fn devices(&self, notes: &mut Notes) -> Vec<Device>;
@@ -143,9 +157,11 @@ impl Adopter {
         };
         let listening = |adoption| {
             let source = source(adoption);
-            Listening { filters: source.filters(), source }
+            Listening { from: adoption.from, filters: source.filters(), source }
         };
-        Self { sources: adopt.iter().map(listening).collect(), known: BTreeMap::new(), left_out: Vec::new() }
+        let mut sources: Vec<Listening> = adopt.iter().map(listening).collect();
+        sources.sort_by_key(|listening| AdoptedFrom::ALL.iter().position(|from| *from == listening.from));
+        Self { sources, known: BTreeMap::new(), left_out: Vec::new() }
     }
 
     /// Topic filters to subscribe to; the same ones always.
@@ -167,15 +183,27 @@ impl Adopter {
         heard
     }
 
+    /// What the server keeps is told once more from now on, because the connection is another one.
+    pub fn begin_anew(&mut self) {
+        self.sources.iter_mut().for_each(|listening| listening.source.begin_anew());
+    }
+
+    /// All that the server keeps has been told since [`Adopter::begin_anew`]: what was taken out of it meanwhile is gone.
+    /// True: the devices may be others now. Of Zigbee2MQTT, which tells its whole list whenever it changes, silence says
+    /// nothing.
+    pub fn settle(&mut self) -> bool {
+        // All of them, and not only until one has changed.
+        self.sources.iter_mut().fold(false, |changed, listening| listening.source.settle() | changed)
+    }
+
     /// All devices, in the order of their ids. Only what has changed is written anew.
     pub fn devices(&mut self) -> Vec<Arc<Adopted>> {
         let mut notes = Notes::default();
-        let all = self.sources.iter().flat_map(|listening| listening.source.devices(&mut notes));
-        let all: Vec<Device> = all.take(MAX_DEVICES).collect();
+        let all = self.told(&mut notes);
         let mut before = std::mem::take(&mut self.known);
         for device in all {
             if self.known.contains_key(&device.id) {
-                notes.add(&device.name, "the device", "another one with its id was taken over");
+                notes.add(&device.name, WHOLE_DEVICE, "another one with its id was taken over");
                 continue;
             }
             let same = before.remove(&device.id).filter(|known| known.device == device);
@@ -186,6 +214,25 @@ impl Adopter {
         }
         self.left_out = notes.sorted();
         self.known.values().filter_map(|known| known.written.clone()).collect()
+    }
+
+    /// Whoever is told of, once.
+    fn told(&self, notes: &mut Notes) -> Vec<Device> {
+        let (mut all, mut taken) = (Vec::new(), identity::Taken::default());
+        for listening in &self.sources {
+            let mut own = listening.source.devices(notes);
+            own.retain(|device| {
+                let taken = taken.by(device);
+                if let Some(who) = taken {
+                    notes.add(&device.name, WHOLE_DEVICE, &format!("it is taken over from {who}"));
+                }
+                taken.is_none()
+            });
+            own.iter().for_each(|device| taken.take(device, listening.from));
+            all.extend(own);
+        }
+        all.truncate(MAX_DEVICES);
+        all
     }
 
     /// What was left out of the devices as they were taken last, and why.

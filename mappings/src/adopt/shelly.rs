@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 
+use super::identity::address;
 use super::json::Json;
 use super::model::{
     Availability, Body, Capability, Command, Event, Model, Point, Write, pointed, tree, word,
@@ -28,6 +29,8 @@ pub(super) struct Shelly {
     devices: BTreeMap<String, Told>,
     /// Topics that are to be asked.
     to_ask: BTreeSet<String>,
+    /// Topics of which nothing was said since everything is told anew.
+    unmentioned: BTreeSet<String>,
 }
 
 /// The answers, by question.
@@ -37,7 +40,8 @@ struct Told([Option<Json>; QUESTIONS.len()]);
 impl Shelly {
     pub(super) fn new(filter: &str, reply_topic: &str) -> Self {
         let (filter, reply_topic) = (filter.to_owned(), reply_topic.to_owned());
-        Self { filter, reply_topic, devices: BTreeMap::new(), to_ask: BTreeSet::new() }
+        let (devices, to_ask, unmentioned) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { filter, reply_topic, devices, to_ask, unmentioned }
     }
 
     /// An answer to this program; its id is the number of the question and the topic that was asked.
@@ -98,6 +102,9 @@ impl Source for Shelly {
         if topic.strip_suffix("/rpc") == Some(&self.reply_topic) {
             return Json::parse(body).is_some_and(|json| self.answer(&json));
         }
+        if let Some(device) = topic.strip_suffix("/online").or_else(|| topic.strip_suffix("/events/rpc")) {
+            self.unmentioned.remove(device);
+        }
         if let Some(device) = topic.strip_suffix("/online") {
             return self.is_there(device, body);
         }
@@ -122,6 +129,15 @@ impl Source for Shelly {
             body: format!(r#"{{"id":"{number} {topic}","src":"{}","method":"{method}"}}"#, self.reply_topic),
         })
         .collect()
+    }
+
+    fn begin_anew(&mut self) {
+        self.unmentioned = self.devices.keys().cloned().collect();
+    }
+
+    fn settle(&mut self) -> bool {
+        let gone = std::mem::take(&mut self.unmentioned);
+        gone.iter().filter(|topic| self.devices.remove(*topic).is_some()).count() > 0
     }
 
     fn devices(&self, notes: &mut Notes) -> Vec<Device> {
@@ -161,7 +177,8 @@ fn device(topic: &str, told: &Told, notes: &mut Notes) -> Option<Device> {
         reader.read();
     }
     model.kind = device_kind(&model, status);
-    Some(Device { id: id.to_owned(), name: name.to_owned(), topic: topic.to_owned(), model })
+    let addresses = [Some(id), info.text("mac")].into_iter().flatten().filter_map(address).collect();
+    Some(Device { id: id.to_owned(), name: name.to_owned(), topic: topic.to_owned(), addresses, model })
 }
 
 fn description(info: &Json) -> String {

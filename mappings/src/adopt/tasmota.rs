@@ -2,8 +2,9 @@
 //!
 //! Source: tasmota.github.io, "MQTT", "Commands" and "Tasmota Discovery".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::identity::address;
 use super::json::Json;
 use super::meaning::{kind, unit};
 use super::model::{Availability, Body, Capability, Model, Point, Write, pointed};
@@ -25,6 +26,8 @@ const SHUTTER: i64 = 3;
 pub(super) struct Tasmota {
     prefix: String,
     devices: BTreeMap<String, (Option<Json>, Option<Json>)>,
+    /// Of which nothing was said since everything is told anew: `<MAC>/config` or `<MAC>/sensors`.
+    unmentioned: BTreeSet<String>,
 }
 
 /// Longest message, in bytes; a real one has one or two thousand.
@@ -32,7 +35,19 @@ const MAX_TOLD: usize = 16 << 10;
 
 impl Tasmota {
     pub(super) fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.to_owned(), devices: BTreeMap::new() }
+        Self { prefix: prefix.to_owned(), devices: BTreeMap::new(), unmentioned: BTreeSet::new() }
+    }
+
+    /// Notes what was told of a device, or that it is told no more; whether that is new.
+    fn put(&mut self, mac: &str, what: &str, json: Option<Json>) -> bool {
+        let told = self.devices.entry(mac.to_owned()).or_default();
+        let place = if what == "config" { &mut told.0 } else { &mut told.1 };
+        let is_new = *place != json;
+        *place = json;
+        if *told == (None, None) {
+            self.devices.remove(mac);
+        }
+        is_new
     }
 }
 
@@ -43,7 +58,9 @@ impl Source for Tasmota {
 
     fn hear(&mut self, topic: &str, body: &[u8]) -> bool {
         let rest = topic.strip_prefix(self.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
-        let Some((mac, what)) = rest.and_then(|rest| rest.split_once('/')) else { return false };
+        let Some(rest) = rest else { return false };
+        self.unmentioned.remove(rest);
+        let Some((mac, what)) = rest.split_once('/') else { return false };
         if !is_topic(mac) || (self.devices.len() >= MAX_DEVICES && !self.devices.contains_key(mac)) {
             return false;
         }
@@ -53,14 +70,19 @@ impl Source for Tasmota {
         if json.is_none() && !body.is_empty() {
             return false;
         }
-        let told = self.devices.entry(mac.to_owned()).or_default();
-        let place = if what == "config" { &mut told.0 } else { &mut told.1 };
-        let is_new = *place != json;
-        *place = json;
-        if *told == (None, None) {
-            self.devices.remove(mac);
-        }
-        is_new
+        self.put(mac, what, json)
+    }
+
+    fn begin_anew(&mut self) {
+        let both = |mac: &String| ["config", "sensors"].map(|what| format!("{mac}/{what}"));
+        self.unmentioned = self.devices.keys().flat_map(both).collect();
+    }
+
+    fn settle(&mut self) -> bool {
+        let gone = std::mem::take(&mut self.unmentioned);
+        let gone = gone.iter().filter_map(|rest| rest.split_once('/'));
+        // All of them, and not only until one was new.
+        gone.fold(false, |changed, (mac, what)| self.put(mac, what, None) | changed)
     }
 
     fn devices(&self, notes: &mut Notes) -> Vec<Device> {
@@ -92,7 +114,8 @@ fn device(mac: &str, config: &Json, sensors: Option<&Json>, notes: &mut Notes) -
     reader.relays();
     reader.sensors(sensors.and_then(|sensors| sensors.get("sn")));
     model.kind = device_kind(&model, config);
-    Some(Device { id: mac.to_owned(), name: name.to_owned(), topic: topics.own.clone(), model })
+    let addresses = address(mac).into_iter().collect();
+    Some(Device { id: mac.to_owned(), name: name.to_owned(), topic: topics.own.clone(), addresses, model })
 }
 
 /// Prefixes, in the order of `tp`.

@@ -30,6 +30,9 @@ pub(crate) const WINDOW: u16 = 64;
 /// Requests that wait for a library.
 const REQUESTS: usize = 16;
 
+/// What is never subscribed to.
+const NOWHERE: &str = "usp-broker/nowhere";
+
 /// All that a connection is made with; secrets included, so it is made anew each time.
 pub(crate) struct Settings {
     host: String,
@@ -152,6 +155,12 @@ impl Handle {
             Self::V311(client) => v311::unsubscribe(client, filters).await,
             Self::V5(client) => v5::unsubscribe(client, filters).await,
         }
+    }
+
+    /// Has the server answer to something that everybody may ask for and that changes nothing: the end of a subscription
+    /// that there is not (MQTT 3.1.1, 3.10.4: it is acknowledged all the same).
+    pub(crate) async fn round_trip(&self) -> Result<(), String> {
+        self.unsubscribe(vec![NOWHERE.to_owned()]).await
     }
 
     /// Asks for a DISCONNECT; [`Wire::next`] fails once it is out.

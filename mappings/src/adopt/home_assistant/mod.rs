@@ -8,9 +8,10 @@ mod light;
 mod names;
 mod template;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::entity::Entity;
+use super::identity::address;
 use super::json::Json;
 use super::model::{Availability, Model};
 use super::{Device, MAX_DEVICES, Notes, Source, is_topic};
@@ -32,11 +33,13 @@ pub(super) struct HomeAssistant {
     told: BTreeMap<String, (usize, Json)>,
     /// Of all bodies.
     bytes: usize,
+    /// Topics of which nothing was said since everything is told anew.
+    unmentioned: BTreeSet<String>,
 }
 
 impl HomeAssistant {
     pub(super) fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.to_owned(), told: BTreeMap::new(), bytes: 0 }
+        Self { prefix: prefix.to_owned(), told: BTreeMap::new(), bytes: 0, unmentioned: BTreeSet::new() }
     }
 
     fn forget(&mut self, topic: &str) -> Option<Json> {
@@ -51,7 +54,17 @@ impl Source for HomeAssistant {
         vec![format!("{}/+/+/config", self.prefix), format!("{}/+/+/+/config", self.prefix)]
     }
 
+    fn begin_anew(&mut self) {
+        self.unmentioned = self.told.keys().cloned().collect();
+    }
+
+    fn settle(&mut self) -> bool {
+        let gone = std::mem::take(&mut self.unmentioned);
+        gone.iter().filter(|topic| self.forget(topic).is_some()).count() > 0
+    }
+
     fn hear(&mut self, topic: &str, body: &[u8]) -> bool {
+        self.unmentioned.remove(topic);
         if body.is_empty() {
             return self.forget(topic).is_some();
         }
@@ -146,7 +159,20 @@ fn device(id: String, entities: &[Entity], notes: &mut Notes) -> Option<Device> 
     }
     model.parts().for_each(|part| part.capabilities.sort_by_key(|capability| capability.rank));
     model.kind = device_kind(&model, entities);
-    Some(Device { id, name, topic: String::new(), model })
+    let addresses = addresses(&id, told);
+    Some(Device { id, name, topic: String::new(), addresses, model })
+}
+
+/// Of all that it is identified by and reached at.
+fn addresses(id: &str, told: Option<&Json>) -> Vec<String> {
+    let identifiers = match told.and_then(|told| told.get("identifiers")) {
+        Some(Json::List(items)) => items.iter().filter_map(Json::plain).collect(),
+        one => one.and_then(Json::plain).into_iter().collect::<Vec<_>>(),
+    };
+    let connections = told.map_or(&[][..], |told| told.items("connections"));
+    let connected = connections.iter().filter_map(|pair| pair.as_items().last()?.plain());
+    let all = std::iter::once(id.to_owned()).chain(identifiers).chain(connected);
+    all.filter_map(|identifier| address(&identifier)).collect()
 }
 
 /// What all entities have in common; one that has more than the device is left without it.

@@ -356,3 +356,104 @@ fn every_adopted_text_is_a_mapping_without_errors() {
         assert!(mapping.is_some(), "{found:?}\n{}", device.text);
     }
 }
+
+/// A server tells once more what it keeps, and something was taken out of it meanwhile.
+#[test]
+fn what_is_not_told_again_leaves() {
+    let relay = |mac: &str| {
+        format!(
+            r#"{{"dn":"{mac}","mac":"{mac}","md":"Sonoff","t":"t{mac}","ft":"%prefix%/%topic%/","tp":["cmnd","stat","tele"],"rl":[1]}}"#
+        )
+    };
+    let entity = |id: &str| {
+        format!(
+            r#"{{"state_topic":"{id}/state","unit_of_measurement":"V","device_class":"voltage","unique_id":"{id}","device":{{"identifiers":["{id}"]}}}}"#
+        )
+    };
+    let info =
+        |id: &str| format!(r#"{{"id":"0 {id}","result":{{"id":"{id}","app":"Plus1","name":"{id}"}}}}"#);
+    let status = |id: &str| format!(r#"{{"id":"2 {id}","result":{{"switch:0":{{"id":0,"output":false}}}}}}"#);
+    let mut said = Vec::new();
+    for (shelly, tasmota, home) in [("shelly-a", "t-a", "h-a"), ("shelly-b", "t-b", "h-b")] {
+        said.push((format!("{shelly}/online"), "true".to_owned()));
+        said.push(("usp-broker-1/rpc".to_owned(), info(shelly)));
+        said.push(("usp-broker-1/rpc".to_owned(), status(shelly)));
+        said.push((format!("tasmota/discovery/{tasmota}/config"), relay(tasmota)));
+        said.push((format!("homeassistant/sensor/{home}/volt/config"), entity(home)));
+    }
+    said.push(("zigbee2mqtt/bridge/devices".to_owned(), BRIDGE.to_owned()));
+    let mut adopter = adopter(&AdoptedFrom::ALL);
+    for (topic, body) in &said {
+        adopter.hear(topic, body.as_bytes());
+    }
+    let ids = |adopter: &mut Adopter| {
+        let all = adopter.devices().into_iter().filter(|device| !device.id.starts_with("0x"));
+        all.map(|device| device.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(adopter.devices().len(), 6 + 6, "{:?}", ids(&mut adopter));
+    assert!(!adopter.settle(), "nothing was to be told anew");
+
+    adopter.begin_anew();
+    for (topic, body) in &said {
+        if topic.contains("-b/") {
+            assert!(!adopter.hear(topic, body.as_bytes()).changed, "{topic}");
+        }
+    }
+    assert!(adopter.settle());
+    assert_eq!(ids(&mut adopter), ["h-b", "shelly-b", "t-b"]);
+    assert!(!adopter.settle());
+    assert_eq!(adopter.devices().len(), 6 + 3, "a bridge that is silent takes none away");
+}
+
+/// Zigbee2MQTT and Tasmota may describe their devices for Home Assistant too.
+#[test]
+fn whom_several_tell_of_is_taken_over_once() {
+    let entity = |topic: &str, device: &str| {
+        format!(
+            r#"{{"state_topic":"{topic}","unit_of_measurement":"V","device_class":"voltage","device":{device}}}"#
+        )
+    };
+    let twice = [
+        (
+            "zigbee2mqtt/kitchen/plug",
+            r#"{"identifiers":["zigbee2mqtt_0x00158d0001a2b3c4"],"name":"kitchen/plug"}"#,
+        ),
+        (
+            "tele/boiler/SENSOR",
+            r#"{"identifiers":["345678"],"connections":[["mac","A4:CF:12:34:56:78"]],"name":"Boiler"}"#,
+        ),
+        // No address, but the same topic.
+        ("pump", r#"{"identifiers":["pump"],"name":"Pump"}"#),
+        ("gate/state", r#"{"identifiers":["a4cf12345678_zone2"],"name":"Gate"}"#),
+    ];
+    let relay = |mac: &str, topic: &str| {
+        format!(
+            r#"{{"dn":"{topic}","mac":"{mac}","md":"Sonoff","t":"{topic}","ft":"%prefix%/%topic%/","tp":["cmnd","stat","tele"],"rl":[1]}}"#
+        )
+    };
+    // What comes first here, and is listened to first, has no precedence.
+    let mut adopter = adopter(&[AdoptedFrom::HomeAssistant, AdoptedFrom::Tasmota, AdoptedFrom::Zigbee2Mqtt]);
+    for (number, (topic, device)) in twice.iter().enumerate() {
+        adopter.hear(&format!("homeassistant/sensor/x{number}/config"), entity(topic, device).as_bytes());
+    }
+    assert_eq!(adopter.devices().len(), 4, "nobody else tells of them");
+    for (mac, topic) in [("A4CF12345678", "boiler"), ("A4CF12000000", "pump")] {
+        adopter.hear(&format!("tasmota/discovery/{mac}/config"), relay(mac, topic).as_bytes());
+    }
+    adopter.hear("zigbee2mqtt/bridge/devices", BRIDGE.as_bytes());
+    let devices = adopter.devices();
+    let from_home = |device: &&Arc<Adopted>| device.profile.starts_with("homeassistant");
+    let names: Vec<&str> = devices.iter().filter(from_home).map(|device| device.name.as_str()).collect();
+    assert_eq!(names, ["Gate"]);
+    let left = adopter.left_out();
+    for why in [
+        "from zigbee2mqtt, where it is `kitchen/plug`",
+        "from tasmota, where it is `boiler`",
+        "from tasmota, where it is `pump`",
+    ] {
+        assert!(has_left(left, WHOLE_DEVICE, why), "{why}: {left:#?}");
+    }
+    // Whoever has precedence may leave.
+    adopter.hear("tasmota/discovery/A4CF12345678/config", b"");
+    assert_eq!(adopter.devices().iter().filter(from_home).count(), 2);
+}

@@ -4,6 +4,7 @@
 
 mod exposes;
 
+use super::identity;
 use super::json::Json;
 use super::meaning::own_word;
 use super::model::{Arg, Availability, Body, Capability, Command, Model, Point, Write, tree, word};
@@ -75,6 +76,7 @@ impl Zigbee2Mqtt {
             id: address.to_owned(),
             name: name.to_owned(),
             topic: format!("{}/{name}", self.base),
+            addresses: identity::address(address).into_iter().collect(),
             model,
         })
     }
@@ -142,6 +144,7 @@ impl Zigbee2Mqtt {
             id: address.to_owned(),
             name: format!("Zigbee2MQTT {name}"),
             topic: format!("{}/bridge", self.base),
+            addresses: identity::address(address).into_iter().collect(),
             model,
         }
     }
