@@ -26,6 +26,7 @@
 mod bus;
 #[cfg(feature = "coap")]
 mod coap;
+pub mod coap_timing;
 #[cfg(feature = "modbus")]
 mod modbus;
 #[cfg(feature = "mqtt-devices")]

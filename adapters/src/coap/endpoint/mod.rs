@@ -26,16 +26,7 @@ use self::seen::{Reply, Seen};
 use self::transfer::{Step, Transfer};
 use self::watch::Watch;
 use crate::coap::message::{Code, Kind, Message, Token, option};
-
-/// After so long without an acknowledgement a message is sent again, at first; up to half as much longer, by chance.
-/// RFC 7252, 4.8.1 has 2 s for the open Internet and allows 1 s; these are devices of one home.
-const ACK_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// A message is sent so many times again (RFC 7252, 4.8).
-const MAX_RETRANSMIT: u8 = 4;
-
-/// Longest time for all blocks of one transfer.
-const LONGEST: Duration = Duration::from_secs(30);
+use crate::coap_timing::{ACK_TIMEOUT, MAX_RETRANSMIT, TRANSFER};
 
 /// Events that may wait for whoever takes them; further notifications are not acknowledged, so that the device
 /// repeats them.
@@ -429,7 +420,7 @@ impl Endpoint {
     fn start(&mut self, now: Instant, purpose: Purpose, transfer: Transfer, watch: Option<Resource>) {
         let within = transfer.request().manner.within;
         let flight = self.send(now, &transfer, watch.as_ref());
-        let (deadline, latest) = (now + within, now + within.max(LONGEST));
+        let (deadline, latest) = (now + within, now + within.max(TRANSFER));
         self.job = Some(Job { purpose, transfer, flight, watch, deadline, latest, garbled: None });
     }
 

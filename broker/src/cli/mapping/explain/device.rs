@@ -6,7 +6,7 @@ use usp_mapping::mapping::{Capability, Device, Mapping, Poll, Setting};
 use usp_mapping::port::PointId;
 use usp_mapping::value::decimal_text;
 
-use super::messages::{self, HeardTold, SentTold};
+use super::messages::{self, HeardTold, MannerTold, SentTold};
 use super::paths::{self, Parameter};
 use super::set::{SetTold, example, sets};
 use super::text::hex;
@@ -31,6 +31,8 @@ pub(in crate::cli::mapping) struct Told {
     pub(super) events: Vec<EventTold>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) hears: Vec<HeardTold>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) manner: Option<MannerTold>,
     pub(in crate::cli::mapping) groups: Vec<GroupTold>,
     pub(in crate::cli::mapping) rounds: Vec<RoundTold>,
     pub(in crate::cli::mapping) load: f64,
@@ -138,6 +140,7 @@ pub(in crate::cli::mapping) fn tell(
         commands: commands(device, way, &path),
         events: events(mapping, &path),
         hears: messages::heard(mapping),
+        manner: messages::manner(mapping),
         groups: if frames { groups(device, way) } else { Vec::new() },
         own: rounds.iter().map(|round| round.time().as_secs_f64() * round.rate).sum(),
         load: share(rounds.iter().map(Round::load).sum()),

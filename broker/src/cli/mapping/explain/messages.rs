@@ -1,8 +1,13 @@
 //! What devices say and are sent whose protocol carries messages: MQTT and CoAP.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde::Serialize;
+use usp_adapters::coap_timing::{ACK_TIMEOUT, MAX_RETRANSMIT, TRANSFER};
 use usp_mapping::mapping::{
-    CoapRead, Device, DeviceAddress, Mapping, MqttSend, Poll, Protocol, ReadPoint, WritePoint,
+    CoapOptions, CoapRead, Device, DeviceAddress, Mapping, MqttOptions, MqttSend, Poll, Protocol, ReadPoint,
+    WritePoint,
 };
 use usp_mapping::payload::{BodyFormat, shown};
 use usp_mapping::port::DeviceFault;
@@ -33,6 +38,119 @@ pub(in crate::cli::mapping) struct SentTold {
     pub(super) how: String,
     /// The body; after `hex` if it is no text.
     pub(super) body: String,
+}
+
+/// How messages go, and how many.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(in crate::cli::mapping) struct MannerTold {
+    /// For the answer to one question.
+    pub(super) timeout_ms: u128,
+    /// When a question is sent again that nobody acknowledges, in milliseconds after the first time, at the earliest.
+    pub(super) again_ms: Vec<u128>,
+    /// Most questions an hour, by polls.
+    pub(super) asks_per_hour: f64,
+    /// All of it in words.
+    pub(super) words: Vec<String>,
+}
+
+/// How a device of messages is asked; `None`: its protocol has other frames.
+pub(super) fn manner(mapping: &Mapping) -> Option<MannerTold> {
+    let asks_per_hour = asks_per_hour(mapping);
+    let writes = mapping.capabilities.iter().any(|capability| capability.write.is_some());
+    match &mapping.protocol {
+        Protocol::Mqtt(options) => Some(mqtt_manner(options, asks_per_hour, writes)),
+        Protocol::Coap(options) => {
+            let observed = mapping.points().filter_map(|point| point.read).any(|read| {
+                read.places().any(|place| matches!(place, ReadPoint::Coap(read) if read.observe))
+            });
+            Some(coap_manner(options, asks_per_hour, observed))
+        }
+        Protocol::Modbus(_) => None,
+    }
+}
+
+fn mqtt_manner(options: &MqttOptions, asks_per_hour: f64, writes: bool) -> MannerTold {
+    let timeout = period(options.timeout.as_millis());
+    let mut words = vec![format!(
+        "Subscriptions have QoS {}. The server has {timeout} to acknowledge what is published, and the device as long to answer \
+         a question; neither is sent again.",
+        options.qos
+    )];
+    words.push(match asks_per_hour {
+        0.0 => "It is never asked by a poll: it speaks when it likes.".to_owned(),
+        most => format!("While it is silent, polls ask it at most {most:.0} times an hour."),
+    });
+    if writes {
+        words.push(
+            "The server's acknowledgement is no word of the device, nor is what the server has kept: a Set is done when the \
+             device says the new value."
+                .to_owned(),
+        );
+    }
+    MannerTold { timeout_ms: options.timeout.as_millis(), again_ms: Vec::new(), asks_per_hour, words }
+}
+
+fn coap_manner(options: &CoapOptions, asks_per_hour: f64, observed: bool) -> MannerTold {
+    let timeout = period(options.timeout.as_millis());
+    let again_ms: Vec<u128> = if options.confirmable { again(options.timeout) } else { Vec::new() };
+    let first = ACK_TIMEOUT.as_millis();
+    let mut words = Vec::new();
+    words.push(if options.confirmable {
+        let times: Vec<String> = again_ms.iter().map(|after| period(*after)).collect();
+        let here = match times.as_slice() {
+            [] => "not at all".to_owned(),
+            times => format!("{} times, at the earliest after {}", times.len(), times.join(", ")),
+        };
+        format!(
+            "Each request is a confirmable message with {timeout} for its answer. Without an acknowledgement it is sent again \
+             after {} to {} (ACK_TIMEOUT, by chance), then after twice as long each time, at most {MAX_RETRANSMIT} times \
+             (MAX_RETRANSMIT); within {timeout} that is {here}.",
+            period(first),
+            period(first * 3 / 2),
+        )
+    } else {
+        format!("Requests are non-confirmable messages: each is sent once, with {timeout} for its answer.")
+    });
+    words.push(format!(
+        "Bodies of more than {} bytes go in blocks; all blocks together have {}.",
+        options.block,
+        period(TRANSFER.as_millis())
+    ));
+    words.push(match (asks_per_hour, observed) {
+        (0.0, _) => "No poll asks it.".to_owned(),
+        (most, false) => format!("Polls ask it {most:.0} times an hour, a request and its answer each."),
+        (most, true) => format!(
+            "Polls ask it at most {most:.0} times an hour, a request and its answer each: what is observed only when nothing was \
+             told for so long. Each change that is told is one message and its acknowledgement."
+        ),
+    });
+    MannerTold { timeout_ms: options.timeout.as_millis(), again_ms, asks_per_hour, words }
+}
+
+/// When a message is sent again within a time.
+fn again(within: Duration) -> Vec<u128> {
+    let after = (1..=u32::from(MAX_RETRANSMIT)).map(|count| ACK_TIMEOUT * (2_u32.pow(count) - 1));
+    after.take_while(|after| *after < within).map(|after| after.as_millis()).collect()
+}
+
+/// What is asked in the same words is asked once for all points, as often as the first of them wants it.
+fn asks_per_hour(mapping: &Mapping) -> f64 {
+    let mut asks: BTreeMap<String, Duration> = BTreeMap::new();
+    for read in mapping.points().filter_map(|point| point.read) {
+        let Poll::Every(every) = read.poll else { continue };
+        for place in read.places() {
+            let ask = match place {
+                ReadPoint::Mqtt(read) => read.get.as_ref().map(ask),
+                ReadPoint::Coap(read) => Some(format!("{} {:?}", read.path, read.accept)),
+                ReadPoint::Modbus(_) => None,
+            };
+            if let Some(ask) = ask {
+                let known = asks.entry(ask).or_insert(every);
+                *known = (*known).min(every);
+            }
+        }
+    }
+    asks.values().map(|every| 3600.0 / every.as_secs_f64()).sum()
 }
 
 /// Where a device is on its bus, if that is no unit.

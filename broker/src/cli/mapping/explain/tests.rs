@@ -247,11 +247,45 @@ fn a_mapping_of_messages_is_told_with_its_topics() {
         "X_ACME_Restart()  1 to ~/cmnd/restart",
         "  ~/availability  json /state: online or offline  published",
         "published; asked with ~/get {\"state\":\"\"}, every 10min of silence",
+        "the device as long to answer a question; neither is sent again.",
+        "While it is silent, polls ask it at most 6 times an hour.",
+        "a Set is done when the device says the new value.",
         "relay = false\n  to     how    body\n  ~/set  QoS 1  {\"state\":\"OFF\"}\n  done when `relay` shows it, for which 3s are given\n",
     ] {
         assert!(told.contains(line), "{line}\n---\n{told}");
     }
     assert!(!told.contains("load") && !told.contains("request"), "no times of a line: {told}");
+}
+
+#[test]
+fn a_coap_mapping_is_told_with_what_is_sent_again() {
+    const LIGHT: &str = r#"uspmap: 1
+profile: acme.light
+version: 1.0.0
+device: {type: Light}
+coap: {timeout: 5s}
+poll: {slow: 60s, daily: 1h}
+capabilities:
+  level: {class: LevelSensor, type: Brightness, unit: "%", read: {path: /l/1, observe: true}, poll: slow}
+  power: {class: LevelSensor, type: Power, unit: W, read: {path: /p, json: /now}, poll: daily}
+  total: {class: LevelSensor, type: Energy, unit: kWh, read: {path: /p, json: /sum}, poll: daily}
+"#;
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("light.yaml"), LIGHT).unwrap();
+    let told = explain(&place, "light.yaml", &[]).unwrap();
+    for line in [
+        "a confirmable message with 5s for its answer",
+        "sent again after 1s to 1500ms (ACK_TIMEOUT, by chance)",
+        "within 5s that is 2 times, at the earliest after 1s, 3s.",
+        "more than 1024 bytes go in blocks; all blocks together have 30s.",
+        "Polls ask it at most 61 times an hour",
+    ] {
+        assert!(told.contains(line), "{line}\n---\n{told}");
+    }
+    std::fs::write(place.path().join("light.yaml"), LIGHT.replace("5s", "500ms, confirmable: false"))
+        .unwrap();
+    let told = explain(&place, "light.yaml", &[]).unwrap();
+    assert!(told.contains("each is sent once, with 500ms for its answer."), "{told}");
 }
 
 #[test]

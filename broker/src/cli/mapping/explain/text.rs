@@ -53,6 +53,9 @@ fn full(device: &Told, bus: Option<&BusTold>, assumed: bool, screen: Screen) -> 
         out += &rounds(device, screen);
     } else {
         out += &format!("\n{}\n{}", strong("What is heard and asked for"), heard(device, screen));
+        for sentence in device.manner.iter().flat_map(|manner| &manner.words) {
+            out += &format!("  {sentence}\n");
+        }
     }
     if !device.writes.is_empty() {
         out += &format!("\n{}\n", strong("What a Set sends"));
