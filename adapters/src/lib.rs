@@ -56,6 +56,9 @@ pub use crate::modbus::scan;
 #[cfg(feature = "coap")]
 pub use crate::coap::scan as coap_scan;
 
+#[cfg(feature = "mqtt-devices")]
+pub use crate::mqtt::scan as mqtt_scan;
+
 pub use crate::bus::statistics::{BusStatistics, CycleStatistics, DeviceStatistics, Exchanges};
 
 use crate::bus::outlet::Outlet;

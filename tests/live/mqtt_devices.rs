@@ -375,7 +375,7 @@ async fn passwords_let_in_and_are_shown_nowhere() {
 }
 
 /// A certificate authority and a certificate for the loopback address, with their files.
-fn certificates(dir: &Path) {
+pub(crate) fn certificates(dir: &Path) {
     let run = |arguments: &str| {
         let mut command = Command::new("openssl");
         command.current_dir(dir).args(arguments.split(' ')).stdout(Stdio::null()).stderr(Stdio::null());

@@ -26,6 +26,7 @@ mod board;
 mod device;
 mod link;
 mod model;
+pub mod scan;
 #[cfg(test)]
 mod tests;
 mod topics;

@@ -20,12 +20,14 @@ async fn devices_are_found_and_what_is_proposed_works() {
         assert!(told.out.contains("CoAP devices found: 1"), "{told:#?}");
         assert!(server.handle().log().iter().all(|seen| seen.method == GET), "a scan cannot write");
         cli.ok(&["mapping", "check", "site.yaml"]);
+        let site = std::fs::read_to_string(place.path("site.yaml")).unwrap();
+        assert!(!site.contains("demo"), "nobody has such a device: {site}");
         let _broker = place.start();
         online(&cli, "device-1", true);
         if switch {
-            becomes(&cli, "device-1", "Switch", "BinaryControl", "false");
+            becomes(&cli, "device-1", "switch", "BinaryControl", "false");
         } else {
-            becomes(&cli, "device-1", "Temperature", "LevelSensor", "21.5");
+            becomes(&cli, "device-1", "temperature", "LevelSensor", "21.5");
         }
     }
 }

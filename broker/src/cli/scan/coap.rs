@@ -26,6 +26,9 @@ use crate::site::Finder;
 /// The port of CoAP.
 const PORT: u16 = 5683;
 
+/// Profiles of simulated devices.
+const DEMO: &str = "usp.demo-";
+
 /// Hosts that are looked at at the same time.
 const AT_ONCE: usize = 32;
 
@@ -110,6 +113,10 @@ fn models(folders: &[PathBuf]) -> Result<Vec<(String, BTreeSet<String>)>, Failur
     let profiles: BTreeSet<String> =
         finder.catalog().profiles().map(|(profile, _)| profile.to_owned()).collect();
     let model = |profile: String| {
+        // What is made up for demonstrations describes no device that there is.
+        if profile.starts_with(DEMO) {
+            return None;
+        }
         let wanted = Use::Profile { name: profile.clone(), requirement: Requirement::Any };
         let paths = paths(&compile_file(&finder.find(&wanted).ok()?).0?);
         (!paths.is_empty()).then_some((profile, paths))

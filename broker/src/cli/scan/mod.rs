@@ -4,6 +4,7 @@
 mod coap;
 mod look;
 mod models;
+#[cfg(feature = "mqtt-devices")]
 mod mqtt;
 mod progress;
 mod range;
@@ -24,6 +25,7 @@ use super::{Failure, print_line};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Modbus(Modbus),
+    #[cfg(feature = "mqtt-devices")]
     Mqtt(mqtt::Mqtt),
     #[cfg(feature = "coap")]
     Coap(coap::Coap),
@@ -115,6 +117,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
         tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     match command {
         Command::Modbus(args) => runtime.block_on(scan(args, &ways(args)?)),
+        #[cfg(feature = "mqtt-devices")]
         Command::Mqtt(args) => runtime.block_on(mqtt::scan(args)),
         #[cfg(feature = "coap")]
         Command::Coap(args) => runtime.block_on(coap::scan(args)),

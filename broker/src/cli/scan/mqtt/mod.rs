@@ -6,21 +6,18 @@ mod report;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use usp_core::mqtt::port::{MqttSettings, MqttVersion};
 use usp_mapping::adopt::Adopter;
-use usp_mapping::mapping::{AdoptedFrom, Adoption};
+use usp_mapping::mapping::{AdoptedFrom, Adoption, BusAddress, MqttServer, MqttTls, MqttVersion, SecretRef};
 
 use self::listen::listen;
 use super::range::time;
 use crate::cli::Failure;
 use crate::cli::interrupt::Interrupt;
-use crate::client::{PasswordPlace, random_text};
+use crate::client::random_text;
 
-/// Port of MQTT without TLS.
+/// Ports of MQTT without and with TLS.
 const PORT: u16 = 1883;
-
-/// Seconds between pings.
-const KEEP_ALIVE: u16 = 30;
+const TLS_PORT: u16 = 8883;
 
 /// Look for devices on an MQTT server: Zigbee2MQTT, Tasmota, Shelly (second generation and later), Home Assistant's discovery
 ///
@@ -28,15 +25,27 @@ const KEEP_ALIVE: u16 = 30;
 /// published. The mappings and the site file are those of `adopt` in a site file; they are printed or, with -o, written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Mqtt {
-    /// Server: 192.168.1.2, mqtt.lan:1883; the port is 1883 unless it is given
+    /// Server: 192.168.1.2, mqtt.lan:1883; unless it is given the port is 1883, with TLS 8883
     #[arg(value_name = "HOST[:PORT]")]
     server: String,
     /// User name
     #[arg(long)]
     user: Option<String>,
     /// Where the password is: env:NAME or file:PATH
-    #[arg(long, value_name = "PLACE", requires = "user")]
-    password: Option<PasswordPlace>,
+    #[arg(long, value_name = "PLACE", requires = "user", value_parser = secret)]
+    password: Option<SecretRef>,
+    /// TLS, with the certificates that the system trusts
+    #[arg(long)]
+    tls: bool,
+    /// TLS, with the certificates in this file trusted alone
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Certificate of one's own, for a server that wants one
+    #[arg(long, value_name = "FILE", requires_all = ["ca", "key"])]
+    cert: Option<PathBuf>,
+    /// Where its key is: env:NAME or file:PATH
+    #[arg(long, value_name = "PLACE", requires = "cert", value_parser = secret)]
+    key: Option<SecretRef>,
     /// MQTT 5.0 or 3.1.1
     #[arg(long, default_value = "5.0", value_parser = ["5.0", "3.1.1"])]
     version: String,
@@ -54,6 +63,11 @@ pub(crate) struct Mqtt {
     json: bool,
 }
 
+fn secret(text: &str) -> Result<SecretRef, String> {
+    SecretRef::parse(text)
+        .ok_or_else(|| "a secret is not written here but where it is: file:PATH or env:NAME".to_owned())
+}
+
 /// `zigbee2mqtt=home/zigbee`.
 fn adoption(text: &str) -> Result<Adoption, String> {
     let (name, topic) = text.split_once('=').map_or((text, None), |(name, topic)| (name, Some(topic)));
@@ -69,19 +83,43 @@ fn adoption(text: &str) -> Result<Adoption, String> {
 
 pub(super) async fn scan(args: &Mqtt) -> Result<(), Failure> {
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
-    let (host, port) = server(&args.server)?;
     let adopt = if args.from.is_empty() { usual() } else { args.from.clone() };
+    let server = args.server(&adopt)?;
     let own = format!("usp-broker-{:.8}", random_text());
     let mut adopter = Adopter::new(&adopt, &own);
-    let settings = settings(args, host.clone(), port, own)?;
     let whole = tokio::select! {
-        heard = listen(&settings, args, &mut adopter) => {
-            heard.map_err(|why| Failure::failed(format!("{host}:{port}: {why}")))?;
+        heard = listen(&server, &own, args, &mut adopter) => {
+            heard.map_err(|why| Failure::failed(format!("{}: {why}", server.address)))?;
             true
         }
         () = interrupt.wait() => false,
     };
-    report::report(args, &adopt, &mut adopter, whole)
+    report::report(args, &server, &mut adopter, whole)
+}
+
+impl Mqtt {
+    fn server(&self, adopt: &[Adoption]) -> Result<MqttServer, Failure> {
+        let tls = self.tls();
+        let (host, port) = server(&self.server, if tls.is_some() { TLS_PORT } else { PORT })?;
+        Ok(MqttServer {
+            address: host.parse().map_or_else(
+                |_| BusAddress::Host(host.clone(), port),
+                |ip: std::net::IpAddr| BusAddress::Socket((ip, port).into()),
+            ),
+            user: self.user.clone(),
+            password: self.password.clone(),
+            tls,
+            client_id: None,
+            version: if self.version == "3.1.1" { MqttVersion::V311 } else { MqttVersion::V5 },
+            adopt: adopt.to_vec(),
+        })
+    }
+
+    fn tls(&self) -> Option<MqttTls> {
+        let path = |path: &PathBuf| path.display().to_string();
+        let identity = self.cert.as_ref().map(path).zip(self.key.clone());
+        (self.tls || self.ca.is_some()).then(|| MqttTls { ca: self.ca.as_ref().map(path), identity })
+    }
 }
 
 fn usual() -> Vec<Adoption> {
@@ -89,41 +127,18 @@ fn usual() -> Vec<Adoption> {
     AdoptedFrom::ALL.map(one).into()
 }
 
-fn server(text: &str) -> Result<(String, u16), Failure> {
+fn server(text: &str, usual: u16) -> Result<(String, u16), Failure> {
     let wrong = || Failure::invalid(format!("`{text}` is no server; write 192.168.1.2 or mqtt.lan:1883"));
     if text.parse::<std::net::Ipv6Addr>().is_ok() {
-        return Ok((text.to_owned(), PORT));
+        return Ok((text.to_owned(), usual));
     }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?),
-        None => (text, PORT),
+        None => (text, usual),
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let plain = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/');
     plain.then(|| (host.to_owned(), port)).ok_or_else(wrong)
-}
-
-fn settings(args: &Mqtt, host: String, port: u16, client_id: String) -> Result<MqttSettings, Failure> {
-    let password = args.password.as_ref().map(PasswordPlace::read).transpose().map_err(Failure::invalid)?;
-    Ok(MqttSettings {
-        name: "scan".to_owned(),
-        host,
-        port,
-        version: if args.version == "3.1.1" { MqttVersion::V311 } else { MqttVersion::V5 },
-        endpoint_id: client_id.clone(),
-        client_id,
-        username: args.user.clone().unwrap_or_default(),
-        password: password.unwrap_or_default(),
-        clean: true,
-        session_expiry: 0,
-        keep_alive: KEEP_ALIVE,
-        receive_maximum: None,
-        request_response_information: false,
-        request_problem_information: true,
-        retry_time: 0,
-        retry_multiplier: 1000,
-        retry_most: 0,
-    })
 }
 
 #[cfg(test)]
@@ -132,6 +147,7 @@ mod tests {
 
     #[test]
     fn servers_and_whose_devices() {
+        let server = |text| server(text, PORT);
         assert_eq!(server("mqtt.lan").unwrap(), ("mqtt.lan".to_owned(), 1883));
         assert_eq!(server("192.0.2.1:1884").unwrap(), ("192.0.2.1".to_owned(), 1884));
         assert_eq!(server("[::1]:1884").unwrap(), ("::1".to_owned(), 1884));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use usp_mapping::adopt::{Adopted, Adopter, LeftOut};
-use usp_mapping::mapping::Adoption;
+use usp_mapping::mapping::{MqttServer, MqttVersion};
 
 use super::Mqtt;
 use crate::cli::{Failure, print_line};
@@ -37,12 +37,12 @@ struct Files {
 /// Tells everything and writes what was wanted.
 pub(super) fn report(
     args: &Mqtt,
-    adopt: &[Adoption],
+    server: &MqttServer,
     adopter: &mut Adopter,
     whole: bool,
 ) -> Result<(), Failure> {
     let devices = adopter.devices();
-    let files = files(args, adopt, &devices);
+    let files = files(server, &devices);
     if let Some(dir) = &args.output {
         write(dir, &files)?;
     }
@@ -93,11 +93,11 @@ fn summary(
 }
 
 /// Devices with equal mappings share a file; another mapping with the same name gets a number.
-fn files(args: &Mqtt, adopt: &[Adoption], devices: &[Arc<Adopted>]) -> Files {
+fn files(server: &MqttServer, devices: &[Arc<Adopted>]) -> Files {
     let mut mappings: BTreeMap<String, String> = BTreeMap::new();
     let mut keys = BTreeSet::new();
-    let mut site = format!("# Found by `usp-broker scan mqtt`.\nsite: 1\nbuses:\n  mqtt: {}\n", bus(args));
-    let whose: Vec<&str> = adopt.iter().map(|adoption| adoption.from.name()).collect();
+    let mut site = format!("# Found by `usp-broker scan mqtt`.\nsite: 1\nbuses:\n  mqtt: {}\n", bus(server));
+    let whose: Vec<&str> = server.adopt.iter().map(|adoption| adoption.from.name()).collect();
     writeln!(
         site,
         "# Instead of the devices below, `adopt: [{}]` in the bus takes over all devices as they come and go.",
@@ -132,17 +132,24 @@ fn files(args: &Mqtt, adopt: &[Adoption], devices: &[Arc<Adopted>]) -> Files {
     Files { site, mappings }
 }
 
-fn bus(args: &Mqtt) -> String {
-    let server = if args.server.contains(':') {
-        args.server.clone()
-    } else {
-        format!("{}:{}", args.server, super::PORT)
-    };
-    let user =
-        args.user.as_ref().map(|user| format!(", user: {}", Value::from(user.as_str()))).unwrap_or_default();
-    let password = args.password.as_ref().map(|place| format!(", password: \"{place}\"")).unwrap_or_default();
-    let version = if args.version == "5.0" { "" } else { ", version: \"3.1.1\"" };
-    format!("{{mqtt: {}{user}{password}{version}}}", Value::from(server))
+/// As the site file has it; paths as seen from where the scan was made.
+fn bus(server: &MqttServer) -> String {
+    let quoted = |text: &str| Value::from(text).to_string();
+    let mut keys = vec![format!("mqtt: {}", quoted(&server.address.to_string()))];
+    keys.extend(server.user.as_ref().map(|user| format!("user: {}", quoted(user))));
+    keys.extend(server.password.as_ref().map(|place| format!("password: {}", quoted(&place.to_string()))));
+    if let Some(tls) = &server.tls {
+        let mut inside: Vec<String> = tls.ca.iter().map(|ca| format!("ca: {}", quoted(ca))).collect();
+        if let Some((cert, key)) = &tls.identity {
+            inside.push(format!("cert: {}, key: {}", quoted(cert), quoted(&key.to_string())));
+        }
+        let all = if inside.is_empty() { "true".to_owned() } else { format!("{{{}}}", inside.join(", ")) };
+        keys.push(format!("tls: {all}"));
+    }
+    if server.version == MqttVersion::V311 {
+        keys.push("version: \"3.1.1\"".to_owned());
+    }
+    format!("{{{}}}", keys.join(", "))
 }
 
 /// A key of the site file.
