@@ -21,5 +21,6 @@ pub mod mqtt;
 pub mod mqtt_devices;
 pub mod rng;
 pub mod service;
+pub mod timetable;
 pub mod value;
 pub mod world;

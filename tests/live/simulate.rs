@@ -133,3 +133,69 @@ fn a_device_on_mqtt_is_simulated_and_used() {
     tell(&mut process, "clear");
     cli.ok(&["set", &format!("{switch}=true")]);
 }
+
+/// A CoAP device of its own, what is typed and what is set, and a broker that reads it back.
+#[test]
+fn a_coap_device_is_simulated_and_used() {
+    let place = Place::new(ACTOR, "");
+    let cli = place.cli();
+    let (mut process, ready) = simulate(&cli, &["usp.demo-light", "--set", "level=40"]);
+    assert_eq!(
+        (&ready["buses"][0]["kind"], &ready["devices"][0]["device"]),
+        (&"coap".into(), &"demo-light".into())
+    );
+    cli.ok(&["mapping", "check", "site.yaml"]);
+    let _broker = place.start();
+    let path = |name: &str, class: &str| {
+        of("demo-light", &format!("IoTCapability.[Name==\"{name}\"].{class}.Value"))
+    };
+    let value = |path: &str| cli.values(path).into_values().next();
+    let (level, power) = (path("Level", "LevelControl"), path("Power", "LevelSensor"));
+    eventually("the level", || (value(&level)? == "40").then_some(()));
+    // It is told, and need not be asked for.
+    tell(&mut process, "set power 7.5");
+    eventually("the power", || (value(&power)? == "7.5").then_some(()));
+    let switch = path("Switch", "BinaryControl");
+    for state in ["true", "false"] {
+        cli.ok(&["set", &format!("{switch}={state}")]);
+        let shown = tell(&mut process, "show");
+        assert!(shown.lines().any(|line| line.split_whitespace().eq(["switch", state])), "{shown}");
+    }
+    tell(&mut process, "fault frozen");
+    assert_eq!(cli.run(&["set", &format!("{switch}=true")]).code, 1, "acknowledged and not done");
+    tell(&mut process, "clear");
+    cli.ok(&["set", &format!("{switch}=true")]);
+    tell(&mut process, "fault silent");
+    let online = || cli.values(&of("demo-light", "Online")).into_values().next();
+    assert_eq!(cli.run(&["set", &format!("{switch}=false")]).code, 1);
+    eventually("the silent one to be offline", || (online()? == "false").then_some(()));
+    tell(&mut process, "clear");
+    eventually("it to be back", || (online()? == "true").then_some(()));
+    writeln!(process.stdin(), "quit").unwrap();
+    assert!(process.ended().success());
+}
+
+/// Scripts and wrong words, for devices that speak in messages.
+#[test]
+fn a_script_changes_devices_that_speak_in_messages() {
+    let place = Place::new(ACTOR, "");
+    let cli = place.cli();
+    let text =
+        "0s set demo-light.level 55\n+10ms fault demo-light slow=5*2\n+10ms set level soon\n+10ms quit\n";
+    place.write("script.txt", text);
+    let (devices, _) = simulate(&cli, &["usp.demo-light", "--script", "script.txt"]);
+    assert!(devices.line().contains("demo-light.level 55"));
+    assert!(devices.line().contains("fault slow=5*2"));
+    assert!(devices.line().contains("\"ok\":false"));
+    assert!(devices.ended().success());
+    let told = |arguments: &[&str]| cli.fails(2, &[&["mapping", "simulate"], arguments].concat());
+    assert!(told(&["usp.demo-light", "--fault", "lazy"]).contains("unknown fault"));
+    assert!(told(&["usp.demo-light", "--set", "volts=1"]).contains("volts"));
+    place.write("script.txt", "0s set volts 1\n");
+    for profile in ["usp.demo-light", "tasmota.pow"] {
+        assert!(told(&[profile, "--script", "script.txt"]).contains("line 1"), "{profile}");
+    }
+    assert!(told(&["usp.demo-light", "tasmota.pow"]).contains("simulated apart"));
+    assert!(told(&["usp.demo-light", "--serial"]).contains("only Modbus"));
+    assert!(told(&["usp.demo-light", "--mqtt", "127.0.0.1:1"]).contains("--mqtt is for"));
+}

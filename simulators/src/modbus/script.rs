@@ -1,122 +1,43 @@
-//! A script: what happens to simulated devices, and when.
-//!
-//! One line a step: a time, then a [`Command`]. A time counts from the start (`10s`), or from the step before (`+500ms`).
-//! `repeat` in place of a command begins again. Empty lines and what follows a `#` at the start of a line count for nothing.
+//! A script: what happens to the devices of a plant, and when; see [`Timetable`].
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use crate::timetable::{ScriptError, Timetable};
 
 use super::command::{Command, CommandError};
 use super::plant::Plant;
 
-/// Most steps.
-const MAX_STEPS: usize = 10_000;
-
 /// A script.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Script {
-    steps: Vec<Step>,
-    /// When it begins again, if it does.
-    repeat: Option<Duration>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Step {
-    line: usize,
-    at: Duration,
-    command: Command,
-}
-
-/// Why a script cannot be run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {why}")]
-pub struct ScriptError {
-    /// Where.
-    pub line: usize,
-    /// What is wrong.
-    pub why: String,
-}
+pub struct Script(Timetable<Command>);
 
 impl Script {
     /// Reads a script.
     ///
     /// Errors: the first line that cannot be understood.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
-        let mut script = Self { steps: Vec::new(), repeat: None };
-        let mut now = Duration::ZERO;
-        for (index, line) in text.lines().enumerate() {
-            let line_number = index + 1;
-            let wrong = |why: String| ScriptError { line: line_number, why };
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            if script.repeat.is_some() {
-                return Err(wrong("nothing can follow `repeat`".to_owned()));
-            }
-            let (time, command) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-            let at = time_after(now, time).ok_or_else(|| {
-                wrong(format!(
-                    "{time:?} is no time; it is written 10s, 500ms, 2m, or +1s after the step before"
-                ))
-            })?;
-            if at < now {
-                return Err(wrong(format!("{time} is before the step before it")));
-            }
-            now = at;
-            match command.trim() {
-                "" => return Err(wrong("a command is missing after the time".to_owned())),
-                "repeat" if at.is_zero() => {
-                    return Err(wrong("it cannot repeat without time passing".to_owned()));
-                }
-                "repeat" => script.repeat = Some(at),
-                command => {
-                    let command = command.parse().map_err(|error: CommandError| wrong(error.to_string()))?;
-                    script.steps.push(Step { line: line_number, at, command });
-                }
-            }
-            if script.steps.len() > MAX_STEPS {
-                return Err(wrong(format!("a script has at most {MAX_STEPS} steps")));
-            }
-        }
-        Ok(script)
+        Timetable::parse(text).map(Self)
     }
 
     /// Looks whether the devices have what it names.
     ///
     /// Errors: the first step that they do not.
     pub fn check(&self, plant: &Plant) -> Result<(), ScriptError> {
-        let wrong = |step: &Step| {
-            plant
-                .knows(&step.command)
-                .err()
-                .map(|error| ScriptError { line: step.line, why: error.to_string() })
-        };
-        self.steps.iter().find_map(wrong).map_or(Ok(()), Err)
+        self.0.check(|command| plant.knows(command))
     }
 
     /// Does all of it at its time, and says what each step answered. Ends with the last step or at `quit`, which is told
     /// by `true`.
     pub async fn run(&self, plant: &Plant, mut say: impl FnMut(&Told<'_>)) -> bool {
-        let mut start = Instant::now();
-        loop {
-            for step in &self.steps {
-                sleep_until(start + step.at).await;
-                if step.command == Command::Quit {
-                    return true;
-                }
-                say(&Told {
-                    line: step.line,
-                    at: step.at,
-                    answer: plant.obey(&step.command),
-                    command: &step.command,
-                });
+        let one = |step: &crate::timetable::Step<Command>| {
+            let goes_on = step.command != Command::Quit;
+            if goes_on {
+                let answer = plant.obey(&step.command);
+                say(&Told { line: step.line, at: step.at, command: &step.command, answer });
             }
-            let Some(period) = self.repeat else { return false };
-            start += period;
-            sleep_until(start).await;
-        }
+            goes_on
+        };
+        self.0.run(one).await
     }
 }
 
@@ -131,63 +52,4 @@ pub struct Told<'s> {
     pub command: &'s Command,
     /// What came of it.
     pub answer: Result<String, CommandError>,
-}
-
-fn time_after(now: Duration, text: &str) -> Option<Duration> {
-    match text.strip_prefix('+') {
-        Some(later) => now.checked_add(duration(later)?),
-        None => duration(text),
-    }
-}
-
-/// `1.5s`, `500ms`, `2m`, `1h`, at most 366 days.
-fn duration(text: &str) -> Option<Duration> {
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let (number, unit) = text.split_at_checked(unit_at)?;
-    let seconds = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let number: f64 = number.parse().ok().filter(|_| plain)?;
-    Duration::try_from_secs_f64(number * seconds)
-        .ok()
-        .filter(|time| *time <= Duration::from_secs(366 * 86_400))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_count_from_the_start_or_the_step_before() {
-        let script =
-            Script::parse("# a day\n\n0s set relay true\n+500ms fault slow 200\n1.5s clear\n2m repeat\n")
-                .unwrap();
-        let times: Vec<u128> = script.steps.iter().map(|step| step.at.as_millis()).collect();
-        assert_eq!(times, [0, 500, 1500]);
-        assert_eq!(script.repeat, Some(Duration::from_secs(120)));
-        assert_eq!(script.steps[1].line, 4);
-    }
-
-    #[test]
-    fn what_cannot_be_understood_is_told_with_its_line() {
-        for (text, line, part) in [
-            ("soon show", 1, "is no time"),
-            ("1s show\n\n0s show", 3, "before"),
-            ("1s", 1, "a command is missing"),
-            ("1s dance", 1, "unknown command"),
-            ("0s repeat", 1, "without time passing"),
-            ("1s repeat\n2s show", 2, "follow"),
-            ("1s fault lazy", 1, "unknown fault"),
-            ("-1s show", 1, "is no time"),
-            ("1e9h show", 1, "is no time"),
-        ] {
-            let error = Script::parse(text).unwrap_err();
-            assert!(error.line == line && error.why.contains(part), "{error}");
-        }
-    }
 }

@@ -275,7 +275,7 @@ fn blocks_without_end_end() {
         talk.hear(&ack(&request, "0123456789abcdef").with_number(option::BLOCK2, block));
         request = talk.sent();
     }
-    assert!(talk.now - start <= LONGEST + 5 * S);
+    assert!(talk.now - start <= TRANSFER + 5 * S);
 }
 
 #[test]

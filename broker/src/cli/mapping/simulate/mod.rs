@@ -1,14 +1,18 @@
 //! `usp-broker mapping simulate`: devices made from their mappings, to try everything without hardware.
 
+mod coap;
 mod guide;
 mod live;
 mod mqtt;
 mod plan;
+mod things;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use usp_mapping::mapping::ProtocolKind;
+use usp_simulators::mischief::{CoapFault, MqttFault};
 use usp_simulators::modbus::command::{Command, faults};
 use usp_simulators::modbus::{LineSettings, Plant, Script};
 
@@ -16,7 +20,7 @@ use self::plan::Setup;
 use super::model::Folders;
 use crate::cli::Failure;
 
-/// Simulate devices from their mapping: over TCP, on a pseudo-terminal, on an MQTT server, or all of a site
+/// Simulate devices from their mapping: Modbus over TCP or on a pseudo-terminal, CoAP, on an MQTT server, or all of a Modbus site
 ///
 /// While it runs, lines on standard input are obeyed: `set voltage 230`, `fault silent`, `show`, `help`, `quit`.
 #[derive(Debug, clap::Args)]
@@ -27,8 +31,8 @@ pub(in crate::cli) struct Simulate {
     models: Vec<String>,
     #[command(flatten)]
     folders: Folders,
-    /// Where to listen; port 0 takes any free one. The buses of a site get this port and those after it
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    /// Where to listen; port 0 takes any free one. The buses of a site, and CoAP devices, get this port and those after it
+    #[arg(long, visible_alias = "listen", default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     tcp: SocketAddr,
     /// RTU frames over TCP, as behind a transparent serial device server
     #[arg(long, conflicts_with = "serial")]
@@ -67,11 +71,11 @@ pub(in crate::cli) struct Simulate {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Value from the start
-    #[arg(long, value_name = "[DEVICE.]CAPABILITY=VALUE", value_parser = setting)]
-    set: Vec<Command>,
+    #[arg(long, value_name = "[DEVICE.]CAPABILITY=VALUE")]
+    set: Vec<String>,
     /// Fault from the start, such as silent, slow:200, exception:4*2 or "DEVICE silent"; see below
-    #[arg(long, value_name = "FAULT", value_parser = fault)]
-    fault: Vec<Command>,
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<String>,
     /// What happens when: lines such as `10s set voltage 180`, `+5s fault silent`, `60s repeat`
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
@@ -105,11 +109,18 @@ impl Simulate {
 pub(super) fn run(args: &Simulate) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
-    if let Some(devices) = mqtt::planned(args)? {
-        return runtime.block_on(mqtt::simulate(args, devices));
-    }
-    if args.mqtt.is_some() {
+    let messages = things::planned(args)?;
+    if args.mqtt.is_some() && !matches!(messages, Some((ProtocolKind::Mqtt, _))) {
         return Err(Failure::invalid("--mqtt is for mappings of devices on MQTT"));
+    }
+    match messages {
+        Some((_, devices)) if args.serial || args.rtu_over_tcp => {
+            let names: Vec<&str> = devices.iter().map(|device| device.key.as_str()).collect();
+            return Err(Failure::invalid(format!("{}: only Modbus has serial lines", names.join(", "))));
+        }
+        Some((ProtocolKind::Coap, devices)) => return runtime.block_on(coap::simulate(args, devices)),
+        Some((_, devices)) => return runtime.block_on(mqtt::simulate(args, devices)),
+        None => {}
     }
     let script = args.script.as_deref().map(read_script).transpose()?;
     let setup = Setup::of(args)?;
@@ -120,32 +131,39 @@ async fn simulate(args: &Simulate, setup: Setup, script: Option<Script>) -> Resu
     let interrupt = crate::cli::interrupt::Interrupt::new().map_err(Failure::failed)?;
     let Setup { plans, things } = setup;
     let plant = Plant::start(plans, args.still).await.map_err(Failure::failed)?;
-    for command in args.set.iter().chain(&args.fault) {
-        plant.obey(command).map_err(Failure::invalid)?;
+    let sets = args.set.iter().map(|text| format!("set {text}"));
+    for line in sets.chain(args.fault.iter().map(|text| format!("fault {text}"))) {
+        let command: Command = line.parse().map_err(Failure::invalid)?;
+        plant.obey(&command).map_err(Failure::invalid)?;
     }
     if let Some(script) = &script {
         script.check(&plant).map_err(|error| wrong_script(args.script.as_deref(), error))?;
     }
     let site = guide::site_file(&plant, &things);
-    if let Some(path) = &args.output {
-        super::folder_of(path)?;
-        std::fs::write(path, &site)
-            .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
-    }
+    write_site(args, &site)?;
     guide::greet(args, &plant, &things, &site)?;
     live::obey(&plant, script.as_ref(), args.json, interrupt).await?;
     plant.stop().await;
     Ok(())
 }
 
-fn read_script(path: &std::path::Path) -> Result<Script, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::invalid(format!("{}: {error}", path.display())))?;
-    Script::parse(&text).map_err(|error| wrong_script(Some(path), error))
+fn read_script(path: &Path) -> Result<Script, Failure> {
+    Script::parse(&read_text(path)?).map_err(|error| wrong_script(Some(path), error))
 }
 
-fn wrong_script(path: Option<&std::path::Path>, error: impl std::fmt::Display) -> Failure {
-    Failure::invalid(format!("{}: {error}", path.unwrap_or(std::path::Path::new("script")).display()))
+fn read_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::invalid(format!("{}: {error}", path.display())))
+}
+
+fn wrong_script(path: Option<&Path>, error: impl std::fmt::Display) -> Failure {
+    Failure::invalid(format!("{}: {error}", path.unwrap_or(Path::new("script")).display()))
+}
+
+/// Writes the site file where it was wanted.
+fn write_site(args: &Simulate, site: &str) -> Result<(), Failure> {
+    let Some(path) = &args.output else { return Ok(()) };
+    super::folder_of(path)?;
+    std::fs::write(path, site).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -153,14 +171,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-fn setting(text: &str) -> Result<Command, String> {
-    format!("set {text}").parse().map_err(|error| format!("{error}"))
-}
-
-fn fault(text: &str) -> Result<Command, String> {
-    format!("fault {text}").parse().map_err(|error| format!("{error}"))
-}
-
 fn after_help() -> String {
-    format!("Faults, each also with *TIMES behind it:\n{}", faults())
+    format!(
+        "Faults, each also with *TIMES behind it:\n{}\n\nOf CoAP devices:\n{}\n\nOf devices on MQTT:\n{}",
+        faults(),
+        things::faults(&CoapFault::ALL),
+        things::faults(&MqttFault::ALL)
+    )
 }

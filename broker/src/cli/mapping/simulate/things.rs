@@ -1,0 +1,330 @@
+//! Devices that speak in messages, on MQTT or CoAP: what is typed, what a script says, and what is answered.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::str::FromStr;
+
+use serde_json::json;
+use usp_mapping::check::{FileKind, file_kind};
+use usp_mapping::diagnostic::SourceFile;
+use usp_mapping::draft::MappingDraft;
+use usp_mapping::mapping::ProtocolKind;
+use usp_simulators::console::Typed;
+use usp_simulators::timetable::{Step, Timetable};
+
+use super::plan::{absolute, key, mapping, quoted};
+use super::{Simulate, read_text, wrong_script};
+use crate::cli::interrupt::Interrupt;
+use crate::cli::{Failure, print_line};
+
+/// A device that is to run.
+pub(super) struct Planned {
+    pub(super) key: String,
+    /// `use: …` or `file: …`
+    pub(super) model: String,
+    pub(super) draft: MappingDraft,
+}
+
+/// The devices, if the files are for devices that speak in messages; `None`: they are for something else.
+///
+/// Errors: a file cannot be read or has errors, or they are for several protocols.
+pub(super) fn planned(args: &Simulate) -> Result<Option<(ProtocolKind, Vec<Planned>)>, Failure> {
+    let files: Vec<SourceFile> =
+        args.models.iter().map(|model| args.folders.open(model)).collect::<Result<_, _>>()?;
+    let kinds: Vec<Option<ProtocolKind>> = files.iter().map(messages).collect();
+    let Some(kind) = kinds.iter().flatten().next().copied() else { return Ok(None) };
+    if kinds.iter().any(|other| *other != Some(kind)) {
+        let kind = kind.name();
+        return Err(Failure::invalid(format!(
+            "devices on {kind} and others are simulated apart: one command for each"
+        )));
+    }
+    let finder = args.folders.finder(Path::new(""))?;
+    let mut all: Vec<Planned> = Vec::new();
+    for (number, (file, written)) in (1_u8..=u8::MAX).zip(files.iter().zip(&args.models)) {
+        let draft = mapping(file, &finder, &args.params)?;
+        let mut name = key(&draft, number);
+        if all.iter().any(|other| other.key == name) {
+            name = format!("{name}-{number}");
+        }
+        let model = if Path::new(written).is_file() {
+            format!("file: {}", quoted(&absolute(Path::new(written))))
+        } else {
+            format!("use: {}", quoted(written))
+        };
+        all.push(Planned { key: name, model, draft });
+    }
+    if all.len() < files.len() {
+        return Err(Failure::invalid("at most 255 devices are simulated at once"));
+    }
+    Ok(Some((kind, all)))
+}
+
+/// The protocol of a mapping, if its devices speak in messages.
+fn messages(file: &SourceFile) -> Option<ProtocolKind> {
+    let is_mapping = file_kind(file).is_ok_and(|kind| kind != FileKind::Site);
+    let kind = MappingDraft::parse(file).0.filter(|_| is_mapping)?.protocol;
+    matches!(kind, ProtocolKind::Mqtt | ProtocolKind::Coap).then_some(kind)
+}
+
+/// What the site file says of the parameters that were given.
+pub(super) fn params(args: &Simulate) -> String {
+    if args.params.is_empty() {
+        return String::new();
+    }
+    let all: Vec<String> =
+        args.params.iter().map(|(name, value)| format!("{name}: {}", quoted(value))).collect();
+    format!(", params: {{{}}}", all.join(", "))
+}
+
+/// A simulated device.
+pub(super) trait Thing {
+    /// Every fault as it is written, and what it does.
+    const FAULTS: &[(&str, &str)];
+
+    /// Holds a value.
+    fn set(&self, capability: &str, value: &str) -> Result<(), String>;
+    /// Lets it move by itself again.
+    fn release(&self, capability: &str) -> Result<(), String>;
+    /// Goes wrong, if there is such a fault; how it is written.
+    fn fault(&self, text: &str) -> Result<String, String>;
+    /// Whether there is such a fault.
+    fn knows_fault(text: &str) -> Result<(), String>;
+    /// Ends all faults.
+    fn clear(&self);
+    /// How much was said and heard, and what is wrong with it.
+    fn state(&self) -> String;
+    /// Each capability and its value.
+    fn values(&self) -> Vec<(String, String)>;
+}
+
+/// One line, understood.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Command {
+    Nothing,
+    Set(String, String),
+    Release(String),
+    Fault(String),
+    Faults,
+    Clear(Option<String>),
+    Show(Option<String>),
+    Help,
+    Quit,
+}
+
+const SET: &str = "this is written set [DEVICE.]CAPABILITY VALUE";
+
+impl FromStr for Command {
+    type Err = String;
+
+    fn from_str(line: &str) -> Result<Self, String> {
+        let line = line.trim();
+        let (word, rest) = line.split_once(' ').map_or((line, ""), |(word, rest)| (word, rest.trim()));
+        let device = Some(rest).filter(|rest| !rest.is_empty()).map(str::to_owned);
+        Ok(match word {
+            "" => Self::Nothing,
+            comment if comment.starts_with('#') => Self::Nothing,
+            "set" => {
+                let (name, value) = rest.split_once(['=', ' ']).ok_or(SET)?;
+                Self::Set(name.trim().to_owned(), value.trim().trim_start_matches('=').trim().to_owned())
+            }
+            "release" => Self::Release(device.ok_or("this is written release [DEVICE.]CAPABILITY")?),
+            "fault" => Self::Fault(device.ok_or("this is written fault [DEVICE] NAME[=VALUE][*TIMES]")?),
+            "faults" => Self::Faults,
+            "clear" => Self::Clear(device),
+            "show" => Self::Show(device),
+            "help" | "?" => Self::Help,
+            "quit" | "exit" => Self::Quit,
+            other => {
+                return Err(format!(
+                    "unknown command {other:?}; known are: set, release, fault, faults, clear, show, help, quit"
+                ));
+            }
+        })
+    }
+}
+
+const HELP: &str = "set [DEVICE.]CAPABILITY VALUE   holds this value and tells it\n\
+                    release [DEVICE.]CAPABILITY   lets it move by itself again\n\
+                    fault [DEVICE] NAME[=VALUE][*TIMES]   goes wrong; faults lists them\n\
+                    clear [DEVICE]   ends all faults\n\
+                    show [DEVICE]   values, faults, how much was said and heard\n\
+                    quit   the end";
+
+/// Devices by their keys in the site file.
+pub(super) struct Things<T>(pub(super) BTreeMap<String, T>);
+
+impl<T: Thing> Things<T> {
+    /// What is said to a command.
+    fn obey(&self, command: &Command) -> Result<String, String> {
+        Ok(match command {
+            Command::Nothing | Command::Quit => String::new(),
+            Command::Help => HELP.to_owned(),
+            Command::Faults => faults(T::FAULTS),
+            Command::Set(name, value) => {
+                let (thing, capability) = self.found(name)?;
+                thing.set(capability, value)?;
+                format!("{name} {value}")
+            }
+            Command::Release(name) => {
+                let (thing, capability) = self.found(name)?;
+                thing.release(capability)?;
+                format!("{name} moves")
+            }
+            Command::Fault(text) => {
+                let (device, fault) = self.faulty(text);
+                let told: Result<Vec<String>, String> =
+                    self.chosen(device)?.map(|(_, thing)| thing.fault(fault)).collect();
+                format!("fault {}", told?.pop().unwrap_or_default())
+            }
+            Command::Clear(device) => {
+                self.chosen(device.as_deref())?.for_each(|(_, thing)| thing.clear());
+                "no faults".to_owned()
+            }
+            Command::Show(device) => {
+                let chosen = self.chosen(device.as_deref())?;
+                chosen.map(|(key, thing)| shown(key, thing)).collect::<Vec<_>>().join("\n")
+            }
+        })
+    }
+
+    /// Whether a command can be obeyed, as far as that is known before.
+    fn knows(&self, command: &Command) -> Result<(), String> {
+        match command {
+            Command::Set(name, _) | Command::Release(name) => {
+                let (thing, capability) = self.found(name)?;
+                let known: Vec<String> = thing.values().into_iter().map(|(name, _)| name).collect();
+                let has = known.iter().any(|name| name == capability);
+                has.then_some(())
+                    .ok_or_else(|| format!("no capability {capability:?}; there are: {}", known.join(", ")))
+            }
+            Command::Fault(text) => {
+                let (device, fault) = self.faulty(text);
+                self.chosen(device).map(drop)?;
+                T::knows_fault(fault)
+            }
+            Command::Clear(device) | Command::Show(device) => self.chosen(device.as_deref()).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// The device, if one is named, and the fault.
+    fn faulty<'t>(&self, text: &'t str) -> (Option<&'t str>, &'t str) {
+        match text.split_once(' ') {
+            Some((device, fault)) if self.0.contains_key(device) => (Some(device), fault.trim()),
+            _ => (None, text),
+        }
+    }
+
+    /// The thing and the capability that are meant.
+    fn found<'n>(&self, name: &'n str) -> Result<(&T, &'n str), String> {
+        let of_device = |(device, rest): (&str, &'n str)| Some((self.0.get(device)?, rest));
+        if let Some(found) = name.split_once('.').and_then(of_device) {
+            return Ok(found);
+        }
+        match self.0.len() {
+            1 => self.0.values().next().map(|thing| (thing, name)).ok_or_else(String::new),
+            _ => Err(format!("of which device? {}", self.names())),
+        }
+    }
+
+    fn chosen<'t>(
+        &'t self,
+        device: Option<&'t str>,
+    ) -> Result<impl Iterator<Item = (&'t String, &'t T)>, String> {
+        if let Some(name) = device.filter(|name| !self.0.contains_key(*name)) {
+            return Err(format!("no device {name:?}; there are: {}", self.names()));
+        }
+        Ok(self.0.iter().filter(move |(key, _)| device.is_none_or(|name| name == key.as_str())))
+    }
+
+    fn names(&self) -> String {
+        self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Does what the command line says of the start, and reads the script.
+    pub(super) fn prepare(&self, args: &Simulate) -> Result<Option<Timetable<Command>>, Failure> {
+        let sets = args.set.iter().map(|text| format!("set {text}"));
+        for line in sets.chain(args.fault.iter().map(|text| format!("fault {text}"))) {
+            let done = line.parse().and_then(|command| self.obey(&command));
+            done.map_err(Failure::invalid)?;
+        }
+        let Some(path) = &args.script else { return Ok(None) };
+        let wrong = |error| wrong_script(Some(path), error);
+        let table = Timetable::parse(&read_text(path)?).map_err(wrong)?;
+        table.check(|command| self.knows(command)).map_err(wrong)?;
+        Ok(Some(table))
+    }
+
+    /// Obeys until `quit`, the end of the script's `quit`, Ctrl-C or SIGTERM.
+    pub(super) async fn live(
+        &self,
+        args: &Simulate,
+        script: Option<&Timetable<Command>>,
+        mut interrupt: Interrupt,
+    ) -> Result<(), Failure> {
+        let scripted = async {
+            let quits = match script {
+                Some(script) => script.run(|step| self.step(args, step)).await,
+                None => false,
+            };
+            // What is typed goes on after the last step.
+            if !quits {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::pin!(scripted);
+        let mut typed = Typed::default();
+        loop {
+            let line = tokio::select! {
+                () = interrupt.wait() => return Ok(()),
+                () = &mut scripted => return Ok(()),
+                line = typed.next() => line,
+            };
+            let said = match line.parse() {
+                Ok(Command::Quit) => return Ok(()),
+                Ok(Command::Nothing) => continue,
+                Ok(command) => self.obey(&command),
+                Err(why) => Err(why),
+            };
+            match (said, args.json) {
+                (Ok(said), true) => print_line(json!({"ok": true, "said": said}))?,
+                (Err(why), true) => print_line(json!({"ok": false, "said": why}))?,
+                (Ok(said), false) => print_line(said)?,
+                (Err(why), false) => print_line(format!("error: {why}"))?,
+            }
+        }
+    }
+
+    /// Every step is told: without it nobody knows why a value jumps.
+    fn step(&self, args: &Simulate, step: &Step<Command>) -> bool {
+        if step.command == Command::Quit {
+            return false;
+        }
+        let (line, seconds) = (step.line, step.at.as_secs_f64());
+        let (ok, said) = match self.obey(&step.command) {
+            Ok(said) => (true, said),
+            Err(why) => (false, why),
+        };
+        let told = if args.json {
+            print_line(json!({"script_line": line, "seconds": seconds, "ok": ok, "said": said}))
+        } else {
+            let error = if ok { "" } else { "error: " };
+            print_line(format!("script line {line} at {seconds} s: {error}{said}"))
+        };
+        // Standard output that is gone ends the program at what is typed next, not the script.
+        drop(told);
+        true
+    }
+}
+
+/// Faults as a list.
+pub(super) fn faults(all: &[(&str, &str)]) -> String {
+    all.iter().map(|(name, what)| format!("{name:<18} {what}")).collect::<Vec<_>>().join("\n")
+}
+
+fn shown(key: &str, thing: &impl Thing) -> String {
+    let values: String =
+        thing.values().iter().map(|(name, value)| format!("\n  {name:<24} {value}")).collect();
+    format!("{key}: {}{values}", thing.state())
+}
