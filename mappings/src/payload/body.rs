@@ -50,19 +50,7 @@ impl<'b> Body<'b> {
     /// Whether the body is what the mapping takes it for, where its sender says what it is.
     fn expected(&self, pick: &Pick) -> Result<(), DeviceFault> {
         let Some(format) = self.format else { return Ok(()) };
-        let fits = match pick {
-            Pick::Text | Pick::Bytes(_) => true,
-            Pick::Json(_) => {
-                matches!(
-                    format,
-                    BodyFormat::Json | BodyFormat::SenmlJson | BodyFormat::Text | BodyFormat::Bytes
-                )
-            }
-            Pick::Cbor(_) => matches!(format, BodyFormat::Cbor | BodyFormat::SenmlCbor | BodyFormat::Bytes),
-            Pick::Senml(_) => !matches!(format, BodyFormat::Tlv | BodyFormat::Text),
-            Pick::Tlv(_) => matches!(format, BodyFormat::Tlv | BodyFormat::Bytes),
-        };
-        fits.then_some(()).ok_or_else(|| garbled(&format!("it is {}", format.name())))
+        pick.fits(format).then_some(()).ok_or_else(|| garbled(&format!("it is {}", format.name())))
     }
 
     fn text(&self) -> Result<Raw, DeviceFault> {
@@ -85,6 +73,24 @@ impl<'b> Body<'b> {
             Some(BodyFormat::SenmlCbor | BodyFormat::Cbor) => self.cbor(),
             _ if self.bytes.trim_ascii_start().starts_with(b"[") => self.json(),
             _ => self.cbor(),
+        }
+    }
+}
+
+impl Pick {
+    /// Whether it can be taken out of a body of this format.
+    pub fn fits(&self, format: BodyFormat) -> bool {
+        match self {
+            Self::Text | Self::Bytes(_) => true,
+            Self::Json(_) => {
+                matches!(
+                    format,
+                    BodyFormat::Json | BodyFormat::SenmlJson | BodyFormat::Text | BodyFormat::Bytes
+                )
+            }
+            Self::Cbor(_) => matches!(format, BodyFormat::Cbor | BodyFormat::SenmlCbor | BodyFormat::Bytes),
+            Self::Senml(_) => !matches!(format, BodyFormat::Tlv | BodyFormat::Text),
+            Self::Tlv(_) => matches!(format, BodyFormat::Tlv | BodyFormat::Bytes),
         }
     }
 }

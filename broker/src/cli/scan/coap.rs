@@ -14,8 +14,10 @@ use serde_json::{Value, json};
 use usp_adapters::coap_scan::{Found, all_nodes, look};
 use usp_mapping::compile::compile_file;
 use usp_mapping::draft::site::{Requirement, Use};
-use usp_mapping::mapping::{BusAddress, Mapping, ReadPoint};
+use usp_mapping::mapping::{BusAddress, CoapRead, Mapping, ReadPoint};
+use usp_mapping::oma::links::Link;
 use usp_mapping::oma::{Proposal, propose};
+use usp_mapping::payload::{BodyFormat, Pick};
 
 use super::progress::Progress;
 use super::range::{hosts, time};
@@ -107,8 +109,48 @@ pub(super) async fn scan(args: &Coap) -> Result<(), Failure> {
     report(args, &entries, whole)
 }
 
-/// The CoAP mappings that are known, and the resources that each reads.
-fn models(folders: &[PathBuf]) -> Result<Vec<(String, BTreeSet<String>)>, Failure> {
+/// A mapping and all that it reads.
+struct Model {
+    profile: String,
+    mapping: Mapping,
+}
+
+impl Model {
+    fn reads(&self) -> impl Iterator<Item = &CoapRead> {
+        let places = self.mapping.points().filter_map(|point| point.read).flat_map(|read| read.places());
+        places.filter_map(|place| match place {
+            ReadPoint::Coap(read) => Some(read),
+            ReadPoint::Modbus(_) | ReadPoint::Mqtt(_) => None,
+        })
+    }
+
+    /// How many resources it reads.
+    fn count(&self) -> usize {
+        self.reads().map(|read| &read.path).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Whether a device has all of it, in a form in which it is understood.
+    fn fits(&self, found: &Found) -> bool {
+        self.reads().all(|read| found.links.iter().any(|link| link.path == read.path && speaks(link, read)))
+    }
+}
+
+/// Whether a resource comes in the form that is read there. Of several forms the first comes unless one is asked for.
+fn speaks(link: &Link, read: &CoapRead) -> bool {
+    let Some(first) = link.formats.first() else { return true };
+    match read.accept {
+        Some(wanted) => {
+            link.formats.iter().any(|number| BodyFormat::of_content_format(*number) == Some(wanted))
+        }
+        None => BodyFormat::of_content_format(*first).is_none_or(|format| match read.pick {
+            Pick::Text => format == BodyFormat::Text,
+            ref pick => pick.fits(format),
+        }),
+    }
+}
+
+/// The CoAP mappings that are known.
+fn models(folders: &[PathBuf]) -> Result<Vec<Model>, Failure> {
     let finder = Finder::new(folders, Path::new("")).map_err(Failure::invalid)?;
     let profiles: BTreeSet<String> =
         finder.catalog().profiles().map(|(profile, _)| profile.to_owned()).collect();
@@ -118,26 +160,16 @@ fn models(folders: &[PathBuf]) -> Result<Vec<(String, BTreeSet<String>)>, Failur
             return None;
         }
         let wanted = Use::Profile { name: profile.clone(), requirement: Requirement::Any };
-        let paths = paths(&compile_file(&finder.find(&wanted).ok()?).0?);
-        (!paths.is_empty()).then_some((profile, paths))
+        let model = Model { mapping: compile_file(&finder.find(&wanted).ok()?).0?, profile };
+        (model.count() > 0).then_some(model)
     };
     Ok(profiles.into_iter().filter_map(model).collect())
 }
 
-fn paths(mapping: &Mapping) -> BTreeSet<String> {
-    let places = mapping.points().filter_map(|point| point.read).flat_map(|read| read.places());
-    let path = |place: &ReadPoint| match place {
-        ReadPoint::Coap(read) => Some(read.path.clone()),
-        ReadPoint::Modbus(_) | ReadPoint::Mqtt(_) => None,
-    };
-    places.filter_map(path).collect()
-}
-
-fn entry(number: usize, found: Found, models: &[(String, BTreeSet<String>)]) -> Entry {
-    let has = |path: &String| found.links.iter().any(|link| link.path == *path);
-    let mut fitting: Vec<_> = models.iter().filter(|(_, paths)| paths.iter().all(has)).collect();
-    fitting.sort_by_key(|(_, paths)| std::cmp::Reverse(paths.len()));
-    let profiles: Vec<String> = fitting.into_iter().map(|(profile, _)| profile.clone()).collect();
+fn entry(number: usize, found: Found, models: &[Model]) -> Entry {
+    let mut fitting: Vec<&Model> = models.iter().filter(|model| model.fits(&found)).collect();
+    fitting.sort_by_key(|model| std::cmp::Reverse(model.count()));
+    let profiles: Vec<String> = fitting.into_iter().map(|model| model.profile.clone()).collect();
     let key = format!("device-{number}");
     let proposal = Some(()).filter(|()| profiles.is_empty());
     let proposal =
