@@ -9,6 +9,7 @@ pub(crate) mod follow;
 mod happenings;
 mod held;
 mod listed;
+mod made;
 mod meaning;
 pub(crate) mod params;
 mod place;

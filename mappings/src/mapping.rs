@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 
 pub use self::binding::{Poll, ReadBinding, ReadPart, Verify, WriteBinding};
 pub use self::command::{
-    ArgKind, Command, CommandArg, CommandStep, Event, EventArg, Fingerprint, StepValue, Trigger,
+    ArgKind, Command, CommandArg, CommandStep, Event, EventArg, Fingerprint, Made, StepValue, Trigger,
 };
 pub use self::protocol::{BusKind, DeviceAddress, Protocol, ProtocolKind, ReadPoint, WritePoint};
 pub use self::site::{Bus, BusAddress, Device, Parity, SerialLine, Site};

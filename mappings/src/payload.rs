@@ -10,6 +10,7 @@ mod compile;
 mod doc;
 pub(crate) mod draft;
 mod json;
+mod made;
 mod pick;
 mod put;
 pub(crate) mod read;

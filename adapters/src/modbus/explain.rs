@@ -132,7 +132,7 @@ pub fn command(
     let steps = steps.filter_map(|(place, step)| Some((Target::Step(id, place), step.value(args)?)));
     let mut exchanges = Vec::new();
     for (target, value) in steps {
-        let asks = writes(&model, target, value)?;
+        let asks = writes(&model, target, &value)?;
         exchanges.extend(asks.iter().map(|ask| exchange(&model, way, ask)));
     }
     Ok(exchanges)

@@ -26,7 +26,13 @@ impl Compiler<'_> {
         let args: Vec<CommandArg> = draft.args.iter().map(|arg| self.arg(arg)).collect();
         let steps: Vec<CommandStep> = draft.send.iter().filter_map(|step| self.step(step, &args)).collect();
         for (arg, place) in draft.args.iter().zip(0..) {
-            if !steps.iter().any(|step| step.value == StepValue::Arg(place)) {
+            let is_sent = |step: &CommandStep| match &step.value {
+                StepValue::Arg(sent) => *sent == place,
+                StepValue::Made(made) => made.args.iter().any(|(_, sent)| *sent == place),
+                StepValue::Fixed(_) => false,
+            };
+            // What is wrong with a step was told.
+            if steps.len() == draft.send.len() && !steps.iter().any(is_sent) {
                 let name = &arg.name.value;
                 let warning = self.report.warn(
                     Code::Command,
@@ -67,6 +73,9 @@ impl Compiler<'_> {
     }
 
     fn step(&mut self, step: &StepDraft, args: &[CommandArg]) -> Option<CommandStep> {
+        if let Some(made) = self.made_step(step, args) {
+            return made.ok();
+        }
         let write = WriteDraft {
             read_modify_write: step.read_modify_write,
             ..WriteDraft::at(step.span, step.point.clone(), step.function)
@@ -131,6 +140,8 @@ impl Compiler<'_> {
         let values = match value {
             StepValue::Fixed(value) => vec![value.clone()],
             StepValue::Arg(place) => args.get(*place).map(|arg| extremes(&arg.kind)).unwrap_or_default(),
+            // They stand there as they are.
+            StepValue::Made(_) => Vec::new(),
         };
         let fault = values.iter().find_map(|value| Some((value, transform.encode(value, kind).err()?)));
         if let Some((value, fault)) = fault {

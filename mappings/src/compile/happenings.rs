@@ -28,7 +28,7 @@ impl<'m> Runner<'m> {
         let values = self.arguments(id, command, args)?;
         for step in &command.steps {
             let value = step.value(&values)?;
-            match self.written(id, &step.point, &step.transform, value, holds)? {
+            match self.written(id, &step.point, &step.transform, &value, holds)? {
                 Ok(written) => {
                     holds.extend(&written);
                     sent.extend(&written);

@@ -169,7 +169,9 @@ impl Filler<'_, '_, '_> {
 
 /// What is put in when a command is called or an event happens.
 fn is_later(text: &str) -> bool {
-    text == "${value}" || text.starts_with("${arg.") && text.ends_with('}')
+    let mut places = text.split("${").skip(1).peekable();
+    text == "${value}"
+        || places.peek().is_some() && places.all(|place| place.starts_with("arg.") && place.contains('}'))
 }
 
 /// Every name in a `${…}` or a `when`.

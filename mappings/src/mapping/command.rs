@@ -1,10 +1,12 @@
 //! Commands and events that are no Value, and what devices are known by.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
 
 use super::{Class, NodeId, Parts, ReadBinding, ReadPoint, WritePoint};
+use crate::payload::Tree;
 use crate::port::PointId;
 use crate::transform::{Raw, Transform};
 use crate::value::Value;
@@ -97,14 +99,39 @@ pub enum StepValue {
     Fixed(Value),
     /// The argument at this place in [`Command::args`].
     Arg(usize),
+    /// A body with several of them in it.
+    Made(Made),
+}
+
+/// A body that is made of arguments, whole before it is handed to where it goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// A document, or a text if `plain`, with `${arg.Name}` where arguments go.
+    pub tree: Tree,
+    /// Whether it is a text, and no JSON document.
+    pub plain: bool,
+    /// The arguments by their names, and their places in [`Command::args`].
+    pub args: Vec<(String, usize)>,
+}
+
+impl Made {
+    /// The body as text. `None`: an argument is missing, or cannot stand there.
+    pub fn body(&self, args: &[Value]) -> Option<String> {
+        let of = |name: &str| {
+            let (_, place) = self.args.iter().find(|(known, _)| known == name)?;
+            args.get(*place)
+        };
+        self.tree.made(self.plain, &of)
+    }
 }
 
 impl CommandStep {
     /// What is written, given the arguments of the command in their order.
-    pub fn value<'v>(&'v self, args: &'v [Value]) -> Option<&'v Value> {
+    pub fn value<'v>(&'v self, args: &'v [Value]) -> Option<Cow<'v, Value>> {
         match &self.value {
-            StepValue::Fixed(value) => Some(value),
-            StepValue::Arg(place) => args.get(*place),
+            StepValue::Fixed(value) => Some(Cow::Borrowed(value)),
+            StepValue::Arg(place) => args.get(*place).map(Cow::Borrowed),
+            StepValue::Made(made) => made.body(args).map(|body| Cow::Owned(Value::Text(body))),
         }
     }
 }

@@ -109,7 +109,7 @@ impl Put {
     pub fn body(&self, raw: &Raw) -> Result<Vec<u8>, DeviceFault> {
         match &self.form {
             PutForm::Empty => Ok(Vec::new()),
-            PutForm::Text => text(raw).map(String::into_bytes),
+            PutForm::Text | PutForm::Document => text(raw).map(String::into_bytes),
             PutForm::Words(words) => Ok(words.replace(PLACE, &text(raw)?).into_bytes()),
             PutForm::Json(pointer) => as_json(&nested(&pointer.0, raw)),
             PutForm::JsonTree(tree) => as_json(&tree.filled(raw)?),
@@ -133,7 +133,7 @@ impl Put {
     pub fn format(&self) -> BodyFormat {
         match &self.form {
             PutForm::Empty | PutForm::Text | PutForm::Words(_) => BodyFormat::Text,
-            PutForm::Json(_) | PutForm::JsonTree(_) => BodyFormat::Json,
+            PutForm::Json(_) | PutForm::JsonTree(_) | PutForm::Document => BodyFormat::Json,
             PutForm::Cbor(_) | PutForm::CborTree(_) => BodyFormat::Cbor,
             PutForm::Senml { cbor: true, .. } => BodyFormat::SenmlCbor,
             PutForm::Senml { cbor: false, .. } => BodyFormat::SenmlJson,

@@ -24,6 +24,10 @@ impl Compiler<'_> {
     /// How a body is made; without a form the value as text.
     pub(crate) fn put(&mut self, draft: &BodyDraft) -> Option<Put> {
         self.check_keys_of_form(draft);
+        if let Some(send) = draft.send.as_ref().filter(|send| !send.value.args().is_empty()) {
+            let error = self.report.error(Code::Body, send.span, "there are no arguments here");
+            error.help("only a step of a command has some; the value that is written is `$value`");
+        }
         if let (Some(send), Some(form)) = (&draft.send, &draft.form) {
             let error = self.report.error(Code::Body, form.span, "`send` makes the whole body already");
             error.help("write `$value` where the value goes in `send`, or keep the other key alone");

@@ -24,6 +24,8 @@ pub enum PutForm {
     Empty,
     /// The value as text.
     Text,
+    /// The value as text, which is a whole JSON document.
+    Document,
     /// A text that may have the value in it: `$value`.
     Words(String),
     /// A JSON document with the value at this place and nothing else in it.
@@ -94,6 +96,7 @@ impl fmt::Display for Put {
         match &self.form {
             PutForm::Empty => f.write_str("nothing"),
             PutForm::Text => f.write_str("text"),
+            PutForm::Document => f.write_str("json"),
             PutForm::Words(text) => write!(f, "\"{text}\""),
             PutForm::Json(pointer) => write!(f, "json {}", Whole(pointer)),
             PutForm::JsonTree(tree) => write!(f, "json {tree}"),
@@ -139,7 +142,7 @@ impl PutForm {
     /// What it takes.
     pub fn raw_kind(&self) -> RawKind {
         match self {
-            Self::Text | Self::Words(_) => RawKind::Text(MAX_TEXT),
+            Self::Text | Self::Document | Self::Words(_) => RawKind::Text(MAX_TEXT),
             Self::Empty
             | Self::Json(_)
             | Self::JsonTree(_)
@@ -158,6 +161,7 @@ impl PutForm {
             Self::Words(text) => text.contains(PLACE),
             Self::JsonTree(tree) | Self::CborTree(tree) => tree.has_value(),
             Self::Text
+            | Self::Document
             | Self::Json(_)
             | Self::Cbor(_)
             | Self::Senml { .. }

@@ -69,8 +69,8 @@ impl<M: Model> DeviceState<M> {
         let mut items = Vec::new();
         for (place, step) in command.steps.iter().enumerate() {
             let (target, value) = (Target::Step(id, place), step.value(args).ok_or_else(unfit)?);
-            self.model.write(target, value)?;
-            items.push((target, value.clone()));
+            self.model.write(target, &value)?;
+            items.push((target, value.into_owned()));
         }
         let begin_by = begin_by(&caller, received, command.ttl, items.len());
         self.queue.push_write(WriteCall { callers: vec![caller], items, begin_by, coalesce: false })?;

@@ -150,6 +150,7 @@ fn sends(of: &Of<'_, Command>) -> String {
         let value = match &step.value {
             StepValue::Fixed(value) => value.to_usp(),
             StepValue::Arg(place) => of.it.args.get(*place).map_or(String::new(), |arg| arg.name.clone()),
+            StepValue::Made(made) => made.tree.to_string(),
         };
         format!("{value} to {}", target_of(&step.point, &step.transform))
     });

@@ -204,7 +204,7 @@ fn commands(device: &Device, way: &Way, path: &str) -> Vec<CommandTold> {
             .collect();
         let steps = command.steps.iter().filter_map(|step| Some((step, step.value(&args)?)));
         let messages =
-            steps.filter_map(|(step, value)| messages::sent(&step.point, &step.transform, value).ok());
+            steps.filter_map(|(step, value)| messages::sent(&step.point, &step.transform, &value).ok());
         let messages: Vec<SentTold> = messages.flatten().collect();
         let sent = explain::command(device, way, command, &args).unwrap_or_default();
         let shown =
