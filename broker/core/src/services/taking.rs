@@ -11,13 +11,16 @@ use usp_proto::usp::get_supported_dm_resp::{
 };
 
 use crate::Broker;
-use crate::dm::schema::{Command, Event, Key, ObjId, Owner, Param, ParamAccess, ServiceId, TableAccess};
+use crate::dm::schema::{
+    Command, Event, Key, ObjId, Object, Owner, Param, ParamAccess, ServiceId, TableAccess,
+};
 use crate::dm::types::{Base, ParamType};
 use crate::services::register::is_within;
 use crate::services::{above, keeps};
 
-/// Elements of one Service's model that are taken in at most.
+/// Elements of one Service's model that are taken in at most, and of all Services' together.
 const MAX_ELEMENTS: usize = 100_000;
+const MAX_OF_ALL: usize = 300_000;
 
 /// Unique key sets that are taken in of one telling of an object, and known of it in all.
 const MAX_KEYS: usize = 64;
@@ -60,6 +63,7 @@ impl Broker {
     ) -> Vec<(usize, String)> {
         let paths: BTreeMap<String, bool> = paths.iter().map(|path| (path.clone(), false)).collect();
         let (mut told, mut elements) = (Vec::new(), 0);
+        let most = MAX_ELEMENTS.min(MAX_OF_ALL.saturating_sub(self.elements_besides(id, &paths)));
         for (index, object) in objects.iter().enumerate() {
             let [params, commands, events] = [
                 object.supported_params.len(),
@@ -79,14 +83,30 @@ impl Broker {
             // An object that tells of many registered elements is walked through for each of them.
             let keys = object.unique_key_sets.len();
             elements += 1 + params + commands + events + keys + (told.len() - known);
-            if elements > MAX_ELEMENTS {
+            if elements > most {
                 let service = self.services.name(id);
-                tracing::warn!(service, "a Service's model is too large; the rest is left out");
+                tracing::warn!(service, most, "a Service's model is too large; the rest is left out");
                 told.truncate(known);
                 break;
             }
         }
         told
+    }
+
+    /// How many elements are known of Services, but for what is told anew.
+    fn elements_besides(&self, id: ServiceId, paths: &BTreeMap<String, bool>) -> usize {
+        let counts = |owner: Owner, path: &str| match owner {
+            Owner::Local => false,
+            Owner::Service(other) => other != id || above(paths, path).is_none(),
+        };
+        let of_object = |(_, object): (ObjId, &Object)| {
+            let path = &*object.path;
+            let params = object.params.values().filter(|param| counts(param.owner, path)).count();
+            let commands = object.commands.values().filter(|command| counts(command.owner, path)).count();
+            let events = object.events.values().filter(|event| counts(event.owner, path)).count();
+            usize::from(counts(object.owner, path)) + params + commands + events
+        };
+        self.model.schema.iter().map(of_object).sum()
     }
 
     /// What was known below paths that were told anew goes; what else the Service has stays.

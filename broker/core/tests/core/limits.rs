@@ -9,7 +9,7 @@ use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 
 use crate::bench::peer::{add, get, operate, set, supported};
-use crate::bench::service::Manner;
+use crate::bench::service::{FakeService, Manner, object};
 use crate::bench::{World, config, text};
 
 fn instances(paths: &[&str]) -> ReqType {
@@ -299,4 +299,32 @@ fn searches_look_at_so_many_rows() {
     assert!(answer.contains("Role.2.Name=Untrusted"), "the first are answered");
     assert!(answer.contains("7005"), "the rest is refused: {}", answer.lines().last().unwrap());
     assert!(w.get(c, &path).ends_with("=Untrusted"), "the next request starts anew");
+}
+
+#[test]
+fn the_models_of_all_services_together_are_bounded() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let names: Vec<String> = (0..300).map(|n| format!("P{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let services: Vec<_> = (1..=4)
+        .map(|number| {
+            let top = format!("Device.X_Big{number}.");
+            let part = |n| object(&format!("{top}O{n}."), &names);
+            let service = FakeService { supported: (0..300).map(part).collect(), ..FakeService::default() };
+            let conn = w.service_link(&format!("self::big{number}"), service);
+            w.register(conn, false, &[&top]);
+            conn
+        })
+        .collect();
+    let last = |w: &mut World, number: u32| {
+        let path = format!("Device.X_Big{number}.O299.");
+        !w.supported(c, &path).contains("7026")
+    };
+    assert_eq!([1, 2, 3, 4].map(|number| last(&mut w, number)), [true, true, true, false]);
+    assert!(!w.supported(c, "Device.X_Big4.O0.").contains("7026"), "a part of it is known");
+    // There is room again.
+    w.disconnect(services[0]);
+    w.register(services[3], false, &["Device.X_Big4."]);
+    assert!(last(&mut w, 4));
 }
