@@ -49,6 +49,8 @@ pub struct Identity {
 pub struct Limits {
     /// How long a Service may take to answer its part of a request.
     pub service_timeout: Duration,
+    /// A Service over MQTT that was silent for so long is asked whether it is there; zero: never.
+    pub mqtt_service_silence: Duration,
     /// Services connected at a time.
     pub max_services: usize,
     /// Rows of `Device.LocalAgent.Controller.`.
@@ -79,6 +81,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             service_timeout: Duration::from_secs(5),
+            mqtt_service_silence: Duration::from_secs(60),
             max_services: 256,
             max_controllers: 256,
             max_pending_per_controller: 256,

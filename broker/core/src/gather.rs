@@ -109,7 +109,7 @@ pub(crate) struct Leg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Wait {
     Turn { service: ServiceId },
-    Service { service: ServiceId, conn: ConnId, msg_id: String },
+    Service { service: ServiceId, conn: ConnId, msg: u64 },
     Device { call: CallId, device: u32 },
     Change,
     Store,
@@ -120,7 +120,8 @@ enum Wait {
 pub struct Gatherer {
     jobs: BTreeMap<JobId, Pending>,
     pub(crate) legs: BTreeMap<LegId, Leg>,
-    by_msg_id: BTreeMap<String, LegId>,
+    /// By the number in the msg_id.
+    by_msg: BTreeMap<u64, LegId>,
     lines: BTreeMap<ServiceId, Line>,
     by_call: BTreeMap<CallId, Vec<LegId>>,
     /// Reads under way, so that whoever asks for the same meanwhile shares them.
@@ -148,8 +149,8 @@ impl Gatherer {
     fn remove_leg(&mut self, id: LegId) -> Option<Leg> {
         let leg = self.legs.remove(&id)?;
         match &leg.wait {
-            Wait::Service { service, msg_id, .. } => {
-                self.by_msg_id.remove(msg_id);
+            Wait::Service { service, msg, .. } => {
+                self.by_msg.remove(msg);
                 if let Some(line) = self.lines.get_mut(service) {
                     line.done(leg.asker);
                 }
@@ -283,19 +284,19 @@ impl Broker {
         request: ReqType,
         within: Duration,
     ) {
-        let msg_id = self.next_msg_id();
+        let msg = self.next_msg();
         let Some(leg) = self.gather.legs.get_mut(&id) else { return };
         let deadline = self.model.now.monotonic + within;
         let turn = leg.deadline.replace(deadline);
-        leg.wait = Wait::Service { service, conn, msg_id: msg_id.clone() };
+        leg.wait = Wait::Service { service, conn, msg };
         let asker = leg.asker;
         if let Some(turn) = turn {
             self.timers.clear(turn, Timer::Leg(id));
         }
         self.timers.set(deadline, Timer::Leg(id));
-        self.gather.by_msg_id.insert(msg_id.clone(), id);
+        self.gather.by_msg.insert(msg, id);
         self.gather.lines.entry(service).or_default().sent(asker);
-        self.send_message(conn, message::request(&msg_id, request), None);
+        self.send_message(conn, message::request(&self.msg_id(msg), request), None);
     }
 
     /// A Service has one request less to answer: others may go out.
@@ -394,7 +395,8 @@ impl Broker {
 
     /// A response or Error came in. `false`: nobody waits for it (any more), or not from there.
     pub(crate) fn handle_service_answer(&mut self, from: ConnId, msg_id: &str, msg: usp::Msg) -> bool {
-        let Some(leg) = self.gather.by_msg_id.get(msg_id).copied() else {
+        let number = self.msg_number(msg_id);
+        let Some(leg) = number.and_then(|number| self.gather.by_msg.get(&number)).copied() else {
             self.gather.strays += 1;
             return false;
         };
@@ -426,8 +428,12 @@ impl Broker {
             self.gather.forget_read(call);
         }
         let Some(leg) = self.gather.legs.get(&id) else { return };
+        let mut doubtful = None;
         let reply = match &leg.wait {
             Wait::Service { service, .. } => {
+                let patience = self.config.limits.service_timeout;
+                let sent = leg.deadline.map(|at| Mono(at.0.saturating_sub(patience)));
+                doubtful = sent.map(|sent| (*service, sent));
                 let name = self.services.name(*service);
                 let ms = self.config.limits.service_timeout.as_millis();
                 let text = format!("Service {name} did not answer within {ms} ms");
@@ -441,6 +447,9 @@ impl Broker {
             Wait::Change | Wait::Store => return,
         };
         self.close_leg(id, reply);
+        if let Some((service, since)) = doubtful {
+            self.doubt_service(service, since);
+        }
     }
 
     /// A Service is gone: what it was asked is answered now.

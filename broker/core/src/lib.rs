@@ -193,6 +193,7 @@ impl Broker {
                 Timer::Notice(id) => self.handle_notice_timer(id),
                 Timer::Subscription(number) => self.expire_subscription(number),
                 Timer::Discovery(service) => self.discover(service),
+                Timer::Silence(service) => self.handle_silence(service),
                 Timer::Store => self.retry_store(),
                 Timer::Periodic(controller) => self.handle_periodic(controller),
                 Timer::Scheduled(row) => self.handle_scheduled(row),
@@ -238,8 +239,29 @@ impl Broker {
 
     /// A msg_id that no other request of ours has, in this life or another.
     fn next_msg_id(&mut self) -> String {
+        let number = self.next_msg();
+        self.msg_id(number)
+    }
+
+    /// The number of the next request of ours.
+    fn next_msg(&mut self) -> u64 {
         self.next_msg += 1;
-        format!("{:08x}-{}", self.life >> 32, self.next_msg)
+        self.next_msg
+    }
+
+    /// The msg_id of a request of ours in this life.
+    fn msg_id(&self, number: u64) -> String {
+        format!("{:08x}-{number}", self.life >> 32)
+    }
+
+    /// The number of a request of ours in this life, by its msg_id.
+    fn msg_number(&self, msg_id: &str) -> Option<u64> {
+        let (life, number) = msg_id.split_at_checked(8)?;
+        let number = number.strip_prefix('-')?;
+        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let ours = plain(life) && u64::from_str_radix(life, 16) == Ok(self.life >> 32);
+        let canonical = number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0');
+        if ours && canonical { number.parse().ok() } else { None }
     }
 }
 

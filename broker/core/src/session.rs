@@ -162,7 +162,8 @@ impl Broker {
             let why = format!("limits.max_services = {}", self.config.limits.max_services);
             return self.close(conn, CloseReason::Limit(why));
         }
-        let id = self.services.insert(link.peer.clone(), conn, link.mtp);
+        let id = self.services.insert(link.peer.clone(), conn, link.mtp, self.model.now.monotonic);
+        self.look_after(id);
         if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
             session.service = Some(id);
         }
@@ -366,7 +367,8 @@ impl Broker {
         let Some(service) = self.services.get(id) else { return };
         let (endpoint, conn, mtp) = (service.endpoint.clone(), service.conn, service.mtp);
         self.service_gone(id, reason);
-        let fresh = self.services.insert(endpoint, conn, mtp);
+        let fresh = self.services.insert(endpoint, conn, mtp, self.model.now.monotonic);
+        self.look_after(fresh);
         if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
             session.service = Some(fresh);
         }

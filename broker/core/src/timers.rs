@@ -18,6 +18,8 @@ pub(crate) enum Timer {
     Subscription(u32),
     /// Discovery of a Service is to be tried again.
     Discovery(ServiceId),
+    /// A Service over MQTT may have been silent for too long.
+    Silence(ServiceId),
     /// What is owed to the store is to be tried again.
     Store,
     /// A Controller's Periodic! is due.

@@ -242,6 +242,9 @@ fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
     if let Some(ms) = table.number("service_timeout_ms", 1..=600_000, problems) {
         core.service_timeout = Duration::from_millis(ms);
     }
+    if let Some(seconds) = table.number("mqtt_service_silence_s", 0..=86_400, problems) {
+        core.mqtt_service_silence = Duration::from_secs(seconds);
+    }
     let counts: [(&'static str, &mut usize); 9] = [
         ("max_services", &mut core.max_services),
         ("max_controllers", &mut core.max_controllers),

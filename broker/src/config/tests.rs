@@ -76,6 +76,7 @@ params = { ID = "boot" }
 [limits]
 max_record_bytes = 1_000_000
 service_timeout_ms = 250
+mqtt_service_silence_s = 0
 multi_device_atomic = "refuse"
 "#,
     );
@@ -87,6 +88,7 @@ multi_device_atomic = "refuse"
     assert_eq!(core.websocket.unwrap().port, 4321);
     assert_eq!(core.uds.unwrap().agent_path, "/etc/usp/a.sock");
     assert_eq!(core.limits.service_timeout, Duration::from_millis(250));
+    assert!(core.limits.mqtt_service_silence.is_zero());
     assert!(core.limits.refuse_multi_device_atomic);
     let permissions = &core.seed.roles[0].permissions;
     assert_eq!((permissions[0].order, permissions[1].order), (1, 2));

@@ -3,6 +3,7 @@
 mod commands;
 mod connections;
 mod records;
+mod silence;
 
 use std::time::Duration;
 

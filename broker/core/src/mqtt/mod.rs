@@ -13,5 +13,6 @@ mod plan;
 pub mod port;
 mod records;
 mod seed;
+pub(crate) mod silence;
 pub mod state;
 pub(crate) mod topics;

@@ -8,6 +8,8 @@ use usp_proto::endpoint_id::EndpointId;
 use usp_proto::err_code::ErrCode;
 use usp_proto::message;
 use usp_proto::record::{Connect, Record};
+use usp_proto::usp::body::MsgBody;
+use usp_proto::usp::request::ReqType;
 use usp_proto::usp_record::mqtt_connect_record::MqttVersion as WireVersion;
 
 use super::plan::{Plan, Route};
@@ -184,6 +186,7 @@ impl Broker {
             let was_away = self.sessions.via_mut(conn).is_some_and(|via| std::mem::take(&mut via.away));
             let service = self.sessions.get(conn).and_then(|s| s.service);
             if let (Side::Controller, true, Some(service)) = (side, was_away, service) {
+                self.hear_service(service);
                 self.discover(service);
                 self.review_commands(service);
             }
@@ -230,6 +233,12 @@ impl Broker {
             let error = message::error(message::msg_id(record.msg()?), fault.code, &fault.text, Vec::new());
             let answer = Record::message(self.config.endpoint_id.clone(), record.from.clone(), error);
             self.publish_to(client, &reply_to, answer);
+            return None;
+        }
+        if let (Side::Controller, Some(MsgBody::Request(request))) = (side, message::body(record.msg()?))
+            && let Some(ReqType::Notify(_)) = &request.req_type
+        {
+            self.send_back(client, record, &reply_to);
             return None;
         }
         let mtp = self.model.mqtt.0.get(&client)?.plan.agents.first()?.number;

@@ -77,6 +77,9 @@ impl Broker {
                 via.reply_to = reply_to;
             }
         }
+        if let Some(service) = self.sessions.get(conn).and_then(|session| session.service) {
+            self.hear_service(service);
+        }
         let leaves = matches!(record.body, RecordBody::Disconnect { .. });
         self.handle_record(conn, record);
         let Some(session) = self.sessions.get(conn) else { return };

@@ -17,6 +17,7 @@ use usp_proto::usp::get_resp::ResolvedPathResult;
 
 use crate::dm::schema::ServiceId;
 use crate::input::{ConnId, MtpKind};
+use crate::mqtt::silence::Life;
 use crate::time::Mono;
 use forward::Shadows;
 
@@ -57,11 +58,19 @@ pub(crate) struct Service {
     pub discovering: bool,
     /// Our Subscriptions there.
     pub shadows: Shadows,
+    /// When it was heard, over MQTT.
+    pub life: Life,
 }
 
 impl Services {
     /// A Service Agent has connected.
-    pub(crate) fn insert(&mut self, endpoint: EndpointId, conn: ConnId, mtp: MtpKind) -> ServiceId {
+    pub(crate) fn insert(
+        &mut self,
+        endpoint: EndpointId,
+        conn: ConnId,
+        mtp: MtpKind,
+        now: Mono,
+    ) -> ServiceId {
         self.next += 1;
         let id = ServiceId(self.next);
         self.by_endpoint.insert(endpoint.clone(), id);
@@ -77,6 +86,7 @@ impl Services {
             retry: None,
             discovering: false,
             shadows: Shadows::default(),
+            life: Life::new(now),
         };
         self.by_id.insert(id, service);
         id

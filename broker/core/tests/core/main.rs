@@ -27,6 +27,7 @@ mod model;
 mod mqtt;
 mod mqtt_chaos;
 mod mqtt_peers;
+mod mqtt_silence;
 mod nodes;
 mod notifications;
 mod operate;

@@ -1,5 +1,6 @@
 //! Controllers and Services over MQTT: who is connected, what each may do, where answers go (R-MQTT.22 to R-MQTT.26a).
 
+use usp_core::config::CoreConfig;
 use usp_core::mqtt::port::{MqttEvent, MqttFailure};
 use usp_proto::err_code::ErrCode;
 use usp_proto::message;
@@ -38,7 +39,7 @@ fn subscription() -> ReqType {
     add(false, &[("Device.LocalAgent.Subscription.", params)])
 }
 
-fn register(path: &str) -> ReqType {
+pub(crate) fn register(path: &str) -> ReqType {
     let reg_paths = vec![usp::register::RegistrationPath { path: path.to_owned() }];
     ReqType::Register(usp::Register { allow_partial: false, reg_paths })
 }
@@ -260,7 +261,7 @@ fn a_session_context_is_refused_over_mqtt_too() {
 }
 
 /// Lets a Service over MQTT answer everything that it is asked.
-fn serve(w: &mut World, service: &mut crate::bench::service::FakeService) {
+pub(crate) fn serve(w: &mut World, service: &mut crate::bench::service::FakeService) {
     loop {
         let requests = w.mqtt_requests();
         if requests.is_empty() {
@@ -274,8 +275,16 @@ fn serve(w: &mut World, service: &mut crate::bench::service::FakeService) {
     }
 }
 
-fn with_cloud_service() -> (World, crate::bench::service::FakeService) {
-    let mut w = ready();
+/// `Device.X_Cloud.` of a Service over MQTT, registered and discovered.
+pub(crate) fn cloud_service() -> (World, crate::bench::service::FakeService) {
+    cloud_service_of(seeds())
+}
+
+/// The same with other settings.
+pub(crate) fn cloud_service_of(config: CoreConfig) -> (World, crate::bench::service::FakeService) {
+    let mut w = World::with(config);
+    w.mqtt_ready(1);
+    w.mqtt_orders();
     let c = w.controller("self::admin");
     w.add(c, "Device.USPServices.Trust.", &["EndpointID=self::cloud", "TargetPaths=Device.X_Cloud."]);
     w.disconnect(c);
@@ -291,7 +300,7 @@ fn with_cloud_service() -> (World, crate::bench::service::FakeService) {
 
 #[test]
 fn a_cloud_service_registers_and_serves() {
-    let (mut w, mut service) = with_cloud_service();
+    let (mut w, mut service) = cloud_service();
     let c = w.controller("self::c");
     assert_eq!(
         w.get(c, "Device.USPServices.USPService.*.Protocol"),
@@ -304,7 +313,7 @@ fn a_cloud_service_registers_and_serves() {
 
 #[test]
 fn a_cloud_service_stays_registered_while_the_server_is_away() {
-    let (mut w, mut service) = with_cloud_service();
+    let (mut w, mut service) = cloud_service();
     let c = w.controller("self::c");
     let open = w.begin(c, get(&["Device.X_Cloud.Colour"], 0));
     w.mqtt_down(1, MqttFailure::Lost);
@@ -320,7 +329,7 @@ fn a_cloud_service_stays_registered_while_the_server_is_away() {
 
 #[test]
 fn a_cloud_service_may_be_a_controller_too_and_leave() {
-    let (mut w, mut service) = with_cloud_service();
+    let (mut w, mut service) = cloud_service();
     assert!(w.mqtt_ask("self::cloud", model(), Some("svc"))[0].contains("7006"), "it has no row");
     let c = w.controller("self::c");
     w.add(
@@ -347,7 +356,7 @@ fn a_cloud_service_may_be_a_controller_too_and_leave() {
 
 #[test]
 fn a_cloud_service_ends_with_the_mtp_that_it_came_by() {
-    let (mut w, _) = with_cloud_service();
+    let (mut w, _) = cloud_service();
     let c = w.controller("self::c");
     w.add(c, "Device.MQTT.Client.1.Subscription.", &["Topic=news", "Enable=true"]);
     w.mqtt_records();

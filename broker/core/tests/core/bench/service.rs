@@ -88,6 +88,9 @@ fn empty(request: &ReqType) -> RespType {
         ReqType::Delete(_) => RespType::DeleteResp(usp::DeleteResp::default()),
         ReqType::Operate(_) => RespType::OperateResp(usp::OperateResp::default()),
         ReqType::GetInstances(_) => RespType::GetInstancesResp(usp::GetInstancesResp::default()),
+        ReqType::GetSupportedProtocol(_) => {
+            RespType::GetSupportedProtocolResp(usp::GetSupportedProtocolResp::default())
+        }
         _ => RespType::GetSupportedDmResp(usp::GetSupportedDmResp::default()),
     }
 }
@@ -147,6 +150,12 @@ impl FakeService {
             ReqType::Operate(operate) => RespType::OperateResp(self.operate(operate)),
             ReqType::GetInstances(request) => RespType::GetInstancesResp(self.instances(request)),
             ReqType::GetSupportedDm(request) => RespType::GetSupportedDmResp(self.supported(request)),
+            ReqType::GetSupportedProtocol(_) => {
+                let agent_supported_protocol_versions = "1.4".to_owned();
+                RespType::GetSupportedProtocolResp(usp::GetSupportedProtocolResp {
+                    agent_supported_protocol_versions,
+                })
+            }
             other => panic!("a Service is not asked {other:?}"),
         };
         if self.forgetful {
