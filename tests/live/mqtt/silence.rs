@@ -1,5 +1,6 @@
 //! A Service at the server that answers, and then does not.
 
+use usp_proto::usp::notify::{Notification, ValueChange};
 use usp_proto::usp::register::RegistrationPath;
 use usp_proto::usp::response::RespType;
 use usp_proto::usp::{GetSupportedProtocolResp, Notify, Register};
@@ -68,7 +69,9 @@ async fn a_service_that_dies_without_a_word_gives_its_paths_back() {
     assert!(goodbye(&mut peer).await.contains("did not answer"));
     eventually("no Service", || (services() == "0").then_some(()));
     // It is told when it speaks as if nothing had happened, and may come again.
-    let notify = Notify { subscription_id: "s".to_owned(), send_resp: false, notification: None };
+    let change = ValueChange { param_path: "Device.X_Cloud.A".to_owned(), param_value: String::new() };
+    let notification = Some(Notification::ValueChange(change));
+    let notify = Notify { subscription_id: "s".to_owned(), send_resp: false, notification };
     say(&mut peer, message::request("n", ReqType::Notify(notify))).await;
     assert!(goodbye(&mut peer).await.contains("register again"));
     register(&mut peer).await;

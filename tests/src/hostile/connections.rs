@@ -68,7 +68,7 @@ async fn half_open(target: &Target, dice: &mut Dice) -> std::io::Result<TcpStrea
     Ok(stream)
 }
 
-fn upgrade(endpoint: &str) -> String {
+pub(super) fn upgrade(endpoint: &str) -> String {
     format!(
         "GET /usp?eid={endpoint} HTTP/1.1\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -178,6 +178,15 @@ fn frame(dice: &mut Dice, content: &[u8]) -> Vec<u8> {
     if masked != 0 {
         bytes.extend([0; 4]);
     }
+    bytes.extend(content);
+    bytes
+}
+
+/// A good frame.
+pub(super) fn binary(content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x82, 0x80 | 127];
+    bytes.extend((content.len() as u64).to_be_bytes());
+    bytes.extend([0; 4]);
     bytes.extend(content);
     bytes
 }

@@ -6,6 +6,7 @@ mod connections;
 mod dice;
 mod letters;
 mod mqtt;
+mod slow;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -65,6 +66,7 @@ impl Target {
         for seed in 0..3 {
             bad.spawn(connections::attack(self.clone(), Dice::new(seed), until));
         }
+        bad.spawn(slow::readers(self.clone(), Dice::new(101), until));
         bad.spawn(connections::crowd(self.clone(), Dice::new(100), until));
         if let Some((server, topic)) = self.mqtt.clone() {
             bad.spawn(mqtt::attack(server, topic, Dice::new(200), until));

@@ -1,4 +1,6 @@
-//! How long a change at a Service takes to its Controller, beside the same change told without a broker.
+//! How long a change at a Service or a device takes to its Controller, beside the same change told without a broker.
+
+mod device;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,6 +24,9 @@ use crate::world::World;
 /// Changes a second.
 const RATE: u32 = 1000;
 
+/// From one bundle of changes to the next.
+const BEAT: Duration = Duration::from_millis(1);
+
 /// Milliseconds beyond the control, of which the 99th percentile is to stay below.
 const TARGET: f64 = 5.0;
 
@@ -32,6 +37,11 @@ type Times = Arc<Mutex<Vec<f64>>>;
 
 /// Measures and prints.
 pub(crate) async fn measure(rounds: u32, seconds: u64) {
+    of_service(rounds, seconds).await;
+    device::measure(rounds, seconds).await;
+}
+
+async fn of_service(rounds: u32, seconds: u64) {
     let world = World::start(&[]).await;
     let control = world.place.path("control");
     let listener = UnixListener::bind(&control).unwrap();
@@ -42,7 +52,7 @@ pub(crate) async fn measure(rounds: u32, seconds: u64) {
     let plan = Plan::new(&world.place.path("controller"), "proto::changing", ROOT);
     let _service = Plan { rate: RATE, control: Some(control), ..plan }.start();
     tokio::spawn(hear(notifications, through.clone()));
-    subscribe(&client).await;
+    subscribe(&client, &format!("{ROOT}Label")).await;
     let (mut control, mut broker, mut replaced) = (Vec::new(), Vec::new(), 0);
     for _ in 0..rounds {
         // What is under way when a round begins belongs to none.
@@ -55,10 +65,10 @@ pub(crate) async fn measure(rounds: u32, seconds: u64) {
         control.push(percentile(told, 99));
         broker.push(percentile(heard, 99));
     }
-    show(control, broker, replaced);
+    show("a Service's Parameter", control, broker, replaced);
 }
 
-fn show(control: Vec<f64>, broker: Vec<f64>, replaced: usize) {
+fn show(whose: &str, control: Vec<f64>, broker: Vec<f64>, replaced: usize) {
     let rounds = control.len();
     let beyond = median(broker.iter().zip(&control).map(|(b, c)| b - c));
     let rows = vec![
@@ -67,10 +77,10 @@ fn show(control: Vec<f64>, broker: Vec<f64>, replaced: usize) {
         vec!["beyond".to_owned(), format!("{beyond:.2} ms (< {TARGET} ms)")],
         vec!["replaced by a newer value on the way".to_owned(), replaced.to_string()],
     ];
-    print(&format!("{RATE} changes a second of a Service's Parameter; medians of {rounds} rounds"), &rows);
+    print(&format!("{RATE} changes a second of {whose}; medians of {rounds} rounds"), &rows);
 }
 
-async fn subscribe(client: &Client) {
+async fn subscribe(client: &Client, path: &str) {
     let set = |param: &str, value: &str| CreateParamSetting {
         param: param.to_owned(),
         value: value.to_owned(),
@@ -79,7 +89,7 @@ async fn subscribe(client: &Client) {
     let param_settings = vec![
         set("ID", "changes"),
         set("NotifType", "ValueChange"),
-        set("ReferenceList", &format!("{ROOT}Label")),
+        set("ReferenceList", path),
         set("Enable", "true"),
     ];
     let obj_path = "Device.LocalAgent.Subscription.".to_owned();

@@ -18,6 +18,9 @@ use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 use usp_proto::usp::{Get, GetResp};
 
+/// Bytes read at a time.
+const READ: usize = 64 * 1024;
+
 /// One connection.
 pub(crate) struct Load {
     wire: Wire,
@@ -46,7 +49,7 @@ impl Answer {
 }
 
 enum Wire {
-    Uds { stream: UnixStream, decoder: FrameDecoder },
+    Uds { stream: UnixStream, decoder: FrameDecoder, chunk: Vec<u8> },
     WebSocket(Box<WebSocketStream<MaybeTlsStream<TcpStream>>>),
 }
 
@@ -56,7 +59,8 @@ impl Load {
         let own: EndpointId = own.parse().unwrap();
         let mut stream = UnixStream::connect(path).await.unwrap();
         stream.write_all(&uds_frame::handshake(&own)).await.unwrap();
-        Self::introduced(Wire::Uds { stream, decoder: FrameDecoder::new(16 << 20) }, own).await
+        let wire = Wire::Uds { stream, decoder: FrameDecoder::new(16 << 20), chunk: vec![0; READ] };
+        Self::introduced(wire, own).await
     }
 
     /// Connects to a WebSocket server.
@@ -197,9 +201,8 @@ impl Wire {
     /// Whatever has come, at least something.
     async fn receive(&mut self, records: &mut Vec<Bytes>) {
         match self {
-            Self::Uds { stream, decoder } => {
-                let mut chunk = [0; 64 * 1024];
-                let count = stream.read(&mut chunk).await.unwrap();
+            Self::Uds { stream, decoder, chunk } => {
+                let count = stream.read(chunk).await.unwrap();
                 assert!(count > 0, "the connection has ended");
                 decoder.push(&chunk[..count]);
                 while let Some(frame) = decoder.next().unwrap() {

@@ -51,8 +51,13 @@ pub(crate) fn place(more: &str) -> Place {
 impl World {
     /// Starts all and waits until each owner answers. `others` are further devices.
     pub(crate) async fn start(others: &[(&str, SocketAddr, u8)]) -> Self {
+        Self::start_with(others, "").await
+    }
+
+    /// The same, with more sections in `broker.toml`.
+    pub(crate) async fn start_with(others: &[(&str, SocketAddr, u8)], more: &str) -> Self {
         let meter = meters(&[1]).await;
-        let place = place("local_role = \"Full Access\"");
+        let place = place(&format!("local_role = \"Full Access\"\n{more}"));
         let devices = [&[("meter", meter.local_addr(), 1)], others].concat();
         place.meters(&devices);
         let broker = place.start();
