@@ -69,6 +69,8 @@ pub struct Limits {
     pub max_subscriptions: usize,
     /// Undelivered notifications kept for one Controller.
     pub max_notifications_per_controller: usize,
+    /// Notifications that one change may bring one Controller at once.
+    pub max_notifications_at_once: usize,
     /// Rows of any other table that Controllers may add to.
     pub max_rows_per_table: usize,
     /// `multi_device_atomic = "refuse"`: all-or-nothing requests may touch one device only.
@@ -91,6 +93,7 @@ impl Default for Limits {
             max_answer_bytes: 4 << 20,
             max_subscriptions: 4096,
             max_notifications_per_controller: 1024,
+            max_notifications_at_once: 65_536,
             max_rows_per_table: 4096,
             refuse_multi_device_atomic: false,
             merge_get_errors: false,

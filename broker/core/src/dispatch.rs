@@ -32,6 +32,7 @@ impl Broker {
             return self.close(conn, CloseReason::Protocol(why));
         }
         match record.body {
+            // R-E2E.26: without a session.
             RecordBody::Message(msg) => self.handle_message(conn, side, service, *msg),
             RecordBody::Connect(_) => tracing::debug!(%peer, "Connect Record"),
             RecordBody::Disconnect { code, reason } => {
@@ -207,7 +208,7 @@ impl Broker {
             return;
         }
         for number in serves {
-            self.notify(number, &path, None, notification.clone());
+            self.pass_on(service, number, &path, notification.clone());
         }
     }
 }

@@ -47,8 +47,10 @@ use proxied::objects::Objects;
 use rng::Rng;
 use services::Services;
 use services::commands::RunningCommands;
+use services::creations::Creations;
 use session::Sessions;
 use subscriptions::Subscriptions;
+use subscriptions::flood::Told;
 use subscriptions::waiting::Notices;
 use time::{Mono, Now};
 use timers::{Timer, Timers};
@@ -65,8 +67,10 @@ pub struct Broker {
     peers: Peers,
     services: Services,
     commands: RunningCommands,
+    creations: Creations,
     subs: Subscriptions,
     notices: Notices,
+    told: Told,
     gather: Gatherer,
     commits: Commits,
     timers: Timers,
@@ -122,8 +126,10 @@ impl Broker {
             peers: Peers::default(),
             services: Services::default(),
             commands: RunningCommands::default(),
+            creations: Creations::default(),
             subs: Subscriptions::default(),
             notices: Notices::default(),
+            told: Told::default(),
             gather: Gatherer::default(),
             commits: Commits::default(),
             timers: Timers::default(),
@@ -164,6 +170,7 @@ impl Broker {
     pub fn handle(&mut self, now: Now, input: Input) {
         self.take_time(now);
         self.model.searched.reset();
+        self.told.reset();
         match input {
             Input::Connected { conn, link } => self.handle_connected(conn, link),
             Input::Record { conn, record } => self.handle_record(conn, *record),
@@ -187,6 +194,7 @@ impl Broker {
     pub fn handle_timeout(&mut self, now: Now) {
         self.take_time(now);
         self.model.searched.reset();
+        self.told.reset();
         while let Some(timer) = self.timers.pop(now.monotonic) {
             match timer {
                 Timer::Leg(leg) => self.handle_leg_deadline(leg),
@@ -194,6 +202,7 @@ impl Broker {
                 Timer::Subscription(number) => self.expire_subscription(number),
                 Timer::Discovery(service) => self.discover(service),
                 Timer::Silence(service) => self.handle_silence(service),
+                Timer::Review(service) => self.review_again(service),
                 Timer::Store => self.retry_store(),
                 Timer::Periodic(controller) => self.handle_periodic(controller),
                 Timer::Scheduled(row) => self.handle_scheduled(row),
@@ -212,6 +221,7 @@ impl Broker {
             self.deliver_ready();
             self.flush_commits();
             self.deliver_late_completions();
+            self.deliver_creations();
             if !self.ready.is_empty() || self.commits.is_due() {
                 continue;
             }

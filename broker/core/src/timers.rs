@@ -20,6 +20,8 @@ pub(crate) enum Timer {
     Discovery(ServiceId),
     /// A Service over MQTT may have been silent for too long.
     Silence(ServiceId),
+    /// A Service is to be asked which commands still run there.
+    Review(ServiceId),
     /// What is owed to the store is to be tried again.
     Store,
     /// A Controller's Periodic! is due.

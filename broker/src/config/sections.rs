@@ -245,7 +245,7 @@ fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
     if let Some(seconds) = table.number("mqtt_service_silence_s", 0..=86_400, problems) {
         core.mqtt_service_silence = Duration::from_secs(seconds);
     }
-    let counts: [(&'static str, &mut usize); 9] = [
+    let counts: [(&'static str, &mut usize); 10] = [
         ("max_services", &mut core.max_services),
         ("max_controllers", &mut core.max_controllers),
         ("max_pending_per_controller", &mut core.max_pending_per_controller),
@@ -254,6 +254,7 @@ fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
         ("max_paths_per_service", &mut core.max_paths_per_service),
         ("max_subscriptions", &mut core.max_subscriptions),
         ("max_notifications_per_controller", &mut core.max_notifications_per_controller),
+        ("max_notifications_at_once", &mut core.max_notifications_at_once),
         ("max_rows_per_table", &mut core.max_rows_per_table),
     ];
     for (key, field) in counts {

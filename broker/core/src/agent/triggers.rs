@@ -149,21 +149,25 @@ impl Model {
             return Err(invalid("does not begin with Device."));
         }
         let path = Path::parse(name).map_err(|e| Fault::new(ErrCode::INVALID_VALUE, e.to_string()))?;
+        let object = Path { segments: path.segments.clone(), leaf: Leaf::Object };
+        let supported = object.to_supported().and_then(|object| self.schema.find(&object.to_string()));
+        let param = match (supported.and_then(|id| self.schema.get(id)), &path.leaf) {
+            (Some(object), Leaf::Parameter(name)) => object.params.get(name),
+            _ => None,
+        };
+        // Whoever may read these settings would read it here.
+        if param.is_some_and(|param| param.secured) {
+            return Err(invalid("is a secret, and settings of triggers can be read"));
+        }
         if !PROTECTED.iter().any(|own| name.starts_with(own)) {
             return Ok(());
         }
         if !self.supports(&path) {
             return Err(invalid("is not in the supported data model"));
         }
-        let object = Path { segments: path.segments.clone(), leaf: Leaf::Object };
-        let supported = object.to_supported().and_then(|object| self.schema.find(&object.to_string()));
-        match (supported.and_then(|id| self.schema.get(id)), &path.leaf) {
-            (Some(object), Leaf::Parameter(name))
-                if object.params.get(name).is_some_and(|p| p.access == ParamAccess::Read) =>
-            {
-                Err(invalid("is read-only"))
-            }
-            _ => Ok(()),
+        match param.is_some_and(|param| param.access == ParamAccess::Read) {
+            true => Err(invalid("is read-only")),
+            false => Ok(()),
         }
     }
 }

@@ -287,6 +287,11 @@ impl Rows {
         self.journal.len()
     }
 
+    /// What has changed since the savepoint.
+    pub fn since(&self, savepoint: usize) -> &[Change] {
+        self.journal.get(savepoint..).unwrap_or_default()
+    }
+
     /// Takes back everything since the savepoint. Numbers that were given stay given.
     pub fn rollback(&mut self, savepoint: usize) {
         while self.journal.len() > savepoint {

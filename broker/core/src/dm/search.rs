@@ -69,6 +69,11 @@ impl Model {
             }
             let child = self.schema.get(object).and_then(|o| o.children.get(name));
             object = *child.ok_or_else(|| Fault::unsupported(format!("{name}. in a search expression")))?;
+            if self.schema.get(object).is_some_and(|o| o.table) {
+                let text =
+                    format!("{name}. in a search expression is a table: rows of it cannot be compared");
+                return Err(Fault::new(ErrCode::INVALID_PATH_SYNTAX, text));
+            }
         }
         Ok(Some(object))
     }

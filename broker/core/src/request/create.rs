@@ -263,11 +263,13 @@ impl Broker {
             let known = self.model.rows.param(at, name).is_some();
             if param.access != ParamAccess::Read && !known {
                 let default = param.default.as_deref().map(str::to_owned);
-                let generated = keys.contains(name) && default.as_ref().is_none_or(String::is_empty);
+                let is_key = keys.contains(name);
+                let generated = is_key && default.as_ref().is_none_or(String::is_empty);
                 let value = if generated {
                     Some(self.generated_key(at, name))
                 } else {
-                    self.initial_value(at, name).or(default)
+                    let free = || self.free_choice(at, name).filter(|_| is_key);
+                    self.initial_value(at, name).or_else(free).or(default)
                 };
                 values.extend(value.map(|v| (name.clone(), v)));
             }
@@ -284,6 +286,19 @@ impl Broker {
         let is_role = object == Some("Device.LocalAgent.Controller.{i}.") && name.as_str() == "AssignedRole";
         let trust = self.model.locate("Device.LocalAgent.ControllerTrust.").filter(|_| is_role)?;
         self.model.text(&trust, "UntrustedRole")
+    }
+
+    /// A key whose values are few has its default or, if another row has that, the first that is free.
+    fn free_choice(&self, at: &ObjRef, name: &Name) -> Option<String> {
+        let param = self.model.schema.get(at.object)?.params.get(name)?;
+        let above = at.numbers.get(..at.numbers.len().saturating_sub(1)).unwrap_or_default();
+        let is_free = |value: &&str| {
+            let mut rows = self.model.rows.of_table(at.object, above);
+            rows.all(|(row, _)| row == at || self.model.rows.param(row, name) != Some(*value))
+        };
+        let choices = param.ty.values.iter().map(|value| &**value);
+        let fits = |value: &&str| self.model.accept(at, name, param, value).is_ok();
+        param.default.as_deref().into_iter().chain(choices).filter(fits).find(is_free).map(str::to_owned)
     }
 
     /// `cpe-<n>`, or an Endpoint ID that ends so; for numbers, the first that is free.

@@ -106,13 +106,15 @@ impl Broker {
     pub(crate) fn handle_delete(&mut self, origin: Origin, delete: usp::Delete) {
         let (mut entries, mut steps) = (Vec::new(), Vec::new());
         let mut services = Vec::new();
+        let mut gone = BTreeSet::new();
         for requested in &delete.obj_paths {
             let mut entry = DeleteEntry { requested: requested.clone(), ..DeleteEntry::default() };
             let planned = self.plan_meant_delete(&mut entry, requested, &origin, delete.allow_partial);
-            let todo = planned.unwrap_or_else(|fault| {
+            let mut todo = planned.unwrap_or_else(|fault| {
                 entry.failed = Some(fault);
                 Vec::new()
             });
+            self.leave_out_gone(&mut gone, &mut entry, &mut todo);
             services.extend(todo.iter().filter_map(|s| match s {
                 Step::DeleteAtService { service, .. } => Some(*service),
                 _ => None,
@@ -133,6 +135,24 @@ impl Broker {
             units_of(steps, delete.allow_partial, |i| entries.get(i).is_some_and(|e| e.failed.is_some()));
         let kind = UnitKind::Delete { allow_partial: delete.allow_partial, entries };
         self.begin(Box::new(UnitJob::new(origin, kind, units)));
+    }
+
+    /// A row is deleted once, by the first path that means it or a row above it, and told once.
+    fn leave_out_gone(&self, gone: &mut BTreeSet<ObjRef>, entry: &mut DeleteEntry, steps: &mut Vec<Step>) {
+        steps.retain(|step| {
+            let Step::Remove(at) = step else { return true };
+            let is_gone = std::iter::successors(Some(at.clone()), |at| self.model.above(at))
+                .any(|above| gone.contains(&above));
+            if is_gone {
+                let path = self.model.path(at);
+                entry.affected.retain(|affected| *affected != path);
+            }
+            !is_gone
+        });
+        gone.extend(steps.iter().filter_map(|step| match step {
+            Step::Remove(at) => Some(at.clone()),
+            _ => None,
+        }));
     }
 
     /// A path, or those that its references lead to.

@@ -2,6 +2,7 @@
 //! unique, so that OperationComplete finds its way back whoever chose equal keys.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Path};
@@ -20,6 +21,8 @@ use crate::gather::{Job, JobId, LegReply};
 use crate::request::Origin;
 use crate::request::operated::{failure, request_path};
 use crate::services::register::is_within;
+use crate::time::Mono;
+use crate::timers::Timer;
 
 /// Our command_key and the executed command's path.
 type Id = (String, String);
@@ -35,6 +38,8 @@ pub(crate) struct RunningCommands {
     early: BTreeMap<u32, BTreeMap<String, Completed>>,
     /// Completions to be told once the answer has gone out.
     late: Vec<((String, String), Completed)>,
+    /// Services that tell of no completion and are asked what still runs: when next, and how often before.
+    reviews: BTreeMap<ServiceId, (Mono, u32)>,
 }
 
 /// One of them.
@@ -47,6 +52,11 @@ struct Running {
     /// The Service's own Request row.
     remote: String,
 }
+
+/// Pause before a Service is first asked which commands still run there; each further one is twice as long, up to so many
+/// times the first.
+const REVIEW_AFTER: Duration = Duration::from_secs(5);
+const MOST_PATIENCE: u32 = 64;
 
 /// Completions that are kept at most while one Operate is not answered.
 const MAX_EARLY: usize = 256;
@@ -138,6 +148,7 @@ impl Broker {
             self.remove_request(unused);
         }
         self.commit(None);
+        self.review_soon(service);
         results
     }
 
@@ -197,7 +208,36 @@ impl Broker {
         let running: BTreeMap<Id, String> =
             of_service.map(|(id, r)| (id.clone(), r.remote.clone())).collect();
         if !running.is_empty() {
-            self.begin(Box::new(ReviewJob { service, running, asked: false }));
+            let tells = self.services.get(service).is_some_and(|s| s.shadows.tells_completions());
+            self.begin(Box::new(ReviewJob { service, running, tells, asked: false }));
+        }
+    }
+
+    /// A Service that cannot tell when a command is complete is asked for its Request rows, again and again, for as long as
+    /// one of its commands runs (R-OPR.0: each has its OperationComplete).
+    pub(crate) fn review_soon(&mut self, service: ServiceId) {
+        let tells = self.services.get(service).is_none_or(|s| s.shadows.tells_completions());
+        if !tells && self.commands.running.values().any(|running| running.service == service) {
+            self.review_after(service, 0);
+        }
+    }
+
+    fn review_after(&mut self, service: ServiceId, times: u32) {
+        let wait = REVIEW_AFTER * 2_u32.saturating_pow(times).min(MOST_PATIENCE);
+        let at = self.model.now.monotonic + wait;
+        if let Some((old, _)) = self.commands.reviews.insert(service, (at, times)) {
+            self.timers.clear(old, Timer::Review(service));
+        }
+        self.timers.set(at, Timer::Review(service));
+    }
+
+    /// It is time to ask a Service again.
+    pub(crate) fn review_again(&mut self, service: ServiceId) {
+        let Some((_, times)) = self.commands.reviews.remove(&service) else { return };
+        let runs = self.commands.running.values().any(|running| running.service == service);
+        if runs && self.services.get(service).is_some_and(|s| !s.shadows.tells_completions()) {
+            self.review_after(service, times.saturating_add(1));
+            self.review_commands(service);
         }
     }
 
@@ -254,23 +294,46 @@ struct ReviewJob {
     service: ServiceId,
     /// Their rows there.
     running: BTreeMap<Id, String>,
+    /// It tells when they are complete.
+    tells: bool,
     asked: bool,
+}
+
+impl ReviewJob {
+    /// Commands of which it is not known any more how they end.
+    fn end(&self, broker: &mut Broker, ended: impl Fn(&str) -> bool, why: &str) {
+        let name = broker.services.name(self.service);
+        let fault = Fault::new(ErrCode::COMMAND_FAILURE, format!("Service {name} {why}"));
+        for (id, _) in self.running.iter().filter(|(_, remote)| ended(remote.trim_end_matches('.'))) {
+            broker.complete_running(id, command_failed(&fault));
+        }
+    }
 }
 
 impl Job for ReviewJob {
     fn reply(&mut self, broker: &mut Broker, _: usize, reply: LegReply) {
-        let LegReply::Service(Ok(RespType::GetInstancesResp(response))) = reply else { return };
-        if response.req_path_results.iter().any(|result| result.err_code != 0) {
+        let LegReply::Service(outcome) = reply else { return };
+        let response = match outcome {
+            Ok(RespType::GetInstancesResp(response)) => Some(response),
+            Ok(_) => None,
+            // Silence may pass.
+            Err(error) if error.fault.code == ErrCode::INTERNAL_ERROR => return,
+            Err(_) => None,
+        };
+        let response = response.filter(|r| r.req_path_results.iter().all(|result| result.err_code == 0));
+        let Some(response) = response else {
+            if !self.tells {
+                self.end(broker, |_| true, "neither tells how its commands end nor which of them run");
+            }
             return;
-        }
+        };
         let rows = response.req_path_results.iter().flat_map(|result| &result.curr_insts);
         let rows: BTreeSet<&str> = rows.map(|row| row.instantiated_obj_path.trim_end_matches('.')).collect();
-        let name = broker.services.name(self.service);
-        let why = format!("Service {name} has ended it while it was out of reach; how is not known");
-        for (id, _) in self.running.iter().filter(|(_, remote)| !rows.contains(remote.trim_end_matches('.')))
-        {
-            broker.complete_running(id, command_failed(&Fault::new(ErrCode::COMMAND_FAILURE, why.clone())));
-        }
+        let why = match self.tells {
+            true => "has ended it while it was out of reach; how is not known",
+            false => "has ended it and holds no Subscription to tell how",
+        };
+        self.end(broker, |remote| !rows.contains(remote), why);
     }
 
     fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {

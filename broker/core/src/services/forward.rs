@@ -16,6 +16,7 @@ use crate::gather::{Job, JobId, LegReply};
 use crate::request::add::created_paths;
 use crate::services::Service;
 use crate::services::wanted::{Wanted, WantedRows};
+use crate::subscriptions::NotifKind;
 use crate::timers::Timer;
 
 /// Marks our rows in a Service's table.
@@ -23,6 +24,9 @@ pub(crate) const ID_PREFIX: &str = "uspb-";
 
 /// Pause before a Service that did not answer is asked again.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// Each further pause after a row was refused is twice as long, up to this many times the first.
+const MOST_PATIENCE: u32 = 128;
 
 /// The broker's rows at one Service.
 #[derive(Default)]
@@ -40,6 +44,8 @@ pub(crate) struct Shadows {
     refused: bool,
     /// It takes only full Command and Event Paths, as the most common implementation does.
     pub spelt_out: bool,
+    /// How often in a row it has refused some of the rows.
+    refusals: u32,
 }
 
 /// One of them.
@@ -56,6 +62,18 @@ impl Shadows {
     pub(crate) fn by_id(&self, id: &str) -> Option<(&Wanted, &BTreeSet<u32>)> {
         let wanted = self.by_id.get(id)?;
         Some((wanted, &self.rows.get(wanted)?.serves))
+    }
+
+    /// Some rows that it should have it has not.
+    fn owes(&self) -> bool {
+        self.rows.values().any(|shadow| shadow.row.is_none())
+    }
+
+    /// Whether it tells the broker when commands are complete.
+    pub(crate) fn tells_completions(&self) -> bool {
+        let of_commands = |wanted: &Wanted| wanted.kind == NotifKind::OperationComplete;
+        let mut rows = self.rows.iter().filter(|(wanted, _)| of_commands(wanted));
+        !self.refused && rows.all(|(_, shadow)| shadow.row.is_some())
     }
 
     fn serve_any(&self, subscriptions: &BTreeSet<u32>) -> bool {
@@ -108,23 +126,24 @@ impl Broker {
 
     /// Brings one Service's rows in line. While that is under way, further changes only ask for another round.
     pub(crate) fn sync_service(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get_mut(id) else { return };
+        if service.shadows.refused {
+            return;
+        }
+        if service.shadows.busy {
+            service.shadows.again = true;
+            return;
+        }
         let wanted = self.wanted_of(id);
         let Some(service) = self.services.get_mut(id) else { return };
         let shadows = &mut service.shadows;
-        if shadows.refused {
-            return;
-        }
-        if shadows.busy {
-            shadows.again = true;
-            return;
-        }
         for (what, serves) in &wanted {
             if let Some(shadow) = shadows.rows.get_mut(what) {
                 shadow.serves.clone_from(serves);
             }
         }
         let same = wanted.keys().eq(shadows.rows.keys());
-        if same && (shadows.read || wanted.is_empty()) {
+        if same && (shadows.read || wanted.is_empty()) && !shadows.owes() {
             return;
         }
         shadows.busy = true;
@@ -167,17 +186,34 @@ impl Broker {
                     problem,
                     "a Service holds no Subscriptions: its changes are not forwarded"
                 );
+                self.review_soon(id);
             }
             Some(problem) => {
                 // It may have done what it did not answer: its table is read again.
                 service.shadows.retain(|_, shadow| shadow.row.is_some());
                 service.shadows.read = false;
                 tracing::warn!(service = name, problem, "Subscriptions at a Service are tried again later");
-                self.timers.set(self.model.now.monotonic + RETRY_AFTER, Timer::Discovery(id));
+                self.sync_later(id, RETRY_AFTER);
             }
             None if again => self.sync_service(id),
-            None => {}
+            None if service.shadows.owes() => {
+                let wait = RETRY_AFTER * 2_u32.saturating_pow(service.shadows.refusals).min(MOST_PATIENCE);
+                service.shadows.refusals = service.shadows.refusals.saturating_add(1);
+                self.sync_later(id, wait);
+                self.review_soon(id);
+            }
+            None => service.shadows.refusals = 0,
         }
+    }
+
+    /// A Service's Subscriptions are tried again after a while, with its discovery if that is due as well.
+    fn sync_later(&mut self, id: ServiceId, wait: Duration) {
+        let at = self.model.now.monotonic + wait;
+        let Some(service) = self.services.get_mut(id).filter(|service| service.retry.is_none()) else {
+            return;
+        };
+        service.retry = Some(at);
+        self.timers.set(at, Timer::Discovery(id));
     }
 }
 
@@ -231,7 +267,8 @@ impl SyncJob {
         let shadows = &mut service.shadows;
         let gone = shadows.rows.iter().filter(|(what, _)| !wanted.contains_key(what));
         self.stale.extend(gone.filter_map(|(_, shadow)| shadow.row.clone()));
-        shadows.retain(|what, _| wanted.contains_key(what));
+        // What it refused before is asked for once more.
+        shadows.retain(|what, shadow| wanted.contains_key(what) && shadow.row.is_some());
         for (what, serves) in wanted {
             if !shadows.rows.contains_key(&what) {
                 shadows.insert(what.clone(), Shadow { row: None, serves });

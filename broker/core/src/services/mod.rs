@@ -1,6 +1,7 @@
 //! USP Services: who is connected, what each has registered, and what is known of it (N-BRK.3).
 
 pub(crate) mod commands;
+pub(crate) mod creations;
 pub(crate) mod discovery;
 pub(crate) mod forward;
 pub(crate) mod register;

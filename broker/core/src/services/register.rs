@@ -58,9 +58,9 @@ impl Broker {
     fn register_path(&mut self, id: ServiceId, text: &str) -> Result<(), Fault> {
         let failure = |why: String| Fault::new(ErrCode::REGISTER_FAILURE, why);
         let path = SupportedPath::parse(text).map_err(|e| failure(e.to_string()))?;
-        if !path.is_registrable() || text == "Device." {
+        if !path.is_registrable() || text == "Device." || !text.starts_with("Device.") {
             return Err(failure(format!(
-                "{text} cannot be registered: it is the root, or holds a number or {{i}}"
+                "{text} cannot be registered: it is the root or not below Device., or holds a number or {{i}}"
             )));
         }
         if let Some(protected) = PROTECTED.iter().find(|p| text.starts_with(**p)) {

@@ -2,6 +2,7 @@
 
 pub mod effects;
 mod farewell;
+pub(crate) mod flood;
 mod matching;
 pub mod notices;
 pub mod waiting;
@@ -251,6 +252,9 @@ impl Broker {
         notification: Notification,
     ) {
         let Some(subscription) = self.subs.get(number).filter(|s| s.enabled) else { return };
+        if self.told.is_over(subscription.controller) {
+            return;
+        }
         let rights = self.rights_of_controller(subscription.controller);
         let kind = subscription.kind.right();
         let allowed = match at {
@@ -274,6 +278,9 @@ impl Broker {
         }
         let rights = self.rights_of_controller(controller);
         let notification = self.shown_to(&rights, at, path, notification);
+        if !self.may_still_tell(controller, &notification) {
+            return;
+        }
         let merge = match &notification {
             Notification::ValueChange(change) => Some(merge_key(number, &change.param_path)),
             _ => None,

@@ -296,3 +296,29 @@ fn each_result_of_a_service_goes_to_its_entry() {
     let rows: Vec<&str> = answer.lines().map(|l| l.split(' ').next().unwrap()).collect();
     assert_eq!(rows, ["Device.X_Lamp.Zone.3.", "Device.LocalAgent.Subscription.1.", "Device.X_Lamp.Zone.4."]);
 }
+
+/// R-ADD.5: of a key with few values, the default or the first that is free.
+#[test]
+fn a_key_of_few_values_takes_one_that_is_free() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    w.add(c, "Device.LocalAgent.Controller.", &["EndpointID=self::z"]);
+    let table = "Device.LocalAgent.Controller.[EndpointID==\"self::z\"].MTP.";
+    let made: Vec<String> = (0..3).map(|_| w.add(c, table, &["Enable=true"])).collect();
+    let protocols = made.iter().map(|row| row.rsplit("Protocol=").next().unwrap());
+    assert_eq!(protocols.collect::<std::collections::BTreeSet<_>>().len(), 3, "{made:?}");
+}
+
+#[test]
+fn a_row_that_several_paths_mean_is_deleted_and_told_once() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let table = "Device.LocalAgent.Controller.1.BootParameter.";
+    for name in ["A", "B"] {
+        w.add(c, table, &[&format!("ParameterName=Device.{name}")]);
+    }
+    let [one, two, all] = ["1.", "2.", "*."].map(|row| format!("{table}{row}"));
+    assert_eq!(w.delete(c, &[&one, &one, &all]), format!("{one}\n\n{two}"));
+    w.add(c, table, &["ParameterName=Device.C"]);
+    assert_eq!(w.delete_partial(c, true, &[&all, &all]), format!("{table}3.\n"));
+}

@@ -371,3 +371,11 @@ fn a_service_that_leaves_fails_what_it_was_asked_at_once() {
     assert!(answer.starts_with("Device.X_Lamp.Colour: 7003 Service self::lamp is gone"), "{answer}");
     assert_eq!(w.get(c, "Device.X_Lamp.Colour"), "Device.X_Lamp.Colour: 7026");
 }
+
+#[test]
+fn an_expression_does_not_walk_through_a_table() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let path = "Device.LocalAgent.Controller.[MTP.Protocol==\"UDS\"].EndpointID";
+    assert_eq!(w.get(c, path), format!("{path}: 7008"));
+}

@@ -2,6 +2,7 @@
 
 use usp_core::input::{ConnId, Input, MtpKind, Side};
 use usp_core::mqtt::port::MqttFailure;
+use usp_core::output::CloseReason;
 use usp_proto::message;
 use usp_proto::usp;
 use usp_proto::usp::operate_resp::operation_result::OperationResp;
@@ -316,4 +317,34 @@ fn a_command_that_ended_out_of_reach_ends_here_too() {
     }
     let notes = w.notes(c);
     assert!(notes.len() == 1 && notes[0].contains("7022"), "{notes:?}");
+}
+
+/// Rows times Subscriptions know no bound: who would flood itself is refused, and who floods itself by what others do ends.
+#[test]
+fn what_one_change_tells_is_bounded() {
+    let mut config = crate::bench::config();
+    config.limits.max_notifications_at_once = 100;
+    let mut w = World::with(config);
+    let c = w.controller("self::c");
+    let table = "Device.LocalAgent.Controller.";
+    for n in 0..10 {
+        w.add(c, table, &[&format!("EndpointID=self::r{n}")]);
+        w.subscribe(c, &format!("s{n}"), "ValueChange", &format!("{table}*.ProvisioningCode"));
+    }
+    w.notes(c);
+    let all = format!("{table}*.");
+    for partial in [false, true] {
+        let answer = text::loud(&w.ask(c, set(partial, &[(&all, &["ProvisioningCode=x"])])));
+        assert!(answer.contains("7005 your own Subscriptions would bring"), "{answer}");
+    }
+    assert!(w.notes(c).is_empty() && !w.get(c, &format!("{all}ProvisioningCode")).contains("=x"));
+    w.delete(c, &[&format!("{table}[EndpointID==\"self::r9\"].")]);
+    w.notes(c);
+    w.set(c, &all, &["ProvisioningCode=y"]);
+    assert_eq!(w.notes(c).len(), 100);
+    let other = w.controller("self::other");
+    let answer = w.set(other, &all, &["ProvisioningCode=z"]);
+    assert_eq!(answer.lines().count(), 11, "{answer}");
+    assert_eq!(w.notes(c).len(), 100);
+    assert!(matches!(w.closed.last(), Some((conn, CloseReason::Limit(_))) if *conn == c), "{:?}", w.closed);
 }

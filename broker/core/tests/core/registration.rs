@@ -373,3 +373,10 @@ fn what_a_service_tells_of_itself_is_bounded_however_it_is_told() {
     assert!(elements.contains("P0"), "{elements}");
     assert!(w.supported(c, "Device.X_Z.").starts_with("Device.X_Z.: 7026"), "the rest is left out");
 }
+
+#[test]
+fn what_is_not_below_the_root_is_not_registered() {
+    let mut w = World::new();
+    let s = w.service_link("self::lamp", lamp("Device.X_Lamp."));
+    assert_eq!(w.register(s, true, &["X_Lamp."]), "X_Lamp.: 7028");
+}

@@ -116,6 +116,7 @@ fn notifications_follow_the_right_to_them() {
     assert!(w.notes(r).iter().any(|n| n.ends_with("LevelSensor.Value=5")));
 }
 
+/// R-SEC.7
 #[test]
 fn a_role_that_changes_counts_at_once() {
     let (mut w, admin, r) = world();

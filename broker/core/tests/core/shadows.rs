@@ -259,3 +259,83 @@ fn a_delete_that_is_not_answered_is_made_up_for() {
     w.wait(600);
     assert_eq!(w.services[&s].asked.len(), asked);
 }
+
+/// A Service may have no room now and some later.
+#[test]
+fn a_subscription_that_a_service_refused_is_asked_for_again() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    let full = |w: &mut World, code: Option<u32>| {
+        let table = "Device.LocalAgent.Subscription.".to_owned();
+        w.services.get_mut(&s).unwrap().full = code.map(|code| (table, code)).into_iter().collect();
+    };
+    full(&mut w, Some(7005));
+    w.subscribe(c, "v", "ValueChange", "Device.X_Lamp.Colour");
+    let adds = w.services[&s].count("Add");
+    for (seconds, more) in [(29, 0), (2, 1), (57, 1), (3, 2), (115, 2), (6, 3)] {
+        w.wait(seconds);
+        assert_eq!(w.services[&s].count("Add"), adds + more, "after {seconds} s");
+    }
+    full(&mut w, None);
+    w.subscribe(c, "o", "ObjectCreation", "Device.X_Lamp.Zone.");
+    let rows = rows(&w, s);
+    assert!(rows.contains(&"ValueChange Device.X_Lamp.Colour".to_owned()), "{rows:?}");
+    let adds = w.services[&s].count("Add");
+    w.wait(3600);
+    assert_eq!((w.services[&s].count("Add"), w.broker.pending()), (adds, 0), "and no more than that");
+}
+
+/// R-OPR.0: whoever cannot tell when a command is complete is asked.
+#[test]
+fn commands_end_also_at_a_service_that_holds_no_subscriptions() {
+    for says_what_runs in [true, false] {
+        let mut w = World::new();
+        let c = w.controller("self::c");
+        let mut service = lamp("Device.X_Lamp.");
+        service.full.insert("Device.LocalAgent.Subscription.".to_owned(), 7004);
+        let running = "Device.LocalAgent.Request.7.";
+        service.outcomes.push_back(OperationResp::ReqObjPath(running.to_owned()));
+        service.values.insert(format!("{running}Command"), "Device.X_Lamp.Fade()".to_owned());
+        let s = w.service_link("self::lamp", service);
+        w.register(s, false, &["Device.X_Lamp."]);
+        w.subscribe(c, "done", "OperationComplete", "Device.X_Lamp.");
+        assert!(w.operate(c, "Device.X_Lamp.Fade()", "k", &[]).ends_with("Device.LocalAgent.Request.1."));
+        w.wait(6);
+        assert!(w.notes(c).is_empty() && !w.get(c, "Device.LocalAgent.Request.").is_empty());
+        match says_what_runs {
+            true => drop(w.services.get_mut(&s).unwrap().values.remove(&format!("{running}Command"))),
+            false => w.manner(s, Manner::Refuses(7000)),
+        }
+        w.wait(10);
+        let notes = w.notes(c);
+        assert!(notes.len() == 1 && notes[0].contains("7022"), "{notes:?}");
+        assert_eq!(w.get(c, "Device.LocalAgent.Request."), "");
+        let asked = w.services[&s].count("GetInstances");
+        w.wait(600);
+        assert_eq!(w.services[&s].count("GetInstances"), asked, "nothing runs");
+    }
+}
+
+/// A notification follows the answer to the request that caused it, also where the Service tells of the row first.
+#[test]
+fn a_new_row_of_a_service_is_told_after_the_answer_to_its_add() {
+    use usp_proto::usp::notify::ObjectCreation;
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    let table = "Device.X_Lamp.Zone.";
+    w.subscribe(c, "o", "ObjectCreation", table);
+    w.manner(s, Manner::Slow(Duration::from_secs(1)));
+    let request = crate::bench::peer::add(false, &[(table, &["Name=west"])]);
+    let id = w.begin(c, request);
+    let obj_path = format!("{table}3.");
+    let made = Notification::ObjCreation(ObjectCreation { obj_path, unique_keys: Default::default() });
+    w.service_notify(s, "ObjectCreation", table, made.clone());
+    assert!(w.notes(c).is_empty(), "the Add is not answered");
+    w.wait(2);
+    assert!(w.answer(c, &id).is_some());
+    assert_eq!(w.notes(c).len(), 1);
+    w.service_notify(s, "ObjectCreation", table, made);
+    assert_eq!(w.notes(c).len(), 1, "nobody waits any more");
+}

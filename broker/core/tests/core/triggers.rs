@@ -139,3 +139,12 @@ fn a_first_write_is_a_change() {
     w.set(c, relay, &["Value=true"]);
     assert_eq!(w.notes(c).len(), 1);
 }
+
+/// Whoever may read the settings would read them.
+#[test]
+fn a_secret_is_no_setting_of_a_trigger() {
+    let (mut w, c) = world();
+    let row = w.subscribe(c, "t", "ValueChange", CODE);
+    let settings = "TriggerConfigSettings=Device.MQTT.Client.*.Password=secret";
+    assert_eq!(w.set(c, &row, &[settings]), format!("Error 7012\n{row}TriggerConfigSettings: 7012"));
+}

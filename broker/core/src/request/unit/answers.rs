@@ -1,11 +1,13 @@
 //! What owners answer to a unit, spread over the entries that it is for.
 
+use std::collections::BTreeSet;
+
 use usp_mapping::port::DeviceFault;
 use usp_proto::err_code::ErrCode;
 use usp_proto::usp::add_resp::CreatedObjectResult;
 use usp_proto::usp::response::RespType;
 
-use super::{Step, Unit, UnitKind, distinct};
+use super::{Step, Unit, UnitKind};
 use crate::Broker;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
@@ -128,7 +130,7 @@ impl Unit {
         origin: &Origin,
         kind: &mut UnitKind,
     ) -> Result<(), Fault> {
-        let mut touched = Vec::new();
+        let mut touched = BTreeSet::new();
         for (entry, step) in &self.steps {
             match step {
                 Step::Effect(Effect::Store { at, name, value }) => {
@@ -137,7 +139,7 @@ impl Unit {
                         return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, text));
                     }
                     broker.model.rows.set(at, name, value.clone());
-                    touched.push(at.clone());
+                    touched.insert(at.clone());
                 }
                 Step::Create(creation) => {
                     let UnitKind::Add { items, .. } = kind else { continue };
@@ -155,7 +157,7 @@ impl Unit {
                 _ => {}
             }
         }
-        for at in distinct(touched.into_iter()) {
+        for at in touched {
             if let Err(clash) = broker.model.check_keys(&at) {
                 if let UnitKind::Set { entries, .. } = kind
                     && let Some((entry, effect)) =

@@ -220,11 +220,13 @@ pub(crate) struct UnitJob {
     kind: UnitKind,
     units: Vec<Unit>,
     asks: Vec<(usize, What)>,
+    /// Services that make rows for it.
+    adding: Vec<ServiceId>,
 }
 
 impl UnitJob {
     pub(crate) fn new(origin: Origin, kind: UnitKind, units: Vec<Unit>) -> Self {
-        Self { origin, kind, units, asks: Vec::new() }
+        Self { origin, kind, units, asks: Vec::new(), adding: Vec::new() }
     }
 }
 
@@ -344,6 +346,10 @@ impl UnitJob {
             .collect();
         for (service, request) in requests {
             let tag = self.ask(index, What::Service(service));
+            if matches!(request, ReqType::Add(_)) {
+                self.adding.push(service);
+                broker.begin_adding(service);
+            }
             broker.ask_service(id, tag, service, request);
         }
     }
@@ -358,7 +364,7 @@ impl UnitJob {
         }
         let savepoint = broker.model.rows.savepoint();
         let result = unit.apply_own(broker, &self.origin, &mut self.kind);
-        match result {
+        match result.and_then(|()| broker.check_flood(&self.origin, savepoint)) {
             Ok(()) => {
                 let tag = self.ask(index, What::Store);
                 broker.ask_store(id, tag);
@@ -409,6 +415,7 @@ impl UnitJob {
                 broker.finish_delete(&origin, entries, allow_partial, params);
             }
         }
+        self.adding.into_iter().for_each(|service| broker.end_adding(service));
     }
 }
 
