@@ -26,7 +26,7 @@ fn a_draft_becomes_a_live_value() {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap());
     // What goes on ends with the shell; a command that fails ends it.
-    let script = format!("set -e\ntrap 'kill $(jobs -p)' EXIT\n{}", block());
+    let script = format!("set -e\ntrap 'jobs -p > ended; kill $(cat ended)' EXIT\n{}", block());
     let role = role::broker("sh");
     let mut command = Command::new("sh");
     for (name, value) in role.get_envs() {

@@ -80,7 +80,7 @@ fn a_broken_configuration_is_exit_code_2() {
     let output = place.output(&["run", "--config", "none.toml"]);
     assert_eq!(
         (output.status.code(), stderr(&output)),
-        (Some(2), "error: none.toml: No such file or directory (os error 2)\n".into())
+        (Some(2), "error: none.toml: No such file or directory\n".into())
     );
     assert_eq!(place.output(&["run"]).status.code(), Some(2));
     let output = place.output(&["run", "--config", "broker.toml", "--log", "loud"]);
@@ -130,6 +130,43 @@ fn mapping_check_shows_every_file_and_has_a_form_for_programs() {
     assert_eq!((lines[0]["ok"].as_bool(), lines[1]["ok"].as_bool()), (Some(false), Some(true)));
     assert_eq!(lines[0]["diagnostics"][0]["line"], 3);
     assert_eq!(place.output(&["mapping", "check", "none.yaml"]).status.code(), Some(2));
+
+    // What cannot be opened is a problem like others, and ends nothing.
+    fs::write(place.path("latin.yaml"), b"site: 1\nbuses: {} # 20 \xb0C\n").unwrap();
+    let output = place.output(&["mapping", "check", "--json", "none.yaml", "latin.yaml", "good.yaml"]);
+    assert_eq!(output.status.code(), Some(2));
+    let lines: Vec<serde_json::Value> =
+        stdout(&output).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let told = |line: usize| lines[line]["diagnostics"][0].clone();
+    assert_eq!((lines.len(), &told(0)["code"], &told(1)["code"]), (3, &"M096".into(), &"M001".into()));
+    assert_eq!((&told(1)["line"], &told(1)["column"]), (&2.into(), &16.into()));
+    assert_eq!(lines[2]["ok"], true);
+}
+
+#[test]
+fn files_that_are_named_together_may_extend_each_other() {
+    let place = Place::new("");
+    let base = "uspmap: 1\nprofile: acme.base\nversion: 1.0.0\ndevice: {type: Meter}\ncapabilities:\n  e: {class: LevelSensor, type: Energy, unit: kWh, read: {input: 0}}\n";
+    fs::write(place.path("base.yaml"), base).unwrap();
+    fs::write(
+        place.path("own.yaml"),
+        "uspmap: 1\nprofile: acme.own\nversion: 1.0.0\nextends: acme.base@^1\n",
+    )
+    .unwrap();
+    assert_eq!(place.output(&["mapping", "check", "base.yaml", "own.yaml"]).status.code(), Some(0));
+    let alone = place.output(&["mapping", "check", "own.yaml"]);
+    assert_eq!(alone.status.code(), Some(2));
+    assert!(stderr(&alone).contains("--mappings FOLDER"), "{}", stderr(&alone));
+}
+
+#[test]
+fn a_value_that_cannot_be_sent_is_no_success() {
+    let place = Place::new("");
+    let refused = place.output(&["mapping", "explain", "usp.demo-meter", "--set", "setpoint=999"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("--set setpoint=999"), "{}", stderr(&refused));
+    let told = stdout(&refused);
+    assert!(told.contains("9600 baud, 8E1 (assumed: "), "{told}");
 }
 
 #[test]

@@ -75,7 +75,10 @@ impl Chain {
             let message = format!("`{}` cannot be extended", wanted.value);
             let error = report.error(Code::Extends, at, message);
             match &why {
-                NotFound::Profile { known } => error.help(library::advice(name, known)),
+                NotFound::Profile { known } => {
+                    let others = known.iter().filter(|known| own != Some(known.as_str()));
+                    error.help(library::advice(name, &others.cloned().collect::<Vec<_>>()));
+                }
                 NotFound::Version { found } => error.help(format!("there is {}", found.join(", "))),
                 NotFound::Unreadable(why) => error.help(why.clone()),
             }

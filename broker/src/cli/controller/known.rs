@@ -50,7 +50,7 @@ const LEVELS: usize = 16;
 /// What was probably meant by a path that is not in the supported data model: the same with one other element.
 pub(super) async fn meant(session: &Session, path: &str) -> Option<String> {
     if !path.starts_with("Device.") {
-        return Some(format!("Device.{}", path.trim_start_matches("Device").trim_start_matches('.')));
+        return Some(format!("Device.{}", path.trim_start_matches('.')));
     }
     let ends: Vec<usize> = path.match_indices('.').map(|(at, _)| at + 1).take(LEVELS).collect();
     // The deepest object that there is; the element behind it is the wrong one.

@@ -124,10 +124,8 @@ fn unusable(what: &str, why: &Failure) -> Checked {
     let told = without_numbers(&why.to_string());
     let told = told.strip_prefix(&format!("{what}: ")).unwrap_or(&told);
     // What a file in another encoding needs is a part of what is said of it.
-    let (message, help) = match told
-        .split_once("; ")
-        .or_else(|| told.split_once(": ").filter(|_| told.starts_with("there is")))
-    {
+    let mark = if told.starts_with("there is") { ": " } else { "; " };
+    let (message, help) = match told.split_once(mark) {
         Some((message, help)) => (message.to_owned(), help.to_owned()),
         None => (told.to_owned(), "paths are relative to the folder where the command is run".to_owned()),
     };
