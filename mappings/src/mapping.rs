@@ -131,6 +131,9 @@ impl Mapping {
 /// Name, class and bindings of a point.
 type Parts<'m> = (&'m str, Class, Option<&'m ReadBinding>, Option<&'m WriteBinding>);
 
+/// The `max_age` of readings that do not become old while the device is there.
+pub const FOR_EVER: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// A named polling period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PollGroup {
@@ -196,7 +199,7 @@ pub struct Capability {
     /// `RestTime`'s initial value; `None`: not offered, or a [`Setting`] (BinarySensor).
     pub rest: Option<Duration>,
     /// A reading older than this is no longer fresh. Two poll periods unless the file says otherwise; zero for a point
-    /// that is read on demand only.
+    /// that is read on demand only, and [`FOR_EVER`] for one that the device tells of by itself.
     pub max_age: Duration,
     /// Whether a reading that is not Good is still shown.
     pub serve_stale: bool,

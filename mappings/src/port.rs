@@ -58,8 +58,53 @@ pub enum Action {
     Command(CommandId, Vec<Value>),
 }
 
-/// What each capability reads, or why it could not be read or written.
-pub type Readings = Vec<(PointId, Result<Value, DeviceFault>)>;
+/// What became of one point that was read, heard or written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// Which.
+    pub point: PointId,
+    /// Its value, or why there is none.
+    pub result: Result<Value, DeviceFault>,
+    /// Whether that can be taken for what the device has now.
+    pub freshness: Freshness,
+}
+
+impl Reading {
+    /// What the device said just now.
+    pub fn now(point: PointId, result: Result<Value, DeviceFault>) -> Self {
+        Self { point, result, freshness: Freshness::NOW }
+    }
+
+    /// What somebody has kept of former times.
+    pub fn kept(point: PointId, result: Result<Value, DeviceFault>) -> Self {
+        Self { point, result, freshness: Freshness::KEPT }
+    }
+}
+
+/// Who says a reading, and how old it is. A value that is put together is as old as the oldest of its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// The device itself was heard just now, and this is what follows from it.
+    pub contact: bool,
+    /// How long ago it was said; `None`: nobody knows, because somebody has kept it for whoever comes.
+    pub age: Option<Duration>,
+}
+
+impl Freshness {
+    /// The device said all of it just now.
+    pub const NOW: Self = Self { contact: true, age: Some(Duration::ZERO) };
+
+    /// Somebody has kept it of former times: it is what was last said, nobody knows when, and shows no contact.
+    pub const KEPT: Self = Self { contact: false, age: None };
+
+    /// Whether it is all new: nothing else confirms a write, or makes a poll superfluous.
+    pub fn is_now(self) -> bool {
+        self == Self::NOW
+    }
+}
+
+/// What each point reads, or why it could not be read or written.
+pub type Readings = Vec<Reading>;
 
 /// The one answer to an [`AdapterCall`].
 #[derive(Clone, Debug, PartialEq)]
@@ -78,16 +123,13 @@ pub struct AdapterReply {
 /// What a device or its bus says unasked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AdapterReport {
-    /// Readings that were taken together, by polling or because the device sent them.
+    /// Readings that came together, by polling or because the device, or who keeps its words, sent them.
     Readings {
         /// Whose.
         device: DeviceId,
         /// By what it was read: points mean something else once a mapping was replaced.
         mapping: Arc<Mapping>,
-        /// The device said so just now, which is a contact. Otherwise somebody has kept it of former times: it is what was
-        /// last said, and nobody knows when.
-        live: bool,
-        /// What each capability reads, or why it could not be read.
+        /// What each point reads, or why it could not be read.
         readings: Readings,
     },
     /// The device became reachable, or stopped being so.

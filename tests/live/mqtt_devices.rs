@@ -14,7 +14,7 @@ use usp_mapping::mapping::{
     Site,
 };
 use usp_mapping::port::{
-    Action, AdapterCall, AdapterReport, CallId, DeviceFault, DeviceId, PointId, Readings,
+    Action, AdapterCall, AdapterReport, CallId, DeviceFault, DeviceId, Freshness, PointId, Reading, Readings,
 };
 use usp_mapping::site::compile_site;
 use usp_mapping::value::Value;
@@ -102,11 +102,11 @@ impl Bench {
         }
     }
 
-    /// The next readings, and whether they were said just now.
-    async fn readings(&mut self) -> (Readings, bool) {
+    /// The next readings.
+    async fn readings(&mut self) -> Readings {
         loop {
-            if let FromAdapter::Report(AdapterReport::Readings { readings, live, .. }) = self.next().await {
-                return (readings, live);
+            if let FromAdapter::Report(AdapterReport::Readings { readings, .. }) = self.next().await {
+                return readings;
             }
         }
     }
@@ -177,8 +177,8 @@ async fn a_lamp_is_read_set_confirmed_and_lost_with_either_version() {
         while !(online && shown) {
             match bench.next().await {
                 FromAdapter::Report(AdapterReport::Online { online: Ok(()), .. }) => online = true,
-                FromAdapter::Report(AdapterReport::Readings { readings, live, .. }) => {
-                    assert_eq!((readings, live), (vec![(PointId(0), Ok(level(10)))], false));
+                FromAdapter::Report(AdapterReport::Readings { readings, .. }) => {
+                    assert_eq!(readings, [Reading::kept(PointId(0), Ok(level(10)))]);
                     shown = true;
                 }
                 other => panic!("{other:?}"),
@@ -189,17 +189,21 @@ async fn a_lamp_is_read_set_confirmed_and_lost_with_either_version() {
         assert_eq!(heard, (format!("{TOPIC}/set"), r#"{"brightness":127}"#.to_owned()));
         says(&mut bridge, TOPIC, r#"{"brightness":60}"#, false).await;
         says(&mut bridge, TOPIC, r#"{"brightness":127,"power":4.5}"#, false).await;
-        assert_eq!(bench.reply(set).await, Ok(vec![(PointId(0), Ok(level(127)))]));
+        assert_eq!(bench.reply(set).await, Ok(vec![Reading::now(PointId(0), Ok(level(127)))]));
 
         let get = bench.call("lamp", Action::Read(vec![PointId(0), PointId(1)]));
         assert_eq!(hears(&mut bridge).await, (format!("{TOPIC}/get"), r#"{"brightness":""}"#.to_owned()));
         says(&mut bridge, TOPIC, r#"{"brightness":126}"#, false).await;
         let power = Value::Number("4.5".parse().unwrap());
-        assert_eq!(bench.reply(get).await, Ok(vec![(PointId(0), Ok(level(126))), (PointId(1), Ok(power))]));
+        let got = bench.reply(get).await.unwrap();
+        assert_eq!(got[0], Reading::now(PointId(0), Ok(level(126))));
+        let Reading { result, freshness, .. } = &got[1];
+        assert_eq!((result, freshness.contact), (&Ok(power), false), "it cannot be asked for");
+        assert!(freshness.age.is_some_and(|age| !age.is_zero()), "{freshness:?}");
 
         let never = bench.call("lamp", Action::Write(vec![(PointId(0), level(1))]));
         let results = bench.reply(never).await.unwrap();
-        assert!(matches!(results[0].1, Err(DeviceFault::NotConfirmed { .. })), "{results:?}");
+        assert!(matches!(results[0].result, Err(DeviceFault::NotConfirmed { .. })), "{results:?}");
 
         says(&mut bridge, THERE, r#"{"state":"offline"}"#, true).await;
         bench.until_online("lamp", false).await;
@@ -224,13 +228,13 @@ async fn a_server_that_is_restarted_loses_no_device() {
     says(&mut peer, THERE, r#"{"state":"online"}"#, true).await;
     bench.until_online("lamp", true).await;
     says(&mut peer, TOPIC, r#"{"brightness":99}"#, true).await;
-    assert_eq!(bench.readings().await, (vec![(PointId(0), Ok(level(99)))], true));
+    assert_eq!(bench.readings().await, [Reading::now(PointId(0), Ok(level(99)))]);
 
     // Devices that come later hear what was kept for them, and others go on.
     says(&mut peer, "zigbee2mqtt/late", r#"{"brightness":5}"#, true).await;
     let both = vec![lamp("lamp", TOPIC), lamp("late", "zigbee2mqtt/late")];
     bench.adapters.apply(site(server(&mosquitto, MqttVersion::V5), both)).await;
-    assert_eq!(bench.readings().await, (vec![(PointId(0), Ok(level(5)))], false));
+    assert_eq!(bench.readings().await, [Reading::kept(PointId(0), Ok(level(5)))]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -240,8 +244,9 @@ async fn retained_garbage_is_no_value() {
     says(&mut bridge, TOPIC, "\u{0}{not json", true).await;
     says(&mut bridge, THERE, "rubbish", true).await;
     let mut bench = Bench::start(site(server(&mosquitto, MqttVersion::V5), vec![lamp("lamp", TOPIC)]));
-    let (readings, live) = bench.readings().await;
-    assert!(!live && readings.iter().all(|(_, reading)| reading.is_err()), "{readings:?}");
+    let readings = bench.readings().await;
+    let is_kept_fault = |it: &Reading| it.result.is_err() && it.freshness == Freshness::KEPT;
+    assert!(readings.iter().all(is_kept_fault), "{readings:?}");
     says(&mut bridge, TOPIC, r#"{"brightness":7}"#, false).await;
     assert_eq!(bench.until_online("lamp", true).await, None);
 }
@@ -282,7 +287,7 @@ async fn devices_of_a_bridge_come_are_renamed_and_go() {
     let heard = is_set(&mut peer, r#"{"state":"OFF"}"#).await;
     assert_eq!(heard, ("zigbee2mqtt/plug/set".to_owned(), r#"{"state":"ON"}"#.to_owned()));
     says(&mut peer, "zigbee2mqtt/plug", r#"{"state":"ON","power":12.5}"#, false).await;
-    assert_eq!(bench.reply(set).await, Ok(vec![(PointId(0), Ok(Value::Bool(true)))]));
+    assert_eq!(bench.reply(set).await, Ok(vec![Reading::now(PointId(0), Ok(Value::Bool(true)))]));
 
     says(&mut peer, list, &listed(&[("0x01", "kitchen"), ("0x02", "other")]), true).await;
     let renamed = bench.adopted().await;

@@ -93,17 +93,22 @@ impl PollClock {
         self.begin_once(at);
     }
 
-    /// The device has said a point unasked: it need not be read before its period is over.
-    pub(crate) fn hear(&mut self, point: PointId, now: Instant) {
-        self.missing.retain(|missing| *missing != point);
-        self.once_at = self.once_at.filter(|_| !self.missing.is_empty());
+    /// The device has said a point unasked, the oldest part of it so long ago: it need not be read before its period is
+    /// over from then on.
+    pub(crate) fn hear(&mut self, point: PointId, now: Instant, age: Duration) {
+        if age.is_zero() {
+            self.missing.retain(|missing| *missing != point);
+            self.once_at = self.once_at.filter(|_| !self.missing.is_empty());
+        }
+        let Some(said_at) = now.checked_sub(age) else { return };
         if let Some(heard) = self.heard.get_mut(&point) {
-            heard.due_at = now + heard.every;
+            heard.due_at = heard.due_at.max(said_at + heard.every);
             return;
         }
         let Some(group) = self.groups.iter_mut().find(|group| group.points.contains(&point)) else { return };
         group.points.retain(|other| *other != point);
-        self.heard.insert(point, Heard { every: group.every, due_at: now + group.every });
+        self.heard
+            .insert(point, Heard { every: group.every, due_at: group.due_at.max(said_at + group.every) });
         self.groups.retain(|group| !group.points.is_empty());
     }
 
@@ -196,16 +201,28 @@ mod tests {
         let start = Instant::now();
         let mut clock = PollClock::new(&fake::mapping(&[fake::polled(100), fake::polled(100)]), start);
         clock.take_due(start);
-        clock.hear(PointId(1), start + 60 * MS);
+        clock.hear(PointId(1), start + 60 * MS, Duration::ZERO);
         assert_eq!(clock.take_due(start + 100 * MS), [PointId(0)]);
         assert_eq!(clock.next_due(), Some(start + 160 * MS));
-        clock.hear(PointId(1), start + 150 * MS);
+        clock.hear(PointId(1), start + 150 * MS, Duration::ZERO);
         assert_eq!(clock.take_due(start + 200 * MS), [PointId(0)]);
         assert_eq!(clock.take_due(start + 250 * MS), [PointId(1)], "silent for a period");
-        clock.hear(PointId(0), start + 260 * MS);
+        clock.hear(PointId(0), start + 260 * MS, Duration::ZERO);
         assert_eq!(clock.next_due(), Some(start + 350 * MS));
         clock.restart(start + 300 * MS);
         assert_eq!(clock.take_due(start + 300 * MS), [PointId(0), PointId(1)]);
+    }
+
+    #[test]
+    fn a_value_with_an_old_part_puts_its_poll_off_from_when_that_was_said() {
+        let start = Instant::now();
+        let mut clock = PollClock::new(&fake::mapping(&[fake::polled(100)]), start);
+        clock.take_due(start);
+        for heard in 1..10 {
+            let age = heard * 10 * MS;
+            clock.hear(PointId(0), start + age, age);
+        }
+        assert_eq!(clock.next_due(), Some(start + 100 * MS));
     }
 
     #[test]
@@ -216,7 +233,7 @@ mod tests {
             read.poll = Poll::Once;
         }
         let mut clock = PollClock::new(&fake::mapping(&[once]), start);
-        clock.hear(PointId(0), start);
+        clock.hear(PointId(0), start, Duration::ZERO);
         assert_eq!(clock.next_due(), None);
     }
 

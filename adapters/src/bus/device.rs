@@ -11,13 +11,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::Device;
-use usp_mapping::port::{AdapterReply, AdapterReport, CallId, DeviceFault, PointId};
+use usp_mapping::port::{AdapterReply, AdapterReport, CallId, DeviceFault, PointId, Readings};
 
 use crate::FromAdapter;
 use crate::bus::backoff::Jitter;
 use crate::bus::clock::PollClock;
 use crate::bus::health::{Allowed, Health};
-use crate::bus::plan::{ReadPlan, Readings};
+use crate::bus::plan::ReadPlan;
 use crate::bus::precedence::{Class, Precedence};
 use crate::bus::queue::{Queue, Turn};
 use crate::bus::read_job::ReadJob;
@@ -206,7 +206,7 @@ impl<M: Model> DeviceState<M> {
         let job = self.read.as_mut()?;
         let ask = job.next();
         if ask.is_none() {
-            push_replies(out, job.ready());
+            push_replies(out, job.ready(&self.model, now));
             self.read = None;
         }
         ask
@@ -293,10 +293,10 @@ impl<M: Model> DeviceState<M> {
             }
             Outcome::Silent(fault) => self.polls.silent(&mut self.model, now, self.health.silences(), &fault),
         };
-        for (point, _) in readings.iter().filter(|(_, reading)| reading.is_err()) {
-            self.clock.missed(*point, now);
+        for reading in readings.iter().filter(|reading| reading.result.is_err()) {
+            self.clock.missed(reading.point, now);
         }
-        self.report_readings(readings, out);
+        self.report(readings, out);
         if self.polls.is_empty() {
             self.counters.cycle(&self.cycle.1, now.saturating_duration_since(self.cycle.0));
         }
@@ -312,7 +312,7 @@ impl<M: Model> DeviceState<M> {
         }
         self.parked.retain(|job| job.waiting() > 0);
         if let Some(job) = &mut self.read {
-            push_replies(out, job.expire(now));
+            push_replies(out, job.expire(&self.model, now));
         }
         if self.write.take_if(|job| job.waiting() == 0).is_some() {
             self.orphan(Purpose::Write);
@@ -336,14 +336,10 @@ impl<M: Model> DeviceState<M> {
         [self.queue.next_expiry(), write, read].into_iter().flatten().min()
     }
 
-    fn report_readings(&self, readings: Readings, out: &mut Outbox) {
-        self.report(true, readings, out);
-    }
-
-    fn report(&self, live: bool, readings: Readings, out: &mut Outbox) {
+    fn report(&self, readings: Readings, out: &mut Outbox) {
         if !readings.is_empty() {
             let (device, mapping) = (self.device.id.clone(), Arc::clone(&self.device.mapping));
-            out.push(FromAdapter::Report(AdapterReport::Readings { device, mapping, live, readings }));
+            out.push(FromAdapter::Report(AdapterReport::Readings { device, mapping, readings }));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Mappings and a protocol for tests: two points a read, no registers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,9 @@ use usp_mapping::mapping::{
     ModbusPoint, ModbusTable, ModbusWriteFunction, OnlineRule, PerTable, Poll, Protocol, ReadBinding,
     ReadPoint, RegisterEncoding, Steps, Verify, WriteBinding, WritePoint,
 };
-use usp_mapping::port::{Action, AdapterCall, CallId, DeviceFault, DeviceId, PointId};
+use usp_mapping::port::{
+    Action, AdapterCall, CallId, DeviceFault, DeviceId, Freshness, PointId, Reading, Readings,
+};
 use usp_mapping::transform::Transform;
 use usp_mapping::value::Value;
 
@@ -208,23 +210,29 @@ pub(crate) enum FakeAnswer {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FakeWord {
     pub(crate) shows: Vec<(u16, i64)>,
-    pub(crate) live: bool,
+    pub(crate) freshness: Freshness,
     pub(crate) presence: Option<Result<(), String>>,
 }
 
 impl FakeWord {
     /// Live.
     pub(crate) fn shows(point: u16, value: i64) -> Self {
-        Self { shows: vec![(point, value)], live: true, presence: None }
+        Self { shows: vec![(point, value)], freshness: Freshness::NOW, presence: None }
+    }
+
+    /// Live, but a part of it was said so long ago.
+    pub(crate) fn partly(point: u16, value: i64, age_ms: u32) -> Self {
+        let freshness = Freshness { contact: true, age: Some(age_ms * MS) };
+        Self { freshness, ..Self::shows(point, value) }
     }
 
     /// Kept by a server.
     pub(crate) fn kept(point: u16, value: i64) -> Self {
-        Self { live: false, ..Self::shows(point, value) }
+        Self { freshness: Freshness::KEPT, ..Self::shows(point, value) }
     }
 
     pub(crate) fn presence(presence: Result<(), String>) -> Self {
-        Self { shows: Vec::new(), live: false, presence: Some(presence) }
+        Self { shows: Vec::new(), freshness: Freshness::KEPT, presence: Some(presence) }
     }
 }
 
@@ -246,6 +254,8 @@ pub(crate) struct FakeModel {
     unit: u8,
     mapping: Arc<Mapping>,
     tells: bool,
+    /// What was last said unasked.
+    last: BTreeMap<PointId, Reading>,
 }
 
 impl FakeModel {
@@ -272,7 +282,7 @@ impl Model for FakeModel {
 
     fn new(device: &Device) -> Self {
         let unit = device.address.unit().expect("a unit");
-        Self { unit, mapping: Arc::clone(&device.mapping), tells: false }
+        Self { unit, mapping: Arc::clone(&device.mapping), tells: false, last: BTreeMap::new() }
     }
 
     fn plan(&mut self, _: Instant, points: &[PointId]) -> Vec<FakeAsk> {
@@ -300,12 +310,14 @@ impl Model for FakeModel {
             FakeAnswer::Shows(value) => Ok(number(value)),
             FakeAnswer::Refuses => Err(refused()),
         };
-        let readings = self.points(ask).into_iter().map(|point| (point, reading.clone())).collect();
+        let readings =
+            self.points(ask).into_iter().map(|point| Reading::now(point, reading.clone())).collect();
         Understood { readings, again: Vec::new() }
     }
 
     fn unanswered(&mut self, _: Instant, ask: &FakeAsk, fault: &DeviceFault) -> Understood<FakeAsk> {
-        let readings = self.points(ask).into_iter().map(|point| (point, Err(fault.clone()))).collect();
+        let readings =
+            self.points(ask).into_iter().map(|point| Reading::now(point, Err(fault.clone()))).collect();
         Understood { readings, again: Vec::new() }
     }
 
@@ -388,12 +400,24 @@ impl Model for FakeModel {
 
     fn hear(&mut self, _: Instant, word: FakeWord) -> Heard {
         self.tells = true;
-        let readings = word.shows.iter().map(|(point, value)| (PointId(*point), Ok(number(*value))));
-        Heard { readings: readings.collect(), live: word.live, presence: word.presence }
+        let reading = |(point, value): &(u16, i64)| Reading {
+            point: PointId(*point),
+            result: Ok(number(*value)),
+            freshness: word.freshness,
+        };
+        let readings: Readings = word.shows.iter().map(reading).collect();
+        self.last.extend(readings.iter().map(|reading| (reading.point, reading.clone())));
+        Heard { readings, live: word.freshness.contact, presence: word.presence }
     }
 
     fn tells(&self, _: PointId) -> bool {
         self.tells || self.is_dumb()
+    }
+
+    /// As if it had been said a second ago.
+    fn known(&self, _: Instant, point: PointId) -> Option<Reading> {
+        let past = Freshness { contact: false, age: Some(1000 * MS) };
+        self.last.get(&point).map(|known| Reading { freshness: past, ..known.clone() })
     }
 
     fn is_taciturn(&self) -> bool {

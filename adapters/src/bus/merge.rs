@@ -11,23 +11,20 @@ use crate::FromAdapter;
 /// place of an older one of the same point. How many were dropped.
 pub(crate) fn merge(waiting: &mut VecDeque<FromAdapter>, message: FromAdapter) -> u64 {
     match message {
-        FromAdapter::Report(AdapterReport::Readings { device, mapping, live, readings }) => {
+        FromAdapter::Report(AdapterReport::Readings { device, mapping, readings }) => {
             let known = waiting.iter_mut().rev().find_map(|other| match other {
-                FromAdapter::Report(AdapterReport::Readings {
-                    device: of,
-                    mapping: by,
-                    live: as_live,
-                    readings: known,
-                }) => (*of == device && *as_live == live && Arc::ptr_eq(by, &mapping)).then_some(known),
+                FromAdapter::Report(AdapterReport::Readings { device: of, mapping: by, readings: known }) => {
+                    (*of == device && Arc::ptr_eq(by, &mapping)).then_some(known)
+                }
                 FromAdapter::Report(_) | FromAdapter::Reply(_) | FromAdapter::Adopted(_) => None,
             });
             let Some(known) = known else {
-                let report = AdapterReport::Readings { device, mapping, live, readings };
+                let report = AdapterReport::Readings { device, mapping, readings };
                 waiting.push_back(FromAdapter::Report(report));
                 return 0;
             };
             let before = known.len();
-            known.retain(|(point, _)| !readings.iter().any(|(newer, _)| newer == point));
+            known.retain(|old| !readings.iter().any(|newer| newer.point == old.point));
             let dropped = before - known.len();
             known.extend(readings);
             u64::try_from(dropped).unwrap_or(u64::MAX)

@@ -13,11 +13,14 @@
 //!
 //! What is unasked, always:
 //!
-//! - A word that is live counts as contact. What a server kept is a reading of unknown age: it is shown, but shows neither
-//!   that the device is there nor that a write was done, and words that come while the link is down are not heard.
-//! - A point that was heard is not polled before its period is over.
-//! - A write that waits for its confirmation is confirmed by a live word that shows what was written, and by nothing else
-//!   that is said. A word that shows another value is no confirmation and no refusal: devices tell of steps on the way.
+//! - Each reading says how fresh it is. A word that is live counts as contact. What a server kept is a reading of unknown
+//!   age: it is shown, but shows neither that the device is there nor that a write was done, and words that come while the
+//!   link is down are not heard. A value that is put together is as old as the oldest of its parts.
+//! - A point that was heard is not polled before its period is over, from when the oldest part of it was said.
+//! - Nothing older follows something newer: what was heard before an answer is taken in before it, what cannot be asked
+//!   for is looked up when the reply is made, and what is heard while others of a read are still asked for counts.
+//! - A write that waits for its confirmation is confirmed by a live word that shows what was written, all of it new, and by
+//!   nothing else that is said. A word that shows another value is no confirmation and no refusal: devices tell of steps on the way.
 //! - Words are taken in their order. While the core takes nothing, what waits for it is one report in which the newest
 //!   reading of a point wins; what was dropped for that is counted.
 //! - When a shared link goes, its devices are offline for its reason. When it is back, they are polled at times spread
@@ -113,11 +116,10 @@ mod contract {
     use std::time::{Duration, Instant};
 
     use usp_mapping::mapping::Device;
-    use usp_mapping::port::{DeviceFault, PointId};
+    use usp_mapping::port::{DeviceFault, PointId, Reading, Readings};
     use usp_mapping::value::Value;
 
     use crate::bus::ear::Ear;
-    use crate::bus::plan::Readings;
     use crate::bus::queue::Target;
 
     /// How an exchange ended, as the scheduler needs to know it.
@@ -139,7 +141,7 @@ mod contract {
     #[derive(Debug)]
     pub(crate) struct Understood<Ask> {
         /// The points that are done with.
-        pub(crate) readings: Vec<(PointId, Result<Value, DeviceFault>)>,
+        pub(crate) readings: Readings,
         /// Smaller reads for the points that are not, or such that teach something.
         pub(crate) again: Vec<Ask>,
     }
@@ -153,10 +155,10 @@ mod contract {
     /// What the device says unasked.
     #[derive(Debug, Default)]
     pub(crate) struct Heard {
-        /// What it tells of its points; those that it does not tell of are not there.
+        /// What it tells of its points, each with how fresh that is; those that it does not tell of are not there.
         pub(crate) readings: Readings,
-        /// Whether it has said so itself just now: it is there, and what it shows is what it has. Not so of what a server
-        /// has kept for whoever comes.
+        /// Whether the device itself has said something just now: it is there. Not so of what a server has kept for whoever
+        /// comes.
         pub(crate) live: bool,
         /// Somebody who keeps count of the device says that it is there, or why it is not.
         pub(crate) presence: Option<Result<(), String>>,
@@ -236,8 +238,9 @@ mod contract {
         fn hear(&mut self, now: Instant, word: Self::Word) -> Heard;
         /// Whether the device says a point unasked, when it changes at least.
         fn tells(&self, point: PointId) -> bool;
-        /// What the device has last said of a point that it says unasked; asked for where it cannot be asked.
-        fn known(&self, _: PointId) -> Option<Result<Value, DeviceFault>> {
+        /// What the device has last said of a point that it says unasked, and how long ago; asked for where it cannot be
+        /// asked.
+        fn known(&self, _: Instant, _: PointId) -> Option<Reading> {
             None
         }
         /// Whether somebody keeps count of it and says so: it need not be asked only to see whether it is there.

@@ -3,13 +3,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
-use usp_mapping::port::{DeviceFault, PointId};
-use usp_mapping::value::Value;
+use usp_mapping::port::{DeviceFault, PointId, Readings};
 
 use crate::bus::{Model, Understood};
-
-/// What came of points.
-pub(crate) type Readings = Vec<(PointId, Result<Value, DeviceFault>)>;
 
 /// Planned exchanges.
 #[derive(Clone, Debug)]

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use usp_mapping::port::{AdapterReply, CallId, DeviceFault, PointId};
-use usp_mapping::value::Value;
+use usp_mapping::port::{AdapterReply, CallId, DeviceFault, PointId, Reading, Readings};
 
-use crate::bus::plan::{ReadPlan, Readings};
+use crate::bus::plan::ReadPlan;
 use crate::bus::queue::ReadCall;
 use crate::bus::{Model, Outcome};
 
@@ -15,7 +14,9 @@ use crate::bus::{Model, Outcome};
 pub(crate) struct ReadJob<Ask> {
     calls: Vec<ReadCall>,
     plan: ReadPlan<Ask>,
-    got: BTreeMap<PointId, Result<Value, DeviceFault>>,
+    got: BTreeMap<PointId, Reading>,
+    /// What cannot be asked for, and is said unasked: it is what was said last when the reply is made.
+    told: BTreeSet<PointId>,
 }
 
 impl<Ask: Clone> ReadJob<Ask> {
@@ -24,11 +25,10 @@ impl<Ask: Clone> ReadJob<Ask> {
         let points: BTreeSet<_> = calls.iter().flat_map(|call| call.points.iter().copied()).collect();
         let points: Vec<_> = points.into_iter().collect();
         let plan = ReadPlan::new(model, now, &points);
-        // What cannot be asked for, and is said when it changes, is what was said last.
         let asked = plan.points(model);
-        let told = points.iter().filter(|point| !asked.contains(point));
-        let got = told.filter_map(|point| Some((*point, model.known(*point)?))).collect();
-        Self { calls, plan, got }
+        let told = points.into_iter().filter(|point| !asked.contains(point));
+        let told = told.filter(|point| model.known(now, *point).is_some()).collect();
+        Self { calls, plan, got: BTreeMap::new(), told }
     }
 
     /// What to send next; `None`: the job is done.
@@ -56,32 +56,55 @@ impl<Ask: Clone> ReadJob<Ask> {
             Outcome::Answered(answer) | Outcome::Taken(answer) => self.plan.answered(model, now, answer),
             Outcome::Silent(fault) => self.plan.silent(model, now, silences, &fault),
         };
-        self.got.extend(readings);
-        self.ready()
+        self.got.extend(readings.into_iter().map(|reading| (reading.point, reading)));
+        self.ready(model, now)
+    }
+
+    /// The device has said this unasked: it is newer than what was read before.
+    pub(crate) fn hear(&mut self, readings: &Readings) {
+        for reading in readings.iter().filter(|reading| reading.freshness.contact) {
+            if let Some(known) = self.got.get_mut(&reading.point) {
+                known.clone_from(reading);
+            }
+        }
     }
 
     /// The replies that are complete. With nothing left to send all are: what no exchange covers is unknown.
-    pub(crate) fn ready(&mut self) -> Vec<AdapterReply> {
-        let (got, all) = (&self.got, self.plan.is_empty());
-        let ready = |call: &ReadCall| all || call.points.iter().all(|point| got.contains_key(point));
-        let calls = self.calls.extract_if(.., |call| ready(call));
-        calls.map(|call| reply(call.caller.id, readings(&call, got, &DeviceFault::Unknown))).collect()
+    pub(crate) fn ready<M: Model<Ask = Ask>>(&mut self, model: &M, now: Instant) -> Vec<AdapterReply> {
+        let Self { calls, plan, got, told } = self;
+        let is_there = |point: &PointId| got.contains_key(point) || told.contains(point);
+        let ready = |call: &ReadCall| plan.is_empty() || call.points.iter().all(is_there);
+        let calls: Vec<_> = calls.extract_if(.., |call| ready(call)).collect();
+        let reply = |call: ReadCall| {
+            let readings = self.readings(model, now, &call, &DeviceFault::Unknown);
+            AdapterReply { id: call.caller.id, outcome: Ok(readings) }
+        };
+        calls.into_iter().map(reply).collect()
     }
 
     /// Replies to whom an answer comes too late: what there is, and a time-out for the rest.
-    pub(crate) fn expire(&mut self, now: Instant) -> Vec<AdapterReply> {
-        let got = &self.got;
-        let late = self.calls.extract_if(.., |call| call.caller.deadline <= now);
-        let late = late.map(|call| {
+    pub(crate) fn expire<M: Model<Ask = Ask>>(&mut self, model: &M, now: Instant) -> Vec<AdapterReply> {
+        let late: Vec<_> = self.calls.extract_if(.., |call| call.caller.deadline <= now).collect();
+        let reply = |call: ReadCall| {
             let fault = DeviceFault::Timeout(call.caller.within);
-            let readings = readings(&call, got, &fault);
-            if readings.iter().any(|(_, reading)| *reading != Err(fault.clone())) {
-                reply(call.caller.id, readings)
-            } else {
-                AdapterReply { id: call.caller.id, outcome: Err(fault) }
-            }
-        });
-        late.collect()
+            let readings = self.readings(model, now, &call, &fault);
+            let is_empty = readings.iter().all(|reading| reading.result.as_ref() == Err(&fault));
+            AdapterReply { id: call.caller.id, outcome: if is_empty { Err(fault) } else { Ok(readings) } }
+        };
+        late.into_iter().map(reply).collect()
+    }
+
+    fn readings<M: Model>(
+        &self,
+        model: &M,
+        now: Instant,
+        call: &ReadCall,
+        missing: &DeviceFault,
+    ) -> Readings {
+        let told = |point| self.told.contains(&point).then(|| model.known(now, point)).flatten();
+        let known = |point| self.got.get(&point).cloned().or_else(|| told(point));
+        let reading = |point| known(point).unwrap_or_else(|| Reading::now(point, Err(missing.clone())));
+        call.points.iter().map(|point| reading(*point)).collect()
     }
 
     /// A write came between: what was read of these points before is read again.
@@ -101,17 +124,4 @@ impl<Ask: Clone> ReadJob<Ask> {
     pub(crate) fn abandon(self) -> impl Iterator<Item = CallId> {
         self.calls.into_iter().map(|call| call.caller.id)
     }
-}
-
-fn readings(
-    call: &ReadCall,
-    got: &BTreeMap<PointId, Result<Value, DeviceFault>>,
-    missing: &DeviceFault,
-) -> Readings {
-    let reading = |point| got.get(point).cloned().unwrap_or_else(|| Err(missing.clone()));
-    call.points.iter().map(|point| (*point, reading(point))).collect()
-}
-
-fn reply(id: CallId, readings: Readings) -> AdapterReply {
-    AdapterReply { id, outcome: Ok(readings) }
 }

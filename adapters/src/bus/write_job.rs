@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::Mapping;
-use usp_mapping::port::{AdapterReply, CallId, DeviceFault, PointId};
+use usp_mapping::port::{AdapterReply, CallId, DeviceFault, PointId, Reading, Readings};
 use usp_mapping::value::Value;
 
-use crate::bus::plan::{ReadPlan, Readings};
+use crate::bus::plan::ReadPlan;
 use crate::bus::queue::{Caller, Target, WriteCall};
 use crate::bus::{Model, Outcome, WriteStart};
 
@@ -225,10 +225,10 @@ impl<Ask: Clone> WriteJob<Ask> {
                 return Vec::new();
             }
         }
-        verify.shown.map(|shown| (by, shown)).into_iter().collect()
+        verify.shown.map(|shown| Reading::now(by, shown)).into_iter().collect()
     }
 
-    /// The device has said this unasked, and live.
+    /// The device has said this unasked. What is not all new may be of before the write, and shows nothing.
     pub(crate) fn hear<M: Model<Ask = Ask>>(
         &mut self,
         model: &M,
@@ -239,7 +239,8 @@ impl<Ask: Clone> WriteJob<Ask> {
         let Some(((target, value), _)) = self.current() else { return };
         let (target, value) = (*target, value.clone());
         let Some((by, _)) = verification(mapping, target) else { return };
-        let Some((_, shown)) = readings.iter().rfind(|(point, _)| *point == by) else { return };
+        let shows = |reading: &&Reading| reading.point == by && reading.freshness.is_now();
+        let Some(Reading { result: shown, .. }) = readings.iter().rfind(shows) else { return };
         match std::mem::replace(&mut self.phase, Phase::Begin) {
             Phase::Send { ask, sent: true, .. } => {
                 self.phase = Phase::Send { ask, sent: true, heard: Some(shown.clone()) };
@@ -334,7 +335,9 @@ impl<Ask: Clone> WriteJob<Ask> {
             results.push(Err(fault));
         }
         results.resize(self.call.items.len(), Err(DeviceFault::NotTried));
-        AdapterReply { id, outcome: Ok(self.points().into_iter().zip(results).collect()) }
+        let results = self.points().into_iter().zip(results);
+        let results = results.map(|(point, result)| Reading::now(point, result));
+        AdapterReply { id, outcome: Ok(results.collect()) }
     }
 
     /// Why a command was not done, and which of its steps were.
@@ -379,8 +382,9 @@ impl<Ask: Clone> Verify<Ask> {
     fn look<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant, outcome: Outcome<M::Answer>) {
         match outcome {
             Outcome::Answered(answer) | Outcome::Taken(answer) => {
-                if let Some((_, reading)) = self.plan.answered(model, now, answer).pop() {
-                    self.shown = Some(reading);
+                let reading = self.plan.answered(model, now, answer).pop();
+                if let Some(reading) = reading.filter(|reading| reading.freshness.is_now()) {
+                    self.shown = Some(reading.result);
                 }
             }
             Outcome::Silent(_) => self.plan = ReadPlan::default(),

@@ -8,11 +8,10 @@ use usp_mapping::mapping::{
     CoapRead, Device, Mapping, Protocol, ReadBinding, ReadPoint, WriteBinding, WritePoint,
 };
 use usp_mapping::payload::Body;
-use usp_mapping::port::{DeviceFault, PointId};
+use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading, Readings};
 use usp_mapping::transform::{RawKind, Transform};
 use usp_mapping::value::{Counter, Value};
 
-use crate::bus::plan::Readings;
 use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, Understood, WriteStart};
 use crate::coap::assembly::Assembly;
@@ -105,10 +104,11 @@ impl CoapModel {
         requests
     }
 
-    /// What a body says of points; `partial`: what is not in it is not told.
+    /// What a body says of points; `partial`: what is not in it is not told. What is put together out of one round of reads
+    /// was read together; anything else is as old as its oldest part.
     fn readings(
         &mut self,
-        since: u32,
+        (since, now): (u32, Instant),
         resource: &Resource,
         points: &[PointId],
         response: &Response,
@@ -126,17 +126,20 @@ impl CoapModel {
                     Ok(None) => Err(DeviceFault::Garbled(format!("it has no {}", place.pick))),
                     Err(fault) => Err(fault),
                 };
-                let Some(value) = assembly.add(since, point, place, raw) else { continue };
+                let Some((value, said_at)) = assembly.add((since, now), point, place, raw) else { continue };
                 let grows = mapping
                     .capabilities
                     .get(usize::from(id.0))
                     .is_some_and(|capability| capability.monotonic);
                 let value = if grows { value.and_then(|value| grown(counters, *id, value)) } else { value };
+                let age = if partial { now.saturating_duration_since(said_at) } else { Duration::ZERO };
+                let freshness = Freshness { contact: true, age: Some(age) };
+                let reading = Reading { point: *id, result: value, freshness };
                 // Of a point with a fault in one place, the fault is what is told.
-                match readings.iter_mut().find(|(known, _)| known == id) {
-                    Some((_, known)) if known.is_ok() => *known = value,
+                match readings.iter_mut().find(|known| known.point == *id) {
+                    Some(known) if known.result.is_ok() => *known = reading,
                     Some(_) => {}
-                    None => readings.push((*id, value)),
+                    None => readings.push(reading),
                 }
             }
         }
@@ -155,7 +158,7 @@ fn grown(counters: &mut BTreeMap<PointId, Counter>, id: PointId, value: Value) -
 }
 
 fn faults(points: &[PointId], fault: &DeviceFault) -> Readings {
-    points.iter().map(|point| (*point, Err(fault.clone()))).collect()
+    points.iter().map(|point| Reading::now(*point, Err(fault.clone()))).collect()
 }
 
 fn rejected() -> DeviceFault {
@@ -186,10 +189,10 @@ impl Model for CoapModel {
         ask.points.clone()
     }
 
-    fn understand(&mut self, _: Instant, ask: &Ask, answer: Answer) -> Understood<Ask> {
+    fn understand(&mut self, now: Instant, ask: &Ask, answer: Answer) -> Understood<Ask> {
         let readings = match answer {
             Answer::Response(response) if response.code.is_success() => {
-                self.readings(ask.round, &ask.request.resource, &ask.points, &response, false)
+                self.readings((ask.round, now), &ask.request.resource, &ask.points, &response, false)
             }
             Answer::Response(response) => faults(&ask.points, &codec::refusal(&response)),
             Answer::Rejected => faults(&ask.points, &rejected()),
@@ -263,14 +266,16 @@ impl Model for CoapModel {
         wanted == shown || sent.as_ref() == Some(shown) || read.as_ref() == Some(shown)
     }
 
-    fn reconnected(&mut self) {}
+    fn reconnected(&mut self) {
+        self.assembly.forget();
+    }
 
-    fn hear(&mut self, _: Instant, word: Told) -> Heard {
+    fn hear(&mut self, now: Instant, word: Told) -> Heard {
         if !word.response.code.is_success() {
             return Heard::default();
         }
         let points: Vec<_> = self.mapping.points().map(|point| point.id).collect();
-        let readings = self.readings(0, &word.resource, &points, &word.response, true);
+        let readings = self.readings((0, now), &word.resource, &points, &word.response, true);
         Heard { readings, live: true, presence: None }
     }
 

@@ -187,7 +187,7 @@ impl Bench {
 
     async fn ask(&mut self, device: &str, action: Action) -> Result<Value, DeviceFault> {
         let id = self.call(device, action);
-        self.reply(id).await.outcome.and_then(|mut readings| readings.remove(0).1)
+        self.reply(id).await.outcome.and_then(|mut readings| readings.remove(0).result)
     }
 
     /// The next reading that is reported of a device.
@@ -197,7 +197,7 @@ impl Bench {
                 self.next().await
                 && device.0.as_ref() == of
             {
-                return readings.remove(0).1;
+                return readings.remove(0).result;
             }
         }
     }

@@ -9,11 +9,10 @@ use usp_mapping::mapping::{
     Class, Device, Mapping, ModbusOptions, ModbusPoint, ModbusWriteFunction, Point, ReadBinding, ReadPart,
     ReadPoint, WriteBinding, WritePoint,
 };
-use usp_mapping::port::{DeviceFault, PointId};
+use usp_mapping::port::{DeviceFault, PointId, Reading, Readings};
 use usp_mapping::transform::{RawKind, Transform};
 use usp_mapping::value::{Counter, Value};
 
-use crate::bus::plan::Readings;
 use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, Understood, WriteStart};
 use crate::modbus::assembly::Assembly;
@@ -137,7 +136,7 @@ impl ModbusModel {
             let Some(value) = value else { continue };
             let grows = mapping.model(*id).is_some_and(|capability| capability.monotonic);
             let value = if grows { value.and_then(|value| grown(counters, *id, value)) } else { value };
-            readings.push((*id, value));
+            readings.push(Reading::now(*id, value));
         }
         readings
     }
@@ -174,7 +173,7 @@ fn not_taken(wanted: &[u16], shown: &[u16]) -> DeviceFault {
 }
 
 fn faults(points: &[Placed], fault: &DeviceFault) -> Readings {
-    points.iter().map(|(point, _)| (*point, Err(fault.clone()))).collect()
+    points.iter().map(|(point, _)| Reading::now(*point, Err(fault.clone()))).collect()
 }
 
 impl Model for ModbusModel {

@@ -14,7 +14,9 @@ use usp_mapping::mapping::{
     ByteOrder, Capability, Class, Mapping, ModbusPoint, ModbusTable, ModbusWriteFunction, Poll, ReadBinding,
     ReadPoint, RegisterEncoding, Site, Verify, WritePoint,
 };
-use usp_mapping::port::{Action, AdapterCall, AdapterReport, CallId, DeviceFault, PointId};
+use usp_mapping::port::{
+    Action, AdapterCall, AdapterReport, CallId, DeviceFault, PointId, Reading, Readings,
+};
 use usp_mapping::transform::Transform;
 use usp_mapping::value::Value;
 
@@ -54,7 +56,7 @@ impl Bench {
                 FromAdapter::Report(report) => self.reports.push(report),
                 other @ FromAdapter::Adopted(_) => panic!("{other:?}"),
                 FromAdapter::Reply(reply) => {
-                    let values = |all: Vec<(PointId, _)>| all.into_iter().map(|(_, result)| result).collect();
+                    let values = |all: Readings| all.into_iter().map(|reading| reading.result).collect();
                     return (reply.id.0, reply.outcome.map(values));
                 }
             }
@@ -188,8 +190,8 @@ async fn polls_are_coalesced_and_reported() {
     let mut bench = Bench::start(&[("a", 1, &mapping)]);
     assert_eq!(bench.online("a").await, Ok(()));
     let AdapterReport::Readings { readings, .. } = bench.report().await else { panic!("no readings") };
-    let expected =
-        [(0, 1000), (1, 1001), (2, 1005)].map(|(point, value)| (PointId(point), Ok(number(value))));
+    let expected = [(0, 1000), (1, 1001), (2, 1005)]
+        .map(|(point, value)| Reading::now(PointId(point), Ok(number(value))));
     assert_eq!(readings, expected);
     let first = bench.server.next().await;
     assert_eq!(first, Seen { connection: 0, unit: 1, function: 3, address: 0, second: 6 });
@@ -332,7 +334,7 @@ async fn verify_tells_done_from_forgotten() {
     bench.server.world().faults.push_back(Fault::Unacknowledged);
     assert_eq!(bench.result(call(3, "a", write(0, 9))).await, Ok(number(9)), "done all the same");
     let shown = bench.reports.iter().filter_map(|report| match report {
-        AdapterReport::Readings { readings, .. } => readings[0].1.clone().ok(),
+        AdapterReport::Readings { readings, .. } => readings[0].result.clone().ok(),
         AdapterReport::Online { .. } => None,
     });
     assert_eq!(shown.collect::<Vec<_>>(), [number(7), number(7), number(9)]);
@@ -446,9 +448,11 @@ async fn under_any_mischief_no_answer_is_another_requests() {
             let AdapterReport::Readings { device, readings, .. } = report else { continue };
             let unit = i64::from(device.0.as_bytes()[0] - b'a') + 1;
             assert!(
-                readings
-                    .iter()
-                    .all(|(_, reading)| reading.as_ref().ok().is_none_or(|v| *v == number(1000 * unit + 80)))
+                readings.iter().all(|reading| reading
+                    .result
+                    .as_ref()
+                    .ok()
+                    .is_none_or(|v| *v == number(1000 * unit + 80)))
             );
         }
     }

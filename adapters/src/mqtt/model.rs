@@ -10,11 +10,10 @@ use usp_mapping::mapping::{
     ReadBinding, ReadPoint, WritePoint, filter_matches, on_device,
 };
 use usp_mapping::payload::{Body, Pick};
-use usp_mapping::port::{DeviceFault, PointId};
+use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading, Readings};
 use usp_mapping::transform::{Raw, Transform};
 use usp_mapping::value::{Value, decimal_text};
 
-use crate::bus::plan::Readings;
 use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, Understood, WriteStart};
 
@@ -58,11 +57,25 @@ pub(crate) struct MqttModel {
     topic: String,
     options: MqttOptions,
     /// What was last said of places that make a value only together.
-    parts: BTreeMap<(PointId, usize), Raw>,
+    parts: BTreeMap<(PointId, usize), (Raw, SaidAt)>,
     /// What was last said of each point, as a poll would read it.
-    last: BTreeMap<PointId, Result<Value, DeviceFault>>,
-    /// What is said on each of the availability topics; `None`: nothing so far.
-    there: Vec<Option<bool>>,
+    last: BTreeMap<PointId, (Result<Value, DeviceFault>, SaidAt)>,
+    /// What is said on each of the availability topics, and whether live; `None`: nothing so far.
+    there: Vec<Option<(bool, bool)>>,
+}
+
+/// When the device itself was heard to say something, over this connection. `None`: the server has kept it, or it was said
+/// over a former one, since when it may have said something else.
+type SaidAt = Option<Instant>;
+
+/// The older of two.
+fn older(one: SaidAt, other: SaidAt) -> SaidAt {
+    one.zip(other).map(|(one, other)| one.min(other))
+}
+
+/// How fresh is what was said then.
+fn freshness(contact: bool, now: Instant, said_at: SaidAt) -> Freshness {
+    Freshness { contact, age: said_at.map(|at| now.saturating_duration_since(at)) }
 }
 
 /// Everything that a device's worker has to hear.
@@ -105,34 +118,46 @@ enum Nothing {
 }
 
 impl MqttModel {
-    /// What a message says of a point; `None`: nothing.
+    /// What a message says of a point, and when the oldest part of that was said; `None`: nothing.
     fn reading(
         &mut self,
         point: PointId,
-        said: &Said,
-        body: &Body<'_>,
-    ) -> Option<Result<Value, DeviceFault>> {
+        heard: &Heeded<'_>,
+    ) -> Option<(Result<Value, DeviceFault>, SaidAt)> {
         let mapping = Arc::clone(&self.mapping);
         let known = mapping.point(point)?;
         let (read, class) = (known.read?, known.class);
-        let of_it = places(Some(read)).any(|place| self.means(&place.topic, said));
-        if !of_it {
+        let single = places(Some(read)).count() == 1;
+        let mut of_it = (0..).zip(places(Some(read)));
+        if !of_it.any(|(place, at)| self.counts((point, place), at, heard, single)) {
             return None;
         }
-        let single = places(Some(read)).count() == 1;
-        let (mut place, mut unsaid) = (0, false);
+        let (mut unsaid, mut said_at) = (false, Some(heard.now));
         let value = read.decode(class, |at| {
             let ReadPoint::Mqtt(at) = at else { return Err(DeviceFault::Unknown) };
-            place += 1;
-            self.raw((point, place), at, said, body, single).map_err(|nothing| match nothing {
+            let place = places(Some(read)).position(|place| place == at).unwrap_or_default();
+            let found = self.raw((point, place), at, heard, single);
+            let (raw, at) = found.map_err(|nothing| match nothing {
                 Nothing::Unsaid => {
                     unsaid = true;
                     DeviceFault::Unknown
                 }
                 Nothing::Fault(fault) => fault,
-            })
+            })?;
+            said_at = older(said_at, at);
+            Ok(raw)
         });
-        (!unsaid).then_some(value)
+        let said_at = if value.is_err() { heard.at } else { said_at };
+        (!unsaid).then_some((value, said_at))
+    }
+
+    /// Whether a message says what is at a place: a server keeps nothing that is newer than what was heard since.
+    fn counts(&self, key: (PointId, usize), at: &MqttRead, heard: &Heeded<'_>, single: bool) -> bool {
+        let was_heard = || match single {
+            true => self.last.get(&key.0).is_some_and(|(_, said_at)| said_at.is_some()),
+            false => self.parts.get(&key).is_some_and(|(_, said_at)| said_at.is_some()),
+        };
+        self.means(&at.topic, heard.said) && (heard.at.is_some() || !was_heard())
     }
 
     /// What is at a place now: what the message says, else what was said there before.
@@ -140,17 +165,16 @@ impl MqttModel {
         &mut self,
         key: (PointId, usize),
         at: &MqttRead,
-        said: &Said,
-        body: &Body<'_>,
+        heard: &Heeded<'_>,
         single: bool,
-    ) -> Result<Raw, Nothing> {
-        let taken = if self.means(&at.topic, said) { body.take(&at.pick) } else { Ok(None) };
+    ) -> Result<(Raw, SaidAt), Nothing> {
+        let taken = if self.counts(key, at, heard, single) { heard.body.take(&at.pick) } else { Ok(None) };
         match taken.map_err(Nothing::Fault)? {
             Some(raw) => {
                 if !single {
-                    self.parts.insert(key, raw.clone());
+                    self.parts.insert(key, (raw.clone(), heard.at));
                 }
-                Ok(raw)
+                Ok((raw, heard.at))
             }
             None => self.parts.get(&key).cloned().ok_or(Nothing::Unsaid),
         }
@@ -168,20 +192,23 @@ impl MqttModel {
             if !self.means(&about.topic, said) {
                 continue;
             }
-            if let (Some(state), Some(there)) = (state(about, body), self.there.get_mut(place)) {
-                *there = Some(state);
+            if let (Some(state), Some(there)) = (state(about, body), self.there.get_mut(place))
+                && (!said.kept || there.is_none_or(|(_, is_live)| !is_live))
+            {
+                *there = Some((state, !said.kept));
                 is_told = true;
             }
         }
         if !is_told {
             return None;
         }
-        if let Some(place) = self.there.iter().position(|there| *there == Some(false)) {
+        let says = |there: &Option<(bool, bool)>| there.map(|(state, _)| state);
+        if let Some(place) = self.there.iter().position(|there| says(there) == Some(false)) {
             let topic =
                 self.options.availability.get(place).map(|about| on_device(&about.topic, &self.topic));
             return Some(Err(format!("it is said to be away on {}", topic.unwrap_or_default())));
         }
-        self.there.iter().all(|there| *there == Some(true)).then_some(Ok(()))
+        self.there.iter().all(|there| says(there) == Some(true)).then_some(Ok(()))
     }
 
     fn publication(&self, topic: &str, body: Vec<u8>, qos: u8, retain: bool) -> Publication {
@@ -240,19 +267,28 @@ impl MqttModel {
     }
 
     /// What a message says of these points.
-    fn readings(&mut self, points: &[PointId], said: &Said) -> Readings {
-        let body = Body::new(&said.body, None);
+    fn readings(&mut self, now: Instant, points: &[PointId], said: &Said) -> Readings {
+        let at = (!said.kept).then_some(now);
+        let heard = Heeded { said, body: Body::new(&said.body, None), now, at };
         let mut readings = Readings::new();
         for point in points {
-            if let Some(reading) = self.reading(*point, said, &body) {
-                if !self.is_event(*point) {
-                    self.last.insert(*point, reading.clone());
-                }
-                readings.push((*point, reading));
+            let Some((result, said_at)) = self.reading(*point, &heard) else { continue };
+            if !self.is_event(*point) {
+                self.last.insert(*point, (result.clone(), said_at));
             }
+            readings.push(Reading { point: *point, result, freshness: freshness(!said.kept, now, said_at) });
         }
         readings
     }
+}
+
+/// A message that is looked at.
+struct Heeded<'a> {
+    said: &'a Said,
+    body: Body<'a>,
+    now: Instant,
+    /// When the device said it, if it was just now.
+    at: SaidAt,
 }
 
 fn unwritable() -> DeviceFault {
@@ -299,26 +335,32 @@ impl Model for MqttModel {
         ask.get.as_ref().map(|get| get.points.clone()).unwrap_or_default()
     }
 
-    fn understand(&mut self, _: Instant, ask: &Ask, answer: Answer) -> Understood<Ask> {
+    fn understand(&mut self, now: Instant, ask: &Ask, answer: Answer) -> Understood<Ask> {
         let points = self.points(ask);
         let mut readings = match answer {
-            Answer::Said(said) => self.readings(&points, &said),
+            Answer::Said(said) => self.readings(now, &points, &said),
+            // It is the server that refuses: of the device that says nothing.
             Answer::Refused(why) => {
-                points.iter().map(|point| (*point, Err(DeviceFault::Refused(why.clone())))).collect()
+                let fault = DeviceFault::Refused(why);
+                let freshness = Freshness { contact: false, age: Some(Duration::ZERO) };
+                let refused =
+                    |point: &PointId| Reading { point: *point, result: Err(fault.clone()), freshness };
+                points.iter().map(refused).collect()
             }
             Answer::Taken => Vec::new(),
         };
         for point in points {
-            if !readings.iter().any(|(known, _)| *known == point) {
+            if !readings.iter().any(|known| known.point == point) {
                 let fault = DeviceFault::Garbled("its answer does not have the value".to_owned());
-                readings.push((point, Err(fault)));
+                readings.push(Reading::now(point, Err(fault)));
             }
         }
         Understood { readings, again: Vec::new() }
     }
 
     fn unanswered(&mut self, _: Instant, ask: &Ask, fault: &DeviceFault) -> Understood<Ask> {
-        let readings = self.points(ask).into_iter().map(|point| (point, Err(fault.clone()))).collect();
+        let silent = |point| Reading::now(point, Err(fault.clone()));
+        let readings = self.points(ask).into_iter().map(silent).collect();
         Understood { readings, again: Vec::new() }
     }
 
@@ -371,11 +413,14 @@ impl Model for MqttModel {
         wanted == shown || encoded(wanted).is_some_and(|wanted| Some(wanted) == encoded(shown))
     }
 
+    /// What was said over the former connection may be no longer so.
     fn reconnected(&mut self) {
         self.there.fill(None);
+        self.parts.values_mut().for_each(|(_, said_at)| *said_at = None);
+        self.last.values_mut().for_each(|(_, said_at)| *said_at = None);
     }
 
-    fn hear(&mut self, _: Instant, said: Said) -> Heard {
+    fn hear(&mut self, now: Instant, said: Said) -> Heard {
         let presence = self.presence(&said, &Body::new(&said.body, None));
         let mut points = self.points_of();
         // What was kept of former times has happened then.
@@ -384,7 +429,7 @@ impl Model for MqttModel {
             places(self.mapping.point(*point).and_then(|it| it.read))
                 .any(|read| self.means(&read.topic, &said))
         });
-        let readings = self.readings(&points, &said);
+        let readings = self.readings(now, &points, &said);
         Heard { readings, live: of_state && !said.kept, presence }
     }
 
@@ -392,12 +437,15 @@ impl Model for MqttModel {
         places(self.mapping.point(point).and_then(|known: Point<'_>| known.read)).next().is_some()
     }
 
-    fn known(&self, point: PointId) -> Option<Result<Value, DeviceFault>> {
-        let silent = || {
-            let text = "it has not said this yet, and cannot be asked";
-            Err(DeviceFault::Unreachable(text.to_owned()))
+    fn known(&self, now: Instant, point: PointId) -> Option<Reading> {
+        if !self.tells(point) {
+            return None;
+        }
+        let Some((result, said_at)) = self.last.get(&point) else {
+            let text = "it has not said this yet, and cannot be asked".to_owned();
+            return Some(Reading::kept(point, Err(DeviceFault::Unreachable(text))));
         };
-        self.tells(point).then(|| self.last.get(&point).cloned().unwrap_or_else(silent))
+        Some(Reading { point, result: result.clone(), freshness: freshness(false, now, *said_at) })
     }
 
     fn is_watched(&self) -> bool {

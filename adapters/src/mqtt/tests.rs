@@ -9,7 +9,7 @@ use usp_mapping::mapping::{
     MqttRead, MqttSend, MqttWrite, Poll, Protocol, ReadBinding, ReadPoint, Trigger, WriteBinding, WritePoint,
 };
 use usp_mapping::payload::{Pick, Pointer, Put, PutForm};
-use usp_mapping::port::{DeviceFault, DeviceId, PointId};
+use usp_mapping::port::{DeviceFault, DeviceId, Freshness, PointId, Reading};
 use usp_mapping::transform::Transform;
 use usp_mapping::value::Value;
 
@@ -103,13 +103,13 @@ const LAMP: &str = "zigbee2mqtt/lamp";
 fn a_message_brings_what_it_has_and_nothing_else() {
     let mut model = MqttModel::new(&device(Vec::new()));
     let heard = hear(&mut model, said(LAMP, r#"{"brightness":254,"linkquality":90}"#));
-    assert_eq!(heard.readings, [(PointId(0), Ok(number(254)))]);
+    assert_eq!(heard.readings, [Reading::now(PointId(0), Ok(number(254)))]);
     assert!(heard.live && heard.presence.is_none());
     let heard = hear(&mut model, said(LAMP, r#"{"power":7.5}"#));
-    assert_eq!(heard.readings, [(PointId(1), Ok(Value::Number("7.5".parse().unwrap())))]);
+    assert_eq!(heard.readings, [Reading::now(PointId(1), Ok(Value::Number("7.5".parse().unwrap())))]);
     let other = hear(&mut model, said("zigbee2mqtt/other", r#"{"power":1}"#));
     assert!(other.readings.is_empty() && !other.live);
-    assert_eq!(model.known(PointId(0)), Some(Ok(number(254))));
+    assert_eq!(model.known(Instant::now(), PointId(0)).unwrap().result, Ok(number(254)));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn garbage_is_no_value() {
     {
         for said in [said(LAMP, body), kept(LAMP, body)] {
             let heard = hear(&mut model, said);
-            assert!(heard.readings.iter().all(|(_, reading)| reading.is_err()), "{body}: {heard:?}");
+            assert!(heard.readings.iter().all(|reading| reading.result.is_err()), "{body}: {heard:?}");
         }
     }
 }
@@ -129,11 +129,11 @@ fn garbage_is_no_value() {
 fn events_happen_when_they_are_said_and_not_when_they_were_kept() {
     let mut model = MqttModel::new(&device(Vec::new()));
     let body = r#"{"action":"single","power":1}"#;
-    let event = (PointId(2), Ok(Value::Text("single".to_owned())));
+    let event = Reading::now(PointId(2), Ok(Value::Text("single".to_owned())));
     assert!(hear(&mut model, said(LAMP, body)).readings.contains(&event));
     assert!(hear(&mut model, said(LAMP, body)).readings.contains(&event), "twice");
-    let heard = hear(&mut model, kept(LAMP, body));
-    assert_eq!(heard.readings, [(PointId(1), Ok(number(1)))]);
+    let heard = hear(&mut MqttModel::new(&device(Vec::new())), kept(LAMP, body));
+    assert_eq!(heard.readings, [Reading::kept(PointId(1), Ok(number(1)))]);
     assert!(!heard.live);
 }
 
@@ -178,12 +178,16 @@ fn what_can_be_asked_for_is_and_the_rest_is_what_was_said_last() {
     assert_eq!(ask.publication.topic, "zigbee2mqtt/lamp/get");
     assert_eq!(model.points(ask), [PointId(0)]);
     let understood = model.understand(Instant::now(), ask, Answer::Said(said(LAMP, r#"{"brightness":3}"#)));
-    assert_eq!(understood.readings, [(PointId(0), Ok(number(3)))]);
+    assert_eq!(understood.readings, [Reading::now(PointId(0), Ok(number(3)))]);
     let understood = model.understand(Instant::now(), ask, Answer::Said(said(LAMP, "{}")));
-    assert!(understood.readings[0].1.is_err());
-    assert!(matches!(model.known(PointId(1)), Some(Err(DeviceFault::Unreachable(_)))));
-    hear(&mut model, said(LAMP, r#"{"power":5}"#));
-    assert_eq!(model.known(PointId(1)), Some(Ok(number(5))));
+    assert!(understood.readings[0].result.is_err());
+    let nothing = model.known(Instant::now(), PointId(1)).unwrap();
+    assert!(matches!(nothing.result, Err(DeviceFault::Unreachable(_))) && !nothing.freshness.contact);
+    let start = Instant::now();
+    model.hear(start, said(LAMP, r#"{"power":5}"#));
+    let known = model.known(start + Duration::from_secs(9), PointId(1));
+    let freshness = Freshness { contact: false, age: Some(Duration::from_secs(9)) };
+    assert_eq!(known, Some(Reading { point: PointId(1), result: Ok(number(5)), freshness }));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use usp_mapping::mapping::{Capability, Mapping};
-use usp_mapping::port::{Action, AdapterReply, AdapterReport, CallId, PointId, Readings};
+use usp_mapping::port::{Action, AdapterReply, AdapterReport, CallId, PointId, Reading, Readings};
 
 use super::*;
 use crate::FromAdapter;
@@ -234,7 +234,7 @@ async fn what_is_said_unasked_is_reported_in_order_and_shows_that_the_device_is_
     bench.says("a", FakeWord::shows(1, 3));
     assert_eq!(bench.online().await, ("a".to_owned(), Ok(())));
     for (point, value) in [(0, 1), (0, 2), (1, 3)] {
-        assert_eq!(bench.readings().await.1, [(PointId(point), Ok(number(value)))]);
+        assert_eq!(bench.readings().await.1, [Reading::now(PointId(point), Ok(number(value)))]);
     }
     assert_eq!(bench.settle().await, []);
 }
@@ -293,7 +293,7 @@ async fn a_write_is_confirmed_by_what_the_device_says() {
         assert!(said.iter().all(|it| !matches!(it, FromAdapter::Reply(_))), "{said:?}");
     }
     bench.says("a", FakeWord::shows(0, 5));
-    assert_eq!(bench.reply().await.outcome, Ok(vec![(PointId(0), Ok(number(5)))]));
+    assert_eq!(bench.reply().await.outcome, Ok(vec![Reading::now(PointId(0), Ok(number(5)))]));
     assert!(began.elapsed() < 1000 * MS);
 }
 
@@ -305,7 +305,7 @@ async fn a_write_that_the_device_never_shows_is_not_confirmed() {
     bench.call("a", write(0, 5));
     let fault = |shown: &str| {
         let fault = DeviceFault::NotConfirmed { wanted: "5".to_owned(), shown: shown.to_owned() };
-        Ok(vec![(PointId(0), Err(fault))])
+        Ok(vec![Reading::now(PointId(0), Err(fault))])
     };
     assert_eq!(bench.reply().await.outcome, fault("nothing"), "what it said before says nothing");
     bench.call("a", write(0, 5));
@@ -334,7 +334,7 @@ async fn a_device_that_was_said_to_be_away_is_refused_until_it_is_heard() {
     bench.says("a", FakeWord::shows(0, 1));
     assert_eq!(bench.online().await.1, Ok(()));
     bench.call("a", write(0, 1));
-    assert_eq!(bench.reply().await.outcome, Ok(vec![(PointId(0), Ok(number(1)))]));
+    assert_eq!(bench.reply().await.outcome, Ok(vec![Reading::now(PointId(0), Ok(number(1)))]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -398,8 +398,8 @@ async fn a_flood_keeps_the_newest_and_nothing_else_waiting() {
         match message {
             FromAdapter::Report(AdapterReport::Readings { readings, .. }) => {
                 reports += 1;
-                for (point, value) in readings {
-                    *(if point == PointId(0) { &mut last } else { &mut other }) = value.ok();
+                for Reading { point, result, .. } in readings {
+                    *(if point == PointId(0) { &mut last } else { &mut other }) = result.ok();
                 }
             }
             FromAdapter::Reply(reply) => replied |= reply.id == id,

@@ -8,8 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use usp_mapping::port::{Action, AdapterCall, AdapterReply, CallId, DeviceFault, PointId};
-use usp_mapping::value::Value;
+use usp_mapping::port::{Action, AdapterCall, AdapterReply, CallId, DeviceFault, PointId, Readings};
 use usp_proto::err_code::ErrCode;
 use usp_proto::message;
 use usp_proto::usp::{self, request::ReqType, response::RespType};
@@ -63,7 +62,7 @@ pub enum LegReply {
 }
 
 /// A device's outcome of a call.
-pub type DeviceOutcome = Result<Vec<(PointId, Result<Value, DeviceFault>)>, DeviceFault>;
+pub type DeviceOutcome = Result<Readings, DeviceFault>;
 
 /// A Service's part failed.
 #[derive(Clone, Debug)]

@@ -11,14 +11,11 @@ use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::{At, CapabilityDraft, ReadDraft, VerifyDraft, WriteDraft};
 use crate::mapping::{
-    Capability, Class, NodeId, Poll, ReadBinding, ReadPart, Steps, Verify, Window, WriteBinding,
+    Capability, Class, FOR_EVER, NodeId, Poll, ReadBinding, ReadPart, Steps, Verify, Window, WriteBinding,
 };
 use crate::port::PointId;
 use crate::tr181;
 use crate::words::{duration_text, nearest};
-
-/// How long what is read once stays fresh: until it is read anew.
-const FOR_EVER: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl Compiler<'_> {
     pub(super) fn capabilities(&mut self) -> Vec<Capability> {

@@ -23,15 +23,20 @@ impl<M: Model> DeviceState<M> {
             None if live => self.handle_contact(now, polls_at, out),
             None => {}
         }
-        // What was kept may be of last year: it must not put off the question that would show so.
-        for (point, _) in readings.iter().filter(|(_, reading)| live && reading.is_ok()) {
-            self.clock.hear(*point, now);
+        for reading in readings.iter().filter(|reading| reading.result.is_ok()) {
+            // What was kept may be of last year: it must not put off the question that would show so.
+            if let Some(age) = reading.freshness.age {
+                self.clock.hear(reading.point, now, age);
+            }
+        }
+        if let Some(job) = &mut self.read {
+            job.hear(&readings);
         }
         if live {
             for job in self.write.iter_mut().chain(&mut self.parked) {
                 job.hear(&self.model, &self.device.mapping, now, &readings);
             }
-            self.report(live, readings, out);
+            self.report(readings, out);
             if self.write.as_ref().is_some_and(WriteJob::is_done) {
                 // A look at what it shows may be under way.
                 self.orphan(Purpose::Write);
@@ -39,7 +44,7 @@ impl<M: Model> DeviceState<M> {
             self.settle_writes(now, out);
             return;
         }
-        self.report(live, readings, out);
+        self.report(readings, out);
     }
 
     /// It is there.

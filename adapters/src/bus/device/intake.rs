@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::Capability;
-use usp_mapping::port::{Action, AdapterCall, AdapterReply, CommandId, DeviceFault, PointId};
+use usp_mapping::port::{
+    Action, AdapterCall, AdapterReply, CommandId, DeviceFault, PointId, Reading, Readings,
+};
 use usp_mapping::value::Value;
 
 use super::{DeviceState, Outbox, push_reply, readable};
 use crate::bus::Model;
-use crate::bus::plan::Readings;
 use crate::bus::queue::{Caller, ReadCall, Target, WriteCall};
 
 impl<M: Model> DeviceState<M> {
@@ -43,7 +44,8 @@ impl<M: Model> DeviceState<M> {
         let faults: Vec<_> = items.iter().map(check).collect();
         if items.is_empty() || faults.iter().any(Option::is_some) {
             let results = faults.into_iter().map(|fault| Err(fault.unwrap_or(DeviceFault::NotTried)));
-            return Ok(Some(items.into_iter().map(|(point, _)| point).zip(results).collect()));
+            let results = items.into_iter().zip(results);
+            return Ok(Some(results.map(|((point, _), result)| Reading::now(point, result)).collect()));
         }
         let bindings =
             items.iter().map(|(point, _)| self.capability(*point).and_then(|it| it.write.as_ref()));
@@ -82,7 +84,8 @@ impl<M: Model> DeviceState<M> {
         let mapping = &self.device.mapping;
         let readable = |point: &PointId| mapping.point(*point).is_some_and(|it| it.read.is_some());
         if !points.iter().any(readable) {
-            return Ok(Some(points.into_iter().map(|point| (point, Err(DeviceFault::Unknown))).collect()));
+            let unknown = |point| Reading::now(point, Err(DeviceFault::Unknown));
+            return Ok(Some(points.into_iter().map(unknown).collect()));
         }
         self.queue.push_read(ReadCall { caller, points })?;
         Ok(None)

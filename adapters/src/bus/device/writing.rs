@@ -94,7 +94,7 @@ impl<M: Model> DeviceState<M> {
     pub(super) fn write_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
         let Some(job) = &mut self.write else { return };
         let readings = job.handle(&mut self.model, &self.device.mapping, now, outcome);
-        self.report_readings(readings, out);
+        self.report(readings, out);
         self.settle_writes(now, out);
     }
 

@@ -3,7 +3,7 @@
 mod field;
 
 use usp_mapping::mapping::{Capability, ModbusOptions, Protocol};
-use usp_mapping::port::{Action, AdapterReport, CallId, PointId, Readings};
+use usp_mapping::port::{Action, AdapterReport, CallId, PointId, Reading, Readings};
 
 use super::*;
 use crate::bus::fake::{
@@ -104,7 +104,7 @@ impl Bench {
             FromAdapter::Reply(reply) => Some(reply),
             _ => None,
         });
-        let value = |(_, result): (PointId, Result<_, _>)| result.map(|value| plain(&value));
+        let value = |reading: Reading| reading.result.map(|value| plain(&value));
         messages
             .map(|reply| (reply.id.0, reply.outcome.map(|all| all.into_iter().map(value).collect())))
             .collect()
@@ -143,7 +143,7 @@ fn everything_is_polled_at_the_start_and_reported_once_online() {
     assert_eq!(bench.scheduler.poll_command(bench.now), Some(Command::Connect));
     bench.scheduler.handle_connect(bench.now, Ok(()));
     assert_eq!(bench.settle(), [(0, What::Read(vec![0, 1]))]);
-    let readings = vec![(PointId(0), Ok(number(1))), (PointId(1), Ok(number(1)))];
+    let readings = [0, 1].map(|point| Reading::now(PointId(point), Ok(number(1)))).to_vec();
     let messages = bench.messages();
     assert_eq!((messages.len(), &messages[0]), (2, &online("a", Ok(()))));
     assert_eq!(reported(&messages[1]), Some(&readings));
@@ -409,7 +409,7 @@ fn a_verified_write_waits_until_the_device_shows_the_value() {
     bench.answer(FakeAnswer::Shows(7));
     let messages = bench.messages();
     assert!(
-        matches!(&messages[0], FromAdapter::Report(AdapterReport::Readings { readings, .. }) if *readings == [(PointId(0), Ok(number(7)))]),
+        matches!(&messages[0], FromAdapter::Report(AdapterReport::Readings { readings, .. }) if *readings == [Reading::now(PointId(0), Ok(number(7)))]),
         "{messages:?}"
     );
     assert!(
@@ -538,7 +538,7 @@ fn a_refusal_is_an_answer() {
     }
     let messages = bench.messages();
     assert_eq!(messages[0], online("a", Ok(())));
-    let refused = vec![(PointId(0), Err(DeviceFault::Refused("no".to_owned())))];
+    let refused = vec![Reading::now(PointId(0), Err(DeviceFault::Refused("no".to_owned())))];
     assert!(messages[1..].iter().all(|message| reported(message) == Some(&refused)));
 }
 
@@ -556,7 +556,7 @@ fn one_read_that_the_device_leaves_unanswered_does_not_take_it_offline() {
             match message {
                 FromAdapter::Report(AdapterReport::Online { online, .. }) => assert_eq!(online, Ok(())),
                 FromAdapter::Report(AdapterReport::Readings { readings, .. }) => {
-                    faults += readings.iter().filter(|(_, reading)| reading.is_err()).count();
+                    faults += readings.iter().filter(|reading| reading.result.is_err()).count();
                 }
                 other => panic!("{other:?}"),
             }

@@ -81,7 +81,10 @@ impl Bench {
 async fn polls_keep_their_beat_and_calls_are_answered() {
     let mut bench = Bench::start(64, &[fake::polled(100), fake::writable()], &[]);
     bench.call(call(1, "a", write(1, 5))).await;
-    assert_eq!(bench.reply().await.outcome, Ok(vec![(usp_mapping::port::PointId(1), Ok(number(5)))]));
+    assert_eq!(
+        bench.reply().await.outcome,
+        Ok(vec![usp_mapping::port::Reading::now(usp_mapping::port::PointId(1), Ok(number(5)))])
+    );
     bench.reading().await;
     let begun = Instant::now();
     for _ in 0..10 {
@@ -159,7 +162,7 @@ async fn a_call_right_after_a_reload_finds_the_new_device() {
         bench.plan.send_replace(plan(&points));
         bench.call(call(10 + round as u64, "a", read(&[1 + round as u16]))).await;
         let reply = bench.reply().await.outcome.unwrap();
-        assert_eq!(reply[0].1, Ok(number(1)));
+        assert_eq!(reply[0].result, Ok(number(1)));
     }
 }
 

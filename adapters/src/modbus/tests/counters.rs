@@ -16,8 +16,8 @@ fn shown(monotonic: bool, held: &[u16]) -> Vec<Option<Value>> {
         let ask = model.plan(now, &[PointId(0)]).remove(0);
         let understood = model.understand(now, &ask, Answer::Registers(vec![*word]));
         match understood.readings.as_slice() {
-            [(PointId(0), Ok(value))] => Some(value.clone()),
-            [(PointId(0), Err(DeviceFault::Invalid(_)))] => None,
+            [Reading { result: Ok(value), .. }] => Some(value.clone()),
+            [Reading { result: Err(DeviceFault::Invalid(_)), .. }] => None,
             other => panic!("{other:?}"),
         }
     };

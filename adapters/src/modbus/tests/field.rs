@@ -161,9 +161,9 @@ async fn short_reads_are_learnt_from_exceptions_and_from_silence() {
         let mut seen = vec![0u32; 80];
         while seen.iter().any(|count| *count < 3) {
             if let AdapterReport::Readings { readings, .. } = bench.report().await {
-                for (point, reading) in readings {
+                for Reading { point, result, .. } in readings {
                     let expected = number(1000 + i64::from(point.0));
-                    assert_eq!(reading, Ok(expected), "silent: {silent}");
+                    assert_eq!(result, Ok(expected), "silent: {silent}");
                     seen[usize::from(point.0)] += 1;
                 }
             }
@@ -185,7 +185,7 @@ async fn a_transient_exception_heals_and_marks_no_hole() {
         bench.server.world().faults.push_back(Fault::Exception(code));
         let healthy = |report: &AdapterReport| {
             matches!(report, AdapterReport::Readings { readings, .. }
-                if readings.len() == 8 && readings.iter().all(|(_, reading)| reading.is_ok()))
+                if readings.len() == 8 && readings.iter().all(|reading| reading.result.is_ok()))
         };
         while !bench.server.world().faults.is_empty() {
             bench.report().await;

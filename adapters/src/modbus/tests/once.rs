@@ -32,7 +32,7 @@ fn what_is_read_once_is_tried_until_it_is_there() {
         }
         while let Some(message) = scheduler.poll_output() {
             if let FromAdapter::Report(AdapterReport::Readings { readings, .. }) = message {
-                read = readings.into_iter().find_map(|(_, reading)| reading.ok()).or(read);
+                read = readings.into_iter().find_map(|reading| reading.result.ok()).or(read);
             }
         }
     }

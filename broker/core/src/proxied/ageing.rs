@@ -9,8 +9,8 @@ use usp_mapping::mapping;
 use usp_mapping::port::PointId;
 use usp_mapping::value::Value;
 
-use super::Device;
 use super::objects::Place;
+use super::{Device, Reading};
 use crate::Broker;
 use crate::time::Mono;
 use crate::timers::Timer;
@@ -113,7 +113,7 @@ impl Device {
     /// Never for a window that the device holds: no Parameter tells its quality.
     fn old_at(&self, point: PointId) -> Option<Mono> {
         let model = self.mapping.capabilities.get(usize::from(point.0))?;
-        old_at(model, self.capabilities.at(point)?.reading.as_ref()?.at)
+        old_at(model, self.capabilities.at(point)?.reading.as_ref()?)
     }
 
     /// From now on it is watched until it becomes old; when that is.
@@ -129,7 +129,7 @@ impl Device {
         let (online, mut old, mut next) = (self.is_online(), Vec::new(), None);
         for (place, capability) in self.capabilities.iter_mut().filter(|(_, c)| c.ages) {
             let model = self.mapping.capabilities.get(usize::from(capability.point.0));
-            let read = capability.reading.as_ref().map(|reading| reading.at);
+            let read = capability.reading.as_ref();
             match model.zip(read).and_then(|(model, read)| old_at(model, read)) {
                 Some(at) if at > now => next = Some(next.map_or(at, |known: Mono| known.min(at))),
                 due => {
@@ -145,8 +145,8 @@ impl Device {
     }
 }
 
-/// When what was read at some instant is no longer good; never for what is read on demand, or not at all.
-pub(super) fn old_at(model: &mapping::Capability, read: Mono) -> Option<Mono> {
-    let ages = model.read.is_some() && !model.max_age.is_zero();
-    ages.then(|| read + Duration::from_millis(1).saturating_add(model.max_age))
+/// When a reading is no longer good; never for what is read on demand, or not at all, or was kept and may be old already.
+pub(super) fn old_at(model: &mapping::Capability, reading: &Reading) -> Option<Mono> {
+    let ages = model.read.is_some() && !model.max_age.is_zero() && !reading.kept;
+    ages.then(|| reading.at + Duration::from_millis(1).saturating_add(model.max_age))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 use usp_mapping::mapping;
-use usp_mapping::port::{Action, DeviceFault, PointId};
+use usp_mapping::port::{Action, DeviceFault, PointId, Reading};
 use usp_mapping::value::Value;
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::Name;
@@ -18,7 +18,6 @@ use crate::agent::commands::canceled;
 use crate::dm::rows::ObjRef;
 use crate::fault::Fault;
 use crate::gather::{DeviceOutcome, Job, JobId, LegReply};
-use crate::proxied::Word;
 use crate::proxied::turns::TurnKey;
 use crate::request::check::Effect;
 use crate::services::commands::command_failed;
@@ -256,12 +255,19 @@ impl CommandJob {
     fn take_present(&mut self, broker: &mut Broker, outcome: &DeviceOutcome) {
         let Some((device, point)) = broker.device_point(&self.at) else { return };
         let failed = match outcome {
-            Ok(results) => results.iter().find(|(p, _)| *p == point).and_then(|(_, r)| r.clone().err()),
+            Ok(results) => results.iter().find(|r| r.point == point).and_then(|r| r.result.clone().err()),
             Err(fault) => Some(fault.clone()),
         };
+        let is_now = |reading: &Reading| reading.point == point && reading.freshness.is_now();
+        let is_now = outcome.as_ref().is_ok_and(|results| results.iter().any(is_now));
         let shown = broker.take_reading(device, point, outcome);
+        let is_good = is_now || broker.is_good(device, point);
         match (failed, shown) {
-            (None, Ok(value)) => self.value = Some(value),
+            (None, Ok(value)) if is_good => self.value = Some(value),
+            (None, Ok(_)) => {
+                let text = format!("device {} has said nothing of late", self.device_id(broker));
+                self.outcome = Err(Fault::new(ErrCode::COMMAND_FAILURE, text));
+            }
             // What is shown for want of better is nothing to step from.
             (Some(fault), _) => {
                 self.outcome = Err(Fault::from_device_command(&self.device_id(broker), &fault));
@@ -273,7 +279,7 @@ impl CommandJob {
     fn take_written(&mut self, broker: &mut Broker, outcome: &DeviceOutcome) {
         let id = self.device_id(broker);
         let result = match outcome {
-            Ok(results) => results.first().map_or(Err(DeviceFault::Unknown), |(_, r)| r.clone()),
+            Ok(results) => results.first().map_or(Err(DeviceFault::Unknown), |r| r.result.clone()),
             Err(fault) => Err(fault.clone()),
         };
         match (result, broker.device_point(&self.at), Name::new("Value")) {
@@ -291,8 +297,12 @@ impl CommandJob {
         match outcome {
             // A command that mappings declare has no results.
             Ok(results) => {
+                if !results.is_empty() && results.iter().all(|reading| !reading.freshness.contact) {
+                    let text = format!("device {id} cannot be asked: it tells its values by itself");
+                    self.outcome = Err(Fault::new(ErrCode::COMMAND_FAILURE, text));
+                }
                 let number = self.at.numbers.first().copied().unwrap_or_default();
-                broker.take_readings(number, results, Word::Read);
+                broker.take_readings(number, results);
             }
             Err(fault) => self.outcome = Err(Fault::from_device_command(&id, &fault)),
         }

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 use usp_mapping::mapping::{self, Mapping, NodeId, Protocol, Window};
-use usp_mapping::port::{DeviceFault, DeviceId, PointId};
+use usp_mapping::port::{DeviceFault, DeviceId, Freshness, PointId};
 use usp_mapping::value::Value;
 
 use crate::dm::rows::ObjRef;
@@ -102,8 +102,11 @@ pub struct Capability {
 pub struct Reading {
     /// As shown: within the deadband of what the device last said.
     pub value: Value,
-    /// When the device last said so.
+    /// When the device last said so; of a value that is put together, when it said the oldest part. Of what was kept of
+    /// former times, when that was heard.
     pub at: Mono,
+    /// Somebody has kept it of former times: nobody knows how old it is.
+    pub kept: bool,
     /// `LastChange`.
     pub changed: Option<Wall>,
 }
@@ -111,18 +114,35 @@ pub struct Reading {
 /// What a value of a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
-    /// It was read, or the device said it just now.
-    Read,
+    /// It was read, said or kept: as fresh as this.
+    Read(Freshness),
     /// A Controller wrote it and the device confirmed it.
     Written,
-    /// Somebody has kept it of former times: it is what the device last said, and shows no contact with it.
-    Kept,
+}
+
+impl Word {
+    /// Whether the device itself was heard just now.
+    fn is_contact(self) -> bool {
+        match self {
+            Self::Read(freshness) => freshness.contact,
+            Self::Written => true,
+        }
+    }
+
+    /// When it was said; `None`: nobody knows.
+    fn said_at(self, now: Mono) -> Option<Mono> {
+        match self {
+            Self::Read(freshness) => freshness.age.map(|age| Mono(now.0.saturating_sub(age))),
+            Self::Written => Some(now),
+        }
+    }
 }
 
 /// `X_USPBROKER_Quality`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quality {
-    /// Read within `max_age`, and the device is online.
+    /// Read within `max_age`, and the device is online. What was kept of former times may be of any age, so that it is good
+    /// only where readings do not become old.
     Good,
     /// There is a reading, but it is old or the device is not online.
     Stale,
@@ -258,7 +278,7 @@ impl Device {
             // It was there and had no value to give: the older one is not what it would give now.
             Some(fault) if is_contact(fault) => Quality::Bad,
             Some(_) if self.is_online() => Quality::Bad,
-            _ if self.is_online() && now.since(reading.at) <= model.max_age => Quality::Good,
+            _ if self.is_online() && reading.is_fresh(model.max_age, now) => Quality::Good,
             _ => Quality::Stale,
         }
     }
@@ -284,11 +304,19 @@ impl Device {
         match (&self.offline(), &capability.failed) {
             (Some(offline), _) => offline.clone(),
             (_, Some(error)) => format!("device {}: {error}", self.id),
+            (_, None) if capability.reading.as_ref().is_some_and(|reading| reading.kept) => {
+                format!("device {}: what is known was kept of former times and may be of any age", self.id)
+            }
             (_, None) if capability.reading.is_some() => {
                 format!("device {}: the last reading is too old", self.id)
             }
             (_, None) => format!("device {}: not read yet", self.id),
         }
+    }
+
+    /// The same of one that was asked for and of which only older words came.
+    pub fn why_old(&self, capability: &Capability) -> String {
+        format!("{}, and the device has said nothing newer", self.why_unread(capability))
     }
 }
 
@@ -325,27 +353,40 @@ impl Capability {
     /// a start, is no change: readings are not stored, so that nobody knows what it was before. What a Controller writes
     /// first is one.
     fn take(&mut self, value: Value, deadband: Option<Decimal>, word: Word, now: Now) -> bool {
-        self.failed = None;
-        if word != Word::Kept {
+        let said_at = word.said_at(now.monotonic);
+        if word.is_contact() {
+            self.failed = None;
             self.contact = now.known_wall();
+        } else {
+            // That it did not answer is not disproved by what it said before.
+            self.failed = self.failed.take().filter(|fault| !is_contact(fault));
         }
         if self.reading.is_none() {
             self.reading = self.earlier.take().map(|earlier| *earlier);
         }
-        let at = now.monotonic;
+        let (at, kept) = (said_at.unwrap_or(now.monotonic), said_at.is_none());
         match &mut self.reading {
             Some(reading) if is_same(&reading.value, &value, deadband) => {
-                reading.at = at;
+                (reading.at, reading.kept) = (at, kept);
                 false
             }
             Some(reading) => {
-                *reading = Reading { value, at, changed: now.known_wall() };
+                *reading = Reading { value, at, kept, changed: now.known_wall() };
                 true
             }
             None => {
-                self.reading = Some(Reading { value, at, changed: now.known_wall() });
+                self.reading = Some(Reading { value, at, kept, changed: now.known_wall() });
                 word == Word::Written
             }
+        }
+    }
+
+    /// Whether what was said before says nothing beyond what is known: it was kept and is the same, or it is older.
+    fn knows_better(&self, value: &Value, deadband: Option<Decimal>, word: Word, now: Now) -> bool {
+        let Some(reading) = self.reading.as_ref().filter(|_| !word.is_contact()) else { return false };
+        match word.said_at(now.monotonic) {
+            None => is_same(&reading.value, value, deadband),
+            Some(at) => !reading.kept && at <= reading.at,
         }
     }
 
@@ -357,6 +398,13 @@ impl Capability {
         reading.value = value;
         reading.changed = now.known_wall();
         true
+    }
+}
+
+impl Reading {
+    /// Whether it can be taken for what the device has now.
+    fn is_fresh(&self, max_age: Duration, now: Mono) -> bool {
+        if self.kept { max_age >= mapping::FOR_EVER } else { now.since(self.at) <= max_age }
     }
 }
 

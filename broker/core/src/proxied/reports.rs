@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use usp_mapping::mapping::{Class, Mapping};
-use usp_mapping::port::{AdapterReport, DeviceFault, DeviceId, PointId, Readings};
+use usp_mapping::port::{self, AdapterReport, DeviceFault, DeviceId, Freshness, PointId, Readings};
 use usp_mapping::value::Value;
+use usp_proto::err_code::ErrCode;
 
 use super::ageing::old_at;
 use super::objects::Place;
-use super::{Device, Reading, Word, is_contact, is_same};
+use super::{Device, Quality, Reading, Word, is_contact, is_same};
 use crate::Broker;
 use crate::fault::Fault;
 use crate::gather::DeviceOutcome;
@@ -20,9 +21,9 @@ impl Broker {
     /// A device reports.
     pub(crate) fn handle_report(&mut self, report: AdapterReport) {
         match report {
-            AdapterReport::Readings { device, mapping, live, readings } => {
+            AdapterReport::Readings { device, mapping, readings } => {
                 if let Some(number) = self.device_read_by(&device, mapping) {
-                    self.take_readings(number, readings, if live { Word::Read } else { Word::Kept });
+                    self.take_readings(number, readings);
                 }
             }
             AdapterReport::Online { device, online } => {
@@ -50,31 +51,33 @@ impl Broker {
     }
 
     /// What was read together. What events carry is read before they happen.
-    pub(super) fn take_readings(&mut self, number: u32, readings: Readings, word: Word) {
+    pub(super) fn take_readings(&mut self, number: u32, readings: Readings) {
         let (now, watched) = (self.model.now, self.subs.watches(NotifKind::ValueChange));
         let (mut events, mut next_old) = (Vec::new(), None);
         let mut readings = readings.into_iter();
         loop {
             let Some(device) = self.model.devices.get_mut(number) else { return };
-            let special = readings.find_map(|(point, result)| match result {
-                Ok(value) if word == Word::Read && device.is_usual(point, &value, now, watched) => {
+            let special = readings.find_map(|reading| match reading {
+                port::Reading { point, result: Ok(value), freshness }
+                    if freshness.is_now() && device.is_usual(point, &value, now, watched) =>
+                {
                     device.take_usual(point, value, now, &mut next_old);
                     None
                 }
-                result if usize::from(point.0) >= device.capabilities.len() => {
-                    events.push((point, result));
+                reading if usize::from(reading.point.0) >= device.capabilities.len() => {
+                    events.push(reading);
                     None
                 }
-                result => Some((point, result)),
+                reading => Some(reading),
             });
-            let Some((point, result)) = special else { break };
-            self.take_result(number, point, result, word);
+            let Some(port::Reading { point, result, freshness }) = special else { break };
+            self.take_result(number, point, result, Word::Read(freshness));
         }
         if let Some(at) = next_old {
             self.look_at_ages(number, at);
         }
         // What was kept of former times has happened then.
-        for (point, result) in events.into_iter().filter(|_| word != Word::Kept) {
+        for port::Reading { point, result, .. } in events.into_iter().filter(|it| it.freshness.contact) {
             self.take_seen(number, point, result);
         }
     }
@@ -116,12 +119,12 @@ impl Broker {
         let Some(place) = device.place(point).filter(|_| device.fits(point, &result)) else { return };
         let was_online = device.is_online();
         let is_contact = |result: &Result<_, _>| result.as_ref().err().is_none_or(is_contact);
-        if result.is_ok() && !was_online && word != Word::Kept {
+        if result.is_ok() && !was_online && word.is_contact() {
             self.take_online(number, Ok(()));
         }
         let Some(device) = self.model.devices.get_mut(number) else { return };
         let before = device.told(place, now.monotonic);
-        if word != Word::Kept && is_contact(&result) {
+        if word.is_contact() && is_contact(&result) {
             device.last_contact = now.known_wall();
         }
         match result {
@@ -143,6 +146,10 @@ impl Broker {
         let model = device.capabilities.get(place).and_then(|c| device.model(c));
         let Some(model) = model else { return };
         let (class, deadband) = (model.class, model.deadband.filter(|_| word != Word::Written));
+        let knows_better = device.capabilities.get(place);
+        if knows_better.is_some_and(|known| known.knows_better(&value, deadband, word, now)) {
+            return;
+        }
         let has_levels = model.low_threshold.is_some() || model.high_threshold.is_some();
         let levels = if has_levels { self.levels(number, place) } else { Default::default() };
         let value = if class == Class::BinarySensor { self.sense(number, place, value) } else { value };
@@ -163,24 +170,29 @@ impl Broker {
     ) -> Result<Value, Fault> {
         let gone = || Fault::from_device("that is gone", &DeviceFault::Unknown);
         let id = self.model.devices.get(number).map(|d| d.id.clone()).ok_or_else(gone)?;
-        let result = match outcome {
-            Ok(results) => results.iter().find(|(p, _)| *p == point).map(|(_, r)| r.clone()),
-            Err(fault) => Some(Err(fault.clone())),
-        };
-        let result = result.unwrap_or(Err(DeviceFault::Unknown));
-        self.take_result(number, point, result.clone(), Word::Read);
+        let (result, freshness) = result_of(outcome, point);
+        self.take_result(number, point, result.clone(), Word::Read(freshness));
         let device = self.model.devices.get(number).ok_or_else(gone)?;
-        let (capability, model) = (device.at_point(point), device.mapping.model(point));
-        let reading = capability.and_then(|c| c.reading.as_ref());
-        match result {
+        let capability = device.at_point(point).ok_or_else(gone)?;
+        let reading = capability.reading.as_ref();
+        let fault = match result {
             // Within the deadband the device's own word is the more exact one.
-            Ok(value @ Value::Number(_)) => Ok(value),
-            Ok(value) => Ok(reading.map_or(value, |r| r.value.clone())),
-            Err(fault) => {
-                let stale = reading.filter(|_| model.is_some_and(|m| m.serve_stale));
-                stale.map(|r| r.value.clone()).ok_or_else(|| Fault::from_device(&id.0, &fault))
+            Ok(value @ Value::Number(_)) if freshness.is_now() => return Ok(value),
+            Ok(value) if freshness.is_now() || self.is_good(number, point) => {
+                return Ok(reading.map_or(value, |r| r.value.clone()));
             }
-        }
+            Ok(_) => Fault::new(ErrCode::INTERNAL_ERROR, device.why_old(capability)),
+            Err(fault) => Fault::from_device(&id.0, &fault),
+        };
+        let stale = reading.filter(|_| device.model(capability).is_some_and(|m| m.serve_stale));
+        stale.map(|r| r.value.clone()).ok_or(fault)
+    }
+
+    /// Whether the reading of a point can be taken for what the device has now.
+    pub(super) fn is_good(&self, number: u32, point: PointId) -> bool {
+        let device = self.model.devices.get(number);
+        let capability = device.and_then(|device| device.at_point(point));
+        device.zip(capability).is_some_and(|(device, it)| self.model.quality(device, it) == Quality::Good)
     }
 
     /// A write that the device confirmed: what it now shows.
@@ -197,7 +209,7 @@ impl Device {
     fn is_usual(&self, point: PointId, value: &Value, now: Now, watched: bool) -> bool {
         let model = self.mapping.capabilities.get(usize::from(point.0));
         let (Some(model), Some(capability)) = (model, self.capabilities.at(point)) else { return false };
-        let is_good = |r: &Reading| model.max_age.is_zero() || now.monotonic.since(r.at) <= model.max_age;
+        let is_good = |r: &Reading| model.max_age.is_zero() || r.is_fresh(model.max_age, now.monotonic);
         let is_same = |r: &Reading| is_good(r) && is_same(&r.value, value, model.deadband);
         self.is_online()
             && model.class != Class::BinarySensor
@@ -209,9 +221,9 @@ impl Device {
     fn take_usual(&mut self, point: PointId, value: Value, now: Now, next_old: &mut Option<Mono>) {
         let model = self.mapping.capabilities.get(usize::from(point.0));
         let (Some(model), Some(capability)) = (model, self.capabilities.at_mut(point)) else { return };
-        capability.take(value, model.deadband, Word::Read, now);
+        capability.take(value, model.deadband, Word::Read(Freshness::NOW), now);
         capability.settled.set(true);
-        if let Some(at) = old_at(model, now.monotonic) {
+        if let Some(at) = capability.reading.as_ref().and_then(|reading| old_at(model, reading)) {
             capability.ages = true;
             *next_old = Some(next_old.map_or(at, |known| known.min(at)));
         }
@@ -232,6 +244,17 @@ impl Device {
             (Err(_), _) | (_, None) => true,
             (Ok(value), Some(class)) => fits(value, class),
         }
+    }
+}
+
+/// What a call brought of a point, and how fresh that is. That the call failed is known now.
+fn result_of(outcome: &DeviceOutcome, point: PointId) -> (Result<Value, DeviceFault>, Freshness) {
+    match outcome {
+        Ok(results) => match results.iter().find(|reading| reading.point == point) {
+            Some(reading) => (reading.result.clone(), reading.freshness),
+            None => (Err(DeviceFault::Unknown), Freshness::NOW),
+        },
+        Err(fault) => (Err(fault.clone()), Freshness::NOW),
     }
 }
 

@@ -337,27 +337,3 @@ fn absurd_readings_are_readings() {
         w.operate(c, "Device.ProxiedDevice.1.IoTCapability.4.LevelControl.StepUp()", "", &[]);
     }
 }
-
-#[test]
-fn what_somebody_has_kept_is_shown_and_is_no_contact() {
-    let mut w = World::new();
-    w.site("a: box");
-    let c = w.controller("self::c");
-    w.wait(10);
-    w.report_kept("a", &[(0, number("20"))]);
-    let shown = w.get(c, "Device.ProxiedDevice.1.");
-    for line in [
-        "Device.ProxiedDevice.1.Online=false",
-        "Device.ProxiedDevice.1.LastTimeContacted=0001-01-01T00:00:00Z",
-        "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_Quality=Stale",
-        "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.LastContactTime=0001-01-01T00:00:00Z",
-    ] {
-        assert!(shown.contains(line), "{line}\n{shown}");
-    }
-    // Whoever keeps count of it says that it is there: then it is what it shows.
-    w.report_online("a", Ok(()));
-    let shown = w.get(c, "Device.ProxiedDevice.1.IoTCapability.1.");
-    for line in ["X_USPBROKER_Quality=Good", "LevelSensor.Value=20"] {
-        assert!(shown.contains(line), "{line}\n{shown}");
-    }
-}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usp_mapping::port::{Action, DeviceFault, PointId};
+use usp_mapping::port::{Action, DeviceFault, PointId, Reading};
 use usp_mapping::value::Value;
 
 use crate::bench::World;
@@ -115,12 +115,12 @@ fn what_was_read_by_a_mapping_that_is_gone_is_not_shown() {
         mapping.capabilities[0].unit = Some("degF".to_owned());
         mapping.capabilities[0].max_age = Duration::from_secs(600);
     }));
-    w.report_under(old, "a", vec![(PointId(0), Ok(number("33")))]);
+    w.report_under(old, "a", vec![Reading::now(PointId(0), Ok(number("33")))]);
     assert_eq!(quality(&mut w, c), "Bad", "33 of what?");
     w.report("a", &[(0, number("91"))]);
     assert_eq!(w.get(c, LEVEL), format!("{LEVEL}=91"));
     let same = site("a: box").devices[0].mapping.clone();
-    w.report_under(same, "a", vec![(PointId(0), Ok(number("34")))]);
+    w.report_under(same, "a", vec![Reading::now(PointId(0), Ok(number("34")))]);
     assert_eq!(w.get(c, LEVEL), format!("{LEVEL}=91"));
 }
 

@@ -20,6 +20,7 @@ mod honest;
 mod hostile;
 mod instances;
 mod iot;
+mod kept;
 mod letters_agree;
 mod limits;
 mod messages;

@@ -3,7 +3,7 @@
 use usp_core::input::Input;
 use usp_core::output::{Output, StoreOp};
 use usp_mapping::mapping::Mapping;
-use usp_mapping::port::{Action, DeviceFault};
+use usp_mapping::port::{Action, DeviceFault, PointId, Reading};
 use usp_mapping::value::Value;
 
 use crate::bench::World;
@@ -79,7 +79,7 @@ fn a_capability_by_the_same_words_keeps_its_reading() {
     );
     w.operate(c, &format!("{relay}BinaryControl.Toggle()"), "", &[]);
     let written = w.calls.iter().rfind(|call| matches!(call.action, Action::Write(_))).unwrap();
-    assert_eq!(written.action, Action::Write(vec![(usp_mapping::port::PointId(0), Value::Bool(false))]));
+    assert_eq!(written.action, Action::Write(vec![(PointId(0), Value::Bool(false))]));
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn reports_of_a_device_that_is_gone_are_nobodys() {
     w.site("a: box, b: box");
     let gone = w.mapping("b");
     w.site("a: box");
-    w.report_under(gone, "b", vec![(usp_mapping::port::PointId(0), Ok(number("1")))]);
+    w.report_under(gone, "b", vec![Reading::now(PointId(0), Ok(number("1")))]);
     w.report_online("b", Err(DeviceFault::Unknown));
     let c = w.controller("self::c");
     assert_eq!(w.get(c, "Device.ProxiedDeviceNumberOfEntries"), "Device.ProxiedDeviceNumberOfEntries=1");

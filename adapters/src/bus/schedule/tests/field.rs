@@ -205,9 +205,9 @@ fn a_write_is_verified_by_another_capability() {
     assert_eq!(bench.next().1, What::Read(vec![1]));
     bench.answer(FakeAnswer::Shows(7));
     let messages = bench.messages();
-    let shown = vec![(PointId(1), Ok(number(7)))];
+    let shown = vec![Reading::now(PointId(1), Ok(number(7)))];
     assert!(messages.iter().any(|message| reported(message) == Some(&shown)), "{messages:?}");
-    let done = vec![(PointId(0), Ok(number(7)))];
+    let done = vec![Reading::now(PointId(0), Ok(number(7)))];
     let reply = FromAdapter::Reply(AdapterReply { id: CallId(1), outcome: Ok(done) });
     assert!(messages.contains(&reply), "{messages:?}");
 }

@@ -101,7 +101,7 @@ impl Unit {
         for (order, (entry, effect)) in effects.into_iter().enumerate() {
             let result = match outcome {
                 Err(fault) => Err(fault.clone()),
-                Ok(results) => results.get(order).map_or(Err(DeviceFault::Unknown), |(_, r)| r.clone()),
+                Ok(results) => results.get(order).map_or(Err(DeviceFault::Unknown), |r| r.result.clone()),
             };
             match result {
                 Ok(value) => {

@@ -149,8 +149,8 @@ impl Unit {
 
     pub(super) fn take_undone(&mut self, broker: &mut Broker, effects: Vec<Effect>, outcome: &DeviceOutcome) {
         for (order, effect) in effects.into_iter().enumerate() {
-            match outcome.as_ref().ok().and_then(|r| r.get(order)) {
-                Some((_, Ok(value))) => broker.take_written(&effect, value.clone()),
+            match outcome.as_ref().ok().and_then(|r| r.get(order)).map(|r| &r.result) {
+                Some(Ok(value)) => broker.take_written(&effect, value.clone()),
                 _ => self.stayed.push(broker.path_of(&effect)),
             }
         }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use usp_mapping::mapping::Mapping;
-use usp_mapping::port::{Action, AdapterCall, AdapterReport, DeviceFault, DeviceId, PointId, Readings};
+use usp_mapping::port::{
+    Action, AdapterCall, AdapterReport, DeviceFault, DeviceId, Freshness, PointId, Reading, Readings,
+};
 use usp_mapping::value::Value;
 
 use super::World;
@@ -30,6 +32,8 @@ pub(crate) enum Behaviour {
     Shows(Value),
     /// Answers with results of points that nobody asked for.
     Garbage,
+    /// Cannot be asked: it answers with what it said before, so long ago if anybody knows.
+    Tells(Option<Duration>),
 }
 
 /// All devices.
@@ -59,23 +63,31 @@ impl Devices {
                 };
                 vec![(
                     Duration::ZERO,
-                    Ok(writes.iter().map(|(point, _)| (*point, Ok(value.clone()))).collect()),
+                    Ok(writes.iter().map(|(point, _)| Reading::now(*point, Ok(value.clone()))).collect()),
                 )]
             }
-            Behaviour::Garbage => vec![(Duration::ZERO, Ok(vec![(PointId(999), Ok(Value::Bool(true)))]))],
+            Behaviour::Tells(age) => {
+                let freshness = Freshness { contact: false, age };
+                let mut readings = self.act(&device, &call.action, usize::MAX, None);
+                readings.iter_mut().for_each(|reading| reading.freshness = freshness);
+                vec![(Duration::ZERO, Ok(readings))]
+            }
+            Behaviour::Garbage => {
+                vec![(Duration::ZERO, Ok(vec![Reading::now(PointId(999), Ok(Value::Bool(true)))]))]
+            }
         }
     }
 
     fn act(&mut self, device: &str, action: &Action, good: usize, fault: Option<DeviceFault>) -> Readings {
         let read = |point: &PointId| {
             let value = self.values.get(&(device.to_owned(), point.0)).cloned();
-            (*point, value.ok_or(DeviceFault::Unknown))
+            Reading::now(*point, value.ok_or(DeviceFault::Unknown))
         };
         match action {
             Action::Read(points) => points.iter().map(read).collect(),
             Action::Refresh => {
                 let of_device = self.values.iter().filter(|((d, _), _)| d == device);
-                of_device.map(|((_, p), v)| (PointId(*p), Ok(v.clone()))).collect()
+                of_device.map(|((_, p), v)| Reading::now(PointId(*p), Ok(v.clone()))).collect()
             }
             Action::Command(..) => {
                 // Done, without results.
@@ -92,7 +104,7 @@ impl Devices {
                     if result.is_ok() {
                         self.values.insert((device.to_owned(), point.0), value.clone());
                     }
-                    results.push((*point, result));
+                    results.push(Reading::now(*point, result));
                 }
                 results
             }
@@ -111,7 +123,7 @@ impl World {
         for (point, value) in readings {
             self.devices.values.insert((device.to_owned(), *point), value.clone());
         }
-        let readings = readings.iter().map(|(p, v)| (PointId(*p), Ok(v.clone()))).collect();
+        let readings = readings.iter().map(|(p, v)| Reading::now(PointId(*p), Ok(v.clone()))).collect();
         self.report_under(self.mapping(device), device, readings);
     }
 
@@ -124,19 +136,21 @@ impl World {
     /// Readings that were taken under this mapping.
     pub(crate) fn report_under(&mut self, mapping: Arc<Mapping>, device: &str, readings: Readings) {
         let device = DeviceId(device.into());
-        self.input(Input::Report(AdapterReport::Readings { device, mapping, live: true, readings }));
+        self.input(Input::Report(AdapterReport::Readings { device, mapping, readings }));
     }
 
     /// What a server has kept of a device.
     pub(crate) fn report_kept(&mut self, device: &str, readings: &[(u16, Value)]) {
-        let readings = readings.iter().map(|(p, v)| (PointId(*p), Ok(v.clone()))).collect();
-        let (mapping, device) = (self.mapping(device), DeviceId(device.into()));
-        self.input(Input::Report(AdapterReport::Readings { device, mapping, live: false, readings }));
+        for (point, value) in readings {
+            self.devices.values.insert((device.to_owned(), *point), value.clone());
+        }
+        let readings = readings.iter().map(|(p, v)| Reading::kept(PointId(*p), Ok(v.clone()))).collect();
+        self.report_under(self.mapping(device), device, readings);
     }
 
     /// A poll of one point fails.
     pub(crate) fn report_fault(&mut self, device: &str, point: u16, fault: DeviceFault) {
-        self.report_under(self.mapping(device), device, vec![(PointId(point), Err(fault))]);
+        self.report_under(self.mapping(device), device, vec![Reading::now(PointId(point), Err(fault))]);
     }
 
     /// A device comes or goes.

@@ -168,7 +168,7 @@ async fn writes() {
         let reply = reply(&mut reports).await;
         waits.push(asked.elapsed().saturating_sub(own).as_secs_f64() * 1e3);
         most_polls = most_polls.max(polls_before_write(&line, before));
-        assert!(reply.outcome.unwrap().iter().all(|(_, result)| result.is_ok()));
+        assert!(reply.outcome.unwrap().iter().all(|reading| reading.result.is_ok()));
     }
     adapters.stop().await;
     let read = foretold(&site) * 1e3;
