@@ -21,6 +21,12 @@ const VENDOR: &str = "SHELLY";
 /// What is asked, in this order; the number of the question is its place.
 const QUESTIONS: [&str; 3] = ["Shelly.GetDeviceInfo", "Shelly.GetConfig", "Shelly.GetStatus"];
 
+/// Longest answer, in bytes; those of a device with very many components have some 20,000.
+pub(super) const MAX_ANSWER: usize = 64 << 10;
+
+/// Bytes of all answers together.
+pub(super) const MAX_TOLD: usize = 16 << 20;
+
 /// What devices have said of themselves, by topic.
 #[derive(Debug)]
 pub(super) struct Shelly {
@@ -33,9 +39,9 @@ pub(super) struct Shelly {
     unmentioned: BTreeSet<String>,
 }
 
-/// The answers, by question.
+/// The answers with their lengths, by question.
 #[derive(Debug, Default)]
-struct Told([Option<Json>; QUESTIONS.len()]);
+struct Told([Option<(usize, Json)>; QUESTIONS.len()]);
 
 impl Shelly {
     pub(super) fn new(filter: &str, reply_topic: &str) -> Self {
@@ -45,15 +51,20 @@ impl Shelly {
     }
 
     /// An answer to this program; its id is the number of the question and the topic that was asked.
-    fn answer(&mut self, json: &Json) -> bool {
+    fn answer(&mut self, length: usize, json: &Json) -> bool {
+        let all = self.devices.values().flat_map(|told| told.0.iter().flatten());
+        let room = MAX_TOLD.saturating_sub(all.map(|(length, _)| length).sum());
         let Some((question, topic)) = json.text("id").and_then(|id| id.split_once(' ')) else { return false };
         let place = question.parse::<usize>().ok();
         let Some(told) = self.devices.get_mut(topic) else { return false };
         let Some(place) = place.and_then(|place| told.0.get_mut(place)) else { return false };
         let Some(result @ Json::Map(_)) = json.get("result") else { return false };
+        if length > room + place.as_ref().map_or(0, |(length, _)| *length) {
+            return false;
+        }
         // Of the status only what is there counts: its values change all the time.
-        let is_new = place.as_ref().is_none_or(|old| shape(old) != shape(result));
-        *place = Some(result.clone());
+        let is_new = place.as_ref().is_none_or(|(_, old)| shape(old) != shape(result));
+        *place = Some((length, result.clone()));
         is_new
     }
 
@@ -99,8 +110,11 @@ impl Source for Shelly {
     }
 
     fn hear(&mut self, topic: &str, body: &[u8]) -> bool {
+        if body.len() > MAX_ANSWER {
+            return false;
+        }
         if topic.strip_suffix("/rpc") == Some(&self.reply_topic) {
-            return Json::parse(body).is_some_and(|json| self.answer(&json));
+            return Json::parse(body).is_some_and(|json| self.answer(body.len(), &json));
         }
         if let Some(device) = topic.strip_suffix("/online").or_else(|| topic.strip_suffix("/events/rpc")) {
             self.unmentioned.remove(device);
@@ -146,10 +160,10 @@ impl Source for Shelly {
 }
 
 fn device(topic: &str, told: &Told, notes: &mut Notes) -> Option<Device> {
-    let [Some(info), config, Some(status)] = &told.0 else { return None };
+    let [Some((_, info)), config, Some((_, status))] = &told.0 else { return None };
     let id = info.text("id").filter(|id| is_topic(id))?;
     let nothing = Json::Null;
-    let config = config.as_ref().unwrap_or(&nothing);
+    let config = config.as_ref().map_or(&nothing, |(_, config)| config);
     let name = info.text("name").filter(|name| !name.is_empty()).unwrap_or(id);
     let mut model = Model {
         vendor: VENDOR,

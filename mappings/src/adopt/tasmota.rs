@@ -31,7 +31,7 @@ pub(super) struct Tasmota {
 }
 
 /// Longest message, in bytes; a real one has one or two thousand.
-const MAX_TOLD: usize = 16 << 10;
+pub(super) const MAX_TOLD: usize = 16 << 10;
 
 impl Tasmota {
     pub(super) fn new(prefix: &str) -> Self {

@@ -21,9 +21,9 @@ const VENDOR: &str = "HOMEASSISTANT";
 /// Most entities of one server.
 const MAX_ENTITIES: usize = 8 * MAX_DEVICES;
 /// Longest message, in bytes.
-const MAX_ENTITY: usize = 256 << 10;
+pub(super) const MAX_ENTITY: usize = 256 << 10;
 /// Most bytes of all messages that are kept: anybody who may publish there can fill this.
-const MAX_TOLD: usize = 8 << 20;
+pub(super) const MAX_TOLD: usize = 8 << 20;
 
 /// What was told, by topic.
 #[derive(Debug)]

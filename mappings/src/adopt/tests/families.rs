@@ -287,6 +287,11 @@ fn home_assistant_devices_of_one_bridge_have_topics_of_their_own() {
     let (devices, _) = adopt(AdoptedFrom::HomeAssistant, &said);
     let topics: Vec<&str> = devices.iter().map(|device| device.topic.as_str()).collect();
     assert_eq!(topics[..2], ["bridge/a", "bridge/b"]);
+    for device in &devices[..2] {
+        let Protocol::Mqtt(options) = &device.mapping.protocol else { panic!("{device:?}") };
+        let of: Vec<&str> = options.availability.iter().map(|said| said.topic.as_str()).collect();
+        assert_eq!(of, ["bridge/state"], "of both");
+    }
     assert_eq!(topics[2..], ["c", "d", "e", "f"].map(|id| format!("homeassistant/{id}")));
 }
 

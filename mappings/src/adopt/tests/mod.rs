@@ -1,5 +1,6 @@
 //! What bridges say as their documents have it, and what becomes of it.
 
+mod bounds;
 mod families;
 mod hostile;
 
