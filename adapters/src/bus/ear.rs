@@ -23,7 +23,13 @@ pub(crate) enum Said<W> {
     LinkUp,
     /// It is not, and why.
     LinkDown(String),
+    /// What it was asked in passing was not answered, or its session has ended: perhaps it is gone.
+    Doubt,
 }
+
+/// A moment, by how many things had been said until then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mark(pub(crate) u64);
 
 /// Listens to one device.
 pub(crate) trait Ear: Send + 'static {
@@ -32,6 +38,11 @@ pub(crate) trait Ear: Send + 'static {
 
     /// The next thing that is said. Whoever stops waiting misses nothing.
     fn hear(&mut self) -> impl Future<Output = Said<Self::Word>> + Send;
+
+    /// The next thing that was said before this moment, if it has not been heard yet.
+    fn hear_before(&mut self, _: Mark) -> Option<Said<Self::Word>> {
+        None
+    }
 }
 
 /// Where devices speak only when they are asked.
@@ -54,7 +65,7 @@ mod shared {
 
     use tokio::sync::watch;
 
-    use super::{Ear, Said};
+    use super::{Ear, Mark, Said};
     use crate::bus::mailbox::{Letter, Mailbox};
 
     /// How a shared link is.
@@ -85,6 +96,12 @@ mod shared {
 
     impl<T: Letter> Ear for SharedEar<T> {
         type Word = T;
+
+        fn hear_before(&mut self, mark: Mark) -> Option<Said<T>> {
+            // What is known of the link comes first, and what it brings is heard afterwards.
+            let is_news = self.link.has_changed().unwrap_or(false);
+            if is_news { None } else { self.letters.take_before(mark).map(Said::Word) }
+        }
 
         async fn hear(&mut self) -> Said<T> {
             loop {

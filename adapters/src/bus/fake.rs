@@ -72,6 +72,11 @@ pub(crate) fn on_demand() -> Capability {
     }
 }
 
+/// A number that is said and cannot be asked for: one with `serve_stale`.
+pub(crate) fn told() -> Capability {
+    Capability { serve_stale: true, ..on_demand() }
+}
+
 /// A number that is polled.
 pub(crate) fn polled(every_ms: u32) -> Capability {
     let mut capability = on_demand();
@@ -293,7 +298,8 @@ impl Model for FakeModel {
         if self.is_dumb() {
             return Vec::new();
         }
-        let readable = |point: &PointId| self.mapping.model(*point).is_some_and(|it| it.read.is_some());
+        let model = |point: &PointId| self.mapping.model(*point);
+        let readable = |point: &PointId| model(point).is_some_and(|it| it.read.is_some() && !it.serve_stale);
         let points: Vec<_> = points.iter().filter(|point| readable(point)).copied().collect();
         points.chunks(2).map(ask).collect()
     }

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::bus::ear::Mark;
+
 /// Most letters that wait.
 pub(crate) const LETTERS: usize = 256;
 
@@ -34,8 +36,10 @@ pub(crate) struct Mailbox<T> {
 
 #[derive(Debug)]
 struct Waiting<T> {
-    letters: VecDeque<T>,
+    /// Each with how many were put in before it.
+    letters: VecDeque<(Mark, T)>,
     bytes: usize,
+    put: u64,
 }
 
 impl<T: Letter> Mailbox<T> {
@@ -46,7 +50,7 @@ impl<T: Letter> Mailbox<T> {
 
     /// An empty one with room for so many letters and bytes.
     pub(crate) fn with_room(lost: Arc<AtomicU64>, room: (usize, usize)) -> Self {
-        let waiting = Mutex::new(Waiting { letters: VecDeque::new(), bytes: 0 });
+        let waiting = Mutex::new(Waiting { letters: VecDeque::new(), bytes: 0, put: 0 });
         Self { waiting, news: Notify::new(), lost, room }
     }
 
@@ -54,7 +58,9 @@ impl<T: Letter> Mailbox<T> {
     pub(crate) fn put(&self, letter: T) {
         let mut waiting = self.waiting();
         waiting.bytes += letter.len();
-        waiting.letters.push_back(letter);
+        let place = Mark(waiting.put);
+        waiting.put += 1;
+        waiting.letters.push_back((place, letter));
         let (letters, bytes) = self.room;
         while waiting.letters.len() > letters || (waiting.bytes > bytes && waiting.letters.len() > 1) {
             waiting.drop_one();
@@ -74,6 +80,18 @@ impl<T: Letter> Mailbox<T> {
         }
     }
 
+    /// This moment, to be told later from what comes after.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.waiting().put)
+    }
+
+    /// The oldest letter that came before a moment, if one still waits.
+    pub(crate) fn take_before(&self, mark: Mark) -> Option<T> {
+        let mut waiting = self.waiting();
+        waiting.letters.front().filter(|(place, _)| *place < mark)?;
+        waiting.pop()
+    }
+
     /// Throws everything away.
     pub(crate) fn clear(&self) {
         let mut waiting = self.waiting();
@@ -89,17 +107,17 @@ impl<T: Letter> Mailbox<T> {
 
 impl<T: Letter> Waiting<T> {
     fn pop(&mut self) -> Option<T> {
-        let letter = self.letters.pop_front()?;
+        let (_, letter) = self.letters.pop_front()?;
         self.bytes -= letter.len();
         Some(letter)
     }
 
     fn drop_one(&mut self) {
-        let newest = self.letters.back().map(|letter| letter.subject().to_owned());
-        let same = |letter: &T| newest.as_deref() == Some(letter.subject());
+        let newest = self.letters.back().map(|(_, letter)| letter.subject().to_owned());
+        let same = |(_, letter): &(Mark, T)| newest.as_deref() == Some(letter.subject());
         let before = self.letters.len().saturating_sub(1);
         let place = self.letters.iter().take(before).position(same).unwrap_or(0);
-        if let Some(letter) = self.letters.remove(place) {
+        if let Some((_, letter)) = self.letters.remove(place) {
             self.bytes -= letter.len();
         }
     }

@@ -119,7 +119,7 @@ mod contract {
     use usp_mapping::port::{DeviceFault, PointId, Reading, Readings};
     use usp_mapping::value::Value;
 
-    use crate::bus::ear::Ear;
+    use crate::bus::ear::{Ear, Mark};
     use crate::bus::queue::Target;
 
     /// How an exchange ended, as the scheduler needs to know it.
@@ -282,6 +282,10 @@ mod contract {
         fn connect(&mut self) -> impl Future<Output = Result<(), String>> + Send;
         /// Does one exchange.
         fn exchange(&mut self, ask: Self::Ask) -> impl Future<Output = Outcome<Self::Answer>> + Send;
+        /// When the last exchange was answered, among what is heard: what was said before is older than the answer.
+        fn answered(&self) -> Mark {
+            Mark::default()
+        }
         /// Whether the connection can take another exchange.
         fn is_up(&mut self) -> bool;
         /// How long whoever was asked last is left alone, because it may still say something; others are asked meanwhile.

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{self, Instant as TokioInstant};
 
 use crate::bus::backoff::Jitter;
-use crate::bus::ear::Ear;
+use crate::bus::ear::{Ear, Mark};
 use crate::bus::schedule::{Command, Scheduler};
 use crate::bus::statistics::count;
 use crate::bus::{BusPlan, Ends, Medium, Model};
@@ -64,6 +64,7 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
                 Some(Command::Exchange(ask)) => {
                     let began = now();
                     let outcome = self.during(medium.exchange(ask)).await?;
+                    self.catch_up(medium.answered());
                     let up = medium.is_up();
                     self.count_exchange(began, up);
                     if let Some(rest) = medium.rest() {
@@ -76,6 +77,13 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
                     self.event(idle.as_mut()).await?;
                 }
             }
+        }
+    }
+
+    /// What was said before an answer came is older than the answer, and is taken in before it.
+    fn catch_up(&mut self, answered: Mark) {
+        while let Some(said) = self.ear.hear_before(answered) {
+            self.scheduler.handle_said(now(), said);
         }
     }
 

@@ -3,36 +3,29 @@
 use std::time::Duration;
 
 use usp_mapping::mapping::{CoapMethod, CoapOptions, CoapRead, CoapWrite};
-use usp_mapping::payload::BodyFormat;
+use usp_mapping::payload::{Body, BodyFormat, Pick};
 use usp_mapping::port::DeviceFault;
+use usp_mapping::transform::Raw;
 
 use crate::coap::endpoint::request::{Manner, Request, Resource, Response};
 use crate::coap::message::Code;
 
-/// Content formats that bodies are understood in (RFC 7252, 12.3 and the registry of CoAP Content-Formats).
-const FORMATS: [(u16, BodyFormat); 9] = [
-    (0, BodyFormat::Text),
-    (42, BodyFormat::Bytes),
-    (50, BodyFormat::Json),
-    (60, BodyFormat::Cbor),
-    (110, BodyFormat::SenmlJson),
-    (112, BodyFormat::SenmlCbor),
-    (11_542, BodyFormat::Tlv),
-    // The numbers of OMA before they were registered (LwM2M 1.0, 6.4).
-    (1_542, BodyFormat::Tlv),
-    (1_541, BodyFormat::Text),
-];
-
 /// The longest piece of a diagnostic payload that is passed on.
 const DIAGNOSTIC: usize = 80;
 
-/// What a body is; `None`: the device does not say, or it is something else.
-pub(crate) fn format(number: Option<u16>) -> Option<BodyFormat> {
-    FORMATS.iter().find(|(known, _)| Some(*known) == number).map(|(_, format)| *format)
+/// What is taken out of a body. What is in a format that is not known here can be taken apart by bytes alone.
+pub(crate) fn take(body: &Body<'_>, response: &Response, pick: &Pick) -> Result<Option<Raw>, DeviceFault> {
+    match response.format {
+        Some(number) if format(response).is_none() && !matches!(pick, Pick::Bytes(_)) => {
+            Err(DeviceFault::Garbled(format!("it is in content format {number}, which is not known")))
+        }
+        _ => body.take(pick),
+    }
 }
 
-fn number(wanted: BodyFormat) -> Option<u16> {
-    FORMATS.iter().find(|(_, format)| *format == wanted).map(|(number, _)| *number)
+/// What a body is; `None`: the device does not say, or it is something else.
+pub(crate) fn format(response: &Response) -> Option<BodyFormat> {
+    response.format.and_then(BodyFormat::of_content_format)
 }
 
 /// The resource that a path of the mapping means.
@@ -44,7 +37,7 @@ pub(crate) fn resource(path: &str) -> Resource {
 
 /// What a place is read by: its resource, in the format that it is wanted in.
 pub(crate) fn read_resource(place: &CoapRead) -> Resource {
-    Resource { accept: place.accept.and_then(number), ..resource(&place.path) }
+    Resource { accept: place.accept.map(BodyFormat::content_format), ..resource(&place.path) }
 }
 
 /// How devices of a model are asked.
@@ -65,7 +58,7 @@ pub(crate) fn write(place: &CoapWrite, body: Vec<u8>, manner: Manner) -> Request
         CoapMethod::Put => Code::PUT,
         CoapMethod::Post => Code::POST,
     };
-    let format = number(place.put.format());
+    let format = Some(place.put.format().content_format());
     Request { method, resource: resource(&place.path), format, body, observe: false, manner }
 }
 
@@ -107,6 +100,8 @@ fn diagnostic(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use usp_mapping::payload::{ByteEncoding, BytesPick};
+
     use super::*;
 
     #[test]
@@ -139,10 +134,31 @@ mod tests {
 
     #[test]
     fn formats_are_known_both_ways() {
-        assert_eq!(format(Some(1542)), Some(BodyFormat::Tlv));
-        assert_eq!(number(BodyFormat::Tlv), Some(11_542));
-        assert_eq!(format(None), None);
-        assert_eq!(format(Some(41)), None);
+        let of = |number| format(&Response { code: Code(0x45), format: number, body: Vec::new() });
+        assert_eq!([of(Some(1542)), of(Some(11_542))], [Some(BodyFormat::Tlv); 2]);
+        assert_eq!([of(None), of(Some(41))], [None; 2]);
+    }
+
+    #[test]
+    fn what_is_in_another_format_is_no_value() {
+        let taken = |number, pick: &Pick| {
+            let response = Response { code: Code(0x45), format: Some(number), body: b"21".to_vec() };
+            take(&Body::new(&response.body, format(&response)), &response, pick)
+        };
+        let words = |number| taken(number, &Pick::Text).unwrap_err().to_string();
+        assert_eq!(words(41), "unusable answer: it is in content format 41, which is not known");
+        assert_eq!(words(60), "unusable answer: it is CBOR");
+        for number in [0, 42, 50] {
+            assert_eq!(taken(number, &Pick::Text), Ok(Some(Raw::Text("21".to_owned()))), "{number}");
+        }
+        let first = BytesPick {
+            offset: 0,
+            length: Some(1),
+            encoding: ByteEncoding::Unsigned,
+            little_endian: false,
+            bits: None,
+        };
+        assert_eq!(taken(41, &Pick::Bytes(first)), Ok(Some(Raw::Int(0x32))), "whoever made it knows it");
     }
 
     #[test]

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::{UdpSocket, lookup_host};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
 use usp_mapping::mapping::BusAddress;
 
+use crate::bus::ear::Mark;
 use crate::bus::mailbox::{Letter, Mailbox};
 use crate::coap::dtls::{Key, Secure};
 use crate::coap::endpoint::request::{Failure, Request, Resource, Response};
@@ -19,6 +20,9 @@ use crate::coap::message::MAX_DATAGRAM;
 
 /// How long a name may take to be resolved.
 const RESOLVE: Duration = Duration::from_secs(3);
+
+/// A link that has lasted so long is no new one.
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// What a device tells unasked.
 #[derive(Debug, PartialEq)]
@@ -49,11 +53,14 @@ impl Letter for Told {
     }
 }
 
+/// What came of a question, and when among what the device tells.
+pub(crate) type Outcome = (Result<Response, Failure>, Mark);
+
 /// What the task is told.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Ask this, and tell what comes of it.
-    Ask(Request, oneshot::Sender<Result<Response, Failure>>),
+    Ask(Request, oneshot::Sender<Outcome>),
     /// Observe nothing but these.
     Keep(Vec<Resource>),
 }
@@ -72,7 +79,12 @@ pub(crate) struct Link {
     secure: Option<Secure>,
     endpoint: Endpoint,
     told: Arc<Mailbox<Told>>,
-    waiting: Option<oneshot::Sender<Result<Response, Failure>>>,
+    /// Whoever asks is told here that the device may be gone.
+    doubt: Arc<Notify>,
+    /// How many other addresses its name has.
+    others: usize,
+    opened: Instant,
+    waiting: Option<oneshot::Sender<Outcome>>,
     buffer: Vec<u8>,
 }
 
@@ -84,11 +96,11 @@ impl Link {
     /// cannot be, without the device's address.
     pub(crate) async fn open(
         local: Option<SocketAddr>,
-        address: &BusAddress,
+        (address, turn): (&BusAddress, usize),
         credentials: Option<Credentials>,
-        told: Arc<Mailbox<Told>>,
+        (told, doubt): (Arc<Mailbox<Told>>, Arc<Notify>),
     ) -> Result<Self, String> {
-        let socket = connected(local, address).await?;
+        let (socket, others) = connected(local, address, turn).await?;
         let secure = match credentials {
             None => None,
             Some(Credentials { identity, key }) => Some(Secure::connect(now(), &identity, key)?),
@@ -98,10 +110,18 @@ impl Link {
             secure,
             endpoint: Endpoint::new(),
             told,
+            doubt,
+            others,
+            opened: now(),
             waiting: None,
             buffer: vec![0; MAX_DATAGRAM],
         };
         link.shake_hands().await.map(|()| link)
+    }
+
+    /// Whether there are other addresses to be tried if nobody answers at this one.
+    pub(crate) fn has_others(&self) -> bool {
+        self.others > 0
     }
 
     /// Until the DTLS session is there, or cannot be: the handshake has a deadline of its own.
@@ -119,22 +139,39 @@ impl Link {
             if let Err(over) = self.flush().await {
                 return self.end(over);
             }
-            self.deliver();
+            if let Err(over) = self.deliver() {
+                return self.end(over);
+            }
             match self.next(Some(&mut orders)).await {
                 Ok(true) => {}
                 Ok(false) => {
                     self.take_leave();
-                    return self.end("its bus has stopped".to_owned());
+                    return self.refuse("its bus has stopped".to_owned());
                 }
                 Err(over) => return self.end(over),
             }
         }
     }
 
+    /// Has the device looked for, if it is to tell of anything: nobody else would find out before the next poll. Not where
+    /// it has just been asked, so that one which ends every session is not asked for ever.
+    fn raise_doubt(&self) {
+        let is_old = now().saturating_duration_since(self.opened) >= SETTLED;
+        if is_old && self.endpoint.observes() {
+            self.doubt.notify_one();
+        }
+    }
+
+    /// It is over, for whoever waits, and for whoever only hears what is observed.
     fn end(&mut self, over: Over) -> Over {
+        self.raise_doubt();
+        self.refuse(over)
+    }
+
+    fn refuse(&mut self, over: Over) -> Over {
         if let Some(caller) = self.waiting.take() {
             // Nobody waits any more if it fails.
-            caller.send(Err(Failure::Unreachable(over.clone()))).ok();
+            caller.send((Err(Failure::Unreachable(over.clone())), self.told.mark())).ok();
         }
         over
     }
@@ -162,7 +199,10 @@ impl Link {
         secure.poll_transmit()
     }
 
-    fn deliver(&mut self) {
+    /// Hands out what has happened. Errors: the session is over, because the device does not answer in it. It may have
+    /// restarted: then it does not know the session any more, and is silent to whatever comes with it.
+    fn deliver(&mut self) -> Result<(), Over> {
+        let mut silent = false;
         while let Some(event) = self.endpoint.poll_event() {
             let result = match event {
                 Event::Answered(response) => Ok(response),
@@ -175,11 +215,22 @@ impl Link {
                     tracing::debug!(path = %resource, %cause, "an observation is lost and is made again");
                     continue;
                 }
+                Event::Silent => {
+                    silent = true;
+                    continue;
+                }
             };
             if let Some(caller) = self.waiting.take() {
                 // Nobody waits any more if it fails.
-                caller.send(result).ok();
+                caller.send((result, self.told.mark())).ok();
             }
+        }
+        if silent {
+            self.raise_doubt();
+        }
+        match self.secure.as_ref().filter(|_| silent) {
+            Some(_) => Err("it does not answer in the DTLS session".to_owned()),
+            None => Ok(()),
         }
     }
 
@@ -266,22 +317,57 @@ impl Link {
     }
 }
 
-/// A socket that hears one peer alone.
-async fn connected(local: Option<SocketAddr>, address: &BusAddress) -> Result<UdpSocket, String> {
-    let peer = match address {
-        BusAddress::Socket(peer) => *peer,
+/// A socket that hears one peer alone, and how many others there are to be tried. Of several addresses of a name the
+/// `turn`-th is tried first, and those that cannot be reached from here are passed over.
+async fn connected(
+    local: Option<SocketAddr>,
+    address: &BusAddress,
+    turn: usize,
+) -> Result<(UdpSocket, usize), String> {
+    let found = match address {
+        BusAddress::Socket(peer) => vec![*peer],
         BusAddress::Host(host, port) => {
             let found = timeout(RESOLVE, lookup_host((host.as_str(), *port))).await;
             let found = found.map_err(|_| "its name is not resolved in time".to_owned())?;
-            let mut found = found.map_err(|_| "its name is not known".to_owned())?;
-            found.next().ok_or("its name has no address")?
+            found.map_err(|_| "its name is not known".to_owned())?.collect()
         }
     };
+    let peers = in_turn(found, local, turn)?;
+    Ok((first_of(local, &peers).await?, peers.len().saturating_sub(1)))
+}
+
+/// A socket to the first of these that can be reached from here.
+async fn first_of(local: Option<SocketAddr>, peers: &[SocketAddr]) -> Result<UdpSocket, String> {
+    let mut failed = "its name has no address".to_owned();
+    for peer in peers {
+        match connected_to(local, *peer).await {
+            Ok(socket) => return Ok(socket),
+            Err(why) => failed = why,
+        }
+    }
+    Err(failed)
+}
+
+/// The addresses that can be reached from the bus' own, in the order in which they are to be tried.
+fn in_turn(
+    mut found: Vec<SocketAddr>,
+    local: Option<SocketAddr>,
+    turn: usize,
+) -> Result<Vec<SocketAddr>, String> {
+    if let Some(own) = local.filter(|_| !found.is_empty()) {
+        found.retain(|peer| peer.is_ipv4() == own.is_ipv4());
+        if found.is_empty() {
+            return Err(format!("the bus has the address {}, which is of another family", own.ip()));
+        }
+    }
+    let first = turn.checked_rem(found.len()).unwrap_or(0);
+    found.rotate_left(first);
+    Ok(found)
+}
+
+async fn connected_to(local: Option<SocketAddr>, peer: SocketAddr) -> Result<UdpSocket, String> {
     let any = if peer.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
     let own = local.unwrap_or(SocketAddr::new(any, 0));
-    if own.is_ipv4() != peer.is_ipv4() {
-        return Err(format!("the bus has the address {}, which is of another family", own.ip()));
-    }
     let from = |error: io::Error| format!("the bus' address {} is not usable: {}", own.ip(), words(&error));
     let socket = UdpSocket::bind(own).await.map_err(from)?;
     socket.connect(peer).await.map_err(|error| words(&error))?;
@@ -313,7 +399,7 @@ mod tests {
         let peer = BusAddress::Socket(device.local_addr().unwrap());
         let from = |own: &str| {
             let (own, peer) = (SocketAddr::new(own.parse().unwrap(), 0), peer.clone());
-            async move { connected(Some(own), &peer).await }
+            async move { connected(Some(own), &peer, 0).await.map(|(socket, _)| socket) }
         };
         let socket = from("127.0.0.5").await.unwrap();
         socket.send(b"?").await.unwrap();
@@ -322,5 +408,32 @@ mod tests {
         assert_eq!(socket.local_addr().unwrap().ip(), IpAddr::from([127, 0, 0, 5]));
         assert!(from("192.0.2.1").await.unwrap_err().contains("192.0.2.1 is not usable"));
         assert!(from("::1").await.unwrap_err().contains("another family"));
+    }
+
+    #[test]
+    fn the_addresses_of_a_name_are_tried_in_turn_and_fit_the_bus() {
+        let all: Vec<SocketAddr> = ["[2001:db8::1]:5683", "192.0.2.1:5683", "192.0.2.2:5683"]
+            .map(|text| text.parse().unwrap())
+            .into();
+        let tried = |local: Option<&str>, turn| {
+            let local = local.map(|text| SocketAddr::new(text.parse().unwrap(), 0));
+            in_turn(all.clone(), local, turn)
+        };
+        assert_eq!(tried(None, 0), Ok(all.clone()));
+        assert_eq!(tried(None, 4), Ok(vec![all[1], all[2], all[0]]));
+        assert_eq!(tried(Some("127.0.0.1"), 1), Ok(vec![all[2], all[1]]));
+        assert_eq!(tried(Some("::1"), 7), Ok(vec![all[0]]));
+        let own = Some(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0));
+        assert!(in_turn(vec![all[0]], own, 0).unwrap_err().contains("another family"));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_reached_is_passed_over() {
+        let device = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        // Nobody may send to everybody without asking for it.
+        assert!(connected_to(None, "255.255.255.255:5683".parse().unwrap()).await.is_err());
+        let both = vec!["255.255.255.255:5683".parse().unwrap(), device.local_addr().unwrap()];
+        let socket = first_of(None, &both).await.unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), device.local_addr().unwrap());
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use usp_mapping::mapping::{BusKind, CoapAddress, Device, DeviceAddress};
 use usp_mapping::port::DeviceFault;
 
-use crate::bus::ear::{Ear, Said};
+use crate::bus::ear::{Ear, Mark, Said};
 use crate::bus::mailbox::Mailbox;
 use crate::bus::statistics::{BusCounters, count};
 use crate::bus::{BusPlan, Ends, Medium, Outcome};
@@ -32,6 +32,11 @@ pub(crate) struct CoapMedium {
     counters: Arc<BusCounters>,
     told: Arc<Mailbox<Told>>,
     link: Option<Held>,
+    answered: Mark,
+    /// The device may be gone, though nobody has asked it anything.
+    doubt: Arc<Notify>,
+    /// How often it did not answer: the next address of its name is tried then.
+    turn: usize,
 }
 
 /// A link, and what it was made for.
@@ -40,6 +45,8 @@ struct Held {
     orders: mpsc::Sender<Order>,
     device: Arc<Device>,
     local: Option<SocketAddr>,
+    /// A new one is made when the device does not answer: it has other addresses, or may not know the session any more.
+    is_doubtful: bool,
 }
 
 impl CoapMedium {
@@ -47,7 +54,15 @@ impl CoapMedium {
     pub(crate) fn new(ends: &Ends) -> Self {
         let counters = Arc::clone(&ends.counters);
         let told = Arc::new(Mailbox::new(Arc::clone(&counters.lost)));
-        Self { plan: ends.plan.clone(), counters, told, link: None }
+        Self {
+            plan: ends.plan.clone(),
+            counters,
+            told,
+            link: None,
+            answered: Mark::default(),
+            doubt: Arc::default(),
+            turn: 0,
+        }
     }
 
     fn device(&self) -> Option<Arc<Device>> {
@@ -70,17 +85,19 @@ impl CoapMedium {
         let words = |words: String| format!("cannot connect to {}: {words}", address.host);
         let credentials = credentials(address).await.map_err(words)?;
         let local = self.local();
-        let opening = Link::open(local, &address.host, credentials, Arc::clone(&self.told));
+        let ways = (Arc::clone(&self.told), Arc::clone(&self.doubt));
+        let opening = Link::open(local, (&address.host, self.turn), credentials, ways);
         let opened = tokio::time::timeout(CONNECT, opening);
         let link = opened.await.map_err(|_| words(format!("no answer within {} s", CONNECT.as_secs())))?;
         let link = link.map_err(words)?;
+        let is_doubtful = link.has_others() || address.psk.is_some();
         let (orders, taken) = mpsc::channel(ORDERS);
         let id = device.id.clone();
         tokio::spawn(async move {
             let cause = link.run(taken).await;
             tracing::debug!(device = %id, %cause, "the link to a CoAP device has ended");
         });
-        Ok(Held { orders, device, local })
+        Ok(Held { orders, device, local, is_doubtful })
     }
 
     /// Whether the device is where the link goes.
@@ -105,21 +122,31 @@ impl CoapMedium {
         self.keep().await;
         let gone = || DeviceFault::Unreachable("its link has ended".to_owned());
         let held = self.link.as_ref().ok_or_else(gone)?;
-        let is_secure = matches!(&held.device.address, DeviceAddress::Coap(address) if address.psk.is_some());
+        let is_doubtful = held.is_doubtful;
         let (caller, answer) = oneshot::channel();
         held.orders.send(Order::Ask(ask.request, caller)).await.map_err(|_| gone())?;
-        match answer.await.map_err(|_| gone())? {
+        let (answer, answered) = answer.await.map_err(|_| gone())?;
+        self.answered = answered;
+        match answer {
             Ok(response) => Ok(Answer::Response(response)),
             Err(Failure::Reset) => Ok(Answer::Rejected),
             Err(Failure::Timeout(within)) => {
-                // A device that has restarted does not know the DTLS session any more, and is silent to whatever comes with it.
-                if is_secure {
-                    self.link = None;
-                }
+                self.doubt_link(is_doubtful);
                 Err(DeviceFault::Timeout(within))
             }
             Err(Failure::Garbled(what)) => Err(DeviceFault::Garbled(what)),
-            Err(Failure::Unreachable(why)) => Err(DeviceFault::Unreachable(why)),
+            Err(Failure::Unreachable(why)) => {
+                self.doubt_link(is_doubtful);
+                Err(DeviceFault::Unreachable(why))
+            }
+        }
+    }
+
+    /// The device has not answered.
+    fn doubt_link(&mut self, is_doubtful: bool) {
+        if is_doubtful {
+            self.link = None;
+            self.turn = self.turn.wrapping_add(1);
         }
     }
 }
@@ -140,7 +167,7 @@ impl Medium for CoapMedium {
     const SPREAD: Duration = Duration::from_secs(2);
 
     fn ear(&mut self) -> CoapEar {
-        CoapEar(Arc::clone(&self.told))
+        CoapEar { told: Arc::clone(&self.told), doubt: Arc::clone(&self.doubt) }
     }
 
     async fn connect(&mut self) -> Result<(), String> {
@@ -156,6 +183,7 @@ impl Medium for CoapMedium {
             }
             Err(cause) => {
                 count(&self.counters.failed_connects);
+                self.turn = self.turn.wrapping_add(1);
                 Err(cause)
             }
         }
@@ -168,6 +196,10 @@ impl Medium for CoapMedium {
         }
     }
 
+    fn answered(&self) -> Mark {
+        self.answered
+    }
+
     fn is_up(&mut self) -> bool {
         self.link.as_ref().is_some_and(|held| !held.orders.is_closed() && self.is_same(held))
     }
@@ -175,12 +207,23 @@ impl Medium for CoapMedium {
 
 /// Hears what one device tells.
 #[derive(Debug)]
-pub(crate) struct CoapEar(Arc<Mailbox<Told>>);
+pub(crate) struct CoapEar {
+    told: Arc<Mailbox<Told>>,
+    doubt: Arc<Notify>,
+}
 
 impl Ear for CoapEar {
     type Word = Told;
 
     async fn hear(&mut self) -> Said<Told> {
-        Said::Word(self.0.take().await)
+        tokio::select! {
+            biased;
+            told = self.told.take() => Said::Word(told),
+            () = self.doubt.notified() => Said::Doubt,
+        }
+    }
+
+    fn hear_before(&mut self, mark: Mark) -> Option<Said<Told>> {
+        self.told.take_before(mark).map(Said::Word)
     }
 }

@@ -115,12 +115,12 @@ impl CoapModel {
         partial: bool,
     ) -> Readings {
         let Self { mapping, assembly, counters, .. } = self;
-        let body = Body::new(&response.body, codec::format(response.format));
+        let body = Body::new(&response.body, codec::format(response));
         let mut readings = Readings::new();
         for id in points {
             let Some(point) = mapping.point(*id) else { continue };
             for place in places(mapping, *id).filter(|place| codec::read_resource(place) == *resource) {
-                let raw = match body.take(&place.pick) {
+                let raw = match codec::take(&body, response, &place.pick) {
                     Ok(Some(raw)) => Ok(raw),
                     Ok(None) if partial => continue,
                     Ok(None) => Err(DeviceFault::Garbled(format!("it has no {}", place.pick))),

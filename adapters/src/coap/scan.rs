@@ -49,8 +49,8 @@ pub struct Found {
 /// Errors: nothing can be sent there.
 pub async fn look(address: &BusAddress, within: Duration) -> Result<Option<Found>, String> {
     let told = Arc::new(Mailbox::new(Arc::default()));
-    let link =
-        link::Link::open(None, address, None, told).await.map_err(|error| format!("{address}: {error}"))?;
+    let link = link::Link::open(None, (address, 0), None, (told, Arc::default())).await;
+    let link = link.map_err(|error| format!("{address}: {error}"))?;
     let (orders, taken) = mpsc::channel(1);
     let task = tokio::spawn(link.run(taken));
     let asker = Asker { orders, within };
@@ -72,7 +72,7 @@ impl Asker {
         let (caller, answer) = oneshot::channel();
         let request = Request::get(codec::resource(path), Manner::new(self.within));
         self.orders.send(link::Order::Ask(request, caller)).await.map_err(|_| ended())?;
-        answer.await.unwrap_or_else(|_| Err(ended()))
+        answer.await.map_or_else(|_| Err(ended()), |(answer, _)| answer)
     }
 
     async fn look(&self, address: &BusAddress) -> Option<Found> {

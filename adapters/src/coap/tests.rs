@@ -1,5 +1,7 @@
 //! Whole devices over real sockets on the loopback interface; what is tried with simulators is in the live tests.
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -33,6 +35,8 @@ struct Things {
     observers: Vec<(SocketAddr, Token, String)>,
     /// PUTs are acknowledged and not done.
     frozen: bool,
+    /// Nothing is answered.
+    silent: bool,
     puts: u32,
 }
 
@@ -53,7 +57,7 @@ impl Thing {
             let mut buffer = [0; 2048];
             while let Ok((length, peer)) = server.recv_from(&mut buffer).await {
                 let message = Message::parse(&buffer[..length]).unwrap();
-                if message.code.is_request() {
+                if message.code.is_request() && !shared.lock().unwrap().silent {
                     let answer = shared.lock().unwrap().answer(peer, &message);
                     server.send_to(&answer.to_bytes(), peer).await.unwrap();
                 }
@@ -173,7 +177,7 @@ impl Bench {
     }
 
     async fn next(&mut self) -> FromAdapter {
-        timeout(MINUTE, self.core.recv()).await.expect("in time").expect("a message")
+        timeout(60 * MINUTE, self.core.recv()).await.expect("in time").expect("a message")
     }
 
     async fn reply(&mut self, id: CallId) -> AdapterReply {

@@ -153,6 +153,8 @@ impl Adoption {
                     self.roll_call.end();
                     false
                 }
+                // No server says so.
+                ear::Said::Doubt => false,
             },
             () = self.roll_call.told(&self.board) => {
                 self.roll_call.end();

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use usp_mapping::mapping::filter_matches;
 use usp_mapping::port::DeviceId;
 
-use crate::bus::ear::LinkState;
+use crate::bus::ear::{LinkState, Mark};
 use crate::bus::mailbox::{Letter, Mailbox};
 use crate::bus::statistics::BusCounters;
 
@@ -33,6 +33,23 @@ impl Letter for Said {
 
     fn len(&self) -> usize {
         self.topic.len() + self.body.len()
+    }
+}
+
+/// Something that may answer a question, and when it came among what whoever asks hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) said: Said,
+    pub(crate) at: Mark,
+}
+
+impl Letter for Reply {
+    fn subject(&self) -> &str {
+        self.said.subject()
+    }
+
+    fn len(&self) -> usize {
+        self.said.len()
     }
 }
 
@@ -80,9 +97,17 @@ struct Listeners {
     all: BTreeMap<DeviceId, Listener>,
     routes: Routes<DeviceId>,
     /// Who waits for an answer now, on topics that are listened to anyway.
-    asking: Vec<Listener>,
+    asking: Vec<Asking>,
     /// Counts those who began to listen.
     newest: u64,
+}
+
+#[derive(Debug)]
+struct Asking {
+    filters: Filters,
+    replies: Arc<Mailbox<Reply>>,
+    /// What whoever asks hears all the same.
+    letters: Arc<Mailbox<Said>>,
 }
 
 #[derive(Debug)]
@@ -138,14 +163,14 @@ impl Board {
     }
 
     /// Somebody waits for an answer, until it says [`Board::has_asked`].
-    pub(crate) fn ask(&self, filters: Filters, letters: &Arc<Mailbox<Said>>) {
-        let asking = Listener { filters, letters: Arc::clone(letters), since: 0 };
-        self.listeners().asking.push(asking);
+    pub(crate) fn ask(&self, filters: Filters, replies: &Arc<Mailbox<Reply>>, letters: &Arc<Mailbox<Said>>) {
+        let (replies, letters) = (Arc::clone(replies), Arc::clone(letters));
+        self.listeners().asking.push(Asking { filters, replies, letters });
     }
 
     /// Somebody waits no longer.
-    pub(crate) fn has_asked(&self, letters: &Arc<Mailbox<Said>>) {
-        self.listeners().asking.retain(|asking| !Arc::ptr_eq(&asking.letters, letters));
+    pub(crate) fn has_asked(&self, replies: &Arc<Mailbox<Reply>>) {
+        self.listeners().asking.retain(|asking| !Arc::ptr_eq(&asking.replies, replies));
     }
 
     fn rearrange(&self, listeners: &mut Listeners) {
@@ -183,9 +208,9 @@ impl Board {
             }
         }
         let waits =
-            |asking: &&Listener| asking.filters.keys().any(|filter| filter_matches(filter, &said.topic));
+            |asking: &&Asking| asking.filters.keys().any(|filter| filter_matches(filter, &said.topic));
         for asking in listeners.asking.iter().filter(waits) {
-            asking.letters.put(said.clone());
+            asking.replies.put(Reply { said: said.clone(), at: asking.letters.mark() });
         }
     }
 

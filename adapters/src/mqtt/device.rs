@@ -9,11 +9,11 @@ use usp_mapping::mapping::filter_matches;
 use usp_mapping::payload::take;
 use usp_mapping::port::{DeviceFault, DeviceId};
 
-use crate::bus::ear::{LinkState, SharedEar, linked};
+use crate::bus::ear::{LinkState, Mark, SharedEar, linked};
 use crate::bus::mailbox::Mailbox;
 use crate::bus::{Ends, Medium, Outcome};
 
-use super::board::{Board, Published, Said};
+use super::board::{Board, Published, Reply, Said};
 use super::model::{Answer, Ask, Get, filters};
 
 /// A device's share of the connection. It listens for as long as it lives.
@@ -22,6 +22,7 @@ pub(crate) struct MqttDevice {
     id: DeviceId,
     link: watch::Receiver<LinkState>,
     letters: Arc<Mailbox<Said>>,
+    answered: Mark,
 }
 
 impl MqttDevice {
@@ -34,7 +35,13 @@ impl MqttDevice {
         if let Some(device) = device {
             board.listen(&id, filters(device), &letters);
         }
-        Self { board: Arc::clone(board), id, link: board.state.subscribe(), letters }
+        Self {
+            board: Arc::clone(board),
+            id,
+            link: board.state.subscribe(),
+            letters,
+            answered: Mark::default(),
+        }
     }
 
     async fn publish(&self, ask: &Ask, until: Instant) -> Outcome<Answer> {
@@ -48,20 +55,21 @@ impl MqttDevice {
     }
 
     /// Publishes a question, and waits for something that answers it.
-    async fn get(&self, ask: &Ask, get: &Get, until: Instant) -> Outcome<Answer> {
+    async fn get(&mut self, ask: &Ask, get: &Get, until: Instant) -> Outcome<Answer> {
         let answers = Arc::new(Mailbox::new(Arc::default()));
         let listens = get.picks.iter().map(|(filter, _)| (filter.clone(), 0)).collect();
-        self.board.ask(listens, &answers);
-        let _own = Asking { board: &self.board, letters: Arc::clone(&answers) };
+        self.board.ask(listens, &answers, &self.letters);
+        let _own = Asking { board: Arc::clone(&self.board), replies: Arc::clone(&answers) };
         match self.publish(ask, until).await {
             Outcome::Taken(Answer::Taken) => {}
             other => return other,
         }
         loop {
-            let Ok(said) = timeout_at(until, answers.take()).await else {
+            let Ok(Reply { said, at }) = timeout_at(until, answers.take()).await else {
                 return Outcome::Silent(DeviceFault::Timeout(ask.timeout));
             };
             if is_answer(get, &said) {
+                self.answered = at;
                 return Outcome::Answered(Answer::Said(said));
             }
         }
@@ -69,14 +77,14 @@ impl MqttDevice {
 }
 
 /// Stops waiting at its end.
-struct Asking<'a> {
-    board: &'a Board,
-    letters: Arc<Mailbox<Said>>,
+struct Asking {
+    board: Arc<Board>,
+    replies: Arc<Mailbox<Reply>>,
 }
 
-impl Drop for Asking<'_> {
+impl Drop for Asking {
     fn drop(&mut self) {
-        self.board.has_asked(&self.letters);
+        self.board.has_asked(&self.replies);
     }
 }
 
@@ -115,6 +123,10 @@ impl Medium for MqttDevice {
             Some(get) => self.get(&ask, get, until).await,
             None => self.publish(&ask, until).await,
         }
+    }
+
+    fn answered(&self) -> Mark {
+        self.answered
     }
 
     fn is_up(&mut self) -> bool {

@@ -1,5 +1,7 @@
 //! What devices say and are sent, as their documents give it.
 
+mod kept;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ use usp_mapping::port::{DeviceFault, DeviceId, Freshness, PointId, Reading};
 use usp_mapping::transform::Transform;
 use usp_mapping::value::Value;
 
-use super::board::{Board, Said};
+use super::board::{Board, Reply, Said};
 use super::model::{Answer, MqttModel, filters};
 use crate::bus::fake::{self, number};
 use crate::bus::mailbox::Mailbox;
@@ -203,9 +205,13 @@ async fn everybody_hears_what_they_listen_to_and_all_of_it_is_subscribed_to() {
     board.hand_out(&said(LAMP, "2"));
     assert_eq!(letters.take().await, said(LAMP, "2"));
     let asking = Arc::new(Mailbox::new(Arc::default()));
-    board.ask([(LAMP.to_owned(), 0)].into(), &asking);
+    board.ask([(LAMP.to_owned(), 0)].into(), &asking, &letters);
     board.hand_out(&said(LAMP, "3"));
-    assert_eq!((letters.take().await, asking.take().await), (said(LAMP, "3"), said(LAMP, "3")));
+    let Reply { said: reply, at } = asking.take().await;
+    board.hand_out(&said(LAMP, "4"));
+    assert_eq!((letters.take_before(at), reply), (Some(said(LAMP, "3")), said(LAMP, "3")));
+    assert_eq!(letters.take_before(at), None, "it came after the answer");
+    assert_eq!(letters.take().await, said(LAMP, "4"));
     assert!(!wanted.has_changed().unwrap(), "it is listened to anyway");
     board.has_asked(&asking);
     board.leave(&device.id, &letters);

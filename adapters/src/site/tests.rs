@@ -11,7 +11,7 @@ use usp_mapping::port::{Action, AdapterReply, AdapterReport, CallId, PointId, Re
 
 use super::*;
 use crate::FromAdapter;
-use crate::bus::ear::{LinkState, SharedEar, linked};
+use crate::bus::ear::{LinkState, Mark, SharedEar, linked};
 use crate::bus::fake::{self, FakeAnswer, FakeAsk, FakeModel, FakeWord, MS, What, call, number, read, write};
 use crate::bus::mailbox::Mailbox;
 use crate::bus::{Medium, Outcome, supervise};
@@ -21,6 +21,8 @@ use crate::bus::{Medium, Outcome, supervise};
 enum Way {
     Answers,
     Hangs,
+    /// Says this before it answers 1, and that afterwards, before anybody hears any of it.
+    SaysAround(i64, i64),
 }
 
 /// What the link and its fake devices share.
@@ -51,6 +53,7 @@ impl SharedLink for FakeLink {
             link: shared.state.subscribe(),
             letters: shared.letters(&id),
             shared: Arc::clone(&shared),
+            answered: Mark::default(),
         };
         Box::pin(supervise::supervise::<FakeModel, Line>(ends, medium))
     }
@@ -66,6 +69,7 @@ struct Line {
     link: watch::Receiver<LinkState>,
     letters: Arc<Mailbox<FakeWord>>,
     shared: Arc<Shared>,
+    answered: Mark,
 }
 
 impl Medium for Line {
@@ -96,7 +100,18 @@ impl Medium for Line {
                 tokio::time::sleep(1000 * MS).await;
                 Outcome::Silent(DeviceFault::Timeout(1000 * MS))
             }
+            Way::SaysAround(before, after) => {
+                tokio::time::sleep(MS).await;
+                self.letters.put(FakeWord::shows(0, before));
+                self.answered = self.letters.mark();
+                self.letters.put(FakeWord::shows(0, after));
+                Outcome::Answered(FakeAnswer::Shows(1))
+            }
         }
+    }
+
+    fn answered(&self) -> Mark {
+        self.answered
     }
 
     fn is_up(&mut self) -> bool {
@@ -237,6 +252,15 @@ async fn what_is_said_unasked_is_reported_in_order_and_shows_that_the_device_is_
         assert_eq!(bench.readings().await.1, [Reading::now(PointId(point), Ok(number(value)))]);
     }
     assert_eq!(bench.settle().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_comes_between_what_was_said_before_it_and_after_it() {
+    let mut bench = Bench::start(64, &[("a", one(fake::polled(1000)))]);
+    bench.shared.ways.lock().unwrap().insert(0, Way::SaysAround(7, 9));
+    for value in [7, 1, 9] {
+        assert_eq!(bench.readings().await.1, [Reading::now(PointId(0), Ok(number(value)))]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

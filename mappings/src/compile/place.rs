@@ -126,3 +126,31 @@ impl Compiler<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::compile::compile_file;
+    use crate::diagnostic::SourceFile;
+    use crate::mapping::Poll;
+
+    /// How a number is polled that the device tells by itself, of a file with a poll group.
+    fn poll(protocol: &str, place: &str) -> Poll {
+        let text = format!(
+            "uspmap: 1\nprofile: a.b\nversion: 1.0.0\ndevice: {{type: X_ACME_Thing}}\n{protocol}\n\
+             poll: {{slow: 30s}}\ncapabilities:\n  \
+             t: {{class: LevelSensor, type: Temperature, unit: degC, read: {{{place}}}}}\n"
+        );
+        let (mapping, found) = compile_file(&SourceFile::new("x.yaml", &text));
+        let mapping = mapping.unwrap_or_else(|| panic!("{found:#?}"));
+        mapping.capabilities[0].read.as_ref().unwrap().poll
+    }
+
+    /// One that is gone says nothing any more, and nobody keeps count of it.
+    #[test]
+    fn what_is_observed_is_polled_all_the_same() {
+        assert_eq!(poll("coap: {}", "path: /t, observe: true"), Poll::Every(Duration::from_secs(30)));
+        assert_eq!(poll("mqtt: {}", "topic: t"), Poll::Once);
+    }
+}

@@ -81,7 +81,9 @@ impl Pick {
     /// Whether it can be taken out of a body of this format.
     pub fn fits(&self, format: BodyFormat) -> bool {
         match self {
-            Self::Text | Self::Bytes(_) => true,
+            Self::Bytes(_) => true,
+            // A document in JSON may be a bare number.
+            Self::Text => matches!(format, BodyFormat::Text | BodyFormat::Json | BodyFormat::Bytes),
             Self::Json(_) => {
                 matches!(
                     format,
@@ -242,6 +244,10 @@ impl BodyFormat {
             60 => Self::Cbor,
             110 => Self::SenmlJson,
             112 => Self::SenmlCbor,
+            // As they were before they were registered (LwM2M 1.0, 6.4).
+            1541 => Self::Text,
+            1542 => Self::Tlv,
+            1543 => Self::Json,
             11542 => Self::Tlv,
             11543 => Self::Json,
             _ => return None,

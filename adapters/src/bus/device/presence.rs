@@ -89,6 +89,13 @@ impl<M: Model> DeviceState<M> {
         self.report_online(Err(cause), out);
     }
 
+    /// Nobody knows whether it is still there: what is polled shows it.
+    pub(crate) fn look_for(&mut self, now: Instant) {
+        if self.polls.is_empty() {
+            self.poll_all(now);
+        }
+    }
+
     /// Makes everything due that is polled.
     fn poll_all(&mut self, at: Instant) {
         self.polls = ReadPlan::default();

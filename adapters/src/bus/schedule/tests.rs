@@ -1,6 +1,7 @@
 //! Every rule of the scheduler, under virtual time.
 
 mod field;
+mod told;
 
 use usp_mapping::mapping::{Capability, ModbusOptions, Protocol};
 use usp_mapping::port::{Action, AdapterReport, CallId, PointId, Reading, Readings};

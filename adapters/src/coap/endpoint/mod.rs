@@ -28,6 +28,10 @@ use self::watch::Watch;
 use crate::coap::message::{Code, Kind, Message, Token, option};
 use crate::coap_timing::{ACK_TIMEOUT, MAX_RETRANSMIT, TRANSFER};
 
+/// A device that is observed and was silent for so long is asked whether it is still there, however long what it said
+/// stays fresh: it may have restarted, and forgotten what it was to tell of, or its DTLS session.
+const SILENCE: Duration = Duration::from_secs(300);
+
 /// Events that may wait for whoever takes them; further notifications are not acknowledged, so that the device
 /// repeats them.
 const EVENTS: usize = 64;
@@ -43,6 +47,8 @@ pub(crate) enum Event {
     Notified(Resource, Response),
     /// The device no longer tells of it; the reason.
     Lost(Resource, String),
+    /// What was asked for the sake of an observation was not answered.
+    Silent,
 }
 
 /// What an exchange is for.
@@ -98,6 +104,8 @@ pub(crate) struct Endpoint {
     events: VecDeque<Event>,
     /// The last exchange was not answered: what is observed may be forgotten.
     silent: bool,
+    /// When anything last came.
+    heard: Option<Instant>,
 }
 
 impl Endpoint {
@@ -113,6 +121,7 @@ impl Endpoint {
             transmit: VecDeque::new(),
             events: VecDeque::new(),
             silent: false,
+            heard: None,
         };
         endpoint.next_id = u16::try_from(endpoint.chance() & 0xffff).unwrap_or(0);
         endpoint
@@ -134,6 +143,11 @@ impl Endpoint {
     pub(crate) fn keep_watching(&mut self, resources: &[Resource]) {
         let gone: Vec<_> = self.watches.extract_if(.., |it| !resources.contains(&it.resource)).collect();
         gone.into_iter().filter(Watch::is_observed).for_each(|watch| self.deregister(&watch));
+    }
+
+    /// Whether the device is to tell of anything.
+    pub(crate) fn observes(&self) -> bool {
+        !self.watches.is_empty()
     }
 
     /// Takes leave: the device need not tell of anything any more.
@@ -162,8 +176,17 @@ impl Endpoint {
         match &self.job {
             Some(job) => [job.flight.again_at, Some(job.deadline)].into_iter().flatten().min(),
             None if self.events.len() >= EVENTS => None,
-            None => self.watches.iter().filter_map(Watch::due_at).min(),
+            None => {
+                let registers = self.watches.iter().filter_map(Watch::due_at);
+                registers.chain(self.silent_until()).min()
+            }
         }
+    }
+
+    /// When it has been silent for so long that it is looked for, if it is to tell of anything.
+    fn silent_until(&self) -> Option<Instant> {
+        let tells = self.watches.iter().any(Watch::is_observed);
+        self.heard.filter(|_| tells)?.checked_add(SILENCE)
     }
 
     /// Sends again what was not acknowledged, gives up what was not answered, registers what was lost.
@@ -197,6 +220,7 @@ impl Endpoint {
 
     /// Takes a datagram in.
     pub(crate) fn handle_datagram(&mut self, now: Instant, bytes: &[u8]) {
+        self.heard = Some(now);
         match Message::parse(bytes) {
             Ok(message) => self.handle_message(now, message, bytes),
             Err(malformed) => {
@@ -353,9 +377,12 @@ impl Endpoint {
                     self.events.push_back(Event::Notified(watch.resource.clone(), response));
                 }
             }
-            (Purpose::Register | Purpose::Rest(_), _) => {
+            (Purpose::Register | Purpose::Rest(_), result) => {
                 if let Some(watch) = watch {
                     watch.fail(now);
+                }
+                if matches!(result, Err(Failure::Timeout(_) | Failure::Unreachable(_))) {
+                    self.events.push_back(Event::Silent);
                 }
             }
         }
@@ -394,14 +421,19 @@ impl Endpoint {
             }
             return;
         }
-        let due = self.watches.iter_mut().find(|watch| watch.due_at().is_some_and(|at| at <= now));
-        if let Some(watch) = due {
-            let resource = watch.resource.clone();
-            if watch.is_observed() {
+        let is_late = self.silent_until().is_some_and(|at| at <= now);
+        let is_due = |watch: &&mut Watch| watch.due_at().is_some_and(|at| at <= now);
+        let due = self.watches.iter_mut().find(is_due);
+        let due = due.map(|watch| (watch.resource.clone(), watch.is_observed(), watch.manner));
+        let looks = || self.watches.iter().find(|watch| watch.is_observed());
+        let due =
+            due.or_else(|| looks().filter(|_| is_late).map(|it| (it.resource.clone(), false, it.manner)));
+        if let Some((resource, is_lost, manner)) = due {
+            if is_lost {
                 let cause = "nothing was heard of it for longer than it is fresh".to_owned();
                 self.events.push_back(Event::Lost(resource.clone(), cause));
             }
-            let request = Request { observe: true, ..Request::get(resource.clone(), watch.manner) };
+            let request = Request { observe: true, ..Request::get(resource.clone(), manner) };
             self.start(now, Purpose::Register, Transfer::new(request), Some(resource));
         }
     }

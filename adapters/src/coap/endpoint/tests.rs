@@ -72,6 +72,7 @@ impl Talk {
             }
             Event::Failed(failure) => Some(format!("{failure:?}")),
             Event::Lost(resource, _) => Some(format!("{} lost", resource.path.join("/"))),
+            Event::Silent => Some("silent".to_owned()),
         }
     }
 }
@@ -447,4 +448,31 @@ fn a_caller_comes_before_what_is_observed_and_one_exchange_is_under_way() {
     talk.hear(&ack(&request, "21"));
     let told: Vec<_> = std::iter::from_fn(|| talk.told()).collect();
     assert_eq!(told, ["t lost", "t=2", "21"]);
+}
+
+#[test]
+fn a_device_that_is_observed_is_looked_for_however_long_its_word_is_fresh() {
+    let mut talk = Talk::new();
+    let request = talk.observe("t");
+    let day = numbered(ack(&request, "first"), 1).with_number(option::MAX_AGE, 86_400);
+    talk.hear(&day);
+    assert_eq!(talk.told().as_deref(), Some("first"));
+    talk.pass(SILENCE - S);
+    assert_eq!(talk.sends(), None);
+    talk.pass(S);
+    let looks = talk.sent();
+    assert_eq!((looks.number(option::OBSERVE), looks.token), (Some(0), request.token));
+    talk.hear(&numbered(ack(&looks, "again"), 2).with_number(option::MAX_AGE, 86_400));
+    assert_eq!(talk.told().as_deref(), Some("t=again"));
+    talk.pass(SILENCE + WITHIN);
+    assert_eq!(talk.told().as_deref(), Some("silent"), "it is gone, or does not know the session");
+}
+
+#[test]
+fn that_an_observation_cannot_be_made_again_is_told() {
+    let mut talk = Talk::new();
+    observed(&mut talk, "t", 1);
+    talk.pass(66 * S + WITHIN);
+    assert_eq!(talk.told().as_deref(), Some("t lost"));
+    assert_eq!(talk.told().as_deref(), Some("silent"));
 }
