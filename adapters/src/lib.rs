@@ -27,12 +27,16 @@ mod bus;
 #[cfg(feature = "coap")]
 mod coap;
 pub mod coap_timing;
+#[cfg(feature = "line")]
+mod line;
 #[cfg(feature = "modbus")]
 mod modbus;
 #[cfg(feature = "mqtt-devices")]
 mod mqtt;
 #[cfg(any(feature = "coap", feature = "mqtt-devices"))]
 mod secret;
+#[cfg(feature = "serial")]
+mod serial;
 mod site;
 
 #[cfg(test)]

@@ -274,6 +274,10 @@ fn shared_link(
             let link = crate::mqtt::MqttLink::start(server.clone(), &plan.bus, (_counters, _way), _runtime);
             Some(Box::new(link))
         }
+        #[cfg(feature = "line")]
+        BusKind::Line(line) => {
+            Some(Box::new(crate::line::LineLink::start(line.clone(), &plan.bus, _counters, _runtime)))
+        }
         _ => None,
     }
 }
@@ -293,6 +297,7 @@ async fn serve(kind: BusKind, ends: Ends) {
         }
         BusKind::Mqtt(_) => refuse(ends, "this build has no MQTT devices").await,
         BusKind::Coap(_) => refuse(ends, "this build has no CoAP").await,
+        BusKind::Line(_) => refuse(ends, "this build has no serial lines").await,
     }
 }
 

@@ -181,6 +181,12 @@ codes! {
     Unaskable = 112,
     /// A `timeout` that is over before an exchange can be.
     ShortTimeout = 113,
+    /// Frames of a serial line that cannot be told apart.
+    LineFrame = 114,
+    /// A request or a pattern of a serial line that cannot be used as it is written.
+    LineText = 115,
+    /// Devices that cannot share a serial line.
+    LineShared = 116,
 }
 
 impl Code {

@@ -19,6 +19,7 @@ use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::expand::Source;
 use crate::library::Catalog;
+pub use crate::line::{ChecksumDraft, FramingDraft, LengthDraft, LineDraft, LinePlaceDraft};
 use crate::mapping::{
     ByteOrder, Class, ModbusOptions, ModbusPoint, NodeId, PerTable, ProtocolKind, Steps, Window,
 };
@@ -78,6 +79,8 @@ pub struct MappingDraft {
     pub mqtt: MqttDraft,
     /// `coap`.
     pub coap: CoapDraft,
+    /// `line`.
+    pub line: LineDraft,
     /// `poll`, in the order of the file.
     pub poll: Vec<(At<String>, At<Duration>)>,
     /// `online`.

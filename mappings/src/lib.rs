@@ -20,6 +20,7 @@ mod expand;
 mod fix;
 pub mod import;
 pub mod library;
+pub mod line;
 pub mod mapping;
 mod modbus;
 mod mqtt;

@@ -17,6 +17,10 @@ pub use self::command::{
 pub use self::protocol::{BusKind, DeviceAddress, Protocol, ProtocolKind, ReadPoint, WritePoint};
 pub use self::site::{Bus, BusAddress, Device, Parity, SerialLine, Site};
 pub use crate::coap::{CoapAddress, CoapEndpoint, CoapMethod, CoapOptions, CoapPsk, CoapRead, CoapWrite};
+pub use crate::line::{
+    LineAsk, LineBus, LineManner, LineOptions, LinePick, LinePort, LineRead, LineSettings, LineText,
+    LineWrite,
+};
 pub use crate::modbus::{
     ByteHalf, ByteOrder, ModbusOptions, ModbusPoint, ModbusTable, ModbusWriteFunction, PerTable,
     RegisterEncoding,

@@ -69,11 +69,12 @@ struct Compiler<'s> {
 impl Compiler<'_> {
     fn site(&mut self) -> Site {
         let draft = self.draft;
-        let buses = draft.buses.iter().filter_map(|bus| self.bus(bus)).collect();
+        let mut buses: Vec<Bus> = draft.buses.iter().filter_map(|bus| self.bus(bus)).collect();
         let devices: Vec<Device> = draft.devices.iter().filter_map(|device| self.device(device)).collect();
         self.shared_addresses();
         self.shared_names();
         self.shared_buses();
+        self.lines(&mut buses, &devices);
         self.busy_lines(&devices);
         Site { buses, devices }
     }

@@ -128,10 +128,7 @@ mod contract {
         /// The device answered, be it with a refusal: it is there.
         Answered(A),
         /// The medium took it, and answered for itself: whether the device is there is not known by it.
-        #[cfg_attr(
-            not(feature = "mqtt-devices"),
-            expect(dead_code, reason = "elsewhere nobody stands between")
-        )]
+        #[cfg_attr(not(feature = "links"), expect(dead_code, reason = "elsewhere nobody stands between"))]
         Taken(A),
         /// No answer that can be used: time-out, disconnection, garbage, or a gateway that cannot reach the device.
         Silent(DeviceFault),

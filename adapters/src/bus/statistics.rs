@@ -16,7 +16,7 @@ use crate::bus::utilisation::Utilisation;
 pub struct BusStatistics {
     /// Its name in the site file.
     pub bus: Arc<str>,
-    /// Its protocol: `modbus-tcp`, `modbus-rtu-tcp` or `modbus-rtu`.
+    /// Its protocol: `modbus-tcp`, `modbus-rtu-tcp`, `modbus-rtu`, `mqtt`, `coap`, `line` or `line-tcp`.
     pub protocol: &'static str,
     /// Host and port, or the serial port.
     pub address: Arc<str>,
@@ -171,6 +171,16 @@ impl BusCounters {
     #[cfg(any(feature = "bus", test))]
     pub(crate) fn busy(&self, from: Instant, to: Instant) {
         locked(&self.utilisation).add(from, to);
+    }
+
+    /// Something was said unasked that cannot be understood. Where one device is alone it was that one.
+    #[cfg(feature = "line")]
+    pub(crate) fn garbled(&self) {
+        let devices = locked(&self.devices);
+        match (devices.values().next(), devices.len()) {
+            (Some(device), 1) => device.count(|tally| &tally.garbled),
+            _ => count(&self.tally.garbled),
+        }
     }
 
     /// Everything as it is now, for one of the buses that share a line.

@@ -52,7 +52,7 @@ fn places(mapping: &Mapping, point: PointId) -> impl Iterator<Item = &CoapRead> 
     let read = mapping.point(point).and_then(|point| point.read);
     read.into_iter().flat_map(ReadBinding::places).filter_map(|place| match place {
         ReadPoint::Coap(read) => Some(read),
-        ReadPoint::Modbus(_) | ReadPoint::Mqtt(_) => None,
+        ReadPoint::Modbus(_) | ReadPoint::Mqtt(_) | ReadPoint::Line(_) => None,
     })
 }
 
@@ -173,7 +173,9 @@ impl Model for CoapModel {
     fn new(device: &Device) -> Self {
         let manner = match &device.mapping.protocol {
             Protocol::Coap(options) => codec::manner(options),
-            Protocol::Modbus(_) | Protocol::Mqtt(_) => Manner::new(Duration::from_secs(5)),
+            Protocol::Modbus(_) | Protocol::Mqtt(_) | Protocol::Line(_) => {
+                Manner::new(Duration::from_secs(5))
+            }
         };
         let mapping = Arc::clone(&device.mapping);
         Self { mapping, manner, assembly: Assembly::default(), counters: BTreeMap::new() }

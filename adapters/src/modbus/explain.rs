@@ -311,6 +311,7 @@ commands:
             port: "/dev/ttyS0".to_owned(),
             baud,
             parity: Parity::Even,
+            data_bits: 8,
             stop_bits: 1,
         });
         Way { bus, delay: Duration::from_millis(10) }

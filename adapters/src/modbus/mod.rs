@@ -18,11 +18,10 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use std::io::{Error, ErrorKind};
-
 use usp_mapping::mapping::{BusAddress, SerialLine};
 
 use crate::bus::{Ends, supervise};
+use crate::serial::{CLOSED, io_words};
 
 /// Serves a Modbus TCP bus until it is stopped.
 pub(crate) async fn run_tcp(ends: Ends, address: BusAddress) {
@@ -40,21 +39,4 @@ pub(crate) async fn run_rtu_tcp(ends: Ends, address: BusAddress) {
 pub(crate) async fn run_rtu(ends: Ends, line: SerialLine) {
     let medium = |_: &Ends| rtu::ModbusRtu::serial(line.clone());
     supervise::supervise::<model::ModbusModel, rtu::ModbusRtu>(ends, medium).await;
-}
-
-const CLOSED: &str = "the connection was closed";
-
-/// Without the number of the operating system's error, which says nothing to the reader.
-fn io_words(error: &Error) -> String {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        ErrorKind::ConnectionReset
-        | ErrorKind::ConnectionAborted
-        | ErrorKind::BrokenPipe
-        | ErrorKind::UnexpectedEof => CLOSED.to_owned(),
-        ErrorKind::HostUnreachable => "no route to the host".to_owned(),
-        ErrorKind::NetworkUnreachable => "no route to the network".to_owned(),
-        ErrorKind::TimedOut => "no answer".to_owned(),
-        _ => error.to_string(),
-    }
 }

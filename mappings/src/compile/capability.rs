@@ -9,7 +9,7 @@ use super::Compiler;
 use super::extras::own_name;
 use crate::code::Code;
 use crate::diagnostic::Span;
-use crate::draft::{At, CapabilityDraft, ReadDraft, VerifyDraft, WriteDraft};
+use crate::draft::{At, CapabilityDraft, MessagePlace, ReadDraft, VerifyDraft, WriteDraft};
 use crate::mapping::{
     Capability, Class, FOR_EVER, NodeId, Poll, ReadBinding, ReadPart, Steps, Verify, Window, WriteBinding,
 };
@@ -245,7 +245,7 @@ impl Compiler<'_> {
 
     fn max_age(&mut self, cap: &CapabilityDraft, poll: Option<Poll>) -> Duration {
         match (cap.max_age, poll.and_then(Poll::every)) {
-            (None, None) if poll == Some(Poll::Once) => FOR_EVER,
+            (None, None) if poll == Some(Poll::Once) => self.said_age(cap).unwrap_or(FOR_EVER),
             (None, every) => every.unwrap_or_default() * 2,
             (Some(age), Some(every)) if age.value < every => {
                 let message = format!(
@@ -261,6 +261,15 @@ impl Compiler<'_> {
                 age.value
             }
             (Some(age), _) => age.value,
+        }
+    }
+
+    /// What a device says at known intervals is stale when it has left it out a few times.
+    fn said_age(&self, cap: &CapabilityDraft) -> Option<Duration> {
+        let read = cap.read.as_ref().or(cap.values.first().map(|(_, read)| read))?;
+        match &read.point.message.as_ref()?.place {
+            MessagePlace::Line(place) if place.send.is_none() => Some(self.draft.line.every?.value * 3),
+            _ => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a device holds and says in a test, and what it is sent, whatever its protocol.
 
 use crate::draft::{HeldDraft, SaidDraft};
+use crate::line::fixture as line;
 use crate::mapping::{ReadPoint, WritePoint, filter_matches};
 use crate::modbus::Cells;
 use crate::payload::said::Said;
@@ -40,6 +41,10 @@ impl Fixture {
                 None => Some(message("resources", &read.path, &read.pick)),
                 Some(_) => None,
             },
+            ReadPoint::Line(read) => match self.taken(point) {
+                None => Some(line::lacks(read)),
+                Some(_) => None,
+            },
         }
     }
 
@@ -47,7 +52,9 @@ impl Fixture {
     pub(crate) fn raw(&self, point: &ReadPoint) -> Result<Raw, DeviceFault> {
         match point {
             ReadPoint::Modbus(point) => self.cells.raw(point),
-            ReadPoint::Mqtt(_) | ReadPoint::Coap(_) => self.taken(point).ok_or(DeviceFault::Unknown)?,
+            ReadPoint::Mqtt(_) | ReadPoint::Coap(_) | ReadPoint::Line(_) => {
+                self.taken(point).ok_or(DeviceFault::Unknown)?
+            }
         }
     }
 
@@ -56,6 +63,7 @@ impl Fixture {
             ReadPoint::Modbus(_) => None,
             ReadPoint::Mqtt(read) => self.said.take(|topic| filter_matches(&read.topic, topic), &read.pick),
             ReadPoint::Coap(read) => self.said.take(|path| path == read.path, &read.pick),
+            ReadPoint::Line(read) => line::taken(&self.said, read),
         }
     }
 
@@ -74,13 +82,19 @@ impl Fixture {
             WritePoint::Coap(write) => {
                 Self { cells: Cells::default(), said: said(&write.path, write.put.body(raw)?) }
             }
+            WritePoint::Line(write) => Self { cells: Cells::default(), said: line::written(write, raw)? },
         })
     }
 
     /// In which this, that was sent, is not what was wanted.
     pub(crate) fn differences(&self, wanted: &Self) -> Vec<String> {
         let mut differences = self.cells.differences(&wanted.cells);
-        differences.extend(self.said.differences(&wanted.said));
+        let on_a_line = |said: &Said| said.0.iter().any(|(place, _)| place == line::SENT);
+        differences.extend(if on_a_line(&self.said) || on_a_line(&wanted.said) {
+            line::differences(&self.said, &wanted.said)
+        } else {
+            self.said.differences(&wanted.said)
+        });
         differences
     }
 }
@@ -92,6 +106,7 @@ pub(crate) fn unused<'s>(said: &'s [SaidDraft], reads: &[&ReadPoint]) -> Vec<&'s
             ReadPoint::Modbus(_) => false,
             ReadPoint::Mqtt(read) => filter_matches(&read.topic, place),
             ReadPoint::Coap(read) => read.path == place,
+            ReadPoint::Line(read) => line::is_place(read, place),
         })
     };
     said.iter().filter(|said| !is_read(&said.place.value)).collect()

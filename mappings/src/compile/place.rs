@@ -56,6 +56,9 @@ impl Compiler<'_> {
         match &message.place {
             MessagePlace::Mqtt(place) => self.mqtt_read(place, &message.body).map(ReadPoint::Mqtt),
             MessagePlace::Coap(place) => self.coap_read(place, &message.body).map(ReadPoint::Coap),
+            MessagePlace::Line(place) => {
+                self.line_read(place, &message.body, message.span).map(ReadPoint::Line)
+            }
         }
     }
 
@@ -71,10 +74,11 @@ impl Compiler<'_> {
             MessagePlace::Coap(place) => {
                 let read = read.and_then(|read| match &read.place {
                     MessagePlace::Coap(place) => Some((place, &read.body)),
-                    MessagePlace::Mqtt(_) => None,
+                    MessagePlace::Mqtt(_) | MessagePlace::Line(_) => None,
                 });
                 self.coap_write(place, &message.body, read, at).map(WritePoint::Coap)
             }
+            MessagePlace::Line(place) => self.line_write(place, &message.body, at).map(WritePoint::Line),
         }
     }
 
@@ -84,6 +88,7 @@ impl Compiler<'_> {
             ProtocolKind::Modbus => Protocol::Modbus(self.modbus_options()),
             ProtocolKind::Mqtt => Protocol::Mqtt(self.mqtt_options()),
             ProtocolKind::Coap => Protocol::Coap(self.coap_options()),
+            ProtocolKind::Line => Protocol::Line(self.line_options()),
         }
     }
 
@@ -93,6 +98,7 @@ impl Compiler<'_> {
             ProtocolKind::Modbus => (self.draft.modbus.timeout, Duration::from_secs(1)),
             ProtocolKind::Mqtt => (self.draft.mqtt.timeout, MqttOptions::default().timeout),
             ProtocolKind::Coap => (self.draft.coap.timeout, CoapOptions::default().timeout),
+            ProtocolKind::Line => (self.draft.line.timeout, Duration::from_secs(1)),
         };
         given.map_or(usual, |timeout| timeout.value)
     }
@@ -101,7 +107,7 @@ impl Compiler<'_> {
     pub(super) fn usual_verify(&self) -> Duration {
         match self.draft.protocol {
             ProtocolKind::Modbus => Duration::from_secs(1),
-            ProtocolKind::Coap => Duration::from_secs(2),
+            ProtocolKind::Coap | ProtocolKind::Line => Duration::from_secs(2),
             // Devices behind a bridge, some of them asleep.
             ProtocolKind::Mqtt => Duration::from_secs(5),
         }
@@ -112,14 +118,16 @@ impl Compiler<'_> {
         let (pushed, asked) = match &message.place {
             MessagePlace::Mqtt(place) => (true, place.get.is_some() || self.draft.mqtt.get.is_some()),
             MessagePlace::Coap(place) => (place.observe.is_some_and(|observe| observe.value), true),
+            MessagePlace::Line(place) => (place.send.is_none(), place.send.is_some()),
         };
         // An observed CoAP device that is gone says nothing any more; only a poll finds that out.
-        let heard_only = pushed && matches!(message.place, MessagePlace::Mqtt(_));
+        let heard_only = pushed && !matches!(message.place, MessagePlace::Coap(_));
         match poll {
             None if heard_only => Some(Poll::Once),
             Some(At { value: PollDraft::Group(_), span }) if !asked => {
+                let how = if self.draft.protocol == ProtocolKind::Line { "send" } else { "get" };
                 let error = self.report.error(Code::Unaskable, *span, "the device cannot be asked for it");
-                error.help("say with `get` how it is asked, or remove `poll`: what it says by itself is always heard");
+                error.help(format!("say with `{how}` how it is asked, or remove `poll`: what it says by itself is always heard"));
                 Some(Poll::Once)
             }
             _ => None,

@@ -11,7 +11,7 @@ use crate::words::suggestion;
 use crate::yaml::{Kind, Node, value, word};
 
 /// Keys whose texts may hold parameters among other words.
-const TEXTS: [&str; 4] = ["name", "description", "path", "topic"];
+const TEXTS: [&str; 8] = ["name", "description", "path", "topic", "send", "says", "find", "ack"];
 
 /// The tree for these parameters.
 pub(super) fn expand(report: &mut Report<'_>, root: &Node, kinds: &[ParamDraft], params: &Params) -> Node {
@@ -136,7 +136,7 @@ impl Filler<'_, '_, '_> {
                 let message = format!("`{text}`: a parameter must be the whole value here");
                 let error = self.report.error(Code::Placeholder, node.span, message);
                 error.help(
-                    "only a `name`, a `description`, a `path` and a `topic` may hold other words; an address may be a list, which is added up",
+                    "only a `name`, a `description`, a `path`, a `topic` and what is sent and said (`send`, `says`, `find`, `ack`) may hold other words; an address may be a list, which is added up",
                 );
             }
             (Err((message, help)), _) => self.report.error(Code::Placeholder, node.span, message).help(help),

@@ -3,6 +3,7 @@
 
 use super::site::{BusAddress, SerialLine};
 use crate::coap::{CoapAddress, CoapEndpoint, CoapOptions, CoapRead, CoapWrite};
+use crate::line::{LineBus, LineOptions, LinePort, LineRead, LineWrite};
 use crate::modbus::{ModbusOptions, ModbusPoint, ModbusWriteFunction};
 use crate::mqtt::{MqttOptions, MqttRead, MqttServer, MqttWrite};
 use crate::transform::RawKind;
@@ -17,11 +18,13 @@ pub enum ProtocolKind {
     Mqtt,
     /// CoAP.
     Coap,
+    /// Texts and telegrams of a serial line, as the mapping describes them.
+    Line,
 }
 
 impl ProtocolKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Modbus, Self::Mqtt, Self::Coap];
+    pub const ALL: [Self; 4] = [Self::Modbus, Self::Mqtt, Self::Coap, Self::Line];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -29,6 +32,7 @@ impl ProtocolKind {
             Self::Modbus => "Modbus",
             Self::Mqtt => "MQTT",
             Self::Coap => "CoAP",
+            Self::Line => "a serial line",
         }
     }
 
@@ -38,6 +42,7 @@ impl ProtocolKind {
             Self::Modbus => "modbus",
             Self::Mqtt => "mqtt",
             Self::Coap => "coap",
+            Self::Line => "line",
         }
     }
 }
@@ -51,6 +56,8 @@ pub enum ReadPoint {
     Mqtt(MqttRead),
     /// CoAP.
     Coap(CoapRead),
+    /// A serial line.
+    Line(LineRead),
 }
 
 /// Where a protocol puts a raw value.
@@ -69,6 +76,8 @@ pub enum WritePoint {
     Mqtt(MqttWrite),
     /// CoAP.
     Coap(CoapWrite),
+    /// A serial line.
+    Line(LineWrite),
 }
 
 /// A protocol's options for a model.
@@ -80,6 +89,8 @@ pub enum Protocol {
     Mqtt(MqttOptions),
     /// CoAP.
     Coap(CoapOptions),
+    /// A serial line.
+    Line(LineOptions),
 }
 
 /// A bus' protocol and address.
@@ -101,6 +112,8 @@ pub enum BusKind {
     Mqtt(MqttServer),
     /// CoAP over UDP.
     Coap(CoapEndpoint),
+    /// A serial line with devices that have a way of their own to speak.
+    Line(LineBus),
 }
 
 /// A device's address on its bus.
@@ -112,6 +125,8 @@ pub enum DeviceAddress {
     MqttTopic(String),
     /// CoAP host, and perhaps a key.
     Coap(CoapAddress),
+    /// On a serial line none: what tells devices on one line apart is in what they are asked.
+    Line,
 }
 
 impl ReadPoint {
@@ -121,6 +136,7 @@ impl ReadPoint {
             Self::Modbus(point) => point.raw_kind(),
             Self::Mqtt(read) => read.pick.raw_kind(),
             Self::Coap(read) => read.pick.raw_kind(),
+            Self::Line(read) => read.raw_kind(),
         }
     }
 
@@ -128,7 +144,7 @@ impl ReadPoint {
     pub fn modbus(&self) -> Option<&ModbusPoint> {
         match self {
             Self::Modbus(point) => Some(point),
-            Self::Mqtt(_) | Self::Coap(_) => None,
+            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) => None,
         }
     }
 }
@@ -140,6 +156,7 @@ impl WritePoint {
             Self::Modbus { point, .. } => point.raw_kind(),
             Self::Mqtt(write) => write.put.kind,
             Self::Coap(write) => write.put.kind,
+            Self::Line(write) => write.form.kind,
         }
     }
 
@@ -149,7 +166,7 @@ impl WritePoint {
             Self::Modbus { point, function, read_modify_write } => {
                 Some((point, *function, *read_modify_write))
             }
-            Self::Mqtt(_) | Self::Coap(_) => None,
+            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) => None,
         }
     }
 }
@@ -159,7 +176,7 @@ impl Protocol {
     pub fn modbus(&self) -> Option<&ModbusOptions> {
         match self {
             Self::Modbus(options) => Some(options),
-            Self::Mqtt(_) | Self::Coap(_) => None,
+            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) => None,
         }
     }
 
@@ -169,6 +186,7 @@ impl Protocol {
             Self::Modbus(_) => ProtocolKind::Modbus,
             Self::Mqtt(_) => ProtocolKind::Mqtt,
             Self::Coap(_) => ProtocolKind::Coap,
+            Self::Line(_) => ProtocolKind::Line,
         }
     }
 }
@@ -180,6 +198,7 @@ impl BusKind {
             Self::ModbusTcp { .. } | Self::ModbusRtuTcp { .. } | Self::ModbusRtu(_) => ProtocolKind::Modbus,
             Self::Mqtt(_) => ProtocolKind::Mqtt,
             Self::Coap(_) => ProtocolKind::Coap,
+            Self::Line(_) => ProtocolKind::Line,
         }
     }
 
@@ -193,6 +212,8 @@ impl BusKind {
             Self::Coap(endpoint) => {
                 ("coap", endpoint.local.map_or_else(|| "any".to_owned(), |local| local.to_string()))
             }
+            Self::Line(LineBus { port: LinePort::Serial(port), .. }) => ("line", port.clone()),
+            Self::Line(LineBus { port: LinePort::Tcp(address), .. }) => ("line-tcp", address.to_string()),
         }
     }
 }
@@ -202,7 +223,7 @@ impl DeviceAddress {
     pub fn unit(&self) -> Option<u8> {
         match self {
             Self::ModbusUnit(unit) => Some(*unit),
-            Self::MqttTopic(_) | Self::Coap(_) => None,
+            Self::MqttTopic(_) | Self::Coap(_) | Self::Line => None,
         }
     }
 }

@@ -34,15 +34,17 @@ pub struct SerialLine {
     pub baud: u32,
     /// Parity bit of each character.
     pub parity: Parity,
+    /// Data bits of each character: 7 or 8; 8 with Modbus.
+    pub data_bits: u8,
     /// Stop bits of each character: 1 or 2.
     pub stop_bits: u8,
 }
 
 impl SerialLine {
-    /// Bits of one character on the line: start, eight of data, parity, stop.
+    /// Bits of one character on the line: start, data, parity, stop.
     pub fn bits_per_character(&self) -> u32 {
         let parity = u32::from(self.parity != Parity::None);
-        1 + 8 + parity + u32::from(self.stop_bits)
+        1 + u32::from(self.data_bits) + parity + u32::from(self.stop_bits)
     }
 }
 

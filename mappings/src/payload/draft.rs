@@ -4,6 +4,7 @@ use super::{Pointer, Tree};
 use crate::coap::CoapPlaceDraft;
 use crate::diagnostic::Span;
 use crate::draft::At;
+use crate::line::LinePlaceDraft;
 use crate::mqtt::MqttPlaceDraft;
 
 /// A place in messages: in which, and where in their bodies.
@@ -24,6 +25,8 @@ pub enum MessagePlace {
     Mqtt(Box<MqttPlaceDraft>),
     /// Those of a resource.
     Coap(CoapPlaceDraft),
+    /// Those of a serial line.
+    Line(Box<LinePlaceDraft>),
 }
 
 /// Where a value is in a body, and how.
@@ -93,11 +96,12 @@ pub enum AsDraft {
 }
 
 impl MessageDraft {
-    /// The topic or path.
+    /// The topic or path; a serial line has none.
     pub fn address(&self) -> Option<&At<String>> {
         match &self.place {
             MessagePlace::Mqtt(place) => place.topic.as_ref(),
             MessagePlace::Coap(place) => place.path.as_ref(),
+            MessagePlace::Line(_) => None,
         }
     }
 }

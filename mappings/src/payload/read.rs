@@ -49,9 +49,18 @@ impl Report<'_> {
     /// The keys of a body.
     pub(crate) fn body(&mut self, fields: &Fields<'_>, what: &str) -> BodyDraft {
         BodyDraft {
-            form: self.form(fields, what),
             send: fields.node("send").and_then(|node| self.send(node)),
             format: fields.node("format").and_then(|node| self.choice(node, "format", &FORMATS)),
+            ..self.picked(fields, what)
+        }
+    }
+
+    /// The keys of a value that is taken out of a body.
+    pub(crate) fn picked(&mut self, fields: &Fields<'_>, what: &str) -> BodyDraft {
+        BodyDraft {
+            form: self.form(fields, what),
+            send: None,
+            format: None,
             kind: fields.node("as").and_then(|node| self.choice(node, "type of a value", &KINDS)),
             length: fields.node("length").and_then(|node| self.int(node, "`length`", 1, 65_535)),
             little_endian: fields.node("order").and_then(|node| self.choice(node, "order of bytes", &ORDERS)),

@@ -5,8 +5,8 @@ use super::fields::Fields;
 use super::protocol::{fingerprint_keys, step_keys};
 use crate::code::Code;
 use crate::draft::{
-    ArgDraft, At, CapabilityDraft, CommandDraft, EventDraft, FingerprintDraft, NodeDraft, OnDraft, ParamKind,
-    PointDraft, StepDraft,
+    ArgDraft, At, CapabilityDraft, CommandDraft, EventDraft, FingerprintDraft, MessagePlace, NodeDraft,
+    OnDraft, ParamKind, PointDraft, StepDraft,
 };
 use crate::mapping::{NodeId, ProtocolKind};
 use crate::yaml::{Kind, Node};
@@ -19,7 +19,11 @@ pub(super) const EVENT_KEYS: [&str; 6] = ["description", "read", "on", "repeat",
 
 /// Whether a step does not say itself all that it sends.
 fn needs_value(point: &PointDraft) -> bool {
-    let send = point.message.as_ref().and_then(|message| message.body.send.as_ref());
+    let message = point.message.as_deref();
+    if let Some(MessagePlace::Line(place)) = message.map(|message| &message.place) {
+        return place.send.as_ref().is_some_and(|send| send.value.has_value());
+    }
+    let send = message.and_then(|message| message.body.send.as_ref());
     send.is_none_or(|send| send.value.has_value())
 }
 
@@ -89,6 +93,7 @@ impl Report<'_> {
                 ProtocolKind::Modbus => "such as `send: [{holding: 0x2000, value: 1}]`",
                 ProtocolKind::Mqtt => "such as `send: [{topic: ~/cmnd/restart, send: \"1\"}]`",
                 ProtocolKind::Coap => "such as `send: [{path: /3/0/4, method: post, send: \"\"}]`",
+                ProtocolKind::Line => "such as `send: [{send: \"RESET\"}]`",
             };
             self.missing(id.span, &what, "send", help);
         }
@@ -143,6 +148,7 @@ impl Report<'_> {
             ProtocolKind::Modbus => "what it is seen by, such as `read: {input: 30, bits: 0}`",
             ProtocolKind::Mqtt => "what it is seen by, such as `read: {topic: ~/action}`",
             ProtocolKind::Coap => "what it is seen by, such as `read: {path: /button, observe: true}`",
+            ProtocolKind::Line => "what it is seen by, such as `read: {says: \"ALARM $value\"}`",
         };
         for (key, help) in
             [("read", seen), ("on", "when it happens: `on: true`, `false`, `change` or a list of raw values")]

@@ -22,9 +22,15 @@ fn place_keys(kind: ProtocolKind, writes: bool) -> Vec<&'static str> {
         (ProtocolKind::Mqtt, true) => (&["topic", "qos", "retain"], true),
         (ProtocolKind::Coap, false) => (&["path"], true),
         (ProtocolKind::Coap, true) => (&["path", "method"], true),
+        (ProtocolKind::Line, false) => (&["says", "find", "base"], true),
+        (ProtocolKind::Line, true) => (&["ack", "digits", "base"], true),
     };
     let picks: &[&str] = if body { &PICK_KEYS } else { &[] };
-    let sends: &[&str] = if body && writes { &SEND_KEYS } else { &[] };
+    let sends: &[&str] = match kind {
+        ProtocolKind::Line => &["send"],
+        _ if body && writes => &SEND_KEYS,
+        _ => &[],
+    };
     own.iter().chain(picks).chain(sends).copied().collect()
 }
 
@@ -34,6 +40,7 @@ pub(super) fn read_keys(kind: ProtocolKind) -> Vec<&'static str> {
         ProtocolKind::Modbus => &["exponent"],
         ProtocolKind::Mqtt => &["get"],
         ProtocolKind::Coap => &["observe", "accept"],
+        ProtocolKind::Line => &["unasked"],
     };
     let place = place_keys(kind, false).into_iter();
     place.chain(own.iter().copied()).chain(MEANING_KEYS).chain(["within"]).collect()
@@ -86,6 +93,11 @@ impl Report<'_> {
             ProtocolKind::Modbus => return None,
             ProtocolKind::Mqtt => MessagePlace::Mqtt(Box::new(self.mqtt_place(fields))),
             ProtocolKind::Coap => MessagePlace::Coap(self.coap_place(fields)),
+            ProtocolKind::Line => {
+                let place = MessagePlace::Line(Box::new(self.line_place(fields)));
+                let body = self.picked(fields, what);
+                return Some(Box::new(MessageDraft { span: fields.span, place, body }));
+            }
         };
         Some(Box::new(MessageDraft { span: fields.span, place, body: self.body(fields, what) }))
     }
@@ -99,6 +111,17 @@ impl Report<'_> {
             }
             ProtocolKind::Mqtt => ("topic", "where the device publishes it, such as `topic: ~/state`"),
             ProtocolKind::Coap => ("path", "the resource, such as `path: /3303/0/5700`"),
+            ProtocolKind::Line
+                if ["send", "find", "json", "bytes", "cbor", "senml", "tlv"]
+                    .iter()
+                    .any(|key| fields.key(key).is_some()) =>
+            {
+                return;
+            }
+            ProtocolKind::Line => (
+                "says",
+                "what the device says, such as `says: \"PWR=$value\"`; with `send` what it is asked with",
+            ),
         };
         if fields.key(key).is_none() {
             self.missing(fields.span, "`read`", key, help);

@@ -6,16 +6,18 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::draft::At;
 use crate::draft::site::{BusDraft, DeviceDraft, Requirement, SiteDraft, Use};
+use crate::line::read::PARITIES;
 use crate::mapping::BusAddress;
-use crate::mapping::{BusKind, Parity, ProtocolKind, SerialLine};
+use crate::mapping::{BusKind, ProtocolKind, SerialLine};
 use crate::mqtt::site::SERVER_KEYS;
 use crate::yaml::{self, Node};
 
 /// What a bus can be.
-const BUS_KINDS: [&str; 5] = ["modbus_tcp", "modbus_rtu", "modbus_rtu_tcp", "mqtt", "coap"];
+const BUS_KINDS: [&str; 7] =
+    ["modbus_tcp", "modbus_rtu", "modbus_rtu_tcp", "mqtt", "coap", "serial_line", "serial_line_tcp"];
 
 /// How a serial line is set.
-const LINE_KEYS: [&str; 3] = ["baud", "parity", "stop_bits"];
+const LINE_KEYS: [&str; 4] = ["baud", "parity", "data_bits", "stop_bits"];
 
 /// Usual port of Modbus TCP.
 const PORT: u16 = 502;
@@ -26,8 +28,6 @@ const ADDRESSES: [(ProtocolKind, &str, &str); 3] = [
     (ProtocolKind::Mqtt, "topic", "what its topics have in common, such as `topic: zigbee2mqtt/plug`"),
     (ProtocolKind::Coap, "host", "where it is, such as `host: \"192.168.1.7\"`"),
 ];
-
-const PARITIES: [(&str, Parity); 3] = [("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
 
 /// Reads a whole file.
 pub(crate) fn read(file: &SourceFile) -> (Option<SiteDraft>, Vec<Diagnostic>) {
@@ -67,7 +67,7 @@ impl Report<'_> {
         let kinds: Vec<&str> = BUS_KINDS.into_iter().filter(|kind| fields.key(kind).is_some()).collect();
         let kind = match kinds.as_slice() {
             [] => {
-                let help = "its \"host:port\"; or `modbus_rtu` with a serial port, `modbus_rtu_tcp`, `mqtt` or `coap`";
+                let help = "its \"host:port\"; or `modbus_rtu` with a serial port, `modbus_rtu_tcp`, `mqtt`, `coap`, `serial_line` or `serial_line_tcp`";
                 self.missing(name.span, &what, "modbus_tcp", help);
                 None
             }
@@ -85,13 +85,17 @@ impl Report<'_> {
 
     fn bus_kind(&mut self, name: Span, what: &str, kind: &str, fields: &Fields<'_>) -> Option<At<BusKind>> {
         let node = fields.node(kind)?;
-        for (keys, owner, help) in [
-            (&LINE_KEYS[..], "modbus_rtu", "remove it: whoever owns the port sets the line"),
-            (&SERVER_KEYS[..], "mqtt", "remove it: nobody logs in there"),
+        for (keys, owners, owner, help) in [
+            (
+                &LINE_KEYS[..],
+                &["modbus_rtu", "serial_line"][..],
+                "a serial port",
+                "remove it: whoever owns the port sets the line",
+            ),
+            (&SERVER_KEYS[..], &["mqtt"][..], "a server of MQTT", "remove it: nobody logs in there"),
         ] {
-            for key in keys.iter().filter(|_| kind != owner) {
+            for key in keys.iter().filter(|_| !owners.contains(&kind)) {
                 if let Some(span) = fields.key(key) {
-                    let owner = if owner == "mqtt" { "a server of MQTT" } else { "a serial port" };
                     let message = format!("`{key}` belongs to {owner}");
                     self.error(Code::UnknownKey, span, message).help(help);
                 }
@@ -101,6 +105,8 @@ impl Report<'_> {
             "modbus_rtu" => self.serial_line(name, what, node, fields),
             "mqtt" => self.mqtt_server(node, fields).map(|at| at.map(BusKind::Mqtt)),
             "coap" => self.coap_endpoint(node).map(|at| at.map(BusKind::Coap)),
+            "serial_line" => self.line_on_port(node, fields),
+            "serial_line_tcp" => self.line_over_tcp(node),
             "modbus_rtu_tcp" => {
                 self.bus_address(node, PORT).map(|at| at.map(|address| BusKind::ModbusRtuTcp { address }))
             }
@@ -115,13 +121,10 @@ impl Report<'_> {
         node: &Node,
         fields: &Fields<'_>,
     ) -> Option<At<BusKind>> {
-        let port = self.text(node)?;
-        if !port.value.starts_with('/') {
-            let message = format!("`{}` is no serial port", port.value);
-            self.error(Code::BusAddress, node.span, message).help(
-                "write the path of its device file, best the one in /dev/serial/by-id/, which stays the same",
-            );
-            return None;
+        let port = self.serial_port(node)?;
+        if let Some(span) = fields.key("data_bits") {
+            let error = self.error(Code::UnknownKey, span, "Modbus RTU has eight data bits");
+            error.help("remove `data_bits`");
         }
         for (key, help) in [
             ("baud", "the speed that the devices are set to, often 9600 or 19200"),
@@ -138,7 +141,7 @@ impl Report<'_> {
             None => 1,
         };
         let (baud, parity) = (baud?.value, parity?.value);
-        Some(port.map(|port| BusKind::ModbusRtu(SerialLine { port, baud, parity, stop_bits })))
+        Some(port.map(|port| BusKind::ModbusRtu(SerialLine { port, baud, parity, data_bits: 8, stop_bits })))
     }
 
     pub(crate) fn bus_address(&mut self, node: &Node, port: u16) -> Option<At<BusAddress>> {
@@ -243,15 +246,14 @@ impl Report<'_> {
             others.chain([(ProtocolKind::Coap, "psk")].into_iter().filter(|_| kind != ProtocolKind::Coap))
         {
             if let Some(span) = fields.key(key) {
-                let (own, help) = ADDRESSES
-                    .iter()
-                    .find(|(known, ..)| *known == kind)
-                    .map_or(("", ""), |(_, key, help)| (*key, *help));
+                let own = ADDRESSES.iter().find(|(known, ..)| *known == kind);
+                let (own, help) = own.map_or(("", ""), |(_, key, help)| (*key, *help));
                 let message = format!("`{key}` belongs to {}, and the bus is {}", other.name(), kind.name());
                 let error = self.error(Code::Protocol, span, message);
                 error.help(match fields.key(own) {
-                    Some(_) => format!("remove `{key}`"),
-                    None => format!("write `{own}` instead: {help}"),
+                    // On a serial line a device has no address.
+                    None if !own.is_empty() => format!("write `{own}` instead: {help}"),
+                    _ => format!("remove `{key}`"),
                 });
                 strange = true;
             }

@@ -13,6 +13,7 @@ fn held_keys(kind: ProtocolKind) -> &'static [&'static str] {
         ProtocolKind::Modbus => &["input", "holding", "coil", "discrete"],
         ProtocolKind::Mqtt => &["messages"],
         ProtocolKind::Coap => &["resources"],
+        ProtocolKind::Line => &["heard", "replies"],
     }
 }
 
@@ -80,12 +81,16 @@ impl Report<'_> {
             ProtocolKind::Modbus => return HeldDraft { runs: self.runs(fields), said: Vec::new() },
             ProtocolKind::Mqtt => ("messages", "`messages`"),
             ProtocolKind::Coap => ("resources", "`resources`"),
+            ProtocolKind::Line => return HeldDraft { runs: Vec::new(), said: self.line_held(fields) },
         };
         let said = fields.node(key).map(|node| self.said(node, what)).unwrap_or_default();
         HeldDraft { runs: Vec::new(), said }
     }
 
     fn sends(&mut self, node: &Node) -> HeldDraft {
+        if self.protocol == ProtocolKind::Line {
+            return HeldDraft { runs: Vec::new(), said: self.line_sends(node) };
+        }
         if self.protocol != ProtocolKind::Modbus {
             return HeldDraft { runs: Vec::new(), said: self.said(node, "`sends`") };
         }

@@ -28,6 +28,10 @@ const MAPPING_MAPS: &[(&str, &str)] = &[
     ("`availability`", "/definitions/Availability"),
     ("`get`", "/definitions/Read/properties/get"),
     ("`coap`", "/properties/coap"),
+    ("`line`", "/properties/line"),
+    ("`request`", "/properties/line/properties/request"),
+    ("`length`", "/properties/line/properties/length/anyOf/0"),
+    ("`checksum`", "/properties/line/properties/checksum/anyOf/0"),
     ("`online`", "/properties/online"),
     ("`down`", "/properties/online/properties/down"),
     ("`fingerprint`", "/definitions/Fingerprint"),
@@ -55,17 +59,19 @@ const SITE_MAPS: &[(&str, &str)] = &[
 ];
 
 /// Mappings with a map of every kind, one for each protocol.
-const EVERYTHING: [&str; 3] = [
+const EVERYTHING: [&str; 4] = [
     include_str!("everything.yaml"),
     include_str!("everything-mqtt.yaml"),
     include_str!("everything-coap.yaml"),
+    include_str!("everything-line.yaml"),
 ];
 
 const SITE: &str = r#"
 site: 1
-buses: {plant: {modbus_tcp: "192.168.1.20:502"}, lan: {coap: any}}
+buses: {plant: {modbus_tcp: "192.168.1.20:502"}, lan: {coap: any}, p1: {serial_line: /dev/ttyUSB0}}
 devices:
   meter: {use: usp.demo-meter, bus: plant, unit: 1}
+  smart: {use: dsmr.p1-v5, bus: p1}
   lamp: {file: lamp.yaml, bus: lan, host: lamp.lan, psk: {identity: hub, key: "env:KEY"}}
 "#;
 

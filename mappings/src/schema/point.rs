@@ -5,8 +5,9 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::values::{
-    Address, Anything, Bits, Duration, Flag, Function, Identifiers, Length, Number, Offset, Path,
-    PointerText, Qos, RawOrState, Registers, Scalar, Sentinels, States, Text, Topic, Word,
+    Ack, Address, Anything, Base, Bits, Digits, Duration, Flag, Function, Identifiers, Length, LineText,
+    Number, Offset, Path, PointerText, Qos, RawOrState, Registers, Scalar, Sentinels, States, Text, Topic,
+    Word,
 };
 
 /// How registers make a value.
@@ -235,6 +236,16 @@ with_place! {
         observe: Option<Flag>,
         /// The format that the device is asked for (CoAP); what it prefers unless told otherwise.
         accept: Option<Word<ContentFormat>>,
+        /// What the device is asked with (serial lines): a text, or `{hex: "01 86"}`; without it the value is heard.
+        send: Option<LineText>,
+        /// What the device says, as a whole, with `$value` for the value and `$any` for anything (serial lines).
+        says: Option<LineText>,
+        /// What is somewhere in what the device says, with `$value` for the value (serial lines).
+        find: Option<LineText>,
+        /// `16`: the digits are hexadecimal (serial lines).
+        base: Option<Base>,
+        /// `true`: the device says it by itself too (serial lines).
+        unasked: Option<Flag>,
         /// How long a read may take from the request to the answer. Twice `modbus.timeout` and a second unless told otherwise.
         within: Option<Duration>,
     }
@@ -267,6 +278,12 @@ with_place! {
         retain: Option<Flag>,
         /// PUT unless told otherwise (CoAP).
         method: Option<Word<Method>>,
+        /// What the device says to it, with `$value` and `$any`; `false`: nothing (serial lines).
+        ack: Option<Ack>,
+        /// At least so many digits (serial lines).
+        digits: Option<Digits>,
+        /// `16`: hexadecimal digits (serial lines).
+        base: Option<Base>,
         /// Read back and compare for so long (`2s`); `false`: the acknowledgement is enough; `{by: …, within: 2s}`:
         /// another capability must show it. `1s` if there is a `read`.
         verify: Option<Verify>,
@@ -304,6 +321,12 @@ with_place! {
         retain: Option<Flag>,
         /// PUT unless told otherwise (CoAP).
         method: Option<Word<Method>>,
+        /// What the device says to it, with `$value` and `$any`; `false`: nothing (serial lines).
+        ack: Option<Ack>,
+        /// At least so many digits (serial lines).
+        digits: Option<Digits>,
+        /// `16`: hexadecimal digits (serial lines).
+        base: Option<Base>,
         /// What is written: a value, or an argument of the command as `"${arg.Name}"`.
         value: Option<Scalar>,
     }
@@ -314,6 +337,14 @@ with_place! {
     Fingerprint {
         /// What it shows there: a raw value, or a list of which any will do.
         equals: RawOrState,
+        /// What the device says, as a whole (serial lines).
+        says: Option<LineText>,
+        /// What is somewhere in what the device says (serial lines).
+        find: Option<LineText>,
+        /// `16`: the digits are hexadecimal (serial lines).
+        base: Option<Base>,
+        /// What the device is asked with (serial lines).
+        send: Option<LineText>,
     }
 }
 

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use super::values::{
-    Adopt, Baud, HostPort, Keyed, Named, One, Scalar, Secret, SerialPort, StopBits, Text, Text64, Tls,
-    UnitId, UseProfile,
+    Adopt, AnyBaud, DataBits, HostPort, Keyed, Named, One, Scalar, Secret, SerialPort, StopBits, Text,
+    Text64, Tls, UnitId, UseProfile,
 };
 
 /// The buses and devices of one hub, for usp-broker.
@@ -22,7 +22,8 @@ pub(super) struct Site {
     devices: Option<Named<Device>>,
 }
 
-/// One medium: exactly one of `modbus_tcp`, `modbus_rtu`, `modbus_rtu_tcp`, `mqtt` and `coap`.
+/// One medium: exactly one of `modbus_tcp`, `modbus_rtu`, `modbus_rtu_tcp`, `mqtt`, `coap`, `serial_line` and
+/// `serial_line_tcp`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = kinds()))]
 pub(super) struct Bus {
@@ -32,10 +33,12 @@ pub(super) struct Bus {
     modbus_rtu: Option<SerialPort>,
     /// Modbus RTU frames over TCP, as transparent serial device servers carry them: `"host:port"`.
     modbus_rtu_tcp: Option<HostPort>,
-    /// Speed of the serial line in bits a second, 300 to 4000000.
-    baud: Option<Baud>,
+    /// Speed of the serial line in bits a second, 300 to 4000000 (from 50 on with `serial_line`).
+    baud: Option<AnyBaud>,
     /// Parity of the serial line.
     parity: Option<Parity>,
+    /// Data bits of the serial line (`serial_line` only); 8 unless told otherwise.
+    data_bits: Option<DataBits>,
     /// Stop bits of the serial line; 1 unless told otherwise.
     stop_bits: Option<StopBits>,
     /// A server of MQTT: `"host:port"`; port 1883 is usual, 8883 with TLS.
@@ -54,17 +57,24 @@ pub(super) struct Bus {
     adopt: Option<Adopt>,
     /// CoAP over UDP: `any`, or our own address towards the devices.
     coap: Option<Text>,
+    /// A serial line with devices whose mapping says how they speak: the path of the port's device file, best the one in
+    /// `/dev/serial/by-id/`.
+    serial_line: Option<SerialPort>,
+    /// The same behind a serial device server that passes bytes on as they are: `"host:port"`.
+    serial_line_tcp: Option<HostPort>,
 }
 
 fn kinds() -> Value {
     let set = |key: &str| json!({ "required": [key] });
-    let line = json!({ "anyOf": [set("baud"), set("parity"), set("stop_bits")] });
+    let line = json!({ "anyOf": [set("baud"), set("parity"), set("data_bits"), set("stop_bits")] });
     json!([
         { "required": ["modbus_tcp"], "not": line },
-        { "required": ["modbus_rtu", "baud", "parity"] },
+        { "required": ["modbus_rtu", "baud", "parity"], "not": set("data_bits") },
         { "required": ["modbus_rtu_tcp"], "not": line },
         { "required": ["mqtt"], "not": line },
         { "required": ["coap"], "not": line },
+        { "required": ["serial_line"] },
+        { "required": ["serial_line_tcp"], "not": line },
     ])
 }
 

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use crate::line::ChecksumKind;
 use crate::mapping::Class;
 use crate::tr181;
 
@@ -164,15 +165,41 @@ values! {
         { "type": "array", "items": { "enum": ["zigbee2mqtt", "tasmota", "shelly", "homeassistant"] } },
         { "type": "object", "additionalProperties": { "type": "string" }, "propertyNames": { "enum": ["zigbee2mqtt", "tasmota", "shelly", "homeassistant"] } },
     ] });
-    HostPort: json_schema!({ "type": "string", "pattern": "^.+:[0-9]+$" });
-    SerialPort: json_schema!({ "type": "string", "pattern": "^/" });
-    Baud: json_schema!({
-        "type": "integer", "minimum": 300, "maximum": 4_000_000,
+    LineText: json_schema!({ "anyOf": [{ "type": "string" }, hex()] });
+    Ack: json_schema!({ "anyOf": [{ "const": false }, { "type": "string" }, hex()] });
+    LineSaid: json_schema!({ "anyOf": [{ "type": "string" }, hex(), {
+        "type": "object", "additionalProperties": false, "required": ["lines"],
+        "properties": { "lines": {
+            "type": "array", "items": { "type": "string" }, "description": "Lines, with CR and LF behind each.",
+        } },
+    }] });
+    LineReplies: json_schema!({ "type": "object" });
+    Checksums: json_schema!({ "enum": checksums() });
+    Base: json_schema!({ "enum": [10, 16] });
+    Digits: json_schema!({ "type": "integer", "minimum": 1, "maximum": 16 });
+    Count: json_schema!({ "type": "integer", "minimum": 0, "maximum": 1023 });
+    MaxFrame: json_schema!({ "type": "integer", "minimum": 1, "maximum": 65535 });
+    DataBits: json_schema!({ "enum": [7, 8] });
+    AnyBaud: json_schema!({
+        "type": "integer", "minimum": 50, "maximum": 4_000_000,
         "examples": [9600, 19200, 38400, 57600, 115_200],
     });
+    HostPort: json_schema!({ "type": "string", "pattern": "^.+:[0-9]+$" });
+    SerialPort: json_schema!({ "type": "string", "pattern": "^/" });
     StopBits: json_schema!({ "enum": [1, 2] });
     UnitId: json_schema!({ "type": "integer", "minimum": 0, "maximum": 255 });
     UseProfile: json_schema!({ "type": "string", "pattern": r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+(@[\^=]?[0-9.]+)?$" });
+}
+
+fn hex() -> Value {
+    json!({
+        "type": "object", "additionalProperties": false, "required": ["hex"],
+        "properties": { "hex": { "type": "string", "description": "Two digits for each byte, with blanks between them." } },
+    })
+}
+
+fn checksums() -> Vec<&'static str> {
+    ChecksumKind::ALL.iter().map(|(name, _)| *name).collect()
 }
 
 /// A map whose keys are names that the file chooses.

@@ -23,7 +23,14 @@ impl Compiler<'_> {
             });
             Some(DeviceAddress::Coap(CoapAddress { host: device.host.as_ref()?.value.clone(), psk }))
         };
-        unit.or_else(topic).or_else(host)
+        unit.or_else(topic).or_else(host).or_else(|| self.is_on_a_line(device).then_some(DeviceAddress::Line))
+    }
+
+    fn is_on_a_line(&self, device: &DeviceDraft) -> bool {
+        let bus = device.bus.as_ref();
+        let mut kinds =
+            self.draft.buses.iter().filter(|known| bus.is_some_and(|bus| known.name.value == bus.value));
+        kinds.any(|known| matches!(&known.kind, Some(At { value: BusKind::Line(_), .. })))
     }
 
     /// Whether the bus of a device is of the protocol of its mapping.

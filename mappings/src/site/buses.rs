@@ -6,7 +6,7 @@ use super::Compiler;
 use super::load::{Load, load};
 use crate::code::Code;
 use crate::draft::At;
-use crate::mapping::{BusKind, Device, SerialLine};
+use crate::mapping::{Bus, BusKind, Device, LineBus, LinePort, Protocol, SerialLine};
 use crate::words::duration_text;
 
 /// What is left for writes, retries and devices that think.
@@ -25,6 +25,8 @@ impl Compiler<'_> {
                 }
                 // A server and a socket of our own serve any number of connections.
                 BusKind::Mqtt(_) | BusKind::Coap(_) => continue,
+                BusKind::Line(LineBus { port: LinePort::Serial(port), .. }) => (port.clone(), true),
+                BusKind::Line(LineBus { port: LinePort::Tcp(address), .. }) => (address.to_string(), false),
             };
             let Some(first) = seen.get(&address) else {
                 seen.insert(address, &bus.name);
@@ -61,13 +63,46 @@ impl Compiler<'_> {
         ));
     }
 
+    /// Gives each line what its devices need, which must be the same for all of them.
+    pub(super) fn lines(&mut self, buses: &mut [Bus], devices: &[Device]) {
+        for bus in buses {
+            let BusKind::Line(line) = &mut bus.kind else { continue };
+            let mut first: Option<&Device> = None;
+            for device in devices.iter().filter(|device| device.bus == bus.name) {
+                let Protocol::Line(options) = &device.mapping.protocol else { continue };
+                let draft = self.draft.devices.iter().find(|draft| *draft.id.value == *device.id.0);
+                let Some((span, id)) = draft.map(|draft| (draft.id.span, &draft.id.value)) else { continue };
+                if let Err(what) = line.with(&options.manner) {
+                    let other = first.map_or("", |first| &first.id.0);
+                    let message = format!("`{id}` needs {what} than `{other}` on the same line");
+                    let error = self.report.error(Code::LineShared, span, message);
+                    error.help(
+                        "put it on a line of its own: what comes over one is cut into frames in one way",
+                    );
+                } else if let Some(first) = first.filter(|first| first.mapping == device.mapping) {
+                    let message = format!("`{id}` cannot be told from `{}` on the same line", first.id.0);
+                    let error = self.report.error(Code::LineShared, span, message);
+                    error.help("devices that share a line differ in what they are asked: give them a parameter for it, or put them on two lines");
+                }
+                first.get_or_insert(device);
+            }
+            let (serial, baud) = (matches!(line.port, LinePort::Serial(_)), line.settings.baud);
+            let draft = self.draft.buses.iter().find(|draft| draft.name.value == bus.name);
+            if let Some(draft) = draft.filter(|_| serial && baud.is_none() && first.is_some()) {
+                let message = format!("nothing says how fast the bus `{}` is", bus.name);
+                let error = self.report.error(Code::MissingKey, draft.name.span, message);
+                error.help("add `baud`, in bits a second: what the devices are set to, often 9600");
+            }
+        }
+    }
+
     /// Serial lines that are too slow for what is polled on them.
     pub(super) fn busy_lines(&mut self, devices: &[Device]) {
         for bus in &self.draft.buses {
             let line = match bus.kind.as_ref().map(|kind| &kind.value) {
                 Some(BusKind::ModbusRtu(line)) => Some(line),
                 Some(BusKind::ModbusTcp { .. } | BusKind::ModbusRtuTcp { .. }) => None,
-                Some(BusKind::Mqtt(_) | BusKind::Coap(_)) | None => continue,
+                Some(BusKind::Mqtt(_) | BusKind::Coap(_) | BusKind::Line(_)) | None => continue,
             };
             let on_it = devices.iter().filter(|device| device.bus == bus.name.value);
             let loads: Vec<_> = on_it.map(|device| (device, load(device, line))).collect();

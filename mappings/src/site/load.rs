@@ -114,7 +114,13 @@ mod tests {
 
     #[test]
     fn an_exchange_costs_characters_and_silences() {
-        let line = SerialLine { port: "/dev/ttyS0".into(), baud: 9600, parity: Parity::Even, stop_bits: 1 };
+        let line = SerialLine {
+            port: "/dev/ttyS0".into(),
+            baud: 9600,
+            parity: Parity::Even,
+            data_bits: 8,
+            stop_bits: 1,
+        };
         let seconds = exchange(13 + 2 * 10, &ModbusOptions::default(), &line);
         assert!((seconds - (33.0 + 7.0) * 11.0 / 9600.0).abs() < 1e-9, "{seconds}");
     }

@@ -5,6 +5,7 @@
 
 mod coap;
 mod device;
+mod line;
 mod mqtt;
 mod service;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use coap::CoapFault;
 pub use device::{Fault, HoleAt};
+pub use line::LineFault;
 pub use mqtt::MqttFault;
 pub use service::ServiceFault;
 

@@ -377,7 +377,13 @@ mod tests {
 
     #[test]
     fn times_are_those_of_the_standard() {
-        let line = |baud, parity, stop_bits| SerialLine { port: String::new(), baud, parity, stop_bits };
+        let line = |baud, parity, stop_bits| SerialLine {
+            port: String::new(),
+            baud,
+            parity,
+            data_bits: 8,
+            stop_bits,
+        };
         let nine = Timing::of(&line(9600, Parity::Even, 1));
         assert_eq!(nine.character, Duration::from_nanos(1_145_833));
         assert_eq!(nine.silence, Duration::from_nanos(4_010_415));

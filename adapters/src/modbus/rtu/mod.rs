@@ -2,7 +2,6 @@
 
 pub(super) mod frame;
 mod line;
-mod port;
 mod received;
 #[cfg(test)]
 mod tests;

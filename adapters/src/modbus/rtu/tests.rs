@@ -97,7 +97,7 @@ impl Slave {
                 }
             }
         });
-        let line = SerialLine { port, baud, parity: Parity::None, stop_bits: 1 };
+        let line = SerialLine { port, baud, parity: Parity::None, data_bits: 8, stop_bits: 1 };
         Self { line, requests, script: Some(script), thread: Some(thread), echoes, _terminal: terminal }
     }
 
@@ -337,8 +337,13 @@ async fn a_unit_that_was_late_is_left_alone_for_a_while() {
 
 #[tokio::test]
 async fn a_port_that_is_not_there_is_named() {
-    let line =
-        SerialLine { port: "/dev/none-such".to_owned(), baud: 9600, parity: Parity::Even, stop_bits: 1 };
+    let line = SerialLine {
+        port: "/dev/none-such".to_owned(),
+        baud: 9600,
+        parity: Parity::Even,
+        data_bits: 8,
+        stop_bits: 1,
+    };
     let error = ModbusRtu::serial(line).connect().await.unwrap_err();
     assert_eq!(error, "cannot open /dev/none-such: there is no such port; is the adapter plugged in?");
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use usp_mapping::mapping::{BusAddress, SerialLine};
 
-use super::port::{self, Port};
-use crate::modbus::io_words;
+use crate::serial::io_words;
+use crate::serial::port::{self, Port};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);

@@ -260,6 +260,7 @@ impl Device {
             Protocol::Modbus(_) => "X_USPBROKER_Modbus",
             Protocol::Mqtt(_) => "X_USPBROKER_MQTT",
             Protocol::Coap(_) => "X_USPBROKER_CoAP",
+            Protocol::Line(_) => "X_USPBROKER_SerialLine",
         }
     }
 

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use usp_mapping::mapping::{self, BusKind, DeviceAddress, Mapping, NodeId, Site};
+use usp_mapping::mapping::{self, BusKind, DeviceAddress, LinePort, Mapping, NodeId, Site};
 use usp_mapping::port::{DeviceFault, PointId};
 
 use super::capabilities::Capabilities;
@@ -292,11 +292,16 @@ fn address(device: &mapping::Device, site: &Site) -> String {
         BusKind::ModbusRtu(line) => format!("modbus-rtu:{}", line.port),
         BusKind::Mqtt(server) => format!("mqtt{}://{}", secure(server.tls.is_some()), server.address),
         BusKind::Coap(_) => b.name.clone(),
+        BusKind::Line(line) => match &line.port {
+            LinePort::Serial(port) => format!("line:{port}"),
+            LinePort::Tcp(address) => format!("line-tcp://{address}"),
+        },
     });
     let bus = bus.unwrap_or_else(|| device.bus.clone());
     match &device.address {
         DeviceAddress::ModbusUnit(unit) => format!("{bus}/{unit}"),
         DeviceAddress::MqttTopic(topic) => format!("{bus}/{topic}"),
+        DeviceAddress::Line => bus,
         DeviceAddress::Coap(address) => format!("coap{}://{}", secure(address.psk.is_some()), address.host),
     }
 }

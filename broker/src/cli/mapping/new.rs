@@ -63,6 +63,8 @@ enum Template {
     Plug,
     /// Light with a level on CoAP
     CoapLight,
+    /// Projector on a serial line
+    Projector,
 }
 
 impl Template {
@@ -75,6 +77,7 @@ impl Template {
             Self::Wallbox => include_str!("new/wallbox.yaml"),
             Self::Plug => include_str!("new/plug.yaml"),
             Self::CoapLight => include_str!("new/coap-light.yaml"),
+            Self::Projector => include_str!("new/projector.yaml"),
         }
     }
 }

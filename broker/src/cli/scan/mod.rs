@@ -129,7 +129,7 @@ fn ways(args: &Modbus) -> Result<Vec<Way>, Failure> {
     if let Some(port) = &args.serial {
         let line = |baud, parity| {
             let (port, stop_bits) = (port.clone(), args.stop_bits);
-            Way::Serial(SerialLine { port, baud, parity, stop_bits })
+            Way::Serial(SerialLine { port, baud, parity, data_bits: 8, stop_bits })
         };
         if !args.try_bauds {
             return Ok(vec![line(args.baud, args.parity.into())]);

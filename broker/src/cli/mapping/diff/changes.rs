@@ -1,6 +1,7 @@
 //! What a change does to what Controllers see.
 
 use serde::Serialize;
+use usp_mapping::line::readable;
 use usp_mapping::mapping::{
     ByteOrder, Capability, Mapping, ModbusPoint, Poll, ReadBinding, ReadPoint, WriteBinding, WritePoint,
 };
@@ -299,6 +300,11 @@ fn read_place(point: &ReadPoint) -> String {
         ReadPoint::Coap(read) => {
             format!("{} {}{}", read.path, read.pick, if read.observe { " observed" } else { "" })
         }
+        ReadPoint::Line(read) => {
+            let asked = read.ask.as_ref().map(|ask| format!("\"{}\" → ", readable(&ask.wire)));
+            let unasked = if read.unasked { ", unasked too" } else { "" };
+            format!("{}{}{unasked}", asked.unwrap_or_default(), read.described())
+        }
     }
 }
 
@@ -314,6 +320,10 @@ fn written(point: &WritePoint) -> (String, String) {
             (write.topic.clone(), format!("as {}, QoS {}{retain}", write.put, write.qos))
         }
         WritePoint::Coap(write) => (write.path.clone(), format!("by {:?} as {}", write.method, write.put)),
+        WritePoint::Line(write) => {
+            let ack = write.ack.as_ref().map(|ack| format!(", acknowledged by {ack}"));
+            (write.send.to_string(), format!("as a request{}", ack.unwrap_or_default()))
+        }
     }
 }
 

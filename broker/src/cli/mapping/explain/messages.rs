@@ -1,13 +1,14 @@
-//! What devices say and are sent whose protocol carries messages: MQTT and CoAP.
+//! What devices say and are sent whose protocol carries messages: MQTT, CoAP, and the texts of a serial line.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use usp_adapters::coap_timing::{ACK_TIMEOUT, MAX_RETRANSMIT, TRANSFER};
+use usp_mapping::line::readable;
 use usp_mapping::mapping::{
-    CoapOptions, CoapRead, Device, DeviceAddress, Mapping, MqttOptions, MqttSend, Poll, Protocol, ReadPoint,
-    WritePoint,
+    CoapOptions, CoapRead, Device, DeviceAddress, LineOptions, LineRead, Mapping, MqttOptions, MqttSend,
+    Poll, Protocol, ReadPoint, WritePoint,
 };
 use usp_mapping::payload::{BodyFormat, shown};
 use usp_mapping::port::DeviceFault;
@@ -19,7 +20,7 @@ use super::text::period;
 /// Where something is heard or asked for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(in crate::cli::mapping) struct HeardTold {
-    /// Topic, with `~` for that of the device, or path.
+    /// Topic, with `~` for that of the device, or path, or what a serial line is asked.
     pub(super) from: String,
     /// What is taken out of the body.
     pub(super) what: String,
@@ -65,8 +66,28 @@ pub(super) fn manner(mapping: &Mapping) -> Option<MannerTold> {
             });
             Some(coap_manner(options, asks_per_hour, observed))
         }
+        Protocol::Line(options) => Some(line_manner(options, asks_per_hour)),
         Protocol::Modbus(_) => None,
     }
+}
+
+fn line_manner(options: &LineOptions, asks_per_hour: f64) -> MannerTold {
+    let timeout = period(options.timeout.as_millis());
+    let mut words = vec![format!(
+        "One request at a time, with {timeout} for its answer; nothing is sent again. When there was none, the line rests as long \
+         once more."
+    )];
+    words.push(match asks_per_hour {
+        0.0 => "No poll asks it: it speaks when it likes.".to_owned(),
+        most => format!("Polls ask it at most {most:.0} times an hour."),
+    });
+    if let Some(every) = options.every {
+        words.push(format!(
+            "It speaks by itself every {}, and is offline when nothing was heard for three times as long.",
+            period(every.as_millis())
+        ));
+    }
+    MannerTold { timeout_ms: options.timeout.as_millis(), again_ms: Vec::new(), asks_per_hour, words }
 }
 
 fn mqtt_manner(options: &MqttOptions, asks_per_hour: f64, writes: bool) -> MannerTold {
@@ -142,6 +163,7 @@ fn asks_per_hour(mapping: &Mapping) -> f64 {
             let ask = match place {
                 ReadPoint::Mqtt(read) => read.get.as_ref().map(ask),
                 ReadPoint::Coap(read) => Some(format!("{} {:?}", read.path, read.accept)),
+                ReadPoint::Line(read) => read.ask.as_ref().map(|ask| over_a_line(&ask.wire)),
                 ReadPoint::Modbus(_) => None,
             };
             if let Some(ask) = ask {
@@ -156,7 +178,7 @@ fn asks_per_hour(mapping: &Mapping) -> f64 {
 /// Where a device is on its bus, if that is no unit.
 pub(super) fn address(device: &Device) -> Option<String> {
     match &device.address {
-        DeviceAddress::ModbusUnit(_) => None,
+        DeviceAddress::ModbusUnit(_) | DeviceAddress::Line => None,
         DeviceAddress::MqttTopic(topic) => Some(topic.clone()),
         DeviceAddress::Coap(address) => Some(address.host.to_string()),
     }
@@ -206,8 +228,25 @@ fn place_told(place: &ReadPoint, poll: Poll) -> Option<HeardTold> {
             (&read.path, &read.pick, format!("observed; GET {}{}", often(" of silence"), accepted(read)))
         }
         ReadPoint::Coap(read) => (&read.path, &read.pick, format!("GET {}{}", often(""), accepted(read))),
+        ReadPoint::Line(read) => return Some(line_told(read, &often(""), &often(" of silence"))),
     };
     Some(HeardTold { from: from.clone(), what: pick.to_string(), how, points: Vec::new() })
+}
+
+/// What goes over a serial line: as it can be read, and its bytes.
+fn line_told(read: &LineRead, often: &str, quiet: &str) -> HeardTold {
+    let (from, how) = match (&read.ask, read.unasked) {
+        (None, _) => ("(unasked)".to_owned(), "said unasked".to_owned()),
+        (Some(ask), true) => (over_a_line(&ask.wire), format!("said unasked; asked {quiet}")),
+        (Some(ask), false) => (over_a_line(&ask.wire), format!("asked {often}")),
+    };
+    HeardTold { from, what: read.described(), how, points: Vec::new() }
+}
+
+/// `"PWR?\r" = 50 57 52 3f 0d`
+fn over_a_line(bytes: &[u8]) -> String {
+    let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{}\" = {}", readable(bytes), hex.join(" "))
 }
 
 /// The format that is asked for.
@@ -245,6 +284,15 @@ pub(super) fn sent(
             (&write.topic, format!("QoS {}{retain}", write.qos), &write.put)
         }
         WritePoint::Coap(write) => (&write.path, format!("{:?}", write.method).to_uppercase(), &write.put),
+        WritePoint::Line(write) => {
+            let (request, _) = write.request(&raw)?;
+            let how = write
+                .ack
+                .as_ref()
+                .map_or("nothing is said to it".to_owned(), |ack| format!("acknowledged by {ack}"));
+            let to = "the line".to_owned();
+            return Ok(vec![SentTold { to, how, body: over_a_line(&request.wire) }]);
+        }
     };
     Ok(vec![SentTold { to: to.clone(), how, body: shown(&put.body(&raw)?) }])
 }

@@ -9,7 +9,7 @@ use usp_mapping::check::{FileKind, file_kind};
 use usp_mapping::diagnostic::{Diagnostic, SourceFile, has_errors};
 use usp_mapping::draft::MappingDraft;
 use usp_mapping::draft::site::Use;
-use usp_mapping::mapping::{BusKind, Device, ProtocolKind, Site};
+use usp_mapping::mapping::{BusKind, Device, LinePort, Parity, ProtocolKind, Site};
 use usp_mapping::site::compile_site;
 use usp_mapping::value::Value;
 
@@ -154,9 +154,10 @@ pub(in crate::cli::mapping) fn of_mapping(
     params: &[(String, String)],
 ) -> Result<Site, Failure> {
     let finder = folders.finder(Path::new(file.name()))?;
-    let protocol =
-        MappingDraft::parse_with(file, &|wanted| finder.find(wanted)).0.map(|draft| draft.protocol);
-    let text = made_up(protocol.unwrap_or_default(), line, unit, params);
+    let draft = MappingDraft::parse_with(file, &|wanted| finder.find(wanted)).0;
+    let protocol = draft.as_ref().map(|draft| draft.protocol).unwrap_or_default();
+    let has_baud = draft.is_some_and(|draft| draft.line.usual.baud.is_some());
+    let text = made_up((protocol, has_baud), line, unit, params);
     let (site, found) = compile_site(&SourceFile::new("the options", &text), &|wanted| match wanted {
         Use::File(path) if path == MAPPING => Ok(file.clone()),
         wanted => finder.find(wanted),
@@ -164,7 +165,12 @@ pub(in crate::cli::mapping) fn of_mapping(
     usable(site, &found, file.name())
 }
 
-fn made_up(protocol: ProtocolKind, line: &Line, unit: u8, params: &[(String, String)]) -> String {
+fn made_up(
+    (protocol, has_baud): (ProtocolKind, bool),
+    line: &Line,
+    unit: u8,
+    params: &[(String, String)],
+) -> String {
     let Line { baud, parity, stop_bits, tcp } = line;
     let (baud, parity) = (baud.unwrap_or(9600), parity.as_deref().unwrap_or("even"));
     let (bus, address) = match protocol {
@@ -175,13 +181,20 @@ fn made_up(protocol: ProtocolKind, line: &Line, unit: u8, params: &[(String, Str
         ),
         ProtocolKind::Mqtt => ("mqtt: \"server:1883\"".to_owned(), format!("topic: {MADE_UP}")),
         ProtocolKind::Coap => ("coap: any".to_owned(), format!("host: {MADE_UP}")),
+        ProtocolKind::Line if *tcp => ("serial_line_tcp: \"device:4001\"".to_owned(), String::new()),
+        ProtocolKind::Line => {
+            // What the model is set to counts.
+            let baud = if has_baud { String::new() } else { format!(", baud: {baud}") };
+            (format!("serial_line: /dev/serial{baud}"), String::new())
+        }
     };
     let params: Vec<String> =
         params.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
     let params =
         if params.is_empty() { String::new() } else { format!(", params: {{{}}}", params.join(", ")) };
+    let address = if address.is_empty() { address } else { format!(", {address}") };
     format!(
-        "site: 1\nbuses:\n  bus: {{{bus}}}\ndevices:\n  device: {{file: {MAPPING}, bus: bus, {address}{params}}}\n"
+        "site: 1\nbuses:\n  bus: {{{bus}}}\ndevices:\n  device: {{file: {MAPPING}, bus: bus{address}{params}}}\n"
     )
 }
 
@@ -210,20 +223,30 @@ fn usable(site: Option<Site>, found: &[Diagnostic], name: &str) -> Result<Site, 
     }
 }
 
+fn letter(parity: Parity) -> char {
+    match parity {
+        Parity::None => 'N',
+        Parity::Even => 'E',
+        Parity::Odd => 'O',
+    }
+}
+
 /// The words for a bus.
 pub(super) fn bus_words(kind: &BusKind) -> String {
-    use usp_mapping::mapping::Parity;
     match kind {
         BusKind::ModbusTcp { .. } => "Modbus TCP".to_owned(),
         BusKind::ModbusRtuTcp { .. } => "RTU frames over TCP".to_owned(),
         BusKind::ModbusRtu(line) => {
-            let parity = match line.parity {
-                Parity::None => 'N',
-                Parity::Even => 'E',
-                Parity::Odd => 'O',
-            };
-            format!("serial line, {} baud, 8{parity}{}", line.baud, line.stop_bits)
+            format!("serial line, {} baud, 8{}{}", line.baud, letter(line.parity), line.stop_bits)
         }
         BusKind::Mqtt(_) | BusKind::Coap(_) => kind.protocol().name().to_owned(),
+        BusKind::Line(line) => match &line.port {
+            LinePort::Tcp(_) => "serial line over TCP".to_owned(),
+            LinePort::Serial(port) => {
+                let line = line.settings.line(port);
+                let parity = letter(line.parity);
+                format!("serial line, {} baud, {}{parity}{}", line.baud, line.data_bits, line.stop_bits)
+            }
+        },
     }
 }

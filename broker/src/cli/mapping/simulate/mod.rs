@@ -2,6 +2,7 @@
 
 mod coap;
 mod guide;
+mod line;
 mod live;
 mod mqtt;
 mod plan;
@@ -109,6 +110,9 @@ impl Simulate {
 pub(super) fn run(args: &Simulate) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    if let Some(devices) = line::planned(args)? {
+        return runtime.block_on(line::simulate(args, devices));
+    }
     let messages = things::planned(args)?;
     if args.mqtt.is_some() && !matches!(messages, Some((ProtocolKind::Mqtt, _))) {
         return Err(Failure::invalid("--mqtt is for mappings of devices on MQTT"));

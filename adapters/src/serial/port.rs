@@ -111,6 +111,9 @@ fn set(mut settings: Settings, line: &SerialLine, pseudo: bool) -> io::Result<Se
     settings.set_char_size(CharSize::Bits8);
     // A pseudo-terminal has no parity to be set, and Linux says so.
     if !pseudo {
+        if line.data_bits == 7 {
+            settings.set_char_size(CharSize::Bits7);
+        }
         settings.set_parity(match line.parity {
             Parity::None => SerialParity::None,
             Parity::Even => SerialParity::Even,
@@ -180,7 +183,7 @@ mod tests {
     use super::*;
 
     fn line(port: &str) -> SerialLine {
-        SerialLine { port: port.to_owned(), baud: 9600, parity: Parity::Even, stop_bits: 1 }
+        SerialLine { port: port.to_owned(), baud: 9600, parity: Parity::Even, data_bits: 8, stop_bits: 1 }
     }
 
     #[test]

@@ -1,0 +1,144 @@
+//! The way to one device: its share of the line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use usp_mapping::mapping::{Device, Protocol};
+use usp_mapping::port::DeviceId;
+
+use crate::bus::ear::{Ear, LinkState, Said, SharedEar, linked};
+use crate::bus::mailbox::Mailbox;
+use crate::bus::{BusPlan, Ends, Medium, Outcome};
+
+use super::board::{Board, Spoken};
+use super::conversation::{Answer, Ask};
+
+/// What a device says unasked.
+#[derive(Debug)]
+pub(crate) enum Word {
+    /// This frame.
+    Frame(Arc<[u8]>),
+    /// Nothing, for so long.
+    Nothing(Duration),
+}
+
+/// A device's share of the line. It listens for as long as it lives.
+pub(crate) struct LineDevice {
+    board: Arc<Board>,
+    id: DeviceId,
+    link: watch::Receiver<LinkState>,
+    plan: watch::Receiver<Arc<BusPlan>>,
+    letters: Arc<Mailbox<Spoken>>,
+}
+
+impl LineDevice {
+    /// Listens for the device of a worker.
+    pub(crate) fn new(board: &Arc<Board>, ends: &Ends) -> Self {
+        let plan = ends.plan.clone();
+        let device = plan.borrow().devices.first().map(Arc::clone);
+        let letters = match &device {
+            Some(device) => board.listen(device),
+            None => Arc::new(Mailbox::new(Arc::default())),
+        };
+        let id = device.map_or_else(|| DeviceId("".into()), |device| device.id.clone());
+        Self { board: Arc::clone(board), id, link: board.state.subscribe(), plan, letters }
+    }
+}
+
+impl Drop for LineDevice {
+    fn drop(&mut self) {
+        self.board.leave(&self.id, &self.letters);
+    }
+}
+
+impl Medium for LineDevice {
+    type Ask = Ask;
+    type Answer = Answer;
+    type Ear = LineEar;
+
+    const SPREAD: Duration = Duration::from_millis(500);
+
+    fn ear(&mut self) -> LineEar {
+        let shared = SharedEar::new(self.link.clone(), Arc::clone(&self.letters));
+        LineEar { shared, plan: self.plan.clone(), silent_at: None }
+    }
+
+    async fn connect(&mut self) -> Result<(), String> {
+        linked(&mut self.link).await
+    }
+
+    async fn exchange(&mut self, ask: Ask) -> Outcome<Answer> {
+        self.board.ask(ask).await
+    }
+
+    fn is_up(&mut self) -> bool {
+        *self.link.borrow() == LinkState::Up
+    }
+}
+
+/// Hears what a device says, and that it says nothing.
+#[derive(Debug)]
+pub(crate) struct LineEar {
+    shared: SharedEar<Spoken>,
+    plan: watch::Receiver<Arc<BusPlan>>,
+    /// When it will have been silent for too long.
+    silent_at: Option<Instant>,
+}
+
+/// How long a device may be silent; `None`: for as long as it likes.
+pub(super) fn patience(device: &Device) -> Option<Duration> {
+    match &device.mapping.protocol {
+        Protocol::Line(options) => options.patience(),
+        _ => None,
+    }
+}
+
+impl LineEar {
+    fn patience(&self) -> Option<Duration> {
+        self.plan.borrow().devices.first().and_then(|device| patience(device))
+    }
+
+    fn begin(&mut self) {
+        self.silent_at = self.patience().map(|patience| Instant::now() + patience);
+    }
+}
+
+impl Ear for LineEar {
+    type Word = Word;
+
+    async fn hear(&mut self) -> Said<Word> {
+        let silent_at = self.silent_at;
+        let silence = async {
+            match silent_at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let said = tokio::select! {
+            biased;
+            said = self.shared.hear() => said,
+            () = silence => {
+                // It is told once, until the device is heard again.
+                self.silent_at = None;
+                return Said::Word(Word::Nothing(self.patience().unwrap_or_default()));
+            }
+        };
+        match said {
+            Said::Word(spoken) => {
+                self.begin();
+                Said::Word(Word::Frame(spoken.frame))
+            }
+            Said::LinkUp => {
+                self.begin();
+                Said::LinkUp
+            }
+            Said::LinkDown(cause) => {
+                self.silent_at = None;
+                Said::LinkDown(cause)
+            }
+            Said::Doubt => Said::Doubt,
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Conversations on a virtual clock, and a device behind TCP and on a pseudo-terminal.
+
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serial2::SerialPort;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use usp_mapping::diagnostic::SourceFile;
+use usp_mapping::draft::site::Use;
+use usp_mapping::mapping::{Device, LineOptions, Mapping, Protocol, Site};
+use usp_mapping::port::{
+    Action, AdapterCall, AdapterReply, AdapterReport, CallId, DeviceFault, DeviceId, Freshness, PointId,
+    Reading,
+};
+use usp_mapping::site::{NotFound, compile_site};
+use usp_mapping::value::Value;
+
+use super::conversation::{Answer, Ask, Conversation, Happened};
+use super::device::Word;
+use super::model::LineModel;
+use crate::bus::queue::Target;
+use crate::bus::{Model, Outcome, WriteStart};
+use crate::{Adapters, FromAdapter};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Long enough for a machine that has much else to do.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const PROJECTOR: &str = r#"
+uspmap: 1
+profile: acme.projector
+version: 1.0.0
+device: {type: X_ACME_Projector}
+line: {baud: 9600, end: "\r", ack: OK, refusal: "ERR$any", timeout: 500ms, pause: 20ms}
+poll: {slow: 1h}
+capabilities:
+  power:
+    class: BinaryControl
+    type: Switch
+    read: {send: "PWR?", says: "PWR=$value", unasked: true, map: {"ON": true, "OFF": false}}
+    write: {send: "PWR $value"}
+  volume:
+    class: LevelControl
+    type: Volume
+    unit: "%"
+    min: 0
+    max: 100
+    read: {send: "VOL?", says: "VOL=$value"}
+    write: {send: "VOL $value", ack: "VOL=$value", verify: false}
+"#;
+
+const METER: &str = r#"
+uspmap: 1
+profile: acme.meter
+version: 1.0.0
+device: {type: Meter}
+line: {baud: 115200, start: "/", end: "!", checksum: {kind: crc16-arc, as: hex, at: after_end}, every: 10s}
+capabilities:
+  power: {class: LevelSensor, type: Power, unit: W, read: {find: "\n1-0:1.7.0($value*kW)", scale: 1000}}
+"#;
+
+fn site(mapping: &str, bus: &str) -> Site {
+    let text = format!("site: 1\nbuses: {{line: {{{bus}}}}}\ndevices: {{d: {{file: x.yaml, bus: line}}}}\n");
+    let (site, found) = compile_site(&SourceFile::new("site.yaml", &text), &|wanted| match wanted {
+        Use::File(_) => Ok(SourceFile::new("x.yaml", mapping)),
+        Use::Profile { .. } => Err(NotFound::Profile { known: Vec::new() }),
+    });
+    site.unwrap_or_else(|| panic!("{found:?}"))
+}
+
+fn device(mapping: &str) -> Device {
+    site(mapping, "serial_line_tcp: \"127.0.0.1:1\"").devices.remove(0)
+}
+
+fn options(mapping: &Mapping) -> LineOptions {
+    match &mapping.protocol {
+        Protocol::Line(options) => options.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A projector's model and its line, at some moment.
+fn talk() -> (LineModel, Conversation, Instant) {
+    let device = device(PROJECTOR);
+    let manner = options(&device.mapping).manner;
+    (LineModel::new(&device), Conversation::new(manner, Duration::ZERO), Instant::now())
+}
+
+fn read(model: &mut LineModel, now: Instant, point: u16) -> Ask {
+    model.plan(now, &[PointId(point)]).remove(0)
+}
+
+fn write(model: &LineModel, point: u16, value: Value) -> Ask {
+    match model.write(Target::Point(PointId(point)), &value).unwrap() {
+        WriteStart::Send(ask) => ask,
+        WriteStart::Fetch(_) => panic!("nothing is fetched"),
+    }
+}
+
+/// What came of the request.
+fn done(happened: Vec<Happened>) -> Option<Outcome<Answer>> {
+    happened.into_iter().find_map(|it| match it {
+        Happened::Done(outcome) => Some(outcome),
+        Happened::Heard(_) | Happened::Broken(_) => None,
+    })
+}
+
+fn number(value: i64) -> Value {
+    Value::Number(value.into())
+}
+
+#[test]
+fn an_answer_is_what_the_mapping_says() {
+    let (mut model, mut line, now) = talk();
+    let ask = read(&mut model, now, 0);
+    assert_eq!(line.ask(now, ask.clone()), b"PWR?\r");
+    assert!(!line.is_free(now));
+    assert!(done(line.hear(now, b"VOL=3\rPW")).is_none(), "something else, and a half");
+    let outcome = done(line.hear(now, b"R=ON\r"));
+    let Some(Outcome::Answered(answer)) = outcome else { panic!("{outcome:?}") };
+    let understood = model.understand(now, &ask, answer);
+    assert_eq!(understood.readings, [Reading::now(PointId(0), Ok(Value::Bool(true)))]);
+    assert!(!line.is_free(now), "the pause");
+    assert!(line.is_free(now + 20 * MS));
+}
+
+#[test]
+fn a_refusal_is_told_in_the_words_of_the_device() {
+    let (mut model, mut line, now) = talk();
+    let ask = read(&mut model, now, 1);
+    line.ask(now, ask.clone());
+    let Some(Outcome::Answered(answer)) = done(line.hear(now, b"ERR 3\r")) else { panic!("no answer") };
+    assert!(model.refuses(&answer));
+    let readings = model.understand(now, &ask, answer).readings;
+    assert_eq!(readings, [Reading::now(PointId(1), Err(DeviceFault::Refused("ERR 3".to_owned())))]);
+}
+
+#[test]
+fn a_late_answer_answers_nothing_else() {
+    let (mut model, mut line, now) = talk();
+    let ask = read(&mut model, now, 1);
+    line.ask(now, ask);
+    let later = now + 500 * MS;
+    assert!(matches!(done(line.tick(later)), Some(Outcome::Silent(DeviceFault::Timeout(_)))));
+    assert!(!line.is_free(later + 499 * MS), "its answer may still come");
+    assert!(done(line.hear(later + 100 * MS, b"VOL=7\r")).is_none());
+    let again = later + 130 * MS;
+    assert!(line.is_free(again), "it came");
+    let ask = read(&mut model, again, 1);
+    line.ask(again, ask);
+    let said = done(line.hear(again, b"VOL=8\r"));
+    assert!(matches!(said, Some(Outcome::Answered(Answer::Said(frame))) if frame == b"VOL=8"));
+}
+
+#[test]
+fn an_acknowledgement_of_another_value_is_none() {
+    let (model, mut line, now) = talk();
+    let ask = write(&model, 1, number(30));
+    assert_eq!(line.ask(now, ask.clone()), b"VOL 30\r");
+    assert!(done(line.hear(now, b"VOL=29\r")).is_none(), "perhaps on the way there");
+    let Some(Outcome::Answered(answer)) = done(line.tick(now + 500 * MS)) else { panic!("no answer") };
+    let (wanted, shown) = ("30".to_owned(), "29".to_owned());
+    assert_eq!(model.acknowledge(&ask, answer), Err(DeviceFault::NotConfirmed { wanted, shown }));
+    let (model, mut line, now) = talk();
+    let ask = write(&model, 1, number(30));
+    line.ask(now, ask.clone());
+    let Some(Outcome::Answered(answer)) = done(line.hear(now, b"VOL=30\r")) else { panic!("no answer") };
+    assert_eq!(model.acknowledge(&ask, answer), Ok(()));
+}
+
+#[test]
+fn an_echo_is_no_acknowledgement() {
+    let (model, mut line, now) = talk();
+    line.ask(now, write(&model, 0, Value::Bool(true)));
+    assert!(done(line.hear(now, b"PWR ON\r")).is_none());
+    line.was_strange(b"PWR ON");
+    let outcome = done(line.tick(now + 500 * MS));
+    let Some(Outcome::Silent(DeviceFault::Garbled(why))) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(why, "\"PWR ON\" is not what the mapping expects");
+}
+
+#[test]
+fn half_an_answer_is_garbled_and_given_up() {
+    let (mut model, mut line, now) = talk();
+    let ask = read(&mut model, now, 0);
+    line.ask(now, ask);
+    line.hear(now, b"PWR=O");
+    let outcome = done(line.tick(now + 500 * MS));
+    assert!(matches!(outcome, Some(Outcome::Silent(DeviceFault::Garbled(_)))), "{outcome:?}");
+    let broken = line.tick(now + Duration::from_secs(1));
+    assert!(broken.iter().any(|it| matches!(it, Happened::Broken(_))), "{broken:?}");
+    assert!(matches!(line.hear(now, b"PWR=ON\r").as_slice(), [Happened::Heard(frame)] if frame == b"PWR=ON"));
+}
+
+#[test]
+fn what_is_said_unasked_is_a_live_word() {
+    let (mut model, _, now) = talk();
+    let heard = model.hear(now, Word::Frame(Arc::from(b"PWR=OFF".as_slice())));
+    assert!(heard.live);
+    assert_eq!(heard.readings, [Reading::now(PointId(0), Ok(Value::Bool(false)))]);
+    let heard = model.hear(now, Word::Frame(Arc::from(b"VOL=3".as_slice())));
+    assert!(!heard.live && heard.readings.is_empty(), "that is said only when it is asked for");
+    let heard = model.hear(now, Word::Nothing(PATIENCE));
+    assert_eq!(heard.presence, Some(Err("nothing was heard of it for 30 s".to_owned())));
+}
+
+#[test]
+fn what_was_said_long_ago_is_as_old_as_that() {
+    let mut model = LineModel::new(&device(METER));
+    let now = Instant::now();
+    let unsaid = model.known(now, PointId(0)).unwrap().result.unwrap_err().to_string();
+    assert!(unsaid.contains("has not said this yet"), "{unsaid}");
+    model.hear(now, Word::Frame(Arc::from(b"/X\r\n1-0:1.7.0(01.193*kW)\r\n".as_slice())));
+    let age = Duration::from_secs(31);
+    let known = model.known(now + age, PointId(0)).unwrap();
+    assert_eq!(known.result, Ok(number(1193)));
+    assert_eq!(known.freshness, Freshness { contact: false, age: Some(age) });
+}
+
+/// Adapters with a line, and what they say.
+fn start(mapping: &str, bus: &str) -> (Adapters, mpsc::Receiver<FromAdapter>) {
+    let (to_core, from) = mpsc::channel(64);
+    (Adapters::start(Arc::new(site(mapping, bus)), to_core), from)
+}
+
+/// The next of what is said that this is about.
+async fn until<T>(from: &mut mpsc::Receiver<FromAdapter>, wanted: impl Fn(FromAdapter) -> Option<T>) -> T {
+    let found = async {
+        loop {
+            let said = from.recv().await.expect("the adapters go on");
+            if let Some(found) = wanted(said) {
+                return found;
+            }
+        }
+    };
+    timeout(PATIENCE, found).await.expect("it is said in time")
+}
+
+fn online(said: FromAdapter) -> Option<Result<(), DeviceFault>> {
+    match said {
+        FromAdapter::Report(AdapterReport::Online { online, .. }) => Some(online),
+        _ => None,
+    }
+}
+
+fn reading(said: FromAdapter) -> Option<Result<Value, DeviceFault>> {
+    match said {
+        FromAdapter::Report(AdapterReport::Readings { mut readings, .. }) => Some(readings.remove(0).result),
+        _ => None,
+    }
+}
+
+fn reply(said: FromAdapter) -> Option<AdapterReply> {
+    match said {
+        FromAdapter::Reply(reply) => Some(reply),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_projector_behind_tcp_is_set_and_confirmed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bus = format!("serial_line_tcp: \"{}\"", listener.local_addr().unwrap());
+    let projector = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut power, mut heard, mut buffer) = ("OFF", String::new(), [0; 64]);
+        while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+            heard += std::str::from_utf8(&buffer[..count]).unwrap();
+            while let Some((request, rest)) = heard.clone().split_once('\r') {
+                let answer = match request {
+                    "PWR?" => format!("PWR={power}\r"),
+                    "PWR ON" => {
+                        power = "ON";
+                        "OK\r".to_owned()
+                    }
+                    "VOL?" => "VOL=12\r".to_owned(),
+                    _ => "ERR\r".to_owned(),
+                };
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                rest.clone_into(&mut heard);
+            }
+        }
+    });
+    let (adapters, mut from) = start(PROJECTOR, &bus);
+    assert_eq!(until(&mut from, online).await, Ok(()));
+    let action = Action::Write(vec![(PointId(0), Value::Bool(true))]);
+    adapters.call(AdapterCall { id: CallId(1), device: DeviceId("d".into()), within: PATIENCE, action });
+    let answer = until(&mut from, reply).await;
+    assert_eq!(answer.outcome, Ok(vec![Reading::now(PointId(0), Ok(Value::Bool(true)))]));
+    adapters.stop().await;
+    timeout(PATIENCE, projector).await.expect("its connection is closed").unwrap();
+}
+
+/// A port that vanishes and comes back by the same name.
+#[tokio::test]
+async fn a_meter_is_unplugged_and_back() {
+    let folder = std::env::temp_dir().join(format!("usp-line-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let name = folder.join("usb-P1-if00-port0");
+    let plug = || {
+        let (ours, theirs) = SerialPort::pair().unwrap();
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", theirs.as_raw_fd())).unwrap();
+        std::fs::remove_file(&name).ok();
+        std::os::unix::fs::symlink(path, &name).unwrap();
+        (ours, theirs)
+    };
+    let says = |ours: &SerialPort, power: &str| {
+        let body = format!("/X\r\n1-0:1.7.0({power}*kW)\r\n!");
+        let sum = usp_mapping::line::ChecksumKind::Crc16Arc.of(body.as_bytes());
+        ours.write_all(format!("{body}{sum:04X}\r\n").as_bytes()).unwrap();
+    };
+    let pair = plug();
+    let (adapters, mut from) = start(METER, &format!("serial_line: {}", name.display()));
+    // It may be opened, and emptied, only now.
+    let connected = || adapters.statistics().first().is_some_and(|bus| bus.connected);
+    timeout(PATIENCE, async {
+        while !connected() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the port is opened");
+    says(&pair.0, "01.193");
+    assert_eq!(until(&mut from, online).await, Ok(()));
+    assert_eq!(until(&mut from, reading).await, Ok(number(1193)));
+    drop(pair);
+    std::fs::remove_file(&name).unwrap();
+    let gone = until(&mut from, online).await.unwrap_err().to_string();
+    assert!(gone.contains("usb-P1-if00-port0 is gone; is the adapter plugged in?"), "{gone}");
+    let pair = plug();
+    let back = async {
+        loop {
+            // What is said before it is open again is lost.
+            says(&pair.0, "02.500");
+            let said = timeout(200 * MS, from.recv()).await.ok().flatten();
+            if let Some(reading) = said.and_then(reading) {
+                return reading;
+            }
+        }
+    };
+    assert_eq!(timeout(PATIENCE, back).await.expect("it is back"), Ok(number(2500)));
+    adapters.stop().await;
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -1,0 +1,22 @@
+//! Serial ports, for every protocol that has lines: opened for this process alone, by names that stay the same.
+
+pub(crate) mod port;
+
+use std::io::{Error, ErrorKind};
+
+pub(crate) const CLOSED: &str = "the connection was closed";
+
+/// Without the number of the operating system's error, which says nothing to the reader.
+pub(crate) fn io_words(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof => CLOSED.to_owned(),
+        ErrorKind::HostUnreachable => "no route to the host".to_owned(),
+        ErrorKind::NetworkUnreachable => "no route to the network".to_owned(),
+        ErrorKind::TimedOut => "no answer".to_owned(),
+        _ => error.to_string(),
+    }
+}
