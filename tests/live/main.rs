@@ -18,6 +18,7 @@ mod scan;
 mod scan_mqtt;
 mod schemas;
 mod serial;
+mod serial_lines;
 mod simulate;
 mod stalled;
 mod things;

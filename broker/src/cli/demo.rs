@@ -71,7 +71,7 @@ async fn demonstrate(place: &Place) -> Result<(), Failure> {
 async fn start(place: &Place, things: &Things, port: &mut u16) -> Result<App, Failure> {
     let mut tries = TRIES;
     loop {
-        write_files(place, *port, things.places())?;
+        write_files(place, *port, &things.places())?;
         let config = Config::load(&place.config()).map_err(Failure::invalid)?;
         match App::start(config).await {
             Err(StartFailure::WebSocket(_)) if tries > 0 => *port = any_port()?,

@@ -13,7 +13,7 @@ use crate::cli::Failure;
 pub(super) const WEBSOCKET_PORT: u16 = 5683;
 
 /// Writes `broker.toml` and `site.yaml`, anew at each start: the ports may be others.
-pub(super) fn write_files(place: &Place, websocket: u16, things: Places) -> Result<(), Failure> {
+pub(super) fn write_files(place: &Place, websocket: u16, things: &Places) -> Result<(), Failure> {
     write(&place.config(), &broker_toml(websocket))?;
     write(&place.site(), &site_yaml(things))
 }
@@ -58,19 +58,22 @@ local_role = "Full Access"
     )
 }
 
-fn site_yaml(Places { meters, light, climate, mqtt }: Places) -> String {
+fn site_yaml(Places { meters, light, climate, mqtt, p1 }: &Places) -> String {
+    let p1 = p1.display();
     format!(
         r#"# Written by `usp-broker demo` at each start: copy it before you change it.
 site: 1
 buses:
   simulated: {{modbus_tcp: "{meters}"}}
   lan: {{coap: any}}
+  p1: {{serial_line: {p1}}}
   home: {{mqtt: "{mqtt}", adopt: [zigbee2mqtt, tasmota]}} # their devices appear by themselves
 devices:
   meter1: {{use: usp.demo-meter, bus: simulated, unit: 1, name: "Main meter"}}
   meter2: {{use: usp.demo-meter, bus: simulated, unit: 2, name: "Heat pump"}}
   light: {{use: usp.demo-light, bus: lan, host: "{light}", name: "Ceiling light"}}
   climate: {{use: usp.demo-climate, bus: lan, host: "{climate}", name: "Climate sensor"}}
+  smart-meter: {{use: dsmr.p1-v5, bus: p1, name: "Smart meter"}}
 "#
     )
 }

@@ -1,12 +1,15 @@
 //! What a demo simulates: Modbus meters, made from their mapping, CoAP things, an MQTT server with a Zigbee2MQTT and a Tasmota
-//! switch, and a USP Service.
+//! switch, a smart meter on a serial line, and a USP Service.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use usp_mapping::diagnostic::{SourceFile, render};
 use usp_mapping::draft::MappingDraft;
 use usp_mapping::library;
 use usp_simulators::coap::{CoapDevice, CoapServer, oma};
+use usp_simulators::line::{LinePlace, LineServer, Meter};
 use usp_simulators::modbus::{ModbusDevice, ModbusServer};
 use usp_simulators::mqtt::Relay;
 use usp_simulators::mqtt_devices::{TasmotaSwitch, ThingHandle, Zigbee2Mqtt, ZigbeeDevice, ZigbeeModel, run};
@@ -21,8 +24,9 @@ const MAPPING: &str = "modbus/usp-demo-meter.yaml";
 /// Units on the simulated bus; each has a world of its own.
 const UNITS: [u8; 2] = [1, 2];
 
-/// Devices that show up by themselves: two meters, two CoAP things, the Zigbee bridge with three devices, a Tasmota switch.
-pub(super) const DEVICES: usize = 9;
+/// Devices that show up by themselves: two meters, two CoAP things, a smart meter, the Zigbee bridge with three devices, a Tasmota
+/// switch.
+pub(super) const DEVICES: usize = 10;
 
 /// A plug that measures, behind the Zigbee bridge.
 pub(super) const PLUG: &str = "Coffee machine";
@@ -30,11 +34,14 @@ pub(super) const PLUG: &str = "Coffee machine";
 /// Two sockets, behind the Zigbee bridge.
 pub(super) const STRIP: &str = "Desk strip";
 
+/// How often the smart meter says its telegram.
+const TELEGRAMS: Duration = Duration::from_secs(1);
+
 /// Endpoint ID of the sample Service.
 const SERVICE: &str = "proto::demo-thermostat";
 
 /// Where the simulators are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Places {
     /// The meters' Modbus server.
     pub(super) meters: SocketAddr,
@@ -44,6 +51,8 @@ pub(super) struct Places {
     pub(super) climate: SocketAddr,
     /// The MQTT server.
     pub(super) mqtt: SocketAddr,
+    /// The serial line of the smart meter.
+    pub(super) p1: PathBuf,
 }
 
 /// The running simulators.
@@ -53,6 +62,7 @@ pub(super) struct Things {
     climate: CoapServer,
     relay: Relay,
     on_mqtt: [ThingHandle; 2],
+    p1: LineServer,
     service: Option<ServiceHandle>,
 }
 
@@ -74,7 +84,9 @@ impl Things {
         let relay = relay.map_err(|error| Failure::failed(format!("the simulated MQTT server: {error}")))?;
         let boiler = TasmotaSwitch::new("boiler", "A4CF12345678", "Boiler");
         let on_mqtt = [run(zigbee(), relay.address(), false), run(boiler, relay.address(), false)];
-        Ok(Self { meters, light, climate, relay, on_mqtt, service: None })
+        let p1 = LineServer::start(Meter::new(TELEGRAMS, 5), &LinePlace::Terminal(None));
+        let p1 = p1.map_err(|error| Failure::failed(format!("the simulated smart meter: {error}")))?;
+        Ok(Self { meters, light, climate, relay, on_mqtt, p1, service: None })
     }
 
     /// Where they are.
@@ -84,6 +96,7 @@ impl Things {
             light: self.light.local_addr(),
             climate: self.climate.local_addr(),
             mqtt: self.relay.address(),
+            p1: self.p1.path().to_path_buf(),
         }
     }
 
