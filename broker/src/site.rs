@@ -233,7 +233,7 @@ mod tests {
             compile_site(&SourceFile::new("site.yaml", text), &|_| Err(NotFound::Unreadable(String::new())));
         let told = SiteError::Invalid(found).brief();
         assert!(told.starts_with("site.yaml:3:19: error[M094]: `h` is no network address; help: "), "{told}");
-        assert!(told.contains(" | site.yaml:5:32: error[M090]: there is no bus `b`"), "{told}");
+        assert!(told.contains(" | site.yaml:5:33: error[M090]: there is no bus `b`"), "{told}");
         assert!(!told.contains(['\n', '^']), "{told}");
     }
 

@@ -19,10 +19,10 @@ async fn plant() -> Plant {
 async fn devices_are_told_apart_by_name() {
     let plant = plant().await;
     let told = |line: &str| plant.obey(&line.parse().unwrap()).map_err(|error| error.to_string());
-    assert_eq!(told("set two.power 12.5").unwrap(), "ok");
+    assert_eq!(told("set two.power 12").unwrap(), "ok");
     assert_eq!(told("set power=3").unwrap(), "ok");
     let value = |index: usize| plant.devices()[index].unit.get("power");
-    assert_eq!((value(0), value(1)), (Some(3.0.into()), Some(12.5.into())));
+    assert_eq!((value(0), value(1)), (Some(3.0.into()), Some(12.0.into())));
     assert_eq!(told("fault two exception 4 * 2").unwrap(), "ok");
     assert_eq!(plant.devices()[0].unit.faults(), Vec::<String>::new());
     assert_eq!(plant.devices()[1].unit.faults(), ["exception=4*2"]);
@@ -31,7 +31,7 @@ async fn devices_are_told_apart_by_name() {
         text.starts_with("two (acme.meter, cellar unit 1): 0 requests, faults: exception=4*2\n"),
         "{text}"
     );
-    assert!(text.contains("12.5 W") && text.contains("input 30  held"), "{text}");
+    assert!(text.contains("12 W") && text.contains("input 30  held"), "{text}");
     assert!(text.contains("discrete 515, write coil 3"), "{text}");
     assert!(told("set three.power 1").unwrap_err().contains("one.voltage"));
     assert!(told("clear three").unwrap_err().contains("there are: one, two"));
