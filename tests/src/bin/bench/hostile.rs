@@ -14,8 +14,8 @@ use crate::world::{SERVICE, SERVICE_ID, place};
 /// Milliseconds that each answer to the good Controller may take.
 const BOUND: f64 = 1000.0;
 
-/// KiB that the broker may need at any time, and after a rest.
-const MOST: u64 = 64 * 1024;
+/// KiB that the broker may need at any time: its own, and 8 MiB (`max_outbox_bytes`) for each of the eight slow readers.
+const MOST: u64 = (64 + 8 * 8) * 1024;
 
 /// Measures and prints.
 pub(crate) async fn measure(minutes: f64) {

@@ -19,6 +19,7 @@ const MAPPING: &str = r#"uspmap: 1
 profile: bench.changes
 version: 1.0.0
 device: {type: Meter}
+mqtt: {}
 capabilities:
   power: {class: LevelSensor, type: Power, unit: W, name: Power, read: {topic: ~/state, json: /power}}
 tests:
