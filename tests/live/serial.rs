@@ -36,8 +36,10 @@ async fn devices_on_a_serial_line_are_read_and_written() {
     let expected = format!("modbus-rtu:{}/2", line.path().display());
     assert_eq!(address.into_values().collect::<Vec<_>>(), [expected]);
 
-    let relay = cli.values("Device.ProxiedDevice.[Name==\"two\"].IoTCapability.*.BinaryControl.Value");
-    let relay = relay.into_keys().next().unwrap();
+    let relay = eventually("its relay", || {
+        let all = cli.values("Device.ProxiedDevice.[Name==\"two\"].IoTCapability.*.BinaryControl.Value");
+        all.into_keys().next()
+    });
     cli.ok(&["set", &format!("{relay}=true")]);
     assert_eq!(line.unit(2).unwrap().get("relay"), Some(SimValue::Bool(true)));
     assert_eq!(line.unit(1).unwrap().get("relay"), Some(SimValue::Bool(false)));
@@ -85,8 +87,9 @@ async fn an_adapter_is_unplugged_and_back_as_another_device_file() {
         values.values().all(|is| is == wanted).then_some(())
     };
     eventually("the device", || online("true"));
-    let relay = cli.values("Device.ProxiedDevice.1.IoTCapability.*.BinaryControl.Value");
-    let relay = relay.into_keys().next().unwrap();
+    let relay = eventually("its relay", || {
+        cli.values("Device.ProxiedDevice.1.IoTCapability.*.BinaryControl.Value").into_keys().next()
+    });
 
     drop(first);
     std::fs::remove_file(&port).unwrap();

@@ -12,8 +12,11 @@ use usp_mapping::value::Value;
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
     round: u32,
-    known: BTreeMap<PointId, Vec<(CoapRead, (u32, Instant), Raw)>>,
+    known: BTreeMap<PointId, Vec<Part>>,
 }
+
+/// A place, the round and the moment in which it was said, and what.
+type Part = (CoapRead, (u32, Instant), Raw);
 
 /// A value, and when the oldest part of it was said.
 pub(crate) type Put = (Result<Value, DeviceFault>, Instant);

@@ -46,7 +46,8 @@ impl Compiler<'_> {
 
     fn line_pick(&mut self, place: &LinePlaceDraft, body: &BodyDraft, span: Span) -> Option<LinePick> {
         let said = place.says.as_ref().filter(|says| says.value.has_value());
-        for text in [&place.says, &place.find].into_iter().flatten().filter(|text| text.value.values() > 1) {
+        let mut texts = [&place.says, &place.find].into_iter().flatten();
+        if let Some(text) = texts.find(|text| text.value.values() > 1) {
             let error = self.report.error(Code::LineText, text.span, "the value stands in two places");
             error.help("keep one `$value`, and write `$any` for the other");
             return None;

@@ -36,9 +36,7 @@ pub(super) fn hint(file: &SourceFile, span: Span, message: &str) -> (String, Opt
     } else if let Some((start, value)) = colon_within(line, span.column) {
         let (_, fix) = quote(line_start + start, line, start, value, span.line);
         return (format!("quote a text with `: ` in it: `\"{value}\"`"), fix);
-    } else if message.contains("flow")
-        && line.get(..span.start - line_start).is_some_and(|before| is_second_key(before))
-    {
+    } else if message.contains("flow") && line.get(..span.start - line_start).is_some_and(is_second_key) {
         let before = line.get(..span.start - line_start).unwrap_or_default();
         let key = before.rsplit(' ').next().unwrap_or_default();
         format!("put a comma before `{key}`, or quotes around a text with `: ` in it")

@@ -27,15 +27,19 @@ pub struct MappedLine {
     frames: Frames,
     requests: Frames,
     /// What it says to each request: bodies without the start of a request, and with that of a frame.
-    replies: BTreeMap<Vec<u8>, Vec<u8>>,
+    replies: Replies,
     /// What it says by itself.
     told: Vec<Vec<u8>>,
     rows: Vec<Row>,
     refusal: Option<Vec<u8>>,
     every: Option<Duration>,
     changed: bool,
-    first: (BTreeMap<Vec<u8>, Vec<u8>>, Vec<Vec<u8>>),
+    /// Replies and what is told as they were at first.
+    first: (Replies, Vec<Vec<u8>>),
 }
+
+/// What is said to each request.
+type Replies = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// A capability.
 struct Row {

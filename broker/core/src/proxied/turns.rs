@@ -3,6 +3,7 @@
 //! Invariants: a capability has at most one holder; who waits is given the turn in the order of asking, and whatever a
 //! holder comes to, it ends its turn; a write by anybody else, asked for after the holder's read, makes the read worthless.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use usp_mapping::port::PointId;
@@ -50,9 +51,8 @@ impl Turns {
 impl Broker {
     /// Takes the turn (`true`), or opens a leg that gets [`LegReply::Turn`] once it is this job's turn.
     pub(crate) fn take_turn(&mut self, job: JobId, key: TurnKey) -> bool {
-        if !self.gather.turns.0.contains_key(&key) {
-            let held = Held { by: job, disturbed: false, waiting: VecDeque::new() };
-            self.gather.turns.0.insert(key, held);
+        if let Entry::Vacant(free) = self.gather.turns.0.entry(key) {
+            free.insert(Held { by: job, disturbed: false, waiting: VecDeque::new() });
             return true;
         }
         let leg = self.wait_for_turn(job);

@@ -123,10 +123,7 @@ impl Broker {
                     let text = format!("{} is running already with this command_key", id.1);
                     Err(Fault::new(ErrCode::REQUEST_DENIED, text))
                 }
-                None => self.add_request(origin, &id.1, key).map(|row| {
-                    self.note_status(row, "Active");
-                    row
-                }),
+                None => self.add_request(origin, &id.1, key).inspect(|row| self.note_status(*row, "Active")),
             };
             match row {
                 Ok(row) => {
