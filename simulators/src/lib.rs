@@ -4,7 +4,7 @@
 //! - [`world`]: quantities that move plausibly and always the same way from the same seed.
 //! - [`modbus`]: a Modbus TCP server made from a mapping draft.
 //! - [`coap`]: a CoAP server of OMA objects, with or without DTLS.
-//! - [`line`]: devices on a serial line, over a pseudo-terminal or TCP: a smart meter, a projector, a weather station, and
+//! - [`mod@line`]: devices on a serial line, over a pseudo-terminal or TCP: a smart meter, a projector, a weather station, and
 //!   any that a mapping draft describes.
 //! - [`mqtt`]: one end of an MQTT connection, packet by packet, to play a server or a raw client; and a small server.
 //! - [`mqtt_devices`]: a Zigbee2MQTT with devices, and devices of Tasmota, Shelly and Home Assistant's discovery.
