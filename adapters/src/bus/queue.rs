@@ -113,6 +113,12 @@ impl Queue {
         turn
     }
 
+    /// What waits to be written and is of this kind.
+    pub(crate) fn targets_where(&self, is: impl Fn(Target, &Value) -> bool) -> Vec<Target> {
+        let items = self.writes.iter().flat_map(|call| &call.items);
+        items.filter(|(target, value)| is(*target, value)).map(|(target, _)| *target).collect()
+    }
+
     /// Whether reads wait.
     pub(crate) fn has_reads(&self) -> bool {
         !self.reads.is_empty()

@@ -147,8 +147,10 @@ impl<Ask: Clone> WriteJob<Ask> {
                 Vec::new()
             }
             Phase::Verify(mut verify) => {
-                verify.look(model, now, outcome);
-                self.judge(model, now, verify, target, &value)
+                // What an earlier look showed is with the core already, or not what is there now.
+                let is_new = verify.look(model, now, outcome);
+                let readings = self.judge(model, now, verify, target, &value);
+                if is_new { readings } else { Vec::new() }
             }
         }
     }
@@ -379,17 +381,26 @@ impl<Ask: Clone> Verify<Ask> {
         ask.map(Step::Send)
     }
 
-    fn look<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant, outcome: Outcome<M::Answer>) {
+    /// Whether it shows something.
+    fn look<M: Model<Ask = Ask>>(
+        &mut self,
+        model: &mut M,
+        now: Instant,
+        outcome: Outcome<M::Answer>,
+    ) -> bool {
+        let mut is_new = false;
         match outcome {
             Outcome::Answered(answer) | Outcome::Taken(answer) => {
                 let reading = self.plan.answered(model, now, answer).pop();
                 if let Some(reading) = reading.filter(|reading| reading.freshness.is_now()) {
                     self.shown = Some(reading.result);
+                    is_new = true;
                 }
             }
             Outcome::Silent(_) => self.plan = ReadPlan::default(),
         }
         self.next_at = now + self.every;
+        is_new
     }
 
     fn failure(&self, wanted: &Value) -> DeviceFault {

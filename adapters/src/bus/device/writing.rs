@@ -8,7 +8,7 @@ use super::{DeviceState, Outbox, push_replies};
 use crate::bus::precedence::Class;
 use crate::bus::queue::{Target, Turn, WriteCall};
 use crate::bus::write_job::{Step, WriteJob};
-use crate::bus::{Model, Outcome};
+use crate::bus::{Model, Outcome, WriteStart};
 
 /// So many writes may wait for their confirmation at a time.
 const PARKED: usize = 16;
@@ -23,7 +23,14 @@ impl<M: Model> DeviceState<M> {
         if self.parked.len() >= PARKED {
             return Turn::Nobody;
         }
-        let held = self.parked.iter().flat_map(|job| job.holds(&self.device.mapping)).collect();
+        let mut held: Vec<Target> =
+            self.parked.iter().flat_map(|job| job.holds(&self.device.mapping)).collect();
+        if !self.parked.is_empty() {
+            // What keeps other bits would read, and write back, what may not be shown yet.
+            let keeps =
+                |target, value: &_| matches!(self.model.write(target, value), Ok(WriteStart::Fetch(_)));
+            held.extend(self.queue.targets_where(keeps));
+        }
         self.queue.write_turn(now, held, |call: &WriteCall| {
             let ready = |target| match target {
                 Target::Point(point) => Some(*self.written.get(&point)? + self.rate(point)?),

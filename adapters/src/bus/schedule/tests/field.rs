@@ -174,6 +174,53 @@ fn while_a_write_is_verified_all_else_goes_on_but_writes_to_the_same() {
     assert_eq!(bench.next().1, What::Write(0, number(9)), "and goes when it is done");
 }
 
+/// Other bits are read and written back: what the device does not show yet would be undone.
+#[test]
+fn what_keeps_other_bits_waits_until_a_write_is_shown() {
+    let mut valve = writable();
+    if let Some(write) = &mut valve.write {
+        write.verify = Some(Verify { by: Some(PointId(1)), within: 8000 * MS });
+    }
+    let mut bench = Bench::connected(&[vec![valve, on_demand(), modified()]]);
+    bench.settle();
+    bench.call(call(1, "a", write(0, 7)));
+    assert_eq!(bench.next().1, What::Write(0, number(7)));
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.next().1, What::Read(vec![1]));
+    bench.answer(FakeAnswer::Shows(3));
+    bench.call(call(2, "a", write(2, 5)));
+    assert!(bench.settle().is_empty());
+    bench.wake(250 * MS);
+    assert_eq!(bench.next().1, What::Read(vec![1]));
+    bench.answer(FakeAnswer::Shows(7));
+    assert_eq!(bench.replies(), [(1, Ok(vec![Ok(7)]))]);
+    assert_eq!(bench.next().1, What::Read(vec![2]));
+}
+
+/// What one look showed is not read anew by later ones that were not answered.
+#[test]
+fn an_old_look_is_not_told_again() {
+    let mut valve = writable();
+    if let Some(write) = &mut valve.write {
+        write.verify = Some(Verify { by: Some(PointId(1)), within: 100 * MS });
+    }
+    let mut bench = Bench::connected(&[vec![valve, on_demand()]]);
+    bench.settle();
+    bench.call(call(1, "a", write(0, 7)));
+    bench.next();
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.next().1, What::Read(vec![1]));
+    bench.answer(FakeAnswer::Shows(3));
+    bench.messages();
+    bench.wake(50 * MS);
+    assert_eq!(bench.next().1, What::Read(vec![1]));
+    bench.pass(100 * MS);
+    bench.silence();
+    let messages = bench.messages();
+    assert!(messages.iter().any(|message| matches!(message, FromAdapter::Reply(_))), "{messages:?}");
+    assert!(messages.iter().all(|message| reported(message).is_none()), "{messages:?}");
+}
+
 /// What is known only when it is late keeps others waiting no more than its time-outs do.
 #[test]
 fn who_is_left_alone_keeps_nobody_waiting() {
