@@ -180,11 +180,20 @@ impl Conversation {
                 }
                 happened.push(Happened::Broken(why));
             }
+            Framed::Frame(frame) if self.is_echo(&frame) => {}
             Framed::Frame(frame) => {
                 let done = self.answers(now, &frame);
                 happened.push(done.unwrap_or(Happened::Heard(frame)));
             }
         }
+    }
+
+    /// Whether a line that brings back what is sent has just done so: nobody has said that.
+    fn is_echo(&mut self, frame: &[u8]) -> bool {
+        let Some(pending) = self.pending.as_mut().filter(|pending| pending.echo) else { return false };
+        let is_request = frame.trim_ascii() == pending.ask.request.body.trim_ascii();
+        pending.echo = !is_request;
+        is_request
     }
 
     /// What a frame answers, if it does.
@@ -195,10 +204,6 @@ impl Conversation {
         let refusal = self.manner.refusals.iter().any(|refusal| refusal.matched(frame).is_some());
         let pending = self.pending.as_mut()?;
         let is_request = frame.trim_ascii() == pending.ask.request.body.trim_ascii();
-        if is_request && pending.echo {
-            pending.echo = false;
-            return None;
-        }
         // Where anything is an answer, what was just asked is none.
         if is_request && is_open(&pending.ask.expect) {
             return None;

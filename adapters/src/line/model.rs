@@ -208,8 +208,11 @@ impl Model for LineModel {
     }
 
     fn plan(&mut self, _: Instant, points: &[PointId]) -> Vec<Ask> {
-        // What is asked for anew is made of new parts alone.
-        self.parts.retain(|(point, _), _| !points.contains(point));
+        // What is asked for anew is made of new parts alone; what is only heard stays what was heard.
+        let mapping = Arc::clone(&self.mapping);
+        let is_asked =
+            |point, at: usize| places(&mapping, point).nth(at - 1).is_some_and(|place| place.ask.is_some());
+        self.parts.retain(|(point, at), _| !(points.contains(point) && is_asked(*point, *at)));
         self.requests(points)
     }
 

@@ -185,6 +185,21 @@ fn an_echo_is_no_acknowledgement() {
 }
 
 #[test]
+fn what_a_line_brings_back_is_nobodys_word() {
+    let device = device(&PROJECTOR.replace("baud: 9600,", "baud: 9600, echo: true,"));
+    let (model, now) = (LineModel::new(&device), Instant::now());
+    let mut line = Conversation::new(options(&device.mapping).manner, Duration::ZERO);
+    line.ask(now, write(&model, 0, Value::Bool(true)));
+    assert!(line.hear(now, b"PWR ON\r").is_empty());
+    assert!(matches!(done(line.hear(now, b"OK\r")), Some(Outcome::Answered(_))));
+    let again = now + 20 * MS;
+    line.ask(again, write(&model, 0, Value::Bool(true)));
+    line.hear(again, b"PWR ON\r");
+    let outcome = done(line.tick(again + 500 * MS));
+    assert!(matches!(outcome, Some(Outcome::Silent(DeviceFault::Timeout(_)))), "{outcome:?}");
+}
+
+#[test]
 fn half_an_answer_is_garbled_and_given_up() {
     let (mut model, mut line, now) = talk();
     let ask = read(&mut model, now, 0);

@@ -110,6 +110,14 @@ fn pairs(text: &[u8]) -> Result<Vec<u8>, DeviceFault> {
     text.chunks(2).map(pair).collect::<Option<Vec<u8>>>().ok_or_else(|| no_digits(text))
 }
 
+/// A text within a request: what would end it, and begin another, is refused.
+fn printable(text: Vec<u8>) -> Result<Vec<u8>, DeviceFault> {
+    if text.iter().any(u8::is_ascii_control) {
+        return Err(DeviceFault::Unwritable("control characters cannot stand in a request".to_owned()));
+    }
+    Ok(text)
+}
+
 impl ValueForm {
     /// A value as it stands in a request.
     ///
@@ -121,8 +129,11 @@ impl ValueForm {
         let (digits, hex) = (usize::from(self.digits), self.hex);
         let text = match raw {
             Raw::Int(number) if hex && *number >= 0 => format!("{number:0digits$X}"),
+            Raw::Int(_) if hex => {
+                return Err(DeviceFault::Unwritable("a negative number has no such digits".to_owned()));
+            }
             Raw::Int(number) if digits > 0 => format!("{number:0digits$}"),
-            other => return Put::new(PutForm::Text).body(other),
+            other => return Put::new(PutForm::Text).body(other).and_then(printable),
         };
         let fits = digits == 0 || text.len() <= digits;
         let too_long = || DeviceFault::Unwritable(format!("{text} has more than {digits} digits"));
@@ -138,5 +149,29 @@ impl ValueForm {
             (None, true) => integer(bytes, 64, false).map(Raw::Int),
             (None, false) => Ok(Raw::Text(words(bytes))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(hex: bool) -> ValueForm {
+        ValueForm { kind: RawKind::Text(64), digits: 0, hex, bytes: None }
+    }
+
+    #[test]
+    fn what_would_end_a_request_cannot_stand_in_it() {
+        let text = |text: &str| form(false).bytes(&Raw::Text(text.to_owned()));
+        assert_eq!(text("Living room"), Ok(b"Living room".to_vec()));
+        for wrong in ["x\rPWSTANDBY", "x\n", "\u{2}"] {
+            assert!(matches!(text(wrong), Err(DeviceFault::Unwritable(_))), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_negative_number_has_no_hexadecimal_digits() {
+        assert_eq!(form(true).bytes(&Raw::Int(31)), Ok(b"1F".to_vec()));
+        assert!(matches!(form(true).bytes(&Raw::Int(-5)), Err(DeviceFault::Unwritable(_))));
     }
 }

@@ -316,7 +316,8 @@ impl Received {
         if mirrors && memory.echoes == Some(true) && !self.echoed {
             return Some(garbled("the line's echo of the request was damaged"));
         }
-        if !mirrors && !self.echoed {
+        // One echo that was damaged is no line without echo.
+        if !mirrors && !self.echoed && memory.echoes != Some(true) {
             memory.echoes = Some(false);
         }
         let end = frame.end.saturating_sub(2);
