@@ -59,6 +59,8 @@ pub struct Device {
     pub address: String,
     /// `None`: nothing was heard yet; `Err`: unreachable, and why.
     pub online: Option<Result<(), DeviceFault>>,
+    /// It was heard itself since it was last out of reach.
+    pub spoken: bool,
     /// When it was last found to be out of reach.
     pub away: Option<Mono>,
     /// See [`Capability::settled`]; of `Online`.
@@ -254,6 +256,13 @@ impl Device {
         matches!(self.online, Some(Ok(())))
     }
 
+    /// It passes for being there only because it was there before its server was away: nobody keeps count of it, and it has
+    /// not said anything since.
+    fn is_believed(&self) -> bool {
+        !self.spoken
+            && matches!(&self.mapping.protocol, Protocol::Mqtt(options) if options.availability.is_empty())
+    }
+
     /// `ProxyProtocol`: none of the standard values fits.
     pub fn protocol(&self) -> &'static str {
         match self.mapping.protocol {
@@ -279,6 +288,7 @@ impl Device {
             // It was there and had no value to give: the older one is not what it would give now.
             Some(fault) if is_contact(fault) => Quality::Bad,
             Some(_) if self.is_online() => Quality::Bad,
+            _ if reading.kept && self.is_believed() => Quality::Stale,
             _ if self.is_online() && reading.is_fresh(model.max_age, now) => Quality::Good,
             _ => Quality::Stale,
         }

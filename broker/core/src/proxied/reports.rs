@@ -89,7 +89,7 @@ impl Broker {
         let is_news = device.online.is_none() || was != online.is_ok();
         let before = if is_news { device.qualities(now) } else { Vec::new() };
         if online.is_err() {
-            device.away = Some(now.monotonic);
+            (device.away, device.spoken) = (Some(now.monotonic), false);
         }
         match &online {
             Ok(()) => device.last_contact = now.known_wall(),
@@ -111,6 +111,17 @@ impl Broker {
         }
     }
 
+    /// It was heard for the first time since it was away: what was kept of it may be believed now.
+    fn note_spoken(&mut self, number: u32) {
+        let now = self.model.now;
+        let Some(device) = self.model.devices.get_mut(number) else { return };
+        let before = if device.is_online() { device.qualities(now) } else { Vec::new() };
+        device.spoken = true;
+        for (place, before) in before {
+            self.tell_quality(number, place, &before, false);
+        }
+    }
+
     /// One capability was read, written, or could not be. What a Controller has set is shown as it was set, whatever the
     /// deadband.
     fn take_result(&mut self, number: u32, point: PointId, result: Result<Value, DeviceFault>, word: Word) {
@@ -119,6 +130,9 @@ impl Broker {
         let Some(place) = device.place(point).filter(|_| device.fits(point, &result)) else { return };
         let was_online = device.is_online();
         let is_contact = |result: &Result<_, _>| result.as_ref().err().is_none_or(is_contact);
+        if word.is_contact() && is_contact(&result) && !device.spoken {
+            self.note_spoken(number);
+        }
         if result.is_ok() && !was_online && word.is_contact() {
             self.take_online(number, Ok(()));
         }
@@ -212,6 +226,7 @@ impl Device {
         let is_good = |r: &Reading| model.max_age.is_zero() || r.is_fresh(model.max_age, now.monotonic);
         let is_same = |r: &Reading| is_good(r) && is_same(&r.value, value, model.deadband);
         self.is_online()
+            && self.spoken
             && model.class != Class::BinarySensor
             && fits(value, model.class)
             && (!watched || capability.failed.is_none() && capability.reading.as_ref().is_some_and(is_same))

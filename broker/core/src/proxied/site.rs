@@ -103,6 +103,7 @@ impl Broker {
             mapping: old.as_ref().filter(|_| same_model).map_or(&device.mapping, |o| &o.mapping).clone(),
             address,
             online: earlier.and_then(|o| o.online.clone()),
+            spoken: earlier.is_some_and(|o| o.spoken),
             away: earlier.and_then(|o| o.away),
             settled: Cell::new(old.as_ref().is_some_and(|o| o.settled.get())),
             last_contact: earlier.and_then(|o| o.last_contact),

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use usp_core::input::ConnId;
-use usp_mapping::mapping::FOR_EVER;
+use usp_mapping::mapping::{FOR_EVER, MqttOptions, Protocol};
 use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading};
+use usp_mapping::value::Value;
 
 use crate::bench::World;
 use crate::bench::device::{Behaviour, number};
@@ -56,6 +57,28 @@ fn what_somebody_has_kept_is_shown_and_is_no_contact() {
     // Whoever keeps count of it says that it is there: then it is what it shows.
     w.report_online("a", Ok(()));
     shows(&mut w, c, ROW, &["X_USPBROKER_Quality=Good", "LevelSensor.Value=20"]);
+}
+
+/// Nobody keeps count of it: after its server was away it passes for being there, and what is kept may be from long ago.
+#[test]
+fn what_is_kept_of_a_device_that_is_only_believed_to_be_there_is_stale() {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| {
+        mapping.capabilities[0].max_age = FOR_EVER;
+        mapping.protocol = Protocol::Mqtt(MqttOptions::default());
+    }));
+    let c = w.controller("self::c");
+    w.report("a", &[(0, number("25"))]);
+    assert_eq!(quality(&mut w, c), "Good");
+    w.report_online("a", Err(DeviceFault::Unreachable("the server is away".to_owned())));
+    w.report_online("a", Ok(()));
+    w.subscribe(c, "q", "ValueChange", &format!("{ROW}X_USPBROKER_Quality"));
+    w.report_kept("a", &[(0, number("20"))]);
+    assert_eq!(quality(&mut w, c), "Stale");
+    w.notes(c);
+    w.report("a", &[(1, Value::Bool(true))]);
+    assert_eq!(w.notes(c), [format!("q: ValueChange {ROW}X_USPBROKER_Quality=Good")], "it speaks");
+    assert_eq!(quality(&mut w, c), "Good");
 }
 
 #[test]
@@ -133,7 +156,7 @@ fn a_value_is_as_old_as_its_oldest_part() {
 #[test]
 fn that_it_does_not_answer_is_not_disproved_by_what_it_said_before() {
     let (mut w, c) = world(FOR_EVER);
-    w.report("a", &[(0, number("20")), (1, usp_mapping::value::Value::Bool(true))]);
+    w.report("a", &[(0, number("20")), (1, Value::Bool(true))]);
     w.report_fault("a", 0, DeviceFault::Timeout(S));
     w.report_kept("a", &[(0, number("25"))]);
     assert_eq!(quality(&mut w, c), "Bad");
