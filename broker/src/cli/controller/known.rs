@@ -58,7 +58,7 @@ pub(super) async fn meant(session: &Session, path: &str) -> Option<String> {
         let (object, rest) = path.split_at_checked(end)?;
         let Some(names) = children(session, object).await else { continue };
         let wrong = rest.split('.').next()?;
-        let right = nearest(wrong, names.iter().map(String::as_str))?;
+        let right = nearest(wrong, names.iter().map(String::as_str)).filter(|right| *right != wrong)?;
         return Some(format!("{object}{right}{}", rest.get(wrong.len()..)?));
     }
     None

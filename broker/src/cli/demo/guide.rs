@@ -95,7 +95,7 @@ impl Guide {
         line(
             "devices",
             &format!(
-                "{} simulated, on Modbus, CoAP and MQTT (a Zigbee2MQTT and a Tasmota switch), see site.yaml",
+                "{} simulated, on Modbus, CoAP, MQTT (a Zigbee2MQTT and a Tasmota switch) and a serial line, see site.yaml",
                 self.seen.online
             ),
         );
@@ -256,7 +256,7 @@ mod tests {
         for line in [
             "  folder       /tmp/d (kept)\n",
             "  Controllers  uds:/tmp/d/broker_agent_path\n",
-            "  devices      9 simulated, on Modbus, CoAP and MQTT (a Zigbee2MQTT and a Tasmota switch), see site.yaml\n",
+            "  devices      9 simulated, on Modbus, CoAP, MQTT (a Zigbee2MQTT and a Tasmota switch) and a serial line, see site.yaml\n",
             "  export USP_BROKER_VIA=uds:/tmp/d/broker_agent_path\n",
             "  usp-broker set Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Value=true\n",
             "  usp-broker operate 'Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Toggle()'\n",

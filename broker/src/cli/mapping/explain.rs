@@ -96,7 +96,7 @@ With --json, one object; times in milliseconds, `load` as a share of 1, frames i
         "ttl_ms":3000,"rate_ms":0,"coalesce":false,"undo":false}]}],
    "buses":[{"bus":"line","kind":"serial line, 9600 baud, 8E1","devices":1,"delay_ms":10,"load":0.06,"all_ms":120.5,
      "warnings":[]}]}
-Of a mapping for MQTT or CoAP there are no frames and no times, but messages (topics with `~` for that of the device):
+Of a mapping for MQTT, CoAP or a serial line there are no frames and no times, but messages (topics with `~` for that of the device):
   in a device   "address":"zigbee2mqtt/plug","hears":[{"from":"~","what":"json /state","how":"published","for":["relay"]}]
   in a write or command   "messages":[{"to":"~/set","how":"QoS 0","body":"{\"state\":\"ON\"}"}]
 EXCHANGE: {"what":"read input 0..13","request":"01 04 …","reply_bytes":33,"time_ms":58.1,"for":["voltage"],

@@ -21,7 +21,7 @@ use self::plan::Setup;
 use super::model::Folders;
 use crate::cli::Failure;
 
-/// Simulate devices from their mapping: Modbus over TCP or on a pseudo-terminal, CoAP, on an MQTT server, or all of a Modbus site
+/// Simulate devices from their mapping: Modbus and lines over TCP or on a pseudo-terminal, CoAP, on an MQTT server, or all of a Modbus site
 ///
 /// While it runs, lines on standard input are obeyed: `set voltage 230`, `fault silent`, `show`, `help`, `quit`.
 #[derive(Debug, clap::Args)]
