@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -223,6 +224,20 @@ impl<'b> Talk<'b> {
                     Ok(count) => {
                         let happened = self.conversation.hear(now(), buffer.get(..count).unwrap_or_default());
                         self.take_in(happened);
+                        // A line that never falls silent keeps neither a time-out nor a request waiting.
+                        let overdue = self.conversation.tick(now());
+                        self.take_in(overdue);
+                        if self.conversation.is_free(now()) {
+                            match orders.try_recv() {
+                                Ok(order) => {
+                                    if let Err(error) = self.ask(wire, order).await {
+                                        return error;
+                                    }
+                                }
+                                Err(TryRecvError::Empty) => {}
+                                Err(TryRecvError::Disconnected) => return std::io::ErrorKind::Interrupted.into(),
+                            }
+                        }
                     }
                     Err(error) => return error,
                 },

@@ -311,6 +311,25 @@ async fn a_projector_behind_tcp_is_set_and_confirmed() {
     timeout(PATIENCE, projector).await.expect("its connection is closed").unwrap();
 }
 
+/// Bytes that never end keep nobody waiting for longer than a time-out.
+#[tokio::test]
+async fn a_flood_of_bytes_does_not_hold_up_what_is_asked() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bus = format!("serial_line_tcp: \"{}\"", listener.local_addr().unwrap());
+    let flood = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+    });
+    let (adapters, mut from) = start(PROJECTOR, &bus);
+    let action = Action::Read(vec![PointId(0)]);
+    adapters.call(AdapterCall { id: CallId(1), device: DeviceId("d".into()), within: PATIENCE, action });
+    let outcome = until(&mut from, reply).await.outcome;
+    let is_fault = |all: &Vec<Reading>| all.iter().all(|reading| reading.result.is_err());
+    assert!(outcome.as_ref().is_err() || outcome.as_ref().is_ok_and(is_fault), "{outcome:?}");
+    adapters.stop().await;
+    timeout(PATIENCE, flood).await.expect("its connection is closed").unwrap();
+}
+
 /// A port that vanishes and comes back by the same name.
 #[tokio::test]
 async fn a_meter_is_unplugged_and_back() {
