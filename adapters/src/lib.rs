@@ -38,6 +38,9 @@ mod secret;
 #[cfg(feature = "serial")]
 mod serial;
 mod site;
+#[cfg(feature = "zigbee")]
+#[allow(dead_code, unused_imports, reason = "its host comes with the devices")]
+mod zigbee;
 
 #[cfg(test)]
 mod tests;
