@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes what the tests need besides Rust: the MQTT server mosquitto, the CoAP server of libcoap, and a Python environment with
-# what python/requirements.txt names.
+# Makes what the tests need besides Rust: the MQTT server mosquitto, the CoAP server of libcoap, the library libmodbus, and a
+# Python environment with what python/requirements.txt names.
 # The tests call it themselves; it does nothing where nothing is to be done.
 #
 # usage: tests/setup.sh [DIR]      DIR is where the environment is made, target/python unless told otherwise.
@@ -41,6 +41,11 @@ fi
 if ! command -v coap-server-openssl >/dev/null && ! command -v coap-server >/dev/null; then
     can_install || fail "libcoap's server is missing; on Debian: sudo apt-get install libcoap3-bin"
     install libcoap3-bin
+fi
+
+if ! PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null | grep -q 'libmodbus\.so\.5'; then
+    can_install || fail "libmodbus is missing; on Debian: sudo apt-get install libmodbus5"
+    install libmodbus5
 fi
 
 if cmp -s "$wanted" "$dir/requirements.txt"; then

@@ -1,4 +1,4 @@
-//! Peers that share no code with the project: a Controller in Python, and pymodbus as the device.
+//! Peers that share no code with the project: a Controller in Python; pymodbus and libmodbus as the device.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,10 +38,13 @@ fn a_controller_that_shares_no_code_does_all_of_it() {
     assert_eq!(out.lines().last(), Some("ok delete"));
 }
 
-/// pymodbus as the demo's meter, and where it is.
-fn pymodbus(arguments: &[&str]) -> (Process, String) {
+const PYMODBUS: &str = "python/modbus_server.py";
+const LIBMODBUS: &str = "python/libmodbus_server.py";
+
+/// Such a server as the demo's meter, and where it is.
+fn device(server: &str, arguments: &[&str]) -> (Process, String) {
     let mut command = Command::new(python());
-    command.arg(here("python/modbus_server.py")).args(arguments).stdin(Stdio::piped());
+    command.arg(here(server)).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::piped());
     let device = Process::start(&mut command);
     let ready = device.line();
     let at = ready.strip_prefix("ready ").expect(&ready).to_owned();
@@ -50,15 +53,33 @@ fn pymodbus(arguments: &[&str]) -> (Process, String) {
 
 #[test]
 fn a_device_that_shares_no_code_is_read_and_written() {
-    let (device, port) = pymodbus(&[]);
+    on_tcp(PYMODBUS);
+}
+
+#[test]
+fn a_device_that_shares_no_code_is_read_and_written_on_a_serial_line() {
+    on_a_line(PYMODBUS);
+}
+
+#[test]
+fn a_device_of_libmodbus_is_read_and_written() {
+    on_tcp(LIBMODBUS);
+}
+
+#[test]
+fn a_device_of_libmodbus_is_read_and_written_on_a_serial_line() {
+    on_a_line(LIBMODBUS);
+}
+
+fn on_tcp(server: &str) {
+    let (device, port) = device(server, &[]);
     let place = Place::new(ACTOR, "");
     place.meters(&[("meter", ([127, 0, 0, 1], port.parse().unwrap()).into(), 1)]);
     is_read_and_written(&place, device);
 }
 
-#[test]
-fn a_device_that_shares_no_code_is_read_and_written_on_a_serial_line() {
-    let (device, port) = pymodbus(&["serial"]);
+fn on_a_line(server: &str) {
+    let (device, port) = device(server, &["serial"]);
     let place = Place::new(ACTOR, "");
     place.write(
         "site.yaml",
@@ -117,12 +138,11 @@ fn is_read_and_written(place: &Place, mut device: Process) {
 /// Functions 22 (mask write) and 23 (write and read) of the other hand: bits are kept, refusals are told.
 #[test]
 fn bits_and_registers_are_written_in_one_request() {
-    let mut command = Command::new(python());
-    command.arg(here("python/modbus_server.py")).stdin(Stdio::piped());
-    let device = Process::start(&mut command);
-    let ready = device.line();
-    let port = ready.strip_prefix("ready ").expect(&ready);
+    [PYMODBUS, LIBMODBUS].into_iter().for_each(written_in_one_request);
+}
 
+fn written_in_one_request(server: &str) {
+    let (device, port) = device(server, &[]);
     let place = Place::new(ACTOR, "");
     place.write("heater.yaml", HEATER);
     place.write(

@@ -7,17 +7,12 @@ Obeys lines on standard input: `input ADDRESS VALUE…` sets input registers. En
 """
 
 import asyncio
-import os
-import struct
 import sys
-import threading
-import tty
 
+from meter import COIL, CONTACT, holding, inputs, line
 from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
 from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
-
-COIL, CONTACT = 3, 515
 
 
 class Told(ModbusSequentialDataBlock):
@@ -40,35 +35,6 @@ def functions(sending, pdu):
     return pdu
 
 
-def f32(value):
-    return list(struct.unpack(">HH", struct.pack(">f", value)))
-
-
-def inputs():
-    low, high = f32(0.95)
-    registers = f32(230.5) + f32(231.25) + f32(229.75) + f32(1.5) + f32(2.5) + f32(3.5)
-    registers += list(struct.unpack(">HH", struct.pack(">i", -12345)))  # power, tenths of a watt
-    registers += list(struct.unpack(">HHHH", struct.pack(">Q", 123456)))  # energy, Wh
-    registers += [4998, 215, high, low, 0x0010]  # frequency, temperature, power factor, importing
-    return registers
-
-
-def line():
-    """Both ends of a line without a UART: what is written to one can be read from the other."""
-    ends = [os.openpty() for _ in range(2)]
-
-    def carry(here, there):
-        while data := os.read(here, 4096):
-            os.write(there, data)
-
-    for master, slave in ends:
-        tty.setraw(slave)
-    masters = [master for master, _ in ends]
-    for here, there in (masters, masters[::-1]):
-        threading.Thread(target=carry, args=(here, there), daemon=True).start()
-    return [os.ttyname(slave) for _, slave in ends]
-
-
 async def serve(context):
     """A server that runs, and where it is."""
     if sys.argv[1:] == ["serial"]:
@@ -84,14 +50,12 @@ async def serve(context):
 async def main():
     contacts = ModbusSequentialDataBlock(1, [False] * 520)
     discrete = lambda address, value: contacts.setValues(CONTACT + 1, [bool(value)]) if address == COIL else None
-    holding = [0] * 21
-    holding[12], holding[20] = 0x0000, 190
     inputs_block = ModbusSequentialDataBlock(1, inputs())
     unit = ModbusSlaveContext(
         di=contacts,
         co=Told("coil", [False] * 8, discrete),
         ir=inputs_block,
-        hr=Told("holding", holding),
+        hr=Told("holding", holding()),
     )
     context = ModbusServerContext(slaves={1: unit}, single=False)
     server, place = await serve(context)
