@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use usp_mapping::diagnostic::{self, Diagnostic, MAX_BYTES, SourceFile};
+use usp_mapping::diagnostic::{self, Code, Diagnostic, MAX_BYTES, SourceFile};
 use usp_mapping::draft::site::Use;
 use usp_mapping::library::Catalog;
 use usp_mapping::mapping::{BusKind, Site};
@@ -44,8 +44,10 @@ impl SiteError {
     /// For those who see no more than a line: each problem with its place and what to do, without the lines of the file.
     pub(crate) fn brief(&self) -> String {
         let Self::Invalid(found) = self else { return without_numbers(&self.to_string()) };
-        let errors: Vec<String> =
-            found.iter().filter(|found| found.is_error()).map(ToString::to_string).collect();
+        let mut errors: Vec<&Diagnostic> = found.iter().filter(|found| found.is_error()).collect();
+        // That a mapping file has errors follows from those errors.
+        errors.sort_by_key(|error| error.code == Code::MappingFile);
+        let errors: Vec<String> = errors.into_iter().map(ToString::to_string).collect();
         let told = errors.get(..errors.len().min(TOLD)).unwrap_or_default().join(" | ");
         match errors.len().saturating_sub(TOLD) {
             0 => told,
@@ -235,6 +237,20 @@ mod tests {
         assert!(told.starts_with("site.yaml:3:19: error[M094]: `h` is no network address; help: "), "{told}");
         assert!(told.contains(" | site.yaml:5:33: error[M090]: there is no bus `b`"), "{told}");
         assert!(!told.contains(['\n', '^']), "{told}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_mapping_is_told_before_who_uses_it() {
+        let device = |at: usize| format!("  d{at}: {{file: m.yaml, bus: a, unit: {at}}}\n");
+        let text = "site: 1\nbuses:\n  a: {modbus_tcp: \"h:502\"}\ndevices:\n".to_owned()
+            + &(1..9).map(device).collect::<String>();
+        let mapping = "uspmap: 1\nprofile: x.y\nversion: 1.0.0\ndevice: {type: Meter}\ncapabilities:\n  a: {class: Level}\n";
+        let (_, found) = compile_site(&SourceFile::new("site.yaml", &text), &|_| {
+            Ok(SourceFile::new("m.yaml", mapping))
+        });
+        let told = SiteError::Invalid(found).brief();
+        assert!(told.starts_with("m.yaml:6:3: error[M005]: "), "{told}");
+        assert_eq!(told.matches("the mapping file m.yaml has errors").count(), 1, "{told}");
     }
 
     #[test]

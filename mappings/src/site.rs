@@ -7,7 +7,7 @@ mod address;
 mod buses;
 mod load;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::code::Code;
@@ -157,7 +157,7 @@ impl Compiler<'_> {
         };
         let params = self.params(device, &draft)?;
         let mapping = self.models.compiled(&model.value, &draft, &params);
-        if mapping.is_none() {
+        if mapping.is_none() && self.models.broken.insert(model.value.to_string()) {
             let message = format!("the mapping file {} has errors", draft.file.name());
             self.report.error(Code::MappingFile, model.span, message).help("see its own diagnostics");
         }
@@ -232,12 +232,15 @@ struct Models<'r> {
     resolve: &'r Resolve<'r>,
     drafts: BTreeMap<String, Result<Option<Arc<MappingDraft>>, NotFound>>,
     compiled: BTreeMap<(String, Params), Option<Arc<Mapping>>>,
+    /// Those that the site was told about: once, however many devices there are.
+    broken: BTreeSet<String>,
     found: Vec<Diagnostic>,
 }
 
 impl<'r> Models<'r> {
     fn new(resolve: &'r Resolve<'r>) -> Self {
-        Self { resolve, drafts: BTreeMap::new(), compiled: BTreeMap::new(), found: Vec::new() }
+        let (drafts, compiled) = (BTreeMap::new(), BTreeMap::new());
+        Self { resolve, drafts, compiled, broken: BTreeSet::new(), found: Vec::new() }
     }
 
     /// `None` when the file cannot even be read as a map.
