@@ -245,9 +245,8 @@ mod tests {
         let text = "site: 1\nbuses:\n  a: {modbus_tcp: \"h:502\"}\ndevices:\n".to_owned()
             + &(1..9).map(device).collect::<String>();
         let mapping = "uspmap: 1\nprofile: x.y\nversion: 1.0.0\ndevice: {type: Meter}\ncapabilities:\n  a: {class: Level}\n";
-        let (_, found) = compile_site(&SourceFile::new("site.yaml", &text), &|_| {
-            Ok(SourceFile::new("m.yaml", mapping))
-        });
+        let (_, found) =
+            compile_site(&SourceFile::new("site.yaml", &text), &|_| Ok(SourceFile::new("m.yaml", mapping)));
         let told = SiteError::Invalid(found).brief();
         assert!(told.starts_with("m.yaml:6:3: error[M005]: "), "{told}");
         assert_eq!(told.matches("the mapping file m.yaml has errors").count(), 1, "{told}");

@@ -127,6 +127,7 @@ pub(super) fn set_unit(capability: &mut Capability, given: Option<&str>, vendor:
         capability.unit = Some("-".to_owned());
         return;
     }
+    let given = degrees(given, capability, notes);
     let multiple = advice::multiple(given).map(|(unit, factor)| (unit.to_owned(), decimal(factor)));
     let same = || UNITS.iter().find(|unit| **unit == given).copied().or_else(|| translated(given, UNITS));
     match multiple.or_else(|| same().map(|unit| (unit.to_owned(), None))) {
@@ -143,6 +144,18 @@ pub(super) fn set_unit(capability: &mut Capability, given: Option<&str>, vendor:
             capability.unit = Some(word);
         }
     }
+}
+
+/// `C` and `F` are coulomb and farad in TR-181, and degrees to those who write the files that are read here.
+fn degrees<'g>(given: &'g str, capability: &Capability, notes: &mut Notes) -> &'g str {
+    let (unit, name) = match given {
+        "C" => ("degC", "Celsius"),
+        "F" => ("degF", "Fahrenheit"),
+        _ => return given,
+    };
+    let why = format!("taken for degrees {name}; `{unit}` was written");
+    notes.add(capability.line, format!("{}: unit {given}", capability.name), why);
+    unit
 }
 
 /// `m³/h` as `m3PerH`: letters of vendor words are ASCII.

@@ -218,7 +218,7 @@ deviceResources:
     properties: {valueType: Uint32, readWrite: R, units: kWh, assertion: "0"}
   - name: "SetPoint"
     attributes: {primaryTable: HOLDING_REGISTERS, startingAddress: 12}
-    properties: {valueType: Int16, readWrite: RW, minimum: 10, maximum: 30, scale: 0.5, units: degC, defaultValue: "20"}
+    properties: {valueType: Int16, readWrite: RW, minimum: 10, maximum: 30, scale: 0.5, units: C, defaultValue: "20"}
   - name: "Level"
     attributes: {primaryTable: HOLDING_REGISTERS, startingAddress: 13}
     properties: {valueType: Float32, readWrite: RW}
@@ -270,6 +270,7 @@ fn an_edgex_profile_becomes_a_mapping() {
         ]
     );
     has(&imported, 19, "Level: writing", "least and greatest");
+    has(&imported, 16, "SetPoint: unit C", "degrees Celsius");
     has(&imported, 26, "isHidden", "like all others");
     has(&imported, 32, "Serial: writing", "only read");
     has(&imported, 35, "deviceCommands", "read together");
