@@ -27,6 +27,7 @@ mod bus;
 #[cfg(feature = "coap")]
 mod coap;
 pub mod coap_timing;
+mod keeper;
 #[cfg(feature = "line")]
 mod line;
 #[cfg(feature = "modbus")]
@@ -52,7 +53,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use usp_mapping::mapping::{Bus, Device, Site};
-use usp_mapping::port::{AdapterCall, AdapterReply, AdapterReport, DeviceFault, DeviceId};
+use usp_mapping::port::{
+    AdapterCall, AdapterReply, AdapterReport, BusCall, BusReport, DeviceFault, DeviceId,
+};
 
 #[cfg(feature = "modbus")]
 pub use crate::modbus::explain;
@@ -66,7 +69,10 @@ pub use crate::coap::scan as coap_scan;
 #[cfg(feature = "mqtt-devices")]
 pub use crate::mqtt::scan as mqtt_scan;
 
-pub use crate::bus::statistics::{BusStatistics, CycleStatistics, DeviceStatistics, Exchanges};
+pub use crate::bus::statistics::{
+    BusStatistics, CycleStatistics, DeviceStatistics, Exchanges, NetworkStatistics, Signal,
+};
+pub use crate::keeper::{Keeper, Kept, Memory};
 
 use crate::bus::outlet::Outlet;
 use crate::site::{BusHandle, plans};
@@ -80,6 +86,8 @@ pub enum FromAdapter {
     Report(AdapterReport),
     /// What a bus has of its own.
     Adopted(Box<Adopted>),
+    /// What a bus says of itself, or what became of a [`BusCall`].
+    Bus(BusReport),
 }
 
 /// The devices that are on a bus now without being in the site file: all of them, each time that this has changed. Whoever
@@ -103,16 +111,27 @@ pub struct Adapters {
     /// For calls that reach no bus.
     outlet: Outlet,
     runtime: Handle,
+    keeper: Arc<dyn Keeper>,
 }
 
 impl Adapters {
-    /// Starts a task for each bus. Must be called within a tokio runtime; everything is polled at once.
+    /// As [`start_keeping`](Self::start_keeping), with a [`Memory`]: what buses keep does not outlive this.
+    pub fn start(site: Arc<Site>, to_core: mpsc::Sender<FromAdapter>) -> Self {
+        Self::start_keeping(site, to_core, Arc::new(Memory::default()))
+    }
+
+    /// Starts a task for each bus. Must be called within a tokio runtime; everything is polled at once. What a bus has to
+    /// know after a restart is in `keeper`.
     ///
     /// A slow receiver of `to_core` slows polling down and loses nothing.
-    pub fn start(site: Arc<Site>, to_core: mpsc::Sender<FromAdapter>) -> Self {
+    pub fn start_keeping(
+        site: Arc<Site>,
+        to_core: mpsc::Sender<FromAdapter>,
+        keeper: Arc<dyn Keeper>,
+    ) -> Self {
         let runtime = Handle::current();
         let outlet = Outlet::new(to_core, runtime.clone());
-        let mut adapters = Self { buses: Vec::new(), routes: HashMap::new(), outlet, runtime };
+        let mut adapters = Self { buses: Vec::new(), routes: HashMap::new(), outlet, runtime, keeper };
         for plan in plans(&site) {
             let bus = adapters.start_bus(plan);
             adapters.buses.push(bus);
@@ -129,6 +148,17 @@ impl Adapters {
             None => {
                 self.outlet.opened(call.id);
                 self.outlet.refuse(call.id, DeviceFault::Unknown);
+            }
+        }
+    }
+
+    /// Hands a call to a bus. Never blocks. What becomes of it comes as [`BusReport::Done`].
+    pub fn bus_call(&self, call: BusCall) {
+        match self.buses.iter().find(|bus| bus.has_name(&call.bus)) {
+            Some(bus) => bus.bus_call(call, &self.outlet),
+            None => {
+                let why = format!("the bus {} is not in the site any more", call.bus);
+                self.outlet.post(FromAdapter::Bus(BusReport::Done { id: call.id, outcome: Err(why) }));
             }
         }
     }
@@ -176,7 +206,7 @@ impl Adapters {
     }
 
     fn start_bus(&self, plan: bus::BusPlan) -> BusHandle {
-        BusHandle::start(plan, &self.outlet, &self.runtime)
+        BusHandle::start(plan, &self.outlet, &self.runtime, &self.keeper)
     }
 
     fn route(&mut self) {

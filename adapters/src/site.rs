@@ -14,11 +14,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use usp_mapping::mapping::{Bus, BusKind, Site};
-use usp_mapping::port::{AdapterCall, DeviceFault, DeviceId};
+use usp_mapping::port::{AdapterCall, BusCall, BusReport, DeviceFault, DeviceId};
 
+use crate::FromAdapter;
 use crate::bus::outlet::Outlet;
 use crate::bus::statistics::{BusCounters, BusStatistics, Described};
 use crate::bus::{BusPlan, Ends, INBOX, Received};
+use crate::keeper::Keeper;
 
 /// Each medium with its devices, in the order of the file. Buses with the same address are one medium: there is one
 /// connection to it, because many devices and gateways take no second one.
@@ -73,8 +75,18 @@ pub(crate) trait SharedLink: Debug + Send + Sync {
     fn serve(&self, ends: Ends) -> Pin<Box<dyn Future<Output = ()> + Send>>;
     /// Other devices, or other names of the bus.
     fn configure(&self, plan: &BusPlan);
+    /// Takes a call to the bus itself, and answers it over `way`. Never blocks.
+    fn bus_call(&self, call: BusCall, way: &Outlet) {
+        refuse_bus_call(&call, way);
+    }
     /// Ends the link; the future waits for it.
     fn stop(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// Answers what cannot be asked of a bus of this kind.
+fn refuse_bus_call(call: &BusCall, way: &Outlet) {
+    let why = format!("the bus {} is no network that devices join and leave", call.bus);
+    way.post(FromAdapter::Bus(BusReport::Done { id: call.id, outcome: Err(why) }));
 }
 
 /// Waits for the end of a task.
@@ -82,9 +94,9 @@ pub(crate) type End = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl BusHandle {
     /// Starts to serve a bus. `way` goes to the core, for what concerns no call; each worker has one of its own.
-    pub(crate) fn start(plan: BusPlan, way: &Outlet, runtime: &Handle) -> Self {
+    pub(crate) fn start(plan: BusPlan, way: &Outlet, runtime: &Handle, keeper: &Arc<dyn Keeper>) -> Self {
         let counters = Arc::<BusCounters>::default();
-        match shared_link(&plan, &counters, way, runtime) {
+        match shared_link(&plan, &counters, way, (runtime, keeper)) {
             Some(link) => Self::on_link(plan, counters, link, way, runtime),
             None => {
                 let lane = Lane::start(plan.clone(), &counters, way, runtime, false, |ends| {
@@ -151,6 +163,19 @@ impl BusHandle {
     /// The devices on it.
     pub(crate) fn devices(&self) -> Vec<DeviceId> {
         self.plan.devices.iter().map(|device| device.id.clone()).collect()
+    }
+
+    /// Whether it goes by this name.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.plan.names.iter().any(|known| known == name)
+    }
+
+    /// Hands a call to the bus itself over, or refuses it.
+    pub(crate) fn bus_call(&self, call: BusCall, way: &Outlet) {
+        match &self.lanes {
+            Lanes::One(_) => refuse_bus_call(&call, way),
+            Lanes::Each(link, _) => link.bus_call(call, way),
+        }
     }
 
     /// Hands a call over, or refuses it.
@@ -264,7 +289,7 @@ fn shared_link(
     plan: &BusPlan,
     _counters: &Arc<BusCounters>,
     _way: &Outlet,
-    _runtime: &Handle,
+    (_runtime, _keeper): (&Handle, &Arc<dyn Keeper>),
 ) -> Option<Box<dyn SharedLink>> {
     match &plan.bus.kind {
         #[cfg(feature = "coap")]

@@ -105,7 +105,7 @@ impl App {
         let core = config.core(endpoint_id.clone(), websocket.map(|address| address.port()), random()?);
         let broker = Broker::new(core, snapshot, clock.now())?;
         let (reports, adapters_inlet) = mpsc::channel(REPORTS);
-        let adapters = Adapters::start(Arc::clone(&site), reports);
+        let adapters = Adapters::start_keeping(Arc::clone(&site), reports, Arc::new(store.keeper()));
         let (gateway, events) = Gateway::new(endpoint_id.clone(), config.limits.edge.clone());
         let (orders, orders_inlet) = mpsc::channel(1);
         let (ready, is_ready) = oneshot::channel();

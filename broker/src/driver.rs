@@ -269,6 +269,7 @@ impl Driver {
         self.handle(match from {
             FromAdapter::Reply(reply) => Input::Reply(reply),
             FromAdapter::Report(report) => Input::Report(report),
+            FromAdapter::Bus(report) => Input::Bus(report),
             FromAdapter::Adopted(adopted) => return self.sites.adopt(*adopted),
         });
     }
@@ -350,6 +351,7 @@ impl Driver {
                     self.numbers.calls += 1;
                     self.adapters.call(call);
                 }
+                Output::Bus(call) => self.adapters.bus_call(call),
                 Output::Mqtt(order) => self.mqtt.order(order, self.inputs),
                 Output::Store { batch, ops } => {
                     self.batches += 1;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use usp_adapters::{BusStatistics, DeviceStatistics, Exchanges};
-use usp_core::proxied::figures::{BusFigures, DeviceFigures, Traffic};
+use usp_adapters::{BusStatistics, DeviceStatistics, Exchanges, NetworkStatistics};
+use usp_core::proxied::figures::{BusFigures, DeviceFigures, NetworkFacts, Traffic};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -60,7 +60,19 @@ fn of_bus(bus: BusStatistics) -> BusFigures {
         restarts: bus.restarts,
         waiting: bus.waiting,
         traffic: traffic(bus.exchanges),
+        network: bus.network.map(of_network),
         devices: bus.devices.into_iter().map(of_device).collect(),
+    }
+}
+
+fn of_network(network: NetworkStatistics) -> NetworkFacts {
+    NetworkFacts {
+        firmware: network.firmware,
+        channel: network.channel,
+        pan_id: format!("0x{:04x}", network.pan_id),
+        ext_pan_id: format!("0x{:016x}", network.ext_pan_id),
+        devices: network.devices,
+        is_open: network.is_open,
     }
 }
 
@@ -73,6 +85,8 @@ fn of_device(device: DeviceStatistics) -> DeviceFigures {
         waiting: device.waiting,
         cycle: fastest.and_then(|group| group.last),
         longest_cycle: fastest.and_then(|group| group.max),
+        link_quality: device.signal.quality,
+        signal_strength: device.signal.strength,
     }
 }
 
@@ -109,6 +123,7 @@ pub(crate) mod tests {
             waiting: 0,
             utilisation: 12.6,
             exchanges: Exchanges { requests, ..Exchanges::default() },
+            network: None,
             devices: Vec::new(),
         }
     }

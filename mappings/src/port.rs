@@ -3,9 +3,13 @@
 //! The core asks with an [`AdapterCall`] and gets exactly one [`AdapterReply`] for it, unless it stops waiting first
 //! (its own deadline is [`AdapterCall::within`] plus a margin). Whatever a device says unasked is an [`AdapterReport`].
 
+mod bus;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use self::bus::{BusAction, BusCall, BusCallId, BusReport, JoinStage, Newcomer, RadioAddress};
 
 use crate::mapping::Mapping;
 use crate::value::Value;

@@ -16,7 +16,10 @@ pub(crate) fn merge(waiting: &mut VecDeque<FromAdapter>, message: FromAdapter) -
                 FromAdapter::Report(AdapterReport::Readings { device: of, mapping: by, readings: known }) => {
                     (*of == device && Arc::ptr_eq(by, &mapping)).then_some(known)
                 }
-                FromAdapter::Report(_) | FromAdapter::Reply(_) | FromAdapter::Adopted(_) => None,
+                FromAdapter::Report(_)
+                | FromAdapter::Reply(_)
+                | FromAdapter::Adopted(_)
+                | FromAdapter::Bus(_) => None,
             });
             let Some(known) = known else {
                 let report = AdapterReport::Readings { device, mapping, readings };
@@ -37,7 +40,7 @@ pub(crate) fn merge(waiting: &mut VecDeque<FromAdapter>, message: FromAdapter) -
             u64::try_from(dropped).unwrap_or(u64::MAX)
         }
         // As many as there are calls; and no scheduler adopts anything.
-        FromAdapter::Reply(_) | FromAdapter::Adopted(_) => {
+        FromAdapter::Reply(_) | FromAdapter::Adopted(_) | FromAdapter::Bus(_) => {
             waiting.push_back(message);
             0
         }

@@ -82,7 +82,7 @@ impl Outlet {
     fn closes(&self, message: &FromAdapter) -> bool {
         match message {
             FromAdapter::Reply(reply) => self.open().remove(&reply.id),
-            FromAdapter::Report(_) | FromAdapter::Adopted(_) => true,
+            FromAdapter::Report(_) | FromAdapter::Adopted(_) | FromAdapter::Bus(_) => true,
         }
     }
 

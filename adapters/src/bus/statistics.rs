@@ -37,8 +37,36 @@ pub struct BusStatistics {
     pub utilisation: f64,
     /// The exchanges of all its devices, those of devices that are gone included.
     pub exchanges: Exchanges,
+    /// Of a radio network; `None`: it is none, or its coordinator is not there.
+    pub network: Option<NetworkStatistics>,
     /// What hangs on it, by name.
     pub devices: Vec<DeviceStatistics>,
+}
+
+/// What is known of a radio network and its coordinator. No key is among it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkStatistics {
+    /// Of the coordinator, in its own words.
+    pub firmware: String,
+    /// 11 to 26.
+    pub channel: u8,
+    /// The 16 bits by which networks tell each other apart.
+    pub pan_id: u16,
+    /// The 64 bits for the same.
+    pub ext_pan_id: u64,
+    /// How many devices are in it.
+    pub devices: usize,
+    /// Whether devices may join.
+    pub is_open: bool,
+}
+
+/// How well a device was heard the last time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signal {
+    /// As the radio rates the last hop: 0 to 255, more is better.
+    pub quality: Option<u8>,
+    /// Strength of the last hop, in dBm.
+    pub strength: Option<i8>,
 }
 
 /// A device since it was configured.
@@ -52,6 +80,8 @@ pub struct DeviceStatistics {
     pub exchanges: Exchanges,
     /// Calls in its queue.
     pub waiting: usize,
+    /// How well it was heard over the air; nothing where it is not heard so.
+    pub signal: Signal,
     /// Its poll groups, the fastest first.
     pub cycles: Vec<CycleStatistics>,
 }
@@ -122,6 +152,7 @@ pub(crate) struct Described {
 pub(crate) struct DeviceCounters {
     pub(crate) online: AtomicBool,
     pub(crate) waiting: AtomicUsize,
+    signal: Mutex<Signal>,
     own: Tally,
     #[cfg(any(feature = "bus", test))]
     bus: Arc<Tally>,
@@ -139,6 +170,7 @@ pub(crate) struct BusCounters {
     pub(crate) lost: Arc<AtomicU64>,
     tally: Arc<Tally>,
     utilisation: Mutex<Utilisation>,
+    network: Mutex<Option<NetworkStatistics>>,
     devices: Mutex<BTreeMap<DeviceId, Arc<DeviceCounters>>>,
 }
 
@@ -183,6 +215,20 @@ impl BusCounters {
         }
     }
 
+    /// A device was heard so well over the air.
+    #[cfg(any(feature = "ble", feature = "zigbee"))]
+    pub(crate) fn signal(&self, id: &DeviceId, signal: Signal) {
+        if let Some(device) = locked(&self.devices).get(id) {
+            *locked(&device.signal) = signal;
+        }
+    }
+
+    /// What is known of the radio network; `None`: its coordinator is not there.
+    #[cfg(feature = "zigbee")]
+    pub(crate) fn network(&self, network: Option<NetworkStatistics>) {
+        *locked(&self.network) = network;
+    }
+
     /// Everything as it is now, for one of the buses that share a line.
     pub(crate) fn read(
         &self,
@@ -205,6 +251,7 @@ impl BusCounters {
             waiting,
             utilisation: locked(&self.utilisation).percent(now),
             exchanges: self.tally.read(),
+            network: locked(&self.network).clone(),
             devices: devices.map(|(id, counters)| counters.read(id)).collect(),
         }
     }
@@ -234,6 +281,7 @@ impl DeviceCounters {
             online: self.online.load(Ordering::Relaxed),
             exchanges: self.own.read(),
             waiting: self.waiting.load(Ordering::Relaxed),
+            signal: *locked(&self.signal),
             cycles: locked(&self.cycles).clone(),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use usp_mapping::mapping::Site;
-use usp_mapping::port::{AdapterReply, AdapterReport};
+use usp_mapping::port::{AdapterReply, AdapterReport, BusReport};
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::record::{BadRecord, Record};
 
@@ -51,6 +51,8 @@ pub enum Input {
     Reply(AdapterReply),
     /// A device reports.
     Report(AdapterReport),
+    /// A bus reports of itself, or answers an [`Output::Bus`](crate::output::Output::Bus).
+    Bus(BusReport),
     /// A batch is on disk, or could not be written.
     Stored {
         /// Which.

@@ -42,6 +42,7 @@ use input::Input;
 use mqtt::peers::Peers;
 use output::{Output, Snapshot, StoreOp};
 use proxied::Devices;
+use proxied::buses::BusCommands;
 use proxied::figures::Figures;
 use proxied::objects::Objects;
 use rng::Rng;
@@ -67,6 +68,7 @@ pub struct Broker {
     peers: Peers,
     services: Services,
     commands: RunningCommands,
+    bus_commands: BusCommands,
     creations: Creations,
     subs: Subscriptions,
     notices: Notices,
@@ -126,6 +128,7 @@ impl Broker {
             peers: Peers::default(),
             services: Services::default(),
             commands: RunningCommands::default(),
+            bus_commands: BusCommands::default(),
             creations: Creations::default(),
             subs: Subscriptions::default(),
             notices: Notices::default(),
@@ -178,6 +181,7 @@ impl Broker {
             Input::Disconnected { conn, reason } => self.handle_disconnected(conn, &reason),
             Input::Reply(reply) => self.handle_adapter_reply(reply),
             Input::Report(report) => self.handle_report(report),
+            Input::Bus(report) => self.handle_bus_report(report),
             Input::Stored { batch, result } => self.handle_stored(batch, result),
             Input::Mqtt { client, event } => self.handle_mqtt(client, event),
             Input::Site(site) => self.handle_site(&site, true),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use usp_mapping::port::AdapterCall;
+use usp_mapping::port::{AdapterCall, BusCall};
 use usp_proto::record::Record;
 
 use crate::input::ConnId;
@@ -40,6 +40,8 @@ pub enum Output {
     },
     /// Hand this to the adapters. The reply comes as [`Input::Reply`](crate::input::Input::Reply).
     Call(AdapterCall),
+    /// Hand this to the adapters. What becomes of it comes as [`Input::Bus`](crate::input::Input::Bus).
+    Bus(BusCall),
     /// Hand this to the MQTT clients.
     Mqtt(MqttOrder),
     /// Write all of this in one transaction, durably, then say [`Input::Stored`](crate::input::Input::Stored).

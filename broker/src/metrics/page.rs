@@ -194,7 +194,7 @@ fn cycles(page: &mut Page, buses: &[BusStatistics]) {
 mod tests {
     use std::time::Duration;
 
-    use usp_adapters::{CycleStatistics, Exchanges};
+    use usp_adapters::{CycleStatistics, Exchanges, Signal};
     use usp_mapping::port::DeviceId;
 
     use super::*;
@@ -213,6 +213,7 @@ mod tests {
             online: true,
             exchanges: Exchanges { requests: 7, refusals: 1, timeouts: 2, garbled: 0, failures: 0 },
             waiting: 4,
+            signal: Signal::default(),
             cycles: vec![cycle("fast", Some(Duration::from_millis(250))), cycle("slow", None)],
         };
         let bus = BusStatistics { waiting: 4, utilisation: 12.5, devices: vec![device], ..bus(0) };

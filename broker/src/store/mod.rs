@@ -5,6 +5,7 @@
 
 mod backup;
 mod error;
+mod kept;
 mod lock;
 mod rows;
 mod schema;
@@ -19,6 +20,7 @@ use usp_core::output::{Snapshot, StoreOp};
 
 pub use backup::{backup, restore};
 pub use error::StoreError;
+pub(crate) use kept::StoreKeeper;
 pub use lock::StateLock;
 pub use schema::VERSION;
 
@@ -38,6 +40,7 @@ pub struct Store {
     commands: mpsc::Sender<Command>,
     thread: Option<JoinHandle<()>>,
     path: PathBuf,
+    keeper: StoreKeeper,
 }
 
 impl Store {
@@ -52,17 +55,24 @@ impl Store {
         let path = state_dir.join(FILE_NAME);
         let connection = schema::open(&path)?;
         let snapshot = rows::load(&connection).map_err(|source| StoreError::sqlite(&path, source))?;
+        let kept = kept::load(&connection).map_err(|source| StoreError::sqlite(&path, source))?;
         let (commands, inbox) = mpsc::channel(QUEUE);
+        let keeper = StoreKeeper::new(kept, &commands);
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || worker::run(connection, lock, inbox))
             .map_err(|source| StoreError::Io { path: path.clone(), source })?;
-        Ok((Self { commands, thread: Some(thread), path }, snapshot))
+        Ok((Self { commands, thread: Some(thread), path, keeper }, snapshot))
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Keeps what buses have to know again after a restart.
+    pub(crate) fn keeper(&self) -> StoreKeeper {
+        self.keeper.clone()
     }
 
     /// Hands over one transaction: all of `ops`, durably, or none of them. `done` is called from the store's thread, or
@@ -93,7 +103,9 @@ impl Store {
         let (done, answer) = oneshot::channel();
         let command = Command::Clear { keep, done: Box::new(move |result| drop(done.send(result))) };
         self.commands.send(command).await.map_err(|_| GONE.to_owned())?;
-        answer.await.unwrap_or_else(|_| Err(GONE.to_owned()))
+        answer.await.unwrap_or_else(|_| Err(GONE.to_owned()))?;
+        self.keeper.forget();
+        Ok(())
     }
 
     /// Ends the thread when everything before is done, closes the file and releases the lock.

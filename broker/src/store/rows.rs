@@ -44,7 +44,7 @@ fn run(transaction: &Transaction<'_>, sql: &str, values: &[&dyn rusqlite::ToSql]
 /// Forgets everything except single values whose names begin with one of `keep`.
 pub(super) fn clear(transaction: &Transaction<'_>, keep: &[&str]) -> rusqlite::Result<()> {
     transaction.execute_batch(
-        "DELETE FROM object; DELETE FROM highest; DELETE FROM identity; DELETE FROM notification;",
+        "DELETE FROM object; DELETE FROM highest; DELETE FROM identity; DELETE FROM notification; DELETE FROM kept;",
     )?;
     let keys: Vec<String> = all(transaction, "SELECT key FROM meta", |row| row.get(0))?;
     keys.iter()

@@ -12,13 +12,17 @@ const APPLICATION_ID: i32 = 0x5553_5042;
 
 /// What leads from version `n` to version `n + 1`; a fresh file is version 0. Never changed once released: the next
 /// version is one entry more.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE object (path TEXT PRIMARY KEY, params TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE highest (table_path TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE identity (table_path TEXT, id TEXT, number INTEGER NOT NULL, PRIMARY KEY (table_path, id)) WITHOUT ROWID;
     CREATE TABLE notification (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"];
+",
+    // What buses keep: secrets of radio networks, and who is in them.
+    "CREATE TABLE kept (bus TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (bus, key)) WITHOUT ROWID;",
+];
 
 /// The version of the store that this program writes.
 #[expect(clippy::cast_possible_truncation, reason = "a list of a few entries")]

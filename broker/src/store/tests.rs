@@ -3,6 +3,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
+use usp_adapters::Keeper;
 
 use super::*;
 
@@ -170,7 +171,8 @@ async fn a_full_disk_keeps_the_old_state() {
     let (commands, inbox) = mpsc::channel(QUEUE);
     let lock = StateLock::take(dir.path()).unwrap();
     let thread = std::thread::spawn(move || worker::run(connection, lock, inbox));
-    let store = Store { commands, thread: Some(thread), path: dir.path().join(FILE_NAME) };
+    let keeper = StoreKeeper::new(std::collections::BTreeMap::new(), &commands);
+    let store = Store { commands, thread: Some(thread), path: dir.path().join(FILE_NAME), keeper };
 
     store.write(vec![put("Device.A.1.", "kept")]).await.unwrap();
     let big = vec![put("Device.A.1.", "lost"), put("Device.A.2.", &"x".repeat(200_000))];
@@ -246,4 +248,42 @@ async fn restore_refuses_what_is_no_backup_and_keeps_the_store() {
     let (_store, snapshot) = Store::open(dir.path()).unwrap();
     assert_eq!(snapshot.rows.len(), 1);
     assert!(!dir.path().join("broker.db.part").exists());
+}
+
+#[tokio::test]
+async fn what_buses_keep_outlives_the_process_and_a_backup() {
+    let (dir, other) = (dir(), dir());
+    let (store, _) = Store::open(dir.path()).unwrap();
+    let keeper = store.keeper();
+    keeper.keep("mesh", "network", Some(vec![0, 1, 255])).await.unwrap();
+    keeper.keep("mesh", "gone", Some(vec![2])).await.unwrap();
+    keeper.keep("mesh", "gone", None).await.unwrap();
+    keeper.keep("shed", "network", Some(vec![3])).await.unwrap();
+    assert!(!format!("{keeper:?}").contains("255"));
+    store.close().await;
+    assert_eq!(keeper.keep("mesh", "network", None).await, Err(GONE.to_owned()), "it holds nothing open");
+    let copy = other.path().join("copy");
+    backup(dir.path(), &copy).unwrap();
+    restore(other.path(), &copy, false).unwrap();
+    let (store, _) = Store::open(other.path()).unwrap();
+    assert_eq!(store.keeper().all("mesh"), [("network".to_owned(), vec![0, 1, 255])]);
+    store.clear(&[]).await.unwrap();
+    assert_eq!(store.keeper().all("mesh"), []);
+    store.close().await;
+    let (store, _) = Store::open(other.path()).unwrap();
+    assert_eq!(store.keeper().all("shed"), []);
+}
+
+/// A store of version 1, as it was before buses kept anything.
+#[tokio::test]
+async fn a_store_without_what_buses_keep_gains_it() {
+    let dir = dir();
+    with_rows(&dir, vec![meta("boot", "1")]).await;
+    let connection = raw(&dir);
+    connection.execute_batch("DROP TABLE kept").unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    drop(connection);
+    let (store, snapshot) = Store::open(dir.path()).unwrap();
+    assert_eq!(snapshot.meta, vec![("boot".to_owned(), "1".to_owned())]);
+    store.keeper().keep("mesh", "network", Some(vec![1])).await.unwrap();
 }

@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use usp_core::output::StoreOp;
 
 use super::error::write_text;
+use super::kept::{self, Value};
 use super::lock::StateLock;
 use super::rows;
 
@@ -15,6 +16,8 @@ pub(super) type Done = Box<dyn FnOnce(Result<(), String>) + Send>;
 pub(super) enum Command {
     /// All of this, durably.
     Write { ops: Vec<StoreOp>, done: Done },
+    /// This value of a bus.
+    Keep { value: Value, done: Done },
     /// Nothing but this.
     Clear { keep: &'static [&'static str], done: Done },
 }
@@ -23,7 +26,7 @@ impl Command {
     /// Tells what came of it.
     pub(super) fn done(self, result: Result<(), String>) {
         match self {
-            Self::Write { done, .. } | Self::Clear { done, .. } => done(result),
+            Self::Write { done, .. } | Self::Keep { done, .. } | Self::Clear { done, .. } => done(result),
         }
     }
 }
@@ -33,6 +36,9 @@ pub(super) fn run(mut connection: Connection, lock: StateLock, mut inbox: mpsc::
     while let Some(command) = inbox.blocking_recv() {
         let result = match &command {
             Command::Write { ops, .. } => write(&mut connection, ops),
+            Command::Keep { value, .. } => {
+                in_transaction(&mut connection, |transaction| kept::apply(transaction, value))
+            }
             Command::Clear { keep, .. } => clear(&mut connection, keep),
         };
         command.done(result.map_err(|error| write_text(&error)));

@@ -11,6 +11,7 @@ use crate::Broker;
 use crate::dm::rows::ObjRef;
 use crate::fault::Fault;
 use crate::output::RestartCause;
+use crate::proxied::buses;
 use crate::services::commands::command_failed;
 
 /// What a sync command does once it is answered.
@@ -41,6 +42,7 @@ pub(crate) fn check_values(object: &str, name: &Name, args: &BTreeMap<String, St
         ("Device.", "Reboot") => is_one_of("Cause", &["LocalReboot", "RemoteReboot"]),
         ("Device.", "FactoryReset") => is_one_of("Cause", &["LocalFactoryReset", "RemoteFactoryReset"]),
         ("Device.", "ScheduleTimer") => delay(args).map(|_| ()),
+        ("Device.X_USPBROKER_Bus.{i}.", name) => buses::check_arguments(name, args),
         _ => Ok(()),
     }
 }
@@ -115,6 +117,7 @@ impl Broker {
             self.stop_timer(number);
             self.complete_request(number, command_failed(&canceled()));
         }
+        self.cancel_bus_command(number);
     }
 
     /// Whether somebody wants a command to end.
@@ -165,6 +168,9 @@ impl Broker {
     ) {
         if self.is_reload(at, name) {
             return self.ask_reload(number);
+        }
+        if self.is_of_bus(at) {
+            return self.run_bus_command(at, name, args, number);
         }
         let is_own = at.numbers.is_empty();
         match self.request_row(number).filter(|row| is_own && self.is_timer(row)) {

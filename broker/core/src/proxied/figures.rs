@@ -38,8 +38,27 @@ pub struct BusFigures {
     pub waiting: usize,
     /// Exchanges of all its devices.
     pub traffic: Traffic,
+    /// Of a radio network; `None`: it is none, or its coordinator is not there.
+    pub network: Option<NetworkFacts>,
     /// What hangs on it.
     pub devices: Vec<DeviceFigures>,
+}
+
+/// What is known of a radio network and its coordinator. No key is among it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkFacts {
+    /// Of the coordinator.
+    pub firmware: String,
+    /// 11 to 26.
+    pub channel: u8,
+    /// As people write it: `0x1a62`.
+    pub pan_id: String,
+    /// The same, with 16 digits.
+    pub ext_pan_id: String,
+    /// How many devices are in it.
+    pub devices: usize,
+    /// Whether devices may join.
+    pub is_open: bool,
 }
 
 /// The counters of one device.
@@ -55,6 +74,10 @@ pub struct DeviceFigures {
     pub cycle: Option<Duration>,
     /// The longest of these.
     pub longest_cycle: Option<Duration>,
+    /// Of the last hop of the last message over the air, as the radio rates it: 0 to 255, more is better.
+    pub link_quality: Option<u8>,
+    /// How strong that was, in dBm.
+    pub signal_strength: Option<i8>,
 }
 
 /// What became of requests on the wire.
@@ -103,7 +126,39 @@ impl Traffic {
     }
 }
 
+impl NetworkFacts {
+    /// Its Parameters that are told when they change.
+    const TOLD: [&str; 6] = ["Firmware", "Channel", "PANID", "ExtendedPANID", "JoinedDevices", "OpenToJoin"];
+
+    fn param(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "Firmware" => self.firmware.clone(),
+            "Channel" => self.channel.to_string(),
+            "PANID" => self.pan_id.clone(),
+            "ExtendedPANID" => self.ext_pan_id.clone(),
+            "JoinedDevices" => self.devices.to_string(),
+            "OpenToJoin" => self.is_open.to_string(),
+            _ => return None,
+        })
+    }
+}
+
 impl Figures {
+    /// The name and protocol of the bus in this row.
+    pub(crate) fn described(&self, number: u32) -> Option<(&str, &'static str)> {
+        self.buses.get(&number).map(|bus| (bus.name.as_str(), bus.protocol))
+    }
+
+    /// The row of a bus.
+    pub(crate) fn number_of(&self, name: &str) -> Option<u32> {
+        self.numbers.get(name).copied()
+    }
+
+    /// How well a device was heard.
+    pub(crate) fn signal(&self, id: &DeviceId, name: &str) -> Option<String> {
+        self.device(id, name)
+    }
+
     fn bus(&self, number: u32, name: &str) -> Option<String> {
         let bus = self.buses.get(&number)?;
         match name {
@@ -120,7 +175,10 @@ impl Figures {
             "FailedConnects" => figures.failed_connects.to_string(),
             "Restarts" => figures.restarts.to_string(),
             "Waiting" => figures.waiting.to_string(),
-            _ => figures.traffic.param(name)?.to_string(),
+            _ => match figures.traffic.param(name) {
+                Some(count) => count.to_string(),
+                None => figures.network.as_ref()?.param(name)?,
+            },
         })
     }
 
@@ -135,6 +193,8 @@ impl Figures {
             "Waiting" => Some(figures.waiting.to_string()),
             "CycleTime" => figures.cycle.map(millis),
             "LongestCycleTime" => figures.longest_cycle.map(millis),
+            "X_USPBROKER_LinkQuality" => figures.link_quality.map(|quality| quality.to_string()),
+            "X_USPBROKER_SignalStrength" => figures.signal_strength.map(|strength| strength.to_string()),
             _ => figures.traffic.param(name).map(|count| count.to_string()),
         }
     }
@@ -176,7 +236,8 @@ impl Broker {
         }
     }
 
-    /// The counters as they are now. Only whether a bus is online is told: the others change all the time.
+    /// The counters as they are now. Only whether a bus is online, and what network it is, is told: the others change all the
+    /// time.
     pub(crate) fn take_figures(&mut self, all: Vec<BusFigures>) {
         let Some(table) = self.model.table(BUSES) else { return };
         self.model.figures.devices.clear();
@@ -186,11 +247,18 @@ impl Broker {
             let number = self.model.figures.numbers.get(&*figures.name).copied();
             let known = number.and_then(|n| Some((n, self.model.figures.buses.get_mut(&n)?)));
             let Some((number, bus)) = known else { continue };
-            let (at, online) = (ObjRef::new(table, &[number]), figures.online);
-            let before = bus.figures.replace(figures);
+            let (at, online, network) =
+                (ObjRef::new(table, &[number]), figures.online, figures.network.clone());
             // What is heard first is no change.
-            if before.is_some_and(|before| before.online != online) {
+            let Some(before) = bus.figures.replace(figures) else { continue };
+            if before.online != online {
                 self.emit_change(&at, "Online");
+            }
+            let shown = |network: &Option<NetworkFacts>, name| network.as_ref().and_then(|it| it.param(name));
+            for name in NetworkFacts::TOLD {
+                if shown(&before.network, name) != shown(&network, name) {
+                    self.emit_change(&at, name);
+                }
             }
         }
     }

@@ -29,6 +29,12 @@ impl Model {
         }
         let Some(device) = self.devices.of(at) else { return Have::Absent };
         match (self.devices.objects.part(at.object), self.devices.capability(at)) {
+            // Not every device is heard over the air.
+            (Some(Part::Device), _)
+                if matches!(name, "X_USPBROKER_LinkQuality" | "X_USPBROKER_SignalStrength") =>
+            {
+                self.figures.signal(&device.id, name).map_or(Have::Absent, Have::Value)
+            }
             (Some(Part::Device), _) => device_param(device, name),
             (Some(Part::Node), _) => node_param(device, at, name),
             (Some(Part::Capability), Some((_, _, capability))) => {

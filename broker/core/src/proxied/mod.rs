@@ -5,6 +5,7 @@
 //! ([`crate::dm::rows`]), so that renaming, Subscriptions and permissions need nothing special.
 
 mod ageing;
+pub(crate) mod buses;
 pub mod capabilities;
 pub mod commands;
 pub mod figures;

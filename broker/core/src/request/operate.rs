@@ -147,6 +147,7 @@ impl Broker {
             // Each object has its own result, whatever is wrong (R-OPR.1, R-OPR.5).
             let fits =
                 || usable.clone().and_then(|()| self.check_vendor_args(&at, name, &operate.input_args));
+            let fits = || fits().and_then(|()| self.check_bus(&at, name));
             let operable = self.check_operable(origin, &at, name);
             // R-GIN.0: no search tells of rows that may not be known of.
             if operable.is_err() && local.search && !self.may_know_row(&at, &origin.rights) {

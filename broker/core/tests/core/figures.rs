@@ -17,6 +17,8 @@ fn figures(online: bool, requests: u64) -> Input {
         waiting: 1,
         cycle: Some(std::time::Duration::from_millis(35)),
         longest_cycle: None,
+        link_quality: None,
+        signal_strength: None,
     };
     let bus = BusFigures {
         name: "plant".into(),
@@ -84,4 +86,40 @@ fn a_bus_keeps_its_number() {
     let c = w.controller("self::c");
     let names = w.get(c, "Device.X_USPBROKER_Bus.*.Name");
     assert_eq!(names, format!("{BUS}Name=plant\nDevice.X_USPBROKER_Bus.2.Name=attic"));
+}
+
+/// Only where a device is heard over the air; how well is quiet, like all that changes all the time.
+#[test]
+fn how_well_a_device_is_heard_is_told_where_it_is_heard() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    let quality = "Device.ProxiedDevice.1.X_USPBROKER_LinkQuality";
+    assert_eq!(w.get(c, quality), format!("{quality}: 7026"));
+    w.subscribe(c, "v", "ValueChange", "Device.ProxiedDevice.1.");
+    let Input::Figures(mut all) = figures(true, 1) else { panic!() };
+    all[0].devices[0].link_quality = Some(173);
+    all[0].devices[0].signal_strength = Some(-61);
+    w.input(Input::Figures(all));
+    assert_eq!(w.get(c, quality), format!("{quality}=173"));
+    let strength = "Device.ProxiedDevice.1.X_USPBROKER_SignalStrength";
+    assert_eq!(w.get(c, strength), format!("{strength}=-61"));
+    assert!(w.notes(c).is_empty());
+}
+
+#[test]
+fn nothing_joins_a_bus_that_is_no_network() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    let join = format!("{BUS}PermitJoin()");
+    assert_eq!(w.operate(c, &join, "", &[]), format!("{join} -> 7022"));
+    assert_eq!(w.operate(c, &join, "", &["Duration=255"]), format!("{join} -> 7027"));
+    let remove = format!("{BUS}RemoveDevice()");
+    assert_eq!(w.operate(c, &remove, "", &["IEEEAddress=0x00158d0001a2b3c4"]), format!("{remove} -> 7022"));
+    assert_eq!(w.operate(c, &remove, "", &["IEEEAddress=1234"]), format!("{remove} -> 7027"));
+    assert_eq!(w.operate(c, &remove, "", &[]), format!("{remove} -> 7027"));
+    assert!(w.bus_calls.is_empty());
+    let count = "Device.LocalAgent.RequestNumberOfEntries";
+    assert_eq!(w.get(c, count), format!("{count}=0"));
 }

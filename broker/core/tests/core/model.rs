@@ -96,7 +96,7 @@ fn proxied_devices_diverge() {
     assert_eq!(
         lines(&plain),
         [
-            "Device.ProxiedDevice.2. Alias Description InterfaceReference IoTCapabilityNumberOfEntries LastTimeContacted Name NodeNumberOfEntries Online ProxyProtocol Type X_USPBROKER_Address X_USPBROKER_Mapping X_USPBROKER_Refresh()",
+            "Device.ProxiedDevice.2. Alias Description InterfaceReference IoTCapabilityNumberOfEntries LastTimeContacted Name NodeNumberOfEntries Online ProxyProtocol Type X_USPBROKER_Address X_USPBROKER_LinkQuality X_USPBROKER_Mapping X_USPBROKER_SignalStrength X_USPBROKER_Refresh()",
             "Device.ProxiedDevice.2.IoTCapability.{i}. Alias Class Name X_USPBROKER_LastError X_USPBROKER_Quality",
             "Device.ProxiedDevice.2.IoTCapability.{i}.BinarySensor. Description LastChange LastContactTime Type Value",
             "Device.ProxiedDevice.2.X_USPBROKER_Stats. CycleTime Failures Garbled LongestCycleTime Refusals Requests Timeouts Waiting",

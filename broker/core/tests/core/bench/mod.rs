@@ -21,7 +21,7 @@ use usp_core::mqtt::port::MqttOrder;
 use usp_core::output::{CloseReason, Output, RestartCause};
 use usp_core::time::{Mono, Now, Wall};
 use usp_mapping::mapping::Site;
-use usp_mapping::port::{AdapterCall, AdapterReply};
+use usp_mapping::port::{AdapterCall, AdapterReply, BusCall};
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::message;
 use usp_proto::record::{Record, RecordBody};
@@ -49,6 +49,8 @@ pub(crate) struct World {
     pub(crate) inbox: BTreeMap<ConnId, Vec<Record>>,
     /// Every order to the adapters.
     pub(crate) calls: Vec<AdapterCall>,
+    /// What buses were asked.
+    pub(crate) bus_calls: Vec<BusCall>,
     pub(crate) closed: Vec<(ConnId, CloseReason)>,
     pub(crate) restarts: Vec<RestartCause>,
     /// Wishes to read the site again.
@@ -129,6 +131,7 @@ impl World {
             services: BTreeMap::new(),
             inbox: BTreeMap::new(),
             calls: Vec::new(),
+            bus_calls: Vec::new(),
             closed: Vec::new(),
             restarts: Vec::new(),
             reloads: Vec::new(),
@@ -241,6 +244,7 @@ impl World {
                     self.later(Duration::ZERO, Input::Stored { batch, result });
                 }
             }
+            Output::Bus(call) => self.bus_calls.push(call),
             Output::Mqtt(order) => self.mqtt.push(order),
             Output::Reload(asked) => self.reloads.push(asked),
             Output::Restart(cause) => self.restarts.push(cause),
