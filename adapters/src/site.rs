@@ -323,6 +323,7 @@ async fn serve(kind: BusKind, ends: Ends) {
         BusKind::Mqtt(_) => refuse(ends, "this build has no MQTT devices").await,
         BusKind::Coap(_) => refuse(ends, "this build has no CoAP").await,
         BusKind::Line(_) => refuse(ends, "this build has no serial lines").await,
+        BusKind::Ble(_) => refuse(ends, "this build has no Bluetooth").await,
     }
 }
 

@@ -187,6 +187,8 @@ codes! {
     LineText = 115,
     /// Devices that cannot share a serial line.
     LineShared = 116,
+    /// What is heard, read or written over Bluetooth and cannot be, as it is written.
+    Ble = 117,
 }
 
 impl Code {

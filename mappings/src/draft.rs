@@ -14,6 +14,7 @@ use rust_decimal::Decimal;
 
 pub use self::extras::{ArgDraft, CommandDraft, EventDraft, FingerprintDraft, NodeDraft, OnDraft, StepDraft};
 pub use self::point::{MapDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
+pub use crate::ble::{BleAskDraft, BleDraft, BlePlaceDraft};
 pub use crate::coap::{CoapDraft, CoapPlaceDraft};
 use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
@@ -81,6 +82,8 @@ pub struct MappingDraft {
     pub coap: CoapDraft,
     /// `line`.
     pub line: LineDraft,
+    /// `ble`.
+    pub ble: BleDraft,
     /// `poll`, in the order of the file.
     pub poll: Vec<(At<String>, At<Duration>)>,
     /// `online`.

@@ -10,6 +10,7 @@
 
 pub mod adopt;
 mod base64;
+pub mod ble;
 pub mod check;
 mod coap;
 mod code;

@@ -11,7 +11,8 @@ use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::{At, CapabilityDraft, MessagePlace, ReadDraft, VerifyDraft, WriteDraft};
 use crate::mapping::{
-    Capability, Class, FOR_EVER, NodeId, Poll, ReadBinding, ReadPart, Steps, Verify, Window, WriteBinding,
+    Capability, Class, FOR_EVER, NodeId, Poll, ProtocolKind, ReadBinding, ReadPart, Steps, Verify, Window,
+    WriteBinding,
 };
 use crate::port::PointId;
 use crate::tr181;
@@ -269,6 +270,7 @@ impl Compiler<'_> {
         let read = cap.read.as_ref().or(cap.values.first().map(|(_, read)| read))?;
         match &read.point.message.as_ref()?.place {
             MessagePlace::Line(place) if place.send.is_none() => Some(self.draft.line.every?.value * 3),
+            MessagePlace::Ble(place) if place.char.is_none() => self.ble_patience(),
             _ => None,
         }
     }
@@ -284,6 +286,8 @@ impl Compiler<'_> {
                 within.value
             }
             Some(within) => within.value,
+            // A connection has to be made first.
+            None if self.draft.protocol == ProtocolKind::Ble => 5 * timeout + Duration::from_secs(1),
             None => 2 * timeout + Duration::from_secs(1),
         }
     }
@@ -342,12 +346,13 @@ impl Compiler<'_> {
         if verify.is_some_and(|verify| verify.by.is_none()) {
             self.check_echo(write, cap.read.as_ref());
         }
+        self.check_response(write, &point, verify);
         self.check_ttl(write.ttl, write.span);
         Some(WriteBinding {
             point,
             transform,
             verify,
-            ttl: write.ttl.map_or(Duration::from_secs(5), |ttl| ttl.value),
+            ttl: write.ttl.map_or(self.usual_ttl(), |ttl| ttl.value),
             rate: write.rate.map_or(Duration::ZERO, |rate| rate.value),
             coalesce: write.coalesce.is_some_and(|coalesce| coalesce.value),
             undo: write.undo.is_some_and(|undo| undo.value),

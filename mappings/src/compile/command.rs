@@ -1,7 +1,5 @@
 //! Commands of the vendor.
 
-use std::time::Duration;
-
 use super::Compiler;
 use super::extras::own_name;
 use crate::code::Code;
@@ -49,7 +47,7 @@ impl Compiler<'_> {
             description: self.text(draft.description.as_ref(), 256).unwrap_or_default(),
             args,
             steps,
-            ttl: draft.ttl.map_or(Duration::from_secs(5), |ttl| ttl.value),
+            ttl: draft.ttl.map_or(self.usual_ttl(), |ttl| ttl.value),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a device holds and says in a test, and what it is sent, whatever its protocol.
 
+use crate::ble::fixture as ble;
 use crate::draft::{HeldDraft, SaidDraft};
 use crate::line::fixture as line;
 use crate::mapping::{ReadPoint, WritePoint, filter_matches};
@@ -45,6 +46,10 @@ impl Fixture {
                 None => Some(line::lacks(read)),
                 Some(_) => None,
             },
+            ReadPoint::Ble(read) => match self.taken(point) {
+                None => Some(ble::lacks(read)),
+                Some(_) => None,
+            },
         }
     }
 
@@ -52,7 +57,7 @@ impl Fixture {
     pub(crate) fn raw(&self, point: &ReadPoint) -> Result<Raw, DeviceFault> {
         match point {
             ReadPoint::Modbus(point) => self.cells.raw(point),
-            ReadPoint::Mqtt(_) | ReadPoint::Coap(_) | ReadPoint::Line(_) => {
+            ReadPoint::Mqtt(_) | ReadPoint::Coap(_) | ReadPoint::Line(_) | ReadPoint::Ble(_) => {
                 self.taken(point).ok_or(DeviceFault::Unknown)?
             }
         }
@@ -64,6 +69,7 @@ impl Fixture {
             ReadPoint::Mqtt(read) => self.said.take(|topic| filter_matches(&read.topic, topic), &read.pick),
             ReadPoint::Coap(read) => self.said.take(|path| path == read.path, &read.pick),
             ReadPoint::Line(read) => line::taken(&self.said, read),
+            ReadPoint::Ble(read) => ble::taken(&self.said, read),
         }
     }
 
@@ -83,6 +89,7 @@ impl Fixture {
                 Self { cells: Cells::default(), said: said(&write.path, write.put.body(raw)?) }
             }
             WritePoint::Line(write) => Self { cells: Cells::default(), said: line::written(write, raw)? },
+            WritePoint::Ble(write) => Self { cells: Cells::default(), said: ble::written(write, raw)? },
         })
     }
 
@@ -92,6 +99,8 @@ impl Fixture {
         let on_a_line = |said: &Said| said.0.iter().any(|(place, _)| place == line::SENT);
         differences.extend(if on_a_line(&self.said) || on_a_line(&wanted.said) {
             line::differences(&self.said, &wanted.said)
+        } else if ble::is_over_the_air(&self.said) || ble::is_over_the_air(&wanted.said) {
+            ble::differences(&self.said, &wanted.said)
         } else {
             self.said.differences(&wanted.said)
         });
@@ -107,6 +116,7 @@ pub(crate) fn unused<'s>(said: &'s [SaidDraft], reads: &[&ReadPoint]) -> Vec<&'s
             ReadPoint::Mqtt(read) => filter_matches(&read.topic, place),
             ReadPoint::Coap(read) => read.path == place,
             ReadPoint::Line(read) => line::is_place(read, place),
+            ReadPoint::Ble(read) => ble::is_place(read, place),
         })
     };
     said.iter().filter(|said| !is_read(&said.place.value)).collect()

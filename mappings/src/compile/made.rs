@@ -74,7 +74,7 @@ impl Compiler<'_> {
         let put = match &mut place {
             WritePoint::Mqtt(write) => &mut write.put,
             WritePoint::Coap(write) => &mut write.put,
-            WritePoint::Modbus { .. } | WritePoint::Line(_) => return None,
+            WritePoint::Modbus { .. } | WritePoint::Line(_) | WritePoint::Ble(_) => return None,
         };
         if !plain {
             put.form = PutForm::Document;

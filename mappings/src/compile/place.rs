@@ -59,6 +59,7 @@ impl Compiler<'_> {
             MessagePlace::Line(place) => {
                 self.line_read(place, &message.body, message.span).map(ReadPoint::Line)
             }
+            MessagePlace::Ble(place) => self.ble_read(place, &message.body, message.span).map(ReadPoint::Ble),
         }
     }
 
@@ -74,11 +75,18 @@ impl Compiler<'_> {
             MessagePlace::Coap(place) => {
                 let read = read.and_then(|read| match &read.place {
                     MessagePlace::Coap(place) => Some((place, &read.body)),
-                    MessagePlace::Mqtt(_) | MessagePlace::Line(_) => None,
+                    MessagePlace::Mqtt(_) | MessagePlace::Line(_) | MessagePlace::Ble(_) => None,
                 });
                 self.coap_write(place, &message.body, read, at).map(WritePoint::Coap)
             }
             MessagePlace::Line(place) => self.line_write(place, &message.body, at).map(WritePoint::Line),
+            MessagePlace::Ble(place) => {
+                let read = read.and_then(|read| match &read.place {
+                    MessagePlace::Ble(place) => Some((&**place, &read.body)),
+                    MessagePlace::Mqtt(_) | MessagePlace::Coap(_) | MessagePlace::Line(_) => None,
+                });
+                self.ble_write(place, &message.body, read, at).map(WritePoint::Ble)
+            }
         }
     }
 
@@ -89,6 +97,7 @@ impl Compiler<'_> {
             ProtocolKind::Mqtt => Protocol::Mqtt(self.mqtt_options()),
             ProtocolKind::Coap => Protocol::Coap(self.coap_options()),
             ProtocolKind::Line => Protocol::Line(self.line_options()),
+            ProtocolKind::Ble => Protocol::Ble(self.ble_options()),
         }
     }
 
@@ -99,8 +108,18 @@ impl Compiler<'_> {
             ProtocolKind::Mqtt => (self.draft.mqtt.timeout, MqttOptions::default().timeout),
             ProtocolKind::Coap => (self.draft.coap.timeout, CoapOptions::default().timeout),
             ProtocolKind::Line => (self.draft.line.timeout, Duration::from_secs(1)),
+            ProtocolKind::Ble => (self.draft.ble.timeout, Duration::from_secs(5)),
         };
         given.map_or(usual, |timeout| timeout.value)
+    }
+
+    /// How long a write may wait to be sent, unless the file says otherwise.
+    pub(super) fn usual_ttl(&self) -> Duration {
+        match self.draft.protocol {
+            // A connection has to be made first, and others may have to give theirs up for it.
+            ProtocolKind::Ble => Duration::from_secs(20),
+            _ => Duration::from_secs(5),
+        }
     }
 
     /// How long a device may take to show what was written, unless the file says otherwise.
@@ -108,17 +127,22 @@ impl Compiler<'_> {
         match self.draft.protocol {
             ProtocolKind::Modbus => Duration::from_secs(1),
             ProtocolKind::Coap | ProtocolKind::Line => Duration::from_secs(2),
-            // Devices behind a bridge, some of them asleep.
-            ProtocolKind::Mqtt => Duration::from_secs(5),
+            // Devices behind a bridge, or slow over the air, some of them asleep.
+            ProtocolKind::Mqtt | ProtocolKind::Ble => Duration::from_secs(5),
         }
     }
 
     /// When what a device says by itself is asked for all the same; `None`: as anything else.
     pub(super) fn said_poll(&mut self, message: &MessageDraft, poll: Option<&At<PollDraft>>) -> Option<Poll> {
+        if let MessagePlace::Ble(place) = &message.place {
+            let group = poll.filter(|poll| matches!(poll.value, PollDraft::Group(_)));
+            return self.ble_poll(place, group.map(|poll| poll.span));
+        }
         let (pushed, asked) = match &message.place {
             MessagePlace::Mqtt(place) => (true, place.get.is_some() || self.draft.mqtt.get.is_some()),
             MessagePlace::Coap(place) => (place.observe.is_some_and(|observe| observe.value), true),
             MessagePlace::Line(place) => (place.send.is_none(), place.send.is_some()),
+            MessagePlace::Ble(_) => return None,
         };
         // An observed CoAP device that is gone says nothing any more; only a poll finds that out.
         let heard_only = pushed && !matches!(message.place, MessagePlace::Coap(_));

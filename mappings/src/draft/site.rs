@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::At;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
-use crate::mapping::{BusAddress, BusKind, CoapPsk};
+use crate::mapping::{BusAddress, BusKind, CoapPsk, Mac};
 use crate::read;
+use crate::secret::SecretRef;
 
 /// A site file. What was missing or could not be read is `None` or left out; the diagnostics say why.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +45,12 @@ pub struct DeviceDraft {
     pub host: Option<At<BusAddress>>,
     /// `psk`.
     pub psk: Option<At<CoapPsk>>,
+    /// `mac`.
+    pub mac: Option<At<Mac>>,
+    /// `key`.
+    pub key: Option<SecretRef>,
+    /// `passkey`.
+    pub passkey: Option<SecretRef>,
     /// `name`.
     pub name: Option<At<String>>,
     /// `params`, as texts.

@@ -122,7 +122,7 @@ impl ValueForm {
     /// A value as it stands in a request.
     ///
     /// Errors: it does not fit.
-    pub(super) fn bytes(&self, raw: &Raw) -> Result<Vec<u8>, DeviceFault> {
+    pub(crate) fn bytes(&self, raw: &Raw) -> Result<Vec<u8>, DeviceFault> {
         if let Some(pick) = self.bytes {
             return Put::new(PutForm::Bytes(pick)).body(raw);
         }

@@ -2,6 +2,7 @@
 //! to each of these, and its own types in a module beside [`crate::modbus`].
 
 use super::site::{BusAddress, SerialLine};
+use crate::ble::{BleAddress, BleOptions, BleRadio, BleRead, BleWrite};
 use crate::coap::{CoapAddress, CoapEndpoint, CoapOptions, CoapRead, CoapWrite};
 use crate::line::{LineBus, LineOptions, LinePort, LineRead, LineWrite};
 use crate::modbus::{ModbusOptions, ModbusPoint, ModbusWriteFunction};
@@ -20,11 +21,13 @@ pub enum ProtocolKind {
     Coap,
     /// Texts and telegrams of a serial line, as the mapping describes them.
     Line,
+    /// Bluetooth Low Energy.
+    Ble,
 }
 
 impl ProtocolKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Modbus, Self::Mqtt, Self::Coap, Self::Line];
+    pub const ALL: [Self; 5] = [Self::Modbus, Self::Mqtt, Self::Coap, Self::Line, Self::Ble];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -33,6 +36,7 @@ impl ProtocolKind {
             Self::Mqtt => "MQTT",
             Self::Coap => "CoAP",
             Self::Line => "a serial line",
+            Self::Ble => "Bluetooth",
         }
     }
 
@@ -43,6 +47,7 @@ impl ProtocolKind {
             Self::Mqtt => "mqtt",
             Self::Coap => "coap",
             Self::Line => "line",
+            Self::Ble => "ble",
         }
     }
 }
@@ -58,6 +63,8 @@ pub enum ReadPoint {
     Coap(CoapRead),
     /// A serial line.
     Line(LineRead),
+    /// Bluetooth.
+    Ble(BleRead),
 }
 
 /// Where a protocol puts a raw value.
@@ -78,6 +85,8 @@ pub enum WritePoint {
     Coap(CoapWrite),
     /// A serial line.
     Line(LineWrite),
+    /// Bluetooth.
+    Ble(BleWrite),
 }
 
 /// A protocol's options for a model.
@@ -91,6 +100,8 @@ pub enum Protocol {
     Coap(CoapOptions),
     /// A serial line.
     Line(LineOptions),
+    /// Bluetooth.
+    Ble(BleOptions),
 }
 
 /// A bus' protocol and address.
@@ -114,6 +125,8 @@ pub enum BusKind {
     Coap(CoapEndpoint),
     /// A serial line with devices that have a way of their own to speak.
     Line(LineBus),
+    /// A radio for Bluetooth.
+    Ble(BleRadio),
 }
 
 /// A device's address on its bus.
@@ -127,6 +140,8 @@ pub enum DeviceAddress {
     Coap(CoapAddress),
     /// On a serial line none: what tells devices on one line apart is in what they are asked.
     Line,
+    /// Bluetooth address, and perhaps keys.
+    Ble(BleAddress),
 }
 
 impl ReadPoint {
@@ -137,6 +152,7 @@ impl ReadPoint {
             Self::Mqtt(read) => read.pick.raw_kind(),
             Self::Coap(read) => read.pick.raw_kind(),
             Self::Line(read) => read.raw_kind(),
+            Self::Ble(read) => read.raw_kind(),
         }
     }
 
@@ -144,7 +160,7 @@ impl ReadPoint {
     pub fn modbus(&self) -> Option<&ModbusPoint> {
         match self {
             Self::Modbus(point) => Some(point),
-            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) => None,
+            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) | Self::Ble(_) => None,
         }
     }
 }
@@ -157,6 +173,7 @@ impl WritePoint {
             Self::Mqtt(write) => write.put.kind,
             Self::Coap(write) => write.put.kind,
             Self::Line(write) => write.form.kind,
+            Self::Ble(write) => write.raw_kind(),
         }
     }
 
@@ -166,7 +183,7 @@ impl WritePoint {
             Self::Modbus { point, function, read_modify_write } => {
                 Some((point, *function, *read_modify_write))
             }
-            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) => None,
+            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) | Self::Ble(_) => None,
         }
     }
 }
@@ -176,7 +193,7 @@ impl Protocol {
     pub fn modbus(&self) -> Option<&ModbusOptions> {
         match self {
             Self::Modbus(options) => Some(options),
-            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) => None,
+            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) | Self::Ble(_) => None,
         }
     }
 
@@ -187,6 +204,7 @@ impl Protocol {
             Self::Mqtt(_) => ProtocolKind::Mqtt,
             Self::Coap(_) => ProtocolKind::Coap,
             Self::Line(_) => ProtocolKind::Line,
+            Self::Ble(_) => ProtocolKind::Ble,
         }
     }
 }
@@ -199,6 +217,7 @@ impl BusKind {
             Self::Mqtt(_) => ProtocolKind::Mqtt,
             Self::Coap(_) => ProtocolKind::Coap,
             Self::Line(_) => ProtocolKind::Line,
+            Self::Ble(_) => ProtocolKind::Ble,
         }
     }
 
@@ -214,6 +233,7 @@ impl BusKind {
             }
             Self::Line(LineBus { port: LinePort::Serial(port), .. }) => ("line", port.clone()),
             Self::Line(LineBus { port: LinePort::Tcp(address), .. }) => ("line-tcp", address.to_string()),
+            Self::Ble(radio) => ("ble", radio.adapter.to_string()),
         }
     }
 }
@@ -223,7 +243,7 @@ impl DeviceAddress {
     pub fn unit(&self) -> Option<u8> {
         match self {
             Self::ModbusUnit(unit) => Some(*unit),
-            Self::MqttTopic(_) | Self::Coap(_) | Self::Line => None,
+            Self::MqttTopic(_) | Self::Coap(_) | Self::Line | Self::Ble(_) => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How a value is in the body of a message, as a mapping file says it.
 
 use super::{Pointer, Tree};
+use crate::ble::BlePlaceDraft;
 use crate::coap::CoapPlaceDraft;
 use crate::diagnostic::Span;
 use crate::draft::At;
@@ -27,6 +28,8 @@ pub enum MessagePlace {
     Coap(CoapPlaceDraft),
     /// Those of a serial line.
     Line(Box<LinePlaceDraft>),
+    /// What is advertised, and characteristics.
+    Ble(Box<BlePlaceDraft>),
 }
 
 /// Where a value is in a body, and how.
@@ -96,12 +99,12 @@ pub enum AsDraft {
 }
 
 impl MessageDraft {
-    /// The topic or path; a serial line has none.
+    /// The topic or path; a serial line and Bluetooth have none.
     pub fn address(&self) -> Option<&At<String>> {
         match &self.place {
             MessagePlace::Mqtt(place) => place.topic.as_ref(),
             MessagePlace::Coap(place) => place.path.as_ref(),
-            MessagePlace::Line(_) => None,
+            MessagePlace::Line(_) | MessagePlace::Ble(_) => None,
         }
     }
 }

@@ -20,8 +20,14 @@ pub(super) const EVENT_KEYS: [&str; 6] = ["description", "read", "on", "repeat",
 /// Whether a step does not say itself all that it sends.
 fn needs_value(point: &PointDraft) -> bool {
     let message = point.message.as_deref();
-    if let Some(MessagePlace::Line(place)) = message.map(|message| &message.place) {
-        return place.send.as_ref().is_some_and(|send| send.value.has_value());
+    match message.map(|message| &message.place) {
+        Some(MessagePlace::Line(place)) => {
+            return place.send.as_ref().is_some_and(|send| send.value.has_value());
+        }
+        Some(MessagePlace::Ble(place)) => {
+            return place.send.as_ref().is_none_or(|send| send.value.has_value());
+        }
+        Some(MessagePlace::Mqtt(_) | MessagePlace::Coap(_)) | None => {}
     }
     let send = message.and_then(|message| message.body.send.as_ref());
     send.is_none_or(|send| send.value.has_value())
@@ -94,6 +100,7 @@ impl Report<'_> {
                 ProtocolKind::Mqtt => "such as `send: [{topic: ~/cmnd/restart, send: \"1\"}]`",
                 ProtocolKind::Coap => "such as `send: [{path: /3/0/4, method: post, send: \"\"}]`",
                 ProtocolKind::Line => "such as `send: [{send: \"RESET\"}]`",
+                ProtocolKind::Ble => "such as `send: [{char: fff3, send: \"57 01\"}]`",
             };
             self.missing(id.span, &what, "send", help);
         }
@@ -149,6 +156,7 @@ impl Report<'_> {
             ProtocolKind::Mqtt => "what it is seen by, such as `read: {topic: ~/action}`",
             ProtocolKind::Coap => "what it is seen by, such as `read: {path: /button, observe: true}`",
             ProtocolKind::Line => "what it is seen by, such as `read: {says: \"ALARM $value\"}`",
+            ProtocolKind::Ble => "what it is seen by, such as `read: {bthome: button}`",
         };
         for (key, help) in
             [("read", seen), ("on", "when it happens: `on: true`, `false`, `change` or a list of raw values")]

@@ -33,7 +33,7 @@ pub(crate) const CLASSES: [(&str, Class); 8] = [
 const STEPS: [(&str, Steps); 4] =
     [("both", Steps::Both), ("up", Steps::Up), ("down", Steps::Down), ("none", Steps::Neither)];
 
-pub(super) const KEYS: [&str; 17] = [
+pub(super) const KEYS: [&str; 18] = [
     "uspmap",
     "profile",
     "version",
@@ -43,6 +43,7 @@ pub(super) const KEYS: [&str; 17] = [
     "mqtt",
     "coap",
     "line",
+    "ble",
     "poll",
     "online",
     "fingerprint",
@@ -127,6 +128,7 @@ impl Report<'_> {
             mqtt: fields.node("mqtt").and_then(|node| self.mqtt(node)).unwrap_or_default(),
             coap: fields.node("coap").and_then(|node| self.coap(node)).unwrap_or_default(),
             line: fields.node("line").and_then(|node| self.line(node)).unwrap_or_default(),
+            ble: fields.node("ble").and_then(|node| self.ble(node)).unwrap_or_default(),
             poll: fields.node("poll").map(|node| self.poll_groups(node)).unwrap_or_default(),
             online: fields.node("online").and_then(|node| self.online(node)).unwrap_or_default(),
             nodes: members.nodes,

@@ -2,6 +2,7 @@
 
 use super::Report;
 use super::fields::Fields;
+use crate::ble::read::{READ_KEYS as BLE_READ_KEYS, WRITE_KEYS as BLE_WRITE_KEYS};
 use crate::code::Code;
 use crate::draft::{MessageDraft, MessagePlace};
 use crate::mapping::ProtocolKind;
@@ -24,10 +25,13 @@ fn place_keys(kind: ProtocolKind, writes: bool) -> Vec<&'static str> {
         (ProtocolKind::Coap, true) => (&["path", "method"], true),
         (ProtocolKind::Line, false) => (&["says", "find", "base"], true),
         (ProtocolKind::Line, true) => (&["ack", "digits", "base"], true),
+        (ProtocolKind::Ble, false) => (&BLE_READ_KEYS, false),
+        (ProtocolKind::Ble, true) => (&BLE_WRITE_KEYS, false),
     };
     let picks: &[&str] = if body { &PICK_KEYS } else { &[] };
     let sends: &[&str] = match kind {
         ProtocolKind::Line => &["send"],
+        ProtocolKind::Ble if writes => &["send"],
         _ if body && writes => &SEND_KEYS,
         _ => &[],
     };
@@ -41,6 +45,7 @@ pub(super) fn read_keys(kind: ProtocolKind) -> Vec<&'static str> {
         ProtocolKind::Mqtt => &["get"],
         ProtocolKind::Coap => &["observe", "accept"],
         ProtocolKind::Line => &["unasked"],
+        ProtocolKind::Ble => &["rssi", "notify", "ask"],
     };
     let place = place_keys(kind, false).into_iter();
     place.chain(own.iter().copied()).chain(MEANING_KEYS).chain(["within"]).collect()
@@ -98,6 +103,11 @@ impl Report<'_> {
                 let body = self.picked(fields, what);
                 return Some(Box::new(MessageDraft { span: fields.span, place, body }));
             }
+            ProtocolKind::Ble => {
+                let place = MessagePlace::Ble(Box::new(self.ble_place(fields)));
+                let body = self.picked(fields, what);
+                return Some(Box::new(MessageDraft { span: fields.span, place, body }));
+            }
         };
         Some(Box::new(MessageDraft { span: fields.span, place, body: self.body(fields, what) }))
     }
@@ -118,6 +128,17 @@ impl Report<'_> {
             {
                 return;
             }
+            ProtocolKind::Ble
+                if ["bthome", "nth", "service_data", "manufacturer", "rssi"]
+                    .iter()
+                    .any(|key| fields.key(key).is_some()) =>
+            {
+                return;
+            }
+            ProtocolKind::Ble => (
+                "char",
+                "the characteristic, such as `char: \"2a19\"`; or what is advertised: `bthome`, `service_data`, `manufacturer` or `rssi`",
+            ),
             ProtocolKind::Line => (
                 "says",
                 "what the device says, such as `says: \"PWR=$value\"`; with `send` what it is asked with",

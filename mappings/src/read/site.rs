@@ -2,6 +2,7 @@
 
 use super::Report;
 use super::fields::Fields;
+use crate::ble::site::RADIO_KEYS;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::draft::At;
@@ -13,8 +14,8 @@ use crate::mqtt::site::SERVER_KEYS;
 use crate::yaml::{self, Node};
 
 /// What a bus can be.
-const BUS_KINDS: [&str; 7] =
-    ["modbus_tcp", "modbus_rtu", "modbus_rtu_tcp", "mqtt", "coap", "serial_line", "serial_line_tcp"];
+const BUS_KINDS: [&str; 8] =
+    ["modbus_tcp", "modbus_rtu", "modbus_rtu_tcp", "mqtt", "coap", "serial_line", "serial_line_tcp", "ble"];
 
 /// How a serial line is set.
 const LINE_KEYS: [&str; 4] = ["baud", "parity", "data_bits", "stop_bits"];
@@ -23,11 +24,16 @@ const LINE_KEYS: [&str; 4] = ["baud", "parity", "data_bits", "stop_bits"];
 const PORT: u16 = 502;
 
 /// How each protocol calls the address of a device.
-const ADDRESSES: [(ProtocolKind, &str, &str); 3] = [
+const ADDRESSES: [(ProtocolKind, &str, &str); 4] = [
     (ProtocolKind::Modbus, "unit", "its Modbus unit identifier, often 1"),
     (ProtocolKind::Mqtt, "topic", "what its topics have in common, such as `topic: zigbee2mqtt/plug`"),
     (ProtocolKind::Coap, "host", "where it is, such as `host: \"192.168.1.7\"`"),
+    (ProtocolKind::Ble, "mac", "its address, such as `mac: \"A4:C1:38:11:22:33\"`"),
 ];
+
+/// What devices of one protocol alone may have beside their address.
+const SECRETS: [(ProtocolKind, &str); 3] =
+    [(ProtocolKind::Coap, "psk"), (ProtocolKind::Ble, "key"), (ProtocolKind::Ble, "passkey")];
 
 /// Reads a whole file.
 pub(crate) fn read(file: &SourceFile) -> (Option<SiteDraft>, Vec<Diagnostic>) {
@@ -61,13 +67,14 @@ impl Report<'_> {
 
     fn bus(&mut self, name: At<String>, node: &Node) -> Option<BusDraft> {
         self.name(&name, "a bus");
-        let keys: Vec<&str> = BUS_KINDS.into_iter().chain(LINE_KEYS).chain(SERVER_KEYS).collect();
+        let keys = BUS_KINDS.into_iter().chain(LINE_KEYS).chain(SERVER_KEYS).chain(RADIO_KEYS);
+        let keys: Vec<&str> = keys.collect();
         let fields = self.fields(node, "a bus", &keys)?;
         let what = format!("the bus `{}`", name.value);
         let kinds: Vec<&str> = BUS_KINDS.into_iter().filter(|kind| fields.key(kind).is_some()).collect();
         let kind = match kinds.as_slice() {
             [] => {
-                let help = "its \"host:port\"; or `modbus_rtu` with a serial port, `modbus_rtu_tcp`, `mqtt`, `coap`, `serial_line` or `serial_line_tcp`";
+                let help = "its \"host:port\"; or `modbus_rtu` with a serial port, `modbus_rtu_tcp`, `mqtt`, `coap`, `serial_line`, `serial_line_tcp` or `ble`";
                 self.missing(name.span, &what, "modbus_tcp", help);
                 None
             }
@@ -93,6 +100,12 @@ impl Report<'_> {
                 "remove it: whoever owns the port sets the line",
             ),
             (&SERVER_KEYS[..], &["mqtt"][..], "a server of MQTT", "remove it: nobody logs in there"),
+            (
+                &RADIO_KEYS[..],
+                &["ble"][..],
+                "a radio for Bluetooth",
+                "remove it: there are no connections to share",
+            ),
         ] {
             for key in keys.iter().filter(|_| !owners.contains(&kind)) {
                 if let Some(span) = fields.key(key) {
@@ -105,6 +118,7 @@ impl Report<'_> {
             "modbus_rtu" => self.serial_line(name, what, node, fields),
             "mqtt" => self.mqtt_server(node, fields).map(|at| at.map(BusKind::Mqtt)),
             "coap" => self.coap_endpoint(node).map(|at| at.map(BusKind::Coap)),
+            "ble" => self.ble_radio(node, fields).map(|at| at.map(BusKind::Ble)),
             "serial_line" => self.line_on_port(node, fields),
             "serial_line_tcp" => self.line_over_tcp(node),
             "modbus_rtu_tcp" => {
@@ -178,7 +192,8 @@ impl Report<'_> {
 
     fn site_device(&mut self, id: At<String>, node: &Node, buses: &[BusDraft]) -> Option<DeviceDraft> {
         self.name(&id, "a device");
-        let keys = ["use", "file", "bus", "unit", "topic", "host", "psk", "name", "params"];
+        let keys =
+            ["use", "file", "bus", "unit", "topic", "host", "psk", "mac", "key", "passkey", "name", "params"];
         let fields = self.fields(node, "a device", &keys)?;
         let what = format!("the device `{}`", id.value);
         let model = match (fields.node("use"), fields.node("file")) {
@@ -213,6 +228,9 @@ impl Report<'_> {
             topic: fields.node("topic").and_then(|node| self.device_topic(node)),
             host: fields.node("host").and_then(|node| self.coap_host(node, fields.key("psk").is_some())),
             psk: fields.node("psk").and_then(|node| self.psk(node)),
+            mac: fields.node("mac").and_then(|node| self.ble_mac(node)),
+            key: fields.node("key").and_then(|node| self.secret(node, "the key")),
+            passkey: fields.node("passkey").and_then(|node| self.secret(node, "the passkey")),
             name: fields.node("name").and_then(|node| self.device_name(node, &id.value)),
             params: params
                 .into_iter()
@@ -242,9 +260,7 @@ impl Report<'_> {
         let mut strange = false;
         let others = ADDRESSES.iter().filter(|(other, ..)| *other != kind);
         let others = others.map(|(other, key, _)| (*other, *key));
-        for (other, key) in
-            others.chain([(ProtocolKind::Coap, "psk")].into_iter().filter(|_| kind != ProtocolKind::Coap))
-        {
+        for (other, key) in others.chain(SECRETS.into_iter().filter(|(owner, _)| *owner != kind)) {
             if let Some(span) = fields.key(key) {
                 let own = ADDRESSES.iter().find(|(known, ..)| *known == kind);
                 let (own, help) = own.map_or(("", ""), |(_, key, help)| (*key, *help));

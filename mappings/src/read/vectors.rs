@@ -14,6 +14,7 @@ fn held_keys(kind: ProtocolKind) -> &'static [&'static str] {
         ProtocolKind::Mqtt => &["messages"],
         ProtocolKind::Coap => &["resources"],
         ProtocolKind::Line => &["heard", "replies"],
+        ProtocolKind::Ble => &["adverts", "chars"],
     }
 }
 
@@ -82,6 +83,7 @@ impl Report<'_> {
             ProtocolKind::Mqtt => ("messages", "`messages`"),
             ProtocolKind::Coap => ("resources", "`resources`"),
             ProtocolKind::Line => return HeldDraft { runs: Vec::new(), said: self.line_held(fields) },
+            ProtocolKind::Ble => return HeldDraft { runs: Vec::new(), said: self.ble_held(fields) },
         };
         let said = fields.node(key).map(|node| self.said(node, what)).unwrap_or_default();
         HeldDraft { runs: Vec::new(), said }
@@ -90,6 +92,9 @@ impl Report<'_> {
     fn sends(&mut self, node: &Node) -> HeldDraft {
         if self.protocol == ProtocolKind::Line {
             return HeldDraft { runs: Vec::new(), said: self.line_sends(node) };
+        }
+        if self.protocol == ProtocolKind::Ble {
+            return HeldDraft { runs: Vec::new(), said: self.ble_sends(node) };
         }
         if self.protocol != ProtocolKind::Modbus {
             return HeldDraft { runs: Vec::new(), said: self.said(node, "`sends`") };

@@ -29,6 +29,10 @@ const MAPPING_MAPS: &[(&str, &str)] = &[
     ("`get`", "/definitions/Read/properties/get"),
     ("`coap`", "/properties/coap"),
     ("`line`", "/properties/line"),
+    ("`ble`", "/properties/ble"),
+    ("`match`", "/properties/ble/properties/match"),
+    ("`ask`", "/definitions/Read/properties/ask"),
+    ("an advertisement", "/definitions/Advert"),
     ("`request`", "/properties/line/properties/request"),
     ("`length`", "/properties/line/properties/length/anyOf/0"),
     ("`checksum`", "/properties/line/properties/checksum/anyOf/0"),
@@ -59,16 +63,17 @@ const SITE_MAPS: &[(&str, &str)] = &[
 ];
 
 /// Mappings with a map of every kind, one for each protocol.
-const EVERYTHING: [&str; 4] = [
+const EVERYTHING: [&str; 5] = [
     include_str!("everything.yaml"),
     include_str!("everything-mqtt.yaml"),
     include_str!("everything-coap.yaml"),
     include_str!("everything-line.yaml"),
+    include_str!("everything-ble.yaml"),
 ];
 
 const SITE: &str = r#"
 site: 1
-buses: {plant: {modbus_tcp: "192.168.1.20:502"}, lan: {coap: any}, p1: {serial_line: /dev/ttyUSB0}}
+buses: {plant: {modbus_tcp: "192.168.1.20:502"}, lan: {coap: any}, p1: {serial_line: /dev/ttyUSB0}, radio: {ble: hci0, slots: 2}}
 devices:
   meter: {use: usp.demo-meter, bus: plant, unit: 1}
   smart: {use: dsmr.p1-v5, bus: p1}

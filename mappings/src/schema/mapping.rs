@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::point::{Encoding, Fingerprint, Get, Order, Read, Step, Write};
 use super::site::Parity;
 use super::values::{
-    AnyBaud, BitCells, Bits, Block, Cells, Checksums, Connections, Count, DataBits, DeviceType, Duration,
-    Ends, Fails, Flag, Gap, Given, Identifiers, Keyed, Length, LineReplies, LineSaid, LineText, MaxBits,
-    MaxFrame, Named, Number, Offset, On, One, Own, Pauses, Percent, PointerText, Positive, Profile, Qos,
-    Range, RawOrState, Registers, Said, Scalar, Several, StopBits, Text, Text64, Text256, Topic, Unit,
-    Version, Word, Words, types_by_class,
+    AnyBaud, BitCells, Bits, Block, Cells, Checksums, Company, Connections, Count, DataBits, DeviceType,
+    Duration, Ends, Fails, Flag, Gap, Given, HexBytes, Identifiers, Keyed, Length, LineReplies, LineSaid,
+    LineText, MaxBits, MaxFrame, Named, Number, Offset, On, One, Own, Pauses, Percent, PointerText, Positive,
+    Profile, Qos, Range, RawOrState, Registers, Said, Scalar, Several, Starts, StopBits, Strength, Text,
+    Text64, Text256, Topic, Unit, Uuid, ValueSize, Version, Word, Words, types_by_class,
 };
 
 /// A model of device for usp-broker: its capabilities in the words of TR-181, and where its protocol keeps them.
@@ -40,6 +40,8 @@ pub(super) struct Mapping {
     coap: Option<Coap>,
     /// Its devices are on a serial line, and speak like this: `line: {end: "\\r\\n"}`.
     line: Option<Line>,
+    /// Its devices are reached over Bluetooth Low Energy, and behave like this: `ble: {}`.
+    ble: Option<Ble>,
     /// Name and period of each poll group: `{fast: 1s, slow: 60s}`. The first one is the default.
     poll: Option<Named<Duration>>,
     /// When a device counts as offline.
@@ -184,6 +186,67 @@ pub(super) struct Coap {
     confirmable: Option<Flag>,
     /// Largest block of a body; 1024 unless told otherwise.
     block: Option<Block>,
+}
+
+/// How devices of this model behave on Bluetooth.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Ble {
+    /// How long one exchange may take, a connection three times as long; `5s` unless told otherwise.
+    timeout: Option<Duration>,
+    /// When the device is connected; `on_demand` unless told otherwise.
+    connect: Option<Word<Connect>>,
+    /// A connection that was not used for so long is given up; `10s` unless told otherwise.
+    idle: Option<Duration>,
+    /// How often the device is heard: silent for four times as long it is offline.
+    every: Option<Duration>,
+    /// What has to be between the device and the hub; `none` unless told otherwise.
+    pair: Option<Word<Pair>>,
+    /// What a scan knows devices of this model by.
+    #[schemars(rename = "match")]
+    known_by: Option<Match>,
+}
+
+/// When a device is connected.
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "snake_case")]
+pub(super) enum Connect {
+    /// When something is to be read or written, and until it was idle.
+    OnDemand,
+    /// Always.
+    Keep,
+    /// Never: it only advertises.
+    Never,
+}
+
+/// What has to be between a device and the hub.
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "snake_case")]
+pub(super) enum Pair {
+    /// Nothing.
+    None,
+    /// A bond that nobody confirms.
+    JustWorks,
+    /// A bond for which the device's passkey is needed.
+    Passkey,
+}
+
+/// What a scan knows devices of a model by; all of it must fit.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Match {
+    /// They advertise data of this service.
+    service_data: Option<Uuid>,
+    /// They advertise this service.
+    service: Option<Uuid>,
+    /// They advertise data of this manufacturer.
+    manufacturer: Option<Company>,
+    /// How their name begins.
+    name: Option<Text>,
+    /// How the data that they advertise begins.
+    starts: Option<Starts>,
+    /// How many bytes it has.
+    size: Option<ValueSize>,
 }
 
 /// How devices of this model speak on a serial line.
@@ -537,6 +600,10 @@ pub(super) struct Test {
     heard: Option<Several<LineSaid>>,
     /// What the device says to each request, byte for byte (serial lines).
     replies: Option<LineReplies>,
+    /// What the device advertises: `{service_data: {fcd2: "40 02 ca 09"}, rssi: -60}` (Bluetooth).
+    adverts: Option<Several<Advert>>,
+    /// What its characteristics hold or tell: `{"2a19": "64"}` (Bluetooth).
+    chars: Option<Said>,
     /// Parameters of the device that the test is about; their defaults unless told otherwise.
     params: Option<Keyed<Scalar>>,
     /// What the device held at the reading before (`fires`).
@@ -555,6 +622,18 @@ pub(super) struct Test {
     sends: Option<Sent>,
     /// Capability and a value that it does not take.
     refuses: Option<Keyed<Scalar>>,
+}
+
+/// What a device advertises.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Advert")]
+pub(super) struct Advert {
+    /// Services and their data, in hexadecimal.
+    service_data: Option<Keyed<HexBytes>>,
+    /// Company identifiers and their data, in hexadecimal.
+    manufacturer: Option<Keyed<HexBytes>>,
+    /// How strongly it is heard, in dBm.
+    rssi: Option<Strength>,
 }
 
 /// A value, or the values of a MultiLevelSensor.
@@ -580,6 +659,10 @@ pub(super) struct Holds {
     heard: Option<Several<LineSaid>>,
     /// Requests and what the device says to them.
     replies: Option<LineReplies>,
+    /// What the device advertises.
+    adverts: Option<Several<Advert>>,
+    /// What its characteristics hold or tell.
+    chars: Option<Said>,
 }
 
 /// What is sent to a device: registers and coils, or topics or paths and bodies.

@@ -5,9 +5,9 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::values::{
-    Ack, Address, Anything, Base, Bits, Digits, Duration, Flag, Function, Identifiers, Length, LineText,
-    Number, Offset, Path, PointerText, Qos, RawOrState, Registers, Scalar, Sentinels, States, Text, Topic,
-    Word,
+    Ack, Address, Anything, Base, Bits, Bthome, Company, Digits, Duration, Flag, Function, HexBytes,
+    Identifiers, Length, LineText, Nth, Number, Offset, Path, PointerText, Qos, RawOrState, Registers,
+    Scalar, Sentinels, Starts, States, Text, Topic, Uuid, ValueSize, Word,
 };
 
 /// How registers make a value.
@@ -196,6 +196,10 @@ macro_rules! with_place {
             topic: Option<Topic>,
             /// Path of the resource, such as `/3303/0/5700` (CoAP).
             path: Option<Path>,
+            /// A characteristic: 4 hexadecimal digits, or all 32 with hyphens (Bluetooth).
+            char: Option<Uuid>,
+            /// Its service, where several have such a characteristic (Bluetooth).
+            service: Option<Uuid>,
             /// JSON Pointer to the value, such as `/state`; `""` for the whole document.
             json: Option<PointerText>,
             /// JSON Pointer to the value in a CBOR body.
@@ -246,6 +250,24 @@ with_place! {
         base: Option<Base>,
         /// `true`: the device says it by itself too (serial lines).
         unasked: Option<Flag>,
+        /// An object of BTHome, by its name or number: `temperature` (Bluetooth).
+        bthome: Option<Bthome>,
+        /// Which one, where there are several of the same (Bluetooth); the first unless told otherwise.
+        nth: Option<Nth>,
+        /// Data of a service that is advertised (Bluetooth).
+        service_data: Option<Uuid>,
+        /// Data of a company that is advertised, without its identifier (Bluetooth).
+        manufacturer: Option<Company>,
+        /// How the bytes begin that have the value: `05 .. 20`, with `..` for any (Bluetooth).
+        starts: Option<Starts>,
+        /// How many bytes they are (Bluetooth).
+        size: Option<ValueSize>,
+        /// `true`: how strongly the device is heard, in dBm (Bluetooth).
+        rssi: Option<Flag>,
+        /// `true`: the device tells changes of the characteristic by itself (Bluetooth).
+        notify: Option<Flag>,
+        /// What is written so that the device tells the value (Bluetooth).
+        ask: Option<Ask>,
         /// How long a read may take from the request to the answer. Twice `modbus.timeout` and a second unless told otherwise.
         within: Option<Duration>,
     }
@@ -284,6 +306,8 @@ with_place! {
         digits: Option<Digits>,
         /// `16`: hexadecimal digits (serial lines).
         base: Option<Base>,
+        /// `false`: the device does not acknowledge it (Bluetooth).
+        response: Option<Flag>,
         /// Read back and compare for so long (`2s`); `false`: the acknowledgement is enough; `{by: …, within: 2s}`:
         /// another capability must show it. `1s` if there is a `read`.
         verify: Option<Verify>,
@@ -327,6 +351,8 @@ with_place! {
         digits: Option<Digits>,
         /// `16`: hexadecimal digits (serial lines).
         base: Option<Base>,
+        /// `false`: the device does not acknowledge it (Bluetooth).
+        response: Option<Flag>,
         /// What is written: a value, or an argument of the command as `"${arg.Name}"`.
         value: Option<Scalar>,
     }
@@ -345,7 +371,33 @@ with_place! {
         base: Option<Base>,
         /// What the device is asked with (serial lines).
         send: Option<LineText>,
+        /// An object of BTHome, by its name or number: `temperature` (Bluetooth).
+        bthome: Option<Bthome>,
+        /// Which one, where there are several of the same (Bluetooth); the first unless told otherwise.
+        nth: Option<Nth>,
+        /// Data of a service that is advertised (Bluetooth).
+        service_data: Option<Uuid>,
+        /// Data of a company that is advertised, without its identifier (Bluetooth).
+        manufacturer: Option<Company>,
+        /// How the bytes begin that have the value: `05 .. 20`, with `..` for any (Bluetooth).
+        starts: Option<Starts>,
+        /// How many bytes they are (Bluetooth).
+        size: Option<ValueSize>,
     }
+}
+
+/// What is written so that a device tells a value.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Ask {
+    /// The characteristic that it is written to.
+    char: Uuid,
+    /// Its service, where several have such a characteristic.
+    service: Option<Uuid>,
+    /// `false`: the device does not acknowledge it.
+    response: Option<Flag>,
+    /// The bytes, in hexadecimal.
+    send: HexBytes,
 }
 
 /// Where a power of ten is.

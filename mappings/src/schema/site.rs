@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use super::values::{
-    Adopt, AnyBaud, DataBits, HostPort, Keyed, Named, One, Scalar, Secret, SerialPort, StopBits, Text,
-    Text64, Tls, UnitId, UseProfile,
+    Adopt, AnyBaud, DataBits, HostPort, Keyed, Mac, Named, One, Radio, Scalar, Secret, SerialPort, Slots,
+    StopBits, Text, Text64, Tls, UnitId, UseProfile,
 };
 
 /// The buses and devices of one hub, for usp-broker.
@@ -22,8 +22,8 @@ pub(super) struct Site {
     devices: Option<Named<Device>>,
 }
 
-/// One medium: exactly one of `modbus_tcp`, `modbus_rtu`, `modbus_rtu_tcp`, `mqtt`, `coap`, `serial_line` and
-/// `serial_line_tcp`.
+/// One medium: exactly one of `modbus_tcp`, `modbus_rtu`, `modbus_rtu_tcp`, `mqtt`, `coap`, `serial_line`,
+/// `serial_line_tcp` and `ble`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = kinds()))]
 pub(super) struct Bus {
@@ -62,6 +62,10 @@ pub(super) struct Bus {
     serial_line: Option<SerialPort>,
     /// The same behind a serial device server that passes bytes on as they are: `"host:port"`.
     serial_line_tcp: Option<HostPort>,
+    /// A radio for Bluetooth: the name that BlueZ gives it, such as `hci0`, or its address.
+    ble: Option<Radio>,
+    /// How many connections it has at a time; 3 unless told otherwise.
+    slots: Option<Slots>,
 }
 
 fn kinds() -> Value {
@@ -75,6 +79,7 @@ fn kinds() -> Value {
         { "required": ["coap"], "not": line },
         { "required": ["serial_line"] },
         { "required": ["serial_line_tcp"], "not": line },
+        { "required": ["ble"], "not": line },
     ])
 }
 
@@ -131,6 +136,12 @@ pub(super) struct Device {
     host: Option<Text>,
     /// The key that DTLS is spoken with (CoAP).
     psk: Option<Psk>,
+    /// Its address (Bluetooth): `"A4:C1:38:11:22:33"`.
+    mac: Option<Mac>,
+    /// Where the key is that its advertisements are encrypted with (BTHome), 32 hexadecimal digits: `file:PATH` or `env:NAME`.
+    key: Option<Secret>,
+    /// Where its passkey is (Bluetooth, with `pair: passkey`): `file:PATH` or `env:NAME`.
+    passkey: Option<Secret>,
     /// First `ProxiedDevice.{i}.Name`, at most 64 characters; the key unless told otherwise.
     name: Option<Text64>,
     /// Values for the parameters of the mapping.

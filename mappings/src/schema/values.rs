@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use crate::ble::BthomePick;
 use crate::line::ChecksumKind;
 use crate::mapping::Class;
 use crate::tr181;
@@ -174,6 +175,26 @@ values! {
         } },
     }] });
     LineReplies: json_schema!({ "type": "object" });
+    Uuid: json_schema!({ "anyOf": [
+        { "type": "integer", "minimum": 0, "maximum": 99_999_999 },
+        { "type": "string", "pattern": "^(0x)?[0-9a-fA-F]{4}([0-9a-fA-F]{4})?$" },
+        { "type": "string", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" },
+        { "type": "string", "pattern": PLACEHOLDER },
+    ] });
+    Company: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 65535 }));
+    Starts: json_schema!({ "anyOf": [{ "type": "integer" }, { "type": "string", "pattern": r"^\s*([0-9a-fA-F.]\s*[0-9a-fA-F.]\s*)+$" }] });
+    ValueSize: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 512 }));
+    Nth: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 100 }));
+    Strength: json_schema!({ "type": "integer", "minimum": -128, "maximum": 127 });
+    HexBytes: json_schema!({ "anyOf": [{ "type": ["string", "integer"] }, hex(), text()] });
+    Bthome: json_schema!({ "anyOf": [
+        { "enum": BthomePick::names() },
+        { "type": "integer", "minimum": 0, "maximum": 255 },
+        { "type": "string", "pattern": PLACEHOLDER },
+    ] });
+    Mac: json_schema!({ "type": "string", "pattern": "^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$" });
+    Radio: json_schema!({ "type": "string", "pattern": "^(hci[0-9]{1,4}|[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5})$" });
+    Slots: json_schema!({ "type": "integer", "minimum": 1, "maximum": 32 });
     Checksums: json_schema!({ "enum": checksums() });
     Base: json_schema!({ "enum": [10, 16] });
     Digits: json_schema!({ "type": "integer", "minimum": 1, "maximum": 16 });
@@ -195,6 +216,13 @@ fn hex() -> Value {
     json!({
         "type": "object", "additionalProperties": false, "required": ["hex"],
         "properties": { "hex": { "type": "string", "description": "Two digits for each byte, with blanks between them." } },
+    })
+}
+
+fn text() -> Value {
+    json!({
+        "type": "object", "additionalProperties": false, "required": ["text"],
+        "properties": { "text": { "type": "string", "description": "A text as it is." } },
     })
 }
 

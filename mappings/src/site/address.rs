@@ -7,7 +7,7 @@ use super::Compiler;
 use crate::code::Code;
 use crate::draft::At;
 use crate::draft::site::DeviceDraft;
-use crate::mapping::{BusKind, CoapAddress, DeviceAddress, Mapping};
+use crate::mapping::{BleAddress, BusKind, CoapAddress, DeviceAddress, Mapping};
 use crate::secret::SecretRef;
 
 impl Compiler<'_> {
@@ -23,7 +23,19 @@ impl Compiler<'_> {
             });
             Some(DeviceAddress::Coap(CoapAddress { host: device.host.as_ref()?.value.clone(), psk }))
         };
-        unit.or_else(topic).or_else(host).or_else(|| self.is_on_a_line(device).then_some(DeviceAddress::Line))
+        let mac = || {
+            let located = |secret: &Option<SecretRef>| {
+                let mut secret = secret.clone()?;
+                self.locate(&mut secret);
+                Some(secret)
+            };
+            let (key, passkey) = (located(&device.key), located(&device.passkey));
+            Some(DeviceAddress::Ble(BleAddress { mac: device.mac?.value, key, passkey }))
+        };
+        unit.or_else(topic)
+            .or_else(host)
+            .or_else(mac)
+            .or_else(|| self.is_on_a_line(device).then_some(DeviceAddress::Line))
     }
 
     fn is_on_a_line(&self, device: &DeviceDraft) -> bool {
@@ -81,7 +93,8 @@ impl Compiler<'_> {
             let unit = device.unit.map(|unit| (unit.span, "unit", unit.value.to_string()));
             let topic = device.topic.as_ref().map(|at| (at.span, "topic", at.value.clone()));
             let host = device.host.as_ref().map(|at| (at.span, "host", at.value.to_string()));
-            let given = unit.or(topic).or(host);
+            let mac = device.mac.map(|at| (at.span, "mac", at.value.to_string()));
+            let given = unit.or(topic).or(host).or(mac);
             let Some((bus, (span, key, address))) = device.bus.as_ref().zip(given) else { continue };
             match seen.get(&(bus.value.as_str(), address.clone())) {
                 None => drop(seen.insert((&bus.value, address), &device.id)),

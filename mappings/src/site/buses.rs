@@ -25,6 +25,7 @@ impl Compiler<'_> {
                 }
                 // A server and a socket of our own serve any number of connections.
                 BusKind::Mqtt(_) | BusKind::Coap(_) => continue,
+                BusKind::Ble(radio) => (radio.adapter.to_string(), true),
                 BusKind::Line(LineBus { port: LinePort::Serial(port), .. }) => (port.clone(), true),
                 BusKind::Line(LineBus { port: LinePort::Tcp(address), .. }) => (address.to_string(), false),
             };
@@ -102,7 +103,9 @@ impl Compiler<'_> {
             let line = match bus.kind.as_ref().map(|kind| &kind.value) {
                 Some(BusKind::ModbusRtu(line)) => Some(line),
                 Some(BusKind::ModbusTcp { .. } | BusKind::ModbusRtuTcp { .. }) => None,
-                Some(BusKind::Mqtt(_) | BusKind::Coap(_) | BusKind::Line(_)) | None => continue,
+                Some(BusKind::Mqtt(_) | BusKind::Coap(_) | BusKind::Line(_) | BusKind::Ble(_)) | None => {
+                    continue;
+                }
             };
             let on_it = devices.iter().filter(|device| device.bus == bus.name.value);
             let loads: Vec<_> = on_it.map(|device| (device, load(device, line))).collect();

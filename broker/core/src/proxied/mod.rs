@@ -271,6 +271,7 @@ impl Device {
             Protocol::Mqtt(_) => "X_USPBROKER_MQTT",
             Protocol::Coap(_) => "X_USPBROKER_CoAP",
             Protocol::Line(_) => "X_USPBROKER_SerialLine",
+            Protocol::Ble(_) => "X_USPBROKER_BLE",
         }
     }
 

@@ -297,12 +297,14 @@ fn address(device: &mapping::Device, site: &Site) -> String {
             LinePort::Serial(port) => format!("line:{port}"),
             LinePort::Tcp(address) => format!("line-tcp://{address}"),
         },
+        BusKind::Ble(radio) => format!("ble:{}", radio.adapter),
     });
     let bus = bus.unwrap_or_else(|| device.bus.clone());
     match &device.address {
         DeviceAddress::ModbusUnit(unit) => format!("{bus}/{unit}"),
         DeviceAddress::MqttTopic(topic) => format!("{bus}/{topic}"),
         DeviceAddress::Line => bus,
+        DeviceAddress::Ble(address) => format!("{bus}/{}", address.mac),
         DeviceAddress::Coap(address) => format!("coap{}://{}", secure(address.psk.is_some()), address.host),
     }
 }

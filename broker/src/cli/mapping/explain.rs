@@ -9,6 +9,7 @@ use super::model::Folders;
 use crate::cli::table::Screen;
 use crate::cli::{Failure, print_line};
 
+mod bluetooth;
 mod bus;
 mod device;
 mod messages;

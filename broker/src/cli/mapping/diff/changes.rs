@@ -305,6 +305,14 @@ fn read_place(point: &ReadPoint) -> String {
             let unasked = if read.unasked { ", unasked too" } else { "" };
             format!("{}{}{unasked}", asked.unwrap_or_default(), read.described())
         }
+        ReadPoint::Ble(read) => {
+            let asked = read.ask.as_ref().map(|ask| {
+                let body: Vec<String> = ask.body.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("{} to {} → ", body.join(" "), ask.char)
+            });
+            let notified = if read.notify { ", notified" } else { "" };
+            format!("{}{}{notified}", asked.unwrap_or_default(), read.described())
+        }
     }
 }
 
@@ -323,6 +331,10 @@ fn written(point: &WritePoint) -> (String, String) {
         WritePoint::Line(write) => {
             let ack = write.ack.as_ref().map(|ack| format!(", acknowledged by {ack}"));
             (write.send.to_string(), format!("as a request{}", ack.unwrap_or_default()))
+        }
+        WritePoint::Ble(write) => {
+            let how = if write.response { "by Write Request" } else { "by Write Command" };
+            (write.described(), how.to_owned())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What devices say and are sent whose protocol carries messages: MQTT, CoAP, and the texts of a serial line.
+//! What devices say and are sent whose protocol carries messages: MQTT, CoAP, the texts of a serial line, Bluetooth.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -67,6 +67,7 @@ pub(super) fn manner(mapping: &Mapping) -> Option<MannerTold> {
             Some(coap_manner(options, asks_per_hour, observed))
         }
         Protocol::Line(options) => Some(line_manner(options, asks_per_hour)),
+        Protocol::Ble(options) => Some(super::bluetooth::manner(mapping, options, asks_per_hour)),
         Protocol::Modbus(_) => None,
     }
 }
@@ -164,6 +165,7 @@ fn asks_per_hour(mapping: &Mapping) -> f64 {
                 ReadPoint::Mqtt(read) => read.get.as_ref().map(ask),
                 ReadPoint::Coap(read) => Some(format!("{} {:?}", read.path, read.accept)),
                 ReadPoint::Line(read) => read.ask.as_ref().map(|ask| over_a_line(&ask.wire)),
+                ReadPoint::Ble(read) => read.char().map(ToString::to_string),
                 ReadPoint::Modbus(_) => None,
             };
             if let Some(ask) = ask {
@@ -181,6 +183,7 @@ pub(super) fn address(device: &Device) -> Option<String> {
         DeviceAddress::ModbusUnit(_) | DeviceAddress::Line => None,
         DeviceAddress::MqttTopic(topic) => Some(topic.clone()),
         DeviceAddress::Coap(address) => Some(address.host.to_string()),
+        DeviceAddress::Ble(address) => Some(address.mac.to_string()),
     }
 }
 
@@ -229,6 +232,7 @@ fn place_told(place: &ReadPoint, poll: Poll) -> Option<HeardTold> {
         }
         ReadPoint::Coap(read) => (&read.path, &read.pick, format!("GET {}{}", often(""), accepted(read))),
         ReadPoint::Line(read) => return Some(line_told(read, &often(""), &often(" of silence"))),
+        ReadPoint::Ble(read) => return Some(super::bluetooth::told(read, &often(""))),
     };
     Some(HeardTold { from: from.clone(), what: pick.to_string(), how, points: Vec::new() })
 }
@@ -245,8 +249,7 @@ fn line_told(read: &LineRead, often: &str, quiet: &str) -> HeardTold {
 
 /// `"PWR?\r" = 50 57 52 3f 0d`
 fn over_a_line(bytes: &[u8]) -> String {
-    let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{}\" = {}", readable(bytes), hex.join(" "))
+    format!("\"{}\" = {}", readable(bytes), super::bluetooth::hex(bytes))
 }
 
 /// The format that is asked for.
@@ -292,6 +295,9 @@ pub(super) fn sent(
                 .map_or("nothing is said to it".to_owned(), |ack| format!("acknowledged by {ack}"));
             let to = "the line".to_owned();
             return Ok(vec![SentTold { to, how, body: over_a_line(&request.wire) }]);
+        }
+        WritePoint::Ble(write) => {
+            return Ok(vec![super::bluetooth::sent(write, &write.body(&raw)?)]);
         }
     };
     Ok(vec![SentTold { to: to.clone(), how, body: shown(&put.body(&raw)?) }])

@@ -181,6 +181,7 @@ fn made_up(
         ),
         ProtocolKind::Mqtt => ("mqtt: \"server:1883\"".to_owned(), format!("topic: {MADE_UP}")),
         ProtocolKind::Coap => ("coap: any".to_owned(), format!("host: {MADE_UP}")),
+        ProtocolKind::Ble => ("ble: hci0".to_owned(), "mac: \"00:00:00:00:00:00\"".to_owned()),
         ProtocolKind::Line if *tcp => ("serial_line_tcp: \"device:4001\"".to_owned(), String::new()),
         ProtocolKind::Line => {
             // What the model is set to counts.
@@ -240,6 +241,7 @@ pub(super) fn bus_words(kind: &BusKind) -> String {
             format!("serial line, {} baud, 8{}{}", line.baud, letter(line.parity), line.stop_bits)
         }
         BusKind::Mqtt(_) | BusKind::Coap(_) => kind.protocol().name().to_owned(),
+        BusKind::Ble(radio) => format!("Bluetooth, {} connections at a time", radio.slots),
         BusKind::Line(line) => match &line.port {
             LinePort::Tcp(_) => "serial line over TCP".to_owned(),
             LinePort::Serial(port) => {
