@@ -54,7 +54,7 @@ impl Bench {
         loop {
             match self.core.recv().await.unwrap() {
                 FromAdapter::Report(report) => self.reports.push(report),
-                other @ FromAdapter::Adopted(_) => panic!("{other:?}"),
+                other @ (FromAdapter::Adopted(_) | FromAdapter::Bus(_)) => panic!("{other:?}"),
                 FromAdapter::Reply(reply) => {
                     let values = |all: Readings| all.into_iter().map(|reading| reading.result).collect();
                     return (reply.id.0, reply.outcome.map(values));
