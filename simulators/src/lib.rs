@@ -4,6 +4,7 @@
 //! - [`world`]: quantities that move plausibly and always the same way from the same seed.
 //! - [`modbus`]: a Modbus TCP server made from a mapping draft.
 //! - [`coap`]: a CoAP server of OMA objects, with or without DTLS.
+//! - [`ble`]: Bluetooth Low Energy devices around a fake BlueZ, on a D-Bus of its own.
 //! - [`mod@line`]: devices on a serial line, over a pseudo-terminal or TCP: a smart meter, a projector, a weather station, and
 //!   any that a mapping draft describes.
 //! - [`mqtt`]: one end of an MQTT connection, packet by packet, to play a server or a raw client; and a small server.
@@ -12,9 +13,10 @@
 //! - [`mischief`]: named faults, and how many times each is to happen.
 //!
 //! What is deliberately absent: the broker's and the adapters' code, and of the mapping crate everything but the parsed
-//! draft. Registers, frames and paths are encoded here by code of its own, written from the documents, so that one
+//! draft. Registers, advertisements, frames and paths are encoded here by code of its own, written from the documents, so that one
 //! wrong constant cannot pass on both sides.
 
+pub mod ble;
 pub mod coap;
 pub mod console;
 pub mod line;

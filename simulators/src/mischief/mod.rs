@@ -3,6 +3,7 @@
 //! As text: `name`, `name=value`, and `*times` behind it for a fault that happens so many times and then no more:
 //! `slow=200`, `exception=4*2`, `sentinel=temperature`. A hyphen may stand for the `_` in a name, and `:` or a space for the `=`.
 
+mod ble;
 mod coap;
 mod device;
 mod line;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use ble::BleFault;
 pub use coap::CoapFault;
 pub use device::{Fault, HoleAt};
 pub use line::LineFault;
