@@ -55,7 +55,7 @@ fn every_file_says_where_its_facts_are_from() {
         let source = match name.split_once('/') {
             Some(("modbus", _)) => "Registers: ",
             Some(("coap", _)) => "Resources: ",
-            Some(("line", _)) => "Protocol: ",
+            Some(("ble" | "line", _)) => "Protocol: ",
             _ => "Topics: ",
         };
         assert!(head.contains(source) || name.contains("usp-demo"), "{name} names no source");
