@@ -9,6 +9,7 @@
 //!   any that a mapping draft describes.
 //! - [`mqtt`]: one end of an MQTT connection, packet by packet, to play a server or a raw client; and a small server.
 //! - [`mqtt_devices`]: a Zigbee2MQTT with devices, and devices of Tasmota, Shelly and Home Assistant's discovery.
+//! - [`zigbee`]: Zigbee coordinators that speak EZSP or ZNP, with devices behind a simulated radio.
 //! - [`service`]: a USP Service with a small data model of its own, over UNIX domain sockets.
 //! - [`mischief`]: named faults, and how many times each is to happen.
 //!
@@ -19,6 +20,7 @@
 pub mod ble;
 pub mod coap;
 pub mod console;
+mod ends;
 pub mod line;
 pub mod mischief;
 pub mod modbus;
@@ -29,3 +31,4 @@ pub mod service;
 pub mod timetable;
 pub mod value;
 pub mod world;
+pub mod zigbee;

@@ -48,3 +48,8 @@ fn the_service_ends_with_its_input_open() {
     let socket = dir.path().join("controller").display().to_string();
     ends_on("-INT", env!("CARGO_BIN_EXE_usp-sim-service"), &["--socket", &socket]);
 }
+
+#[test]
+fn the_zigbee_coordinator_ends_with_its_input_open() {
+    ends_on("-TERM", env!("CARGO_BIN_EXE_usp-sim-zigbee"), &["--kind", "znp", "--waiting", "kitchen=plug"]);
+}

@@ -7,7 +7,6 @@
 //! Checksums and frames are made here by code of its own: see [`checksum`].
 
 pub mod checksum;
-mod ends;
 mod frames;
 mod mapped;
 mod meter;

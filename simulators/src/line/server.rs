@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::ends::Ends;
 use crate::mischief::{LineFault, Mischief, Order};
 use crate::rng::Rng;
 
 use super::LineDevice;
-use super::ends::Ends;
 
 /// How long a device says nothing when it starts anew.
 const REBOOT: Duration = Duration::from_millis(300);

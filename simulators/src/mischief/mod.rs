@@ -9,6 +9,7 @@ mod device;
 mod line;
 mod mqtt;
 mod service;
+mod zigbee;
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,6 +21,7 @@ pub use device::{Fault, HoleAt};
 pub use line::LineFault;
 pub use mqtt::MqttFault;
 pub use service::ServiceFault;
+pub use zigbee::ZigbeeFault;
 
 /// A fault and how often it is to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]

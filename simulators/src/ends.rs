@@ -14,7 +14,7 @@ use serial2::SerialPort;
 const LOOK: Duration = Duration::from_millis(5);
 
 /// One end of a line.
-pub(super) enum Ends {
+pub(crate) enum Ends {
     /// A pseudo-terminal, and the name that leads to it.
     Terminal {
         name: Option<PathBuf>,
@@ -27,19 +27,19 @@ pub(super) enum Ends {
 }
 
 impl Ends {
-    pub(super) fn terminal(name: Option<&Path>) -> io::Result<Self> {
+    pub(crate) fn terminal(name: Option<&Path>) -> io::Result<Self> {
         let mut ends = Self::Terminal { name: name.map(Path::to_path_buf), path: PathBuf::new(), pair: None };
         ends.plug()?;
         Ok(ends)
     }
 
-    pub(super) fn tcp(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn tcp(address: SocketAddr) -> io::Result<Self> {
         let mut ends = Self::Tcp { address, listener: None, stream: None };
         ends.plug()?;
         Ok(ends)
     }
 
-    pub(super) fn place(&self) -> (Option<PathBuf>, Option<SocketAddr>) {
+    pub(crate) fn place(&self) -> (Option<PathBuf>, Option<SocketAddr>) {
         match self {
             Self::Terminal { name, path, .. } => (Some(name.clone().unwrap_or_else(|| path.clone())), None),
             Self::Tcp { address, .. } => (None, Some(*address)),
@@ -47,7 +47,7 @@ impl Ends {
     }
 
     /// Everything vanishes.
-    pub(super) fn unplug(&mut self) {
+    pub(crate) fn unplug(&mut self) {
         match self {
             Self::Terminal { name, pair, .. } => {
                 *pair = None;
@@ -63,7 +63,7 @@ impl Ends {
     }
 
     /// It is there again, by the same name.
-    pub(super) fn plug(&mut self) -> io::Result<()> {
+    pub(crate) fn plug(&mut self) -> io::Result<()> {
         match self {
             Self::Terminal { name, path, pair } if pair.is_none() => {
                 let (mut ours, theirs) = SerialPort::pair()?;
@@ -88,7 +88,7 @@ impl Ends {
     }
 
     /// What has come, after a short look.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> usize {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> usize {
         match self {
             Self::Terminal { pair: Some((ours, _)), .. } => ours.read(buffer).unwrap_or(0),
             Self::Tcp { listener: Some(listener), stream, .. } => {
@@ -119,7 +119,7 @@ impl Ends {
     }
 
     /// Says something, if anybody is there.
-    pub(super) fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         match self {
             // Nobody reads a full terminal.
             Self::Terminal { pair: Some((ours, _)), .. } => drop(ours.write_all(bytes)),

@@ -1,0 +1,203 @@
+use std::time::Duration;
+
+use super::super::bytes::Out;
+use super::super::ieee::Ieee;
+use super::super::zcl::{Frame, general, kind, status};
+use super::*;
+
+const HUB: Ieee = Ieee(9);
+
+fn device(kind: Kind) -> Node {
+    let mut node = Node::new(kind, Ieee(1)).still();
+    (node.address, node.coordinator) = (0x1234, Some(HUB));
+    node
+}
+
+fn heard(cluster: u16, frame: &Frame) -> Heard {
+    let payload = frame.write();
+    Heard { profile: HOME, cluster, from_endpoint: 1, endpoint: 1, broadcast: false, payload }
+}
+
+fn frame(of_cluster: bool, command: u8, payload: Vec<u8>) -> Frame {
+    Frame { of_cluster, manufacturer: None, from_server: false, quiet: false, sequence: 5, command, payload }
+}
+
+/// What a device answers, at this time.
+fn ask_at(node: &mut Node, at: u64, cluster: u16, frame: &Frame) -> (u8, Vec<u8>) {
+    let said = node.hear(Duration::from_millis(at), &heard(cluster, frame)).said;
+    let answer = Frame::read(&said.first().unwrap().payload).unwrap();
+    assert!(answer.from_server && answer.sequence == 5);
+    (answer.command, answer.payload)
+}
+
+fn ask(node: &mut Node, cluster: u16, frame: &Frame) -> (u8, Vec<u8>) {
+    ask_at(node, 0, cluster, frame)
+}
+
+#[test]
+fn reads_and_writes_get_the_status_that_they_deserve() {
+    let mut plug = device(Kind::Plug);
+    let read = frame(false, general::READ, Out::new().u16(0).u16(0x4000).done());
+    let answer = Out::new().u16(0).u8(0).u8(kind::BOOL).u8(1).u16(0x4000).u8(status::UNSUPPORTED_ATTRIBUTE);
+    assert_eq!(ask(&mut plug, 0x0006, &read), (general::READ_RESPONSE, answer.done()));
+    let write = |id: u16, kind: u8, value: u8| {
+        frame(false, general::WRITE, Out::new().u16(id).u8(kind).u8(value).done())
+    };
+    let failed = |code: u8, id: u16| (general::WRITE_RESPONSE, Out::new().u8(code).u16(id).done());
+    assert_eq!(ask(&mut plug, 0x0006, &write(0x4003, kind::ENUM8, 1)), (general::WRITE_RESPONSE, vec![0]));
+    assert_eq!(ask(&mut plug, 0x0006, &write(0x4003, kind::U8, 1)), failed(status::INVALID_TYPE, 0x4003));
+    assert_eq!(ask(&mut plug, 0x0006, &write(0, kind::BOOL, 0)), failed(status::READ_ONLY, 0));
+    assert_eq!(
+        ask(&mut plug, 0x0006, &write(0x77, kind::BOOL, 0)),
+        failed(status::UNSUPPORTED_ATTRIBUTE, 0x77)
+    );
+    let unknown = ask(&mut plug, 0x0101, &read);
+    assert_eq!(unknown, (general::DEFAULT_RESPONSE, vec![general::READ, status::UNSUPPORTED_CLUSTER]));
+    let short = frame(false, general::READ, vec![0]);
+    assert_eq!(ask(&mut plug, 0x0006, &short), (general::DEFAULT_RESPONSE, vec![0, status::MALFORMED]));
+}
+
+#[test]
+fn commands_do_what_they_say_and_faults_do_not() {
+    let mut plug = device(Kind::Plug);
+    let off = frame(true, 0x00, Vec::new());
+    assert_eq!(ask(&mut plug, 0x0006, &off), (general::DEFAULT_RESPONSE, vec![0, 0]));
+    assert_eq!(plug.get("on").unwrap(), "false");
+    plug.faults.start(ZigbeeFault::Frozen.into());
+    let on = frame(true, 0x01, Vec::new());
+    assert_eq!(ask(&mut plug, 0x0006, &on), (general::DEFAULT_RESPONSE, vec![1, 0]));
+    assert_eq!(plug.get("on").unwrap(), "false");
+    plug.faults.start(ZigbeeFault::Refuse.into());
+    assert_eq!(ask(&mut plug, 0x0006, &on), (general::DEFAULT_RESPONSE, vec![1, status::FAILURE]));
+    plug.faults.clear();
+    let dance = frame(true, 0x33, Vec::new());
+    let unknown = (general::DEFAULT_RESPONSE, vec![0x33, status::UNSUPPORTED_COMMAND]);
+    assert_eq!(ask(&mut plug, 0x0006, &dance), unknown);
+    // Who wants no default response gets none, unless something is wrong.
+    let quiet = Frame { quiet: true, ..on };
+    assert!(plug.hear(Duration::ZERO, &heard(0x0006, &quiet)).said.is_empty());
+    assert_eq!(plug.get("on").unwrap(), "true");
+}
+
+#[test]
+fn a_level_takes_its_time_and_a_bolt_too() {
+    let mut light = device(Kind::Light);
+    let dim = frame(true, 0x04, Out::new().u8(100).u16(10).done());
+    ask(&mut light, 0x0008, &dim);
+    assert_eq!(light.get("on").unwrap(), "true");
+    light.run(Duration::from_millis(500));
+    assert_eq!(light.get("level").unwrap(), "177");
+    light.run(Duration::from_millis(1000));
+    assert_eq!(light.get("level").unwrap(), "100");
+    let off = frame(true, 0x04, Out::new().u8(0).u16(0).done());
+    ask_at(&mut light, 1000, 0x0008, &off);
+    assert_eq!(light.get("on").unwrap(), "false");
+
+    let mut lock = device(Kind::Lock);
+    assert_eq!(ask(&mut lock, 0x0101, &frame(true, 0x01, Vec::new())), (0x01, vec![0]));
+    assert_eq!(lock.get("state").unwrap(), "0");
+    lock.run(Duration::from_secs(1));
+    assert_eq!(lock.get("state").unwrap(), "2");
+}
+
+/// Reports a value of 16 bits after 2 seconds at the earliest and 10 at the latest, if it changes by 50.
+fn configured() -> Node {
+    let mut climate = device(Kind::Climate);
+    let fields = Out::new().u8(0).u16(0).u8(kind::S16).u16(2).u16(10).u16(50).done();
+    let (command, payload) = ask(&mut climate, 0x0402, &frame(false, general::CONFIGURE_REPORTING, fields));
+    assert_eq!((command, payload), (general::CONFIGURE_REPORTING_RESPONSE, vec![0]));
+    climate
+}
+
+fn bind(node: &mut Node, cluster: u16) {
+    let payload = Out::new().u8(7).u64(1).u8(1).u16(cluster).u8(3).u64(HUB.0).u8(1).done();
+    let asked =
+        Heard { profile: 0, cluster: 0x0021, from_endpoint: 0, endpoint: 0, broadcast: false, payload };
+    assert_eq!(node.hear(Duration::ZERO, &asked).said[0].payload, [7, 0]);
+}
+
+#[test]
+fn reports_come_as_they_were_configured_and_to_who_is_bound() {
+    let mut climate = configured();
+    climate.set("temperature", "21").unwrap();
+    climate.run(Duration::from_secs(1));
+    climate.set("temperature", "30").unwrap();
+    assert!(climate.run(Duration::from_secs(5)).is_empty(), "nobody is bound");
+    bind(&mut climate, 0x0402);
+    let mut at = |seconds: u64, temperature: &str| {
+        climate.set("temperature", temperature).unwrap();
+        climate.run(Duration::from_secs(seconds)).len()
+    };
+    assert_eq!(at(6, "30.6"), 0, "too early");
+    assert_eq!(at(7, "30.6"), 1);
+    assert_eq!(at(16, "30.7"), 0, "too small");
+    assert_eq!(at(17, "30.7"), 1, "too long ago");
+    let said = climate.run(Duration::from_secs(27));
+    let report = Frame::read(&said[0].payload).unwrap();
+    assert_eq!((report.command, report.payload), (general::REPORT, vec![0, 0, kind::S16, 0xfe, 0x0b]));
+}
+
+#[test]
+fn what_cannot_be_reported_is_refused_and_what_is_set_can_be_read_back() {
+    let mut climate = configured();
+    let ask_for = |climate: &mut Node, id: u16, kind: u8| {
+        let fields = Out::new().u8(0).u16(id).u8(kind).u16(1).u16(10).u16(1).done();
+        ask(climate, 0x0402, &frame(false, general::CONFIGURE_REPORTING, fields)).1
+    };
+    assert_eq!(ask_for(&mut climate, 9, kind::S16), [status::UNSUPPORTED_ATTRIBUTE, 0, 9, 0]);
+    assert_eq!(ask_for(&mut climate, 1, kind::S16), [status::UNREPORTABLE, 0, 1, 0]);
+    assert_eq!(ask_for(&mut climate, 0, kind::U16), [status::INVALID_TYPE, 0, 0, 0]);
+    let (_, told) = ask(&mut climate, 0x0402, &frame(false, general::READ_REPORTING, vec![0, 0, 0]));
+    assert_eq!(told, [0, 0, 0, 0, kind::S16, 2, 0, 10, 0, 50, 0]);
+}
+
+#[test]
+fn an_alarm_is_told_once_its_zone_is_enrolled() {
+    let mut contact = device(Kind::Contact);
+    contact.run(Duration::from_secs(1));
+    contact.set("open", "true").unwrap();
+    assert!(contact.run(Duration::from_secs(2)).is_empty());
+    let cie = Out::new().u16(0x0010).u8(kind::IEEE).u64(HUB.0).done();
+    ask(&mut contact, 0x0500, &frame(false, general::WRITE, cie));
+    let asked = contact.run(Duration::from_secs(3));
+    let request = Frame::read(&asked[0].payload).unwrap();
+    assert_eq!((request.command, request.payload), (0x01, vec![0x15, 0x00, 0x34, 0x12]));
+    ask(&mut contact, 0x0500, &frame(true, 0x00, vec![0, 7]));
+    contact.set("open", "false").unwrap();
+    let told = contact.run(Duration::from_secs(4));
+    let alarm = Frame::read(&told[0].payload).unwrap();
+    assert_eq!((alarm.command, alarm.payload), (0x00, vec![0, 0, 0, 7, 0, 0]));
+}
+
+#[test]
+fn it_describes_itself() {
+    let mut plug = device(Kind::Plug);
+    let mut ask = |cluster: u16, fields: Vec<u8>| {
+        let payload = Out::new().u8(3).bytes(&fields).done();
+        let asked = Heard { profile: 0, cluster, from_endpoint: 0, endpoint: 0, broadcast: false, payload };
+        plug.hear(Duration::ZERO, &asked).said.first().map(|said| said.payload.clone())
+    };
+    assert_eq!(ask(0x0005, vec![0x34, 0x12]).unwrap(), [3, 0, 0x34, 0x12, 1, 1]);
+    let node = ask(0x0002, vec![0x34, 0x12]).unwrap();
+    assert_eq!((node.len(), &node[..6]), (17, [3, 0, 0x34, 0x12, 0x01, 0x40].as_slice()));
+    let simple = ask(0x0004, vec![0x34, 0x12, 1]).unwrap();
+    assert_eq!(simple[..12], [3, 0, 0x34, 0x12, 22, 1, 0x04, 0x01, 0x51, 0x00, 1, 6]);
+    assert_eq!(ask(0x0004, vec![0x34, 0x12, 9]).unwrap()[1], 0x83);
+    assert_eq!(ask(0x0001, vec![0x34, 0x12, 0, 0]).unwrap(), [3, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x34, 0x12]);
+    assert_eq!(ask(0x0000, Out::new().u64(2).u16(0).done()), None);
+    assert_eq!(ask(0x0017, vec![0]).unwrap(), [3, 0x84]);
+}
+
+#[test]
+fn every_kind_has_values_that_can_be_set() {
+    for (kind, name) in Kind::ALL {
+        let mut node = device(kind);
+        assert_eq!(name.parse(), Ok(kind));
+        for value in node.names() {
+            let before = node.get(&value).unwrap();
+            node.set(&value, &before).unwrap();
+            assert_eq!(node.get(&value).unwrap(), before, "{name}.{value}");
+        }
+        assert!(node.set("nonsense", "1").unwrap_err().contains("has no value"));
+    }
+}
