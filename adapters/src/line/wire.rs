@@ -1,106 +1,27 @@
-//! The two ways to devices on a line: a serial port, and TCP to a serial device server that passes bytes on as they are.
+//! The way to a line: opened, and what to say when it is gone.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
-use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::unix::pipe::{Receiver, Sender};
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
-use usp_mapping::mapping::{BusAddress, LineBus, LinePort, SerialLine};
+use serial2::FlowControl;
+use usp_mapping::mapping::{LineBus, LinePort};
 
 use crate::serial::io_words;
-use crate::serial::port::{self, Port};
+use crate::serial::wire::lost_port;
 
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(3);
-
-/// How long a request may take to be handed over.
-const WRITE: Duration = Duration::from_secs(2);
-
-/// An open way.
-#[derive(Debug)]
-pub(crate) enum Wire {
-    /// A serial port: whoever waits for one of its two directions waits as for a pipe, since its file does not block.
-    Serial {
-        /// What comes in.
-        from: Receiver,
-        /// What goes out.
-        to: Sender,
-        /// It belongs to us for as long.
-        _port: Port,
-    },
-    /// A device server.
-    Tcp(TcpStream),
-}
+pub(crate) use crate::serial::wire::Wire;
 
 /// Opens the way. Errors: a sentence that names it and says what to do.
 pub(crate) async fn open(bus: &LineBus) -> Result<Wire, String> {
     match &bus.port {
-        LinePort::Serial(path) => serial(bus.settings.line(path)).await,
-        LinePort::Tcp(address) => {
-            let words = |words: String| format!("cannot connect to {address}: {words}");
-            match timeout(CONNECT, connect(address)).await {
-                Ok(Ok(stream)) => Ok(Wire::Tcp(stream)),
-                Ok(Err(error)) => Err(words(io_words(&error))),
-                Err(_) => Err(words(format!("no answer within {} s", CONNECT.as_secs()))),
-            }
-        }
-    }
-}
-
-async fn serial(line: SerialLine) -> Result<Wire, String> {
-    let name = line.port.clone();
-    // Whoever had the port before may need a moment to close it.
-    let port = spawn_blocking(move || port::open(&line)).await;
-    let port = port.map_err(|error| format!("cannot open {name}: {error}"))??;
-    both_ways(port).map_err(|error| format!("cannot use {name}: {error}"))
-}
-
-fn both_ways(port: Port) -> io::Result<Wire> {
-    let file = || port.serial.as_fd().try_clone_to_owned().map(File::from);
-    let (from, to) = (Receiver::from_file_unchecked(file()?)?, Sender::from_file_unchecked(file()?)?);
-    Ok(Wire::Serial { from, to, _port: port })
-}
-
-async fn connect(address: &BusAddress) -> io::Result<TcpStream> {
-    let stream = match address {
-        BusAddress::Socket(address) => TcpStream::connect(address).await?,
-        BusAddress::Host(host, port) => TcpStream::connect((host.as_str(), *port)).await?,
-    };
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-impl Wire {
-    /// What comes next. Whoever stops waiting misses nothing. Errors: the way is gone.
-    pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = match self {
-            Self::Serial { from, .. } => from.read(buffer).await?,
-            Self::Tcp(stream) => stream.read(buffer).await?,
-        };
-        if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(count) }
-    }
-
-    /// Hands bytes over. Errors: the way is gone, or takes nothing any more.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let write = async {
-            match self {
-                Self::Serial { to, .. } => to.write_all(bytes).await,
-                Self::Tcp(stream) => stream.write_all(bytes).await,
-            }
-        };
-        timeout(WRITE, write).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        LinePort::Serial(path) => Wire::serial(bus.settings.line(path), FlowControl::None).await,
+        LinePort::Tcp(address) => Wire::tcp(address).await,
     }
 }
 
 /// Why a way is gone.
 pub(crate) fn lost(bus: &LineBus, error: &io::Error) -> String {
     match &bus.port {
-        LinePort::Serial(path) => format!("{path} is gone; is the adapter plugged in?"),
+        LinePort::Serial(path) => lost_port(path),
         LinePort::Tcp(address) => format!("{address}: {}", io_words(error)),
     }
 }

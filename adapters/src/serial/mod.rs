@@ -1,6 +1,8 @@
 //! Serial ports, for every protocol that has lines: opened for this process alone, by names that stay the same.
 
 pub(crate) mod port;
+#[cfg(any(feature = "line", feature = "zigbee"))]
+pub(crate) mod wire;
 
 use std::io::{Error, ErrorKind};
 

@@ -82,14 +82,14 @@ impl From<io::Error> for Problem {
 /// real port others are kept out that know of no locks (TIOCEXCL).
 ///
 /// Errors: a sentence that names the port and says what to do.
-pub(crate) fn open(line: &SerialLine) -> Result<Port, String> {
-    try_open(line).map_err(|problem| words(&line.port, &problem))
+pub(crate) fn open(line: &SerialLine, flow: FlowControl) -> Result<Port, String> {
+    try_open(line, flow).map_err(|problem| words(&line.port, &problem))
 }
 
-fn try_open(line: &SerialLine) -> Result<Port, Problem> {
+fn try_open(line: &SerialLine, flow: FlowControl) -> Result<Port, Problem> {
     let claim = Claim::take(&line.port, HANDOVER)?;
     let pseudo = is_pseudo_terminal(&line.port);
-    let mut serial = SerialPort::open(&line.port, |settings: Settings| set(settings, line, pseudo))?;
+    let mut serial = SerialPort::open(&line.port, |settings: Settings| set(settings, line, flow, pseudo))?;
     let lock = File::from(serial.as_fd().try_clone_to_owned()?);
     match lock.try_lock() {
         Ok(()) => {}
@@ -105,7 +105,7 @@ fn try_open(line: &SerialLine) -> Result<Port, Problem> {
     Ok(Port { serial, _lock: lock, _claim: claim })
 }
 
-fn set(mut settings: Settings, line: &SerialLine, pseudo: bool) -> io::Result<Settings> {
+fn set(mut settings: Settings, line: &SerialLine, flow: FlowControl, pseudo: bool) -> io::Result<Settings> {
     settings.set_raw();
     settings.set_baud_rate(line.baud)?;
     settings.set_char_size(CharSize::Bits8);
@@ -121,7 +121,8 @@ fn set(mut settings: Settings, line: &SerialLine, pseudo: bool) -> io::Result<Se
         });
         settings.set_stop_bits(if line.stop_bits == 2 { StopBits::Two } else { StopBits::One });
     }
-    settings.set_flow_control(FlowControl::None);
+    // Nor has it wires by which it could be held up.
+    settings.set_flow_control(if pseudo { FlowControl::None } else { flow });
     Ok(settings)
 }
 
@@ -193,21 +194,21 @@ mod tests {
         let line = line(path.to_str().unwrap());
         let first = File::open(&line.port).unwrap();
         first.try_lock().unwrap();
-        let refusal = open(&line).unwrap_err();
+        let refusal = open(&line, FlowControl::None).unwrap_err();
         let expected =
             format!("cannot open {}: another program uses it (process {})", line.port, std::process::id());
         assert!(refusal.starts_with(&expected), "{refusal}");
         drop(first);
-        let own = open(&line).unwrap();
+        let own = open(&line, FlowControl::None).unwrap();
         let refusal = words(&line.port, &Claim::take(&line.port, Duration::ZERO).unwrap_err());
         assert!(refusal.ends_with("another bus of this program uses it; one port is one bus"), "{refusal}");
         drop(own);
-        open(&line).unwrap();
+        open(&line, FlowControl::None).unwrap();
     }
 
     #[test]
     fn a_port_that_cannot_be_opened_is_named_with_what_to_do() {
-        let missing = open(&line("/dev/serial/by-id/usb-none")).unwrap_err();
+        let missing = open(&line("/dev/serial/by-id/usb-none"), FlowControl::None).unwrap_err();
         assert!(
             missing.contains("/dev/serial/by-id/usb-none: there is no such port; is the adapter plugged in?"),
             "{missing}"

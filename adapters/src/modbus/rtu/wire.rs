@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use serial2::FlowControl;
 use usp_mapping::mapping::{BusAddress, SerialLine};
 
 use crate::serial::io_words;
@@ -38,7 +39,7 @@ impl Way {
     /// Opens it.
     pub(crate) fn open(&self) -> Result<Wire, String> {
         match self {
-            Self::Serial(line) => port::open(line).map(Wire::Serial),
+            Self::Serial(line) => port::open(line, FlowControl::None).map(Wire::Serial),
             Self::Tcp(address) => connect(address)
                 .map(Wire::Tcp)
                 .map_err(|error| format!("cannot connect to {address}: {}", io_words(&error))),

@@ -11,7 +11,20 @@
 //! - What nobody takes is bounded: of more than a few hundred events that wait, the oldest messages are dropped and counted.
 //! - Keys are [`Key`]s, which show nothing; frames that may hold one are never logged.
 
+mod ash;
+mod bytes;
+mod detect;
+mod ezsp;
+mod framing;
+mod hub;
+mod link;
+mod mt;
+mod port;
+mod sleepers;
+#[cfg(test)]
+mod tests;
 mod types;
+mod znp;
 
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -20,6 +33,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::mpsc;
+
+use self::detect::Detected;
 
 pub(crate) use self::types::{
     Aps, Backup, Ieee, Key, LinkKey, Message, NcpEvent, NcpInfo, NcpKind, NcpPort, Network, NewNetwork,
@@ -35,6 +50,11 @@ pub(crate) const HOME_AUTOMATION: u16 = 0x0104;
 
 /// The profile of ZDO messages, which go from endpoint 0 to endpoint 0.
 pub(crate) const ZDO: u16 = 0x0000;
+
+/// The clusters of our endpoint: what we serve, and what we use (ZCL). Some devices ask for them.
+const IN_CLUSTERS: [u16; 2] = [0x0000, 0x000a];
+const OUT_CLUSTERS: [u16; 13] =
+    [0x0000, 0x0001, 0x0003, 0x0006, 0x0008, 0x0101, 0x0102, 0x0201, 0x0300, 0x0402, 0x0500, 0x0702, 0x0b04];
 
 /// Most bytes of an [`Aps`] payload that fit into one message in any case. Longer ones may be refused.
 pub(crate) const MAX_PAYLOAD: usize = 82;
@@ -136,6 +156,34 @@ pub(crate) async fn open(
     port: &NcpPort,
     events: mpsc::Sender<NcpEvent>,
 ) -> Result<Arc<dyn Coordinator>, NcpFault> {
-    drop(events);
-    std::future::ready(Err(NcpFault::NotThere(format!("{} cannot be opened yet", port.way)))).await
+    match open_once(port, &events).await {
+        // It told of another reset than that which was asked for, such as that by opening the port.
+        Err(NcpFault::Gone(why)) => {
+            tracing::debug!(why, "a Zigbee coordinator is opened once more");
+            open_once(port, &events).await
+        }
+        opened => opened,
+    }
+}
+
+async fn open_once(
+    port: &NcpPort,
+    events: &mpsc::Sender<NcpEvent>,
+) -> Result<Arc<dyn Coordinator>, NcpFault> {
+    start(detect::detect(port).await?, events).await
+}
+
+async fn start(found: Detected, events: &mpsc::Sender<NcpEvent>) -> Result<Arc<dyn Coordinator>, NcpFault> {
+    match found {
+        Detected::Ezsp(opened) => ezsp::start(opened, events.clone()).await,
+        Detected::Znp(opened) => znp::start(opened, events.clone()).await,
+    }
+}
+
+/// A key by chance.
+fn random() -> Result<Key, NcpFault> {
+    let mut key = [0; 16];
+    let filled = getrandom::fill(&mut key);
+    filled.map_err(|error| NcpFault::NotThere(format!("this system gives no random numbers: {error}")))?;
+    Ok(Key(key))
 }

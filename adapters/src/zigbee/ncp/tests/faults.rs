@@ -1,0 +1,174 @@
+//! What goes wrong with coordinators: each call ends, and the host is told why in words.
+
+use super::ezsp_fake::{EzspFake, Wrong};
+use super::znp_fake::ZnpFake;
+use super::*;
+
+/// Longer than any call may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+async fn down(events: &mut mpsc::Receiver<NcpEvent>) -> String {
+    loop {
+        match tokio::time::timeout(PATIENCE, events.recv()).await.unwrap() {
+            Some(NcpEvent::Down(why)) => return why,
+            Some(_) => {}
+            None => panic!("no last word"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_happens_to_a_coordinator_is_told() {
+    for (wrong, words) in [
+        (Wrong::NoAnswer, "does not answer any more"),
+        (Wrong::Dead, "acknowledges nothing any more"),
+        (Wrong::Pulled, "the connection was closed"),
+        (Wrong::Reset, "has reset itself (its watchdog found it hanging)"),
+        (Wrong::Error, "has given up (its watchdog found it hanging)"),
+    ] {
+        let fake = Arc::new(Mutex::new(EzspFake::new(13)));
+        let (ncp, mut events) = open_fake(Arc::clone(&fake), None).await;
+        let ncp = ncp.unwrap();
+        ncp.form(&new_network()).await.unwrap();
+        fake.lock().unwrap().wrong = wrong;
+        let calls = tokio::join!(
+            tokio::time::timeout(PATIENCE, ncp.send(on(1))),
+            tokio::time::timeout(PATIENCE, ncp.permit_join(Duration::from_secs(9))),
+            tokio::time::timeout(PATIENCE, ncp.backup()),
+        );
+        assert!(
+            calls.0.unwrap().is_err() && calls.1.unwrap().is_err() && calls.2.unwrap().is_err(),
+            "{wrong:?}"
+        );
+        let why = down(&mut events).await;
+        assert!(why.contains(words), "{wrong:?}: {why}");
+        // At once, and with the same reason.
+        let refused = tokio::time::timeout(Duration::from_millis(1), ncp.resume()).await.unwrap();
+        assert_eq!(refused, Err(NcpFault::Gone(why)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_znp_coordinator_that_goes_is_told_too() {
+    for (wrong, words) in [
+        (Wrong::Dead, "does not answer any more"),
+        (Wrong::Pulled, "the connection was closed"),
+        (Wrong::Reset, "has reset itself (its watchdog found it hanging)"),
+    ] {
+        let fake = Arc::new(Mutex::new(ZnpFake::new(true)));
+        let (ncp, mut events) = open_fake(Arc::clone(&fake), None).await;
+        let ncp = ncp.unwrap();
+        ncp.form(&new_network()).await.unwrap();
+        fake.lock().unwrap().wrong = wrong;
+        assert!(tokio::time::timeout(PATIENCE, ncp.send(on(1))).await.unwrap().is_err());
+        let why = down(&mut events).await;
+        assert!(why.contains(words), "{wrong:?}: {why}");
+        assert_eq!(ncp.resume().await, Err(NcpFault::Gone(why)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_lost_is_not_taken_from_the_next() {
+    let fake = Arc::new(Mutex::new(ZnpFake::new(true)));
+    let (ncp, mut events) = open_fake(Arc::clone(&fake), None).await;
+    let ncp = ncp.unwrap();
+    ncp.form(&new_network()).await.unwrap();
+    // The answer to a data request comes, but not what became of it.
+    fake.lock().unwrap().lose = 1;
+    assert_eq!(ncp.send(on(1)).await, Err(Undelivered::Unknown));
+    assert_eq!(ncp.send(on(1)).await, Ok(()));
+    assert!(!taken(&mut events).iter().any(|event| matches!(event, NcpEvent::Down(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coordinator_that_falls_silent_is_noticed_without_a_call() {
+    let fake = Arc::new(Mutex::new(EzspFake::new(13)));
+    let (ncp, mut events) = open_fake(Arc::clone(&fake), None).await;
+    let _ncp = ncp.unwrap();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(taken(&mut events), []);
+    fake.lock().unwrap().wrong = Wrong::Dead;
+    assert!(down(&mut events).await.contains("acknowledges nothing"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_takes_nothing_holds_up_nothing() {
+    let fake = Arc::new(Mutex::new(EzspFake::new(13)));
+    let (ncp, mut events) = open_fake(Arc::clone(&fake), None).await;
+    let ncp = ncp.unwrap();
+    let message = [&[0, 4, 1, 6, 0, 1, 1, 0, 1, 0, 0, 1, 200, 200, 9, 9, 255, 255, 1][..], &[42]].concat();
+    for _ in 0..300 {
+        fake.lock().unwrap().words = vec![(0x45, message.clone()); 4];
+        ncp.is_sleepy(Ieee(1), 1).await.unwrap();
+    }
+    let mut heard = 0;
+    while let Ok(Some(event)) = tokio::time::timeout(Duration::from_secs(1), events.recv()).await {
+        heard += usize::from(matches!(event, NcpEvent::Message(message) if message.payload == [42]));
+    }
+    assert!((200..=400).contains(&heard), "{heard}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coordinator_of_the_other_kind_is_told_by_name() {
+    let (refused, _events) = open_fake(ZnpFake::new(true), Some(NcpKind::Ezsp)).await;
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "the coordinator at coordinator:6638 does not speak EZSP (Silicon Labs), but ZNP (Texas Instruments): write `ncp: \
+         znp`, or leave `ncp` out"
+    );
+    let (refused, _events) = open_fake(EzspFake::new(13), Some(NcpKind::Znp)).await;
+    let refusal = refused.unwrap_err().to_string();
+    assert!(refusal.contains("write `ncp: ezsp`, or leave `ncp` out"), "{refusal}");
+}
+
+/// Something else.
+struct Echo;
+
+impl Fake for Echo {
+    fn hear(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        Some(bytes.to_vec())
+    }
+}
+
+struct Nobody;
+
+impl Fake for Nobody {
+    fn hear(&mut self, _: &[u8]) -> Option<Vec<u8>> {
+        Some(vec![])
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_coordinator_is_told() {
+    for kind in [None, Some(NcpKind::Ezsp), Some(NcpKind::Znp)] {
+        let (refused, mut events) = open_fake(Echo, kind).await;
+        assert!(refused.unwrap_err().to_string().contains("what comes from there is not understood"));
+        let (refused, _) = open_fake(Nobody, kind).await;
+        assert!(refused.unwrap_err().to_string().contains("nothing comes from there"));
+        assert_eq!(events.recv().await, None);
+    }
+}
+
+/// A stick that was left in its bootloader.
+struct Bootloader(EzspFake, bool);
+
+impl Fake for Bootloader {
+    fn hear(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        match bytes {
+            [b'2', rest @ ..] => {
+                self.1 = false;
+                self.0.hear(rest)
+            }
+            _ if self.1 => {
+                Some(b"\r\nGecko Bootloader v2.00.01\r\n1. upload gbl\r\n2. run\r\nBL > ".to_vec())
+            }
+            _ => self.0.hear(bytes),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bootloader_is_passed_over() {
+    let (ncp, _events) = open_fake(Bootloader(EzspFake::new(13), true), None).await;
+    assert_eq!(ncp.unwrap().info().kind, NcpKind::Ezsp);
+}
