@@ -324,6 +324,7 @@ async fn serve(kind: BusKind, ends: Ends) {
         BusKind::Coap(_) => refuse(ends, "this build has no CoAP").await,
         BusKind::Line(_) => refuse(ends, "this build has no serial lines").await,
         BusKind::Ble(_) => refuse(ends, "this build has no Bluetooth").await,
+        BusKind::Zigbee(_) => refuse(ends, "this build has no Zigbee").await,
     }
 }
 

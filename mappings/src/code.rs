@@ -189,6 +189,14 @@ codes! {
     LineShared = 116,
     /// What is heard, read or written over Bluetooth and cannot be, as it is written.
     Ble = 117,
+    /// A cluster or an attribute of Zigbee that there is not.
+    Cluster = 130,
+    /// A command of Zigbee that there is not, or that cannot be sent or heard as it is written.
+    ZigbeeCommand = 131,
+    /// A value of Zigbee that is not of its type.
+    ZclType = 132,
+    /// An IEEE address that no device has.
+    IeeeAddress = 133,
 }
 
 impl Code {

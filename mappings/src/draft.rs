@@ -30,6 +30,10 @@ pub use crate::payload::draft::{AsDraft, BodyDraft, FormDraft, FormatDraft, Mess
 pub use crate::payload::said::SaidDraft;
 use crate::port::PointId;
 use crate::site::Resolve;
+pub use crate::zigbee::{
+    ZigbeeConstDraft, ZigbeeDraft, ZigbeeFieldDraft, ZigbeeName, ZigbeePlaceDraft, ZigbeeReportDraft,
+    ZigbeeSetupDraft,
+};
 
 /// A value and where it stands in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +88,8 @@ pub struct MappingDraft {
     pub line: LineDraft,
     /// `ble`.
     pub ble: BleDraft,
+    /// `zigbee`.
+    pub zigbee: ZigbeeDraft,
     /// `poll`, in the order of the file.
     pub poll: Vec<(At<String>, At<Duration>)>,
     /// `online`.

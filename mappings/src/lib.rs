@@ -37,3 +37,4 @@ pub mod transform;
 pub mod value;
 mod words;
 mod yaml;
+pub mod zigbee;

@@ -36,6 +36,11 @@ pub use crate::mqtt::{
 use crate::port::PointId;
 pub use crate::secret::SecretRef;
 use crate::value::{Value, decimal_text};
+pub use crate::zigbee::{
+    Ieee, ZclType, ZigbeeAttribute, ZigbeeBus, ZigbeeBy, ZigbeeCall, ZigbeeFlow, ZigbeeFrame, ZigbeeFrom,
+    ZigbeeHeard, ZigbeeNcp, ZigbeeOptions, ZigbeePort, ZigbeeRead, ZigbeeReport, ZigbeeReporting,
+    ZigbeeSetup, ZigbeeWord, ZigbeeWrite,
+};
 
 /// A device model: what kinds of things a device of this model can sense and do, and how to reach them.
 #[derive(Clone, Debug, PartialEq)]

@@ -98,7 +98,11 @@ impl Compiler<'_> {
         let name = &bus.name.value;
         let used = |device: &DeviceDraft| device.bus.as_ref().is_some_and(|at| at.value == *name);
         let kind = bus.kind.as_ref().map(|kind| kind.value.clone());
-        let adopts = matches!(&kind, Some(BusKind::Mqtt(server)) if !server.adopt.is_empty());
+        let adopts = match &kind {
+            Some(BusKind::Mqtt(server)) => !server.adopt.is_empty(),
+            Some(BusKind::Zigbee(bus)) => bus.adopt,
+            _ => false,
+        };
         if kind.is_some() && !adopts && !self.draft.devices.iter().any(used) {
             let warning =
                 self.report.warn(Code::UnusedBus, bus.name.span, format!("no device is on the bus `{name}`"));

@@ -52,7 +52,11 @@ fn places(mapping: &Mapping, point: PointId) -> impl Iterator<Item = &CoapRead> 
     let read = mapping.point(point).and_then(|point| point.read);
     read.into_iter().flat_map(ReadBinding::places).filter_map(|place| match place {
         ReadPoint::Coap(read) => Some(read),
-        ReadPoint::Modbus(_) | ReadPoint::Mqtt(_) | ReadPoint::Line(_) | ReadPoint::Ble(_) => None,
+        ReadPoint::Modbus(_)
+        | ReadPoint::Mqtt(_)
+        | ReadPoint::Line(_)
+        | ReadPoint::Ble(_)
+        | ReadPoint::Zigbee(_) => None,
     })
 }
 
@@ -173,9 +177,11 @@ impl Model for CoapModel {
     fn new(device: &Device) -> Self {
         let manner = match &device.mapping.protocol {
             Protocol::Coap(options) => codec::manner(options),
-            Protocol::Modbus(_) | Protocol::Mqtt(_) | Protocol::Line(_) | Protocol::Ble(_) => {
-                Manner::new(Duration::from_secs(5))
-            }
+            Protocol::Modbus(_)
+            | Protocol::Mqtt(_)
+            | Protocol::Line(_)
+            | Protocol::Ble(_)
+            | Protocol::Zigbee(_) => Manner::new(Duration::from_secs(5)),
         };
         let mapping = Arc::clone(&device.mapping);
         Self { mapping, manner, assembly: Assembly::default(), counters: BTreeMap::new() }

@@ -17,6 +17,7 @@ mod tasmota;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod zigbee;
 mod zigbee2mqtt;
 
 use std::collections::BTreeMap;

@@ -271,6 +271,7 @@ impl Compiler<'_> {
         match &read.point.message.as_ref()?.place {
             MessagePlace::Line(place) if place.send.is_none() => Some(self.draft.line.every?.value * 3),
             MessagePlace::Ble(place) if place.char.is_none() => self.ble_patience(),
+            MessagePlace::Zigbee(place) => self.zigbee_age(place),
             _ => None,
         }
     }

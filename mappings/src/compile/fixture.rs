@@ -8,6 +8,7 @@ use crate::modbus::Cells;
 use crate::payload::said::Said;
 use crate::port::DeviceFault;
 use crate::transform::Raw;
+use crate::zigbee::fixture as zigbee;
 
 /// What a device holds and says, or was sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +51,10 @@ impl Fixture {
                 None => Some(ble::lacks(read)),
                 Some(_) => None,
             },
+            ReadPoint::Zigbee(read) => match self.taken(point) {
+                None => Some(zigbee::lacks(read)),
+                Some(_) => None,
+            },
         }
     }
 
@@ -57,9 +62,11 @@ impl Fixture {
     pub(crate) fn raw(&self, point: &ReadPoint) -> Result<Raw, DeviceFault> {
         match point {
             ReadPoint::Modbus(point) => self.cells.raw(point),
-            ReadPoint::Mqtt(_) | ReadPoint::Coap(_) | ReadPoint::Line(_) | ReadPoint::Ble(_) => {
-                self.taken(point).ok_or(DeviceFault::Unknown)?
-            }
+            ReadPoint::Mqtt(_)
+            | ReadPoint::Coap(_)
+            | ReadPoint::Line(_)
+            | ReadPoint::Ble(_)
+            | ReadPoint::Zigbee(_) => self.taken(point).ok_or(DeviceFault::Unknown)?,
         }
     }
 
@@ -70,6 +77,7 @@ impl Fixture {
             ReadPoint::Coap(read) => self.said.take(|path| path == read.path, &read.pick),
             ReadPoint::Line(read) => line::taken(&self.said, read),
             ReadPoint::Ble(read) => ble::taken(&self.said, read),
+            ReadPoint::Zigbee(read) => zigbee::taken(&self.said, read),
         }
     }
 
@@ -90,6 +98,7 @@ impl Fixture {
             }
             WritePoint::Line(write) => Self { cells: Cells::default(), said: line::written(write, raw)? },
             WritePoint::Ble(write) => Self { cells: Cells::default(), said: ble::written(write, raw)? },
+            WritePoint::Zigbee(write) => Self { cells: Cells::default(), said: zigbee::written(write, raw)? },
         })
     }
 
@@ -97,10 +106,13 @@ impl Fixture {
     pub(crate) fn differences(&self, wanted: &Self) -> Vec<String> {
         let mut differences = self.cells.differences(&wanted.cells);
         let on_a_line = |said: &Said| said.0.iter().any(|(place, _)| place == line::SENT);
+        let to_a_cluster = |said: &Said| said.0.iter().any(|(place, _)| zigbee::is_cluster(place));
         differences.extend(if on_a_line(&self.said) || on_a_line(&wanted.said) {
             line::differences(&self.said, &wanted.said)
         } else if ble::is_over_the_air(&self.said) || ble::is_over_the_air(&wanted.said) {
             ble::differences(&self.said, &wanted.said)
+        } else if to_a_cluster(&self.said) || to_a_cluster(&wanted.said) {
+            zigbee::differences(&self.said, &wanted.said)
         } else {
             self.said.differences(&wanted.said)
         });
@@ -117,6 +129,7 @@ pub(crate) fn unused<'s>(said: &'s [SaidDraft], reads: &[&ReadPoint]) -> Vec<&'s
             ReadPoint::Coap(read) => read.path == place,
             ReadPoint::Line(read) => line::is_place(read, place),
             ReadPoint::Ble(read) => ble::is_place(read, place),
+            ReadPoint::Zigbee(read) => zigbee::is_place(read, place),
         })
     };
     said.iter().filter(|said| !is_read(&said.place.value)).collect()

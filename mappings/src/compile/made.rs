@@ -3,7 +3,7 @@
 use super::Compiler;
 use crate::code::Code;
 use crate::diagnostic::Span;
-use crate::draft::{At, PointDraft, StepDraft, WriteDraft};
+use crate::draft::{At, MessagePlace, PointDraft, StepDraft, WriteDraft};
 use crate::mapping::{CommandArg, CommandStep, Made, StepValue, WritePoint};
 use crate::payload::draft::FormatDraft;
 use crate::payload::{PutForm, Tree};
@@ -16,7 +16,13 @@ impl Compiler<'_> {
         step: &StepDraft,
         args: &[CommandArg],
     ) -> Option<Result<CommandStep, ()>> {
-        let body = &step.point.message.as_deref()?.body;
+        let message = step.point.message.as_deref()?;
+        if let MessagePlace::Zigbee(place) = &message.place
+            && !place.args().is_empty()
+        {
+            return Some(self.zigbee_made(step, place, args).ok_or(()));
+        }
+        let body = &message.body;
         let send = body.send.as_ref().filter(|send| !send.value.args().is_empty())?;
         let is_cbor = body.format.is_some_and(|format| format.value == FormatDraft::Cbor);
         let plain = body.format.is_none() && matches!(send.value, Tree::Text(_));
@@ -74,7 +80,9 @@ impl Compiler<'_> {
         let put = match &mut place {
             WritePoint::Mqtt(write) => &mut write.put,
             WritePoint::Coap(write) => &mut write.put,
-            WritePoint::Modbus { .. } | WritePoint::Line(_) | WritePoint::Ble(_) => return None,
+            WritePoint::Modbus { .. } | WritePoint::Line(_) | WritePoint::Ble(_) | WritePoint::Zigbee(_) => {
+                return None;
+            }
         };
         if !plain {
             put.form = PutForm::Document;

@@ -35,7 +35,7 @@ impl Compiler<'_> {
         match &write.point.message {
             Some(message) => {
                 let read = read.and_then(|read| read.message.as_deref());
-                self.message_write(message, read, "`write`")
+                self.message_write((message, &write.point), read, "`write`")
             }
             None => self.modbus_write(class, write, read),
         }
@@ -44,7 +44,7 @@ impl Compiler<'_> {
     /// Where a step of a command goes.
     pub(super) fn step_place(&mut self, write: &WriteDraft) -> Option<WritePoint> {
         match &write.point.message {
-            Some(message) => self.message_write(message, None, "a step"),
+            Some(message) => self.message_write((message, &write.point), None, "a step"),
             None => {
                 let place = self.modbus_any(&write.point, write.span, "a step")?;
                 self.written_to(write, place)
@@ -60,12 +60,15 @@ impl Compiler<'_> {
                 self.line_read(place, &message.body, message.span).map(ReadPoint::Line)
             }
             MessagePlace::Ble(place) => self.ble_read(place, &message.body, message.span).map(ReadPoint::Ble),
+            MessagePlace::Zigbee(place) => {
+                self.zigbee_read(place, &message.body, message.span).map(ReadPoint::Zigbee)
+            }
         }
     }
 
     fn message_write(
         &mut self,
-        message: &MessageDraft,
+        (message, point): (&MessageDraft, &PointDraft),
         read: Option<&MessageDraft>,
         what: &str,
     ) -> Option<WritePoint> {
@@ -75,7 +78,10 @@ impl Compiler<'_> {
             MessagePlace::Coap(place) => {
                 let read = read.and_then(|read| match &read.place {
                     MessagePlace::Coap(place) => Some((place, &read.body)),
-                    MessagePlace::Mqtt(_) | MessagePlace::Line(_) | MessagePlace::Ble(_) => None,
+                    MessagePlace::Mqtt(_)
+                    | MessagePlace::Line(_)
+                    | MessagePlace::Ble(_)
+                    | MessagePlace::Zigbee(_) => None,
                 });
                 self.coap_write(place, &message.body, read, at).map(WritePoint::Coap)
             }
@@ -83,9 +89,24 @@ impl Compiler<'_> {
             MessagePlace::Ble(place) => {
                 let read = read.and_then(|read| match &read.place {
                     MessagePlace::Ble(place) => Some((&**place, &read.body)),
-                    MessagePlace::Mqtt(_) | MessagePlace::Coap(_) | MessagePlace::Line(_) => None,
+                    MessagePlace::Mqtt(_)
+                    | MessagePlace::Coap(_)
+                    | MessagePlace::Line(_)
+                    | MessagePlace::Zigbee(_) => None,
                 });
                 self.ble_write(place, &message.body, read, at).map(WritePoint::Ble)
+            }
+            MessagePlace::Zigbee(place) => {
+                let read = read.and_then(|read| match &read.place {
+                    MessagePlace::Zigbee(place) => Some(&**place),
+                    MessagePlace::Mqtt(_)
+                    | MessagePlace::Coap(_)
+                    | MessagePlace::Line(_)
+                    | MessagePlace::Ble(_) => None,
+                });
+                let names = point.map.iter().flat_map(|map| &map.texts).map(|(name, _)| name.clone());
+                let names: Vec<At<String>> = names.collect();
+                self.zigbee_write(place, read, &names, at).map(WritePoint::Zigbee)
             }
         }
     }
@@ -98,6 +119,7 @@ impl Compiler<'_> {
             ProtocolKind::Coap => Protocol::Coap(self.coap_options()),
             ProtocolKind::Line => Protocol::Line(self.line_options()),
             ProtocolKind::Ble => Protocol::Ble(self.ble_options()),
+            ProtocolKind::Zigbee => Protocol::Zigbee(self.zigbee_options()),
         }
     }
 
@@ -109,6 +131,7 @@ impl Compiler<'_> {
             ProtocolKind::Coap => (self.draft.coap.timeout, CoapOptions::default().timeout),
             ProtocolKind::Line => (self.draft.line.timeout, Duration::from_secs(1)),
             ProtocolKind::Ble => (self.draft.ble.timeout, Duration::from_secs(5)),
+            ProtocolKind::Zigbee => (self.draft.zigbee.timeout, crate::zigbee::TIMEOUT),
         };
         given.map_or(usual, |timeout| timeout.value)
     }
@@ -118,6 +141,7 @@ impl Compiler<'_> {
         match self.draft.protocol {
             // A connection has to be made first, and others may have to give theirs up for it.
             ProtocolKind::Ble => Duration::from_secs(20),
+            ProtocolKind::Zigbee => self.zigbee_ttl(),
             _ => Duration::from_secs(5),
         }
     }
@@ -128,7 +152,7 @@ impl Compiler<'_> {
             ProtocolKind::Modbus => Duration::from_secs(1),
             ProtocolKind::Coap | ProtocolKind::Line => Duration::from_secs(2),
             // Devices behind a bridge, or slow over the air, some of them asleep.
-            ProtocolKind::Mqtt | ProtocolKind::Ble => Duration::from_secs(5),
+            ProtocolKind::Mqtt | ProtocolKind::Ble | ProtocolKind::Zigbee => Duration::from_secs(5),
         }
     }
 
@@ -143,13 +167,18 @@ impl Compiler<'_> {
             MessagePlace::Coap(place) => (place.observe.is_some_and(|observe| observe.value), true),
             MessagePlace::Line(place) => (place.send.is_none(), place.send.is_some()),
             MessagePlace::Ble(_) => return None,
+            MessagePlace::Zigbee(place) => self.said_by_zigbee(place),
         };
         // An observed CoAP device that is gone says nothing any more; only a poll finds that out.
         let heard_only = pushed && !matches!(message.place, MessagePlace::Coap(_));
         match poll {
             None if heard_only => Some(Poll::Once),
             Some(At { value: PollDraft::Group(_), span }) if !asked => {
-                let how = if self.draft.protocol == ProtocolKind::Line { "send" } else { "get" };
+                let how = match self.draft.protocol {
+                    ProtocolKind::Line => "send",
+                    ProtocolKind::Zigbee => "attribute",
+                    _ => "get",
+                };
                 let error = self.report.error(Code::Unaskable, *span, "the device cannot be asked for it");
                 error.help(format!("say with `{how}` how it is asked, or remove `poll`: what it says by itself is always heard"));
                 Some(Poll::Once)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::At;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
-use crate::mapping::{BusAddress, BusKind, CoapPsk, Mac};
+use crate::mapping::{BusAddress, BusKind, CoapPsk, Ieee, Mac};
 use crate::read;
 use crate::secret::SecretRef;
 
@@ -51,6 +51,8 @@ pub struct DeviceDraft {
     pub key: Option<SecretRef>,
     /// `passkey`.
     pub passkey: Option<SecretRef>,
+    /// `ieee`.
+    pub ieee: Option<At<Ieee>>,
     /// `name`.
     pub name: Option<At<String>>,
     /// `params`, as texts.

@@ -8,6 +8,7 @@ use crate::line::{LineBus, LineOptions, LinePort, LineRead, LineWrite};
 use crate::modbus::{ModbusOptions, ModbusPoint, ModbusWriteFunction};
 use crate::mqtt::{MqttOptions, MqttRead, MqttServer, MqttWrite};
 use crate::transform::RawKind;
+use crate::zigbee::{Ieee, ZigbeeBus, ZigbeeOptions, ZigbeeRead, ZigbeeWrite};
 
 /// A protocol that devices speak. A mapping has the one whose section it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,11 +24,13 @@ pub enum ProtocolKind {
     Line,
     /// Bluetooth Low Energy.
     Ble,
+    /// Zigbee.
+    Zigbee,
 }
 
 impl ProtocolKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Modbus, Self::Mqtt, Self::Coap, Self::Line, Self::Ble];
+    pub const ALL: [Self; 6] = [Self::Modbus, Self::Mqtt, Self::Coap, Self::Line, Self::Ble, Self::Zigbee];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -37,6 +40,7 @@ impl ProtocolKind {
             Self::Coap => "CoAP",
             Self::Line => "a serial line",
             Self::Ble => "Bluetooth",
+            Self::Zigbee => "Zigbee",
         }
     }
 
@@ -48,6 +52,7 @@ impl ProtocolKind {
             Self::Coap => "coap",
             Self::Line => "line",
             Self::Ble => "ble",
+            Self::Zigbee => "zigbee",
         }
     }
 }
@@ -65,6 +70,8 @@ pub enum ReadPoint {
     Line(LineRead),
     /// Bluetooth.
     Ble(BleRead),
+    /// Zigbee.
+    Zigbee(ZigbeeRead),
 }
 
 /// Where a protocol puts a raw value.
@@ -87,6 +94,8 @@ pub enum WritePoint {
     Line(LineWrite),
     /// Bluetooth.
     Ble(BleWrite),
+    /// Zigbee.
+    Zigbee(ZigbeeWrite),
 }
 
 /// A protocol's options for a model.
@@ -102,6 +111,8 @@ pub enum Protocol {
     Line(LineOptions),
     /// Bluetooth.
     Ble(BleOptions),
+    /// Zigbee.
+    Zigbee(ZigbeeOptions),
 }
 
 /// A bus' protocol and address.
@@ -127,6 +138,8 @@ pub enum BusKind {
     Line(LineBus),
     /// A radio for Bluetooth.
     Ble(BleRadio),
+    /// A Zigbee coordinator and its network.
+    Zigbee(ZigbeeBus),
 }
 
 /// A device's address on its bus.
@@ -142,6 +155,8 @@ pub enum DeviceAddress {
     Line,
     /// Bluetooth address, and perhaps keys.
     Ble(BleAddress),
+    /// IEEE address of a Zigbee device.
+    Zigbee(Ieee),
 }
 
 impl ReadPoint {
@@ -153,6 +168,7 @@ impl ReadPoint {
             Self::Coap(read) => read.pick.raw_kind(),
             Self::Line(read) => read.raw_kind(),
             Self::Ble(read) => read.raw_kind(),
+            Self::Zigbee(read) => read.raw_kind(),
         }
     }
 
@@ -160,7 +176,7 @@ impl ReadPoint {
     pub fn modbus(&self) -> Option<&ModbusPoint> {
         match self {
             Self::Modbus(point) => Some(point),
-            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) | Self::Ble(_) => None,
+            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) | Self::Ble(_) | Self::Zigbee(_) => None,
         }
     }
 }
@@ -174,6 +190,7 @@ impl WritePoint {
             Self::Coap(write) => write.put.kind,
             Self::Line(write) => write.form.kind,
             Self::Ble(write) => write.raw_kind(),
+            Self::Zigbee(write) => write.raw_kind(),
         }
     }
 
@@ -183,7 +200,7 @@ impl WritePoint {
             Self::Modbus { point, function, read_modify_write } => {
                 Some((point, *function, *read_modify_write))
             }
-            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) | Self::Ble(_) => None,
+            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) | Self::Ble(_) | Self::Zigbee(_) => None,
         }
     }
 }
@@ -193,7 +210,7 @@ impl Protocol {
     pub fn modbus(&self) -> Option<&ModbusOptions> {
         match self {
             Self::Modbus(options) => Some(options),
-            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) | Self::Ble(_) => None,
+            Self::Mqtt(_) | Self::Coap(_) | Self::Line(_) | Self::Ble(_) | Self::Zigbee(_) => None,
         }
     }
 
@@ -205,6 +222,7 @@ impl Protocol {
             Self::Coap(_) => ProtocolKind::Coap,
             Self::Line(_) => ProtocolKind::Line,
             Self::Ble(_) => ProtocolKind::Ble,
+            Self::Zigbee(_) => ProtocolKind::Zigbee,
         }
     }
 }
@@ -218,6 +236,7 @@ impl BusKind {
             Self::Coap(_) => ProtocolKind::Coap,
             Self::Line(_) => ProtocolKind::Line,
             Self::Ble(_) => ProtocolKind::Ble,
+            Self::Zigbee(_) => ProtocolKind::Zigbee,
         }
     }
 
@@ -234,6 +253,7 @@ impl BusKind {
             Self::Line(LineBus { port: LinePort::Serial(port), .. }) => ("line", port.clone()),
             Self::Line(LineBus { port: LinePort::Tcp(address), .. }) => ("line-tcp", address.to_string()),
             Self::Ble(radio) => ("ble", radio.adapter.to_string()),
+            Self::Zigbee(bus) => ("zigbee", bus.described()),
         }
     }
 }
@@ -243,7 +263,7 @@ impl DeviceAddress {
     pub fn unit(&self) -> Option<u8> {
         match self {
             Self::ModbusUnit(unit) => Some(*unit),
-            Self::MqttTopic(_) | Self::Coap(_) | Self::Line | Self::Ble(_) => None,
+            Self::MqttTopic(_) | Self::Coap(_) | Self::Line | Self::Ble(_) | Self::Zigbee(_) => None,
         }
     }
 }

@@ -59,7 +59,10 @@ impl Compiler<'_> {
     pub(crate) fn check_echo(&mut self, write: &WriteDraft, read: Option<&ReadDraft>) {
         let topic = |point: &PointDraft| match &point.message.as_ref()?.place {
             MessagePlace::Mqtt(place) => place.topic.clone(),
-            MessagePlace::Coap(_) | MessagePlace::Line(_) | MessagePlace::Ble(_) => None,
+            MessagePlace::Coap(_)
+            | MessagePlace::Line(_)
+            | MessagePlace::Ble(_)
+            | MessagePlace::Zigbee(_) => None,
         };
         let Some((to, from)) = topic(&write.point).zip(read.and_then(|read| topic(&read.point))) else {
             return;

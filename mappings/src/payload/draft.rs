@@ -7,9 +7,10 @@ use crate::diagnostic::Span;
 use crate::draft::At;
 use crate::line::LinePlaceDraft;
 use crate::mqtt::MqttPlaceDraft;
+use crate::zigbee::ZigbeePlaceDraft;
 
 /// A place in messages: in which, and where in their bodies.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MessageDraft {
     /// Place of the whole map.
     pub span: Span,
@@ -20,7 +21,7 @@ pub struct MessageDraft {
 }
 
 /// Which messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum MessagePlace {
     /// Those of a topic.
     Mqtt(Box<MqttPlaceDraft>),
@@ -30,6 +31,8 @@ pub enum MessagePlace {
     Line(Box<LinePlaceDraft>),
     /// What is advertised, and characteristics.
     Ble(Box<BlePlaceDraft>),
+    /// Frames of a cluster.
+    Zigbee(Box<ZigbeePlaceDraft>),
 }
 
 /// Where a value is in a body, and how.
@@ -99,12 +102,12 @@ pub enum AsDraft {
 }
 
 impl MessageDraft {
-    /// The topic or path; a serial line and Bluetooth have none.
+    /// The topic or path; serial lines, Bluetooth and Zigbee have none.
     pub fn address(&self) -> Option<&At<String>> {
         match &self.place {
             MessagePlace::Mqtt(place) => place.topic.as_ref(),
             MessagePlace::Coap(place) => place.path.as_ref(),
-            MessagePlace::Line(_) | MessagePlace::Ble(_) => None,
+            MessagePlace::Line(_) | MessagePlace::Ble(_) | MessagePlace::Zigbee(_) => None,
         }
     }
 }

@@ -123,7 +123,8 @@ impl Report<'_> {
         }
     }
 
-    fn hex(&mut self, node: &Node) -> Option<Vec<u8>> {
+    /// Two digits for each byte.
+    pub(crate) fn hex(&mut self, node: &Node) -> Option<Vec<u8>> {
         let text = self.spelling(node)?;
         let digits: Vec<u32> =
             text.value.chars().filter(|c| !c.is_whitespace()).map_while(|c| c.to_digit(16)).collect();

@@ -27,6 +27,7 @@ fn needs_value(point: &PointDraft) -> bool {
         Some(MessagePlace::Ble(place)) => {
             return place.send.as_ref().is_none_or(|send| send.value.has_value());
         }
+        Some(MessagePlace::Zigbee(place)) => return place.has_value(),
         Some(MessagePlace::Mqtt(_) | MessagePlace::Coap(_)) | None => {}
     }
     let send = message.and_then(|message| message.body.send.as_ref());
@@ -101,6 +102,7 @@ impl Report<'_> {
                 ProtocolKind::Coap => "such as `send: [{path: /3/0/4, method: post, send: \"\"}]`",
                 ProtocolKind::Line => "such as `send: [{send: \"RESET\"}]`",
                 ProtocolKind::Ble => "such as `send: [{char: fff3, send: \"57 01\"}]`",
+                ProtocolKind::Zigbee => "such as `send: [{cluster: on_off, command: toggle}]`",
             };
             self.missing(id.span, &what, "send", help);
         }
@@ -157,6 +159,7 @@ impl Report<'_> {
             ProtocolKind::Coap => "what it is seen by, such as `read: {path: /button, observe: true}`",
             ProtocolKind::Line => "what it is seen by, such as `read: {says: \"ALARM $value\"}`",
             ProtocolKind::Ble => "what it is seen by, such as `read: {bthome: button}`",
+            ProtocolKind::Zigbee => "what it is seen by, such as `read: {cluster: on_off, command: toggle}`",
         };
         for (key, help) in
             [("read", seen), ("on", "when it happens: `on: true`, `false`, `change` or a list of raw values")]
@@ -203,6 +206,12 @@ impl Report<'_> {
 
     /// `fingerprint`: one or a list.
     pub(super) fn fingerprints(&mut self, node: &Node) -> Vec<FingerprintDraft> {
+        if self.protocol == ProtocolKind::Zigbee {
+            let message = "devices of Zigbee say themselves what they are";
+            let error = self.error(Code::Protocol, node.span, message);
+            error.help("write `manufacturer` and `model` in `zigbee`, and remove `fingerprint`");
+            return Vec::new();
+        }
         let items = if let Kind::List(items) = &node.kind { items } else { std::slice::from_ref(node) };
         items.iter().take(MAX_PARTS).filter_map(|item| self.fingerprint(item)).collect()
     }

@@ -33,7 +33,7 @@ pub(crate) const CLASSES: [(&str, Class); 8] = [
 const STEPS: [(&str, Steps); 4] =
     [("both", Steps::Both), ("up", Steps::Up), ("down", Steps::Down), ("none", Steps::Neither)];
 
-pub(super) const KEYS: [&str; 18] = [
+pub(super) const KEYS: [&str; 19] = [
     "uspmap",
     "profile",
     "version",
@@ -44,6 +44,7 @@ pub(super) const KEYS: [&str; 18] = [
     "coap",
     "line",
     "ble",
+    "zigbee",
     "poll",
     "online",
     "fingerprint",
@@ -129,6 +130,7 @@ impl Report<'_> {
             coap: fields.node("coap").and_then(|node| self.coap(node)).unwrap_or_default(),
             line: fields.node("line").and_then(|node| self.line(node)).unwrap_or_default(),
             ble: fields.node("ble").and_then(|node| self.ble(node)).unwrap_or_default(),
+            zigbee: fields.node("zigbee").and_then(|node| self.zigbee(node)).unwrap_or_default(),
             poll: fields.node("poll").map(|node| self.poll_groups(node)).unwrap_or_default(),
             online: fields.node("online").and_then(|node| self.online(node)).unwrap_or_default(),
             nodes: members.nodes,

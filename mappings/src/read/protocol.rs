@@ -4,7 +4,7 @@ use super::Report;
 use super::fields::Fields;
 use crate::ble::read::{READ_KEYS as BLE_READ_KEYS, WRITE_KEYS as BLE_WRITE_KEYS};
 use crate::code::Code;
-use crate::draft::{MessageDraft, MessagePlace};
+use crate::draft::{BodyDraft, MessageDraft, MessagePlace};
 use crate::mapping::ProtocolKind;
 use crate::modbus::read::{PLACE_KEYS, has_place};
 use crate::payload::read::{PICK_KEYS, SEND_KEYS};
@@ -14,6 +14,26 @@ const MEANING_KEYS: [&str; 5] = ["map", "scale", "offset", "invert", "invalid"];
 
 /// How a write is done, whatever the protocol.
 const WRITE_RULES: [&str; 5] = ["verify", "ttl", "rate", "coalesce", "undo"];
+
+/// Where a value is in a device of Zigbee.
+const ZIGBEE_READ: [&str; 12] = [
+    "endpoint",
+    "cluster",
+    "attribute",
+    "command",
+    "field",
+    "manufacturer_code",
+    "as",
+    "tag",
+    "element",
+    "bytes",
+    "length",
+    "order",
+];
+
+/// Where it goes.
+const ZIGBEE_WRITE: [&str; 7] =
+    ["endpoint", "cluster", "attribute", "command", "fields", "manufacturer_code", "as"];
 
 /// The keys of a place that is read, written or compared.
 fn place_keys(kind: ProtocolKind, writes: bool) -> Vec<&'static str> {
@@ -27,6 +47,8 @@ fn place_keys(kind: ProtocolKind, writes: bool) -> Vec<&'static str> {
         (ProtocolKind::Line, true) => (&["ack", "digits", "base"], true),
         (ProtocolKind::Ble, false) => (&BLE_READ_KEYS, false),
         (ProtocolKind::Ble, true) => (&BLE_WRITE_KEYS, false),
+        (ProtocolKind::Zigbee, false) => (&ZIGBEE_READ, false),
+        (ProtocolKind::Zigbee, true) => (&ZIGBEE_WRITE, false),
     };
     let picks: &[&str] = if body { &PICK_KEYS } else { &[] };
     let sends: &[&str] = match kind {
@@ -46,6 +68,7 @@ pub(super) fn read_keys(kind: ProtocolKind) -> Vec<&'static str> {
         ProtocolKind::Coap => &["observe", "accept"],
         ProtocolKind::Line => &["unasked"],
         ProtocolKind::Ble => &["rssi", "notify", "ask"],
+        ProtocolKind::Zigbee => &["bits", "report", "answers", "clears"],
     };
     let place = place_keys(kind, false).into_iter();
     place.chain(own.iter().copied()).chain(MEANING_KEYS).chain(["within"]).collect()
@@ -108,6 +131,13 @@ impl Report<'_> {
                 let body = self.picked(fields, what);
                 return Some(Box::new(MessageDraft { span: fields.span, place, body }));
             }
+            ProtocolKind::Zigbee => {
+                let place = MessagePlace::Zigbee(Box::new(self.zigbee_place(fields)));
+                // Only bytes are taken out as of other bodies; without them `as` and `bits` are Zigbee's.
+                let is_bytes = fields.key("bytes").is_some();
+                let body = if is_bytes { self.picked(fields, what) } else { BodyDraft::default() };
+                return Some(Box::new(MessageDraft { span: fields.span, place, body }));
+            }
         };
         Some(Box::new(MessageDraft { span: fields.span, place, body: self.body(fields, what) }))
     }
@@ -139,6 +169,7 @@ impl Report<'_> {
                 "char",
                 "the characteristic, such as `char: \"2a19\"`; or what is advertised: `bthome`, `service_data`, `manufacturer` or `rssi`",
             ),
+            ProtocolKind::Zigbee => ("cluster", "such as `cluster: on_off, attribute: on_off`"),
             ProtocolKind::Line => (
                 "says",
                 "what the device says, such as `says: \"PWR=$value\"`; with `send` what it is asked with",

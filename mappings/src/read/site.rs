@@ -12,10 +12,21 @@ use crate::mapping::BusAddress;
 use crate::mapping::{BusKind, ProtocolKind, SerialLine};
 use crate::mqtt::site::SERVER_KEYS;
 use crate::yaml::{self, Node};
+use crate::zigbee::site::NETWORK_KEYS;
 
 /// What a bus can be.
-const BUS_KINDS: [&str; 8] =
-    ["modbus_tcp", "modbus_rtu", "modbus_rtu_tcp", "mqtt", "coap", "serial_line", "serial_line_tcp", "ble"];
+const BUS_KINDS: [&str; 10] = [
+    "modbus_tcp",
+    "modbus_rtu",
+    "modbus_rtu_tcp",
+    "mqtt",
+    "coap",
+    "serial_line",
+    "serial_line_tcp",
+    "ble",
+    "zigbee",
+    "zigbee_tcp",
+];
 
 /// How a serial line is set.
 const LINE_KEYS: [&str; 4] = ["baud", "parity", "data_bits", "stop_bits"];
@@ -24,11 +35,12 @@ const LINE_KEYS: [&str; 4] = ["baud", "parity", "data_bits", "stop_bits"];
 const PORT: u16 = 502;
 
 /// How each protocol calls the address of a device.
-const ADDRESSES: [(ProtocolKind, &str, &str); 4] = [
+const ADDRESSES: [(ProtocolKind, &str, &str); 5] = [
     (ProtocolKind::Modbus, "unit", "its Modbus unit identifier, often 1"),
     (ProtocolKind::Mqtt, "topic", "what its topics have in common, such as `topic: zigbee2mqtt/plug`"),
     (ProtocolKind::Coap, "host", "where it is, such as `host: \"192.168.1.7\"`"),
     (ProtocolKind::Ble, "mac", "its address, such as `mac: \"A4:C1:38:11:22:33\"`"),
+    (ProtocolKind::Zigbee, "ieee", "its IEEE address, such as `ieee: \"0x00158d0001a2b3c4\"`"),
 ];
 
 /// What devices of one protocol alone may have beside their address.
@@ -67,14 +79,15 @@ impl Report<'_> {
 
     fn bus(&mut self, name: At<String>, node: &Node) -> Option<BusDraft> {
         self.name(&name, "a bus");
-        let keys = BUS_KINDS.into_iter().chain(LINE_KEYS).chain(SERVER_KEYS).chain(RADIO_KEYS);
+        let keys =
+            BUS_KINDS.into_iter().chain(LINE_KEYS).chain(SERVER_KEYS).chain(RADIO_KEYS).chain(NETWORK_KEYS);
         let keys: Vec<&str> = keys.collect();
         let fields = self.fields(node, "a bus", &keys)?;
         let what = format!("the bus `{}`", name.value);
         let kinds: Vec<&str> = BUS_KINDS.into_iter().filter(|kind| fields.key(kind).is_some()).collect();
         let kind = match kinds.as_slice() {
             [] => {
-                let help = "its \"host:port\"; or `modbus_rtu` with a serial port, `modbus_rtu_tcp`, `mqtt`, `coap`, `serial_line`, `serial_line_tcp` or `ble`";
+                let help = "its \"host:port\"; or `modbus_rtu` with a serial port, `modbus_rtu_tcp`, `mqtt`, `coap`, `serial_line`, `serial_line_tcp`, `ble`, `zigbee` or `zigbee_tcp`";
                 self.missing(name.span, &what, "modbus_tcp", help);
                 None
             }
@@ -106,8 +119,17 @@ impl Report<'_> {
                 "a radio for Bluetooth",
                 "remove it: there are no connections to share",
             ),
+            (
+                &NETWORK_KEYS[..],
+                &["zigbee", "zigbee_tcp"][..],
+                "a Zigbee coordinator",
+                "remove it: there is no network of Zigbee",
+            ),
         ] {
             for key in keys.iter().filter(|_| !owners.contains(&kind)) {
+                if is_of_a_coordinator(kind, key) {
+                    continue;
+                }
                 if let Some(span) = fields.key(key) {
                     let message = format!("`{key}` belongs to {owner}");
                     self.error(Code::UnknownKey, span, message).help(help);
@@ -121,6 +143,8 @@ impl Report<'_> {
             "ble" => self.ble_radio(node, fields).map(|at| at.map(BusKind::Ble)),
             "serial_line" => self.line_on_port(node, fields),
             "serial_line_tcp" => self.line_over_tcp(node),
+            "zigbee" => self.zigbee_on_port(node, fields).map(|at| at.map(BusKind::Zigbee)),
+            "zigbee_tcp" => self.zigbee_over_tcp(node, fields).map(|at| at.map(BusKind::Zigbee)),
             "modbus_rtu_tcp" => {
                 self.bus_address(node, PORT).map(|at| at.map(|address| BusKind::ModbusRtuTcp { address }))
             }
@@ -192,8 +216,10 @@ impl Report<'_> {
 
     fn site_device(&mut self, id: At<String>, node: &Node, buses: &[BusDraft]) -> Option<DeviceDraft> {
         self.name(&id, "a device");
-        let keys =
-            ["use", "file", "bus", "unit", "topic", "host", "psk", "mac", "key", "passkey", "name", "params"];
+        let keys = [
+            "use", "file", "bus", "unit", "topic", "host", "psk", "mac", "key", "passkey", "ieee", "name",
+            "params",
+        ];
         let fields = self.fields(node, "a device", &keys)?;
         let what = format!("the device `{}`", id.value);
         let model = match (fields.node("use"), fields.node("file")) {
@@ -231,6 +257,7 @@ impl Report<'_> {
             mac: fields.node("mac").and_then(|node| self.ble_mac(node)),
             key: fields.node("key").and_then(|node| self.secret(node, "the key")),
             passkey: fields.node("passkey").and_then(|node| self.secret(node, "the passkey")),
+            ieee: fields.node("ieee").and_then(|node| self.ieee(node)),
             name: fields.node("name").and_then(|node| self.device_name(node, &id.value)),
             params: params
                 .into_iter()
@@ -303,6 +330,15 @@ impl Report<'_> {
             return None;
         };
         Some(At::new(Use::Profile { name: name.to_owned(), requirement }, node.span))
+    }
+}
+
+/// Keys of serial ports and of servers that coordinators have too.
+fn is_of_a_coordinator(kind: &str, key: &str) -> bool {
+    match key {
+        "baud" => kind == "zigbee" || kind == "zigbee_tcp",
+        "adopt" => kind == "zigbee" || kind == "zigbee_tcp",
+        _ => false,
     }
 }
 

@@ -15,6 +15,7 @@ fn held_keys(kind: ProtocolKind) -> &'static [&'static str] {
         ProtocolKind::Coap => &["resources"],
         ProtocolKind::Line => &["heard", "replies"],
         ProtocolKind::Ble => &["adverts", "chars"],
+        ProtocolKind::Zigbee => &["attributes", "frames"],
     }
 }
 
@@ -84,6 +85,7 @@ impl Report<'_> {
             ProtocolKind::Coap => ("resources", "`resources`"),
             ProtocolKind::Line => return HeldDraft { runs: Vec::new(), said: self.line_held(fields) },
             ProtocolKind::Ble => return HeldDraft { runs: Vec::new(), said: self.ble_held(fields) },
+            ProtocolKind::Zigbee => return HeldDraft { runs: Vec::new(), said: self.zigbee_held(fields) },
         };
         let said = fields.node(key).map(|node| self.said(node, what)).unwrap_or_default();
         HeldDraft { runs: Vec::new(), said }
@@ -95,6 +97,9 @@ impl Report<'_> {
         }
         if self.protocol == ProtocolKind::Ble {
             return HeldDraft { runs: Vec::new(), said: self.ble_sends(node) };
+        }
+        if self.protocol == ProtocolKind::Zigbee {
+            return HeldDraft { runs: Vec::new(), said: self.zigbee_frames(node, "`sends`") };
         }
         if self.protocol != ProtocolKind::Modbus {
             return HeldDraft { runs: Vec::new(), said: self.said(node, "`sends`") };

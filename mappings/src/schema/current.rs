@@ -36,6 +36,11 @@ const MAPPING_MAPS: &[(&str, &str)] = &[
     ("`request`", "/properties/line/properties/request"),
     ("`length`", "/properties/line/properties/length/anyOf/0"),
     ("`checksum`", "/properties/line/properties/checksum/anyOf/0"),
+    ("`zigbee`", "/properties/zigbee"),
+    ("an entry of `setup`", "/definitions/SetupStep"),
+    ("a field", "/definitions/ZigbeeField"),
+    ("`report`", "/definitions/Report"),
+    ("what is sent", "/definitions/ZigbeeTold"),
     ("`online`", "/properties/online"),
     ("`down`", "/properties/online/properties/down"),
     ("`fingerprint`", "/definitions/Fingerprint"),
@@ -63,17 +68,18 @@ const SITE_MAPS: &[(&str, &str)] = &[
 ];
 
 /// Mappings with a map of every kind, one for each protocol.
-const EVERYTHING: [&str; 5] = [
+const EVERYTHING: [&str; 6] = [
     include_str!("everything.yaml"),
     include_str!("everything-mqtt.yaml"),
     include_str!("everything-coap.yaml"),
     include_str!("everything-line.yaml"),
     include_str!("everything-ble.yaml"),
+    include_str!("everything-zigbee.yaml"),
 ];
 
 const SITE: &str = r#"
 site: 1
-buses: {plant: {modbus_tcp: "192.168.1.20:502"}, lan: {coap: any}, p1: {serial_line: /dev/ttyUSB0}, radio: {ble: hci0, slots: 2}}
+buses: {plant: {modbus_tcp: "192.168.1.20:502"}, lan: {coap: any}, p1: {serial_line: /dev/ttyUSB0}, radio: {ble: hci0, slots: 2}, mesh: {zigbee: /dev/ttyACM0, ncp: znp, adopt: true}}
 devices:
   meter: {use: usp.demo-meter, bus: plant, unit: 1}
   smart: {use: dsmr.p1-v5, bus: p1}

@@ -5,14 +5,15 @@
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
-use super::point::{Encoding, Fingerprint, Get, Order, Read, Step, Write};
+use super::point::{Encoding, Fingerprint, Get, Order, Read, Step, Write, ZigbeeFields};
 use super::site::Parity;
 use super::values::{
-    AnyBaud, BitCells, Bits, Block, Cells, Checksums, Company, Connections, Count, DataBits, DeviceType,
-    Duration, Ends, Fails, Flag, Gap, Given, HexBytes, Identifiers, Keyed, Length, LineReplies, LineSaid,
-    LineText, MaxBits, MaxFrame, Named, Number, Offset, On, One, Own, Pauses, Percent, PointerText, Positive,
-    Profile, Qos, Range, RawOrState, Registers, Said, Scalar, Several, Starts, StopBits, Strength, Text,
-    Text64, Text256, Topic, Unit, Uuid, ValueSize, Version, Word, Words, types_by_class,
+    AnyBaud, Anything, BitCells, Bits, Block, Cells, Checksums, Code16, Company, Connections, Count,
+    DataBits, DeviceType, Duration, Endpoint, Ends, Fails, Flag, Gap, Given, HexBytes, Identifiers, Keyed,
+    Length, LineReplies, LineSaid, LineText, MaxBits, MaxFrame, NameOrNumber, Named, Number, Offset, On, One,
+    Own, Pauses, Percent, PointerText, Positive, Profile, Qos, Range, RawOrState, Registers, Said, Scalar,
+    Several, Starts, StopBits, Strength, Text, Text64, Text256, Topic, Unit, Uuid, ValueSize, Version, Word,
+    Words, ZclType, types_by_class,
 };
 
 /// A model of device for usp-broker: its capabilities in the words of TR-181, and where its protocol keeps them.
@@ -42,6 +43,8 @@ pub(super) struct Mapping {
     line: Option<Line>,
     /// Its devices are reached over Bluetooth Low Energy, and behave like this: `ble: {}`.
     ble: Option<Ble>,
+    /// Its devices speak Zigbee, and are these: `zigbee: {manufacturer: ACME, model: Plug*}`.
+    zigbee: Option<Zigbee>,
     /// Name and period of each poll group: `{fast: 1s, slow: 60s}`. The first one is the default.
     poll: Option<Named<Duration>>,
     /// When a device counts as offline.
@@ -289,6 +292,53 @@ pub(super) struct Line {
     data_bits: Option<DataBits>,
     /// Stop bits that they are set to; 1 unless told otherwise.
     stop_bits: Option<StopBits>,
+}
+
+/// Devices of Zigbee, and how they behave.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Zigbee {
+    /// ManufacturerName that they say, or a list; `*` at the end stands for anything. Any unless told otherwise.
+    manufacturer: Option<Several<Text>>,
+    /// ModelIdentifier that they say, or a list; `*` at the end stands for anything.
+    model: Option<Several<Text>>,
+    /// Endpoint of points that have none of their own; 1 unless told otherwise.
+    endpoint: Option<Endpoint>,
+    /// `true`: they sleep, and what is sent waits until they ask for it.
+    sleepy: Option<Flag>,
+    /// How often they are heard at least; at each longest interval of their reports unless told otherwise.
+    checkin: Option<Duration>,
+    /// How long a write may wait; `5s`, for those that sleep `1h`.
+    ttl: Option<Duration>,
+    /// How long an answer may take; `10s` unless told otherwise.
+    timeout: Option<Duration>,
+    /// `false`: IAS zones are not enrolled.
+    enroll: Option<Flag>,
+    /// What is sent each time that a device has joined.
+    setup: Option<Vec<SetupStep>>,
+}
+
+/// What is sent after a device has joined.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct SetupStep {
+    /// Endpoint of the device.
+    endpoint: Option<Endpoint>,
+    /// Name or number of the cluster.
+    cluster: NameOrNumber,
+    /// Name or number of the attribute that is written.
+    attribute: Option<NameOrNumber>,
+    /// The command that is sent.
+    command: Option<NameOrNumber>,
+    /// What stands in its fields.
+    fields: Option<ZigbeeFields>,
+    /// Manufacturer's code that goes with it.
+    manufacturer_code: Option<Code16>,
+    /// Type of the attribute.
+    #[schemars(rename = "as")]
+    kind: Option<ZclType>,
+    /// What the attribute is set to.
+    value: Option<Anything>,
 }
 
 /// What goes around a request.
@@ -604,6 +654,10 @@ pub(super) struct Test {
     adverts: Option<Several<Advert>>,
     /// What its characteristics hold or tell: `{"2a19": "64"}` (Bluetooth).
     chars: Option<Said>,
+    /// What the device holds or reports: `1/on_off/on_off`, and a value (Zigbee).
+    attributes: Option<Keyed<Anything>>,
+    /// Frames that the device sends, in hexadecimal: `1/on_off` (Zigbee).
+    frames: Option<Several<Keyed<Anything>>>,
     /// Parameters of the device that the test is about; their defaults unless told otherwise.
     params: Option<Keyed<Scalar>>,
     /// What the device held at the reading before (`fires`).
@@ -663,6 +717,10 @@ pub(super) struct Holds {
     adverts: Option<Several<Advert>>,
     /// What its characteristics hold or tell.
     chars: Option<Said>,
+    /// Attributes and their values.
+    attributes: Option<Keyed<Anything>>,
+    /// Frames that the device sends.
+    frames: Option<Several<Keyed<Anything>>>,
 }
 
 /// What is sent to a device: registers and coils, or topics or paths and bodies.
@@ -671,10 +729,41 @@ pub(super) struct Holds {
 pub(super) enum Sent {
     /// Registers and coils.
     Cells(Sends),
+    /// Frames of clusters.
+    Frames(Keyed<ZigbeeSent>),
     /// Topics or paths and bodies.
     Messages(Said),
     /// Requests, byte for byte.
     Requests(Several<LineSaid>),
+}
+
+/// A frame in hexadecimal, or what it says.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+pub(super) enum ZigbeeSent {
+    /// What it says.
+    Told(ZigbeeTold),
+    /// In hexadecimal.
+    Hex(Text),
+}
+
+/// What a frame says.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct ZigbeeTold {
+    /// The command.
+    command: Option<NameOrNumber>,
+    /// Its fields.
+    fields: Option<ZigbeeFields>,
+    /// The attribute that is written.
+    attribute: Option<NameOrNumber>,
+    /// Its type.
+    #[schemars(rename = "as")]
+    kind: Option<ZclType>,
+    /// Its value.
+    value: Option<Anything>,
+    /// Manufacturer's code.
+    manufacturer_code: Option<Code16>,
 }
 
 /// What is sent to a device.

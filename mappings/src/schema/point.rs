@@ -5,9 +5,10 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::values::{
-    Ack, Address, Anything, Base, Bits, Bthome, Company, Digits, Duration, Flag, Function, HexBytes,
-    Identifiers, Length, LineText, Nth, Number, Offset, Path, PointerText, Qos, RawOrState, Registers,
-    Scalar, Sentinels, Starts, States, Text, Topic, Uuid, ValueSize, Word,
+    Ack, Address, Anything, Base, Bits, Bthome, Byte, Code16, Company, Digits, Duration, Endpoint, Flag,
+    Function, HexBytes, Identifiers, Keyed, Length, LineText, NameOrNumber, Nth, Number, Offset, Path,
+    PointerText, Qos, RawOrState, Registers, Scalar, Sentinels, Several, Starts, States, Text, Topic, Uuid,
+    ValueSize, Word, ZclType,
 };
 
 /// How registers make a value.
@@ -77,9 +78,12 @@ pub(super) enum Encoding {
     /// A float (TLV).
     #[schemars(rename = "float")]
     Float,
-    /// True or false (TLV).
+    /// True or false (TLV, Zigbee).
     #[schemars(rename = "bool")]
     Bool,
+    /// A data type of Zigbee.
+    #[schemars(untagged)]
+    Zcl(ZclType),
 }
 
 /// How bytes A (most significant) to D of a 32-bit value come over the wire.
@@ -268,6 +272,28 @@ with_place! {
         notify: Option<Flag>,
         /// What is written so that the device tells the value (Bluetooth).
         ask: Option<Ask>,
+        /// Endpoint of the device (Zigbee); that of `zigbee` unless told otherwise.
+        endpoint: Option<Endpoint>,
+        /// Name or number of the cluster (Zigbee).
+        cluster: Option<NameOrNumber>,
+        /// Name or number of the attribute (Zigbee).
+        attribute: Option<NameOrNumber>,
+        /// Manufacturer's code that goes with it (Zigbee).
+        manufacturer_code: Option<Code16>,
+        /// Commands that the device sends (Zigbee).
+        command: Option<Several<NameOrNumber>>,
+        /// The field of the command that the value is in (Zigbee); without one it is the command's name.
+        field: Option<Text>,
+        /// What follows this tag in a string of tags, types and values (Zigbee).
+        tag: Option<Byte>,
+        /// An element of a structure or array, from 0 (Zigbee).
+        element: Option<Byte>,
+        /// How it is reported (Zigbee); `false`: it is not.
+        report: Option<Reported>,
+        /// `false`: the device does not answer when it is asked for it, and is only heard (Zigbee).
+        answers: Option<Flag>,
+        /// A `true` that was not said again for so long is over (Zigbee).
+        clears: Option<Duration>,
         /// How long a read may take from the request to the answer. Twice `modbus.timeout` and a second unless told otherwise.
         within: Option<Duration>,
     }
@@ -308,6 +334,18 @@ with_place! {
         base: Option<Base>,
         /// `false`: the device does not acknowledge it (Bluetooth).
         response: Option<Flag>,
+        /// Endpoint of the device (Zigbee); that of `zigbee` unless told otherwise.
+        endpoint: Option<Endpoint>,
+        /// Name or number of the cluster (Zigbee).
+        cluster: Option<NameOrNumber>,
+        /// Name or number of the attribute (Zigbee).
+        attribute: Option<NameOrNumber>,
+        /// Manufacturer's code that goes with it (Zigbee).
+        manufacturer_code: Option<Code16>,
+        /// The command that is sent, or `$value`: the one that the `map` has for the value (Zigbee).
+        command: Option<NameOrNumber>,
+        /// What stands in the fields of the command, by name; in a list where nobody knows their names (Zigbee).
+        fields: Option<ZigbeeFields>,
         /// Read back and compare for so long (`2s`); `false`: the acknowledgement is enough; `{by: …, within: 2s}`:
         /// another capability must show it. `1s` if there is a `read`.
         verify: Option<Verify>,
@@ -353,6 +391,18 @@ with_place! {
         base: Option<Base>,
         /// `false`: the device does not acknowledge it (Bluetooth).
         response: Option<Flag>,
+        /// Endpoint of the device (Zigbee); that of `zigbee` unless told otherwise.
+        endpoint: Option<Endpoint>,
+        /// Name or number of the cluster (Zigbee).
+        cluster: Option<NameOrNumber>,
+        /// Name or number of the attribute (Zigbee).
+        attribute: Option<NameOrNumber>,
+        /// Manufacturer's code that goes with it (Zigbee).
+        manufacturer_code: Option<Code16>,
+        /// The command that is sent, or `$value`: the one that the `map` has for the value (Zigbee).
+        command: Option<NameOrNumber>,
+        /// What stands in the fields of the command, by name; in a list where nobody knows their names (Zigbee).
+        fields: Option<ZigbeeFields>,
         /// What is written: a value, or an argument of the command as `"${arg.Name}"`.
         value: Option<Scalar>,
     }
@@ -437,4 +487,47 @@ impl JsonSchema for Verify {
         let by = generator.subschema_for::<VerifyBy>();
         json_schema!({ "anyOf": [{ "const": false }, duration, by] })
     }
+}
+
+/// What stands in the fields of a command.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+pub(super) enum ZigbeeFields {
+    /// By name.
+    Named(Keyed<Anything>),
+    /// In their order.
+    Listed(Vec<ZigbeeField>),
+}
+
+/// A field of a command.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct ZigbeeField {
+    /// Its type.
+    #[schemars(rename = "as")]
+    kind: ZclType,
+    /// What stands there; `$value` is what is written.
+    value: Anything,
+}
+
+/// How an attribute is reported.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+pub(super) enum Reported {
+    /// When.
+    When(Report),
+    /// `false`: it is not.
+    Flag(Flag),
+}
+
+/// When an attribute is reported.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Report {
+    /// Least time from one report to the next.
+    min: Option<Duration>,
+    /// Most time: so often it is heard at least.
+    max: Option<Duration>,
+    /// How far a number has to move, in raw units.
+    change: Option<Number>,
 }

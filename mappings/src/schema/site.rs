@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use super::values::{
-    Adopt, AnyBaud, DataBits, HostPort, Keyed, Mac, Named, One, Radio, Scalar, Secret, SerialPort, Slots,
-    StopBits, Text, Text64, Tls, UnitId, UseProfile,
+    Adopt, AnyBaud, Channel, DataBits, Flag, HostPort, Ieee, Keyed, Mac, Named, One, PanId, Radio, Scalar,
+    Secret, SerialPort, Slots, StopBits, Text, Text64, Tls, UnitId, UseProfile,
 };
 
 /// The buses and devices of one hub, for usp-broker.
@@ -23,7 +23,7 @@ pub(super) struct Site {
 }
 
 /// One medium: exactly one of `modbus_tcp`, `modbus_rtu`, `modbus_rtu_tcp`, `mqtt`, `coap`, `serial_line`,
-/// `serial_line_tcp` and `ble`.
+/// `serial_line_tcp`, `ble`, `zigbee` and `zigbee_tcp`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = kinds()))]
 pub(super) struct Bus {
@@ -53,8 +53,9 @@ pub(super) struct Bus {
     client_id: Option<Text>,
     /// Version of MQTT; `"5.0"` unless told otherwise.
     version: Option<Version>,
-    /// Whose devices appear by themselves: `[zigbee2mqtt, tasmota, shelly, homeassistant]`, or `{zigbee2mqtt: topic}`.
-    adopt: Option<Adopt>,
+    /// Whose devices appear by themselves: `[zigbee2mqtt, tasmota, shelly, homeassistant]`, or `{zigbee2mqtt: topic}`;
+    /// with a Zigbee coordinator `true` for all of its devices.
+    adopt: Option<Adopting>,
     /// CoAP over UDP: `any`, or our own address towards the devices.
     coap: Option<Text>,
     /// A serial line with devices whose mapping says how they speak: the path of the port's device file, best the one in
@@ -66,6 +67,20 @@ pub(super) struct Bus {
     ble: Option<Radio>,
     /// How many connections it has at a time; 3 unless told otherwise.
     slots: Option<Slots>,
+    /// A Zigbee coordinator: the path of its port's device file, best the one in `/dev/serial/by-id/`.
+    zigbee: Option<SerialPort>,
+    /// The same behind a network: `"host:port"`; port 6638 is usual.
+    zigbee_tcp: Option<HostPort>,
+    /// What the coordinator speaks.
+    ncp: Option<Ncp>,
+    /// Flow control of its port; none unless told otherwise.
+    flow: Option<Flow>,
+    /// Channel of a network that is formed, 11 to 26; the quietest one unless told otherwise.
+    channel: Option<Channel>,
+    /// PAN ID of a network that is formed; a random one unless told otherwise.
+    pan_id: Option<PanId>,
+    /// Where the key of a network that is formed is: `file:PATH` or `env:NAME`; a random one unless told otherwise.
+    network_key: Option<Secret>,
 }
 
 fn kinds() -> Value {
@@ -80,7 +95,41 @@ fn kinds() -> Value {
         { "required": ["serial_line"] },
         { "required": ["serial_line_tcp"], "not": line },
         { "required": ["ble"], "not": line },
+        { "required": ["zigbee", "ncp"] },
+        { "required": ["zigbee_tcp", "ncp"], "not": line },
     ])
+}
+
+/// What a coordinator speaks.
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+pub(super) enum Ncp {
+    /// Silicon Labs EZSP over ASH.
+    Ezsp,
+    /// Texas Instruments Z-Stack ZNP.
+    Znp,
+}
+
+/// Flow control.
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+pub(super) enum Flow {
+    /// None.
+    None,
+    /// RTS and CTS.
+    Hardware,
+    /// XON and XOFF.
+    Software,
+}
+
+/// Whose devices appear by themselves.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+pub(super) enum Adopting {
+    /// Those of these programs.
+    Some(Adopt),
+    /// All, or none.
+    All(Flag),
 }
 
 /// Version of MQTT.
@@ -142,6 +191,8 @@ pub(super) struct Device {
     key: Option<Secret>,
     /// Where its passkey is (Bluetooth, with `pair: passkey`): `file:PATH` or `env:NAME`.
     passkey: Option<Secret>,
+    /// Its IEEE address (Zigbee), such as `"0x00158d0001a2b3c4"`.
+    ieee: Option<Ieee>,
     /// First `ProxiedDevice.{i}.Name`, at most 64 characters; the key unless told otherwise.
     name: Option<Text64>,
     /// Values for the parameters of the mapping.

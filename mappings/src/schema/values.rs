@@ -166,6 +166,14 @@ values! {
         { "type": "array", "items": { "enum": ["zigbee2mqtt", "tasmota", "shelly", "homeassistant"] } },
         { "type": "object", "additionalProperties": { "type": "string" }, "propertyNames": { "enum": ["zigbee2mqtt", "tasmota", "shelly", "homeassistant"] } },
     ] });
+    Endpoint: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 240 }));
+    Byte: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 255 }));
+    Code16: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 65535 }));
+    NameOrNumber: json_schema!({ "type": ["string", "integer"] });
+    ZclType: json_schema!({ "enum": crate::zigbee::ZclType::all().map(crate::zigbee::ZclType::name).collect::<Vec<_>>() });
+    Channel: json_schema!({ "type": "integer", "minimum": 11, "maximum": 26 });
+    PanId: json_schema!({ "type": "integer", "minimum": 1, "maximum": 65534 });
+    Ieee: json_schema!({ "type": "string", "pattern": "^(0[xX][0-9a-fA-F]{16}|([0-9a-fA-F]{2}:){7}[0-9a-fA-F]{2})$" });
     LineText: json_schema!({ "anyOf": [{ "type": "string" }, hex()] });
     Ack: json_schema!({ "anyOf": [{ "const": false }, { "type": "string" }, hex()] });
     LineSaid: json_schema!({ "anyOf": [{ "type": "string" }, hex(), {

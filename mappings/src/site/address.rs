@@ -32,10 +32,9 @@ impl Compiler<'_> {
             let (key, passkey) = (located(&device.key), located(&device.passkey));
             Some(DeviceAddress::Ble(BleAddress { mac: device.mac?.value, key, passkey }))
         };
-        unit.or_else(topic)
-            .or_else(host)
-            .or_else(mac)
-            .or_else(|| self.is_on_a_line(device).then_some(DeviceAddress::Line))
+        let ieee = || Some(DeviceAddress::Zigbee(device.ieee?.value));
+        let line = || self.is_on_a_line(device).then_some(DeviceAddress::Line);
+        unit.or_else(topic).or_else(host).or_else(mac).or_else(ieee).or_else(line)
     }
 
     fn is_on_a_line(&self, device: &DeviceDraft) -> bool {
@@ -62,6 +61,9 @@ impl Compiler<'_> {
 
     /// A bus whose files are found from where the program stands.
     pub(super) fn located(&self, mut kind: BusKind) -> BusKind {
+        if let BusKind::Zigbee(bus) = &mut kind {
+            bus.network_key.iter_mut().for_each(|key| self.locate(key));
+        }
         if let BusKind::Mqtt(server) = &mut kind {
             server.password.iter_mut().for_each(|password| self.locate(password));
             if let Some(tls) = &mut server.tls {
@@ -94,7 +96,8 @@ impl Compiler<'_> {
             let topic = device.topic.as_ref().map(|at| (at.span, "topic", at.value.clone()));
             let host = device.host.as_ref().map(|at| (at.span, "host", at.value.to_string()));
             let mac = device.mac.map(|at| (at.span, "mac", at.value.to_string()));
-            let given = unit.or(topic).or(host).or(mac);
+            let ieee = device.ieee.map(|at| (at.span, "ieee", at.value.to_string()));
+            let given = unit.or(topic).or(host).or(mac).or(ieee);
             let Some((bus, (span, key, address))) = device.bus.as_ref().zip(given) else { continue };
             match seen.get(&(bus.value.as_str(), address.clone())) {
                 None => drop(seen.insert((&bus.value, address), &device.id)),

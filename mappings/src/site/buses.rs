@@ -28,6 +28,9 @@ impl Compiler<'_> {
                 BusKind::Ble(radio) => (radio.adapter.to_string(), true),
                 BusKind::Line(LineBus { port: LinePort::Serial(port), .. }) => (port.clone(), true),
                 BusKind::Line(LineBus { port: LinePort::Tcp(address), .. }) => (address.to_string(), false),
+                BusKind::Zigbee(bus) => {
+                    (bus.described(), matches!(bus.port, crate::zigbee::ZigbeePort::Serial { .. }))
+                }
             };
             let Some(first) = seen.get(&address) else {
                 seen.insert(address, &bus.name);
@@ -103,7 +106,14 @@ impl Compiler<'_> {
             let line = match bus.kind.as_ref().map(|kind| &kind.value) {
                 Some(BusKind::ModbusRtu(line)) => Some(line),
                 Some(BusKind::ModbusTcp { .. } | BusKind::ModbusRtuTcp { .. }) => None,
-                Some(BusKind::Mqtt(_) | BusKind::Coap(_) | BusKind::Line(_) | BusKind::Ble(_)) | None => {
+                Some(
+                    BusKind::Mqtt(_)
+                    | BusKind::Coap(_)
+                    | BusKind::Line(_)
+                    | BusKind::Ble(_)
+                    | BusKind::Zigbee(_),
+                )
+                | None => {
                     continue;
                 }
             };

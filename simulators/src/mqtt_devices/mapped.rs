@@ -182,7 +182,10 @@ impl Cap {
         }
         let get = drafts.iter().find_map(|read| match &read.point.message.as_ref()?.place {
             MessagePlace::Mqtt(place) => asked_at(place.get.as_ref()?, topic),
-            MessagePlace::Coap(_) | MessagePlace::Line(_) | MessagePlace::Ble(_) => None,
+            MessagePlace::Coap(_)
+            | MessagePlace::Line(_)
+            | MessagePlace::Ble(_)
+            | MessagePlace::Zigbee(_) => None,
         });
         let range = cap.min.as_ref().zip(cap.max.as_ref()).map(|(low, high)| (low.value, high.value));
         let first = first_value(draft, cap, class, reads.first());

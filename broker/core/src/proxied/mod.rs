@@ -272,6 +272,7 @@ impl Device {
             Protocol::Coap(_) => "X_USPBROKER_CoAP",
             Protocol::Line(_) => "X_USPBROKER_SerialLine",
             Protocol::Ble(_) => "X_USPBROKER_BLE",
+            Protocol::Zigbee(_) => "ZigBee",
         }
     }
 

@@ -298,6 +298,7 @@ fn address(device: &mapping::Device, site: &Site) -> String {
             LinePort::Tcp(address) => format!("line-tcp://{address}"),
         },
         BusKind::Ble(radio) => format!("ble:{}", radio.adapter),
+        BusKind::Zigbee(_) => format!("zigbee:{}", b.name),
     });
     let bus = bus.unwrap_or_else(|| device.bus.clone());
     match &device.address {
@@ -305,6 +306,7 @@ fn address(device: &mapping::Device, site: &Site) -> String {
         DeviceAddress::MqttTopic(topic) => format!("{bus}/{topic}"),
         DeviceAddress::Line => bus,
         DeviceAddress::Ble(address) => format!("{bus}/{}", address.mac),
+        DeviceAddress::Zigbee(ieee) => format!("{bus}/{ieee}"),
         DeviceAddress::Coap(address) => format!("coap{}://{}", secure(address.psk.is_some()), address.host),
     }
 }

@@ -19,6 +19,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod text;
+mod zigbee;
 
 pub(in crate::cli::mapping) use self::device::{GroupTold, Told, tell};
 pub(in crate::cli::mapping) use self::subject::of_mapping;

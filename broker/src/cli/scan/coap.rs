@@ -120,7 +120,11 @@ impl Model {
         let places = self.mapping.points().filter_map(|point| point.read).flat_map(|read| read.places());
         places.filter_map(|place| match place {
             ReadPoint::Coap(read) => Some(read),
-            ReadPoint::Modbus(_) | ReadPoint::Mqtt(_) | ReadPoint::Line(_) | ReadPoint::Ble(_) => None,
+            ReadPoint::Modbus(_)
+            | ReadPoint::Mqtt(_)
+            | ReadPoint::Line(_)
+            | ReadPoint::Ble(_)
+            | ReadPoint::Zigbee(_) => None,
         })
     }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 use usp_mapping::line::readable;
 use usp_mapping::mapping::{
     ByteOrder, Capability, Mapping, ModbusPoint, Poll, ReadBinding, ReadPoint, WriteBinding, WritePoint,
+    ZigbeeAttribute, ZigbeeFrom, ZigbeeRead,
 };
 use usp_mapping::port::PointId;
 use usp_mapping::transform::Transform;
@@ -313,7 +314,22 @@ fn read_place(point: &ReadPoint) -> String {
             let notified = if read.notify { ", notified" } else { "" };
             format!("{}{}{notified}", asked.unwrap_or_default(), read.described())
         }
+        ReadPoint::Zigbee(read) => zigbee_place(read),
     }
+}
+
+/// Endpoint and what says it, and how it is reported.
+fn zigbee_place(read: &ZigbeeRead) -> String {
+    let report = match &read.from {
+        ZigbeeFrom::Attribute(ZigbeeAttribute { report: Some(report), .. }) => {
+            let change = report.change.map_or(String::new(), |change| format!(" by {change}"));
+            format!(", reported{change} after {} to {} s", report.min, report.max)
+        }
+        ZigbeeFrom::Attribute(ZigbeeAttribute { asked: false, .. }) => ", never asked".to_owned(),
+        ZigbeeFrom::Attribute(_) | ZigbeeFrom::Command(_) => String::new(),
+    };
+    let clears = read.clears.map_or(String::new(), |after| format!(", over after {} ms", after.as_millis()));
+    format!("endpoint {} {}{report}{clears}", read.endpoint, read.described())
 }
 
 /// Where something is written, and by which means.
@@ -335,6 +351,9 @@ fn written(point: &WritePoint) -> (String, String) {
         WritePoint::Ble(write) => {
             let how = if write.response { "by Write Request" } else { "by Write Command" };
             (write.described(), how.to_owned())
+        }
+        WritePoint::Zigbee(write) => {
+            (format!("endpoint {}", write.endpoint), format!("by {}", write.described()))
         }
     }
 }

@@ -16,6 +16,7 @@ use usp_mapping::transform::Transform;
 use usp_mapping::value::Value;
 
 use super::text::period;
+use super::zigbee;
 
 /// Where something is heard or asked for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,6 +69,7 @@ pub(super) fn manner(mapping: &Mapping) -> Option<MannerTold> {
         }
         Protocol::Line(options) => Some(line_manner(options, asks_per_hour)),
         Protocol::Ble(options) => Some(super::bluetooth::manner(mapping, options, asks_per_hour)),
+        Protocol::Zigbee(options) => Some(zigbee::manner(mapping, options, asks_per_hour)),
         Protocol::Modbus(_) => None,
     }
 }
@@ -166,6 +168,7 @@ fn asks_per_hour(mapping: &Mapping) -> f64 {
                 ReadPoint::Coap(read) => Some(format!("{} {:?}", read.path, read.accept)),
                 ReadPoint::Line(read) => read.ask.as_ref().map(|ask| over_a_line(&ask.wire)),
                 ReadPoint::Ble(read) => read.char().map(ToString::to_string),
+                ReadPoint::Zigbee(read) => zigbee::asked(read),
                 ReadPoint::Modbus(_) => None,
             };
             if let Some(ask) = ask {
@@ -184,6 +187,7 @@ pub(super) fn address(device: &Device) -> Option<String> {
         DeviceAddress::MqttTopic(topic) => Some(topic.clone()),
         DeviceAddress::Coap(address) => Some(address.host.to_string()),
         DeviceAddress::Ble(address) => Some(address.mac.to_string()),
+        DeviceAddress::Zigbee(ieee) => Some(ieee.to_string()),
     }
 }
 
@@ -233,6 +237,7 @@ fn place_told(place: &ReadPoint, poll: Poll) -> Option<HeardTold> {
         ReadPoint::Coap(read) => (&read.path, &read.pick, format!("GET {}{}", often(""), accepted(read))),
         ReadPoint::Line(read) => return Some(line_told(read, &often(""), &often(" of silence"))),
         ReadPoint::Ble(read) => return Some(super::bluetooth::told(read, &often(""))),
+        ReadPoint::Zigbee(read) => return Some(zigbee::heard(read, poll, &often(""))),
     };
     Some(HeardTold { from: from.clone(), what: pick.to_string(), how, points: Vec::new() })
 }
@@ -298,6 +303,11 @@ pub(super) fn sent(
         }
         WritePoint::Ble(write) => {
             return Ok(vec![super::bluetooth::sent(write, &write.body(&raw)?)]);
+        }
+        WritePoint::Zigbee(write) => {
+            let to = format!("endpoint {}", write.endpoint);
+            let body = zigbee::hex(&write.frame(&raw)?.bytes);
+            return Ok(vec![SentTold { to, how: write.described(), body }]);
         }
     };
     Ok(vec![SentTold { to: to.clone(), how, body: shown(&put.body(&raw)?) }])

@@ -188,6 +188,9 @@ fn made_up(
             let baud = if has_baud { String::new() } else { format!(", baud: {baud}") };
             (format!("serial_line: /dev/serial{baud}"), String::new())
         }
+        ProtocolKind::Zigbee => {
+            ("zigbee: /dev/coordinator, ncp: ezsp".to_owned(), "ieee: \"0x0011223344556677\"".to_owned())
+        }
     };
     let params: Vec<String> =
         params.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
@@ -240,8 +243,8 @@ pub(super) fn bus_words(kind: &BusKind) -> String {
         BusKind::ModbusRtu(line) => {
             format!("serial line, {} baud, 8{}{}", line.baud, letter(line.parity), line.stop_bits)
         }
-        BusKind::Mqtt(_) | BusKind::Coap(_) => kind.protocol().name().to_owned(),
         BusKind::Ble(radio) => format!("Bluetooth, {} connections at a time", radio.slots),
+        BusKind::Mqtt(_) | BusKind::Coap(_) | BusKind::Zigbee(_) => kind.protocol().name().to_owned(),
         BusKind::Line(line) => match &line.port {
             LinePort::Tcp(_) => "serial line over TCP".to_owned(),
             LinePort::Serial(port) => {

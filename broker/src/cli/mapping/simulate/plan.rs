@@ -156,7 +156,7 @@ fn medium(args: &Simulate, kind: &BusKind, port: &mut u16) -> Result<Medium, Fai
             delay: args.delay(),
             strict: args.strict,
         }),
-        BusKind::Mqtt(_) | BusKind::Coap(_) | BusKind::Line(_) | BusKind::Ble(_) => {
+        BusKind::Mqtt(_) | BusKind::Coap(_) | BusKind::Line(_) | BusKind::Ble(_) | BusKind::Zigbee(_) => {
             return Err(Failure::invalid(format!(
                 "no devices on {} can be simulated",
                 kind.protocol().name()
