@@ -2,6 +2,8 @@
 
 use crate::diagnostic::SourceFile;
 use crate::draft::site::{Requirement, Use, Version};
+use crate::draft::{At, MappingDraft};
+use crate::mapping::{ZigbeeOptions, ZigbeeWord};
 use crate::site::NotFound;
 use crate::words;
 use crate::yaml;
@@ -154,6 +156,34 @@ impl Catalog {
             Use::File(_) => Err(NotFound::Unreadable("no file can be opened here".to_owned())),
             Use::Profile { name, requirement } => self.profile(name, *requirement),
         }
+    }
+
+    /// The mapping for Zigbee devices that say this of themselves: one's own before those inside the program, one that has
+    /// the model word by word before one that has how it begins, then the newest.
+    pub fn zigbee(&self, manufacturer: &str, model: &str) -> Option<SourceFile> {
+        let fitting = self.entries.iter().filter_map(|entry| {
+            let (fits, exactly) = self.is_for(&entry.file, manufacturer, model);
+            fits.then_some((entry, exactly))
+        });
+        let best = fitting.rev().max_by_key(|(entry, exactly)| (entry.is_own, *exactly, entry.version));
+        best.map(|(entry, _)| entry.file.clone())
+    }
+
+    /// Whether a file is for such devices, and whether it names the model word by word.
+    fn is_for(&self, file: &SourceFile, manufacturer: &str, model: &str) -> (bool, bool) {
+        let told =
+            file.text().lines().any(|line| line.starts_with("zigbee:") || line.starts_with("extends:"));
+        if !told {
+            return (false, false);
+        }
+        let Some(draft) = MappingDraft::parse_with(file, &|wanted| self.find(wanted)).0 else {
+            return (false, false);
+        };
+        let words = |all: &[At<String>]| all.iter().map(|at| ZigbeeWord::parse(&at.value)).collect();
+        let (manufacturers, models) = (words(&draft.zigbee.manufacturers), words(&draft.zigbee.models));
+        let options = ZigbeeOptions { manufacturers, models, ..ZigbeeOptions::default() };
+        let exactly = options.models.iter().any(|word| !word.open && word.fits(model));
+        (options.fits(manufacturer, model), exactly)
     }
 
     fn profile(&self, name: &str, requirement: Requirement) -> Result<SourceFile, NotFound> {

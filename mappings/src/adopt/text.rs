@@ -369,7 +369,7 @@ fn argument(arg: &Arg) -> String {
     }
 }
 
-fn description(text: &str) -> String {
+pub(super) fn description(text: &str) -> String {
     quoted(&short(&text.replace("${", "$ {"), DESCRIPTION))
 }
 
@@ -378,7 +378,7 @@ fn number(number: Decimal) -> String {
 }
 
 /// As YAML takes it for nothing but text.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {
@@ -417,7 +417,7 @@ pub(super) fn slug(text: &str) -> String {
 }
 
 /// The text, or the first with a number behind it that is not taken; it is taken then.
-fn unique(taken: &mut BTreeSet<String>, text: &str, gap: &str) -> String {
+pub(super) fn unique(taken: &mut BTreeSet<String>, text: &str, gap: &str) -> String {
     let mut candidate = text.to_owned();
     let mut number = 2;
     while !taken.insert(candidate.clone()) {

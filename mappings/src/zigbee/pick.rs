@@ -56,9 +56,8 @@ impl ZigbeeRead {
         else {
             return None;
         };
-        let records = match frame.general()? {
-            Ok(General::Report(records) | General::ReadResponse(records)) => records,
-            Ok(_) | Err(_) => return None,
+        let Ok(General::Report(records) | General::ReadResponse(records)) = frame.general()? else {
+            return None;
         };
         records.iter().rev().find_map(|record| attribute.take(record)).map(|raw| self.part_of(raw?))
     }

@@ -50,4 +50,13 @@ impl Interview {
     pub fn is_sleepy(&self) -> bool {
         !self.is_router && !self.rx_on_when_idle
     }
+
+    /// The whole number that it holds there.
+    pub(super) fn number(&self, endpoint: u8, cluster: u16, attribute: u16) -> Option<i128> {
+        match self.held.get(&(endpoint, cluster, attribute))? {
+            Raw::Int(number) => Some(*number),
+            Raw::Bool(state) => Some(i128::from(*state)),
+            _ => None,
+        }
+    }
 }

@@ -1,0 +1,176 @@
+//! What is measured: climate, air, electricity, energy, batteries.
+
+use rust_decimal::Decimal;
+
+use super::Source;
+use super::writer::Part;
+
+pub(super) fn add(source: &Source<'_>, part: &mut Part) {
+    climate(source, part);
+    air(source, part);
+    meter(source, part);
+    electricity(source, part);
+    battery(source, part);
+}
+
+fn climate(source: &Source<'_>, part: &mut Part) {
+    if source.has(0x0402) {
+        let meaning = ("Temperature", "degC", "valid: [-100, 300]");
+        part.level("temperature", meaning, "temperature", "attribute: measured_value, scale: 0.01");
+    }
+    if source.has(0x0405) {
+        let meaning = ("Humidity", "%", "valid: [0, 100]");
+        part.level("humidity", meaning, "humidity", "attribute: measured_value, scale: 0.01");
+    }
+    if source.has(0x0403) {
+        // Tenths of a kilopascal.
+        part.level("pressure", ("Pressure", "Pa", ""), "pressure", "attribute: measured_value, scale: 100");
+    }
+    if source.has(0x0408) {
+        let meaning = ("Humidity", "%", "valid: [0, 100]");
+        part.level("soil-moisture", meaning, "soil_moisture", "attribute: measured_value, scale: 0.01");
+    }
+    if source.has(0x0400) {
+        let about = "description: \"10000 · log10(lux) + 1, as the standard has it; 0 is too dark\"";
+        let meaning = ("X_USPBROKER_LogIlluminance", "-", about);
+        part.level("illuminance", meaning, "illuminance", "attribute: measured_value");
+    }
+    if source.has(0x0406) {
+        part.binary("occupancy", "MotionDetected", "occupancy", "attribute: occupancy, bits: 0");
+    }
+    if source.has(0x0002) {
+        let meaning = ("Temperature", "degC", "");
+        part.level("device-temperature", meaning, "device_temperature", "attribute: current_temperature");
+    }
+}
+
+/// Concentrations are fractions of one.
+fn air(source: &Source<'_>, part: &mut Part) {
+    for (cluster, key, name) in
+        [(0x040d, "carbon-dioxide", "carbon_dioxide"), (0x040c, "carbon-monoxide", "carbon_monoxide")]
+    {
+        if source.has(cluster) {
+            let rest = "attribute: measured_value, scale: 1000000";
+            part.level(key, ("Concentration", "ppm", ""), name, rest);
+        }
+    }
+    if source.has(0x042a) {
+        let meaning = ("Concentration", "X_USPBROKER_UgPerM3", "");
+        part.level("pm25", meaning, "pm25", "attribute: measured_value");
+    }
+    if source.has(0x000c) {
+        let meaning = ("X_USPBROKER_Value", "-", "");
+        part.level("analog-input", meaning, "analog_input", "attribute: present_value");
+    }
+    if source.has(0x000f) {
+        part.binary("binary-input", "X_USPBROKER_Input", "binary_input", "attribute: present_value");
+    }
+}
+
+/// `type` and `unit` of what a meter counts, and how it is called (Smart Energy, UnitofMeasure; binary and BCD).
+fn counted(unit: i128) -> (&'static str, &'static str, &'static str, &'static str, &'static str) {
+    match unit & 0x7f {
+        0x00 => ("energy", "Energy", "kWh", "kW", "power"),
+        0x01 => ("volume", "Volume", "cu-m", "X_USPBROKER_CuMPerHour", "flow"),
+        0x07 => ("volume", "Volume", "l", "X_USPBROKER_LPerHour", "flow"),
+        _ => ("sum", "Counter", "X_USPBROKER_MeterUnit", "X_USPBROKER_MeterUnitPerHour", "demand"),
+    }
+}
+
+fn meter(source: &Source<'_>, part: &mut Part) {
+    const METERING: u16 = 0x0702;
+    if !source.has(METERING) {
+        return;
+    }
+    let scale = ratio(source.number(METERING, 0x0301), source.number(METERING, 0x0302));
+    let (key, kind, unit, per_hour, live) = counted(source.number(METERING, 0x0300).unwrap_or_default());
+    let times = times(scale);
+    if source.has_attribute(METERING, 0x0000) {
+        let rest = format!("attribute: current_summation_delivered{times}");
+        part.level(key, (kind, unit, "monotonic: true"), "metering", &rest);
+    }
+    if source.interview.held.contains_key(&(source.endpoint.id, METERING, 0x0001))
+        && source.number(METERING, 0x0001) != Some(0)
+    {
+        let rest = format!("attribute: current_summation_received{times}");
+        part.level(&format!("{key}-received"), (kind, unit, "monotonic: true"), "metering", &rest);
+    }
+    // Power is shown in W, and once: the electrical measurement is finer.
+    if source.has_attribute(METERING, 0x0400) && !source.has(0x0b04) {
+        let (kind, unit, scale) = match per_hour {
+            "kW" => ("Power", "W", scale.checked_mul(Decimal::ONE_THOUSAND).unwrap_or(scale)),
+            other => ("X_USPBROKER_Demand", other, scale),
+        };
+        let rest = format!("attribute: instantaneous_demand{}", self::times(scale));
+        part.level(live, (kind, unit, ""), "metering", &rest);
+    }
+    if !source.has(0x0006) {
+        part.is("Meter");
+    }
+}
+
+/// Attributes of the electrical measurement, with those of their multiplier and divisor.
+type Live = (u16, &'static str, &'static str, &'static str, &'static str, (u16, u16));
+
+const LIVE: &[Live] = &[
+    (0x050b, "power", "Power", "W", "active_power", (0x0604, 0x0605)),
+    (0x0505, "voltage", "Meter", "V", "rms_voltage", (0x0600, 0x0601)),
+    (0x0508, "current", "Meter", "A", "rms_current", (0x0602, 0x0603)),
+    (0x0300, "frequency", "Meter", "Hz", "ac_frequency", (0x0400, 0x0401)),
+    (0x0304, "total-power", "Power", "W", "total_active_power", (0x0402, 0x0403)),
+    (0x090b, "power-b", "Power", "W", "active_power_phase_b", (0x0604, 0x0605)),
+    (0x0905, "voltage-b", "Meter", "V", "rms_voltage_phase_b", (0x0600, 0x0601)),
+    (0x0908, "current-b", "Meter", "A", "rms_current_phase_b", (0x0602, 0x0603)),
+    (0x0a0b, "power-c", "Power", "W", "active_power_phase_c", (0x0604, 0x0605)),
+    (0x0a05, "voltage-c", "Meter", "V", "rms_voltage_phase_c", (0x0600, 0x0601)),
+    (0x0a08, "current-c", "Meter", "A", "rms_current_phase_c", (0x0602, 0x0603)),
+];
+
+fn electricity(source: &Source<'_>, part: &mut Part) {
+    const ELECTRICAL: u16 = 0x0b04;
+    if !source.has(ELECTRICAL) {
+        return;
+    }
+    for (attribute, key, kind, unit, name, (multiplier, divisor)) in LIVE {
+        let usual = !source.answered(ELECTRICAL) && matches!(attribute, 0x050b | 0x0505 | 0x0508);
+        let held = source.interview.held.contains_key(&(source.endpoint.id, ELECTRICAL, *attribute));
+        if !held && !usual {
+            continue;
+        }
+        let scale = ratio(source.number(ELECTRICAL, *multiplier), source.number(ELECTRICAL, *divisor));
+        part.level(
+            key,
+            (kind, unit, ""),
+            "electrical_measurement",
+            &format!("attribute: {name}{}", times(scale)),
+        );
+    }
+}
+
+fn battery(source: &Source<'_>, part: &mut Part) {
+    const POWER: u16 = 0x0001;
+    if !source.has(POWER) {
+        return;
+    }
+    if source.has_attribute(POWER, 0x0021) {
+        let rest = "attribute: battery_percentage_remaining, scale: 0.5";
+        part.level("battery", ("Battery", "%", "valid: [0, 100]"), "power_configuration", rest);
+    }
+    if source.interview.held.contains_key(&(source.endpoint.id, POWER, 0x0020)) {
+        let rest = "attribute: battery_voltage, scale: 0.1";
+        part.level("battery-voltage", ("Meter", "V", ""), "power_configuration", rest);
+    }
+}
+
+/// Multiplier by divisor; one that is missing or 0 is 1.
+fn ratio(multiplier: Option<i128>, divisor: Option<i128>) -> Decimal {
+    let decimal = |number: Option<i128>| {
+        let number = number.filter(|number| *number > 0).unwrap_or(1);
+        Decimal::try_from_i128_with_scale(number, 0).unwrap_or(Decimal::ONE)
+    };
+    decimal(multiplier).checked_div(decimal(divisor)).unwrap_or(Decimal::ONE).normalize()
+}
+
+fn times(scale: Decimal) -> String {
+    if scale == Decimal::ONE { String::new() } else { format!(", scale: {scale}") }
+}

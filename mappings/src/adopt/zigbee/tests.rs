@@ -1,0 +1,264 @@
+//! What becomes of devices that are interviewed.
+
+use super::{Endpoint, Interview, adopt, wanted};
+use crate::diagnostic::SourceFile;
+use crate::library::Catalog;
+use crate::mapping::{Class, Mapping, ReadPoint};
+use crate::transform::Raw;
+use crate::zigbee::Ieee;
+use crate::zigbee::zcl::Frame;
+
+fn endpoint(id: u8, device: u16, inputs: &[u16], outputs: &[u16]) -> Endpoint {
+    Endpoint { id, profile: 0x0104, device, inputs: inputs.to_vec(), outputs: outputs.to_vec() }
+}
+
+fn interview(endpoints: Vec<Endpoint>) -> Interview {
+    Interview {
+        ieee: Ieee(0x0015_8d00_01a2_b3c4),
+        is_router: true,
+        rx_on_when_idle: true,
+        endpoints,
+        manufacturer: "ACME".to_owned(),
+        model: "Thing-1".to_owned(),
+        ..Interview::default()
+    }
+}
+
+fn held(interview: &mut Interview, all: &[(u8, u16, u16, i128)]) {
+    interview.held.extend(all.iter().map(|(ep, cluster, id, raw)| ((*ep, *cluster, *id), Raw::Int(*raw))));
+}
+
+fn told(mapping: &Mapping) -> Vec<String> {
+    let capabilities = mapping.capabilities.iter().map(|cap| {
+        let unit = cap.unit.as_deref().map_or(String::new(), |unit| format!(" {unit}"));
+        format!("{}: {} {}{unit}", cap.id, cap.class.name(), cap.kind)
+    });
+    let commands = mapping.commands.iter().map(|command| format!("{}()", command.name));
+    let events = mapping.events.iter().map(|event| format!("{}!", event.id));
+    capabilities.chain(commands).chain(events).collect()
+}
+
+#[test]
+fn a_plug_that_measures() {
+    let mut plug = interview(vec![endpoint(1, 0x0051, &[0, 3, 4, 5, 6, 0x0702, 0x0b04], &[0x19])]);
+    assert_eq!(
+        wanted(&plug).iter().map(|(ep, cluster, _)| (*ep, *cluster)).collect::<Vec<_>>(),
+        [(1, 0x0702), (1, 0x0b04)]
+    );
+    held(
+        &mut plug,
+        &[
+            (1, 0x0702, 0x0000, 1234),
+            (1, 0x0702, 0x0300, 0),
+            (1, 0x0702, 0x0301, 1),
+            (1, 0x0702, 0x0302, 1000),
+            (1, 0x0702, 0x0400, 0),
+            (1, 0x0b04, 0x050b, 17),
+            (1, 0x0b04, 0x0505, 2301),
+            (1, 0x0b04, 0x0508, 80),
+            (1, 0x0b04, 0x0600, 1),
+            (1, 0x0b04, 0x0601, 10),
+            (1, 0x0b04, 0x0602, 1),
+            (1, 0x0b04, 0x0603, 1000),
+        ],
+    );
+    let adopted = adopt(&plug, &Catalog::builtin()).unwrap();
+    assert!(!adopted.is_known && adopted.left_out.is_empty(), "{:?}", adopted.left_out);
+    assert_eq!((adopted.name.as_str(), adopted.profile.as_str()), ("Thing-1 b3c4", "acme.thing-1"));
+    assert_eq!(adopted.mapping.device_type, "PowerStrip");
+    assert_eq!(
+        told(&adopted.mapping),
+        [
+            "switch: BinaryControl Switch",
+            "energy: LevelSensor Energy kWh",
+            "power: LevelSensor Power W",
+            "voltage: LevelSensor Meter V",
+            "current: LevelSensor Meter A",
+            "X_USPBROKER_Identify()",
+        ]
+    );
+    let value = |id: &str, cluster: u16, frame: &[u8]| {
+        let cap = adopted.mapping.capabilities.iter().find(|cap| cap.id == id).unwrap();
+        let frame = Frame::parse(frame).unwrap();
+        let read = cap.read.as_ref().unwrap();
+        let raw = |place: &ReadPoint| match place {
+            ReadPoint::Zigbee(read) => read.take(1, cluster, &frame).unwrap(),
+            _ => unreachable!(),
+        };
+        read.decode(cap.class, raw).unwrap().to_usp()
+    };
+    assert_eq!(value("energy", 0x0702, &[0x18, 1, 0x0a, 0, 0, 0x25, 0x39, 0x30, 0, 0, 0, 0]), "12.345");
+    assert_eq!(value("voltage", 0x0b04, &[0x18, 1, 0x0a, 5, 5, 0x21, 0xfd, 0x08]), "230.1");
+    assert_eq!(value("power", 0x0b04, &[0x18, 1, 0x0a, 0x0b, 5, 0x29, 0xfb, 0xff]), "-5");
+}
+
+#[test]
+fn a_light_with_all_colours() {
+    let mut lamp = interview(vec![endpoint(11, 0x0210, &[0, 3, 4, 5, 6, 8, 0x0300, 0x1000], &[])]);
+    lamp.endpoints[0].profile = 0xc05e;
+    held(&mut lamp, &[(11, 0x0300, 0x400a, 0x1f), (11, 0x0300, 0x400b, 153), (11, 0x0300, 0x400c, 454)]);
+    let adopted = adopt(&lamp, &Catalog::builtin()).unwrap();
+    assert_eq!(adopted.mapping.device_type, "Light");
+    assert_eq!(
+        told(&adopted.mapping),
+        [
+            "switch: BinaryControl Switch",
+            "brightness: LevelControl Brightness -",
+            "color-temperature: LevelControl X_USPBROKER_ColorTemp X_USPBROKER_Mired",
+            "color: MultiLevelSensor X_USPBROKER_Color -",
+            "X_USPBROKER_Fade()",
+            "X_USPBROKER_Color()",
+            "X_USPBROKER_Identify()",
+        ]
+    );
+    let mired = &adopted.mapping.capabilities[2];
+    assert_eq!(mired.range, Some((153.into(), 454.into())));
+    assert_eq!(adopted.mapping.zigbee_setup().bindings, [(11, 0x0006), (11, 0x0008), (11, 0x0300)]);
+}
+
+#[test]
+fn a_sensor_that_sleeps_and_answers_nothing() {
+    let mut sensor = interview(vec![endpoint(1, 0x0302, &[0, 1, 3, 0x0402, 0x0405, 0xef00], &[])]);
+    (sensor.is_router, sensor.rx_on_when_idle) = (false, false);
+    let adopted = adopt(&sensor, &Catalog::builtin()).unwrap();
+    assert!(adopted.text.contains("sleepy: true"), "{}", adopted.text);
+    assert_eq!(
+        told(&adopted.mapping),
+        [
+            "temperature: LevelSensor Temperature degC",
+            "humidity: LevelSensor Humidity %",
+            "battery: LevelSensor Battery %",
+            "X_USPBROKER_Identify()",
+        ]
+    );
+    assert_eq!(adopted.left_out[0].what, "cluster 0xef00, endpoint 1");
+}
+
+#[test]
+fn zones_are_what_they_say() {
+    for (zone, kind) in
+        [(0x15, "DoorOpen"), (0x0d, "MotionDetected"), (0x28, "SmokeDetected"), (0, "X_USPBROKER_Alarm")]
+    {
+        let mut sensor = interview(vec![endpoint(1, 0x0402, &[0, 1, 0x0500], &[])]);
+        held(&mut sensor, &[(1, 0x0500, 0x0001, zone), (1, 0x0001, 0x0020, 30)]);
+        let adopted = adopt(&sensor, &Catalog::builtin()).unwrap();
+        assert_eq!(adopted.mapping.capabilities[0].kind, kind, "{zone:04x}");
+        assert!(adopted.mapping.capabilities.iter().any(|cap| cap.id == "battery-voltage"));
+        assert!(!adopted.mapping.capabilities.iter().any(|cap| cap.id == "battery"), "it has no percentage");
+        assert_eq!(adopted.mapping.zigbee_setup().zones, [1]);
+    }
+}
+
+#[test]
+fn locks_coverings_heating_and_fans() {
+    let mut all = interview(vec![
+        endpoint(1, 0x000a, &[0, 0x0101], &[]),
+        endpoint(2, 0x0202, &[0x0102, 8, 6], &[]),
+        endpoint(3, 0x0301, &[0x0201, 0x0202, 0x0204], &[]),
+    ]);
+    held(
+        &mut all,
+        &[
+            (2, 0x0102, 0x0000, 0),
+            (2, 0x0102, 0x0008, 50),
+            (3, 0x0201, 0x0003, 500),
+            (3, 0x0201, 0x0004, 3500),
+            (3, 0x0201, 0x001b, 2),
+            (3, 0x0201, 0x001c, 4),
+            (3, 0x0201, 0x0008, 10),
+            (3, 0x0202, 0x0001, 1),
+        ],
+    );
+    let adopted = adopt(&all, &Catalog::builtin()).unwrap();
+    assert_eq!(
+        told(&adopted.mapping),
+        [
+            "endpoint-1.locked: BinaryControl Locked",
+            "endpoint-2.switch: BinaryControl Switch",
+            "endpoint-2.position: LevelControl Position %",
+            "endpoint-3.temperature: LevelSensor Temperature degC",
+            "endpoint-3.heating-setpoint: LevelControl Temperature degC",
+            "endpoint-3.mode: EnumControl ThermostatMode",
+            "endpoint-3.heating-demand: LevelSensor X_USPBROKER_HeatingDemand %",
+            "endpoint-3.fan: EnumControl FanMode",
+            "endpoint-3.keypad-locked: BinaryControl Locked",
+            "X_USPBROKER_Open()",
+            "X_USPBROKER_Close()",
+            "X_USPBROKER_Stop()",
+        ]
+    );
+    let setpoint = &adopted.mapping.capabilities[4];
+    assert_eq!(setpoint.range, Some((5.into(), 35.into())));
+    assert_eq!(adopted.mapping.capabilities[5].valid_values, ["Off", "Heat"]);
+    assert_eq!(adopted.mapping.capabilities[7].valid_values, ["Off", "Low", "High"]);
+    assert!(adopted.mapping.capabilities.iter().all(|cap| cap.class != Class::BlobSensor));
+}
+
+#[test]
+fn buttons_have_events() {
+    let mut remote =
+        interview(vec![endpoint(1, 0x0820, &[0, 1, 3], &[3, 4, 5, 6, 8]), endpoint(2, 0x0820, &[0], &[6])]);
+    (remote.is_router, remote.rx_on_when_idle) = (false, false);
+    held(&mut remote, &[(1, 0x0001, 0x0021, 200)]);
+    let adopted = adopt(&remote, &Catalog::builtin()).unwrap();
+    assert_eq!(
+        told(&adopted.mapping)[2..],
+        ["X_USPBROKER_OnOff!", "X_USPBROKER_Level!", "X_USPBROKER_Scene!", "X_USPBROKER_OnOff2!"]
+    );
+}
+
+#[test]
+fn nothing_becomes_nothing() {
+    let repeater = interview(vec![endpoint(1, 0x0008, &[0, 3, 0x0b05], &[0x19])]);
+    let left = adopt(&repeater, &Catalog::builtin()).unwrap_err();
+    assert_eq!(left[0].what, "the device");
+}
+
+#[test]
+fn a_mapping_of_ones_own_wins() {
+    let text = |profile: &str, model: &str, key: &str| {
+        format!(
+            "uspmap: 1\nprofile: {profile}\nversion: 1.0.0\ndevice: {{type: Light}}\nzigbee: {{manufacturer: ACME, model: \"{model}\"}}\n\
+             capabilities:\n  {key}: {{class: BinaryControl, type: Switch, read: {{cluster: on_off, attribute: on_off}}, write: {{}}}}\n"
+        )
+    };
+    let files = [
+        text("own.any", "Thing*", "any"),
+        text("own.one", "Thing-1", "one"),
+        text("own.other", "Thing-2", "two"),
+    ];
+    let catalog = Catalog::new(files.iter().map(|text| SourceFile::new("own.yaml", text)));
+    let plug = interview(vec![endpoint(1, 0x0051, &[0, 6], &[])]);
+    let adopted = adopt(&plug, &catalog).unwrap();
+    assert!(adopted.is_known);
+    assert_eq!((adopted.profile.as_str(), adopted.mapping.capabilities[0].id.as_str()), ("own.one", "one"));
+    let other = Interview { model: "Thing-3".to_owned(), ..plug.clone() };
+    assert_eq!(adopt(&other, &catalog).unwrap().profile, "own.any");
+    let stranger = Interview { manufacturer: "Else".to_owned(), ..plug };
+    assert_eq!(adopt(&stranger, &catalog).unwrap().profile, "else.thing-1");
+}
+
+/// What devices say of themselves may be anything.
+#[test]
+fn hostile_names_and_numbers_are_borne() {
+    for name in ["", "\0\0", "a\"b\\c\n*", "${x} $value", &"ß".repeat(300), "true", "[x]", "*", "- {a: b}"] {
+        let mut device = interview(vec![endpoint(
+            240,
+            0xffff,
+            &[6, 8, 0x0300, 0x0201, 0x0702, 0x0b04, 0x0102],
+            &[5, 6, 8],
+        )]);
+        (device.manufacturer, device.model) = (name.to_owned(), name.to_owned());
+        let clusters: Vec<(u8, u16, &[u16])> = wanted(&device);
+        for number in [i128::MIN, 0, 0xffff] {
+            for (endpoint, cluster, attributes) in &clusters {
+                for attribute in *attributes {
+                    device.held.insert((*endpoint, *cluster, *attribute), Raw::Int(number));
+                }
+            }
+            let adopted = adopt(&device, &Catalog::builtin())
+                .unwrap_or_else(|left| panic!("{name:?} {number}: {left:?}"));
+            assert!(adopted.name.chars().count() <= 64);
+        }
+    }
+}
