@@ -14,7 +14,7 @@ use zbus::{Connection, Message, MessageStream};
 
 use super::bluez::{Ask, Bluez, Call, Out, Signal};
 use super::bus::{BusError, PrivateBus};
-use super::device::{At, BleDevice};
+use super::device::{At, BleDevice, Pairing};
 use crate::mischief::{BleFault, Order};
 
 /// How often it is looked at what has become due.
@@ -179,6 +179,15 @@ impl RadioHandle {
     /// The keys of all devices.
     pub fn devices(&self) -> Vec<String> {
         self.shared.bluez().peers.iter().map(|peer| peer.key.clone()).collect()
+    }
+
+    /// What has to be typed to pair with a device; `None`: nothing.
+    pub fn passkey(&self, device: &str) -> Option<u32> {
+        let bluez = self.shared.bluez();
+        match bluez.peers.iter().find(|peer| peer.key == device)?.device.pairing() {
+            Pairing::Passkey(passkey) => Some(passkey),
+            Pairing::None | Pairing::JustWorks => None,
+        }
     }
 
     /// The address of a device, as `A4:C1:38:11:22:33`.

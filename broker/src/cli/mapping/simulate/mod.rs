@@ -1,5 +1,6 @@
 //! `usp-broker mapping simulate`: devices made from their mappings, to try everything without hardware.
 
+mod ble;
 mod coap;
 mod guide;
 mod line;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use usp_mapping::mapping::ProtocolKind;
-use usp_simulators::mischief::{CoapFault, MqttFault};
+use usp_simulators::mischief::{BleFault, CoapFault, MqttFault};
 use usp_simulators::modbus::command::{Command, faults};
 use usp_simulators::modbus::{LineSettings, Plant, Script};
 
@@ -21,7 +22,7 @@ use self::plan::Setup;
 use super::model::Folders;
 use crate::cli::Failure;
 
-/// Simulate devices from their mapping: Modbus and lines over TCP or on a pseudo-terminal, CoAP, on an MQTT server, or all of a Modbus site
+/// Simulate devices from their mapping: Modbus and lines over TCP or on a pseudo-terminal, CoAP, on an MQTT server, Bluetooth around a fake BlueZ, or all of a Modbus site
 ///
 /// While it runs, lines on standard input are obeyed: `set voltage 230`, `fault silent`, `show`, `help`, `quit`.
 #[derive(Debug, clap::Args)]
@@ -56,6 +57,9 @@ pub(in crate::cli) struct Simulate {
     /// For devices on MQTT: a server that is there already; without it one is started where --tcp says
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["tcp", "serial", "rtu_over_tcp"])]
     mqtt: Option<SocketAddr>,
+    /// For Bluetooth devices: the folder for the socket of their D-Bus; a temporary one without it
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["tcp", "serial", "rtu_over_tcp", "mqtt"])]
+    dbus: Option<PathBuf>,
     /// Unit identifier of the first device
     #[arg(long, default_value_t = 1, value_name = "N")]
     unit: u8,
@@ -117,11 +121,15 @@ pub(super) fn run(args: &Simulate) -> Result<(), Failure> {
     if args.mqtt.is_some() && !matches!(messages, Some((ProtocolKind::Mqtt, _))) {
         return Err(Failure::invalid("--mqtt is for mappings of devices on MQTT"));
     }
+    if args.dbus.is_some() && !matches!(messages, Some((ProtocolKind::Ble, _))) {
+        return Err(Failure::invalid("--dbus is for mappings of Bluetooth devices"));
+    }
     match messages {
         Some((_, devices)) if args.serial || args.rtu_over_tcp => {
             let names: Vec<&str> = devices.iter().map(|device| device.key.as_str()).collect();
             return Err(Failure::invalid(format!("{}: only Modbus has serial lines", names.join(", "))));
         }
+        Some((ProtocolKind::Ble, devices)) => return runtime.block_on(ble::simulate(args, devices)),
         Some((ProtocolKind::Coap, devices)) => return runtime.block_on(coap::simulate(args, devices)),
         Some((_, devices)) => return runtime.block_on(mqtt::simulate(args, devices)),
         None => {}
@@ -177,9 +185,10 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 fn after_help() -> String {
     format!(
-        "Faults, each also with *TIMES behind it:\n{}\n\nOf CoAP devices:\n{}\n\nOf devices on MQTT:\n{}",
+        "Faults, each also with *TIMES behind it:\n{}\n\nOf CoAP devices:\n{}\n\nOf devices on MQTT:\n{}\n\nOf Bluetooth devices:\n{}",
         faults(),
         things::faults(&CoapFault::ALL),
-        things::faults(&MqttFault::ALL)
+        things::faults(&MqttFault::ALL),
+        things::faults(&BleFault::ALL)
     )
 }

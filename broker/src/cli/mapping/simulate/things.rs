@@ -1,4 +1,4 @@
-//! Devices that speak in messages, on MQTT or CoAP: what is typed, what a script says, and what is answered.
+//! Devices that speak in messages, on MQTT or CoAP, or over the air: what is typed, what a script says, and what is answered.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,7 +64,7 @@ pub(super) fn planned(args: &Simulate) -> Result<Option<(ProtocolKind, Vec<Plann
 fn messages(file: &SourceFile) -> Option<ProtocolKind> {
     let is_mapping = file_kind(file).is_ok_and(|kind| kind != FileKind::Site);
     let kind = MappingDraft::parse(file).0.filter(|_| is_mapping)?.protocol;
-    matches!(kind, ProtocolKind::Mqtt | ProtocolKind::Coap).then_some(kind)
+    matches!(kind, ProtocolKind::Mqtt | ProtocolKind::Coap | ProtocolKind::Ble).then_some(kind)
 }
 
 /// What the site file says of the parameters that were given.
