@@ -34,13 +34,12 @@ mod line;
 mod modbus;
 #[cfg(feature = "mqtt-devices")]
 mod mqtt;
-#[cfg(any(feature = "coap", feature = "mqtt-devices"))]
+#[cfg(any(feature = "coap", feature = "mqtt-devices", feature = "zigbee"))]
 mod secret;
 #[cfg(feature = "serial")]
 mod serial;
 mod site;
 #[cfg(feature = "zigbee")]
-#[allow(dead_code, unused_imports, reason = "its host comes with the devices")]
 mod zigbee;
 
 #[cfg(test)]
@@ -68,6 +67,9 @@ pub use crate::coap::scan as coap_scan;
 
 #[cfg(feature = "mqtt-devices")]
 pub use crate::mqtt::scan as mqtt_scan;
+
+#[cfg(feature = "zigbee")]
+pub use crate::zigbee::scan as zigbee_scan;
 
 pub use crate::bus::statistics::{
     BusStatistics, CycleStatistics, DeviceStatistics, Exchanges, NetworkStatistics, Signal,

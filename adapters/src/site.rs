@@ -303,6 +303,11 @@ fn shared_link(
         BusKind::Line(line) => {
             Some(Box::new(crate::line::LineLink::start(line.clone(), &plan.bus, _counters, _runtime)))
         }
+        #[cfg(feature = "zigbee")]
+        BusKind::Zigbee(zigbee) => {
+            let ends = ((_counters, _way), (_runtime, _keeper));
+            Some(Box::new(crate::zigbee::ZigbeeLink::start(zigbee.clone(), &plan.bus, ends.0, ends.1)))
+        }
         _ => None,
     }
 }

@@ -85,6 +85,7 @@ fn is_same(one: &Bus, other: &Bus) -> bool {
         (BusKind::Mqtt(one), BusKind::Mqtt(other)) => {
             one.address == other.address && one.adopt == other.adopt
         }
+        (BusKind::Zigbee(one), BusKind::Zigbee(other)) => one.port == other.port && one.adopt == other.adopt,
         (one, other) => one == other,
     };
     one.name == other.name && same
@@ -109,7 +110,8 @@ impl Places {
         places
     }
 
-    /// Takes a place, unless another device has it. Several devices of a file may share an address, so only topics count.
+    /// Takes a place, unless another device has it. Several devices of a file may share an address, so only topics and the
+    /// addresses of radio devices count.
     fn take(&mut self, bus: &Bus, device: &Device) -> Result<(), DeviceId> {
         let topics = match self.addresses.iter().position(|(kind, _)| *kind == bus.kind) {
             Some(place) => self.addresses.get_mut(place).map(|(_, topics)| topics),
@@ -119,8 +121,13 @@ impl Places {
             }
         };
         let has_key = self.keys.insert(device.id.clone());
-        if let (DeviceAddress::MqttTopic(topic), Some(topics)) = (&device.address, topics) {
-            let owner = topics.entry(topic.clone()).or_insert_with(|| device.id.clone());
+        let address = match &device.address {
+            DeviceAddress::MqttTopic(topic) => Some(topic.clone()),
+            DeviceAddress::Zigbee(ieee) => Some(ieee.to_string()),
+            _ => None,
+        };
+        if let (Some(address), Some(topics)) = (address, topics) {
+            let owner = topics.entry(address).or_insert_with(|| device.id.clone());
             if *owner != device.id {
                 return Err(owner.clone());
             }

@@ -213,6 +213,8 @@ mod contract {
         fn is_back(&mut self, now: Instant);
         /// How to write a value; an error is known before anything was sent.
         fn write(&self, target: Target, value: &Value) -> Result<WriteStart<Self::Ask>, DeviceFault>;
+        /// The medium may hold a write back until then, if the device cannot be reached at once; not beyond.
+        fn hold(&self, _: &mut Self::Ask, _: Instant) {}
         /// The write that changes what was fetched into what is wanted.
         fn modify(
             &self,
@@ -235,6 +237,10 @@ mod contract {
         fn hear(&mut self, now: Instant, word: Self::Word) -> Heard;
         /// Whether the device says a point unasked, when it changes at least.
         fn tells(&self, point: PointId) -> bool;
+        /// Whether it is given some time to say by itself that a write was done, before it is asked.
+        fn says_so(&self, by: PointId) -> bool {
+            self.tells(by)
+        }
         /// What the device has last said of a point that it says unasked, and how long ago; asked for where it cannot be
         /// asked.
         fn known(&self, _: Instant, _: PointId) -> Option<Reading> {

@@ -229,6 +229,12 @@ impl BusCounters {
         *locked(&self.network) = network;
     }
 
+    /// What is known of the radio network now.
+    #[cfg(feature = "zigbee")]
+    pub(crate) fn network_now(&self) -> Option<NetworkStatistics> {
+        locked(&self.network).clone()
+    }
+
     /// Everything as it is now, for one of the buses that share a line.
     pub(crate) fn read(
         &self,

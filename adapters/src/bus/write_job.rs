@@ -104,7 +104,9 @@ impl<Ask: Clone> WriteJob<Ask> {
             }
             Phase::Fetch(ask) => Step::Send(ask.clone()),
             Phase::Send { ask, sent, .. } => {
-                *sent = true;
+                if !std::mem::replace(sent, true) {
+                    model.hold(ask, begin_by);
+                }
                 Step::Send(ask.clone())
             }
             Phase::Verify(verify) => {
@@ -202,7 +204,7 @@ impl<Ask: Clone> WriteJob<Ask> {
         };
         let ((by, time), sent) = sent;
         let shown = heard;
-        let verify = Verify { shown, ..Verify::new(now, by, time, model.tells(by), sent) };
+        let verify = Verify { shown, ..Verify::new(now, by, time, model.says_so(by), sent) };
         // What it has said meanwhile is with the core already.
         self.judge(model, now, verify, target, &value);
     }

@@ -157,6 +157,7 @@ pub(crate) enum To {
     /// A device, by its network address.
     Device(u16),
     /// A group.
+    #[allow(dead_code, reason = "each device is written to by itself, so that it can confirm it")]
     Group(u16),
     /// All routers (0xfffc), all that are awake (0xfffd), or all devices (0xffff).
     Broadcast(u16),

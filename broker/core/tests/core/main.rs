@@ -29,6 +29,7 @@ mod mqtt;
 mod mqtt_chaos;
 mod mqtt_peers;
 mod mqtt_silence;
+mod networks;
 mod nodes;
 mod notifications;
 mod operate;

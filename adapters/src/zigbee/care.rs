@@ -1,0 +1,241 @@
+//! Looking after a device: it is interviewed once, and set up for its mapping after each join.
+//!
+//! What was begun and not finished is begun again, after a pause that grows, when the device is heard; or after that pause alone if it is always
+//! awake. Each step is told, whether somebody waits for it or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use usp_mapping::mapping::Mapping;
+use usp_mapping::port::{JoinStage, Newcomer, RadioAddress};
+use usp_mapping::zigbee::zcl;
+
+use super::board::{Board, Question as Message, Said};
+use super::interview::{Interview, Outcome, Question};
+use super::members::Known;
+use super::ncp::Ieee;
+use super::setup::{self, Setup};
+use super::zdo;
+
+/// How long each question of an interview may take once the device has been reached.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Shortest and longest pause before a device that did not say what was asked is asked again.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3600));
+
+/// What a device is there for: the mapping that it is set up for; `Err`: there is none, and why.
+pub(super) type Meant = Pin<Box<dyn Future<Output = Result<Arc<Mapping>, String>> + Send>>;
+
+/// Knows what devices are there for.
+pub(super) trait Purpose: Send + Sync {
+    /// Of a device that has said this of itself.
+    fn mapping(&self, ieee: Ieee, known: Known) -> Meant;
+}
+
+/// Where it is told how far a device is.
+pub(super) type Tell<'t> = &'t (dyn Fn(Newcomer) + Send + Sync);
+
+/// Does all that is to be done for a device; whether all of it was.
+pub(super) async fn care(board: &Board, ieee: Ieee, purpose: &dyn Purpose, tell: Tell<'_>) -> bool {
+    let known = match board.known(ieee) {
+        Some(known) => known,
+        None => match interview(board, ieee, tell).await {
+            Ok(known) => known,
+            Err(why) => {
+                tell(newcomer(ieee, None, JoinStage::Failed, why));
+                return false;
+            }
+        },
+    };
+    note_sleep(board, ieee, &known).await;
+    let mapping = match purpose.mapping(ieee, known.clone()).await {
+        Ok(mapping) => mapping,
+        Err(why) => {
+            // There is nothing to set it up for.
+            if board.member(ieee).is_some_and(|member| member.set_up.is_none()) {
+                tell(newcomer(ieee, Some(&known), JoinStage::Ready, why));
+                board.shared().members.set_up(ieee, Some(0));
+                board.changes.notify_one();
+            }
+            return true;
+        }
+    };
+    set_up(board, ieee, (&known, &mapping), tell).await
+}
+
+/// The coordinator keeps messages for longer for one that sleeps.
+async fn note_sleep(board: &Board, ieee: Ieee, known: &Known) {
+    let nwk = board.member(ieee).and_then(|member| member.nwk);
+    if let (Some(coordinator), Some(nwk), false) = (board.coordinator(), nwk, known.node.listens)
+        && let Err(why) = coordinator.is_sleepy(ieee, nwk).await
+    {
+        tracing::debug!(%ieee, %why, "the coordinator takes no note that a device sleeps");
+    }
+}
+
+async fn interview(board: &Board, ieee: Ieee, tell: Tell<'_>) -> Result<Known, String> {
+    let mut interview = Interview::new();
+    while let Some(question) = interview.next() {
+        tell(newcomer(ieee, None, JoinStage::Interviewing, interview.progress()));
+        let Some(nwk) = board.member(ieee).and_then(|member| member.nwk) else {
+            interview.end("it has left the network".to_owned());
+            break;
+        };
+        let asked = board.ask(ieee, &message(&question, nwk), ANSWER).await;
+        let general = |frame: &zcl::Frame| frame.general().and_then(Result::ok);
+        match asked {
+            Ok(Said::Zdo(payload)) => interview.take(&Outcome::Zdo(&payload)),
+            Ok(Said::Zcl(frame)) => match general(&frame) {
+                Some(said) => interview.take(&Outcome::Zcl(said)),
+                None => interview.take(&Outcome::Silence("its answer cannot be used".to_owned())),
+            },
+            Err(_) if board.member(ieee).is_none() => interview.end("it has left the network".to_owned()),
+            Err(_) if board.coordinator().is_none() => interview.end("the coordinator is gone".to_owned()),
+            Err(why) => interview.take(&Outcome::Silence(why.to_string())),
+        }
+    }
+    let known = interview.finish()?;
+    board.shared().members.interviewed(ieee, known.clone());
+    board.changes.notify_one();
+    Ok(known)
+}
+
+fn message(question: &Question, nwk: u16) -> Message {
+    match question {
+        Question::Node => Message::zdo(zdo::NODE_DESCRIPTOR, zdo::about(0, nwk)),
+        Question::Endpoints => Message::zdo(zdo::ACTIVE_ENDPOINTS, zdo::about(0, nwk)),
+        Question::Simple(endpoint) => {
+            Message::zdo(zdo::SIMPLE_DESCRIPTOR, zdo::simple_descriptor(0, nwk, *endpoint))
+        }
+        Question::Read(endpoint, cluster, attributes) => {
+            Message::zcl(*endpoint, *cluster, &zcl::read_attributes(None, attributes))
+        }
+    }
+}
+
+async fn set_up(board: &Board, ieee: Ieee, (known, mapping): (&Known, &Mapping), tell: Tell<'_>) -> bool {
+    let digest = setup::digest(mapping, board.own());
+    if board.member(ieee).is_none_or(|member| member.set_up == Some(digest)) {
+        return true;
+    }
+    let mut setup = Setup::new(mapping, ieee, board.own());
+    while let Some((question, is_told)) = setup.next() {
+        tell(newcomer(ieee, Some(known), JoinStage::Interviewing, setup.progress()));
+        let within = if is_told { Duration::ZERO } else { ANSWER };
+        let asked = board.ask(ieee, &question.clone(), within).await;
+        match &asked {
+            Err(_) if board.member(ieee).is_none() => setup.end("it has left the network".to_owned()),
+            Err(_) if board.coordinator().is_none() => setup.end("the coordinator is gone".to_owned()),
+            asked => setup.take(asked.as_ref().map_err(ToString::to_string)),
+        }
+    }
+    match setup.finish() {
+        Ok(refused) => {
+            for what in &refused {
+                tracing::info!(bus = %board.bus, device = %ieee, what, "the device does not do it");
+            }
+            board.shared().members.set_up(ieee, Some(digest));
+            board.changes.notify_one();
+            tell(newcomer(ieee, Some(known), JoinStage::Ready, refused.join("; ")));
+            true
+        }
+        Err(why) => {
+            tell(newcomer(ieee, Some(known), JoinStage::Failed, why));
+            false
+        }
+    }
+}
+
+/// How far a device is.
+pub(super) fn newcomer(ieee: Ieee, known: Option<&Known>, stage: JoinStage, detail: String) -> Newcomer {
+    let (manufacturer, model) =
+        known.map(|known| (known.manufacturer.clone(), known.model.clone())).unwrap_or_default();
+    Newcomer { address: RadioAddress(ieee.0), stage, manufacturer, model, detail }
+}
+
+/// Who is looked after when: pure.
+#[derive(Debug, Default)]
+pub(super) struct Rota {
+    /// Those who are looked after at the moment.
+    busy: BTreeSet<Ieee>,
+    /// Those who were looked after in vain: not before when, and the pause after that.
+    later: BTreeMap<Ieee, (Instant, Duration)>,
+    /// Those for whom somebody wished it meanwhile.
+    again: BTreeSet<Ieee>,
+}
+
+impl Rota {
+    /// Somebody wishes that a device is looked after; whether that is to begin now.
+    pub(super) fn wish(&mut self, now: Instant, ieee: Ieee) -> bool {
+        if self.busy.contains(&ieee) {
+            self.again.insert(ieee);
+            return false;
+        }
+        if self.later.get(&ieee).is_some_and(|(at, _)| now < *at) {
+            return false;
+        }
+        self.busy.insert(ieee)
+    }
+
+    /// A device joined, or is another one: what was in vain before says nothing.
+    pub(super) fn anew(&mut self, ieee: Ieee) {
+        self.later.remove(&ieee);
+    }
+
+    /// A device was looked after; whether that is to be done again at once.
+    pub(super) fn done(&mut self, now: Instant, ieee: Ieee, all_was_done: bool) -> bool {
+        self.busy.remove(&ieee);
+        let again = self.again.remove(&ieee);
+        if all_was_done {
+            self.later.remove(&ieee);
+            return again;
+        }
+        let pause = self.later.get(&ieee).map_or(PAUSES.0, |(_, pause)| (*pause * 2).min(PAUSES.1));
+        self.later.insert(ieee, (now + pause, pause));
+        false
+    }
+
+    /// Those whose pause is over.
+    pub(super) fn due(&self, now: Instant) -> Vec<Ieee> {
+        let due = self.later.iter().filter(|(_, (at, _))| *at <= now);
+        due.map(|(ieee, _)| *ieee).filter(|ieee| !self.busy.contains(ieee)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_does_not_answer_is_asked_more_and_more_seldom() {
+        let (mut rota, mut now, a) = (Rota::default(), Instant::now(), Ieee(1));
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            assert!(rota.wish(now, a));
+            assert!(!rota.wish(now, a), "it is looked after already");
+            assert!(!rota.done(now, a, false));
+            assert!(!rota.wish(now, a), "too soon");
+            assert!(rota.due(now).is_empty());
+            let began = now;
+            while rota.due(now).is_empty() {
+                now += Duration::from_secs(1);
+            }
+            pauses.push(now.saturating_duration_since(began).as_secs());
+        }
+        assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        rota.anew(a);
+        assert!(rota.wish(now, a), "it has joined again");
+        assert!(!rota.done(now, a, true));
+    }
+
+    #[test]
+    fn what_is_wished_meanwhile_is_done_afterwards() {
+        let (mut rota, now, a) = (Rota::default(), Instant::now(), Ieee(1));
+        assert!(rota.wish(now, a) && !rota.wish(now, a));
+        assert!(rota.done(now, a, true), "once more");
+        assert!(rota.wish(now, a));
+        assert!(!rota.done(now, a, true));
+    }
+}

@@ -1,0 +1,517 @@
+//! A Zigbee device as the bus sees it: pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use usp_mapping::mapping::{
+    Device, Mapping, Protocol, ReadBinding, ReadPoint, WritePoint, ZigbeeFrom, ZigbeeOptions, ZigbeeRead,
+};
+use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading, Readings};
+use usp_mapping::transform::{Raw, Transform};
+use usp_mapping::value::{Counter, Value};
+use usp_mapping::zigbee::zcl::{self, Frame, General, Status};
+
+use super::board::Question;
+use super::hold::AWAKE;
+use super::word::Word;
+use crate::bus::queue::Target;
+use crate::bus::{Heard, Model, Understood, WriteStart};
+
+/// Attributes that are asked for at once: the values of so many fit into one answer.
+const AT_ONCE: usize = 5;
+
+/// A point that is refused is left alone for so long.
+const REFUSED: Duration = Duration::from_secs(600);
+
+/// A device that speaks by itself counts as away when it has been silent for so many of its longest pauses.
+const PAUSES: u32 = 3;
+
+/// The same of one that sleeps and of which nobody knows how often it speaks: all of them do once a day.
+const A_DAY: Duration = Duration::from_secs(90_000);
+
+/// A lock, whose answers to commands begin with a status.
+const DOOR_LOCK: u16 = 0x0101;
+
+/// One question to the device.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ask {
+    pub(super) question: Question,
+    /// What a read is for.
+    pub(super) points: Vec<PointId>,
+    /// Endpoint, cluster and attributes of a read.
+    pub(super) reads: Option<(u8, u16, Vec<u16>)>,
+    pub(super) timeout: Duration,
+    /// It is held back until the device is heard, until then at most.
+    pub(super) hold: Option<Instant>,
+    pub(super) sleeps: bool,
+    /// Nothing answers it.
+    pub(super) is_told: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    Said(Frame),
+    /// It was delivered, and nothing is said to it.
+    Sent,
+    /// It sleeps, and was not reached.
+    Asleep(DeviceFault),
+    /// It could not be sent before its time was over, and was not.
+    Expired,
+}
+
+/// A device with what it has said so far.
+#[derive(Debug)]
+pub(crate) struct ZigbeeModel {
+    mapping: Arc<Mapping>,
+    options: ZigbeeOptions,
+    /// What was last said of places that make a value only together.
+    parts: BTreeMap<(PointId, usize), (Raw, Instant)>,
+    /// What was last said of each point, and when.
+    last: BTreeMap<PointId, (Instant, Result<Value, DeviceFault>)>,
+    /// The numbers that only grow, as far as they were read.
+    counters: BTreeMap<PointId, Counter>,
+    /// Points that the device refuses, and until when they are left alone.
+    refused: BTreeMap<PointId, Instant>,
+    heard_at: Option<Instant>,
+}
+
+/// The places of a point.
+fn places(mapping: &Mapping, point: PointId) -> impl Iterator<Item = &ZigbeeRead> {
+    let read = mapping.point(point).and_then(|point| point.read);
+    read.into_iter().flat_map(ReadBinding::places).filter_map(|place| match place {
+        ReadPoint::Zigbee(read) => Some(read),
+        _ => None,
+    })
+}
+
+fn options_of(mapping: &Mapping) -> ZigbeeOptions {
+    match &mapping.protocol {
+        Protocol::Zigbee(options) => options.clone(),
+        _ => ZigbeeOptions::default(),
+    }
+}
+
+fn readable(mapping: &Mapping) -> Vec<PointId> {
+    mapping.points().filter(|point| point.read.is_some()).map(|point| point.id).collect()
+}
+
+/// How long a device may be silent, and whether it sleeps; `None`: its answers alone show whether it is there.
+pub(super) fn patience(device: &Device) -> Option<(Duration, bool)> {
+    let options = options_of(&device.mapping);
+    let longest = device.mapping.zigbee_setup().reports.into_iter().flat_map(|reports| reports.attributes);
+    let longest = longest.map(|(_, _, _, max, _)| Duration::from_secs(max.into())).max();
+    let known = options.checkin.or(longest).map(|longest| longest * PAUSES);
+    known.or(options.sleepy.then_some(A_DAY)).map(|patience| (patience, options.sleepy))
+}
+
+/// Points that a frame says something of and whose `true` is over by itself: after how long; `None`: they are `false` now.
+pub(super) fn clears(
+    mapping: &Mapping,
+    endpoint: u8,
+    cluster: u16,
+    frame: &Frame,
+) -> Vec<(PointId, Option<Duration>)> {
+    let of = |id: PointId| {
+        let after = places(mapping, id).find_map(|place| place.clears)?;
+        let point = mapping.point(id)?;
+        let said = places(mapping, id).next()?.take(endpoint, cluster, frame)?;
+        let value = point.read?.decode(point.class, |_| said.clone());
+        Some((id, (value == Ok(Value::Bool(true))).then_some(after)))
+    };
+    readable(mapping).into_iter().filter_map(of).collect()
+}
+
+impl ZigbeeModel {
+    /// What a frame says of a point; it is as old as the oldest of its parts. `None`: nothing.
+    fn reading(&mut self, now: Instant, id: PointId, from: (u8, u16), frame: &Frame) -> Option<Reading> {
+        let mapping = Arc::clone(&self.mapping);
+        let point = mapping.point(id)?;
+        let (read, class) = (point.read?, point.class);
+        let single = places(&mapping, id).count() == 1;
+        let (mut at, mut told, mut lacks, mut oldest) = (0, false, false, now);
+        let value = read.decode(class, |place| {
+            let ReadPoint::Zigbee(place) = place else { return Err(DeviceFault::Unknown) };
+            at += 1;
+            match place.take(from.0, from.1, frame) {
+                Some(raw) => {
+                    told = true;
+                    if let (Ok(raw), false) = (&raw, single) {
+                        self.parts.insert((id, at), (raw.clone(), now));
+                    }
+                    raw
+                }
+                None => {
+                    let known = self.parts.get(&(id, at)).cloned();
+                    lacks |= known.is_none();
+                    let (raw, said_at) = known.ok_or(DeviceFault::Unknown)?;
+                    oldest = oldest.min(said_at);
+                    Ok(raw)
+                }
+            }
+        });
+        if !told || lacks && value == Err(DeviceFault::Unknown) {
+            return None;
+        }
+        let grows = mapping.model(id).is_some_and(|capability| capability.monotonic);
+        let result = if grows { value.and_then(|value| self.grown(id, value)) } else { value };
+        self.note(now, id, oldest, &result);
+        let age = Some(now.saturating_duration_since(oldest));
+        Some(Reading { point: id, result, freshness: Freshness { contact: true, age } })
+    }
+
+    /// A number that only grows, unless it is less than before and cannot be believed.
+    fn grown(&mut self, id: PointId, value: Value) -> Result<Value, DeviceFault> {
+        match &value {
+            Value::Number(number) if !self.counters.entry(id).or_default().believes(*number) => {
+                Err(DeviceFault::Invalid(format!("{} is less than it was before", value.to_usp())))
+            }
+            _ => Ok(value),
+        }
+    }
+
+    fn note(&mut self, now: Instant, id: PointId, said_at: Instant, result: &Result<Value, DeviceFault>) {
+        match result {
+            Err(DeviceFault::Refused(_)) => drop(self.refused.insert(id, now + REFUSED)),
+            _ => drop(self.refused.remove(&id)),
+        }
+        if self.mapping.event(id).is_none() {
+            self.last.insert(id, (said_at, result.clone()));
+        }
+    }
+
+    fn readings(&mut self, now: Instant, points: &[PointId], from: (u8, u16), frame: &Frame) -> Readings {
+        points.iter().filter_map(|point| self.reading(now, *point, from, frame)).collect()
+    }
+
+    /// Whether it is worth asking at this moment: one that sleeps is not asked for what it tells by itself.
+    fn is_worth_asking(&self, now: Instant, point: PointId) -> bool {
+        let is_awake = self.heard_at.is_some_and(|at| now.saturating_duration_since(at) < AWAKE);
+        !self.options.sleepy || is_awake || !self.tells(point)
+    }
+
+    /// One question for each endpoint, cluster and manufacturer, in the order of the points.
+    fn questions(&self, points: &[PointId]) -> Vec<Ask> {
+        let mut wanted: Vec<(&ZigbeeRead, Vec<u16>, Vec<PointId>)> = Vec::new();
+        for point in points {
+            for place in places(&self.mapping, *point).filter(|place| place.is_asked()) {
+                let ZigbeeFrom::Attribute(attribute) = &place.from else { continue };
+                let key = (place.endpoint, place.cluster, place.manufacturer);
+                let fits = |(known, attributes, _): &&mut (&ZigbeeRead, Vec<u16>, Vec<PointId>)| {
+                    (known.endpoint, known.cluster, known.manufacturer) == key
+                        && (attributes.len() < AT_ONCE || attributes.contains(&attribute.id))
+                };
+                match wanted.iter_mut().rev().find(fits) {
+                    Some((_, attributes, points)) => {
+                        if !attributes.contains(&attribute.id) {
+                            attributes.push(attribute.id);
+                        }
+                        if points.last() != Some(point) {
+                            points.push(*point);
+                        }
+                    }
+                    None => wanted.push((place, vec![attribute.id], vec![*point])),
+                }
+            }
+        }
+        wanted.into_iter().map(|(place, attributes, points)| self.read(place, attributes, points)).collect()
+    }
+
+    fn read(&self, place: &ZigbeeRead, attributes: Vec<u16>, points: Vec<PointId>) -> Ask {
+        let frame = zcl::read_attributes(place.manufacturer, &attributes);
+        let question = Question::zcl(place.endpoint, place.cluster, &frame);
+        let reads = Some((place.endpoint, place.cluster, attributes));
+        self.ask(question, points, reads)
+    }
+
+    fn ask(&self, question: Question, points: Vec<PointId>, reads: Option<(u8, u16, Vec<u16>)>) -> Ask {
+        let (timeout, sleeps) = (self.options.timeout, self.options.sleepy);
+        Ask { question, points, reads, timeout, hold: None, sleeps, is_told: false }
+    }
+
+    /// Where something is written, and how.
+    fn place(&self, target: Target) -> Option<(&WritePoint, &Transform)> {
+        match target {
+            Target::Point(point) => {
+                let write = self.mapping.model(point)?.write.as_ref()?;
+                Some((&write.point, &write.transform))
+            }
+            Target::Step(command, step) => {
+                let step = self.mapping.commands.get(usize::from(command.0))?.steps.get(step)?;
+                Some((&step.point, &step.transform))
+            }
+        }
+    }
+
+    fn can_be_asked(&self, point: PointId) -> bool {
+        places(&self.mapping, point).any(ZigbeeRead::is_asked)
+    }
+
+    /// What became of a read that brought these, for the points that it was for.
+    fn rest(&self, ask: &Ask, readings: Readings, why: &DeviceFault) -> Understood<Ask> {
+        let (mut readings, mut again) = (readings, Vec::new());
+        let is_alone = ask.reads.as_ref().is_none_or(|(_, _, attributes)| attributes.len() < 2);
+        for point in &ask.points {
+            if readings.iter().any(|known| known.point == *point) || self.is_waiting_for_parts(*point) {
+                continue;
+            }
+            if is_alone {
+                readings.push(Reading::now(*point, Err(why.clone())));
+            } else {
+                again.extend(self.each(*point, ask));
+            }
+        }
+        Understood { readings, again }
+    }
+
+    /// Whether other questions of the same round are to bring the rest of a value.
+    fn is_waiting_for_parts(&self, point: PointId) -> bool {
+        let count = places(&self.mapping, point).count();
+        count > 1 && self.parts.keys().any(|(of, _)| *of == point)
+    }
+
+    /// One question for each attribute of a point that a larger one was for.
+    fn each(&self, point: PointId, of: &Ask) -> Vec<Ask> {
+        let Some((endpoint, cluster, _)) = &of.reads else { return Vec::new() };
+        let same = |place: &&ZigbeeRead| place.endpoint == *endpoint && place.cluster == *cluster;
+        let attribute = |place: &ZigbeeRead| match &place.from {
+            ZigbeeFrom::Attribute(attribute) if attribute.asked => Some(attribute.id),
+            _ => None,
+        };
+        let own = places(&self.mapping, point).filter(same);
+        own.filter_map(|place| Some(self.read(place, vec![attribute(place)?], vec![point]))).collect()
+    }
+}
+
+fn unwritable() -> DeviceFault {
+    DeviceFault::Unwritable("it cannot be written".to_owned())
+}
+
+/// What an answer to a write, or a command, refuses.
+fn acknowledged(cluster: Option<u16>, frame: &Frame) -> Result<(), DeviceFault> {
+    let done = |status: Status| if status.is_success() { Ok(()) } else { Err(status.refusal()) };
+    match frame.general() {
+        Some(Ok(General::WriteResponse(all))) => all.into_iter().try_for_each(|(status, _)| done(status)),
+        Some(Ok(General::DefaultResponse { status, .. })) => done(status),
+        Some(Ok(_)) => Ok(()),
+        Some(Err(fault)) => Err(fault),
+        None => match frame.payload.first() {
+            Some(status) if cluster == Some(DOOR_LOCK) && *status != 0 => {
+                Err(DeviceFault::Refused(format!("the lock did not do it (status 0x{status:02x})")))
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
+fn cluster_of(question: &Question) -> Option<u16> {
+    match question.expect {
+        super::talks::Expect::Zcl { cluster, .. } => Some(cluster),
+        super::talks::Expect::Zdo { .. } => None,
+    }
+}
+
+impl Model for ZigbeeModel {
+    type Ask = Ask;
+    type Answer = Answer;
+    type Word = Word;
+
+    fn new(device: &Device) -> Self {
+        Self {
+            mapping: Arc::clone(&device.mapping),
+            options: options_of(&device.mapping),
+            parts: BTreeMap::new(),
+            last: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            heard_at: None,
+        }
+    }
+
+    fn plan(&mut self, now: Instant, points: &[PointId]) -> Vec<Ask> {
+        let points: Vec<PointId> =
+            points.iter().copied().filter(|point| self.is_worth_asking(now, *point)).collect();
+        // What is asked for anew is made of new parts alone; what is only heard stays what was heard.
+        let mapping = Arc::clone(&self.mapping);
+        let is_asked =
+            |point, at: usize| places(&mapping, point).nth(at - 1).is_some_and(ZigbeeRead::is_asked);
+        self.parts.retain(|(point, at), _| !(points.contains(point) && is_asked(*point, *at)));
+        self.questions(&points)
+    }
+
+    fn points(&self, ask: &Ask) -> Vec<PointId> {
+        ask.points.clone()
+    }
+
+    fn understand(&mut self, now: Instant, ask: &Ask, answer: Answer) -> Understood<Ask> {
+        let nothing = DeviceFault::Garbled("its answer does not have the value".to_owned());
+        let frame = match answer {
+            Answer::Said(frame) => frame,
+            Answer::Asleep(fault) => {
+                let why = DeviceFault::Unreachable(format!("it sleeps, and did not wake up: {fault}"));
+                let freshness = Freshness { contact: false, age: Some(Duration::ZERO) };
+                let asleep = |point: &PointId| Reading { point: *point, result: Err(why.clone()), freshness };
+                return Understood { readings: ask.points.iter().map(asleep).collect(), again: Vec::new() };
+            }
+            Answer::Sent | Answer::Expired => return self.rest(ask, Vec::new(), &nothing),
+        };
+        self.heard_at = Some(now);
+        let Some((endpoint, cluster, _)) = &ask.reads else { return self.rest(ask, Vec::new(), &nothing) };
+        let from = (*endpoint, *cluster);
+        match acknowledged(None, &frame) {
+            Ok(()) => {
+                let readings = self.readings(now, &ask.points, from, &frame);
+                self.rest(ask, readings, &nothing)
+            }
+            // It knows none of them.
+            Err(refused) => {
+                for point in &ask.points {
+                    self.note(now, *point, now, &Err(refused.clone()));
+                }
+                self.rest(ask, Vec::new(), &refused)
+            }
+        }
+    }
+
+    fn unanswered(&mut self, _: Instant, ask: &Ask, fault: &DeviceFault) -> Understood<Ask> {
+        self.rest(ask, Vec::new(), fault)
+    }
+
+    /// Another question, if there is one.
+    fn sign_of_life(&self, ask: &Ask) -> Option<Ask> {
+        self.questions(&readable(&self.mapping)).into_iter().find(|other| other.question != ask.question)
+    }
+
+    fn patience(&self, _: &Ask) -> u32 {
+        2
+    }
+
+    fn rests(&self, now: Instant, point: PointId) -> bool {
+        self.refused.get(&point).is_some_and(|until| now < *until)
+    }
+
+    /// What was refused may be there now: it may have another firmware.
+    fn is_back(&mut self, _: Instant) {
+        self.refused.clear();
+    }
+
+    fn write(&self, target: Target, value: &Value) -> Result<WriteStart<Ask>, DeviceFault> {
+        let (WritePoint::Zigbee(write), transform) = self.place(target).ok_or_else(unwritable)? else {
+            return Err(unwritable());
+        };
+        let frame = write.frame(&transform.encode(value, write.raw_kind())?)?;
+        let parsed = Frame::parse(&frame.bytes)?;
+        let is_told = parsed.is_specific && parsed.no_default_response;
+        let question = Question::zcl(frame.endpoint, frame.cluster, &parsed);
+        Ok(WriteStart::Send(Ask { is_told, ..self.ask(question, Vec::new(), None) }))
+    }
+
+    fn modify(&self, _: Target, _: &Value, _: Answer) -> Result<Ask, DeviceFault> {
+        Err(unwritable())
+    }
+
+    fn hold(&self, ask: &mut Ask, until: Instant) {
+        if self.options.sleepy {
+            ask.hold = Some(until);
+        }
+    }
+
+    fn knows_better(&mut self, _: &Ask, _: &Answer) -> bool {
+        false
+    }
+
+    fn acknowledge(&self, ask: &Ask, answer: Answer) -> Result<(), DeviceFault> {
+        match answer {
+            Answer::Said(frame) => acknowledged(cluster_of(&ask.question), &frame),
+            Answer::Sent => Ok(()),
+            Answer::Asleep(fault) => Err(fault),
+            Answer::Expired => Err(DeviceFault::Expired),
+        }
+    }
+
+    fn refuses(&self, answer: &Answer) -> bool {
+        matches!(answer, Answer::Said(frame) if acknowledged(None, frame).is_err())
+    }
+
+    /// As far as what goes over the air can tell two values apart.
+    fn shows(&self, written: PointId, _: PointId, wanted: &Value, shown: &Value) -> bool {
+        let sent = |value| {
+            let (WritePoint::Zigbee(write), transform) = self.place(Target::Point(written))? else {
+                return None;
+            };
+            write.frame(&transform.encode(value, write.raw_kind()).ok()?).ok()
+        };
+        wanted == shown || sent(wanted).is_some_and(|wanted| Some(wanted) == sent(shown))
+    }
+
+    fn reconnected(&mut self) {
+        self.parts.clear();
+        self.heard_at = None;
+    }
+
+    fn hear(&mut self, now: Instant, word: Word) -> Heard {
+        match word {
+            Word::Frame { endpoint, cluster, frame, .. } => {
+                self.heard_at = Some(now);
+                let all = readable(&self.mapping);
+                let readings = self.readings(now, &all, (endpoint, cluster), &frame);
+                Heard { readings, live: true, presence: Some(Ok(())) }
+            }
+            Word::Back => {
+                self.heard_at = Some(now);
+                Heard { presence: Some(Ok(())), ..Heard::default() }
+            }
+            Word::Left(why) => Heard { presence: Some(Err(why)), ..Heard::default() },
+            Word::Silent(patience) => {
+                let cause = format!("nothing was heard of it for {} s", patience.as_secs());
+                Heard { presence: Some(Err(cause)), ..Heard::default() }
+            }
+            Word::Over(point) => {
+                let freshness = Freshness { contact: false, age: Some(Duration::ZERO) };
+                let over = Reading { point, result: Ok(Value::Bool(false)), freshness };
+                self.note(now, point, now, &over.result);
+                Heard { readings: vec![over], ..Heard::default() }
+            }
+        }
+    }
+
+    fn tells(&self, point: PointId) -> bool {
+        places(&self.mapping, point).any(ZigbeeRead::is_heard)
+    }
+
+    /// One that sleeps is asked at once: a moment later it sleeps again.
+    fn says_so(&self, by: PointId) -> bool {
+        !self.options.sleepy && self.tells(by)
+    }
+
+    /// What was said last of what cannot be asked, or not now.
+    fn known(&self, now: Instant, point: PointId) -> Option<Reading> {
+        if self.can_be_asked(point) && self.is_worth_asking(now, point) || !self.tells(point) {
+            return None;
+        }
+        let Some((said_at, result)) = self.last.get(&point) else {
+            let words = "it has not said this yet, and cannot be asked while it sleeps".to_owned();
+            return Some(Reading::kept(point, Err(DeviceFault::Unreachable(words))));
+        };
+        let age = Some(now.saturating_duration_since(*said_at));
+        let freshness = Freshness { contact: false, age };
+        Some(Reading { point, result: result.clone(), freshness })
+    }
+
+    fn is_watched(&self) -> bool {
+        self.options.sleepy
+    }
+
+    fn is_taciturn(&self) -> bool {
+        self.options.sleepy || !readable(&self.mapping).iter().any(|point| self.can_be_asked(*point))
+    }
+
+    fn guard(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn turnaround(&self) -> Duration {
+        Duration::ZERO
+    }
+}

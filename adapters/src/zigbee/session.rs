@@ -1,0 +1,401 @@
+//! A coordinator while it is there: what comes from it, what the bus is asked, who is looked after.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+use usp_mapping::port::{BusAction, BusCall, BusCallId, BusReport, JoinStage, Newcomer, RadioAddress};
+
+use super::board::{Question, Said, now};
+use super::bring_up;
+use super::care::{Rota, care, newcomer};
+use super::discover::neighbours;
+use super::hearing::Follows;
+use super::joining::Joining;
+use super::link::{Warden, answer};
+use super::ncp::{Backup, Coordinator, Ieee, NcpEvent};
+use super::network::reserve;
+use super::word::Word;
+use super::zdo;
+use crate::FromAdapter;
+use crate::bus::ear::LinkState;
+use crate::bus::outlet::Outlet;
+use crate::bus::statistics::NetworkStatistics;
+
+/// How often it is looked whether something is due.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How often the coordinator is asked for the counter of its frames.
+const COUNTED: Duration = Duration::from_secs(300);
+
+/// Devices that are looked after at a time.
+const CARES: usize = 6;
+
+/// How long a device may take to say that it leaves.
+const LEAVING: Duration = Duration::from_secs(10);
+
+type Tasks<T> = FuturesUnordered<std::pin::Pin<Box<dyn Future<Output = T> + Send>>>;
+
+/// One coordinator while it is there.
+pub(super) struct Session<'w> {
+    warden: &'w mut Warden,
+    coordinator: Arc<dyn Coordinator>,
+    /// The network as it is kept.
+    kept: Backup,
+    joining: Arc<std::sync::Mutex<Joining>>,
+    rota: Rota,
+    /// Who waits to be looked after because enough others are.
+    waiting: std::collections::VecDeque<Ieee>,
+    cares: Tasks<(Ieee, bool)>,
+    /// Devices that are told to leave.
+    farewells: Tasks<(BusCallId, Result<Vec<Newcomer>, String>)>,
+    counted_at: Instant,
+    /// Nobody was known at the beginning: routers are asked who is there.
+    discovers: bool,
+}
+
+impl<'w> Session<'w> {
+    pub(super) fn new(warden: &'w mut Warden, coordinator: Arc<dyn Coordinator>, kept: Backup) -> Self {
+        Self {
+            warden,
+            coordinator,
+            kept,
+            joining: Arc::default(),
+            rota: Rota::default(),
+            waiting: std::collections::VecDeque::new(),
+            cares: FuturesUnordered::new(),
+            farewells: FuturesUnordered::new(),
+            counted_at: Instant::now() + COUNTED,
+            discovers: false,
+        }
+    }
+
+    /// Goes on until the coordinator is gone: why. `None`: it is to stop.
+    pub(super) async fn run(
+        mut self,
+        mut events: mpsc::Receiver<NcpEvent>,
+        stop: &CancellationToken,
+    ) -> Option<String> {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.begin();
+        let ended = loop {
+            self.facts();
+            let due = self.joining().due(now());
+            let board = Arc::clone(&self.warden.board);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break None,
+                event = events.recv() => match event {
+                    Some(NcpEvent::Down(why)) => break Some(why),
+                    Some(event) => self.happened(event),
+                    None => break Some("the coordinator is gone".to_owned()),
+                },
+                call = self.warden.orders.recv() => match call {
+                    Some(call) => self.ordered(call).await,
+                    None => break None,
+                },
+                Some((ieee, all)) = self.cares.next(), if !self.cares.is_empty() => self.cared(ieee, all),
+                Some((id, outcome)) = self.farewells.next(), if !self.farewells.is_empty() => {
+                    self.done(id, outcome);
+                }
+                () = board.chores.notified() => self.take_wishes(),
+                () = sleep_until(due.unwrap_or_else(now).into()), if due.is_some() => self.close(),
+                _ = tick.tick() => {
+                    if let Err(why) = self.look().await {
+                        break Some(why);
+                    }
+                }
+            }
+        };
+        self.end(ended.as_deref()).await;
+        ended
+    }
+
+    fn joining(&self) -> std::sync::MutexGuard<'_, Joining> {
+        // It is whole after each operation: a panic elsewhere says nothing about it.
+        self.joining.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What is known of the network, for whoever counts.
+    fn facts(&self) {
+        let network = &self.kept.network;
+        let facts = NetworkStatistics {
+            firmware: self.coordinator.info().firmware.clone(),
+            channel: network.channel,
+            pan_id: network.pan_id,
+            ext_pan_id: network.ext_pan_id.0,
+            devices: self.warden.board.shared().members.len(),
+            is_open: !self.joining().remaining(now()).is_zero(),
+        };
+        self.warden.board.counters.network(Some(facts));
+    }
+
+    /// Everybody may have been changed while there was no coordinator.
+    fn begin(&mut self) {
+        let all: Vec<Ieee> = self.warden.board.shared().members.iter().map(|(ieee, _)| ieee).collect();
+        self.discovers = all.is_empty();
+        if self.discovers {
+            self.warden.board.call_everybody();
+        }
+        for ieee in all {
+            self.warden.board.wish(ieee);
+        }
+    }
+
+    fn happened(&mut self, event: NcpEvent) {
+        match event {
+            NcpEvent::Joined { ieee, nwk, .. } | NcpEvent::Rejoined { ieee, nwk, .. } => self.came(ieee, nwk),
+            NcpEvent::Left { ieee, .. } => {
+                if self.warden.board.forget(ieee, "it has left the network") {
+                    self.tell()(newcomer(ieee, None, JoinStage::Left, String::new()));
+                }
+            }
+            NcpEvent::Message(message) => {
+                if let Follows::Announced(ieee, nwk) = self.warden.board.hear(&message) {
+                    self.came(ieee, nwk);
+                }
+            }
+            NcpEvent::Network { up, why } => {
+                let state = if up { LinkState::Up } else { LinkState::Down(why) };
+                self.warden.board.state.send_replace(state);
+            }
+            // Seen to where events are taken.
+            NcpEvent::Down(_) => {}
+        }
+    }
+
+    /// A device is there: new, or back. Many forget what they were set up for when they leave.
+    fn came(&mut self, ieee: Ieee, nwk: u16) {
+        if ieee == self.coordinator.info().ieee || ieee == self.kept.ieee {
+            return;
+        }
+        let board = Arc::clone(&self.warden.board);
+        let mut shared = board.shared();
+        let Some(is_new) = shared.members.found(ieee, nwk) else {
+            tracing::warn!(bus = %board.bus, %ieee, "there are too many devices in the network: one is not served");
+            return;
+        };
+        shared.members.set_up(ieee, None);
+        let known = shared.members.get(ieee).and_then(|member| member.known.clone());
+        drop(shared);
+        self.rota.anew(ieee);
+        let what = if is_new { "it has joined" } else { "it has come back" };
+        self.tell()(newcomer(ieee, known.as_ref(), JoinStage::Found, what.to_owned()));
+        board.tell(ieee, &Word::Back);
+        board.changes.notify_one();
+        board.wish(ieee);
+    }
+
+    /// Tells how far a device is.
+    fn tell(&self) -> impl Fn(Newcomer) + Send + Sync + use<> {
+        let (bus, way, joining) =
+            (Arc::clone(&self.warden.board.bus), self.warden.way.anew(), Arc::clone(&self.joining));
+        move |newcomer| tell(&bus, &way, &joining, newcomer)
+    }
+
+    fn take_wishes(&mut self) {
+        let found = std::mem::take(&mut self.warden.board.shared().found);
+        for (ieee, nwk) in found {
+            if self.warden.board.member(ieee).is_none() {
+                self.came(ieee, nwk);
+            }
+        }
+        for ieee in self.warden.board.take_wishes() {
+            self.wished(ieee);
+        }
+    }
+
+    fn wished(&mut self, ieee: Ieee) {
+        let (board, purpose) = (Arc::clone(&self.warden.board), Arc::clone(&self.warden.purpose));
+        if board.member(ieee).is_none() || self.waiting.contains(&ieee) {
+            return;
+        }
+        if self.cares.len() >= CARES {
+            self.waiting.push_back(ieee);
+            return;
+        }
+        if self.rota.wish(now(), ieee) {
+            let (tell, discovers) = (self.tell(), self.discovers);
+            let care = async move {
+                let was_known = board.known(ieee).is_some();
+                let all = care(&board, ieee, purpose.as_ref(), &tell).await;
+                if discovers && !was_known {
+                    neighbours(&board, ieee).await;
+                }
+                (ieee, all)
+            };
+            self.cares.push(Box::pin(care));
+        }
+    }
+
+    fn cared(&mut self, ieee: Ieee, all: bool) {
+        if self.rota.done(now(), ieee, all) {
+            self.waiting.push_back(ieee);
+        }
+        if let Some(next) = self.waiting.pop_front() {
+            self.wished(next);
+        }
+        self.close();
+    }
+
+    async fn ordered(&mut self, call: BusCall) {
+        match call.action {
+            BusAction::PermitJoin(within) => {
+                self.joining().open(now(), call.id, within);
+                if let Err(why) = self.open_for().await {
+                    self.joining().cancel(call.id);
+                    answer(&self.warden.way, &call, Err(why));
+                }
+            }
+            BusAction::Cancel(id) => {
+                let canceled = self.joining().cancel(id);
+                if let Some((id, came)) = canceled {
+                    if let Err(why) = self.open_for().await {
+                        tracing::warn!(bus = %self.warden.board.bus, why, "the network was not closed at once");
+                    }
+                    self.done(id, Ok(came));
+                }
+            }
+            BusAction::Remove(RadioAddress(ieee)) => self.remove(&call, Ieee(ieee)),
+        }
+    }
+
+    /// Has the network be open for as long as anybody wants.
+    fn open_for(&self) -> impl Future<Output = Result<(), String>> + Send + use<> {
+        let (coordinator, remaining) = (Arc::clone(&self.coordinator), self.joining().remaining(now()));
+        async move { coordinator.permit_join(remaining).await.map_err(|why| why.to_string()) }
+    }
+
+    /// Has a device leave. It is forgotten here whatever it says.
+    fn remove(&mut self, call: &BusCall, ieee: Ieee) {
+        let board = Arc::clone(&self.warden.board);
+        if board.member(ieee).is_none() {
+            return answer(&self.warden.way, call, Err(format!("{ieee} is not in the network")));
+        }
+        let (coordinator, id, tell) = (Arc::clone(&self.coordinator), call.id, self.tell());
+        let farewell = async move {
+            let left = board.ask(ieee, &Question::zdo(zdo::LEAVE, zdo::leave(0, ieee)), LEAVING).await;
+            // It may have said so in the other way: it is gone then.
+            let is_gone = board.member(ieee).is_none();
+            let forgotten = coordinator.forget(ieee).await;
+            if board.forget(ieee, "it was removed from the network") {
+                tell(newcomer(ieee, None, JoinStage::Left, "removed".to_owned()));
+            }
+            if let Err(why) = forgotten {
+                tracing::debug!(%ieee, %why, "the coordinator did not forget a device");
+            }
+            (id, left_indeed(left, is_gone))
+        };
+        self.farewells.push(farewell.boxed());
+    }
+
+    fn done(&self, id: BusCallId, outcome: Result<Vec<Newcomer>, String>) {
+        self.warden.way.post(FromAdapter::Bus(BusReport::Done { id, outcome }));
+    }
+
+    /// Calls whose time is over are done.
+    fn close(&self) {
+        let done = self.joining().done(now());
+        for (id, came) in done {
+            self.done(id, Ok(came));
+        }
+    }
+
+    /// What is due from time to time.
+    ///
+    /// Errors: the coordinator does not answer any more.
+    async fn look(&mut self) -> Result<(), String> {
+        self.close();
+        for ieee in self.rota.due(now()) {
+            let listens = self.warden.board.known(ieee).is_none_or(|known| known.node.listens);
+            if listens {
+                self.wished(ieee);
+            }
+        }
+        if Instant::now() < self.counted_at {
+            return Ok(());
+        }
+        self.counted_at = Instant::now() + COUNTED;
+        let held = self.coordinator.backup().await.map_err(|why| why.to_string())?;
+        let counter = reserve(self.kept.frame_counter, held.frame_counter);
+        let kept = Backup { frame_counter: counter.unwrap_or(self.kept.frame_counter), ..held };
+        if counter.is_some() || has_changed(&self.kept, &kept) {
+            if let Err(why) = bring_up::keep(self.warden, &kept).await {
+                tracing::warn!(bus = %self.warden.board.bus, why, "the state of the network was not kept");
+                return Ok(());
+            }
+            self.kept = kept;
+        }
+        Ok(())
+    }
+
+    /// The coordinator is gone, or is not needed any more.
+    async fn end(&mut self, why: Option<&str>) {
+        let open = self.joining().end();
+        if why.is_none() && !open.is_empty() {
+            // Nobody is left to see to who comes.
+            self.coordinator.permit_join(Duration::ZERO).await.ok();
+        }
+        let farewells = std::mem::take(&mut self.farewells);
+        let why = why.unwrap_or("its bus has stopped");
+        // Nobody waits for an answer any more.
+        self.warden.board.down(why);
+        for id in open {
+            self.done(id, Err(why.to_owned()));
+        }
+        for (id, outcome) in farewells.collect::<Vec<_>>().await {
+            self.done(id, outcome);
+        }
+    }
+}
+
+/// Whether something else is to be kept than counters, which are kept when they have gone far enough.
+fn has_changed(old: &Backup, new: &Backup) -> bool {
+    let plain = |backup: &Backup| {
+        let mut plain = Backup { frame_counter: 0, ..backup.clone() };
+        for key in &mut plain.link_keys {
+            (key.frame_counter, key.peer_frame_counter) = (0, 0);
+        }
+        plain
+    };
+    plain(old) != plain(new)
+}
+
+/// What became of a device that was told to leave.
+fn left_indeed(
+    left: Result<Said, usp_mapping::port::DeviceFault>,
+    is_gone: bool,
+) -> Result<Vec<Newcomer>, String> {
+    let status = match left {
+        _ if is_gone => return Ok(Vec::new()),
+        Ok(Said::Zdo(payload)) => zdo::answer(&payload).map(|(status, _)| status),
+        Ok(Said::Zcl(_)) => None,
+        Err(why) => {
+            return Err(format!("it is forgotten here, but did not say that it leaves ({why}): reset it"));
+        }
+    };
+    match status {
+        Some(zdo::SUCCESS) => Ok(Vec::new()),
+        status => {
+            let why = status.map_or_else(|| "its answer cannot be used".to_owned(), zdo::words);
+            Err(format!("it is forgotten here, but did not leave ({why}): reset it"))
+        }
+    }
+}
+
+fn tell(bus: &Arc<str>, way: &Outlet, joining: &std::sync::Mutex<Joining>, newcomer: Newcomer) {
+    let Newcomer { address, stage, manufacturer, model, detail } = &newcomer;
+    if matches!(stage, JoinStage::Interviewing) {
+        tracing::debug!(%bus, %address, detail, "a device is asked");
+    } else {
+        let stage = stage.name();
+        tracing::info!(%bus, %address, stage, manufacturer, model, detail, "a device of the network");
+    }
+    joining.lock().unwrap_or_else(std::sync::PoisonError::into_inner).came(&newcomer);
+    way.post(FromAdapter::Bus(BusReport::Newcomer { bus: Arc::clone(bus), newcomer }));
+}

@@ -1,0 +1,447 @@
+//! The whole host on a virtual clock, with a coordinator that is none: it holds a network, and devices that answer.
+
+mod stick;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use usp_mapping::diagnostic::SourceFile;
+use usp_mapping::draft::site::Use;
+use usp_mapping::mapping::{BusKind, Site};
+use usp_mapping::port::{
+    Action, AdapterCall, AdapterReply, AdapterReport, BusAction, BusCall, BusCallId, BusReport, CallId,
+    DeviceFault, DeviceId, JoinStage, Newcomer, PointId, RadioAddress, Readings,
+};
+use usp_mapping::site::{NotFound, compile_site};
+use usp_mapping::value::Value;
+
+use self::stick::{PLUG, SENSOR, Stick, StickBox};
+use super::link::ZigbeeLink;
+use super::ncp::{Ieee, NcpEvent};
+use crate::FromAdapter;
+use crate::bus::outlet::Outlet;
+use crate::bus::statistics::BusCounters;
+use crate::keeper::{Keeper, Memory};
+use crate::site::{BusHandle, plans};
+
+/// Long enough for everything here; the clock is a virtual one.
+const PATIENCE: Duration = Duration::from_secs(7200);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A plug that is awake, and a sensor that sleeps and can be set.
+const MAPPINGS: [(&str, &str); 2] = [
+    (
+        "plug.yaml",
+        "uspmap: 1\nprofile: acme.plug\nversion: 1.0.0\ndevice: {type: PowerStrip}\n\
+         zigbee: {manufacturer: ACME, model: P1, timeout: 5s}\npoll: {slow: 1h}\n\
+         capabilities:\n  power:\n    class: BinaryControl\n    type: Switch\n\
+         \x20   read: {cluster: on_off, attribute: on_off, report: {min: 1s, max: 10m}}\n    write: {}\n",
+    ),
+    (
+        "sensor.yaml",
+        "uspmap: 1\nprofile: acme.sensor\nversion: 1.0.0\ndevice: {type: Sensor}\n\
+         zigbee: {manufacturer: ACME, model: T1, sleepy: true, checkin: 10m, timeout: 5s, ttl: 20m}\npoll: {slow: 12h}\n\
+         capabilities:\n  offset:\n    class: LevelControl\n    type: Temperature\n    unit: degC\n    min: -5\n    max: 5\n\
+         \x20   step: 1\n    read: {cluster: 0x0402, attribute: 0x0010, as: int16, report: {min: 1s, max: 10m, change: 1}}\n\
+         \x20   write: {}\n",
+    ),
+];
+
+fn site(options: &str, devices: &str) -> Site {
+    let text = format!(
+        "site: 1\nbuses: {{mesh: {{zigbee_tcp: \"127.0.0.1:1\", ncp: znp{options}}}}}\ndevices: {{{devices}}}\n"
+    );
+    let (site, found) = compile_site(&SourceFile::new("site.yaml", &text), &|wanted| match wanted {
+        Use::File(path) => {
+            let text = MAPPINGS.iter().find(|(name, _)| path == name);
+            Ok(SourceFile::new(text.unwrap().0, text.unwrap().1))
+        }
+        Use::Profile { .. } => Err(NotFound::Profile { known: Vec::new() }),
+    });
+    site.unwrap_or_else(|| panic!("{found:?}"))
+}
+
+fn both() -> Site {
+    let devices = format!(
+        "plug: {{file: plug.yaml, bus: mesh, ieee: \"{PLUG}\"}}, sensor: {{file: sensor.yaml, bus: mesh, ieee: \"{SENSOR}\"}}"
+    );
+    site("", &devices)
+}
+
+/// A host with what it says.
+struct World {
+    handle: Option<BusHandle>,
+    way: Outlet,
+    from: mpsc::Receiver<FromAdapter>,
+    stick: Arc<StickBox>,
+    keeper: Arc<Memory>,
+    calls: u64,
+    /// What came in that nobody has asked for yet.
+    heard: Vec<FromAdapter>,
+}
+
+impl World {
+    fn start(site: &Site, stick: &Arc<StickBox>, keeper: &Arc<Memory>) -> Self {
+        let (to_core, from) = mpsc::channel(1024);
+        let way = Outlet::new(to_core, Handle::current());
+        let plan = plans(site).remove(0);
+        let BusKind::Zigbee(zigbee) = plan.bus.kind.clone() else { panic!() };
+        let (counters, keeps) = (Arc::<BusCounters>::default(), Arc::clone(keeper) as Arc<dyn Keeper>);
+        let open = stick::opener(stick);
+        let runtime = Handle::current();
+        let ends = ((&counters, &way), (&runtime, &keeps));
+        let link = ZigbeeLink::start_with(open, zigbee, &plan.bus, ends.0, ends.1, false);
+        let handle = BusHandle::on_link(plan, counters, Box::new(link), &way, &runtime);
+        let (stick, keeper) = (Arc::clone(stick), Arc::clone(keeper));
+        Self { handle: Some(handle), way, from, stick, keeper, calls: 0, heard: Vec::new() }
+    }
+
+    fn handle(&self) -> &BusHandle {
+        self.handle.as_ref().unwrap()
+    }
+
+    async fn next(&mut self) -> FromAdapter {
+        timeout(PATIENCE, self.from.recv()).await.expect("something is said").expect("it runs")
+    }
+
+    /// The first thing that is this, of what came and comes.
+    async fn until<T>(&mut self, is: impl Fn(&FromAdapter) -> Option<T>) -> T {
+        if let Some(place) = self.heard.iter().position(|known| is(known).is_some()) {
+            return is(&self.heard.remove(place)).unwrap();
+        }
+        loop {
+            let next = self.next().await;
+            match is(&next) {
+                Some(found) => return found,
+                None => self.heard.push(next),
+            }
+        }
+    }
+
+    async fn online(&mut self, device: &str) -> Result<(), DeviceFault> {
+        self.until(|said| match said {
+            FromAdapter::Report(AdapterReport::Online { device: of, online }) if &*of.0 == device => {
+                Some(online.clone())
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    async fn reading(&mut self, device: &str) -> Value {
+        self.until(|said| match said {
+            FromAdapter::Report(AdapterReport::Readings { device: of, readings, .. }) if &*of.0 == device => {
+                readings.iter().find_map(|reading| reading.result.clone().ok())
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    fn call(&mut self, device: &str, action: Action, within: Duration) -> CallId {
+        self.calls += 1;
+        let id = CallId(self.calls);
+        let call = AdapterCall { id, device: DeviceId(device.into()), within, action };
+        self.handle().call(call, tokio::time::Instant::now().into_std(), &self.way);
+        id
+    }
+
+    async fn reply(&mut self, id: CallId) -> Result<Readings, DeviceFault> {
+        self.until(|said| match said {
+            FromAdapter::Reply(AdapterReply { id: of, outcome }) if *of == id => Some(outcome.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn write(&mut self, device: &str, value: Value, within: Duration) -> Result<Value, DeviceFault> {
+        let id = self.call(device, Action::Write(vec![(PointId(0), value)]), within);
+        self.reply(id).await?.remove(0).result
+    }
+
+    fn bus_call(&mut self, action: BusAction) -> BusCallId {
+        self.calls += 1;
+        let id = BusCallId(self.calls);
+        self.handle().bus_call(BusCall { id, bus: "mesh".into(), action }, &self.way);
+        id
+    }
+
+    async fn done(&mut self, id: BusCallId) -> Result<Vec<Newcomer>, String> {
+        self.until(|said| match said {
+            FromAdapter::Bus(BusReport::Done { id: of, outcome }) if *of == id => Some(outcome.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn stage(&mut self, ieee: Ieee, stage: JoinStage) -> Newcomer {
+        self.until(|said| match said {
+            FromAdapter::Bus(BusReport::Newcomer { newcomer, .. })
+                if newcomer.address == RadioAddress(ieee.0) && newcomer.stage == stage =>
+            {
+                Some(newcomer.clone())
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// Both devices join, and are ready.
+    async fn join_all(&mut self) {
+        self.stick.wait_up().await;
+        for ieee in [PLUG, SENSOR] {
+            self.stick.joins(ieee);
+            self.stage(ieee, JoinStage::Ready).await;
+        }
+        for device in ["plug", "sensor"] {
+            self.comes(device).await;
+        }
+        self.heard.clear();
+    }
+
+    /// Waits until a device is there.
+    async fn comes(&mut self, device: &str) {
+        self.until(|said| match said {
+            FromAdapter::Report(AdapterReport::Online { device: of, online: Ok(()) }) => {
+                (&*of.0 == device).then_some(())
+            }
+            _ => None,
+        })
+        .await;
+    }
+
+    async fn stop(mut self) {
+        self.handle.take().unwrap().stop().await;
+    }
+}
+
+fn started(site: &Site) -> World {
+    World::start(site, &StickBox::with(Stick::blank()), &Arc::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_is_formed_kept_and_resumed() {
+    let (stick, keeper) = (StickBox::with(Stick::blank()), Arc::<Memory>::default());
+    let world = World::start(&both(), &stick, &keeper);
+    stick.wait_up().await;
+    world.stop().await;
+    let first = stick.stick().held.clone().unwrap();
+    assert_eq!(stick.stick().done, ["resume", "form", "backup"]);
+    let world = World::start(&both(), &stick, &keeper);
+    stick.wait_up().await;
+    world.stop().await;
+    assert_eq!(stick.stick().held.as_ref().unwrap().key, first.key);
+    assert_eq!(stick.stick().done[3..], ["resume", "backup"]);
+    let kept = keeper.all("mesh");
+    assert_eq!(kept.iter().filter(|(key, _)| key == "network").count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_coordinator_gets_the_network_with_a_counter_that_is_ahead() {
+    let (stick, keeper) = (StickBox::with(Stick::blank()), Arc::<Memory>::default());
+    let world = World::start(&both(), &stick, &keeper);
+    stick.wait_up().await;
+    world.stop().await;
+    let old = stick.stick().held.clone().unwrap();
+    let new = StickBox::with(Stick::blank());
+    let world = World::start(&both(), &new, &keeper);
+    new.wait_up().await;
+    world.stop().await;
+    let restored = new.stick().held.clone().unwrap();
+    assert_eq!((restored.key.clone(), restored.network.clone()), (old.key.clone(), old.network.clone()));
+    assert!(restored.frame_counter > old.frame_counter + 100_000, "{}", restored.frame_counter);
+    assert_eq!(new.stick().done[..2], ["resume", "restore"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_network_is_refused_and_left_as_it_is() {
+    let (stick, keeper) = (StickBox::with(Stick::blank()), Arc::<Memory>::default());
+    let world = World::start(&both(), &stick, &keeper);
+    stick.wait_up().await;
+    world.stop().await;
+    let (other, kept) = (StickBox::with(Stick::with_network(7)), keeper.all("mesh"));
+    let mut world = World::start(&both(), &other, &keeper);
+    let why = world.online("plug").await.unwrap_err().to_string();
+    assert!(why.contains("another network") && why.contains("127.0.0.1:1"), "{why}");
+    let id = world.bus_call(BusAction::PermitJoin(60 * SECOND));
+    assert!(world.done(id).await.unwrap_err().contains("another network"));
+    world.stop().await;
+    assert!(other.stick().done.iter().all(|done| ["resume", "backup"].contains(done)));
+    assert_eq!(keeper.all("mesh"), kept);
+}
+
+#[tokio::test(start_paused = true)]
+async fn devices_join_are_interviewed_and_set_up() {
+    let mut world = started(&both());
+    world.stick.wait_up().await;
+    let id = world.bus_call(BusAction::PermitJoin(60 * SECOND));
+    world.stick.wait_open().await;
+    // Each question is lost once.
+    world.stick.stick().loses = 1;
+    world.stick.joins(PLUG);
+    world.stage(PLUG, JoinStage::Found).await;
+    let ready = world.stage(PLUG, JoinStage::Ready).await;
+    assert_eq!((ready.manufacturer.as_str(), ready.model.as_str()), ("ACME", "P1"));
+    assert_eq!(world.done(id).await.unwrap(), [ready]);
+    let set_up = world.stick.stick().set_up(PLUG);
+    assert_eq!(set_up, ["bind 1/0006", "report 1/0006"]);
+    assert_eq!(world.reading("plug").await, Value::Bool(false));
+    // After a restart nothing of that is done again.
+    let (stick, keeper) = (Arc::clone(&world.stick), Arc::clone(&world.keeper));
+    world.stop().await;
+    let mut world = World::start(&both(), &stick, &keeper);
+    world.comes("plug").await;
+    assert_eq!(stick.stick().set_up(PLUG), set_up);
+    // It is after the device has come back, at another address.
+    stick.stick().loses = 0;
+    stick.rejoins(PLUG, 0x7777);
+    world.stage(PLUG, JoinStage::Ready).await;
+    assert_eq!(stick.stick().set_up(PLUG).len(), 4);
+    assert_eq!(world.write("plug", Value::Bool(true), 30 * SECOND).await, Ok(Value::Bool(true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_is_done_when_the_device_shows_it() {
+    let mut world = started(&both());
+    world.join_all().await;
+    assert_eq!(world.write("plug", Value::Bool(true), 30 * SECOND).await, Ok(Value::Bool(true)));
+    assert!(world.stick.stick().is_on);
+    world.stick.stick().refuses = Some(0x87);
+    let refused = world.write("plug", Value::Bool(false), 30 * SECOND).await;
+    assert!(matches!(refused, Err(DeviceFault::Refused(ref why)) if why.contains("0x87")), "{refused:?}");
+    world.stick.stick().refuses = None;
+    // It says that it did it, and did not.
+    world.stick.stick().lies = true;
+    let lied = world.write("plug", Value::Bool(false), 30 * SECOND).await;
+    assert!(matches!(lied, Err(DeviceFault::NotConfirmed { .. })), "{lied:?}");
+    assert_eq!(world.stick.stick().commands, [1, 0, 0], "each was sent once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_late_answers_nothing() {
+    let mut world = started(&both());
+    world.join_all().await;
+    let before = world.stick.stick().asked;
+    world.stick.stick().delay = 6 * SECOND;
+    let id = world.call("plug", Action::Read(vec![PointId(0)]), 20 * SECOND);
+    let late = world.reply(id).await;
+    assert!(late.is_err() || late.unwrap().remove(0).result.is_err());
+    world.stick.stick().delay = Duration::ZERO;
+    world.stick.stick().is_on = true;
+    world.heard.clear();
+    world.comes("plug").await;
+    let id = world.call("plug", Action::Read(vec![PointId(0)]), 20 * SECOND);
+    assert_eq!(world.reply(id).await.unwrap().remove(0).result, Ok(Value::Bool(true)));
+    assert!(world.stick.stick().asked > before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleeping_device_is_written_to_when_it_is_heard_and_once() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.stick().is_asleep = true;
+    tokio::time::sleep(60 * SECOND).await;
+    let id = world.call("sensor", Action::Write(vec![(PointId(0), Value::Number(3.into()))]), 1200 * SECOND);
+    tokio::time::sleep(300 * SECOND).await;
+    assert_eq!(world.stick.stick().offset_writes, 0, "nothing leaves while it sleeps");
+    world.stick.wakes(SENSOR);
+    assert_eq!(world.reply(id).await.unwrap().remove(0).result, Ok(Value::Number(3.into())));
+    assert_eq!(world.stick.stick().offset_writes, 1);
+    // The next one expires, and never leaves.
+    world.stick.stick().is_asleep = true;
+    tokio::time::sleep(60 * SECOND).await;
+    let late = world.write("sensor", Value::Number(4.into()), 120 * SECOND).await;
+    assert!(matches!(late, Err(DeviceFault::Expired | DeviceFault::Timeout(_))), "{late:?}");
+    world.stick.wakes(SENSOR);
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(world.stick.stick().offset_writes, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleeping_device_that_is_silent_for_too_long_is_offline_and_comes_back() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.stick().is_asleep = true;
+    let why = world.online("sensor").await.unwrap_err().to_string();
+    assert!(why.contains("1800 s"), "three times its checkin: {why}");
+    let refused = world.write("sensor", Value::Number(4.into()), 60 * SECOND).await;
+    assert!(matches!(refused, Err(DeviceFault::Unreachable(_))), "{refused:?}");
+    world.stick.wakes(SENSOR);
+    assert_eq!(world.online("sensor").await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coordinator_that_goes_takes_its_devices_with_it_and_brings_them_back() {
+    let mut world = started(&both());
+    world.join_all().await;
+    let id = world.bus_call(BusAction::PermitJoin(200 * SECOND));
+    world.stick.wait_open().await;
+    world.stick.says(NcpEvent::Down("the port is gone".to_owned()));
+    let why = world.online("plug").await.unwrap_err().to_string();
+    assert!(why.contains("the port is gone"), "{why}");
+    assert_eq!(world.done(id).await, Err("the port is gone".to_owned()));
+    assert_eq!(world.online("plug").await, Ok(()));
+    assert_eq!(world.write("plug", Value::Bool(true), 30 * SECOND).await, Ok(Value::Bool(true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_is_offline_and_forgotten() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.says(NcpEvent::Left { ieee: PLUG, nwk: None });
+    let why = world.online("plug").await.unwrap_err().to_string();
+    assert!(why.contains("has left"), "{why}");
+    world.stage(PLUG, JoinStage::Left).await;
+    world.stick.joins(PLUG);
+    assert_eq!(world.online("plug").await, Ok(()));
+    let id = world.bus_call(BusAction::Remove(RadioAddress(PLUG.0)));
+    assert_eq!(world.done(id).await, Ok(Vec::new()));
+    assert!(world.online("plug").await.unwrap_err().to_string().contains("removed"));
+    let id = world.bus_call(BusAction::Remove(RadioAddress(PLUG.0)));
+    assert!(world.done(id).await.unwrap_err().contains("is not in the network"));
+    let device = format!("device/{PLUG}");
+    tokio::time::sleep(SECOND).await;
+    assert!(world.keeper.all("mesh").iter().all(|(key, _)| *key != device));
+}
+
+#[tokio::test(start_paused = true)]
+async fn joining_ends_when_it_is_canceled() {
+    let mut world = started(&both());
+    world.stick.wait_up().await;
+    let id = world.bus_call(BusAction::PermitJoin(200 * SECOND));
+    world.stick.wait_open().await;
+    world.bus_call(BusAction::Cancel(id));
+    assert_eq!(world.done(id).await, Ok(Vec::new()));
+    assert!(world.stick.stick().is_open.is_zero());
+}
+
+/// Whoever may see anything sees no key.
+#[test]
+fn the_key_is_shown_nowhere() {
+    let log = stick::Log::default();
+    let subscriber = log.clone();
+    tracing::subscriber::with_default(subscriber, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let mut world = started(&both());
+            world.join_all().await;
+            let key = world.stick.stick().held.clone().unwrap().key.0;
+            let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            let list = format!("{key:?}");
+            let list = list.trim_matches(['[', ']']).to_owned();
+            let seen = format!("{:?} {:?}", world.heard, world.handle());
+            let told = format!("{:?}", world.handle().statistics(std::time::Instant::now()));
+            let kept = format!("{:?}", world.keeper);
+            world.stop().await;
+            let log = log.text();
+            assert!(log.contains("a Zigbee network was formed"), "{log}");
+            for text in [seen, told, kept, log] {
+                assert!(!text.to_lowercase().contains(&hex) && !text.contains(&list), "{text}");
+            }
+        });
+    });
+}

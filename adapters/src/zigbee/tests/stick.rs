@@ -1,0 +1,416 @@
+//! A coordinator that is none: it holds a network, and two devices that answer as they are told. Frames are written here by
+//! hand, so that what the host makes of them is not checked by itself.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+
+use crate::zigbee::link::Open;
+use crate::zigbee::ncp::{
+    Answer, Aps, Backup, Coordinator, Ieee, Key, Message, NcpEvent, NcpFault, NcpInfo, NcpKind, Network,
+    NewNetwork, To, Undelivered,
+};
+
+/// A plug that is awake.
+pub(super) const PLUG: Ieee = Ieee(0x0015_8d00_0000_0001);
+/// A sensor that sleeps.
+pub(super) const SENSOR: Ieee = Ieee(0x0015_8d00_0000_0002);
+
+const OWN: Ieee = Ieee(0x0012_4b00_1234_5678);
+
+/// What there is, and what became of it.
+#[derive(Debug, Default)]
+pub(super) struct Stick {
+    pub(super) held: Option<Backup>,
+    /// What it was told to do.
+    pub(super) done: Vec<&'static str>,
+    pub(super) is_open: Duration,
+    /// So often each question is lost before it is answered.
+    pub(super) loses: u32,
+    lost: BTreeMap<(Ieee, u16, u16), u32>,
+    pub(super) is_asleep: bool,
+    pub(super) is_on: bool,
+    pub(super) lies: bool,
+    pub(super) refuses: Option<u8>,
+    /// How long answers of the plug take.
+    pub(super) delay: Duration,
+    /// Commands to the plug.
+    pub(super) commands: Vec<u8>,
+    /// Reads of the plug.
+    pub(super) asked: u32,
+    offset: i16,
+    pub(super) offset_writes: u32,
+    set_up: BTreeMap<Ieee, Vec<String>>,
+    addresses: BTreeMap<u16, Ieee>,
+    events: Option<mpsc::Sender<NcpEvent>>,
+}
+
+impl Stick {
+    pub(super) fn blank() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn with_network(ext_pan_id: u64) -> Self {
+        Self { held: Some(backup(0x2222, Ieee(ext_pan_id), Key([7; 16]))), ..Self::default() }
+    }
+
+    /// How a device was set up.
+    pub(super) fn set_up(&self, ieee: Ieee) -> Vec<String> {
+        self.set_up.get(&ieee).cloned().unwrap_or_default()
+    }
+}
+
+fn backup(pan_id: u16, ext_pan_id: Ieee, key: Key) -> Backup {
+    Backup {
+        ieee: OWN,
+        network: Network { pan_id, ext_pan_id, channel: 15, update_id: 0 },
+        key,
+        key_sequence: 0,
+        frame_counter: 1000,
+        tc_link_key: Key([0x5a; 16]),
+        tc_seed: None,
+        link_keys: Vec::new(),
+    }
+}
+
+/// The stick, as often as it is opened.
+pub(super) struct StickBox {
+    stick: Mutex<Stick>,
+    info: NcpInfo,
+    news: Notify,
+}
+
+impl fmt::Debug for StickBox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StickBox(…)")
+    }
+}
+
+/// Opens it.
+pub(super) fn opener(stick: &Arc<StickBox>) -> Open {
+    let stick = Arc::clone(stick);
+    Arc::new(move |_, events| {
+        stick.stick().events = Some(events);
+        Box::pin(ready(Ok(Arc::new(Handle(Arc::clone(&stick))) as Arc<dyn Coordinator>)))
+    })
+}
+
+/// One opening of it.
+#[derive(Debug)]
+struct Handle(Arc<StickBox>);
+
+impl StickBox {
+    pub(super) fn with(stick: Stick) -> Arc<Self> {
+        let info = NcpInfo { kind: NcpKind::Znp, ieee: OWN, firmware: "test".to_owned() };
+        Arc::new(Self { stick: Mutex::new(stick), info, news: Notify::new() })
+    }
+
+    pub(super) fn stick(&self) -> MutexGuard<'_, Stick> {
+        self.stick.lock().unwrap()
+    }
+
+    async fn wait(&self, is: impl Fn(&Stick) -> bool) {
+        loop {
+            let news = self.news.notified();
+            if is(&self.stick()) {
+                return;
+            }
+            tokio::select! {
+                () = news => {}
+                () = tokio::time::sleep(Duration::from_millis(10)) => {}
+            }
+        }
+    }
+
+    /// Waits until its network was brought up and looked at.
+    pub(super) async fn wait_up(&self) {
+        self.wait(|stick| stick.held.is_some() && stick.done.last() == Some(&"backup")).await;
+        // What was kept of it is written, and the network is used.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    pub(super) async fn wait_open(&self) {
+        self.wait(|stick| !stick.is_open.is_zero()).await;
+    }
+
+    pub(super) fn says(&self, event: NcpEvent) {
+        let events = self.stick().events.clone().unwrap();
+        events.try_send(event).unwrap();
+    }
+
+    pub(super) fn joins(&self, ieee: Ieee) {
+        let nwk = 0x1000 + u16::try_from(ieee.0 & 0xff).unwrap();
+        self.stick().addresses.insert(nwk, ieee);
+        self.says(NcpEvent::Joined { ieee, nwk, parent: None });
+    }
+
+    /// The device announces itself from another address.
+    pub(super) fn rejoins(&self, ieee: Ieee, nwk: u16) {
+        let mut stick = self.stick();
+        stick.addresses.retain(|_, known| *known != ieee);
+        stick.addresses.insert(nwk, ieee);
+        drop(stick);
+        let mut payload = vec![0x81];
+        payload.extend(nwk.to_le_bytes());
+        payload.extend(ieee.0.to_le_bytes());
+        payload.push(0x8e);
+        self.message(nwk, (0, 0x0013, 0), payload);
+    }
+
+    /// The sleeping device wakes up and reports something.
+    pub(super) fn wakes(&self, ieee: Ieee) {
+        let mut stick = self.stick();
+        stick.is_asleep = false;
+        let (nwk, [low, high]) = (address(&stick, ieee), stick.offset.to_le_bytes());
+        drop(stick);
+        self.message(nwk, (0x0104, 0x0402, 1), vec![0x18, 0xfe, 0x0a, 0x10, 0x00, 0x29, low, high]);
+    }
+
+    fn message(&self, from: u16, (profile, cluster, endpoint): (u16, u16, u8), payload: Vec<u8>) {
+        let message = Message {
+            from,
+            ieee: None,
+            profile,
+            cluster,
+            src_endpoint: endpoint,
+            dst_endpoint: u8::from(endpoint > 0),
+            group: None,
+            broadcast: false,
+            payload,
+            lqi: 200,
+            rssi: Some(-50),
+        };
+        let events = self.stick().events.clone().unwrap();
+        // Nobody may listen any more.
+        events.try_send(NcpEvent::Message(std::boxed::Box::new(message))).ok();
+    }
+
+    /// What a device does with a message; what it answers.
+    fn takes(&self, ieee: Ieee, message: &Aps) -> Option<Vec<u8>> {
+        let mut stick = self.stick();
+        let own = message.payload.get(2).copied().unwrap_or_default();
+        let key = (ieee, message.cluster, u16::from(own) << 8 | message.profile & 0xff);
+        let loses = stick.loses;
+        let lost = stick.lost.entry(key).or_default();
+        if *lost < loses {
+            *lost += 1;
+            return None;
+        }
+        if message.profile == 0 {
+            object(&mut stick, ieee, message)
+        } else {
+            cluster(&mut stick, ieee, message)
+        }
+    }
+}
+
+fn address(stick: &Stick, ieee: Ieee) -> u16 {
+    *stick.addresses.iter().find(|(_, known)| **known == ieee).unwrap().0
+}
+
+/// The device object's answers.
+fn object(stick: &mut Stick, ieee: Ieee, message: &Aps) -> Option<Vec<u8>> {
+    let [low, high] = address(stick, ieee).to_le_bytes();
+    let number = message.payload[0];
+    let is_plug = ieee == PLUG;
+    Some(match message.cluster {
+        0x0002 if is_plug => {
+            vec![number, 0, low, high, 0x01, 0x40, 0x8e, 0x34, 0x12, 0x52, 0, 0, 0, 0x2c, 0, 0, 0]
+        }
+        0x0002 => vec![number, 0, low, high, 0x02, 0x40, 0x80, 0x34, 0x12, 0x52, 0, 0, 0, 0x2c, 0, 0, 0],
+        0x0005 => vec![number, 0, low, high, 1, 1],
+        0x0004 => {
+            let own: u16 = if is_plug { 0x0006 } else { 0x0402 };
+            let [first, second] = own.to_le_bytes();
+            vec![number, 0, low, high, 12, 1, 0x04, 0x01, 0x51, 0, 1, 2, 0, 0, first, second, 0]
+        }
+        0x0021 => {
+            let cluster = u16::from_le_bytes([message.payload[10], message.payload[11]]);
+            let what = format!("bind {}/{cluster:04x}", message.payload[9]);
+            stick.set_up.entry(ieee).or_default().push(what);
+            vec![number, 0]
+        }
+        0x0034 => vec![number, 0],
+        _ => return None,
+    })
+}
+
+/// A cluster's answers.
+fn cluster(stick: &mut Stick, ieee: Ieee, message: &Aps) -> Option<Vec<u8>> {
+    let [control, number, command, rest @ ..] = message.payload.as_slice() else { return None };
+    let state = u8::from(stick.is_on);
+    let [low, high] = stick.offset.to_le_bytes();
+    Some(match (control & 0x03, *command, message.cluster) {
+        (0, 0x00, 0x0000) => names(*number, ieee, rest),
+        (0, 0x00, 0x0006) => {
+            stick.asked += 1;
+            vec![0x18, *number, 0x01, 0, 0, 0, 0x10, state]
+        }
+        (0, 0x00, 0x0402) => vec![0x18, *number, 0x01, 0x10, 0, 0, 0x29, low, high],
+        (0, 0x02, 0x0402) => {
+            stick.offset = i16::from_le_bytes([rest[3], rest[4]]);
+            stick.offset_writes += 1;
+            vec![0x18, *number, 0x04, 0]
+        }
+        (0, 0x06, of) => {
+            let what = format!("report {}/{of:04x}", message.dst_endpoint);
+            stick.set_up.entry(ieee).or_default().push(what);
+            vec![0x18, *number, 0x07, 0]
+        }
+        (1, command, 0x0006) => {
+            stick.commands.push(command);
+            if let Some(status) = stick.refuses {
+                return Some(vec![0x18, *number, 0x0b, command, status]);
+            }
+            stick.is_on = if stick.lies { stick.is_on } else { command == 1 };
+            vec![0x18, *number, 0x0b, command, 0]
+        }
+        _ => return None,
+    })
+}
+
+fn names(number: u8, ieee: Ieee, wanted: &[u8]) -> Vec<u8> {
+    let mut answer = vec![0x18, number, 0x01];
+    for id in wanted.chunks_exact(2) {
+        let text: &[u8] = match (id[0], ieee == PLUG) {
+            (4, _) => b"ACME",
+            (5, true) => b"P1",
+            (5, false) => b"T1",
+            (0, _) => {
+                answer.extend([0, 0, 0, 0x20, 3]);
+                continue;
+            }
+            _ => {
+                answer.extend([id[0], 0, 0x86]);
+                continue;
+            }
+        };
+        answer.extend([id[0], 0, 0, 0x42, u8::try_from(text.len()).unwrap()]);
+        answer.extend_from_slice(text);
+    }
+    answer
+}
+
+impl Handle {
+    fn done(&self, what: &'static str) {
+        self.0.stick().done.push(what);
+        self.0.news.notify_waiters();
+    }
+}
+
+impl Coordinator for Handle {
+    fn info(&self) -> &NcpInfo {
+        &self.0.info
+    }
+
+    fn resume(&self) -> Answer<'_, Option<Network>> {
+        self.done("resume");
+        let network = self.0.stick().held.as_ref().map(|held| held.network.clone());
+        Box::pin(ready(Ok(network)))
+    }
+
+    fn form<'a>(&'a self, network: &'a NewNetwork) -> Answer<'a, Network> {
+        let made = backup(network.pan_id, network.ext_pan_id, network.key.clone());
+        self.0.stick().held = Some(made.clone());
+        self.done("form");
+        Box::pin(ready(Ok(made.network)))
+    }
+
+    fn restore<'a>(&'a self, backup: &'a Backup) -> Answer<'a, Network> {
+        self.0.stick().held = Some(backup.clone());
+        self.done("restore");
+        Box::pin(ready(Ok(backup.network.clone())))
+    }
+
+    fn backup(&self) -> Answer<'_, Backup> {
+        self.done("backup");
+        let held = self.0.stick().held.clone();
+        Box::pin(ready(held.ok_or_else(|| NcpFault::NoNetwork("none".to_owned()))))
+    }
+
+    fn leave(&self) -> Answer<'_, ()> {
+        self.done("leave");
+        Box::pin(ready(Ok(())))
+    }
+
+    fn permit_join(&self, within: Duration) -> Answer<'_, ()> {
+        self.0.stick().is_open = within;
+        self.0.news.notify_waiters();
+        Box::pin(ready(Ok(())))
+    }
+
+    fn send(&self, message: Aps) -> Answer<'_, (), Undelivered> {
+        let To::Device(nwk) = message.to else { return Box::pin(ready(Ok(()))) };
+        let Some(ieee) = self.0.stick().addresses.get(&nwk).copied() else {
+            return Box::pin(ready(Err(Undelivered::NoRoute)));
+        };
+        let (stick, delay) = (Arc::clone(&self.0), self.0.stick().delay);
+        Box::pin(async move {
+            if ieee == SENSOR && stick.stick().is_asleep {
+                tokio::time::sleep(Duration::from_secs(8)).await;
+                return Err(Undelivered::Expired);
+            }
+            let Some(answer) = stick.takes(ieee, &message) else { return Ok(()) };
+            let (profile, endpoint) = (message.profile, message.dst_endpoint);
+            let cluster = if profile == 0 { message.cluster | 0x8000 } else { message.cluster };
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                stick.message(nwk, (profile, cluster, endpoint), answer);
+            });
+            Ok(())
+        })
+    }
+
+    fn is_sleepy(&self, _: Ieee, _: u16) -> Answer<'_, ()> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn forget(&self, _: Ieee) -> Answer<'_, ()> {
+        Box::pin(ready(Ok(())))
+    }
+}
+
+/// Everything that is logged, whatever its level.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    pub(super) fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl tracing::field::Visit for Log {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+        self.0.lock().unwrap().push_str(&format!("{field}={value:?} "));
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, attributes: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        attributes.record(&mut self.clone());
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
+        values.record(&mut self.clone());
+    }
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}

@@ -1,0 +1,55 @@
+//! What a device's worker hears.
+
+use std::time::Duration;
+
+use usp_mapping::port::PointId;
+use usp_mapping::zigbee::zcl::Frame;
+
+use crate::bus::mailbox::Letter;
+
+/// Something unasked.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Word {
+    /// The device said this.
+    Frame {
+        endpoint: u8,
+        cluster: u16,
+        frame: Frame,
+        /// Two that are alike in this are about the same.
+        subject: String,
+    },
+    /// It joined, or came back.
+    Back,
+    /// It is not in the network, and why.
+    Left(String),
+    /// It was not heard for so long, which is too long.
+    Silent(Duration),
+    /// What a point said is over, because it was not said again.
+    Over(PointId),
+}
+
+impl Word {
+    /// What a device said.
+    pub(super) fn frame(endpoint: u8, cluster: u16, frame: Frame) -> Self {
+        // Reports of different attributes are about different things.
+        let first = frame.payload.get(..2).unwrap_or_default();
+        let subject = format!("{endpoint} {cluster} {} {first:?}", frame.command);
+        Self::Frame { endpoint, cluster, frame, subject }
+    }
+}
+
+impl Letter for Word {
+    fn subject(&self) -> &str {
+        match self {
+            Self::Frame { subject, .. } => subject,
+            Self::Back | Self::Left(_) | Self::Silent(_) | Self::Over(_) => "",
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Frame { frame, .. } => frame.payload.len() + 64,
+            Self::Back | Self::Left(_) | Self::Silent(_) | Self::Over(_) => 64,
+        }
+    }
+}
