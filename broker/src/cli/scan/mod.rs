@@ -9,6 +9,8 @@ mod mqtt;
 mod progress;
 mod range;
 mod report;
+#[cfg(feature = "zigbee")]
+mod zigbee;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Mqtt(mqtt::Mqtt),
     #[cfg(feature = "coap")]
     Coap(coap::Coap),
+    #[cfg(feature = "zigbee")]
+    Zigbee(zigbee::Zigbee),
 }
 
 /// Look for Modbus units on a serial line or at network addresses; nothing is ever written to a device
@@ -121,6 +125,8 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
         Command::Mqtt(args) => runtime.block_on(mqtt::scan(args)),
         #[cfg(feature = "coap")]
         Command::Coap(args) => runtime.block_on(coap::scan(args)),
+        #[cfg(feature = "zigbee")]
+        Command::Zigbee(args) => runtime.block_on(zigbee::scan(args)),
     }
 }
 

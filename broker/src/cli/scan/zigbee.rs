@@ -1,0 +1,390 @@
+//! `scan zigbee`: who is in the network of a coordinator, and what each says of itself.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+use usp_adapters::zigbee_scan::{Found, look};
+use usp_mapping::adopt::zigbee::Interview;
+use usp_mapping::compile::compile_file;
+use usp_mapping::draft::site::{Requirement, Use};
+use usp_mapping::mapping::{
+    BusAddress, Protocol, ZigbeeBus, ZigbeeFlow, ZigbeeNcp, ZigbeeOptions, ZigbeePort,
+};
+use usp_mapping::port::{JoinStage, Newcomer};
+
+use super::progress::Progress;
+use super::range::time;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::{Failure, print_line};
+use crate::site::Finder;
+
+/// Usual port of coordinators behind a network.
+const PORT: u16 = 6638;
+
+/// Longest time that a network can be open.
+const LONGEST: Duration = Duration::from_secs(254);
+
+/// Profiles of simulated devices.
+const DEMO: &str = "usp.demo-";
+
+/// Look who is in the network of a Zigbee coordinator, and with --join let devices join; nothing is set at any device
+///
+/// Devices that are awake are found, and those that sleep below other devices; one that sleeps and hangs on the coordinator itself is found when
+/// it says something (wake it, by a button). Each is asked who it is and what it can do, and compared with the mappings. The site file that follows is printed or, with -o, written, and
+/// draft mappings beside it. No broker may be using the coordinator meanwhile.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("where").required(true).args(["port", "tcp"]))]
+pub(crate) struct Zigbee {
+    /// Serial port of the coordinator, such as /dev/serial/by-id/…
+    #[arg(long, value_name = "PORT")]
+    port: Option<String>,
+    /// Coordinator on the network; its port is 6638 unless it is given
+    #[arg(long, value_name = "HOST[:PORT]")]
+    tcp: Option<String>,
+    /// What the coordinator speaks: ezsp (Silicon Labs) or znp (Texas Instruments)
+    #[arg(long, value_enum)]
+    ncp: NcpArg,
+    /// Bits a second of the serial port
+    #[arg(long, default_value_t = 115_200, requires = "port")]
+    baud: u32,
+    /// Flow control of the serial port
+    #[arg(long, value_enum, default_value_t = FlowArg::None, requires = "port")]
+    flow: FlowArg,
+    /// Let devices join for so long, 254s at most
+    #[arg(long, value_name = "TIME", value_parser = joining)]
+    join: Option<Duration>,
+    /// How long to look at most
+    #[arg(long = "for", default_value = "60s", value_name = "TIME", value_parser = time)]
+    time: Duration,
+    /// Folders with mapping files, searched before the library inside the program
+    #[arg(long = "mappings", value_name = "DIR")]
+    folders: Vec<PathBuf>,
+    /// Write the site file here, and draft mappings beside it
+    #[arg(short = 'o', long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// What was found, as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum NcpArg {
+    Ezsp,
+    Znp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FlowArg {
+    None,
+    Hardware,
+    Software,
+}
+
+fn joining(text: &str) -> Result<Duration, String> {
+    let time = time(text)?;
+    let is_possible = time >= Duration::from_secs(1) && time <= LONGEST;
+    if is_possible { Ok(time) } else { Err("a network can be open for 1s to 254s".to_owned()) }
+}
+
+/// A device and what is proposed for it.
+struct Entry {
+    key: String,
+    interview: Interview,
+    /// Mappings whose models it is one of.
+    profiles: Vec<String>,
+    /// A draft, where there is none.
+    draft: Option<String>,
+    /// Why there is neither.
+    why: Option<String>,
+}
+
+pub(super) async fn scan(args: &Zigbee) -> Result<(), Failure> {
+    let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
+    let models = models(&args.folders)?;
+    let bus = args.bus()?;
+    let progress = Progress::new(0, args.json);
+    let looking = look(&bus, args.join, args.time, |newcomer| tell(&progress, newcomer));
+    let found = tokio::select! {
+        found = looking => found.map_err(Failure::failed)?,
+        () = interrupt.wait() => return Err(Failure::failed("interrupted".to_owned())),
+    };
+    progress.end();
+    let mut keys = BTreeSet::new();
+    let entries: Vec<Entry> =
+        found.devices.iter().map(|interview| entry(interview, &models, &mut keys)).collect();
+    report(args, &found, &entries)
+}
+
+impl Zigbee {
+    fn bus(&self) -> Result<ZigbeeBus, Failure> {
+        let port = match (&self.port, &self.tcp) {
+            (Some(port), _) => {
+                let flow = match self.flow {
+                    FlowArg::None => ZigbeeFlow::None,
+                    FlowArg::Hardware => ZigbeeFlow::Hardware,
+                    FlowArg::Software => ZigbeeFlow::Software,
+                };
+                ZigbeePort::Serial { port: port.clone(), baud: self.baud, flow }
+            }
+            (None, text) => ZigbeePort::Tcp(address(text.as_deref().unwrap_or_default())?),
+        };
+        let ncp = match self.ncp {
+            NcpArg::Ezsp => ZigbeeNcp::Ezsp,
+            NcpArg::Znp => ZigbeeNcp::Znp,
+        };
+        Ok(ZigbeeBus { port, ncp, channel: None, pan_id: None, network_key: None, adopt: false })
+    }
+
+    /// As the site file has it.
+    fn bus_text(&self) -> String {
+        let place = match (&self.port, &self.tcp) {
+            (Some(port), _) => format!("zigbee: {}", Value::from(port.as_str())),
+            (None, tcp) => format!("zigbee_tcp: {}", Value::from(tcp.as_deref().unwrap_or_default())),
+        };
+        let baud = if self.baud == 115_200 { String::new() } else { format!(", baud: {}", self.baud) };
+        let flow = match self.flow {
+            FlowArg::None => "",
+            FlowArg::Hardware => ", flow: hardware",
+            FlowArg::Software => ", flow: software",
+        };
+        let ncp = if self.ncp == NcpArg::Ezsp { "ezsp" } else { "znp" };
+        format!("{{{place}, ncp: {ncp}{baud}{flow}}}")
+    }
+}
+
+fn address(text: &str) -> Result<BusAddress, Failure> {
+    let mut all = super::range::hosts(text, PORT).map_err(Failure::invalid)?;
+    match (all.pop(), all.is_empty()) {
+        (Some(address), true) => Ok(address),
+        _ => Err(Failure::invalid(format!("`{text}` is not one coordinator"))),
+    }
+}
+
+/// Each step of each device.
+fn tell(progress: &Progress, newcomer: &Newcomer) {
+    let Newcomer { address, stage, manufacturer, model, detail } = newcomer;
+    let who =
+        [manufacturer.as_str(), model].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ");
+    let who = if who.is_empty() { who } else { format!(" {who}") };
+    match stage {
+        JoinStage::Found => progress.found(&format!("{address}: found")),
+        JoinStage::Interviewing => progress.step(0, &format!("{address} {detail}")),
+        JoinStage::Ready => progress.found(&format!("{address}:{who}")),
+        JoinStage::Failed => progress.found(&format!("{address}:{who} {detail}")),
+        JoinStage::Left => progress.found(&format!("{address}: left")),
+    }
+}
+
+/// Mappings of Zigbee devices that know them by what they say of themselves.
+fn models(folders: &[PathBuf]) -> Result<Vec<(String, ZigbeeOptions)>, Failure> {
+    let finder = Finder::new(folders, Path::new("")).map_err(Failure::invalid)?;
+    let profiles: BTreeSet<String> =
+        finder.catalog().profiles().map(|(profile, _)| profile.to_owned()).collect();
+    let model = |profile: String| {
+        // What is made up for demonstrations describes no device that there is.
+        if profile.starts_with(DEMO) {
+            return None;
+        }
+        let wanted = Use::Profile { name: profile.clone(), requirement: Requirement::Any };
+        match compile_file(&finder.find(&wanted).ok()?).0?.protocol {
+            Protocol::Zigbee(options) => Some((profile, options)),
+            _ => None,
+        }
+    };
+    Ok(profiles.into_iter().filter_map(model).collect())
+}
+
+fn entry(interview: &Interview, models: &[(String, ZigbeeOptions)], keys: &mut BTreeSet<String>) -> Entry {
+    let fits = |options: &ZigbeeOptions| options.fits(&interview.manufacturer, &interview.model);
+    let profiles: Vec<String> =
+        models.iter().filter(|(_, options)| fits(options)).map(|(profile, _)| profile.clone()).collect();
+    let (draft, why) = match profiles.is_empty() {
+        true => match draft(interview) {
+            Ok(text) => (Some(text), None),
+            Err(why) => (None, Some(why)),
+        },
+        false => (None, None),
+    };
+    let name = slug(&interview.model);
+    let numbered = |number: u32| if number == 1 { name.clone() } else { format!("{name}-{number}") };
+    let key = (1..).map(numbered).find(|key| keys.insert(key.clone())).unwrap_or_default();
+    Entry { key, interview: interview.clone(), profiles, draft, why }
+}
+
+/// A key of the site file.
+fn slug(model: &str) -> String {
+    let mut slug = String::new();
+    for c in model.chars().take(48) {
+        match c {
+            c if c.is_ascii_alphanumeric() => slug.push(c.to_ascii_lowercase()),
+            _ if !slug.is_empty() && !slug.ends_with('-') => slug.push('-'),
+            _ => {}
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    match slug.chars().next() {
+        Some(first) if first.is_ascii_alphabetic() => slug.to_owned(),
+        _ => format!("device-{slug}").trim_end_matches('-').to_owned(),
+    }
+}
+
+fn report(args: &Zigbee, found: &Found, entries: &[Entry]) -> Result<(), Failure> {
+    let site = site(args, found, entries);
+    let drafts =
+        || entries.iter().filter_map(|entry| Some((format!("{}.yaml", entry.key), entry.draft.as_ref()?)));
+    if let Some(path) = &args.output {
+        write_file(path, &site)?;
+        for (name, text) in drafts() {
+            write_file(&path.with_file_name(name), text)?;
+        }
+    }
+    if args.json {
+        return print_line(to_json(found, entries, &site));
+    }
+    let network = &found.network;
+    let mut text = format!(
+        "{}, channel {}, PAN ID 0x{:04x}; devices found: {}",
+        network.firmware,
+        network.channel,
+        network.pan_id,
+        entries.len()
+    );
+    for entry in entries {
+        // Writing to a String cannot fail, here and below.
+        write!(text, "\n  {}", line(entry)).ok();
+    }
+    for ieee in &found.unknown {
+        write!(text, "\n  0x{ieee:016x}: did not say what it is; wake it, and look again").ok();
+    }
+    if args.output.is_none() && !entries.is_empty() {
+        write!(text, "\n\n# site.yaml\n{site}").ok();
+        for (name, draft) in drafts() {
+            write!(text, "\n# {name}\n{draft}").ok();
+        }
+    }
+    print_line(text.trim_end())
+}
+
+/// One device in a line.
+fn line(entry: &Entry) -> String {
+    let Interview { ieee, manufacturer, model, endpoints, .. } = &entry.interview;
+    let sleeps = if entry.interview.is_sleepy() { ", sleeps" } else { "" };
+    let mapping = match (entry.profiles.first(), &entry.draft, &entry.why) {
+        (Some(profile), ..) => format!("mapping {profile}"),
+        (None, Some(_), _) => "a draft is made".to_owned(),
+        (None, None, why) => format!("no mapping: {}", why.as_deref().unwrap_or_default()),
+    };
+    format!("{ieee}: {manufacturer} {model}, {} endpoints{sleeps}; {mapping}", endpoints.len())
+}
+
+fn site(args: &Zigbee, found: &Found, entries: &[Entry]) -> String {
+    let bus = args.bus_text();
+    let mut text = format!(
+        "# Made by `usp-broker scan zigbee`: give the devices keys and names of your own; with `adopt: true` in the bus all\n\
+         # devices come by themselves.\nsite: 1\nbuses:\n  mesh: {bus}\n"
+    );
+    let is_known = |entry: &Entry| !entry.profiles.is_empty() || entry.draft.is_some();
+    text += if entries.iter().any(is_known) { "devices:\n" } else { "devices: {}\n" };
+    for Entry { key, interview, profiles, draft, why } in entries {
+        let at = format!("bus: mesh, ieee: \"{}\"", interview.ieee);
+        match (profiles.split_first(), draft, why) {
+            (Some((first, others)), ..) => {
+                let others =
+                    if others.is_empty() { String::new() } else { format!("  # or {}", others.join(", ")) };
+                writeln!(text, "  {key}: {{use: {first}, {at}}}{others}").ok();
+            }
+            (None, Some(_), _) => drop(writeln!(text, "  {key}: {{file: {key}.yaml, {at}}}")),
+            (None, None, why) => {
+                let why = why.as_deref().unwrap_or_default();
+                writeln!(text, "  # {} {}: {why}", interview.ieee, interview.model).ok();
+            }
+        }
+    }
+    for ieee in &found.unknown {
+        writeln!(text, "  # 0x{ieee:016x} did not say what it is").ok();
+    }
+    text
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
+}
+
+fn to_json(found: &Found, entries: &[Entry], site: &str) -> Value {
+    let device = |entry: &Entry| {
+        let Interview { ieee, manufacturer, model, endpoints, .. } = &entry.interview;
+        let endpoint = |endpoint: &usp_mapping::adopt::zigbee::Endpoint| {
+            json!({
+                "endpoint": endpoint.id, "profile": endpoint.profile, "device": endpoint.device,
+                "inputs": endpoint.inputs, "outputs": endpoint.outputs,
+            })
+        };
+        json!({
+            "device": entry.key, "ieee": ieee.to_string(), "manufacturer": manufacturer, "model": model,
+            "sleepy": entry.interview.is_sleepy(), "endpoints": endpoints.iter().map(endpoint).collect::<Vec<_>>(),
+            "profiles": entry.profiles, "mapping": entry.draft, "why": entry.why,
+        })
+    };
+    let network = &found.network;
+    let unknown: Vec<String> = found.unknown.iter().map(|ieee| format!("0x{ieee:016x}")).collect();
+    json!({
+        "scan": 1,
+        "network": {
+            "firmware": network.firmware, "channel": network.channel,
+            "pan_id": format!("0x{:04x}", network.pan_id), "extended_pan_id": format!("0x{:016x}", network.ext_pan_id),
+        },
+        "devices": entries.iter().map(device).collect::<Vec<_>>(), "unknown": unknown, "site": site,
+    })
+}
+
+/// A mapping file from the clusters of a device.
+///
+/// Errors: none can be made, and why.
+fn draft(interview: &Interview) -> Result<String, String> {
+    Err(format!("no mapping is known for the model `{}`", interview.model))
+}
+
+#[cfg(test)]
+mod tests {
+    use usp_mapping::adopt::zigbee::Endpoint;
+    use usp_mapping::mapping::Ieee;
+
+    use super::*;
+
+    #[test]
+    fn times_of_joining() {
+        assert_eq!(joining("60s"), Ok(Duration::from_secs(60)));
+        assert!(joining("5m").unwrap_err().contains("254s") && joining("0s").is_err());
+    }
+
+    #[test]
+    fn keys_are_made_of_models() {
+        assert_eq!(slug("TRADFRI bulb E27 WS"), "tradfri-bulb-e27-ws");
+        assert_eq!((slug(""), slug("3RSS")), ("device".to_owned(), "device-3rss".to_owned()));
+    }
+
+    #[test]
+    fn devices_of_a_model_are_numbered() {
+        let interview = Interview {
+            ieee: Ieee(0x0015_8d00_01a2_b3c4),
+            manufacturer: "ACME".to_owned(),
+            model: "P1".to_owned(),
+            endpoints: vec![Endpoint { id: 1, ..Endpoint::default() }],
+            ..Interview::default()
+        };
+        let options = ZigbeeOptions {
+            models: vec![usp_mapping::mapping::ZigbeeWord::parse("P1")],
+            ..ZigbeeOptions::default()
+        };
+        let (models, mut keys) = ([("acme.plug".to_owned(), options)], BTreeSet::new());
+        let entries = [1, 2].map(|_| entry(&interview, &models, &mut keys));
+        assert_eq!(entries.iter().map(|entry| entry.key.as_str()).collect::<Vec<_>>(), ["p1", "p1-2"]);
+        assert_eq!(entries[0].profiles, ["acme.plug"]);
+        let told = line(&entries[0]);
+        assert_eq!(told, "0x00158d0001a2b3c4: ACME P1, 1 endpoints, sleeps; mapping acme.plug");
+    }
+}
