@@ -56,6 +56,7 @@ fn every_file_says_where_its_facts_are_from() {
             Some(("modbus", _)) => "Registers: ",
             Some(("coap", _)) => "Resources: ",
             Some(("ble" | "line", _)) => "Protocol: ",
+            Some(("zigbee", _)) => "Clusters: ",
             _ => "Topics: ",
         };
         assert!(head.contains(source) || name.contains("usp-demo"), "{name} names no source");
