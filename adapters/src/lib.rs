@@ -23,6 +23,8 @@
 //! - A point that is read together with others and refused is read again by itself, so that a hole in a device's
 //!   register map costs no other point.
 
+#[cfg(feature = "ble")]
+mod ble;
 mod bus;
 #[cfg(feature = "coap")]
 mod coap;
@@ -34,7 +36,7 @@ mod line;
 mod modbus;
 #[cfg(feature = "mqtt-devices")]
 mod mqtt;
-#[cfg(any(feature = "coap", feature = "mqtt-devices", feature = "zigbee"))]
+#[cfg(any(feature = "ble", feature = "coap", feature = "mqtt-devices", feature = "zigbee"))]
 mod secret;
 #[cfg(feature = "serial")]
 mod serial;
@@ -64,6 +66,9 @@ pub use crate::modbus::scan;
 
 #[cfg(feature = "coap")]
 pub use crate::coap::scan as coap_scan;
+
+#[cfg(feature = "ble")]
+pub use crate::ble::scan as ble_scan;
 
 #[cfg(feature = "mqtt-devices")]
 pub use crate::mqtt::scan as mqtt_scan;

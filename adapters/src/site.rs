@@ -308,6 +308,10 @@ fn shared_link(
             let ends = ((_counters, _way), (_runtime, _keeper));
             Some(Box::new(crate::zigbee::ZigbeeLink::start(zigbee.clone(), &plan.bus, ends.0, ends.1)))
         }
+        #[cfg(feature = "ble")]
+        BusKind::Ble(radio) => {
+            Some(Box::new(crate::ble::BleLink::start(radio.clone(), &plan.bus, _counters, _runtime)))
+        }
         _ => None,
     }
 }

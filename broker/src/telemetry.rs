@@ -139,7 +139,9 @@ fn targets(levels: &str) -> Result<Targets, LevelError> {
     // A library with little to say that helps; whoever wants it asks for it by name.
     let quiet = Targets::new()
         .with_target("tungstenite", LevelFilter::WARN)
-        .with_target("rumqttc", LevelFilter::WARN);
+        .with_target("rumqttc", LevelFilter::WARN)
+        .with_target("bluez_async", LevelFilter::WARN)
+        .with_target("btleplug", LevelFilter::WARN);
     let default = targets.default_level().unwrap_or(LevelFilter::OFF);
     Ok(quiet.with_targets(targets).with_default(default))
 }

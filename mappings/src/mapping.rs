@@ -18,7 +18,7 @@ pub use self::protocol::{BusKind, DeviceAddress, Protocol, ProtocolKind, ReadPoi
 pub use self::site::{Bus, BusAddress, Device, Parity, SerialLine, Site};
 pub use crate::ble::{
     BleAdapter, BleAddress, BleAsk, BleChar, BleConnect, BleHeard, BleMatch, BleOptions, BlePair, BlePick,
-    BlePut, BleRadio, BleRead, BleSource, BleUuid, BleWrite, Mac,
+    BlePut, BleRadio, BleRead, BleShape, BleSource, BleUuid, BleWrite, Mac,
 };
 pub use crate::coap::{CoapAddress, CoapEndpoint, CoapMethod, CoapOptions, CoapPsk, CoapRead, CoapWrite};
 pub use crate::line::{

@@ -65,6 +65,10 @@ enum Template {
     CoapLight,
     /// Projector on a serial line
     Projector,
+    /// Bluetooth thermometer that advertises
+    BleThermometer,
+    /// Bluetooth lamp with characteristics
+    BleLamp,
 }
 
 impl Template {
@@ -78,6 +82,8 @@ impl Template {
             Self::Plug => include_str!("new/plug.yaml"),
             Self::CoapLight => include_str!("new/coap-light.yaml"),
             Self::Projector => include_str!("new/projector.yaml"),
+            Self::BleThermometer => include_str!("new/ble-thermometer.yaml"),
+            Self::BleLamp => include_str!("new/ble-lamp.yaml"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `usp-broker scan`: which devices are there, before anybody has described them.
 
+#[cfg(feature = "ble")]
+mod ble;
 #[cfg(feature = "coap")]
 mod coap;
 mod look;
@@ -33,6 +35,8 @@ pub(crate) enum Command {
     Coap(coap::Coap),
     #[cfg(feature = "zigbee")]
     Zigbee(zigbee::Zigbee),
+    #[cfg(feature = "ble")]
+    Ble(ble::Ble),
 }
 
 /// Look for Modbus units on a serial line or at network addresses; nothing is ever written to a device
@@ -127,6 +131,8 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
         Command::Coap(args) => runtime.block_on(coap::scan(args)),
         #[cfg(feature = "zigbee")]
         Command::Zigbee(args) => runtime.block_on(zigbee::scan(args)),
+        #[cfg(feature = "ble")]
+        Command::Ble(args) => runtime.block_on(ble::scan(args)),
     }
 }
 

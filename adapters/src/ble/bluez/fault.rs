@@ -1,0 +1,124 @@
+//! What errors of BlueZ and D-Bus mean, in the user's words.
+
+use std::error::Error;
+
+/// Why something that a device was asked came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::ble) enum Fault {
+    /// The device does not do it.
+    Refused(String),
+    /// The device, or the way to it, is gone.
+    Gone(String),
+}
+
+/// Errors that a device has answered with, as BlueZ calls them.
+const REFUSALS: [&str; 6] = [
+    "NotPermitted",
+    "NotAuthorized",
+    "NotSupported",
+    "InvalidValueLength",
+    "InvalidOffset",
+    "InvalidArguments",
+];
+
+/// What BlueZ says of an exchange that was under way when the connection broke off.
+const BROKEN_OFF: &str = "ATT error: 0x0e";
+
+/// What is meant by an error of D-Bus.
+pub(super) fn words(error: &dbus::Error) -> String {
+    let message = error.message().unwrap_or_default();
+    match error.name().and_then(|name| name.rsplit('.').next()).unwrap_or_default() {
+        "ServiceUnknown" | "NameHasNoOwner" | "SpawnFailed" => "bluetoothd is not running".to_owned(),
+        "AccessDenied" => {
+            "D-Bus does not let this user talk to BlueZ: it has to be in the group bluetooth".to_owned()
+        }
+        "NoReply" | "Timeout" | "TimedOut" | "Disconnected" => "BlueZ does not answer".to_owned(),
+        "UnknownObject" | "UnknownMethod" | "UnknownInterface" => {
+            "BlueZ does not know it any more".to_owned()
+        }
+        "NotReady" => "the radio is switched off".to_owned(),
+        "InProgress" => "BlueZ is busy with it".to_owned(),
+        "NotConnected" => "it is not connected".to_owned(),
+        "AuthenticationFailed" | "AuthenticationRejected" => {
+            "it does not let itself be paired, or the passkey is wrong".to_owned()
+        }
+        "AuthenticationTimeout" | "AuthenticationCanceled" => "pairing was not completed".to_owned(),
+        name if message.is_empty() => name.to_owned(),
+        _ => shortened(message),
+    }
+}
+
+/// What others say may be long, and have line ends.
+fn shortened(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+}
+
+/// What is meant by an error of D-Bus about a device.
+pub(super) fn of_device(error: &dbus::Error) -> Fault {
+    let name = error.name().and_then(|name| name.rsplit('.').next()).unwrap_or_default();
+    let message = error.message().unwrap_or_default();
+    if message.contains(BROKEN_OFF) {
+        return Fault::Gone("the connection broke off".to_owned());
+    }
+    if REFUSALS.contains(&name) || name == "Failed" && message.contains("ATT error") {
+        let words = if message.is_empty() { name.to_owned() } else { shortened(message) };
+        return Fault::Refused(words);
+    }
+    Fault::Gone(words(error))
+}
+
+/// What is meant by an error of `btleplug`.
+pub(super) fn of_peer(error: &btleplug::Error) -> Fault {
+    if let btleplug::Error::Other(other) = error {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(other.as_ref());
+        while let Some(known) = cause {
+            if let Some(error) = known.downcast_ref::<dbus::Error>() {
+                return of_device(error);
+            }
+            cause = known.source();
+        }
+        return by_text(&other.to_string());
+    }
+    Fault::Gone(shortened(&error.to_string()))
+}
+
+/// Where the error of D-Bus is not among the causes its text is.
+fn by_text(text: &str) -> Fault {
+    if text.contains(BROKEN_OFF) {
+        return Fault::Gone("the connection broke off".to_owned());
+    }
+    let is_refusal = REFUSALS.iter().any(|name| text.contains(name)) || text.contains("ATT error");
+    if is_refusal { Fault::Refused(shortened(text)) } else { Fault::Gone(shortened(text)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(name: &str, message: &str) -> Fault {
+        of_device(&dbus::Error::new_custom(name, message))
+    }
+
+    #[test]
+    fn what_a_device_refuses_is_told_from_what_is_gone() {
+        for (name, message) in [
+            ("org.bluez.Error.NotPermitted", "Write not permitted"),
+            ("org.bluez.Error.Failed", "Operation failed with ATT error: 0x80"),
+        ] {
+            assert_eq!(of(name, message), Fault::Refused(message.to_owned()));
+        }
+        let broken = of("org.bluez.Error.Failed", "Operation failed with ATT error: 0x0e");
+        assert_eq!(broken, Fault::Gone("the connection broke off".to_owned()));
+        assert_eq!(of("org.bluez.Error.Failed", "Not connected"), Fault::Gone("Not connected".to_owned()));
+        let unknown = of("org.freedesktop.DBus.Error.UnknownObject", "Method \"x\" …");
+        assert_eq!(unknown, Fault::Gone("BlueZ does not know it any more".to_owned()));
+    }
+
+    #[test]
+    fn errors_are_in_the_users_words() {
+        let error = dbus::Error::new_custom("org.freedesktop.DBus.Error.ServiceUnknown", "The name …");
+        assert_eq!(words(&error), "bluetoothd is not running");
+        let long = dbus::Error::new_custom("org.bluez.Error.Failed", &"x\n".repeat(1000));
+        assert_eq!(words(&long).chars().count(), 200);
+    }
+}

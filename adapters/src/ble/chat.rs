@@ -1,0 +1,447 @@
+//! The connection of one device: made when it is needed and a slot is free, given up when it idles.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use usp_mapping::mapping::{BleChar, BleConnect, BleOptions, Device, DeviceAddress};
+use usp_mapping::port::{DeviceFault, DeviceId};
+
+use crate::bus::backoff::{Backoff, Jitter};
+use crate::bus::ear::{LinkState, Mark};
+use crate::bus::{BusPlan, Outcome};
+
+use super::bluez::{Fault, Notifications, Peer};
+use super::board::{Board, Listener, Spoken, now};
+use super::model::{Answer, What, Word, all_places, is_same, options};
+use super::slots::Idle;
+
+/// Pauses between attempts to connect a device that is to be connected all the time.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// A connection may take so many times as long as an exchange; so may pairing, where somebody may have to look.
+const CONNECT: u32 = 3;
+
+/// What has been done when a connection breaks off may still be said within this time.
+const LAST_WORD: Duration = Duration::from_millis(300);
+
+/// How often a characteristic is read again that was notified while it was read.
+const READS: usize = 3;
+
+/// A question with whoever waits for what becomes of it, and of when that is.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) what: What,
+    pub(super) done: oneshot::Sender<(Outcome<Answer>, Mark)>,
+}
+
+/// Keeps the connection of a device.
+pub(super) struct Chat {
+    board: Arc<Board>,
+    id: DeviceId,
+    plan: watch::Receiver<Arc<BusPlan>>,
+    listener: Arc<Listener>,
+    connections: watch::Receiver<(bool, u64)>,
+    link: watch::Receiver<LinkState>,
+    peer: Option<Held>,
+    /// When a device that is to be connected all the time is connected again.
+    again_at: Option<Instant>,
+    backoff: Backoff,
+    jitter: Jitter,
+    /// Why it was not connected the last time.
+    told: Option<String>,
+}
+
+/// A connection, and what it was made for.
+struct Held {
+    peer: Peer,
+    notifications: Notifications,
+    device: Arc<Device>,
+    /// How often BlueZ had said before that it is connected, or not.
+    epoch: u64,
+}
+
+/// Why something came to nothing.
+enum Failure {
+    /// The way to the device, or the device: it did not answer.
+    Silent(DeviceFault),
+    /// It was not asked.
+    NotAsked(DeviceFault),
+    /// It does not do it.
+    Refused(String),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(words) => Self::Refused(words),
+            Fault::Gone(words) => Self::Silent(DeviceFault::Unreachable(words)),
+        }
+    }
+}
+
+impl Chat {
+    pub(super) fn new(
+        board: &Arc<Board>,
+        id: DeviceId,
+        plan: watch::Receiver<Arc<BusPlan>>,
+        listener: Arc<Listener>,
+    ) -> Self {
+        let connections = listener.connections();
+        Self {
+            board: Arc::clone(board),
+            id,
+            plan,
+            listener,
+            connections,
+            link: board.state.subscribe(),
+            peer: None,
+            again_at: Some(now()),
+            backoff: Backoff::new(PAUSES.0, PAUSES.1),
+            jitter: Jitter::random(),
+            told: None,
+        }
+    }
+
+    /// Serves until it is stopped.
+    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.serve(&mut orders) => {}
+        }
+        self.hang_up("").await;
+    }
+
+    async fn serve(&mut self, orders: &mut mpsc::Receiver<Order>) {
+        loop {
+            let is_up = *self.link.borrow_and_update() == LinkState::Up;
+            let again_at = self.again_at.filter(|_| is_up && self.peer.is_none() && self.keeps());
+            let (has_peer, epoch) = (self.peer.is_some(), self.epoch());
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.answer(order).await,
+                    None => return,
+                },
+                notified = Self::notified(&mut self.peer) => match notified {
+                    Some((char, bytes)) => self.tell(Word::Notified(char, bytes)),
+                    None => self.broke_off().await,
+                },
+                () = Self::left(&mut self.connections, epoch), if has_peer => self.broke_off().await,
+                () = self.board.turn_ends(&self.id), if has_peer => {
+                    self.hang_up("its radio has too few connections for all who want one").await;
+                }
+                changed = self.plan.changed() => match changed {
+                    Ok(()) => self.configure().await,
+                    Err(_) => return,
+                },
+                changed = self.link.changed() => if changed.is_err() {
+                    return;
+                },
+                () = wait_until(again_at), if again_at.is_some() => self.connect_again().await,
+            }
+        }
+    }
+
+    fn device(&self) -> Option<Arc<Device>> {
+        self.plan.borrow().devices.first().map(Arc::clone)
+    }
+
+    fn options(&self) -> Option<BleOptions> {
+        options(&self.device()?.mapping).cloned()
+    }
+
+    fn keeps(&self) -> bool {
+        self.options().is_some_and(|options| options.connect == BleConnect::Keep)
+    }
+
+    fn tell(&self, word: Word) {
+        self.listener.letters.put(Spoken::new(word));
+    }
+
+    /// The next thing that is notified; `None`: there will be none any more.
+    async fn notified(peer: &mut Option<Held>) -> Option<(BleChar, Vec<u8>)> {
+        match peer {
+            Some(held) => held.notifications.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// How often BlueZ had said that it is connected, or not, before there was this connection.
+    fn epoch(&self) -> u64 {
+        self.peer.as_ref().map_or(u64::MAX, |held| held.epoch)
+    }
+
+    /// Waits until BlueZ says that it is not connected any more.
+    async fn left(connections: &mut watch::Receiver<(bool, u64)>, epoch: u64) {
+        if connections.wait_for(|(connected, times)| !connected && *times > epoch).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Another mapping has other characteristics, another address another device.
+    async fn configure(&mut self) {
+        let device = self.device();
+        let is_same = |held: &Held| device.as_ref().is_some_and(|device| Arc::ptr_eq(device, &held.device));
+        if self.peer.as_ref().is_some_and(|held| !is_same(held)) {
+            self.hang_up("its configuration has just changed").await;
+        }
+        self.again_at = Some(now());
+    }
+
+    /// Ends the connection if there is one.
+    async fn hang_up(&mut self, why: &str) {
+        if let Some(held) = self.peer.take() {
+            held.peer.disconnect().await;
+            if self.keeps() && !why.is_empty() {
+                self.apart(why);
+            }
+        }
+        self.board.give_up(&self.id);
+    }
+
+    /// The connection is gone, though nobody has ended it.
+    async fn broke_off(&mut self) {
+        self.hang_up("the connection broke off").await;
+    }
+
+    /// It is to be connected, and is not.
+    fn apart(&mut self, why: &str) {
+        if self.told.as_deref() != Some(why) {
+            self.told = Some(why.to_owned());
+            self.tell(Word::Apart(why.to_owned()));
+        }
+        self.again_at = Some(now() + self.backoff.next(&mut self.jitter));
+    }
+
+    async fn connect_again(&mut self) {
+        match self.connect(None).await {
+            Ok(()) => self.board.use_slot(&self.id, false),
+            Err(Failure::Silent(fault) | Failure::NotAsked(fault)) => {
+                let why = match fault {
+                    DeviceFault::Unreachable(why) => why,
+                    other => other.to_string(),
+                };
+                self.apart(&why);
+            }
+            Err(Failure::Refused(why)) => self.apart(&why),
+        }
+    }
+
+    /// Makes the connection if there is none, within this time if one is given.
+    async fn connect(&mut self, within: Option<Duration>) -> Result<(), Failure> {
+        if self.peer.is_some() {
+            return Ok(());
+        }
+        let device = self.device().ok_or_else(|| gone("its bus has no device"))?;
+        let Some(options) = options(&device.mapping).cloned() else {
+            return Err(gone("it is no Bluetooth device"));
+        };
+        let idle = match options.connect {
+            BleConnect::Keep => Idle::Keep,
+            BleConnect::OnDemand | BleConnect::Never => Idle::For(options.idle),
+        };
+        // BlueZ connects nobody whom it has not heard; who was never heard may be known to it all the same.
+        timeout(options.timeout, self.listener.was_there()).await.ok();
+        // Whoever is before it may take a connection, and an exchange, and so may those before that one.
+        let patience = within.unwrap_or(options.timeout * 2 * CONNECT);
+        let slot = timeout(patience, self.board.slot(&self.id, idle)).await;
+        if slot.is_err() {
+            self.board.give_up(&self.id);
+            let busy = DeviceFault::Unreachable("all connections of its radio are in use".to_owned());
+            return Err(Failure::NotAsked(within.map_or(busy, |_| DeviceFault::Expired)));
+        }
+        let made = self.make(device, &options, within).await;
+        if made.is_err() {
+            self.board.give_up(&self.id);
+        }
+        made
+    }
+
+    /// Makes the connection over the slot that there is.
+    async fn make(
+        &mut self,
+        device: Arc<Device>,
+        options: &BleOptions,
+        within: Option<Duration>,
+    ) -> Result<(), Failure> {
+        let DeviceAddress::Ble(address) = &device.address else {
+            return Err(gone("it is no Bluetooth device"));
+        };
+        let session = self.board.session.borrow().clone();
+        let session = session.ok_or_else(|| gone("there is no connection to BlueZ"))?;
+        let chars: Vec<_> = all_places(&device.mapping)
+            .filter(|place| place.notify)
+            .filter_map(|place| place.char().cloned())
+            .collect();
+        let limit = options.timeout * CONNECT;
+        let epoch = self.connections.borrow().1;
+        let connecting = session.connect(address, options, &chars);
+        let made = timeout(within.unwrap_or(limit).min(limit), connecting).await;
+        let (peer, notifications) = match made {
+            Ok(Ok(made)) => made,
+            Ok(Err(fault)) => return Err(fault.into()),
+            Err(_) => {
+                session.give_up(address.mac).await;
+                return Err(match within {
+                    Some(within) if within < limit => Failure::NotAsked(DeviceFault::Expired),
+                    _ => Failure::Silent(DeviceFault::Timeout(limit)),
+                });
+            }
+        };
+        self.listener.is_there();
+        self.peer = Some(Held { peer, notifications, device, epoch });
+        self.backoff.reset();
+        self.told = None;
+        if options.connect == BleConnect::Keep {
+            self.tell(Word::Connected);
+        }
+        Ok(())
+    }
+
+    /// Does what is ordered, and answers.
+    async fn answer(&mut self, order: Order) {
+        // Nobody waits any more: it is not sent.
+        if order.done.is_closed() {
+            return;
+        }
+        let within = match &order.what {
+            What::Write { ttl, .. } => Some(*ttl),
+            What::Read(_) | What::Query { .. } => None,
+        };
+        let outcome = match self.connect(within).await {
+            Ok(()) => {
+                self.board.use_slot(&self.id, true);
+                let outcome = self.ask(order.what).await;
+                self.board.use_slot(&self.id, false);
+                outcome
+            }
+            Err(failure) => Err(failure),
+        };
+        let is_over = matches!(outcome, Err(Failure::Silent(_)));
+        let outcome = match outcome {
+            Ok(answer) => Outcome::Answered(answer),
+            Err(Failure::Refused(words)) => Outcome::Answered(Answer::Refused(words)),
+            Err(Failure::NotAsked(fault)) => Outcome::Taken(Answer::NotAsked(fault)),
+            Err(Failure::Silent(fault)) => Outcome::Silent(fault),
+        };
+        // Whoever asked may wait no longer.
+        drop(order.done.send((outcome, self.listener.letters.mark())));
+        if is_over && self.peer.is_some() {
+            // What comes late must answer nothing else.
+            self.hang_up("it did not answer").await;
+        }
+    }
+
+    /// Asks over the connection that there is.
+    async fn ask(&mut self, what: What) -> Result<Answer, Failure> {
+        let limit = self.options().map_or(Duration::from_secs(5), |options| options.timeout);
+        self.drain();
+        let answer = match what {
+            What::Read(char) => self.read(&char, limit).await,
+            What::Write { char, body, response, .. } => {
+                let peer = self.peer()?;
+                self.during(limit, peer.write(&char, &body, response)).await.map(|()| Answer::Written)
+            }
+            What::Query { ask, char, shape } => {
+                let peer = self.peer()?;
+                self.during(limit, peer.write(&ask.char, &ask.body, ask.response)).await?;
+                self.awaited(limit, |own, bytes| is_same(&char, own) && shape.fits(bytes)).await
+            }
+        };
+        if answer.is_ok() {
+            self.listener.is_there();
+        }
+        answer
+    }
+
+    /// Reads a characteristic. What is notified of it meanwhile may be older or newer than what is read: then it is read again.
+    async fn read(&mut self, char: &BleChar, limit: Duration) -> Result<Answer, Failure> {
+        let mut newest = Vec::new();
+        for _ in 0..READS {
+            let peer = self.peer()?;
+            newest = self.during(limit, peer.read(char)).await?;
+            let notified = self.drain();
+            match notified.into_iter().rev().find(|(own, _)| is_same(char, own)) {
+                None => break,
+                Some((_, bytes)) => newest = bytes,
+            }
+        }
+        Ok(Answer::Value(newest))
+    }
+
+    /// Tells what has been notified so far, and returns it.
+    fn drain(&mut self) -> Vec<(BleChar, Vec<u8>)> {
+        let mut all = Vec::new();
+        while let Some(held) = &mut self.peer {
+            let Some(notified) = held.notifications.next_now() else { break };
+            self.tell(Word::Notified(notified.0.clone(), notified.1.clone()));
+            all.push(notified);
+        }
+        all
+    }
+
+    /// Waits for what a device notifies that is wanted; all else is told.
+    async fn awaited(
+        &mut self,
+        limit: Duration,
+        is_wanted: impl Fn(&BleChar, &[u8]) -> bool,
+    ) -> Result<Answer, Failure> {
+        let until = TokioInstant::now() + limit;
+        loop {
+            let Some(Held { notifications, epoch, .. }) = &mut self.peer else { return Err(broken_off()) };
+            let left = self.connections.wait_for(|(connected, times)| !connected && *times > *epoch);
+            let notified = tokio::select! {
+                biased;
+                notified = notifications.next() => notified,
+                _ = left => return Err(broken_off()),
+                () = sleep_until(until) => return Err(Failure::Silent(DeviceFault::Timeout(limit))),
+            };
+            let Some((char, bytes)) = notified else { return Err(broken_off()) };
+            if is_wanted(&char, &bytes) {
+                return Ok(Answer::Value(bytes));
+            }
+            self.tell(Word::Notified(char, bytes));
+        }
+    }
+
+    fn peer(&self) -> Result<Peer, Failure> {
+        self.peer.as_ref().map(|held| held.peer.clone()).ok_or_else(broken_off)
+    }
+
+    /// Does something over the connection, in this time and while it stands.
+    async fn during<T>(
+        &mut self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Failure> {
+        let epoch = self.epoch();
+        let left = async {
+            Self::left(&mut self.connections, epoch).await;
+            tokio::time::sleep(LAST_WORD).await;
+        };
+        tokio::select! {
+            biased;
+            done = timeout(limit, work) => match done {
+                Ok(done) => done.map_err(Failure::from),
+                Err(_) => Err(Failure::Silent(DeviceFault::Timeout(limit))),
+            },
+            () = left => Err(broken_off()),
+        }
+    }
+}
+
+fn gone(why: &str) -> Failure {
+    Failure::Silent(DeviceFault::Unreachable(why.to_owned()))
+}
+
+fn broken_off() -> Failure {
+    gone("the connection broke off")
+}
+
+async fn wait_until(at: Option<Instant>) {
+    if let Some(at) = at {
+        sleep_until(TokioInstant::from_std(at)).await;
+    }
+}

@@ -1,0 +1,99 @@
+//! The way from a worker to its device: its share of a radio.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use usp_mapping::port::DeviceFault;
+
+use crate::bus::ear::{LinkState, Mark, linked};
+use crate::bus::{BusPlan, Ends, Medium, Outcome};
+
+use super::board::{Board, Listener};
+use super::chat::{Chat, Order};
+use super::hearing::BleEar;
+use super::model::{Answer, Ask};
+
+/// A device's share of a radio. It listens for as long as it lives.
+pub(crate) struct BleDevice {
+    board: Arc<Board>,
+    link: watch::Receiver<LinkState>,
+    plan: watch::Receiver<Arc<BusPlan>>,
+    listener: Option<Arc<Listener>>,
+    orders: mpsc::Sender<Order>,
+    answered: Mark,
+    /// Ends the task of its connection.
+    _stop: DropGuard,
+}
+
+impl BleDevice {
+    /// Listens for the device of a worker.
+    pub(super) fn new(board: &Arc<Board>, ends: &Ends) -> Self {
+        let plan = ends.plan.clone();
+        let device = plan.borrow().devices.first().map(Arc::clone);
+        let listener = device.as_ref().map(|device| board.listen(device));
+        let (orders, taken) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        if let (Some(device), Some(listener)) = (&device, &listener) {
+            let chat = Chat::new(board, device.id.clone(), plan.clone(), Arc::clone(listener));
+            tokio::spawn(chat.run(taken, stop.clone()));
+        }
+        Self {
+            board: Arc::clone(board),
+            link: board.state.subscribe(),
+            plan,
+            listener,
+            orders,
+            answered: Mark::default(),
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    async fn ask(&mut self, ask: Ask) -> Outcome<Answer> {
+        let lost = || Outcome::Silent(DeviceFault::Unreachable("its bus has stopped".to_owned()));
+        let (done, result) = oneshot::channel();
+        if self.orders.send(Order { what: ask.what, done }).await.is_err() {
+            return lost();
+        }
+        let Ok((outcome, answered)) = result.await else { return lost() };
+        self.answered = answered;
+        outcome
+    }
+}
+
+impl Drop for BleDevice {
+    fn drop(&mut self) {
+        if let Some(listener) = &self.listener {
+            self.board.leave(listener);
+        }
+    }
+}
+
+impl Medium for BleDevice {
+    type Ask = Ask;
+    type Answer = Answer;
+    type Ear = BleEar;
+
+    const SPREAD: Duration = Duration::from_secs(5);
+
+    fn ear(&mut self) -> BleEar {
+        BleEar::new(self.link.clone(), self.listener.clone(), self.plan.clone())
+    }
+
+    async fn connect(&mut self) -> Result<(), String> {
+        linked(&mut self.link).await
+    }
+
+    async fn exchange(&mut self, ask: Ask) -> Outcome<Answer> {
+        self.ask(ask).await
+    }
+
+    fn answered(&self) -> Mark {
+        self.answered
+    }
+
+    fn is_up(&mut self) -> bool {
+        *self.link.borrow() == LinkState::Up
+    }
+}

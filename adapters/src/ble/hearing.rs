@@ -1,0 +1,237 @@
+//! What is heard of one device: its words opened, repetitions known, and its silence.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::{Instant as TokioInstant, sleep_until};
+use usp_mapping::ble::bthome::{Payload, SERVICE, packet_id};
+use usp_mapping::mapping::{BleAddress, BleConnect, BleSource, Device, DeviceAddress, SecretRef};
+use usp_mapping::port::DeviceFault;
+
+use crate::bus::BusPlan;
+use crate::bus::ear::{Ear, LinkState, Mark, Said, SharedEar};
+use crate::bus::mailbox::Mailbox;
+use crate::secret;
+
+use super::board::{Listener, Spoken, now};
+use super::model::{Word, options};
+use super::seal::{BindKey, Opener};
+
+/// The same data without a packet identifier are another occurrence when they come after such a pause.
+pub(super) const PAUSE: Duration = Duration::from_secs(5);
+
+/// A key that cannot be read is looked for again after this time.
+const KEY_AGAIN: Duration = Duration::from_secs(10);
+
+/// Hears what a device says, and that it says nothing.
+pub(crate) struct BleEar {
+    shared: SharedEar<Spoken>,
+    listener: Option<Arc<Listener>>,
+    plan: watch::Receiver<Arc<BusPlan>>,
+    /// What was taken out of the mailbox and is not understood yet.
+    pending: Option<Word>,
+    sense: Sense,
+    /// When it will have been silent for too long.
+    silent_at: Option<Instant>,
+}
+
+impl BleEar {
+    pub(super) fn new(
+        link: watch::Receiver<LinkState>,
+        listener: Option<Arc<Listener>>,
+        plan: watch::Receiver<Arc<BusPlan>>,
+    ) -> Self {
+        let none = || Arc::new(Mailbox::new(Arc::default()));
+        let letters = listener.as_ref().map_or_else(none, |listener| Arc::clone(&listener.letters));
+        let shared = SharedEar::new(link, letters);
+        Self { shared, listener, plan, pending: None, sense: Sense::default(), silent_at: None }
+    }
+
+    fn device(&self) -> Option<Arc<Device>> {
+        self.plan.borrow().devices.first().map(Arc::clone)
+    }
+
+    /// How long it may be silent; one that is to be connected all the time is watched by that.
+    fn patience(&self) -> Option<Duration> {
+        let device = self.device()?;
+        let options = options(&device.mapping)?;
+        options.patience().filter(|_| options.connect != BleConnect::Keep)
+    }
+
+    fn begin(&mut self) {
+        self.silent_at = self.patience().map(|patience| now() + patience);
+    }
+
+    /// Its time is over: whether it was silent for all of it. Who is connected does not advertise.
+    fn is_silent(&mut self) -> bool {
+        let Some(patience) = self.patience() else { return false };
+        let Some(listener) = &self.listener else { return false };
+        let contact = if listener.is_connected() { Some(now()) } else { listener.contact() };
+        let until = contact.map(|at| at + patience).filter(|at| *at > now());
+        // It is told once, until the device is heard again.
+        self.silent_at = until;
+        until.is_none()
+    }
+
+    /// What a word says; `None`: the key of the device has to be read first.
+    fn understood(&mut self, word: Word) -> Option<Word> {
+        match self.device() {
+            Some(device) => self.sense.understand(now(), &device, word),
+            None => Some(word),
+        }
+    }
+
+    fn take_in(&mut self, word: Word) -> Option<Said<Word>> {
+        self.begin();
+        match self.understood(word.clone()) {
+            Some(word) => Some(Said::Word(word)),
+            None => {
+                self.pending = Some(word);
+                None
+            }
+        }
+    }
+}
+
+impl Ear for BleEar {
+    type Word = Word;
+
+    fn hear_before(&mut self, mark: Mark) -> Option<Said<Word>> {
+        if self.pending.is_some() {
+            return None;
+        }
+        match self.shared.hear_before(mark)? {
+            Said::Word(spoken) => self.take_in(spoken.word),
+            Said::LinkUp => Some(Said::LinkUp),
+            Said::LinkDown(cause) => Some(Said::LinkDown(cause)),
+            Said::Doubt => Some(Said::Doubt),
+        }
+    }
+
+    async fn hear(&mut self) -> Said<Word> {
+        loop {
+            if let (Some(_), Some(device)) = (&self.pending, self.device()) {
+                // Whoever stops waiting here finds the word again.
+                self.sense.read_key(&device).await;
+                if let Some(word) = self.pending.take().and_then(|word| self.understood(word)) {
+                    return Said::Word(word);
+                }
+            }
+            let silent_at = self.silent_at;
+            let silence = async {
+                match silent_at {
+                    Some(at) => sleep_until(TokioInstant::from_std(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                said = self.shared.hear() => match said {
+                    Said::Word(spoken) => {
+                        if let Some(said) = self.take_in(spoken.word) {
+                            return said;
+                        }
+                    }
+                    Said::LinkUp => {
+                        self.begin();
+                        return Said::LinkUp;
+                    }
+                    Said::LinkDown(cause) => {
+                        self.silent_at = None;
+                        return Said::LinkDown(cause);
+                    }
+                    Said::Doubt => return Said::Doubt,
+                },
+                () = silence => {
+                    if self.is_silent() {
+                        return Said::Word(Word::Silent(self.patience().unwrap_or_default()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What makes words of a device out of what it advertises.
+#[derive(Debug, Default)]
+struct Sense {
+    /// Whose key was read, what became of that, and when.
+    key: Option<(BleAddress, Result<Opener, DeviceFault>, Instant)>,
+    /// The last data of each kind, and when they were heard last.
+    last: BTreeMap<BleSource, (Instant, Vec<u8>)>,
+}
+
+impl Sense {
+    /// What a word says; `None`: the key of the device has to be read first.
+    fn understand(&mut self, now: Instant, device: &Device, word: Word) -> Option<Word> {
+        let Word::Advert { source, data, .. } = word else { return Some(word) };
+        let DeviceAddress::Ble(address) = &device.address else { return None };
+        let opened = match &address.key {
+            Some(key) if source == BleSource::ServiceData(SERVICE) => {
+                self.opened(now, address, key, &data)?
+            }
+            _ => Ok(data),
+        };
+        Some(match opened {
+            Ok(data) => {
+                let repeated = self.is_repeated(now, &source, &data);
+                Word::Advert { source, data, repeated }
+            }
+            Err(fault) => Word::Unusable(source, fault),
+        })
+    }
+
+    /// Whether data are about the same occurrence as the last ones.
+    fn is_repeated(&mut self, now: Instant, source: &BleSource, data: &[u8]) -> bool {
+        let before = self.last.insert(source.clone(), (now, data.to_vec()));
+        let counted = match Payload::parse(data) {
+            Ok(Payload::Plain(objects)) if *source == BleSource::ServiceData(SERVICE) => packet_id(objects),
+            _ => None,
+        };
+        before.is_some_and(|(at, known)| known == data && (counted.is_some() || now - at < PAUSE))
+    }
+
+    /// Data of BTHome without the encryption that they have to have.
+    fn opened(
+        &mut self,
+        now: Instant,
+        address: &BleAddress,
+        key: &SecretRef,
+        data: &[u8],
+    ) -> Option<Result<Vec<u8>, DeviceFault>> {
+        let (known, opener, at) = self.key.as_mut()?;
+        if known != address || opener.is_err() && now - *at >= KEY_AGAIN {
+            return None;
+        }
+        let opener = match opener {
+            Ok(opener) => opener,
+            Err(fault) => return Some(Err(fault.clone())),
+        };
+        Some(match Payload::parse(data) {
+            Ok(Payload::Sealed(sealed)) => match opener.open(&sealed) {
+                Ok(objects) => Ok([&[sealed.info & !1][..], &objects].concat()),
+                Err(why) => Err(DeviceFault::Garbled(why.to_string())),
+            },
+            Ok(Payload::Plain(_)) => Err(DeviceFault::Garbled(format!(
+                "it is not encrypted, though the device has a key ({key}): anybody could have said it"
+            ))),
+            Err(why) => Err(DeviceFault::Garbled(why.to_owned())),
+        })
+    }
+
+    /// Reads the key of a device, if that was not done just now.
+    async fn read_key(&mut self, device: &Device) {
+        let DeviceAddress::Ble(address) = &device.address else { return };
+        let Some(place) = &address.key else { return };
+        let read = match secret::read(place).await {
+            Ok(secret) => {
+                BindKey::parse(&secret.0).map_err(|why| format!("the key in {place} is none: {why}"))
+            }
+            Err(why) => Err(why),
+        };
+        let opener = read.map(|key| Opener::new(key, address.mac)).map_err(DeviceFault::Garbled);
+        self.key = Some((address.clone(), opener, now()));
+    }
+}

@@ -1,0 +1,490 @@
+//! A Bluetooth device as the bus sees it: pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use usp_mapping::mapping::{
+    BleAsk, BleChar, BleConnect, BleOptions, BleRead, BleShape, BleSource, Device, Mapping, Protocol,
+    ReadBinding, ReadPoint, WriteBinding, WritePoint,
+};
+use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading, Readings};
+use usp_mapping::transform::{Raw, RawKind, Transform};
+use usp_mapping::value::{Counter, Value};
+
+use crate::bus::queue::Target;
+use crate::bus::{Heard, Model, Understood, WriteStart};
+
+/// What a device is asked over a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    pub(super) what: What,
+    /// Which points its answer is about.
+    points: Vec<PointId>,
+}
+
+/// Of what kind a question is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Read a characteristic.
+    Read(BleChar),
+    /// Write something, and wait for a notification of this shape.
+    Query {
+        /// What is written where.
+        ask: BleAsk,
+        /// Where the answer comes.
+        char: BleChar,
+        /// What it is like.
+        shape: BleShape,
+    },
+    /// Write a characteristic.
+    Write {
+        /// Which.
+        char: BleChar,
+        /// What.
+        body: Vec<u8>,
+        /// Whether the device acknowledges it.
+        response: bool,
+        /// It is not sent when there is no connection for so long.
+        ttl: Duration,
+    },
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The bytes of the characteristic, read or notified.
+    Value(Vec<u8>),
+    /// The write is done, as far as the device says so.
+    Written,
+    /// The device does not do it.
+    Refused(String),
+    /// It was not asked, for a reason that is not the device's.
+    NotAsked(DeviceFault),
+}
+
+/// What a device says unasked, and what is seen of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// It advertises these data; perhaps the same as before.
+    Advert {
+        /// Which.
+        source: BleSource,
+        /// Without any encryption.
+        data: Vec<u8>,
+        /// It is the same occurrence as the last one.
+        repeated: bool,
+    },
+    /// It advertises data that cannot be used.
+    Unusable(BleSource, DeviceFault),
+    /// It was heard so strongly.
+    Rssi(i16),
+    /// It notifies a characteristic.
+    Notified(BleChar, Vec<u8>),
+    /// It is connected, though it was not before.
+    Connected,
+    /// It is to be connected all the time, and is not.
+    Apart(String),
+    /// Nothing was heard of it for so long.
+    Silent(Duration),
+}
+
+/// A device with what it has said so far.
+#[derive(Debug)]
+pub(crate) struct BleModel {
+    mapping: Arc<Mapping>,
+    options: Option<BleOptions>,
+    /// What was last said of places that make a value only together.
+    parts: BTreeMap<(PointId, usize), (Raw, Instant)>,
+    /// What was last said of each point that cannot be asked, and when.
+    last: BTreeMap<PointId, (Instant, Result<Value, DeviceFault>)>,
+    /// The numbers that only grow, as far as they were read.
+    counters: BTreeMap<PointId, Counter>,
+    /// Why it is not connected, if it is to be so all the time.
+    apart: Option<String>,
+}
+
+/// The places of a point.
+fn places(mapping: &Mapping, point: PointId) -> impl Iterator<Item = &BleRead> {
+    let read = mapping.point(point).and_then(|point| point.read);
+    read.into_iter().flat_map(ReadBinding::places).filter_map(|place| match place {
+        ReadPoint::Ble(read) => Some(read),
+        _ => None,
+    })
+}
+
+/// Every place of a mapping.
+pub(super) fn all_places(mapping: &Mapping) -> impl Iterator<Item = &BleRead> {
+    let reads = mapping.points().filter_map(|point| point.read).flat_map(ReadBinding::places);
+    reads.filter_map(|place| match place {
+        ReadPoint::Ble(read) => Some(read),
+        _ => None,
+    })
+}
+
+/// How a device behaves; `None`: a site puts no other device on a radio.
+pub(super) fn options(mapping: &Mapping) -> Option<&BleOptions> {
+    match &mapping.protocol {
+        Protocol::Ble(options) => Some(options),
+        _ => None,
+    }
+}
+
+/// Where what is taken in comes from.
+#[derive(Clone, Copy)]
+enum From<'a> {
+    /// It answers this question.
+    Answer(&'a What),
+    /// It is advertised.
+    Advert(&'a BleSource),
+    /// It is notified.
+    Notified(&'a BleChar),
+}
+
+impl From<'_> {
+    fn is_of(self, place: &BleRead) -> bool {
+        match self {
+            Self::Answer(what) => place.char().is_some_and(|char| question(place, char) == *what),
+            Self::Advert(source) => place.from == *source,
+            Self::Notified(char) => place.notify && place.char().is_some_and(|own| is_same(own, char)),
+        }
+    }
+}
+
+/// Whether a characteristic that a device has is the one that a mapping means.
+pub(super) fn is_same(wanted: &BleChar, has: &BleChar) -> bool {
+    let services = wanted.service.zip(has.service);
+    wanted.uuid == has.uuid && services.is_none_or(|(wanted, has)| wanted == has)
+}
+
+/// What a place is asked for.
+fn question(place: &BleRead, char: &BleChar) -> What {
+    match &place.ask {
+        None => What::Read(char.clone()),
+        Some(ask) => What::Query { ask: ask.clone(), char: char.clone(), shape: place.shape.clone() },
+    }
+}
+
+impl BleModel {
+    /// What some bytes say of a point; it is as old as the oldest of its parts. `None`: nothing.
+    fn reading(&mut self, now: Instant, id: PointId, bytes: &[u8], from: From<'_>) -> Option<Reading> {
+        let taken = |place: &BleRead| if from.is_of(place) { place.take(bytes) } else { None };
+        self.made(now, id, taken)
+    }
+
+    fn made(
+        &mut self,
+        now: Instant,
+        id: PointId,
+        taken: impl Fn(&BleRead) -> Option<Result<Raw, DeviceFault>>,
+    ) -> Option<Reading> {
+        let mapping = Arc::clone(&self.mapping);
+        let point = mapping.point(id)?;
+        let (read, class) = (point.read?, point.class);
+        let single = places(&mapping, id).count() == 1;
+        let (mut at, mut told, mut lacks, mut oldest) = (0, false, false, now);
+        let value = read.decode(class, |place| {
+            let ReadPoint::Ble(place) = place else { return Err(DeviceFault::Unknown) };
+            at += 1;
+            if let Some(raw) = taken(place) {
+                told = true;
+                if let (Ok(raw), false) = (&raw, single) {
+                    self.parts.insert((id, at), (raw.clone(), now));
+                }
+                return raw;
+            }
+            let known = self.parts.get(&(id, at)).cloned();
+            lacks |= known.is_none();
+            let (raw, said_at) = known.ok_or(DeviceFault::Unknown)?;
+            oldest = oldest.min(said_at);
+            Ok(raw)
+        });
+        if !told || lacks && value == Err(DeviceFault::Unknown) {
+            return None;
+        }
+        let grows = mapping.model(id).is_some_and(|capability| capability.monotonic);
+        let result = if grows { value.and_then(|value| grown(&mut self.counters, id, value)) } else { value };
+        let age = Some(now.saturating_duration_since(oldest));
+        Some(Reading { point: id, result, freshness: Freshness { contact: true, age } })
+    }
+
+    fn readings(&mut self, now: Instant, points: &[PointId], bytes: &[u8], from: From<'_>) -> Readings {
+        points.iter().filter_map(|point| self.reading(now, *point, bytes, from)).collect()
+    }
+
+    /// One question for each characteristic, in the order of the points.
+    fn questions(&self, points: &[PointId]) -> Vec<Ask> {
+        let mut asks: Vec<Ask> = Vec::new();
+        for point in points {
+            for place in places(&self.mapping, *point) {
+                let Some(char) = place.char() else { continue };
+                let what = question(place, char);
+                match asks.iter_mut().find(|known| known.what == what) {
+                    Some(known) if known.points.last() == Some(point) => {}
+                    Some(known) => known.points.push(*point),
+                    None => asks.push(Ask { what, points: vec![*point] }),
+                }
+            }
+        }
+        asks
+    }
+
+    fn write_binding(&self, point: PointId) -> Result<&WriteBinding, DeviceFault> {
+        let capability = self.mapping.model(point).ok_or(DeviceFault::Unknown)?;
+        let unwritable = || DeviceFault::Unwritable("the mapping has no way to write it".to_owned());
+        capability.write.as_ref().ok_or_else(unwritable)
+    }
+
+    /// Where something is written, how, and for how long it may wait.
+    fn place(&self, target: Target) -> Result<(&WritePoint, &Transform, Duration), DeviceFault> {
+        match target {
+            Target::Point(point) => {
+                let binding = self.write_binding(point)?;
+                Ok((&binding.point, &binding.transform, binding.ttl))
+            }
+            Target::Step(command, step) => {
+                let command =
+                    self.mapping.commands.get(usize::from(command.0)).ok_or(DeviceFault::Unknown)?;
+                let step = command.steps.get(step).ok_or(DeviceFault::Unknown)?;
+                Ok((&step.point, &step.transform, command.ttl))
+            }
+        }
+    }
+
+    fn all_points(&self) -> Vec<PointId> {
+        self.mapping.points().filter(|point| point.read.is_some()).map(|point| point.id).collect()
+    }
+
+    fn can_be_asked(&self, point: PointId) -> bool {
+        places(&self.mapping, point).any(|place| place.char().is_some())
+    }
+
+    fn keeps(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.connect == BleConnect::Keep)
+    }
+
+    /// What it says unasked, kept for whoever asks.
+    fn told(&mut self, now: Instant, readings: Readings) -> Heard {
+        for Reading { point, result, freshness } in &readings {
+            if !self.can_be_asked(*point) && self.mapping.event(*point).is_none() {
+                let said_at = freshness.age.and_then(|age| now.checked_sub(age)).unwrap_or(now);
+                self.last.insert(*point, (said_at, result.clone()));
+            }
+        }
+        // Who advertises, and is to be connected, is there; but what is told over a connection is not told.
+        Heard { readings, live: self.apart.is_none(), presence: None }
+    }
+
+    fn advert(&mut self, now: Instant, source: &BleSource, data: &[u8], repeated: bool) -> Heard {
+        let mut points = self.all_points();
+        // What was pushed once is not pushed again because it is said again.
+        points.retain(|point| !repeated || self.mapping.event(*point).is_none());
+        let readings = self.readings(now, &points, data, From::Advert(source));
+        self.told(now, readings)
+    }
+
+    fn unusable(&mut self, source: &BleSource, fault: &DeviceFault) -> Heard {
+        let mapping = Arc::clone(&self.mapping);
+        let is_of = |point: &PointId| places(&mapping, *point).any(|place| place.from == *source);
+        let is_shown = |point: &PointId| mapping.event(*point).is_none();
+        let points = self.all_points().into_iter().filter(is_of).filter(is_shown);
+        let freshness = Freshness { contact: false, age: Some(Duration::ZERO) };
+        let reading = |point| Reading { point, result: Err(fault.clone()), freshness };
+        // Whoever said it, it need not have been the device.
+        Heard { readings: points.map(reading).collect(), live: false, presence: None }
+    }
+
+    fn rssi(&mut self, now: Instant, rssi: i16) -> Heard {
+        let taken = |place: &BleRead| (place.from == BleSource::Rssi).then(|| Ok(Raw::Int(rssi.into())));
+        let points = self.all_points();
+        let readings = points.iter().filter_map(|point| self.made(now, *point, taken)).collect();
+        self.told(now, readings)
+    }
+}
+
+/// A number that only grows, unless it is less than before and cannot be believed.
+fn grown(counters: &mut BTreeMap<PointId, Counter>, id: PointId, value: Value) -> Result<Value, DeviceFault> {
+    match &value {
+        Value::Number(number) if !counters.entry(id).or_default().believes(*number) => {
+            Err(DeviceFault::Invalid(format!("{} is less than it was before", value.to_usp())))
+        }
+        _ => Ok(value),
+    }
+}
+
+fn faults(points: &[PointId], fault: &DeviceFault) -> Readings {
+    points.iter().map(|point| Reading::now(*point, Err(fault.clone()))).collect()
+}
+
+impl Model for BleModel {
+    type Ask = Ask;
+    type Answer = Answer;
+    type Word = Word;
+
+    fn new(device: &Device) -> Self {
+        Self {
+            mapping: Arc::clone(&device.mapping),
+            options: options(&device.mapping).cloned(),
+            parts: BTreeMap::new(),
+            last: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            apart: None,
+        }
+    }
+
+    fn plan(&mut self, _: Instant, points: &[PointId]) -> Vec<Ask> {
+        // What is asked for anew is made of new parts alone; what is only heard stays what was heard.
+        let mapping = Arc::clone(&self.mapping);
+        let is_asked = |point, at: usize| {
+            places(&mapping, point).nth(at.saturating_sub(1)).is_some_and(|place| place.char().is_some())
+        };
+        self.parts.retain(|(point, at), _| !(points.contains(point) && is_asked(*point, *at)));
+        self.questions(points)
+    }
+
+    fn points(&self, ask: &Ask) -> Vec<PointId> {
+        ask.points.clone()
+    }
+
+    fn understand(&mut self, now: Instant, ask: &Ask, answer: Answer) -> Understood<Ask> {
+        let readings = match answer {
+            Answer::Value(bytes) => {
+                let mut readings = self.readings(now, &ask.points, &bytes, From::Answer(&ask.what));
+                for point in &ask.points {
+                    let partial = places(&self.mapping, *point).count() > 1;
+                    if !partial && !readings.iter().any(|known| known.point == *point) {
+                        let fault = DeviceFault::Garbled("its answer does not have the value".to_owned());
+                        readings.push(Reading::now(*point, Err(fault)));
+                    }
+                }
+                readings
+            }
+            Answer::Refused(words) => faults(&ask.points, &DeviceFault::Refused(words)),
+            Answer::NotAsked(fault) => faults(&ask.points, &fault),
+            Answer::Written => Vec::new(),
+        };
+        Understood { readings, again: Vec::new() }
+    }
+
+    fn unanswered(&mut self, _: Instant, ask: &Ask, fault: &DeviceFault) -> Understood<Ask> {
+        Understood { readings: faults(&ask.points, fault), again: Vec::new() }
+    }
+
+    /// Another question, if there is one.
+    fn sign_of_life(&self, ask: &Ask) -> Option<Ask> {
+        self.questions(&self.all_points()).into_iter().find(|other| other.what != ask.what)
+    }
+
+    fn patience(&self, _: &Ask) -> u32 {
+        2
+    }
+
+    fn rests(&self, _: Instant, _: PointId) -> bool {
+        false
+    }
+
+    fn is_back(&mut self, _: Instant) {}
+
+    fn write(&self, target: Target, value: &Value) -> Result<WriteStart<Ask>, DeviceFault> {
+        let (place, transform, ttl) = self.place(target)?;
+        let WritePoint::Ble(place) = place else { return Err(DeviceFault::Unknown) };
+        let body = place.body(&transform.encode(value, place.raw_kind())?)?;
+        let what = What::Write { char: place.char.clone(), body, response: place.response, ttl };
+        Ok(WriteStart::Send(Ask { what, points: Vec::new() }))
+    }
+
+    fn modify(&self, _: Target, _: &Value, _: Answer) -> Result<Ask, DeviceFault> {
+        Err(DeviceFault::Unknown)
+    }
+
+    fn knows_better(&mut self, _: &Ask, _: &Answer) -> bool {
+        false
+    }
+
+    fn acknowledge(&self, _: &Ask, answer: Answer) -> Result<(), DeviceFault> {
+        match answer {
+            Answer::Refused(words) => Err(DeviceFault::Refused(words)),
+            Answer::NotAsked(fault) => Err(fault),
+            Answer::Value(_) | Answer::Written => Ok(()),
+        }
+    }
+
+    fn refuses(&self, answer: &Answer) -> bool {
+        matches!(answer, Answer::Refused(_))
+    }
+
+    /// What is written may be rounded to what the bytes carry, and what is read may be coarser than that.
+    fn shows(&self, written: PointId, by: PointId, wanted: &Value, shown: &Value) -> bool {
+        let class = self.mapping.point(by).map(|point| point.class);
+        let settled = |transform: &Transform, kind: RawKind| {
+            class.and_then(|class| transform.settled(wanted, kind, class).ok())
+        };
+        let sent = self.write_binding(written).ok();
+        let sent = sent.and_then(|binding| settled(&binding.transform, binding.point.raw_kind()));
+        let read = self.mapping.point(by).and_then(|it| it.read?.parts.first());
+        let read = read.and_then(|part| settled(&part.transform, part.point.raw_kind()));
+        wanted == shown || sent.as_ref() == Some(shown) || read.as_ref() == Some(shown)
+    }
+
+    fn reconnected(&mut self) {
+        self.parts.clear();
+    }
+
+    fn hear(&mut self, now: Instant, word: Word) -> Heard {
+        let presence = |presence| Heard { readings: Vec::new(), live: false, presence: Some(presence) };
+        match word {
+            Word::Advert { source, data, repeated } => self.advert(now, &source, &data, repeated),
+            Word::Unusable(source, fault) => self.unusable(&source, &fault),
+            Word::Rssi(rssi) => self.rssi(now, rssi),
+            Word::Notified(char, bytes) => {
+                let readings = self.readings(now, &self.all_points(), &bytes, From::Notified(&char));
+                self.told(now, readings)
+            }
+            Word::Connected => {
+                self.apart = None;
+                presence(Ok(()))
+            }
+            Word::Apart(why) => {
+                self.apart = Some(why.clone());
+                presence(Err(why))
+            }
+            Word::Silent(patience) => {
+                presence(Err(format!("nothing was heard of it for {} s", patience.as_secs())))
+            }
+        }
+    }
+
+    fn tells(&self, point: PointId) -> bool {
+        places(&self.mapping, point).any(|place| place.is_advertised() || place.notify && self.keeps())
+    }
+
+    /// What was said last of what cannot be asked.
+    fn known(&self, now: Instant, point: PointId) -> Option<Reading> {
+        if self.can_be_asked(point) || !self.tells(point) {
+            return None;
+        }
+        let Some((said_at, result)) = self.last.get(&point) else {
+            let words = "it has not advertised this yet, and cannot be asked".to_owned();
+            return Some(Reading::kept(point, Err(DeviceFault::Unreachable(words))));
+        };
+        let age = Some(now.saturating_duration_since(*said_at));
+        let freshness = Freshness { contact: false, age };
+        Some(Reading { point, result: result.clone(), freshness })
+    }
+
+    fn is_watched(&self) -> bool {
+        self.keeps() || self.options.as_ref().is_some_and(|options| options.every.is_some())
+    }
+
+    fn is_taciturn(&self) -> bool {
+        !self.is_watched() && !self.all_points().iter().any(|point| self.can_be_asked(*point))
+    }
+
+    fn guard(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn turnaround(&self) -> Duration {
+        Duration::ZERO
+    }
+}

@@ -1,0 +1,331 @@
+//! What is heard and asked, without a radio.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use usp_mapping::diagnostic::SourceFile;
+use usp_mapping::draft::site::Use;
+use usp_mapping::mapping::{BleChar, BleSource, BleUuid, Device, Mac, Site};
+use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading};
+use usp_mapping::site::{NotFound, compile_site};
+use usp_mapping::value::Value;
+
+use super::bluez::Advert;
+use super::board::Board;
+use super::hearing::{BleEar, PAUSE};
+use super::model::{Answer, Ask, BleModel, What, Word};
+use super::slots::Idle;
+use crate::bus::ear::{Ear, LinkState, Said};
+use crate::bus::queue::Target;
+use crate::bus::{BusPlan, Model, WriteStart};
+
+/// The key of the example of BTHome's page, in a file that a test makes.
+const KEY: &str = "231d39c1d7cc1ab1aee224cd096db932";
+const MAC: Mac = Mac([0x54, 0x48, 0xe6, 0x8f, 0x80, 0xa5]);
+const BTHOME: BleSource = BleSource::ServiceData(BleUuid::short(0xfcd2));
+
+const THERMOMETER: &str = r#"
+uspmap: 1
+profile: acme.thermometer
+version: 1.0.0
+device: {type: Sensor}
+ble: {connect: never, every: 30s}
+capabilities:
+  temperature: {class: LevelSensor, type: Temperature, unit: degC, read: {bthome: temperature}}
+  strength: {class: LevelSensor, type: X_ACME_Strength, unit: dBm, read: {rssi: true}}
+events:
+  X_ACME_Pushed: {read: {bthome: button}, on: [press, double_press], repeat: true}
+"#;
+
+const LAMP: &str = r#"
+uspmap: 1
+profile: acme.lamp
+version: 1.0.0
+device: {type: Light}
+ble: {connect: keep}
+poll: {slow: 1h}
+capabilities:
+  lamp: {class: BinaryControl, type: Switch, read: {char: fff1, notify: true}, write: {ttl: 7s}}
+  level:
+    class: LevelControl
+    type: Brightness
+    unit: "%"
+    min: 0
+    max: 100
+    read: {char: fff4, starts: "57 02", bytes: 2, ask: {char: fff3, send: "57 02"}}
+    write: {char: fff3, send: "57 01 $value", response: false}
+    poll: slow
+"#;
+
+fn site(mapping: &str, more: &str) -> Site {
+    let text = format!(
+        "site: 1\nbuses: {{air: {{ble: hci0}}}}\ndevices: {{d: {{file: x.yaml, bus: air, mac: \"{MAC}\"{more}}}}}\n"
+    );
+    let (site, found) = compile_site(&SourceFile::new("site.yaml", &text), &|wanted| match wanted {
+        Use::File(_) => Ok(SourceFile::new("x.yaml", mapping)),
+        Use::Profile { .. } => Err(NotFound::Profile { known: Vec::new() }),
+    });
+    site.unwrap_or_else(|| panic!("{found:?}"))
+}
+
+fn device(mapping: &str) -> Device {
+    site(mapping, "").devices.remove(0)
+}
+
+fn advert(hex: &[u8]) -> Word {
+    Word::Advert { source: BTHOME, data: hex.to_vec(), repeated: false }
+}
+
+fn number(text: &str) -> Value {
+    Value::Number(text.parse().expect("a number"))
+}
+
+fn asked(model: &mut BleModel, point: u16) -> Ask {
+    model.plan(Instant::now(), &[PointId(point)]).remove(0)
+}
+
+fn written(model: &BleModel, point: u16, value: Value) -> Ask {
+    match model.write(Target::Point(PointId(point)), &value).unwrap() {
+        WriteStart::Send(ask) => ask,
+        WriteStart::Fetch(_) => panic!("nothing is fetched"),
+    }
+}
+
+fn char(uuid: u32) -> BleChar {
+    BleChar { service: None, uuid: BleUuid::short(uuid) }
+}
+
+#[test]
+fn what_is_advertised_is_read_and_what_is_only_strong_is_there() {
+    let (mut model, now) = (BleModel::new(&device(THERMOMETER)), Instant::now());
+    let heard = model.hear(now, advert(&[0x40, 2, 0xca, 9, 0x3a, 1]));
+    let expected = [
+        Reading::now(PointId(0), Ok(number("25.06"))),
+        Reading::now(PointId(2), Ok(Value::Text("press".to_owned()))),
+    ];
+    assert_eq!((heard.readings.as_slice(), heard.live), (&expected[..], true));
+    let heard = model.hear(now, Word::Rssi(-63));
+    assert_eq!((heard.readings, heard.live), (vec![Reading::now(PointId(1), Ok(number("-63")))], true));
+    let later = now + Duration::from_secs(7);
+    let known = model.known(later, PointId(0)).unwrap();
+    assert_eq!(known.freshness, Freshness { contact: false, age: Some(Duration::from_secs(7)) });
+    let silent = model.hear(later, Word::Silent(Duration::from_secs(120)));
+    assert_eq!(silent.presence, Some(Err("nothing was heard of it for 120 s".to_owned())));
+}
+
+/// It makes readings fresh, and is not pushed twice.
+#[test]
+fn a_repetition_is_no_second_occurrence() {
+    let (mut model, now) = (BleModel::new(&device(THERMOMETER)), Instant::now());
+    let data = vec![0x40, 0, 7, 2, 0xca, 9, 0x3a, 1];
+    let heard = model.hear(now, Word::Advert { source: BTHOME, data, repeated: true });
+    let points: Vec<PointId> = heard.readings.iter().map(|reading| reading.point).collect();
+    assert_eq!((points, heard.live), (vec![PointId(0)], true));
+}
+
+/// Whoever said it, it need not have been the device: it neither counts as heard nor is it pushed.
+#[test]
+fn what_cannot_be_believed_is_a_fault_and_no_sign_of_life() {
+    let mut model = BleModel::new(&device(THERMOMETER));
+    let fault = DeviceFault::Garbled("it cannot be decrypted".to_owned());
+    let heard = model.hear(Instant::now(), Word::Unusable(BTHOME, fault.clone()));
+    assert!(!heard.live && heard.presence.is_none());
+    assert_eq!(heard.readings.len(), 1);
+    assert_eq!((heard.readings[0].point, &heard.readings[0].result), (PointId(0), &Err(fault)));
+}
+
+#[test]
+fn characteristics_are_read_asked_and_written() {
+    let (mut model, now) = (BleModel::new(&device(LAMP)), Instant::now());
+    let ask = asked(&mut model, 0);
+    assert_eq!(ask.what, What::Read(char(0xfff1)));
+    let understood = model.understand(now, &ask, Answer::Value(vec![1]));
+    assert_eq!(understood.readings, [Reading::now(PointId(0), Ok(Value::Bool(true)))]);
+    let ask = asked(&mut model, 1);
+    assert!(matches!(&ask.what, What::Query { char, .. } if char.uuid == BleUuid::short(0xfff4)));
+    let understood = model.understand(now, &ask, Answer::Value(vec![0x57, 2, 40]));
+    assert_eq!(understood.readings, [Reading::now(PointId(1), Ok(number("40")))]);
+    let understood = model.understand(now, &ask, Answer::Value(vec![0x57]));
+    assert!(matches!(understood.readings[0].result, Err(DeviceFault::Garbled(_))));
+    let write = written(&model, 0, Value::Bool(false)).what;
+    let ttl = Duration::from_secs(7);
+    assert_eq!(write, What::Write { char: char(0xfff1), body: vec![0], response: true, ttl });
+    let write = written(&model, 1, number("99")).what;
+    assert!(matches!(write, What::Write { body, response: false, .. } if body == [0x57, 1, 99]));
+}
+
+#[test]
+fn nothing_but_an_acknowledgement_is_one() {
+    let model = BleModel::new(&device(LAMP));
+    let ask = written(&model, 0, Value::Bool(true));
+    assert_eq!(model.acknowledge(&ask, Answer::Written), Ok(()));
+    let refused = Answer::Refused("Write not permitted".to_owned());
+    assert!(matches!(model.acknowledge(&ask, refused), Err(DeviceFault::Refused(_))));
+    let not_asked = Answer::NotAsked(DeviceFault::Expired);
+    assert_eq!(model.acknowledge(&ask, not_asked), Err(DeviceFault::Expired));
+}
+
+/// Its notifications come over a connection: that it advertises shows that there is none.
+#[test]
+fn a_device_that_is_to_be_connected_is_there_while_it_is() {
+    let (mut model, now) = (BleModel::new(&device(LAMP)), Instant::now());
+    let apart = model.hear(now, Word::Apart("the connection broke off".to_owned()));
+    assert_eq!(apart.presence, Some(Err("the connection broke off".to_owned())));
+    assert!(!model.hear(now, Word::Rssi(-50)).live);
+    assert_eq!(model.hear(now, Word::Connected).presence, Some(Ok(())));
+    let heard = model.hear(now, Word::Notified(char(0xfff1), vec![0]));
+    assert_eq!(heard.readings, [Reading::now(PointId(0), Ok(Value::Bool(false)))]);
+    assert!(heard.live && model.tells(PointId(0)));
+}
+
+/// A board, and an ear at the device of a site.
+fn listening(site: &Site) -> (Arc<Board>, BleEar) {
+    let board = Board::new(Arc::default(), 1);
+    let device = Arc::new(site.devices[0].clone());
+    let listener = board.listen(&device);
+    let plan = BusPlan { bus: site.buses[0].clone(), names: vec!["air".to_owned()], devices: vec![device] };
+    let (plan, plans) = watch::channel(Arc::new(plan));
+    // It is not changed any more.
+    std::mem::forget(plan);
+    let ear = BleEar::new(board.state.subscribe(), Some(listener), plans);
+    (board, ear)
+}
+
+fn said(data: &[u8]) -> Advert {
+    Advert { data: vec![(BTHOME, data.to_vec())], ..Advert::default() }
+}
+
+async fn word(ear: &mut BleEar) -> Word {
+    loop {
+        match ear.hear().await {
+            Said::Word(word) => return word,
+            Said::LinkUp | Said::LinkDown(_) | Said::Doubt => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_data_are_told_once_a_second_and_as_a_repetition() {
+    let (board, mut ear) = listening(&site(THERMOMETER, ""));
+    assert_eq!(board.wanted(), BTreeSet::from([MAC]));
+    for _ in 0..100 {
+        board.hear(MAC, said(&[0x40, 0, 7, 2, 0xca, 9]));
+    }
+    board.hear(Mac([0; 6]), said(&[0x40, 0, 8, 2, 0xca, 9]));
+    assert!(matches!(word(&mut ear).await, Word::Advert { repeated: false, .. }));
+    tokio::time::advance(2 * PAUSE).await;
+    board.hear(MAC, said(&[0x40, 0, 7, 2, 0xca, 9]));
+    assert!(matches!(word(&mut ear).await, Word::Advert { repeated: true, .. }), "its packet is the same");
+    board.hear(MAC, said(&[0x40, 0, 8, 2, 0xca, 9]));
+    assert!(matches!(word(&mut ear).await, Word::Advert { repeated: false, .. }));
+}
+
+/// Where nothing counts the advertisements, a pause tells one occurrence from the next.
+#[tokio::test(start_paused = true)]
+async fn data_without_a_number_are_repeated_until_there_is_a_pause() {
+    let (board, mut ear) = listening(&site(THERMOMETER, ""));
+    let mut hear = async |after: Duration| {
+        tokio::time::advance(after).await;
+        board.hear(MAC, said(&[0x40, 0x3a, 1]));
+        matches!(word(&mut ear).await, Word::Advert { repeated: true, .. })
+    };
+    assert!(!hear(Duration::ZERO).await);
+    assert!(hear(PAUSE / 2).await && hear(PAUSE / 2).await && hear(PAUSE / 2).await);
+    assert!(!hear(PAUSE).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_silent_for_too_long_is_not_there_unless_it_is_connected() {
+    let (board, mut ear) = listening(&site(THERMOMETER, ""));
+    board.state.send_replace(LinkState::Up);
+    assert!(matches!(ear.hear().await, Said::LinkUp));
+    let began = tokio::time::Instant::now();
+    assert_eq!(word(&mut ear).await, Word::Silent(Duration::from_secs(120)));
+    assert_eq!(began.elapsed().as_secs(), 120);
+    board.hear(MAC, Advert { rssi: Some(-60), ..Advert::default() });
+    assert_eq!(word(&mut ear).await, Word::Rssi(-60));
+    board.is_connected(MAC, true);
+    let hearing = tokio::time::timeout(Duration::from_secs(3600), word(&mut ear)).await;
+    assert!(hearing.is_err(), "who is connected does not advertise");
+    board.is_connected(MAC, false);
+    assert_eq!(word(&mut ear).await, Word::Silent(Duration::from_secs(120)));
+}
+
+/// A key in a file, which nobody else reads.
+struct KeyFile(std::path::PathBuf);
+
+impl KeyFile {
+    fn new(name: &str, key: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("usp-ble-{name}-{}", std::process::id()));
+        std::fs::write(&path, key).unwrap();
+        Self(path)
+    }
+
+    fn site(&self) -> Site {
+        site(
+            THERMOMETER,
+            &format!(", key: \"file:{}\", passkey: \"file:{}\"", self.0.display(), self.0.display()),
+        )
+    }
+}
+
+impl Drop for KeyFile {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
+/// The example of BTHome's page.
+const SEALED: [u8; 15] =
+    [0x41, 0xa4, 0x72, 0x66, 0xc9, 0x5f, 0x73, 0, 0x11, 0x22, 0x33, 0x78, 0x23, 0x72, 0x14];
+
+#[tokio::test]
+async fn what_is_encrypted_is_opened_and_nothing_else_is_believed() {
+    let key = KeyFile::new("opened", &format!("{KEY}\n"));
+    let (board, mut ear) = listening(&key.site());
+    board.hear(MAC, said(&SEALED));
+    let opened = [0x40, 2, 0xca, 9, 3, 0xbf, 0x13].to_vec();
+    assert_eq!(word(&mut ear).await, Word::Advert { source: BTHOME, data: opened, repeated: false });
+    board.hear(MAC, said(&[0x40, 2, 0xca, 9]));
+    let Word::Unusable(_, DeviceFault::Garbled(why)) = word(&mut ear).await else { panic!("it is believed") };
+    assert!(why.contains("not encrypted"), "{why}");
+}
+
+/// A key is in no text that anybody may see, whatever goes wrong.
+#[tokio::test]
+async fn a_key_is_shown_nowhere() {
+    let wrong = "0123456789abcdef0123456789abcdef";
+    for (name, content, expected) in [
+        ("wrong", wrong, "cannot be decrypted"),
+        ("short", "0123456789abcdef", "32 hexadecimal digits"),
+        ("empty", "", "is empty"),
+    ] {
+        let key = KeyFile::new(name, content);
+        let site = key.site();
+        let (board, mut ear) = listening(&site);
+        board.hear(MAC, said(&SEALED));
+        let word = word(&mut ear).await;
+        let Word::Unusable(_, fault) = &word else { panic!("{word:?}") };
+        let shown = format!("{fault} {word:?} {board:?} {site:?}");
+        assert!(fault.to_string().contains(expected), "{fault}");
+        assert!(!shown.contains("0123456789"), "{shown}");
+    }
+}
+
+/// Who waits for a slot makes who idles give his up.
+#[tokio::test(start_paused = true)]
+async fn slots_are_handed_on() {
+    let (board, _ear) = listening(&site(THERMOMETER, ""));
+    let of = |name: &str| usp_mapping::port::DeviceId(name.into());
+    let (one, other) = (of("one"), of("other"));
+    board.slot(&one, Idle::Keep).await;
+    board.use_slot(&one, false);
+    let waits = async { board.slot(&other, Idle::For(Duration::from_secs(1))).await };
+    let gives = async {
+        board.turn_ends(&one).await;
+        board.give_up(&one);
+    };
+    tokio::join!(waits, gives);
+}
