@@ -342,10 +342,11 @@ mod tests {
         };
         let first =
             entry(found("Küche 1", &[0x41, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0]), &["bthome.sensor", "a.b"], &[]);
-        let entries = vec![first];
+        let mut entries = vec![first];
         let second = entry(found("Küche 1", &[0x40]), &[], &entries);
         assert_eq!(second.key, "k-che-1-2");
-        let text = site(&BleAdapter::Name("hci0".to_owned()), &[entries, vec![second]].concat());
+        entries.push(second);
+        let text = site(&BleAdapter::Name("hci0".to_owned()), &entries);
         assert!(text.contains("k-che-1: {use: bthome.sensor, bus: air, mac: \"01:01:01:01:01:01\", key: \"file:k-che-1.key\"}  # or a.b"));
         assert!(
             text.contains("  # 01:01:01:01:01:01 -60 dBm, Küche 1, BTHome: : no mapping is known for it")
