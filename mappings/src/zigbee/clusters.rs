@@ -4,6 +4,7 @@
 //! twice what the cluster says. Whatever is not here is written with its number and its type.
 
 mod closures;
+pub(super) mod elsewhere;
 mod general;
 mod lighting;
 mod measuring;

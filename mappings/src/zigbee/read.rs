@@ -11,7 +11,7 @@ use crate::code::Code;
 use crate::draft::At;
 use crate::read::Report;
 use crate::read::fields::Fields;
-use crate::words::suggestion;
+use crate::words::{only_nearest, suggestion};
 use crate::yaml::{Kind, Node};
 
 /// The keys of `zigbee`.
@@ -100,8 +100,8 @@ impl Report<'_> {
         {
             let names: Vec<&str> = clusters::names().collect();
             let error = self.error(Code::Cluster, node.span, format!("there is no cluster `{name}`"));
-            match crate::words::only_nearest(name, names.iter().copied()) {
-                Some(_) => error.suggest(name, &names),
+            match clusters::elsewhere::cluster(name).or(only_nearest(name, names.iter().copied())) {
+                Some(own) => error.fix(own).help(format!("did you mean `{own}`?")),
                 None => {
                     error.help(format!("{}; or its number, such as 0x0006", suggestion(name, &names)));
                 }

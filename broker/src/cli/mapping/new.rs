@@ -69,6 +69,8 @@ enum Template {
     BleThermometer,
     /// Bluetooth lamp with characteristics
     BleLamp,
+    /// Plug with a meter on a Zigbee coordinator
+    ZigbeePlug,
 }
 
 impl Template {
@@ -84,6 +86,7 @@ impl Template {
             Self::Projector => include_str!("new/projector.yaml"),
             Self::BleThermometer => include_str!("new/ble-thermometer.yaml"),
             Self::BleLamp => include_str!("new/ble-lamp.yaml"),
+            Self::ZigbeePlug => include_str!("new/zigbee-plug.yaml"),
         }
     }
 }

@@ -21,6 +21,9 @@ pub(super) fn manner(mapping: &Mapping, options: &ZigbeeOptions, asks_per_hour: 
         most => format!("Polls ask it at most {most:.0} times an hour."),
     });
     words.extend(set_up(mapping, options));
+    words.push(
+        "Frames are shown from the frame control on, with 00 for the transaction sequence number.".to_owned(),
+    );
     MannerTold { timeout_ms: options.timeout.as_millis(), again_ms: Vec::new(), asks_per_hour, words }
 }
 
