@@ -74,6 +74,9 @@ pub use crate::ble::scan as ble_scan;
 pub use crate::mqtt::scan as mqtt_scan;
 
 #[cfg(feature = "zigbee")]
+pub use crate::zigbee::ncp::fuzzed as zigbee_fuzzed;
+
+#[cfg(feature = "zigbee")]
 pub use crate::zigbee::scan as zigbee_scan;
 
 pub use crate::bus::statistics::{

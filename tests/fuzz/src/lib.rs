@@ -1,7 +1,7 @@
 //! What the fuzz targets check: no input makes a decoder panic, and what it takes it gives back.
 //!
 //! `cargo +nightly fuzz run <target>` in the folder above, or the ordinary tests of `usp-proto`, which replay the corpus. The target
-//! `payload` is a function of `usp-mapping`, whose tests replay its corpus.
+//! `payload` is a function of `usp-mapping`, and `zigbee_ash` and `zigbee_mt` are of `usp-adapters`, whose tests replay their corpus.
 
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::path::{MAX_LENGTH, Path, RelativeParam, SupportedPath};

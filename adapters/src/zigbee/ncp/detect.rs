@@ -62,6 +62,10 @@ pub(super) async fn detect_on(wire: Wire, lost: Lost, port: &NcpPort) -> Result<
             None => Err(search.other(port, NcpKind::Znp).await),
         },
         None => {
+            // One that runs answers at once; to the other kind this is noise, and a reset ends that.
+            if let Some(framing) = search.pinged(PINGS).await? {
+                return Ok(search.found_znp(framing));
+            }
             if let Some(framing) = search.ezsp(RESET.0).await? {
                 return Ok(search.found_ezsp(framing));
             }

@@ -16,6 +16,7 @@ mod bytes;
 mod detect;
 mod ezsp;
 mod framing;
+pub mod fuzzed;
 mod hub;
 mod link;
 mod mt;

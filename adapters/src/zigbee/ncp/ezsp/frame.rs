@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
+use super::super::Ieee;
 use super::super::bytes::Read;
 use super::super::hub::{Backlog, Hub};
 use super::super::link::{Dialect, Heard, Request};
@@ -38,13 +41,15 @@ impl Version {
 pub(super) struct Ezsp {
     pub(super) hub: Arc<Hub>,
     pub(super) version: Version,
+    /// Who joined anew: whoever forgets the keys of before.
+    joined: mpsc::Sender<Ieee>,
     /// Number and frame ID of the request that is under way.
     asked: (u8, u16),
 }
 
 impl Ezsp {
-    pub(super) fn new(hub: &Arc<Hub>, version: &Version) -> Self {
-        Self { hub: Arc::clone(hub), version: version.clone(), asked: (0, 0) }
+    pub(super) fn new(hub: &Arc<Hub>, version: &Version, joined: mpsc::Sender<Ieee>) -> Self {
+        Self { hub: Arc::clone(hub), version: version.clone(), joined, asked: (0, 0) }
     }
 
     fn heard(&self, frame: &[u8]) -> Option<Heard> {
@@ -90,6 +95,11 @@ impl Dialect for Ezsp {
     }
 
     fn word(&mut self, id: u16, body: &[u8], events: &mut Backlog) {
+        if let Some(ieee) = word::joined_anew(id, body)
+            && self.joined.try_send(ieee).is_err()
+        {
+            tracing::debug!(%ieee, "a key of before is not looked for");
+        }
         if word::word(self.version.get(), &self.hub, id, body, events).is_none() {
             tracing::debug!(id, "a Zigbee coordinator said something that is cut short");
         }
@@ -114,7 +124,7 @@ mod tests {
     #[test]
     fn the_version_is_asked_in_the_old_format_and_all_else_in_the_new() {
         let version = Version::default();
-        let mut dialect = Ezsp::new(&Hub::new(), &version);
+        let mut dialect = Ezsp::new(&Hub::new(), &version, mpsc::channel(1).0);
         dialect.asked.0 = 0xff;
         assert_eq!(ask(&mut dialect, 0, &[13]), [0, 0, 0, 13]);
         // As recorded: protocol 13, stack type 2, stack version 7.4.1.0.
@@ -132,7 +142,7 @@ mod tests {
     fn no_other_frame_is_an_answer() {
         let version = Version::default();
         version.set(13);
-        let mut dialect = Ezsp::new(&Hub::new(), &version);
+        let mut dialect = Ezsp::new(&Hub::new(), &version, mpsc::channel(1).0);
         ask(&mut dialect, 0x55, &[]);
         for stray in [
             // Of another number, another ID, a command, another format, cut short.

@@ -205,7 +205,9 @@ pub(super) async fn allow_joins(asker: Asker<'_>) -> Result<(), NcpFault> {
     if asker.version() < SECURITY_MANAGER {
         return asker.done(ADD_TRANSIENT_KEY, body).await;
     }
-    let status = wide_status(asker, IMPORT_TRANSIENT_KEY, body.u8(0)).await?;
+    // Protocol 13 has flags too.
+    let body = if asker.version() < 14 { body.u8(0) } else { body };
+    let status = wide_status(asker, IMPORT_TRANSIENT_KEY, body).await?;
     expect(IMPORT_TRANSIENT_KEY, status)
 }
 

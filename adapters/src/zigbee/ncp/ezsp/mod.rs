@@ -11,7 +11,7 @@ mod setup;
 mod status;
 mod word;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc};
@@ -36,6 +36,9 @@ const VERSIONS: (u8, u8) = (8, 19);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// Devices that joined anew, and whose keys of before are still to be forgotten.
+const JOINS: usize = 32;
+
 /// Messages to devices that may be under way.
 const UNDER_WAY: usize = 8;
 
@@ -55,7 +58,7 @@ pub(super) struct Ezsp {
     /// Closes the network again when its time is over.
     closing: Mutex<Option<AbortHandle>>,
     /// For what goes on after a call.
-    own: std::sync::Weak<Self>,
+    own: Weak<Self>,
 }
 
 /// Takes over a coordinator that has just been reset, and readies it.
@@ -64,7 +67,8 @@ pub(super) async fn start(
     events: mpsc::Sender<NcpEvent>,
 ) -> Result<Arc<dyn Coordinator>, NcpFault> {
     let (hub, version) = (Hub::new(), Version::default());
-    let dialect = frame::Ezsp::new(&hub, &version);
+    let (sender, joined) = mpsc::channel(JOINS);
+    let dialect = frame::Ezsp::new(&hub, &version, sender);
     let Opened { wire, framing, lost } = opened;
     let link = Link::start(wire, framing, dialect, &hub, events, lost);
     let ready = setup::ready(&Asker { link: &link, version: &version }).await?;
@@ -80,8 +84,20 @@ pub(super) async fn start(
         closing: Mutex::default(),
         own: own.clone(),
     });
+    tokio::spawn(forget_keys(Arc::downgrade(&ezsp), joined));
     ezsp.hub.open();
     Ok(ezsp)
+}
+
+/// A device that joins anew has forgotten what was agreed with it; with a key of before in its table, the coordinator would
+/// not let it in the next time. Ends with the coordinator.
+async fn forget_keys(ezsp: Weak<Ezsp>, mut joined: mpsc::Receiver<Ieee>) {
+    while let Some(ieee) = joined.recv().await {
+        let Some(ezsp) = ezsp.upgrade() else { return };
+        if let Err(error) = ezsp.forget_key(ieee).await {
+            tracing::debug!(%ieee, %error, "a key of before is not forgotten");
+        }
+    }
 }
 
 /// Asks a coordinator.

@@ -149,12 +149,11 @@ impl Ezsp {
 
     async fn knows(&self, ieee: Ieee) -> Result<bool, NcpFault> {
         let answer = self.asker().ask(LOOKUP_NODE_ID, Write::new().ieee(ieee)).await?;
+        // In protocol 14 and later a status goes before it, but not in all firmware.
         let mut read = Read(&answer);
-        let known = if self.version.get() < 14 {
-            read.u16().map(|nwk| nwk != 0xffff)
-        } else {
-            read.u32()
-                .map(|status| Status(status) == Status::OK && read.u16().is_some_and(|nwk| nwk != 0xffff))
+        let known = match answer.len() {
+            ..6 => read.u16().map(|nwk| nwk != 0xffff),
+            _ => read.u32().map(|status| Status(status) == Status::OK && read.u16() != Some(0xffff)),
         };
         known.ok_or_else(|| short(LOOKUP_NODE_ID))
     }

@@ -2,7 +2,7 @@
 
 use super::super::bytes::Read;
 use super::super::hub::{Backlog, Hub};
-use super::super::{Message, NcpEvent};
+use super::super::{Ieee, Message, NcpEvent};
 use super::status::Status;
 
 const STACK_STATUS: u16 = 0x0019;
@@ -49,6 +49,16 @@ fn stack_status(status: Status, hub: &Hub, events: &mut Backlog) {
     hub.state(status.0);
     if [Status::NETWORK_UP, Status::NETWORK_DOWN].contains(&status) {
         events.push(NcpEvent::Network { up: status == Status::NETWORK_UP, why: status.words() });
+    }
+}
+
+/// Who has joined anew, with the key that all have. `None`: this says no such thing.
+pub(super) fn joined_anew(id: u16, body: &[u8]) -> Option<Ieee> {
+    let mut events = Backlog::default();
+    events_of_join(Read(body), &mut events).filter(|()| id == TRUST_CENTRE_JOIN)?;
+    match events.pop()? {
+        NcpEvent::Joined { ieee, .. } => Some(ieee),
+        _ => None,
     }
 }
 
@@ -150,7 +160,6 @@ fn incoming(version: u8, mut read: Read<'_>) -> Option<Option<Message>> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::super::Ieee;
     use super::*;
 
     fn hex(text: &str) -> Vec<u8> {

@@ -100,6 +100,20 @@ async fn devices_may_join_for_as_long_as_was_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_of_before_are_forgotten_when_a_device_joins_anew() {
+    let fake = fake(13);
+    let (ncp, mut events) = opened(&fake).await;
+    // newNodeId, newNodeEui64, an unsecured join, with the key that all have, through whom.
+    fake.lock().unwrap().words.push((0x24, vec![0x34, 0x12, 9, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]));
+    fake.lock().unwrap().link_key = 3;
+    assert_eq!(ncp.resume().await, Ok(None));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(taken(&mut events), [NcpEvent::Joined { ieee: Ieee(9), nwk: 0x1234, parent: Some(0) }]);
+    assert_eq!(fake.lock().unwrap().asked(0x75), [[9, 0, 0, 0, 0, 0, 0, 0, 1]]);
+    assert_eq!(fake.lock().unwrap().asked(0x76), [[3]]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_fate_of_messages_is_told_as_it_is() {
     for version in VERSIONS {
         let fake = fake(version);

@@ -43,6 +43,8 @@ pub(super) struct EzspFake {
     pub(super) fate: Option<u8>,
     /// What it says unasked with the next answer.
     pub(super) words: Vec<(u16, Vec<u8>)>,
+    /// Where the link key of everybody is in its table.
+    pub(super) link_key: u8,
     legacy: bool,
     resets: u32,
 }
@@ -64,6 +66,7 @@ impl EzspFake {
             sends: VecDeque::new(),
             fate: Some(0),
             words: vec![],
+            link_key: 0xff,
             legacy: true,
             resets: 0,
         }
@@ -142,7 +145,7 @@ impl EzspFake {
                 self.with(&[&[7, 0, body[0]], &key.0, &counter, &[0; 4], &[5], &[0; 8]])
             }
             0x71 if old => self.status(0xb6),
-            0x75 => vec![0xff],
+            0x75 => vec![self.link_key],
             0x77 if !old => {
                 self.network = None;
                 vec![]

@@ -73,10 +73,22 @@ async fn an_answer_that_is_lost_is_not_taken_from_the_next() {
     let (ncp, mut events) = open_fake(Arc::clone(&fake), None).await;
     let ncp = ncp.unwrap();
     ncp.form(&new_network()).await.unwrap();
-    // The answer to a data request comes, but not what became of it.
+    let sent = || fake.lock().unwrap().asked(0x2402).len();
+    // What became of the message is told nevertheless.
     fake.lock().unwrap().lose = 1;
-    assert_eq!(ncp.send(on(1)).await, Err(Undelivered::Unknown));
-    assert_eq!(ncp.send(on(1)).await, Ok(()));
+    assert_eq!((ncp.send(on(1)).await, sent()), (Ok(()), 1));
+    // It is asked whether it answers at all.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // A message is not sent again.
+    fake.lock().unwrap().lose = 1;
+    fake.lock().unwrap().lose_fates = true;
+    assert_eq!((ncp.send(on(1)).await, sent()), (Err(Undelivered::Unknown), 2));
+    fake.lock().unwrap().lose_fates = false;
+    assert_eq!((ncp.send(on(1)).await, sent()), (Ok(()), 3));
+    // What may be asked again is.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    fake.lock().unwrap().lose = 2;
+    assert!(ncp.backup().await.is_ok());
     assert!(!taken(&mut events).iter().any(|event| matches!(event, NcpEvent::Down(_))));
 }
 

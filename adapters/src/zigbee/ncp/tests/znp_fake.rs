@@ -18,8 +18,10 @@ pub(super) struct ZnpFake {
     pub(super) sends: VecDeque<u8>,
     /// What becomes of messages.
     pub(super) fate: u8,
-    /// So many answers to data requests get lost.
+    /// So many answers get lost.
     pub(super) lose: u32,
+    /// What became of messages gets lost.
+    pub(super) lose_fates: bool,
     /// A PAN ID that is taken already.
     pub(super) taken: Option<u16>,
 }
@@ -39,6 +41,7 @@ impl ZnpFake {
             sends: VecDeque::new(),
             fate: 0,
             lose: 0,
+            lose_fates: false,
             taken: None,
         };
         fake.clear();
@@ -173,9 +176,9 @@ impl ZnpFake {
             return frame(0x4180, &[1, 2, 1, 2, 7, 1]);
         }
         match self.answer(command, body) {
-            Some(_) if command == 0x2402 && self.lose > 0 => {
+            Some((_, after)) if self.lose > 0 => {
                 self.lose -= 1;
-                vec![]
+                if self.lose_fates { vec![] } else { after }
             }
             Some((answer, after)) => [frame(command | 0x4000, &answer), after].concat(),
             None => frame(0x6000, &[2, command.to_be_bytes()[0], command.to_be_bytes()[1]]),

@@ -67,8 +67,8 @@ pub(super) async fn start(
     // Endpoints and what is under way of before are forgotten.
     link.reset().await.map_err(|failure| failure.of(RESET))?;
     let asker = Asker(&link);
-    let firmware = firmware(asker).await?;
     let has_tables = asker.has_tables().await?;
+    let firmware = firmware(asker, has_tables).await?;
     let ieee = asker.address().await?;
     let room = if has_tables { UNDER_WAY.0 } else { UNDER_WAY.1 };
     let info = NcpInfo { kind: NcpKind::Znp, ieee, firmware };
@@ -83,34 +83,46 @@ pub(super) async fn start(
     }))
 }
 
-async fn firmware(asker: Asker<'_>) -> Result<String, NcpFault> {
+async fn firmware(asker: Asker<'_>, has_tables: bool) -> Result<String, NcpFault> {
+    /// What Z-Stack Home 1.2 says that it is.
+    const HOME: u8 = 0;
     let answer = asker.ask(VERSION, Write::new()).await?;
     let mut read = Read(&answer);
     let mut parts = || Some((read.u8()?, read.u8()?, read.u8()?, read.u8()?, read.u8()?));
     let (_, product, major, minor, patch) = parts().ok_or_else(|| short(VERSION))?;
-    let stack = match product {
-        0 => {
-            return Err(NcpFault::Unsupported(
-                "the coordinator's firmware is too old: Z-Stack Home 1.2; write Z-Stack 3.x.0 to it, or to a CC2531 \
-                 Z-Stack 3.0.x"
-                    .to_owned(),
-            ));
-        }
-        1 => "Z-Stack 3.0.x",
-        _ => "Z-Stack 3.x.0",
-    };
+    if product == HOME {
+        return Err(NcpFault::Unsupported(
+            "the coordinator's firmware is too old: Z-Stack Home 1.2; write Z-Stack 3.x.0 to it, or to a CC2531 Z-Stack 3.0.x"
+                .to_owned(),
+        ));
+    }
+    let stack = if has_tables { "Z-Stack 3.x.0" } else { "Z-Stack 3.0.x" };
     let build = read.u32().map(|build| format!(", {build}")).unwrap_or_default();
     Ok(format!("{stack} ({major}.{minor}.{patch}{build})"))
 }
+
+/// How often something is asked that may be asked again: a frame that got lost is not sent again by itself.
+const TIMES: u32 = 3;
 
 /// Asks a coordinator.
 #[derive(Clone, Copy)]
 struct Asker<'a>(&'a Link);
 
 impl Asker<'_> {
-    /// The answer to a command.
-    async fn try_ask(self, (id, _): Command, body: Write) -> Result<Vec<u8>, Failure> {
+    /// The answer to a command that is asked once.
+    async fn ask_once(self, (id, _): Command, body: Write) -> Result<Vec<u8>, Failure> {
         self.0.ask(Request { id, body: body.done(), within: ANSWER }).await
+    }
+
+    /// The answer to a command that does the same when it is asked again.
+    async fn try_ask(self, command: Command, body: Write) -> Result<Vec<u8>, Failure> {
+        for _ in 1..TIMES {
+            match self.ask_once(command, body.clone()).await {
+                Err(Failure::TooLate) => tracing::debug!(what = command.1, "a coordinator is asked again"),
+                answered => return answered,
+            }
+        }
+        self.ask_once(command, body).await
     }
 
     /// The answer to a command that every firmware knows.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::super::bytes::Write;
+use super::super::link::Failure;
 use super::super::types::LONGEST_PERMIT;
 use super::super::{
     Backup, HOME_AUTOMATION, HOST_ENDPOINT, IN_CLUSTERS, Ieee, Key, NcpFault, NcpKind, Network, NewNetwork,
@@ -103,7 +104,12 @@ impl Znp {
     async fn start(&self) -> Result<(), NcpFault> {
         const FORMATION: u8 = 0x04;
         let mut listener = self.hub.listen();
-        self.asker().done(BDB_START, Write::new().u8(FORMATION)).await?;
+        match self.asker().ask_once(BDB_START, Write::new().u8(FORMATION)).await {
+            Ok(answer) => expect(BDB_START, Status(answer.first().copied().unwrap_or_default()))?,
+            // Whether it has begun will be seen; begun twice it would be refused.
+            Err(Failure::TooLate) => {}
+            Err(failure) => return Err(failure.of(BDB_START.1)),
+        }
         let up = listener.until(START, |state| state == UP).await;
         up.ok_or_else(|| {
             NcpFault::Refused(

@@ -76,7 +76,11 @@ impl Znp {
 
     async fn to_device(&self, nwk: u16, message: &Aps) -> Result<(), Fate> {
         let delivery = self.hub.expect().ok_or(Fate::Other(Undelivered::Busy))?;
-        self.hand_over(delivery.tag, message).await.map_err(Fate::Other)?;
+        match self.hand_over(delivery.tag, message).await {
+            // Only the answer got lost, perhaps: what became of it may be told nevertheless.
+            Ok(()) | Err(Undelivered::Unknown) => {}
+            Err(undelivered) => return Err(Fate::Other(undelivered)),
+        }
         let within = if self.sleepers.contains(nwk) { FATE.1 } else { FATE.0 };
         let fate = delivery.fate(within).await.map_err(|fault| Fate::Other(fault.into()))?;
         match fate.and_then(|status| u8::try_from(status).ok()).map(Status) {
@@ -89,7 +93,7 @@ impl Znp {
     /// Hands a message over; again if the coordinator has no room for it.
     async fn hand_over(&self, tag: u8, message: &Aps) -> Result<(), Undelivered> {
         for pause in PAUSES {
-            let answer = self.asker().try_ask(DATA_REQUEST, request(tag, message)).await;
+            let answer = self.asker().ask_once(DATA_REQUEST, request(tag, message)).await;
             let status = match answer {
                 Ok(answer) => Status(answer.first().copied().ok_or(Undelivered::Unknown)?),
                 // It may have been sent.
