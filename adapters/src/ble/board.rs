@@ -74,6 +74,8 @@ pub(super) struct Listener {
 #[derive(Debug)]
 struct Seen {
     mac: Option<Mac>,
+    /// It has a key: that it is there is shown by what was made with it alone.
+    is_sealed: bool,
     /// What of it is of use.
     sources: BTreeSet<BleSource>,
     /// What was told last, and when.
@@ -86,8 +88,14 @@ struct Seen {
 
 impl Listener {
     fn new(device: &Device, lost: Arc<AtomicU64>) -> Self {
-        let seen =
-            Seen { mac: None, sources: BTreeSet::new(), told: BTreeMap::new(), contact: None, rated: None };
+        let seen = Seen {
+            mac: None,
+            is_sealed: false,
+            sources: BTreeSet::new(),
+            told: BTreeMap::new(),
+            contact: None,
+            rated: None,
+        };
         let listener = Self {
             id: device.id.clone(),
             letters: Arc::new(Mailbox::new(lost)),
@@ -101,15 +109,17 @@ impl Listener {
 
     fn configure(&self, device: &Device) {
         let mut seen = self.seen();
-        let mac = match &device.address {
-            DeviceAddress::Ble(address) => Some(address.mac),
+        let address = match &device.address {
+            DeviceAddress::Ble(address) => Some(address),
             _ => None,
         };
+        let mac = address.map(|address| address.mac);
         if seen.mac != mac {
             seen.told.clear();
             (seen.contact, seen.rated) = (None, None);
         }
         seen.mac = mac;
+        seen.is_sealed = address.is_some_and(|address| address.key.is_some());
         seen.sources = all_places(&device.mapping).map(|place| place.from.clone()).collect();
     }
 
@@ -153,10 +163,13 @@ impl Listener {
     fn hear(&self, now: Instant, advert: Advert) {
         let mut told = false;
         let mut seen = self.seen();
-        seen.contact = Some(now);
-        self.news.notify_waiters();
+        if !seen.is_sealed {
+            seen.contact = Some(now);
+            self.news.notify_waiters();
+        }
         for (source, data) in advert.data {
-            if !seen.sources.contains(&source) || data.len() > LONGEST || seen.told.len() >= KINDS {
+            let has_room = seen.told.len() < KINDS || seen.told.contains_key(&source);
+            if !seen.sources.contains(&source) || data.len() > LONGEST || !has_room {
                 continue;
             }
             if seen.told.get(&source).is_some_and(|(at, known)| *known == data && now - *at < AGAIN) {

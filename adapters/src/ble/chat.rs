@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use usp_mapping::mapping::{BleChar, BleConnect, BleOptions, Device, DeviceAddress};
+use usp_mapping::mapping::{BleChar, BleConnect, BleOptions, BlePair, Device, DeviceAddress};
 use usp_mapping::port::{DeviceFault, DeviceId};
 
 use crate::bus::backoff::{Backoff, Jitter};
 use crate::bus::ear::{LinkState, Mark};
 use crate::bus::{BusPlan, Outcome};
 
-use super::bluez::{Fault, Notifications, Peer};
+use super::bluez::{Fault, Notifications, PAIRING, Peer};
 use super::board::{Board, Listener, Spoken, now};
 use super::model::{Answer, What, Word, all_places, is_same, options};
 use super::slots::Idle;
@@ -194,6 +194,8 @@ impl Chat {
     async fn hang_up(&mut self, why: &str) {
         if let Some(held) = self.peer.take() {
             held.peer.disconnect().await;
+            // So that what is told of this connection is not taken for the end of the next.
+            timeout(LAST_WORD, self.connections.wait_for(|(connected, _)| !connected)).await.ok();
             if self.keeps() && !why.is_empty() {
                 self.apart(why);
             }
@@ -229,8 +231,8 @@ impl Chat {
         }
     }
 
-    /// Makes the connection if there is none, within this time if one is given.
-    async fn connect(&mut self, within: Option<Duration>) -> Result<(), Failure> {
+    /// Makes the connection if there is none, before this moment if one is given.
+    async fn connect(&mut self, until: Option<Instant>) -> Result<(), Failure> {
         if self.peer.is_some() {
             return Ok(());
         }
@@ -243,16 +245,16 @@ impl Chat {
             BleConnect::OnDemand | BleConnect::Never => Idle::For(options.idle),
         };
         // BlueZ connects nobody whom it has not heard; who was never heard may be known to it all the same.
-        timeout(options.timeout, self.listener.was_there()).await.ok();
+        timeout(left(until, options.timeout), self.listener.was_there()).await.ok();
         // Whoever is before it may take a connection, and an exchange, and so may those before that one.
-        let patience = within.unwrap_or(options.timeout * 2 * CONNECT);
+        let patience = left(until, options.timeout * 2 * CONNECT);
         let slot = timeout(patience, self.board.slot(&self.id, idle)).await;
         if slot.is_err() {
             self.board.give_up(&self.id);
             let busy = DeviceFault::Unreachable("all connections of its radio are in use".to_owned());
-            return Err(Failure::NotAsked(within.map_or(busy, |_| DeviceFault::Expired)));
+            return Err(Failure::NotAsked(if is_over(until) { DeviceFault::Expired } else { busy }));
         }
-        let made = self.make(device, &options, within).await;
+        let made = self.make(device, &options, until).await;
         if made.is_err() {
             self.board.give_up(&self.id);
         }
@@ -264,7 +266,7 @@ impl Chat {
         &mut self,
         device: Arc<Device>,
         options: &BleOptions,
-        within: Option<Duration>,
+        until: Option<Instant>,
     ) -> Result<(), Failure> {
         let DeviceAddress::Ble(address) = &device.address else {
             return Err(gone("it is no Bluetooth device"));
@@ -275,18 +277,20 @@ impl Chat {
             .filter(|place| place.notify)
             .filter_map(|place| place.char().cloned())
             .collect();
-        let limit = options.timeout * CONNECT;
+        let pairing = if options.pair == BlePair::Nothing { Duration::ZERO } else { PAIRING };
+        let limit = options.timeout * CONNECT + pairing;
         let epoch = self.connections.borrow().1;
         let connecting = session.connect(address, options, &chars);
-        let made = timeout(within.unwrap_or(limit).min(limit), connecting).await;
+        let made = timeout(left(until, limit), connecting).await;
         let (peer, notifications) = match made {
             Ok(Ok(made)) => made,
             Ok(Err(fault)) => return Err(fault.into()),
             Err(_) => {
                 session.give_up(address.mac).await;
-                return Err(match within {
-                    Some(within) if within < limit => Failure::NotAsked(DeviceFault::Expired),
-                    _ => Failure::Silent(DeviceFault::Timeout(limit)),
+                return Err(if is_over(until) {
+                    Failure::NotAsked(DeviceFault::Expired)
+                } else {
+                    Failure::Silent(DeviceFault::Timeout(limit))
                 });
             }
         };
@@ -306,11 +310,16 @@ impl Chat {
         if order.done.is_closed() {
             return;
         }
-        let within = match &order.what {
-            What::Write { ttl, .. } => Some(*ttl),
+        let until = match &order.what {
+            What::Write { until, .. } => *until,
             What::Read(_) | What::Query { .. } => None,
         };
-        let outcome = match self.connect(within).await {
+        let outcome = match self.connect(until).await {
+            // It waited for longer than anybody waits for it.
+            Ok(()) if is_over(until) => {
+                self.board.use_slot(&self.id, false);
+                Err(Failure::NotAsked(DeviceFault::Expired))
+            }
             Ok(()) => {
                 self.board.use_slot(&self.id, true);
                 let outcome = self.ask(order.what).await;
@@ -363,7 +372,9 @@ impl Chat {
             let peer = self.peer()?;
             newest = self.during(limit, peer.read(char)).await?;
             let notified = self.drain();
-            match notified.into_iter().rev().find(|(own, _)| is_same(char, own)) {
+            // BlueZ tells what was read as if it had been notified.
+            let another = |(own, bytes): &(BleChar, Vec<u8>)| is_same(char, own) && *bytes != newest;
+            match notified.into_iter().rev().find(another) {
                 None => break,
                 Some((_, bytes)) => newest = bytes,
             }
@@ -430,6 +441,15 @@ impl Chat {
             () = left => Err(broken_off()),
         }
     }
+}
+
+/// What is left until a moment, and no more than this.
+fn left(until: Option<Instant>, most: Duration) -> Duration {
+    until.map_or(most, |until| until.saturating_duration_since(now()).min(most))
+}
+
+fn is_over(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| until <= now())
 }
 
 fn gone(why: &str) -> Failure {

@@ -83,10 +83,30 @@ impl BleEar {
         }
     }
 
-    fn take_in(&mut self, word: Word) -> Option<Said<Word>> {
+    /// What shows that it is there begins its silence anew. What is not made with the key of a device that has one does not:
+    /// anybody can say it.
+    fn believe(&mut self, word: &Word) {
+        let device = self.device();
+        let is_sealed = device
+            .is_some_and(|device| matches!(&device.address, DeviceAddress::Ble(it) if it.key.is_some()));
+        match word {
+            Word::Unusable(..) => return,
+            Word::Rssi(_) if is_sealed => return,
+            Word::Advert { source, .. } if is_sealed && *source != BleSource::ServiceData(SERVICE) => return,
+            _ => {}
+        }
+        if let (Word::Advert { .. }, Some(listener)) = (word, &self.listener) {
+            listener.is_there();
+        }
         self.begin();
+    }
+
+    fn take_in(&mut self, word: Word) -> Option<Said<Word>> {
         match self.understood(word.clone()) {
-            Some(word) => Some(Said::Word(word)),
+            Some(word) => {
+                self.believe(&word);
+                Some(Said::Word(word))
+            }
             None => {
                 self.pending = Some(word);
                 None
@@ -116,6 +136,7 @@ impl Ear for BleEar {
                 // Whoever stops waiting here finds the word again.
                 self.sense.read_key(&device).await;
                 if let Some(word) = self.pending.take().and_then(|word| self.understood(word)) {
+                    self.believe(&word);
                     return Said::Word(word);
                 }
             }
@@ -172,25 +193,27 @@ impl Sense {
             Some(key) if source == BleSource::ServiceData(SERVICE) => {
                 self.opened(now, address, key, &data)?
             }
-            _ => Ok(data),
+            _ => Ok((data, None)),
         };
         Some(match opened {
-            Ok(data) => {
-                let repeated = self.is_repeated(now, &source, &data);
+            Ok((data, is_new)) => {
+                let repeated = self.is_repeated(now, &source, &data, is_new);
                 Word::Advert { source, data, repeated }
             }
             Err(fault) => Word::Unusable(source, fault),
         })
     }
 
-    /// Whether data are about the same occurrence as the last ones.
-    fn is_repeated(&mut self, now: Instant, source: &BleSource, data: &[u8]) -> bool {
+    /// Whether data are about the same occurrence as the last ones; `is_new`: what the counter of an encrypted word says of that.
+    fn is_repeated(&mut self, now: Instant, source: &BleSource, data: &[u8], is_new: Option<bool>) -> bool {
         let before = self.last.insert(source.clone(), (now, data.to_vec()));
         let counted = match Payload::parse(data) {
             Ok(Payload::Plain(objects)) if *source == BleSource::ServiceData(SERVICE) => packet_id(objects),
             _ => None,
         };
-        before.is_some_and(|(at, known)| known == data && (counted.is_some() || now - at < PAUSE))
+        let is_same = before.as_ref().is_some_and(|(_, known)| known == data);
+        let is_soon = before.is_some_and(|(at, _)| now - at < PAUSE);
+        is_same && (counted.is_some() || is_new.map_or(is_soon, |is_new| !is_new))
     }
 
     /// Data of BTHome without the encryption that they have to have.
@@ -200,7 +223,7 @@ impl Sense {
         address: &BleAddress,
         key: &SecretRef,
         data: &[u8],
-    ) -> Option<Result<Vec<u8>, DeviceFault>> {
+    ) -> Option<Result<(Vec<u8>, Option<bool>), DeviceFault>> {
         let (known, opener, at) = self.key.as_mut()?;
         if known != address || opener.is_err() && now - *at >= KEY_AGAIN {
             return None;
@@ -210,8 +233,8 @@ impl Sense {
             Err(fault) => return Some(Err(fault.clone())),
         };
         Some(match Payload::parse(data) {
-            Ok(Payload::Sealed(sealed)) => match opener.open(&sealed) {
-                Ok(objects) => Ok([&[sealed.info & !1][..], &objects].concat()),
+            Ok(Payload::Sealed(sealed)) => match opener.open(now, &sealed) {
+                Ok((objects, is_new)) => Ok(([&[sealed.info & !1][..], &objects].concat(), Some(is_new))),
                 Err(why) => Err(DeviceFault::Garbled(why.to_string())),
             },
             Ok(Payload::Plain(_)) => Err(DeviceFault::Garbled(format!(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::{
-    BleAsk, BleChar, BleConnect, BleOptions, BleRead, BleShape, BleSource, Device, Mapping, Protocol,
-    ReadBinding, ReadPoint, WriteBinding, WritePoint,
+    BleAsk, BleChar, BleConnect, BleOptions, BleRead, BleShape, BleSource, Device, DeviceAddress, Mapping,
+    Protocol, ReadBinding, ReadPoint, WriteBinding, WritePoint,
 };
 use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading, Readings};
 use usp_mapping::transform::{Raw, RawKind, Transform};
@@ -45,8 +45,8 @@ pub(crate) enum What {
         body: Vec<u8>,
         /// Whether the device acknowledges it.
         response: bool,
-        /// It is not sent when there is no connection for so long.
-        ttl: Duration,
+        /// It is not sent any more from then on.
+        until: Option<Instant>,
     },
 }
 
@@ -102,6 +102,8 @@ pub(crate) struct BleModel {
     counters: BTreeMap<PointId, Counter>,
     /// Why it is not connected, if it is to be so all the time.
     apart: Option<String>,
+    /// What is not encrypted with its key shows nobody that it is there.
+    is_sealed: bool,
 }
 
 /// The places of a point.
@@ -235,18 +237,18 @@ impl BleModel {
         capability.write.as_ref().ok_or_else(unwritable)
     }
 
-    /// Where something is written, how, and for how long it may wait.
-    fn place(&self, target: Target) -> Result<(&WritePoint, &Transform, Duration), DeviceFault> {
+    /// Where something is written, and how.
+    fn place(&self, target: Target) -> Result<(&WritePoint, &Transform), DeviceFault> {
         match target {
             Target::Point(point) => {
                 let binding = self.write_binding(point)?;
-                Ok((&binding.point, &binding.transform, binding.ttl))
+                Ok((&binding.point, &binding.transform))
             }
             Target::Step(command, step) => {
                 let command =
                     self.mapping.commands.get(usize::from(command.0)).ok_or(DeviceFault::Unknown)?;
                 let step = command.steps.get(step).ok_or(DeviceFault::Unknown)?;
-                Ok((&step.point, &step.transform, command.ttl))
+                Ok((&step.point, &step.transform))
             }
         }
     }
@@ -297,8 +299,13 @@ impl BleModel {
     fn rssi(&mut self, now: Instant, rssi: i16) -> Heard {
         let taken = |place: &BleRead| (place.from == BleSource::Rssi).then(|| Ok(Raw::Int(rssi.into())));
         let points = self.all_points();
-        let readings = points.iter().filter_map(|point| self.made(now, *point, taken)).collect();
-        self.told(now, readings)
+        let mut readings: Readings =
+            points.iter().filter_map(|point| self.made(now, *point, taken)).collect();
+        if self.is_sealed {
+            readings.iter_mut().for_each(|reading| reading.freshness.contact = false);
+        }
+        let heard = self.told(now, readings);
+        Heard { live: heard.live && !self.is_sealed, ..heard }
     }
 }
 
@@ -329,6 +336,7 @@ impl Model for BleModel {
             last: BTreeMap::new(),
             counters: BTreeMap::new(),
             apart: None,
+            is_sealed: matches!(&device.address, DeviceAddress::Ble(address) if address.key.is_some()),
         }
     }
 
@@ -386,11 +394,18 @@ impl Model for BleModel {
     fn is_back(&mut self, _: Instant) {}
 
     fn write(&self, target: Target, value: &Value) -> Result<WriteStart<Ask>, DeviceFault> {
-        let (place, transform, ttl) = self.place(target)?;
+        let (place, transform) = self.place(target)?;
         let WritePoint::Ble(place) = place else { return Err(DeviceFault::Unknown) };
         let body = place.body(&transform.encode(value, place.raw_kind())?)?;
-        let what = What::Write { char: place.char.clone(), body, response: place.response, ttl };
+        let what = What::Write { char: place.char.clone(), body, response: place.response, until: None };
         Ok(WriteStart::Send(Ask { what, points: Vec::new() }))
+    }
+
+    /// There may be no connection before that, nor a slot for one.
+    fn hold(&self, ask: &mut Ask, begin_by: Instant) {
+        if let What::Write { until, .. } = &mut ask.what {
+            *until = Some(begin_by);
+        }
     }
 
     fn modify(&self, _: Target, _: &Value, _: Answer) -> Result<Ask, DeviceFault> {

@@ -5,9 +5,12 @@
 //!
 //! What is remembered of the counter lives as long as the site's entry of the device does in this process: nothing of it is
 //! written to a disk. So the first word after a start is believed whatever its counter is, and one that was recorded before may
-//! be taken for it.
+//! be taken for it. A device with a new battery counts from the beginning, and would never be heard again: so a low counter is
+//! believed after ten seconds in which nothing was. What was recorded of the first minutes after a change of battery can be
+//! said again by somebody who keeps the device itself from being heard.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use aes::Aes128;
 use ccm::aead::{AeadInOut, KeyInit};
@@ -48,6 +51,14 @@ impl fmt::Debug for BindKey {
     }
 }
 
+/// A device with a new battery counts from the beginning: after it was silent for so long such a counter is believed again.
+const RESTART: (Duration, u32) = (Duration::from_secs(10), 256);
+
+/// Whether a counter that goes back is one of a device that was restarted.
+fn is_restart(now: Instant, heard: Instant, counter: u32) -> bool {
+    now.saturating_duration_since(heard) >= RESTART.0 && counter < RESTART.1
+}
+
 /// Why a word is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Distrust {
@@ -62,8 +73,7 @@ impl fmt::Display for Distrust {
         f.write_str(match self {
             Self::WrongKey => "it cannot be decrypted with the key of this device",
             Self::Replayed => {
-                "its counter has been used before: somebody repeats what the device said, or its battery was changed, and then \
-                 usp-broker has to be restarted"
+                "its counter has been used before: somebody repeats what the device said, or it was restarted just now"
             }
         })
     }
@@ -74,8 +84,8 @@ impl fmt::Display for Distrust {
 pub(super) struct Opener {
     key: BindKey,
     mac: Mac,
-    /// The greatest counter so far, and the bytes that came with it.
-    last: Option<(u32, Vec<u8>)>,
+    /// The greatest counter so far, the bytes that came with it, and when.
+    last: Option<(u32, Vec<u8>, Instant)>,
 }
 
 impl Opener {
@@ -84,18 +94,23 @@ impl Opener {
         Self { key, mac, last: None }
     }
 
-    /// The objects of a word. The same word again is what it was.
+    /// The objects of a word, and whether it is a new one. The same word again is what it was.
     ///
     /// Errors: it is not believed. A word that was not made with the key does not move the counter.
-    pub(super) fn open(&mut self, sealed: &Sealed<'_>) -> Result<Vec<u8>, Distrust> {
+    pub(super) fn open(&mut self, now: Instant, sealed: &Sealed<'_>) -> Result<(Vec<u8>, bool), Distrust> {
         let counter = u32::from_le_bytes(sealed.counter);
         let objects = self.decrypt(sealed).ok_or(Distrust::WrongKey)?;
-        match &self.last {
-            Some((last, known)) if counter == *last && known == sealed.ciphertext => {}
-            Some((last, _)) if counter <= *last => return Err(Distrust::Replayed),
-            _ => self.last = Some((counter, sealed.ciphertext.to_vec())),
+        let mut is_new = true;
+        match &mut self.last {
+            Some((last, known, at)) if counter == *last && known == sealed.ciphertext => {
+                (*at, is_new) = (now, false);
+            }
+            Some((last, _, at)) if counter <= *last && !is_restart(now, *at, counter) => {
+                return Err(Distrust::Replayed);
+            }
+            _ => self.last = Some((counter, sealed.ciphertext.to_vec(), now)),
         }
-        Ok(objects)
+        Ok((objects, is_new))
     }
 
     fn decrypt(&self, sealed: &Sealed<'_>) -> Option<Vec<u8>> {
@@ -113,6 +128,22 @@ impl Opener {
         );
         opened.ok().map(|()| objects)
     }
+}
+
+/// A word as a device makes it.
+#[cfg(test)]
+pub(super) fn sealed(key: &[u8], mac: Mac, objects: &[u8], counter: u32) -> Vec<u8> {
+    let key = BindKey::parse(key).expect("a key");
+    let mut nonce = [0; 13];
+    nonce[..6].copy_from_slice(&mac.0);
+    nonce[6..9].copy_from_slice(&[0xd2, 0xfc, 0x41]);
+    nonce[9..].copy_from_slice(&counter.to_le_bytes());
+    let mut objects = objects.to_vec();
+    let cipher = Cipher::new_from_slice(&key.0).expect("a key");
+    let tag = cipher
+        .encrypt_inout_detached(&nonce.into(), &[], objects.as_mut_slice().into())
+        .expect("it is short");
+    [&[0x41][..], &objects, &counter.to_le_bytes(), &tag].concat()
 }
 
 #[cfg(test)]
@@ -133,21 +164,17 @@ mod tests {
     }
 
     fn open(opener: &mut Opener, word: &[u8]) -> Result<Vec<u8>, Distrust> {
+        open_at(opener, Instant::now(), word).map(|(objects, _)| objects)
+    }
+
+    fn open_at(opener: &mut Opener, now: Instant, word: &[u8]) -> Result<(Vec<u8>, bool), Distrust> {
         let Ok(Payload::Sealed(sealed)) = Payload::parse(word) else { panic!("it is encrypted") };
-        opener.open(&sealed)
+        opener.open(now, &sealed)
     }
 
     /// A word with a counter of its own.
     fn word(counter: u32) -> Vec<u8> {
-        let key = BindKey::parse(KEY).unwrap();
-        let mut nonce = [0; 13];
-        nonce[..6].copy_from_slice(&MAC.0);
-        nonce[6..9].copy_from_slice(&[0xd2, 0xfc, 0x41]);
-        nonce[9..].copy_from_slice(&counter.to_le_bytes());
-        let mut objects = OBJECTS;
-        let cipher = Cipher::new_from_slice(&key.0).unwrap();
-        let tag = cipher.encrypt_inout_detached(&nonce.into(), &[], objects.as_mut_slice().into()).unwrap();
-        [&[0x41][..], &objects, &counter.to_le_bytes(), &tag].concat()
+        sealed(KEY, MAC, &OBJECTS, counter)
     }
 
     #[test]
@@ -181,6 +208,21 @@ mod tests {
         forged[3] ^= 1;
         assert_eq!(open(&mut opener, &forged), Err(Distrust::WrongKey));
         assert!(open(&mut opener, &word(301)).is_ok(), "what is forged moves no counter");
+    }
+
+    #[test]
+    fn a_new_battery_is_believed_after_a_silence() {
+        let (mut opener, now) = (opener(KEY), Instant::now());
+        let mut heard = |after: u64, counter| {
+            open_at(&mut opener, now + Duration::from_secs(after), &word(counter)).map(|(_, is_new)| is_new)
+        };
+        assert_eq!(heard(0, 5000), Ok(true));
+        assert_eq!(heard(5, 5000), Ok(false), "the same again");
+        assert_eq!(heard(14, 3), Err(Distrust::Replayed), "it was heard nine seconds ago");
+        assert_eq!(heard(15, 4000), Err(Distrust::Replayed), "that is no beginning");
+        assert_eq!(heard(15, 4), Ok(true));
+        assert_eq!(heard(16, 5), Ok(true));
+        assert_eq!(heard(16, 4), Err(Distrust::Replayed));
     }
 
     #[test]

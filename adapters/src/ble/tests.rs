@@ -14,12 +14,13 @@ use usp_mapping::value::Value;
 
 use super::bluez::Advert;
 use super::board::Board;
+use super::chat::{Chat, Order};
 use super::hearing::{BleEar, PAUSE};
 use super::model::{Answer, Ask, BleModel, What, Word};
 use super::slots::Idle;
 use crate::bus::ear::{Ear, LinkState, Said};
 use crate::bus::queue::Target;
-use crate::bus::{BusPlan, Model, WriteStart};
+use crate::bus::{BusPlan, Model, Outcome, WriteStart};
 
 /// The key of the example of BTHome's page, in a file that a test makes.
 const KEY: &str = "231d39c1d7cc1ab1aee224cd096db932";
@@ -150,8 +151,7 @@ fn characteristics_are_read_asked_and_written() {
     let understood = model.understand(now, &ask, Answer::Value(vec![0x57]));
     assert!(matches!(understood.readings[0].result, Err(DeviceFault::Garbled(_))));
     let write = written(&model, 0, Value::Bool(false)).what;
-    let ttl = Duration::from_secs(7);
-    assert_eq!(write, What::Write { char: char(0xfff1), body: vec![0], response: true, ttl });
+    assert_eq!(write, What::Write { char: char(0xfff1), body: vec![0], response: true, until: None });
     let write = written(&model, 1, number("99")).what;
     assert!(matches!(write, What::Write { body, response: false, .. } if body == [0x57, 1, 99]));
 }
@@ -312,6 +312,82 @@ async fn a_key_is_shown_nowhere() {
         assert!(fault.to_string().contains(expected), "{fault}");
         assert!(!shown.contains("0123456789"), "{shown}");
     }
+}
+
+/// Anybody can send with the address of a device.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_opened_keeps_nobody_online() {
+    let (board, mut ear) = listening(&site(THERMOMETER, ", key: \"env:USP_NOT_SET_ANYWHERE\""));
+    board.state.send_replace(LinkState::Up);
+    let strangers = async {
+        loop {
+            let rssi = Some(-60);
+            board.hear(MAC, Advert { rssi, ..said(&[0x40, 2, 0xca, 9]) });
+            tokio::time::sleep(Duration::from_secs(3)).await;
+        }
+    };
+    let silence = async {
+        loop {
+            match word(&mut ear).await {
+                Word::Silent(_) => return,
+                Word::Unusable(..) | Word::Rssi(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let began = tokio::time::Instant::now();
+    tokio::select! {
+        () = silence => {}
+        () = strangers => {}
+    }
+    assert_eq!(began.elapsed().as_secs(), 120);
+    let mut model = BleModel::new(&site(THERMOMETER, ", key: \"env:X\"").devices[0]);
+    let heard = model.hear(Instant::now(), Word::Rssi(-60));
+    assert!(!heard.live && !heard.readings[0].freshness.contact);
+}
+
+/// Each word that was encrypted anew is another one, however soon it comes.
+#[tokio::test]
+async fn two_presses_are_two_though_they_say_the_same() {
+    let key = KeyFile::new("presses", KEY);
+    let (board, mut ear) = listening(&key.site());
+    let mut hear = async |counter: u32| {
+        board.hear(MAC, said(&super::seal::sealed(KEY.as_bytes(), MAC, &[0x3a, 1], counter)));
+        match word(&mut ear).await {
+            Word::Advert { repeated, .. } => repeated,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(!hear(7).await);
+    assert!(!hear(8).await);
+}
+
+/// Whoever wanted it is told that it was not sent, and it is not.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_finds_no_slot_in_time_is_not_sent() {
+    let site = site(LAMP, "");
+    let board = Board::new(Arc::default(), 1);
+    let device = Arc::new(site.devices[0].clone());
+    let listener = board.listen(&device);
+    listener.is_there();
+    board.slot(&usp_mapping::port::DeviceId("other".into()), Idle::Keep).await;
+    let plan = BusPlan { bus: site.buses[0].clone(), names: Vec::new(), devices: vec![Arc::clone(&device)] };
+    let (_plan, plans) = watch::channel(Arc::new(plan));
+    let (orders, taken) = tokio::sync::mpsc::channel(1);
+    let chat = Chat::new(&board, device.id.clone(), plans, listener);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let running = tokio::spawn(chat.run(taken, stop.clone()));
+    let model = BleModel::new(&device);
+    let mut ask = written(&model, 0, Value::Bool(true));
+    let began = tokio::time::Instant::now();
+    model.hold(&mut ask, (began + Duration::from_secs(7)).into_std());
+    let (done, result) = tokio::sync::oneshot::channel();
+    orders.send(Order { what: ask.what, done }).await.unwrap();
+    let (outcome, _) = result.await.unwrap();
+    assert!(matches!(outcome, Outcome::Taken(Answer::NotAsked(DeviceFault::Expired))), "{outcome:?}");
+    assert_eq!(began.elapsed().as_secs(), 7);
+    stop.cancel();
+    running.await.unwrap();
 }
 
 /// Who waits for a slot makes who idles give his up.

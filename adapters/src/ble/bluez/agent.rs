@@ -22,13 +22,15 @@ const PATH: &str = "/org/usp_broker/agent";
 const CAPABILITY: &str = "KeyboardOnly";
 
 /// Pairing may take so long: somebody may have to press a button.
-const PAIRING: Duration = Duration::from_secs(30);
+pub(in crate::ble) const PAIRING: Duration = Duration::from_secs(30);
 
 /// Whom a passkey may be given for. It shows none.
 #[derive(Default)]
 pub(super) struct Agent {
     /// Devices that are being paired, and their passkeys.
     pairing: Mutex<BTreeMap<Mac, Option<u32>>>,
+    /// Who BlueZ is on this bus: nobody else is told anything.
+    owner: Mutex<Option<String>>,
 }
 
 impl std::fmt::Debug for Agent {
@@ -52,6 +54,10 @@ impl Agent {
 
     /// Tells BlueZ that it is there.
     pub(super) async fn register(&self, bus: &Arc<SyncConnection>) {
+        let daemon = Proxy::new("org.freedesktop.DBus", "/org/freedesktop/DBus", CALL, Arc::clone(bus));
+        let owner: Result<(String,), _> =
+            daemon.method_call("org.freedesktop.DBus", "GetNameOwner", (BLUEZ,)).await;
+        *locked(&self.owner) = owner.ok().map(|(owner,)| owner);
         let proxy = Proxy::new(BLUEZ, "/org/bluez", CALL, Arc::clone(bus));
         let path = Path::from(PATH);
         let manager = "org.bluez.AgentManager1";
@@ -68,6 +74,8 @@ impl Agent {
             message.error(&name, why)
         };
         let device = message.get1::<Path<'_>>().and_then(|path| mac_of(&path));
+        let is_bluez = message.sender().as_deref() == locked(&self.owner).as_deref();
+        let device = device.filter(|_| is_bluez);
         let known = device.and_then(|mac| locked(&self.pairing).get(&mac).copied());
         match (message.member().as_deref(), known) {
             (Some("Release" | "Cancel"), _) => message.method_return(),
@@ -168,6 +176,15 @@ mod tests {
         drop(Forget(&agent, mac));
         assert_eq!(passkey("A4_C1_38_11_22_33"), None);
         assert!(!format!("{agent:?}").contains("123456"));
+    }
+
+    #[test]
+    fn nobody_but_bluez_is_told_a_passkey() {
+        let agent = Agent::default();
+        let mac = Mac::parse("A4:C1:38:11:22:33").unwrap();
+        agent.pairing.lock().unwrap().insert(mac, Some(123_456));
+        *agent.owner.lock().unwrap() = Some(":1.7".to_owned());
+        assert_eq!(agent.answer(&asked("RequestPasskey", "A4_C1_38_11_22_33")).get1::<u32>(), None);
     }
 
     #[test]

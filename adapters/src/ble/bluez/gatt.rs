@@ -80,7 +80,8 @@ impl Session {
     pub(in crate::ble) async fn give_up(&self, mac: Mac) {
         let Some(path) = self.device_path(mac) else { return };
         let proxy = self.proxy(path, CALL);
-        // It may be gone already.
+        // It may be gone already, or was not being paired.
+        drop(proxy.method_call::<(), _, _, _>(DEVICE, "CancelPairing", ()).await);
         drop(proxy.method_call::<(), _, _, _>(DEVICE, "Disconnect", ()).await);
     }
 }

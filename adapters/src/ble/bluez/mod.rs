@@ -27,6 +27,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use usp_mapping::mapping::{BleAdapter, Mac};
 
 use self::agent::Agent;
+pub(super) use self::agent::PAIRING;
 pub(super) use self::fault::Fault;
 pub(super) use self::gatt::{Notifications, Peer};
 use self::signals::Signals;
