@@ -5,11 +5,14 @@
 //! where that keeps nobody waiting, and only once for what a device has said.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+use usp_mapping::adopt::LeftOut;
+use usp_mapping::adopt::zigbee::{Interview, adopt};
+use usp_mapping::library::Catalog;
 use usp_mapping::mapping::{Bus, Device, DeviceAddress, Mapping};
 use usp_mapping::port::DeviceId;
 
@@ -24,6 +27,12 @@ use crate::{Adopted, FromAdapter};
 
 /// Pause before something that could not be kept is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// The mappings inside the program.
+static LIBRARY: LazyLock<Catalog> = LazyLock::new(|| Catalog::new(Vec::new()));
+
+/// Most things that are told to be left out.
+const TOLD: usize = 4;
 
 /// A mapping that was made for a device, with what the device is called.
 #[derive(Clone, Debug)]
@@ -45,6 +54,12 @@ impl Makings {
         all.get(&ieee).filter(|(from, _)| from == known).map(|(_, made)| made.clone())
     }
 
+    /// Forgets those of devices that are not there any more.
+    fn keep_only(&self, known: &[(Ieee, Known)]) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|ieee, _| known.iter().any(|(of, _)| of == ieee));
+    }
+
     /// The mapping of a device that has said this of itself.
     async fn of(self: &Arc<Self>, ieee: Ieee, known: Known) -> Result<Made, String> {
         if let Some(made) = self.get(ieee, &known) {
@@ -59,10 +74,18 @@ impl Makings {
     }
 }
 
-/// Has a mapping written and compiled.
-fn make(interview: &usp_mapping::adopt::zigbee::Interview) -> Result<Made, String> {
-    let model = &interview.model;
-    Err(format!("no mapping is known for the model `{model}`: name one in the site file"))
+/// Has a mapping written and compiled, unless the library has one.
+fn make(interview: &Interview) -> Result<Made, String> {
+    let left = |all: &[LeftOut]| {
+        let words = |left: &LeftOut| format!("{}: {}", left.what, left.why);
+        all.iter().take(TOLD).map(words).collect::<Vec<_>>().join("; ")
+    };
+    let adopted = adopt(interview, &LIBRARY).map_err(|all| left(&all))?;
+    if !adopted.left_out.is_empty() {
+        let (device, left_out) = (&adopted.name, left(&adopted.left_out));
+        tracing::debug!(device, left_out, "left out of adoption");
+    }
+    Ok(Made { name: adopted.name, mapping: adopted.mapping })
 }
 
 /// What devices of a bus are there for.
@@ -171,6 +194,7 @@ impl Clerk {
             let shared = self.board.shared();
             shared.members.iter().filter_map(|(ieee, member)| Some((ieee, member.known.clone()?))).collect()
         };
+        self.makings.keep_only(&known);
         let mut devices = Vec::new();
         for (ieee, known) in known {
             match self.makings.of(ieee, known).await {

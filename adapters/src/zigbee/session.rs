@@ -35,6 +35,9 @@ const COUNTED: Duration = Duration::from_secs(300);
 /// Devices that are looked after at a time.
 const CARES: usize = 6;
 
+/// A device that joins is told of by the coordinator and by itself: what comes so soon after is the same.
+const SAME: Duration = Duration::from_secs(10);
+
 /// How long a device may take to say that it leaves.
 const LEAVING: Duration = Duration::from_secs(10);
 
@@ -56,6 +59,8 @@ pub(super) struct Session<'w> {
     counted_at: Instant,
     /// Nobody was known at the beginning: routers are asked who is there.
     discovers: bool,
+    /// Who has just come, and where to.
+    came: std::collections::BTreeMap<Ieee, (u16, std::time::Instant)>,
 }
 
 impl<'w> Session<'w> {
@@ -71,6 +76,7 @@ impl<'w> Session<'w> {
             farewells: FuturesUnordered::new(),
             counted_at: Instant::now() + COUNTED,
             discovers: false,
+            came: std::collections::BTreeMap::new(),
         }
     }
 
@@ -175,6 +181,11 @@ impl<'w> Session<'w> {
             return;
         }
         let board = Arc::clone(&self.warden.board);
+        self.came.retain(|_, (_, at)| now().saturating_duration_since(*at) < SAME);
+        let is_same = self.came.insert(ieee, (nwk, now())).is_some_and(|(known, _)| known == nwk);
+        if is_same && board.member(ieee).is_some() {
+            return;
+        }
         let mut shared = board.shared();
         let Some(is_new) = shared.members.found(ieee, nwk) else {
             tracing::warn!(bus = %board.bus, %ieee, "there are too many devices in the network: one is not served");

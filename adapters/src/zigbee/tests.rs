@@ -1,7 +1,9 @@
 //! The whole host on a virtual clock, with a coordinator that is none: it holds a network, and devices that answer.
 
+mod points;
 mod stick;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -444,4 +446,28 @@ fn the_key_is_shown_nowhere() {
             }
         });
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_in_the_site_file_is_told_of_when_the_bus_adopts() {
+    let mut world = started(&site(", adopt: true", ""));
+    world.stick.wait_up().await;
+    world.stick.joins(PLUG);
+    world.stage(PLUG, JoinStage::Ready).await;
+    let adopted: BTreeMap<String, String> = world
+        .until(|said| match said {
+            FromAdapter::Adopted(adopted) if !adopted.devices.is_empty() => {
+                let of = |device: &usp_mapping::mapping::Device| (device.id.to_string(), device.bus.clone());
+                Some(adopted.devices.iter().map(of).collect())
+            }
+            _ => None,
+        })
+        .await;
+    assert_eq!(adopted.into_iter().collect::<Vec<_>>(), [(format!("mesh/{PLUG}"), "mesh".to_owned())]);
+    world.stick.says(NcpEvent::Left { ieee: PLUG, nwk: None });
+    world
+        .until(|said| {
+            matches!(said, FromAdapter::Adopted(adopted) if adopted.devices.is_empty()).then_some(())
+        })
+        .await;
 }

@@ -8,12 +8,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 use usp_adapters::zigbee_scan::{Found, look};
-use usp_mapping::adopt::zigbee::Interview;
-use usp_mapping::compile::compile_file;
-use usp_mapping::draft::site::{Requirement, Use};
-use usp_mapping::mapping::{
-    BusAddress, Protocol, ZigbeeBus, ZigbeeFlow, ZigbeeNcp, ZigbeeOptions, ZigbeePort,
-};
+use usp_mapping::adopt::zigbee::{Interview, adopt};
+use usp_mapping::library::Catalog;
+use usp_mapping::mapping::{BusAddress, ZigbeeBus, ZigbeeFlow, ZigbeeNcp, ZigbeePort};
 use usp_mapping::port::{JoinStage, Newcomer};
 
 use super::progress::Progress;
@@ -27,9 +24,6 @@ const PORT: u16 = 6638;
 
 /// Longest time that a network can be open.
 const LONGEST: Duration = Duration::from_secs(254);
-
-/// Profiles of simulated devices.
-const DEMO: &str = "usp.demo-";
 
 /// Look who is in the network of a Zigbee coordinator, and with --join let devices join; nothing is set at any device
 ///
@@ -94,8 +88,8 @@ fn joining(text: &str) -> Result<Duration, String> {
 struct Entry {
     key: String,
     interview: Interview,
-    /// Mappings whose models it is one of.
-    profiles: Vec<String>,
+    /// The mapping whose model it is.
+    profile: Option<String>,
     /// A draft, where there is none.
     draft: Option<String>,
     /// Why there is neither.
@@ -104,7 +98,7 @@ struct Entry {
 
 pub(super) async fn scan(args: &Zigbee) -> Result<(), Failure> {
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
-    let models = models(&args.folders)?;
+    let finder = Finder::new(&args.folders, Path::new("")).map_err(Failure::invalid)?;
     let bus = args.bus()?;
     let progress = Progress::new(0, args.json);
     let looking = look(&bus, args.join, args.time, |newcomer| tell(&progress, newcomer));
@@ -115,7 +109,7 @@ pub(super) async fn scan(args: &Zigbee) -> Result<(), Failure> {
     progress.end();
     let mut keys = BTreeSet::new();
     let entries: Vec<Entry> =
-        found.devices.iter().map(|interview| entry(interview, &models, &mut keys)).collect();
+        found.devices.iter().map(|interview| entry(interview, finder.catalog(), &mut keys)).collect();
     report(args, &found, &entries)
 }
 
@@ -179,40 +173,22 @@ fn tell(progress: &Progress, newcomer: &Newcomer) {
     }
 }
 
-/// Mappings of Zigbee devices that know them by what they say of themselves.
-fn models(folders: &[PathBuf]) -> Result<Vec<(String, ZigbeeOptions)>, Failure> {
-    let finder = Finder::new(folders, Path::new("")).map_err(Failure::invalid)?;
-    let profiles: BTreeSet<String> =
-        finder.catalog().profiles().map(|(profile, _)| profile.to_owned()).collect();
-    let model = |profile: String| {
-        // What is made up for demonstrations describes no device that there is.
-        if profile.starts_with(DEMO) {
-            return None;
-        }
-        let wanted = Use::Profile { name: profile.clone(), requirement: Requirement::Any };
-        match compile_file(&finder.find(&wanted).ok()?).0?.protocol {
-            Protocol::Zigbee(options) => Some((profile, options)),
-            _ => None,
-        }
-    };
-    Ok(profiles.into_iter().filter_map(model).collect())
-}
-
-fn entry(interview: &Interview, models: &[(String, ZigbeeOptions)], keys: &mut BTreeSet<String>) -> Entry {
-    let fits = |options: &ZigbeeOptions| options.fits(&interview.manufacturer, &interview.model);
-    let profiles: Vec<String> =
-        models.iter().filter(|(_, options)| fits(options)).map(|(profile, _)| profile.clone()).collect();
-    let (draft, why) = match profiles.is_empty() {
-        true => match draft(interview) {
-            Ok(text) => (Some(text), None),
-            Err(why) => (None, Some(why)),
-        },
-        false => (None, None),
+fn entry(interview: &Interview, catalog: &Catalog, keys: &mut BTreeSet<String>) -> Entry {
+    let (profile, draft, why) = match adopt(interview, catalog) {
+        Ok(adopted) if adopted.is_known => (Some(adopted.profile), None, None),
+        Ok(adopted) => (None, Some(adopted.text), None),
+        Err(left) => (
+            None,
+            None,
+            Some(
+                left.iter().map(|left| format!("{}: {}", left.what, left.why)).collect::<Vec<_>>().join("; "),
+            ),
+        ),
     };
     let name = slug(&interview.model);
     let numbered = |number: u32| if number == 1 { name.clone() } else { format!("{name}-{number}") };
     let key = (1..).map(numbered).find(|key| keys.insert(key.clone())).unwrap_or_default();
-    Entry { key, interview: interview.clone(), profiles, draft, why }
+    Entry { key, interview: interview.clone(), profile, draft, why }
 }
 
 /// A key of the site file.
@@ -273,7 +249,7 @@ fn report(args: &Zigbee, found: &Found, entries: &[Entry]) -> Result<(), Failure
 fn line(entry: &Entry) -> String {
     let Interview { ieee, manufacturer, model, endpoints, .. } = &entry.interview;
     let sleeps = if entry.interview.is_sleepy() { ", sleeps" } else { "" };
-    let mapping = match (entry.profiles.first(), &entry.draft, &entry.why) {
+    let mapping = match (&entry.profile, &entry.draft, &entry.why) {
         (Some(profile), ..) => format!("mapping {profile}"),
         (None, Some(_), _) => "a draft is made".to_owned(),
         (None, None, why) => format!("no mapping: {}", why.as_deref().unwrap_or_default()),
@@ -287,16 +263,12 @@ fn site(args: &Zigbee, found: &Found, entries: &[Entry]) -> String {
         "# Made by `usp-broker scan zigbee`: give the devices keys and names of your own; with `adopt: true` in the bus all\n\
          # devices come by themselves.\nsite: 1\nbuses:\n  mesh: {bus}\n"
     );
-    let is_known = |entry: &Entry| !entry.profiles.is_empty() || entry.draft.is_some();
+    let is_known = |entry: &Entry| entry.profile.is_some() || entry.draft.is_some();
     text += if entries.iter().any(is_known) { "devices:\n" } else { "devices: {}\n" };
-    for Entry { key, interview, profiles, draft, why } in entries {
+    for Entry { key, interview, profile, draft, why } in entries {
         let at = format!("bus: mesh, ieee: \"{}\"", interview.ieee);
-        match (profiles.split_first(), draft, why) {
-            (Some((first, others)), ..) => {
-                let others =
-                    if others.is_empty() { String::new() } else { format!("  # or {}", others.join(", ")) };
-                writeln!(text, "  {key}: {{use: {first}, {at}}}{others}").ok();
-            }
+        match (profile, draft, why) {
+            (Some(profile), ..) => drop(writeln!(text, "  {key}: {{use: {profile}, {at}}}")),
             (None, Some(_), _) => drop(writeln!(text, "  {key}: {{file: {key}.yaml, {at}}}")),
             (None, None, why) => {
                 let why = why.as_deref().unwrap_or_default();
@@ -326,7 +298,7 @@ fn to_json(found: &Found, entries: &[Entry], site: &str) -> Value {
         json!({
             "device": entry.key, "ieee": ieee.to_string(), "manufacturer": manufacturer, "model": model,
             "sleepy": entry.interview.is_sleepy(), "endpoints": endpoints.iter().map(endpoint).collect::<Vec<_>>(),
-            "profiles": entry.profiles, "mapping": entry.draft, "why": entry.why,
+            "profile": entry.profile, "mapping": entry.draft, "why": entry.why,
         })
     };
     let network = &found.network;
@@ -339,13 +311,6 @@ fn to_json(found: &Found, entries: &[Entry], site: &str) -> Value {
         },
         "devices": entries.iter().map(device).collect::<Vec<_>>(), "unknown": unknown, "site": site,
     })
-}
-
-/// A mapping file from the clusters of a device.
-///
-/// Errors: none can be made, and why.
-fn draft(interview: &Interview) -> Result<String, String> {
-    Err(format!("no mapping is known for the model `{}`", interview.model))
 }
 
 #[cfg(test)]
@@ -368,23 +333,26 @@ mod tests {
     }
 
     #[test]
-    fn devices_of_a_model_are_numbered() {
+    fn devices_of_a_model_are_numbered_and_get_a_draft() {
+        let endpoint = Endpoint {
+            id: 1,
+            profile: 0x0104,
+            device: 0x0051,
+            inputs: vec![0x0000, 0x0006],
+            outputs: Vec::new(),
+        };
         let interview = Interview {
             ieee: Ieee(0x0015_8d00_01a2_b3c4),
+            is_router: true,
             manufacturer: "ACME".to_owned(),
             model: "P1".to_owned(),
-            endpoints: vec![Endpoint { id: 1, ..Endpoint::default() }],
+            endpoints: vec![endpoint],
             ..Interview::default()
         };
-        let options = ZigbeeOptions {
-            models: vec![usp_mapping::mapping::ZigbeeWord::parse("P1")],
-            ..ZigbeeOptions::default()
-        };
-        let (models, mut keys) = ([("acme.plug".to_owned(), options)], BTreeSet::new());
-        let entries = [1, 2].map(|_| entry(&interview, &models, &mut keys));
+        let (catalog, mut keys) = (Catalog::new(Vec::new()), BTreeSet::new());
+        let entries = [1, 2].map(|_| entry(&interview, &catalog, &mut keys));
         assert_eq!(entries.iter().map(|entry| entry.key.as_str()).collect::<Vec<_>>(), ["p1", "p1-2"]);
-        assert_eq!(entries[0].profiles, ["acme.plug"]);
-        let told = line(&entries[0]);
-        assert_eq!(told, "0x00158d0001a2b3c4: ACME P1, 1 endpoints, sleeps; mapping acme.plug");
+        assert!(entries[0].draft.as_ref().unwrap().contains("on_off"));
+        assert_eq!(line(&entries[0]), "0x00158d0001a2b3c4: ACME P1, 1 endpoints; a draft is made");
     }
 }
