@@ -21,6 +21,9 @@ pub(super) trait Framing: Send + 'static {
     /// Sends a frame. Nothing that was sent before waits still.
     fn say(&mut self, now: Instant, frame: Vec<u8>);
 
+    /// The other side may have lost its place in a frame: what is sent brings it back.
+    fn resynchronize(&mut self) {}
+
     /// Resets the coordinator. [`Event::Ready`] or [`Event::Gone`] follows.
     fn reset(&mut self, now: Instant);
 

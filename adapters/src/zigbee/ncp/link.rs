@@ -12,6 +12,7 @@ use crate::serial::wire::Wire;
 use super::framing::{Event, Framing};
 use super::hub::{Backlog, Hub};
 use super::port::Lost;
+use super::room::is_over;
 use super::{NcpEvent, NcpFault};
 
 /// Most bytes that are taken in at once.
@@ -36,6 +37,8 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
     /// How long its answer may take.
     pub(super) within: Duration,
+    /// It is not sent any more after that.
+    pub(super) by: Option<Instant>,
 }
 
 /// Why a request was not answered.
@@ -45,6 +48,8 @@ pub(super) enum Failure {
     Unknown,
     /// There was no answer in time.
     TooLate,
+    /// It was not asked: there was no time left, or the coordinator was being reset.
+    NotAsked,
     /// The coordinator is gone.
     Gone(NcpFault),
 }
@@ -54,7 +59,7 @@ impl Failure {
     pub(super) fn of(self, what: &'static str) -> NcpFault {
         match self {
             Self::Unknown => NcpFault::Refused(what, "its firmware does not know how".to_owned()),
-            Self::TooLate => NcpFault::TooLate(what),
+            Self::TooLate | Self::NotAsked => NcpFault::TooLate(what),
             Self::Gone(fault) => fault,
         }
     }
@@ -74,6 +79,14 @@ pub(super) enum Heard {
 
 /// What requests and answers are like.
 pub(super) trait Dialect: Send + 'static {
+    /// The coordinator is being reset.
+    fn reset(&mut self) {}
+
+    /// Whether a request is understood now.
+    fn may(&self, _: &Request) -> bool {
+        true
+    }
+
     /// A request as a frame. Its answer is awaited from now on, and no other one.
     fn request(&mut self, request: &Request) -> Vec<u8>;
 
@@ -291,12 +304,16 @@ impl<F: Framing, D: Dialect> Talk<F, D> {
         match order {
             // Nobody waits any more: it is not asked.
             Order::Ask(_, done) if done.is_closed() => {}
+            Order::Ask(request, done) if is_over(request.by) || !self.dialect.may(&request) => {
+                drop(done.send(Err(Failure::NotAsked)));
+            }
             Order::Ask(request, done) => {
                 let frame = self.dialect.request(&request);
                 self.framing.say(now(), frame);
                 self.busy = Busy::Asked(done, now() + request.within);
             }
             Order::Reset(done) => {
+                self.dialect.reset();
                 self.framing.reset(now());
                 self.busy = Busy::Resetting(done);
             }
@@ -327,9 +344,14 @@ impl<F: Framing, D: Dialect> Talk<F, D> {
                 if let Busy::Asked(done, _) = std::mem::replace(&mut self.busy, Busy::Free) {
                     drop(done.send(Err(Failure::TooLate)));
                 }
+                self.framing.resynchronize();
                 self.probe(1);
             }
-            Busy::Probed(times, until) if *until <= now() && *times < PROBE.1 => self.probe(*times + 1),
+            Busy::Probed(times, until) if *until <= now() && *times < PROBE.1 => {
+                let times = *times;
+                self.framing.resynchronize();
+                self.probe(times + 1);
+            }
             _ => {}
         }
     }

@@ -21,7 +21,7 @@ mod hub;
 mod link;
 mod mt;
 mod port;
-mod sleepers;
+mod room;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -30,12 +30,13 @@ mod znp;
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::sync::mpsc;
 
 use self::detect::Detected;
+use self::room::is_over;
 
 pub(crate) use self::types::{
     Aps, Backup, Ieee, Key, LinkKey, Message, NcpEvent, NcpInfo, NcpKind, NcpPort, Network, NewNetwork,
@@ -98,7 +99,7 @@ pub(crate) enum Undelivered {
     /// It waited for a sleepy device that did not ask for it.
     #[error("the device did not wake up for it")]
     Expired,
-    /// The coordinator has no room for it, again and again.
+    /// The coordinator has no room for it, again and again, or had none before its time was over. It was not sent.
     #[error("the coordinator is too busy")]
     Busy,
     /// It is too long for one message.
@@ -144,10 +145,18 @@ pub(crate) trait Coordinator: Debug + Send + Sync {
     /// acknowledgement. To a group or everybody: that it was sent.
     fn send(&self, message: Aps) -> Answer<'_, (), Undelivered>;
 
+    /// The same for a message that must not be sent any more after a time: then it is [`Undelivered::Busy`], and was not sent.
+    fn send_by(&self, message: Aps, until: Instant) -> Answer<'_, (), Undelivered> {
+        if is_over(Some(until)) {
+            return Box::pin(std::future::ready(Err(Undelivered::Busy)));
+        }
+        self.send(message)
+    }
+
     /// A device sleeps: what is sent to it waits for longer, and so does its acknowledgement.
     fn is_sleepy(&self, ieee: Ieee, nwk: u16) -> Answer<'_, ()>;
 
-    /// Forgets what the coordinator knows of a device that is gone, its key above all.
+    /// Forgets what is known of a device that is gone, its key above all.
     fn forget(&self, ieee: Ieee) -> Answer<'_, ()>;
 }
 
@@ -180,6 +189,17 @@ async fn start(found: Detected, events: &mpsc::Sender<NcpEvent>) -> Result<Arc<d
         Detected::Ezsp(opened) => ezsp::start(opened, events.clone()).await,
         Detected::Znp(opened) => znp::start(opened, events.clone()).await,
     }
+}
+
+/// Longest call about a network, whatever goes wrong on the way; one takes seconds as a rule.
+const LONGEST: Duration = Duration::from_secs(240);
+
+/// A call that ends in time.
+fn bounded<'a, T>(
+    what: &'static str,
+    call: impl Future<Output = Result<T, NcpFault>> + Send + 'a,
+) -> Answer<'a, T> {
+    Box::pin(async move { tokio::time::timeout(LONGEST, call).await.unwrap_or(Err(NcpFault::TooLate(what))) })
 }
 
 /// A key by chance.

@@ -131,7 +131,8 @@ pub(crate) struct Backup {
     pub(crate) tc_link_key: Key,
     /// From which the trust centre makes a link key for each device, if it does so.
     pub(crate) tc_seed: Option<TcSeed>,
-    /// Those that devices have agreed with the trust centre and that follow from nothing else.
+    /// Those that devices have agreed with the trust centre, as far as the coordinator tells them: EZSP all that do not follow from
+    /// the seed (before protocol 13 it takes them back without counters), ZNP those that do.
     pub(crate) link_keys: Vec<LinkKey>,
 }
 

@@ -66,6 +66,8 @@ pub(super) struct Ash {
     since: Instant,
     /// Acknowledgements in a row that did not come.
     lost: u32,
+    /// Nothing was heard since the reset.
+    fresh: bool,
     /// Until when the other side wants to hear nothing.
     paused: Option<Instant>,
     out: Vec<u8>,
@@ -105,6 +107,7 @@ impl Ash {
             patience: ACK.0,
             since: now,
             lost: 0,
+            fresh: true,
             paused: None,
             out: Vec::new(),
             events: VecDeque::new(),
@@ -151,6 +154,8 @@ impl Ash {
 
     fn was_reset(&mut self, now: Instant, version: u8, code: u8) {
         match self.state {
+            // The answer to a reset that was asked for twice, because the first took long.
+            State::Connected if self.fresh && code == SOFTWARE => self.again(now),
             State::Connected => {
                 self.gone(now, format!("the coordinator has reset itself ({})", reason(code)))
             }
@@ -164,6 +169,14 @@ impl Ash {
             State::Resetting(..) => self.state = State::Settling(now + OWN_RESET),
             State::Settling(_) | State::Failed => {}
         }
+    }
+
+    /// What was sent before is sent once more, from the first number on.
+    fn again(&mut self, now: Instant) {
+        let unheard = self.sent.drain(..).map(|sent| sent.data);
+        let waiting: VecDeque<_> = unheard.chain(std::mem::take(&mut self.waiting)).collect();
+        self.begin(State::Connected, now);
+        self.waiting = waiting;
     }
 
     fn connected(&mut self, now: Instant) {
@@ -196,6 +209,7 @@ impl Ash {
             return false;
         }
         for sent in self.sent.drain(..count) {
+            self.fresh = false;
             self.lost = 0;
             self.since = now;
             if !sent.again {
@@ -210,6 +224,7 @@ impl Ash {
         if number == self.expected {
             self.expected = (number + 1) % NUMBERS;
             self.rejecting = false;
+            self.fresh = false;
             self.events.push_back(Event::Frame(data));
             self.write(&Frame::Ack { ack: self.expected });
         } else if again {

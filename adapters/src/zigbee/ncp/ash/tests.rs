@@ -63,6 +63,20 @@ fn a_reset_by_opening_the_port_is_not_taken_for_another_one() {
 }
 
 #[test]
+fn a_reset_that_was_asked_for_twice_may_be_told_of_twice() {
+    let now = Instant::now();
+    let rst_ack = Frame::RstAck { version: 2, code: SOFTWARE }.encode();
+    let mut ash = connected(now);
+    ash.say(now, vec![9, 1, 2]);
+    let sent = ash.output();
+    ash.hear(now, &rst_ack);
+    assert_eq!((ash.event(), ash.output()), (None, sent));
+    ash.hear(now, &Frame::Ack { ack: 1 }.encode());
+    ash.hear(now, &rst_ack);
+    assert!(matches!(ash.event(), Some(Event::Gone(why)) if why.contains("reset itself (by software)")));
+}
+
+#[test]
 fn resets_and_errors_are_told_in_words() {
     let now = Instant::now();
     for (frame, words) in [

@@ -14,12 +14,18 @@ use super::word;
 
 /// The frame control byte says that a frame is the coordinator's.
 const RESPONSE: u8 = 0x80;
+/// It says that callbacks were dropped, because there was no room for them.
+const OVERFLOW: u8 = 0x01;
+/// It says that a part of the frame is missing.
+const TRUNCATED: u8 = 0x02;
 /// It says that nothing was asked: a callback, by itself or when asked for callbacks.
 const CALLBACK: u8 = 0x18;
 /// The second frame control byte: the format of protocol 8 and later.
 const FORMAT: u8 = 0x01;
 /// What a coordinator answers to what it does not know.
 const INVALID_COMMAND: u16 = 0x0058;
+/// Agrees on a version.
+const VERSION: u16 = 0x0000;
 /// Does nothing.
 const NOP: u16 = 0x0005;
 
@@ -45,14 +51,24 @@ pub(super) struct Ezsp {
     joined: mpsc::Sender<Ieee>,
     /// Number and frame ID of the request that is under way.
     asked: (u8, u16),
+    /// How often it had no room for what it heard.
+    overflows: u64,
 }
 
 impl Ezsp {
     pub(super) fn new(hub: &Arc<Hub>, version: &Version, joined: mpsc::Sender<Ieee>) -> Self {
-        Self { hub: Arc::clone(hub), version: version.clone(), joined, asked: (0, 0) }
+        Self { hub: Arc::clone(hub), version: version.clone(), joined, asked: (0, 0), overflows: 0 }
     }
 
-    fn heard(&self, frame: &[u8]) -> Option<Heard> {
+    /// Reports, and what became of messages, may be lost.
+    fn overflowed(&mut self) {
+        if self.overflows.is_multiple_of(100) {
+            tracing::warn!("a Zigbee coordinator had no room for what it heard; some of it is lost");
+        }
+        self.overflows += 1;
+    }
+
+    fn heard(&mut self, frame: &[u8]) -> Option<Heard> {
         let mut read = Read(frame);
         let (number, control) = (read.u8()?, read.u8()?);
         let old = self.version.get() == 0;
@@ -63,8 +79,11 @@ impl Ezsp {
             id
         };
         let body = || read.rest().to_vec();
+        if control & (RESPONSE | OVERFLOW) == RESPONSE | OVERFLOW {
+            self.overflowed();
+        }
         match id {
-            _ if control & RESPONSE == 0 => None,
+            _ if control & RESPONSE == 0 || control & TRUNCATED != 0 => None,
             _ if !old && control & CALLBACK != 0 => Some(Heard::Word(id, body())),
             _ if number != self.asked.0 => None,
             INVALID_COMMAND => Some(Heard::Unknown),
@@ -75,6 +94,14 @@ impl Ezsp {
 }
 
 impl Dialect for Ezsp {
+    fn reset(&mut self) {
+        self.version.set(0);
+    }
+
+    fn may(&self, request: &Request) -> bool {
+        self.version.get() != 0 || request.id == VERSION
+    }
+
     fn request(&mut self, request: &Request) -> Vec<u8> {
         self.asked = (self.asked.0.wrapping_add(1), request.id);
         let [low, high] = request.id.to_le_bytes();
@@ -91,7 +118,7 @@ impl Dialect for Ezsp {
     }
 
     fn probe(&self) -> Request {
-        Request { id: NOP, body: Vec::new(), within: Duration::ZERO }
+        Request { id: NOP, body: Vec::new(), within: Duration::ZERO, by: None }
     }
 
     fn word(&mut self, id: u16, body: &[u8], events: &mut Backlog) {
@@ -111,7 +138,7 @@ mod tests {
     use super::*;
 
     fn ask(dialect: &mut Ezsp, id: u16, body: &[u8]) -> Vec<u8> {
-        dialect.request(&Request { id, body: body.to_vec(), within: Duration::ZERO })
+        dialect.request(&Request { id, body: body.to_vec(), within: Duration::ZERO, by: None })
     }
 
     fn answer(heard: Heard) -> Option<Vec<u8>> {
@@ -151,10 +178,15 @@ mod tests {
             &[1, 0x00, 1, 0x55, 0, 0],
             &[1, 0x80, 0, 0x55, 0, 0],
             &[1, 0x80, 1, 0x55],
+            // A part is missing.
+            &[1, 0x82, 1, 0x55, 0, 0],
             &[],
         ] {
             assert!(matches!(dialect.read(stray.to_vec()), Heard::Stray), "{stray:?}");
         }
+        assert_eq!(dialect.overflows, 0);
+        assert!(matches!(dialect.read(vec![1, 0x91, 1, 0x3f, 0, 0]), Heard::Word(0x3f, _)));
+        assert_eq!(dialect.overflows, 1);
         assert!(matches!(dialect.read(vec![1, 0x90, 1, 0x55, 0, 0]), Heard::Word(0x55, _)));
         assert!(matches!(dialect.read(vec![1, 0x80, 1, 0x58, 0, 0x36]), Heard::Unknown));
     }

@@ -12,9 +12,9 @@ mod status;
 mod word;
 
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc};
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::task::AbortHandle;
 
 use super::ash::Ash;
@@ -22,9 +22,10 @@ use super::bytes::{Read, Write};
 use super::hub::Hub;
 use super::link::{Failure, Link, Request};
 use super::port::Opened;
-use super::sleepers::Sleepers;
+use super::room::Room;
 use super::{
     Answer, Aps, Backup, Coordinator, Ieee, NcpEvent, NcpFault, NcpInfo, Network, NewNetwork, Undelivered,
+    bounded,
 };
 
 use self::frame::Version;
@@ -51,8 +52,7 @@ pub(super) struct Ezsp {
     info: NcpInfo,
     /// Most bytes of a message.
     longest: usize,
-    room: Semaphore,
-    sleepers: Sleepers,
+    room: Room,
     /// Next entry of the coordinator's address table to be used, and how many there are.
     addresses: AsyncMutex<(u8, u8)>,
     /// Closes the network again when its time is over.
@@ -78,8 +78,7 @@ pub(super) async fn start(
         version,
         info: ready.info,
         longest: ready.longest,
-        room: Semaphore::new(UNDER_WAY),
-        sleepers: Sleepers::default(),
+        room: Room::new(UNDER_WAY),
         addresses: AsyncMutex::new((0, ready.addresses)),
         closing: Mutex::default(),
         own: own.clone(),
@@ -116,8 +115,13 @@ impl Asker<'_> {
     }
 
     /// The answer to a command.
-    async fn try_ask(self, (id, _): Command, body: Write) -> Result<Vec<u8>, Failure> {
-        self.link.ask(Request { id, body: body.done(), within: ANSWER }).await
+    async fn try_ask(self, command: Command, body: Write) -> Result<Vec<u8>, Failure> {
+        self.ask_by(command, body, None).await
+    }
+
+    /// The same for what must not be asked any more after a time.
+    async fn ask_by(self, (id, _): Command, body: Write, by: Option<Instant>) -> Result<Vec<u8>, Failure> {
+        self.link.ask(Request { id, body: body.done(), within: ANSWER, by }).await
     }
 
     /// The answer to a command that every firmware knows.
@@ -157,7 +161,6 @@ impl Ezsp {
 
     /// Resets the coordinator and readies it again.
     async fn restart(&self) -> Result<(), NcpFault> {
-        self.version.set(0);
         self.link.reset().await.map_err(|failure| failure.of("reset itself"))?;
         setup::ready(&self.asker()).await.map(drop)
     }
@@ -175,31 +178,35 @@ impl Coordinator for Ezsp {
     }
 
     fn resume(&self) -> Answer<'_, Option<Network>> {
-        Box::pin(self.bring_up())
+        bounded("bring its network up", self.bring_up())
     }
 
     fn form<'a>(&'a self, network: &'a NewNetwork) -> Answer<'a, Network> {
-        Box::pin(self.make(network))
+        bounded("form a network", self.make(network))
     }
 
     fn restore<'a>(&'a self, backup: &'a Backup) -> Answer<'a, Network> {
-        Box::pin(self.take_over(backup))
+        bounded("take over a network", self.take_over(backup))
     }
 
     fn backup(&self) -> Answer<'_, Backup> {
-        Box::pin(self.keep())
+        bounded("tell all of its network", self.keep())
     }
 
     fn leave(&self) -> Answer<'_, ()> {
-        Box::pin(self.forget_network())
+        bounded("leave its network", self.forget_network())
     }
 
     fn permit_join(&self, within: Duration) -> Answer<'_, ()> {
-        Box::pin(self.permit(within))
+        bounded("let devices join", self.permit(within))
     }
 
     fn send(&self, message: Aps) -> Answer<'_, (), Undelivered> {
-        Box::pin(self.deliver(message))
+        Box::pin(self.deliver(message, None))
+    }
+
+    fn send_by(&self, message: Aps, until: Instant) -> Answer<'_, (), Undelivered> {
+        Box::pin(self.deliver(message, Some(until)))
     }
 
     fn is_sleepy(&self, ieee: Ieee, nwk: u16) -> Answer<'_, ()> {
@@ -207,6 +214,7 @@ impl Coordinator for Ezsp {
     }
 
     fn forget(&self, ieee: Ieee) -> Answer<'_, ()> {
+        self.room.forget(ieee);
         Box::pin(self.forget_key(ieee))
     }
 }

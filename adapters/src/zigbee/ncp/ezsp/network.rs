@@ -31,8 +31,8 @@ const SET_TOKEN: Command = (0x0103, "take another address");
 /// How long a network may take to be up or down.
 const CHANGE: Duration = Duration::from_secs(12);
 
-/// EZSP_VALUE_NWK_FRAME_COUNTER.
-const NWK_FRAME_COUNTER: u8 = 0x23;
+/// EZSP_VALUE_NWK_FRAME_COUNTER, and EZSP_VALUE_APS_FRAME_COUNTER of the trust centre.
+const FRAME_COUNTERS: [u8; 2] = [0x23, 0x24];
 
 /// Where an address that is not the chip's own is kept (NVM3), in firmware on the chip and on a host.
 const RESTORED_EUI64: [u32; 2] = [0xe12a, 0x1_e12a];
@@ -129,30 +129,41 @@ impl Ezsp {
         self.forget_network().await?;
         let network =
             Network { pan_id: new.pan_id, ext_pan_id: new.ext_pan_id, channel: new.channel, update_id: 0 };
-        let keys = Keys { network: &new.key, sequence: 0, seed: &random()? };
-        self.begin(&network, &keys).await
+        self.take_keys(&Keys { network: &new.key, sequence: 0, seed: &random()? }).await?;
+        self.begin(&network).await
     }
 
     /// Takes over a network.
     pub(super) async fn take_over(&self, backup: &Backup) -> Result<Network, NcpFault> {
         self.forget_network().await?;
         self.take_address(backup.ieee).await?;
-        let counter = Write::new().u8(NWK_FRAME_COUNTER).counted(&backup.frame_counter.to_le_bytes());
-        self.asker().done(SET_VALUE, counter).await?;
+        self.take_counters(backup.frame_counter).await?;
         let seed = match &backup.tc_seed {
             Some(TcSeed { kind: NcpKind::Ezsp, seed }) => seed.clone(),
             // Link keys of the other kind do not follow from a seed here; those are in the list.
             Some(TcSeed { kind: NcpKind::Znp, .. }) | None => random()?,
         };
+        self.take_keys(&Keys { network: &backup.key, sequence: backup.key_sequence, seed: &seed }).await?;
         keys::take_link_keys(self.asker(), &backup.link_keys).await?;
-        let keys = Keys { network: &backup.key, sequence: backup.key_sequence, seed: &seed };
-        self.begin(&backup.network, &keys).await
+        self.begin(&backup.network).await
     }
 
-    async fn begin(&self, network: &Network, keys: &Keys<'_>) -> Result<Network, NcpFault> {
+    /// No frame of before is to be repeated. Each that the trust centre encrypts for a device goes in one of the network, so that
+    /// the network's number is no lower than the trust centre's own.
+    async fn take_counters(&self, counter: u32) -> Result<(), NcpFault> {
+        for id in FRAME_COUNTERS {
+            self.asker().done(SET_VALUE, Write::new().u8(id).counted(&counter.to_le_bytes())).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_keys(&self, keys: &Keys<'_>) -> Result<(), NcpFault> {
         let security =
             Write::new().u16(SECURITY).key(keys.seed).key(keys.network).u8(keys.sequence).ieee(Ieee(0));
-        self.asker().done(SET_SECURITY, security).await?;
+        self.asker().done(SET_SECURITY, security).await
+    }
+
+    async fn begin(&self, network: &Network) -> Result<Network, NcpFault> {
         let mut listener = self.hub.listen();
         self.asker().done(FORM_NETWORK, parameters(network)).await?;
         let up = listener.until(CHANGE, |state| Status(state) == Status::NETWORK_UP).await;
@@ -248,15 +259,34 @@ impl Ezsp {
         let within = within.min(LONGEST_PERMIT);
         let seconds = u8::try_from(within.as_secs()).unwrap_or(u8::MAX);
         self.replace_closing(None);
-        if seconds > 0 {
-            keys::allow_joins(self.asker()).await?;
+        if seconds == 0 {
+            return self.close().await;
         }
-        self.policy(TRUST_CENTRE, if seconds > 0 { JOINS } else { REJOINS }).await?;
+        let opened = self.open(seconds).await;
+        match opened {
+            Ok(()) => self.close_after(within),
+            // Nobody knows that it is open, in parts.
+            Err(_) => self
+                .close()
+                .await
+                .unwrap_or_else(|error| tracing::debug!(%error, "a Zigbee network was not closed")),
+        }
+        opened
+    }
+
+    async fn open(&self, seconds: u8) -> Result<(), NcpFault> {
+        keys::allow_joins(self.asker()).await?;
+        self.policy(TRUST_CENTRE, JOINS).await?;
         self.asker().done(PERMIT_JOINING, Write::new().u8(seconds)).await?;
-        if seconds > 0 {
-            self.close_after(within);
-        }
         self.tell_routers(seconds).await
+    }
+
+    /// Each part of it, whatever becomes of the others.
+    async fn close(&self) -> Result<(), NcpFault> {
+        let here = self.asker().done(PERMIT_JOINING, Write::new().u8(0)).await;
+        let policy = self.policy(TRUST_CENTRE, REJOINS).await;
+        let routers = self.tell_routers(0).await;
+        here.and(policy).and(routers)
     }
 
     /// Routers let devices join too, or not any more (Mgmt_Permit_Joining_req).
@@ -272,7 +302,7 @@ impl Ezsp {
             payload: vec![0, seconds, 1],
             ack: false,
         };
-        self.deliver(message).await.map_err(|undelivered| match undelivered {
+        self.deliver(message, None).await.map_err(|undelivered| match undelivered {
             Undelivered::Coordinator(fault) => fault,
             other => NcpFault::Refused("tell the routers", other.to_string()),
         })

@@ -1,15 +1,14 @@
 //! Sends messages, and waits for what becomes of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::SemaphorePermit;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::super::bytes::{Read, Write};
 use super::super::hub::UNTOLD;
 use super::super::{Aps, Ieee, NcpFault, To, Undelivered};
 use super::status::Status;
-use super::{Command, Ezsp, short};
+use super::{Command, Ezsp, Failure, short};
 
 const SEND_UNICAST: Command = (0x0034, "send a message");
 const SEND_BROADCAST: Command = (0x0036, "send a message to all");
@@ -18,12 +17,6 @@ const LOOKUP_NODE_ID: Command = (0x0060, "look an address up");
 const SET_EXTENDED_TIMEOUT: Command = (0x007e, "wait longer for a sleepy device");
 const GET_EXTENDED_TIMEOUT: Command = (0x007f, "say how long it waits for a device");
 const REPLACE_ADDRESS: Command = (0x0082, "remember an address");
-
-/// How long it may take until the coordinator says what became of a message, and of one to a sleepy device.
-const FATE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(30));
-
-/// How long a message may wait for its turn.
-const TURN: Duration = Duration::from_secs(30);
 
 /// Pauses before a busy coordinator is asked again.
 const PAUSES: [Duration; 4] = [
@@ -39,40 +32,48 @@ const DISCOVERY: u16 = 0x0100 | 0x1000;
 
 impl Ezsp {
     /// Sends a message, and waits until it is delivered, if it is to a device.
-    pub(super) async fn deliver(&self, message: Aps) -> Result<(), Undelivered> {
+    pub(super) async fn deliver(&self, message: Aps, until: Option<Instant>) -> Result<(), Undelivered> {
         if message.payload.len() > self.longest {
             return Err(Undelivered::TooLong);
         }
-        let _turn = self.turn().await?;
+        let _place = self.room.place(message.to, until).await?;
         match message.to {
-            To::Device(nwk) => self.to_device(nwk, &message).await,
-            To::Group(group) => self.to_all(SEND_MULTICAST, || self.multicast(group, &message)).await,
-            To::Broadcast(to) => self.to_all(SEND_BROADCAST, || self.broadcast(to, &message)).await,
+            To::Device(nwk) => {
+                let fate = self.to_device(nwk, &message, until).await;
+                self.room.heard(nwk, &fate);
+                fate
+            }
+            To::Group(group) => {
+                self.hand_over(SEND_MULTICAST, || self.multicast(group, &message), until).await
+            }
+            To::Broadcast(to) => self.hand_over(SEND_BROADCAST, || self.broadcast(to, &message), until).await,
         }
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, Undelivered> {
-        match timeout(TURN, self.room.acquire()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) | Err(_) => Err(Undelivered::Busy),
-        }
-    }
-
-    async fn to_device(&self, nwk: u16, message: &Aps) -> Result<(), Undelivered> {
+    async fn to_device(&self, nwk: u16, message: &Aps, until: Option<Instant>) -> Result<(), Undelivered> {
         let delivery = self.hub.expect().ok_or(Undelivered::Busy)?;
-        self.to_all(SEND_UNICAST, || self.unicast(nwk, delivery.tag, message)).await?;
-        let within = if self.sleepers.contains(nwk) { FATE.1 } else { FATE.0 };
-        match delivery.fate(within).await?.map(Status) {
+        self.hand_over(SEND_UNICAST, || self.unicast(nwk, delivery.tag, message), until).await?;
+        match delivery.fate(self.room.patience(nwk)).await?.map(Status) {
             Some(Status::OK) => Ok(()),
             Some(status) => Err(status.undelivered()),
             None => Err(Undelivered::Unknown),
         }
     }
 
-    /// Hands a message over; again if the coordinator has no room for it.
-    async fn to_all(&self, command: Command, body: impl Fn() -> Write) -> Result<(), Undelivered> {
+    /// Hands a message over; again if the coordinator has no room for it, as long as there is time.
+    async fn hand_over(
+        &self,
+        command: Command,
+        body: impl Fn() -> Write,
+        until: Option<Instant>,
+    ) -> Result<(), Undelivered> {
         for pause in PAUSES {
-            match self.asker().status(command, body()).await? {
+            let answer = match self.asker().ask_by(command, body(), until).await {
+                Ok(answer) => answer,
+                Err(Failure::NotAsked) => return Err(Undelivered::Busy),
+                Err(failure) => return Err(failure.of(command.1).into()),
+            };
+            match self.asker().read_status(&mut Read(&answer)).ok_or_else(|| short(command))? {
                 Status::OK => return Ok(()),
                 status if status.is_busy() => sleep(pause).await,
                 status => return Err(status.undelivered()),
@@ -116,7 +117,7 @@ impl Ezsp {
 
     /// Waits longer for a sleepy device.
     pub(super) async fn be_patient(&self, ieee: Ieee, nwk: u16) -> Result<(), NcpFault> {
-        self.sleepers.insert(nwk);
+        self.room.sleeps(ieee, nwk);
         if self.is_patient(ieee).await? {
             return Ok(());
         }
@@ -139,10 +140,10 @@ impl Ezsp {
     async fn is_patient(&self, ieee: Ieee) -> Result<bool, NcpFault> {
         let answer = self.asker().ask(GET_EXTENDED_TIMEOUT, Write::new().ieee(ieee)).await?;
         let mut read = Read(&answer);
-        let patient = if self.version.get() < 14 {
-            read.u8().map(|extended| extended != 0)
-        } else {
-            read.u32().map(|status| Status(status) == Status::OK)
+        // A status in protocol 14 and later, but not in all firmware.
+        let patient = match answer.len() {
+            ..4 => read.u8().map(|extended| extended != 0),
+            _ => read.u32().map(|status| Status(status) == Status::OK),
         };
         patient.ok_or_else(|| short(GET_EXTENDED_TIMEOUT))
     }

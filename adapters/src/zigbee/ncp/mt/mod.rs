@@ -88,6 +88,11 @@ impl Framing for Mt {
         self.out.extend(frame::encode(&frame).unwrap_or_default());
     }
 
+    fn resynchronize(&mut self) {
+        // A coordinator that took a spoilt length for true waits for as many bytes. These begin no frame.
+        self.out.extend([0; MAX_DATA + 5]);
+    }
+
     fn reset(&mut self, now: Instant) {
         self.events.clear();
         self.ask_for_reset(now, 1);

@@ -100,6 +100,24 @@ async fn devices_may_join_for_as_long_as_was_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_network_that_was_not_opened_whole_is_closed_again() {
+    let fake = fake(13);
+    let (ncp, _events) = opened(&fake).await;
+    ncp.form(&new_network()).await.unwrap();
+    fake.lock().unwrap().asked.clear();
+    fake.lock().unwrap().refused = Some(0x36);
+    assert!(ncp.permit_join(Duration::from_secs(60)).await.is_err());
+    assert_eq!(fake.lock().unwrap().asked(0x22), [[60], [0]]);
+    assert_eq!(fake.lock().unwrap().asked(0x55), [[0, 3], [0, 2]]);
+    // Closing goes on behind what fails.
+    fake.lock().unwrap().refused = Some(0x22);
+    fake.lock().unwrap().asked.clear();
+    assert!(ncp.permit_join(Duration::ZERO).await.is_err());
+    assert_eq!(fake.lock().unwrap().asked(0x55), [[0, 2]]);
+    assert_eq!(fake.lock().unwrap().asked(0x36).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn keys_of_before_are_forgotten_when_a_device_joins_anew() {
     let fake = fake(13);
     let (ncp, mut events) = opened(&fake).await;

@@ -43,6 +43,8 @@ pub(super) struct EzspFake {
     pub(super) fate: Option<u8>,
     /// What it says unasked with the next answer.
     pub(super) words: Vec<(u16, Vec<u8>)>,
+    /// A command that it refuses.
+    pub(super) refused: Option<u16>,
     /// Where the link key of everybody is in its table.
     pub(super) link_key: u8,
     legacy: bool,
@@ -66,6 +68,7 @@ impl EzspFake {
             sends: VecDeque::new(),
             fate: Some(0),
             words: vec![],
+            refused: None,
             link_key: 0xff,
             legacy: true,
             resets: 0,
@@ -103,6 +106,9 @@ impl EzspFake {
     /// `None`: it does not know the command.
     fn answer(&mut self, id: u16, body: &[u8]) -> Option<Vec<u8>> {
         let old = self.version < 13;
+        if self.refused == Some(id) {
+            return Some(self.status(0x01));
+        }
         Some(match id {
             0x00 => vec![self.version, 2, 0x30, 0x74],
             0x05 => vec![],

@@ -184,3 +184,50 @@ async fn a_bootloader_is_passed_over() {
     let (ncp, _events) = open_fake(Bootloader(EzspFake::new(13), true), None).await;
     assert_eq!(ncp.unwrap().info().kind, NcpKind::Ezsp);
 }
+
+#[tokio::test(start_paused = true)]
+async fn devices_that_do_not_answer_hold_up_no_others() {
+    let fake = Arc::new(Mutex::new(EzspFake::new(13)));
+    let (ncp, _events) = open_fake(Arc::clone(&fake), None).await;
+    let ncp = ncp.unwrap();
+    fake.lock().unwrap().fate = None;
+    for nwk in 0..20 {
+        assert_eq!(ncp.send(on(nwk)).await, Err(Undelivered::Unknown));
+    }
+    let silent: Vec<_> = (0..20)
+        .map(|nwk| {
+            let ncp = Arc::clone(&ncp);
+            tokio::spawn(async move { ncp.send(on(nwk)).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    fake.lock().unwrap().fate = Some(0);
+    let lively = tokio::time::timeout(Duration::from_secs(1), ncp.send(on(0x1234))).await;
+    assert_eq!(lively, Ok(Ok(())));
+    for task in silent {
+        task.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_over_is_not_sent() {
+    let soon = || tokio::time::Instant::now().into_std() + Duration::from_secs(5);
+    let fake = Arc::new(Mutex::new(EzspFake::new(13)));
+    let (ncp, _events) = open_fake(Arc::clone(&fake), None).await;
+    let ncp = ncp.unwrap();
+    assert_eq!(ncp.send_by(on(1), soon()).await, Ok(()));
+    fake.lock().unwrap().fate = None;
+    let all: Vec<_> = (0..8)
+        .map(|nwk| {
+            let ncp = Arc::clone(&ncp);
+            tokio::spawn(async move { ncp.send(on(nwk)).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let sent = || fake.lock().unwrap().asked(0x34).len();
+    let before = sent();
+    assert_eq!(ncp.send_by(on(9), soon()).await, Err(Undelivered::Busy));
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    assert_eq!((before, sent()), (9, 9));
+    drop(all);
+}

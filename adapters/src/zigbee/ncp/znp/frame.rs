@@ -57,7 +57,7 @@ impl Dialect for Znp {
     }
 
     fn probe(&self) -> Request {
-        Request { id: PING, body: Vec::new(), within: Duration::ZERO }
+        Request { id: PING, body: Vec::new(), within: Duration::ZERO, by: None }
     }
 
     fn word(&mut self, id: u16, body: &[u8], events: &mut Backlog) {
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn an_answer_has_the_command_of_its_request() {
         let mut dialect = Znp::new(&Hub::new());
-        let request = Request { id: PING, body: vec![], within: Duration::ZERO };
+        let request = Request { id: PING, body: vec![], within: Duration::ZERO, by: None };
         assert_eq!(dialect.request(&request), [0x21, 0x01]);
         assert!(matches!(dialect.read(vec![0x61, 0x02, 0]), Heard::Stray));
         assert!(matches!(dialect.read(vec![0x41, 0x01, 0]), Heard::Word(0x4101, _)));
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_known() {
         let mut dialect = Znp::new(&Hub::new());
-        dialect.request(&Request { id: 0x2763, body: vec![], within: Duration::ZERO });
+        dialect.request(&Request { id: 0x2763, body: vec![], within: Duration::ZERO, by: None });
         assert!(matches!(dialect.read(vec![0x60, 0x00, 0x02, 0x21, 0x01]), Heard::Stray));
         assert!(matches!(dialect.read(vec![0x60, 0x00, 0x02, 0x27, 0x63]), Heard::Unknown));
     }

@@ -9,6 +9,9 @@ use super::nv::{ACTIVE_KEY, SECURITY_MATERIAL, TC_LINK_KEYS};
 /// The memory is written now and then only: the counter is ahead of it by no more than this.
 const AHEAD: u32 = 1250;
 
+/// Keys that are looked at for a seed.
+const CANDIDATES: usize = 64;
+
 /// A link key was agreed on, and is not what the seed says for anybody (Z-Stack's ZG_VERIFIED_KEY).
 const VERIFIED: u8 = 2;
 
@@ -25,7 +28,7 @@ impl Znp {
     }
 
     /// The counter of frames sent in a network, no lower than it is.
-    pub(super) async fn frame_counter(&self, network: Ieee) -> Result<u32, NcpFault> {
+    pub(super) async fn frame_counter_of(&self, network: Ieee) -> Result<u32, NcpFault> {
         let entries = self.asker().entries(SECURITY_MATERIAL, self.has_tables).await?;
         let counters = entries.iter().filter_map(|entry| {
             let mut read = Read(entry);
@@ -101,6 +104,18 @@ fn derived(ieee: Ieee, seed: &Key, shift: u8) -> Key {
     Key(key)
 }
 
+/// The seed from which most link keys follow: that which is given, or one of another coordinator, found by its keys.
+pub(super) fn best_seed(keys: &[LinkKey], given: Key) -> Key {
+    let follow = |seed: &Key| keys.iter().filter(|key| shift(key, seed).is_some()).count();
+    // Turned by nothing, a key and its address give the seed; the same seed turned is as good.
+    let candidates = keys.iter().take(CANDIDATES).map(|key| derived(key.ieee, &key.key, 0));
+    let best = candidates.max_by_key(|seed| follow(seed));
+    match best {
+        Some(seed) if follow(&seed) > follow(&given) => seed,
+        _ => given,
+    }
+}
+
 /// By how much the seed was turned for a key.
 fn shift(key: &LinkKey, seed: &Key) -> Option<u8> {
     (0..16).find(|shift| derived(key.ieee, seed, *shift) == key.key)
@@ -150,5 +165,20 @@ mod tests {
         }
         assert_eq!(link_key(&[0; 20], &seed), None);
         assert_eq!(shift(&key, &Key([1; 16])), None);
+    }
+
+    #[test]
+    fn a_seed_is_found_by_its_keys() {
+        let seed = Key(*b"0123456789abcdef");
+        let key = |ieee: u64, turned| {
+            let ieee = Ieee(ieee);
+            LinkKey { ieee, key: derived(ieee, &seed, turned), frame_counter: 0, peer_frame_counter: 0 }
+        };
+        let odd = LinkKey { key: Key([7; 16]), ..key(9, 0) };
+        let keys = [odd.clone(), key(1, 3), key(2, 5)];
+        let found = best_seed(&keys, Key([1; 16]));
+        assert!(keys[1..].iter().all(|key| shift(key, &found).is_some()));
+        assert_eq!(best_seed(&keys, seed.clone()), seed);
+        assert_eq!(best_seed(&[], seed.clone()), seed);
     }
 }

@@ -14,19 +14,19 @@ mod status;
 mod word;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::bytes::{Read, Write};
 use super::hub::Hub;
 use super::link::{Failure, Link, Request};
 use super::mt::Mt;
 use super::port::Opened;
-use super::sleepers::Sleepers;
+use super::room::Room;
 use super::{
     Answer, Aps, Backup, Coordinator, Ieee, NcpEvent, NcpFault, NcpInfo, NcpKind, Network, NewNetwork,
-    Undelivered,
+    Undelivered, bounded,
 };
 
 use self::nv::EXTADDR;
@@ -52,8 +52,7 @@ pub(super) struct Znp {
     info: NcpInfo,
     /// Z-Stack 3.x.0, whose memory has tables.
     has_tables: bool,
-    room: Semaphore,
-    sleepers: Sleepers,
+    room: Room,
 }
 
 /// Takes over a coordinator that has answered, and readies it.
@@ -73,14 +72,7 @@ pub(super) async fn start(
     let room = if has_tables { UNDER_WAY.0 } else { UNDER_WAY.1 };
     let info = NcpInfo { kind: NcpKind::Znp, ieee, firmware };
     hub.open();
-    Ok(Arc::new(Znp {
-        link,
-        hub,
-        info,
-        has_tables,
-        room: Semaphore::new(room),
-        sleepers: Sleepers::default(),
-    }))
+    Ok(Arc::new(Znp { link, hub, info, has_tables, room: Room::new(room) }))
 }
 
 async fn firmware(asker: Asker<'_>, has_tables: bool) -> Result<String, NcpFault> {
@@ -110,8 +102,13 @@ struct Asker<'a>(&'a Link);
 
 impl Asker<'_> {
     /// The answer to a command that is asked once.
-    async fn ask_once(self, (id, _): Command, body: Write) -> Result<Vec<u8>, Failure> {
-        self.0.ask(Request { id, body: body.done(), within: ANSWER }).await
+    async fn ask_once(self, command: Command, body: Write) -> Result<Vec<u8>, Failure> {
+        self.ask_by(command, body, None).await
+    }
+
+    /// The same for what must not be asked any more after a time.
+    async fn ask_by(self, (id, _): Command, body: Write, by: Option<Instant>) -> Result<Vec<u8>, Failure> {
+        self.0.ask(Request { id, body: body.done(), within: ANSWER, by }).await
     }
 
     /// The answer to a command that does the same when it is asked again.
@@ -172,39 +169,44 @@ impl Coordinator for Znp {
     }
 
     fn resume(&self) -> Answer<'_, Option<Network>> {
-        Box::pin(self.bring_up())
+        bounded("bring its network up", self.bring_up())
     }
 
     fn form<'a>(&'a self, network: &'a NewNetwork) -> Answer<'a, Network> {
-        Box::pin(self.make(network))
+        bounded("form a network", self.make(network))
     }
 
     fn restore<'a>(&'a self, backup: &'a Backup) -> Answer<'a, Network> {
-        Box::pin(self.take_over(backup))
+        bounded("take over a network", self.take_over(backup))
     }
 
     fn backup(&self) -> Answer<'_, Backup> {
-        Box::pin(self.keep())
+        bounded("tell all of its network", self.keep())
     }
 
     fn leave(&self) -> Answer<'_, ()> {
-        Box::pin(self.forget_network())
+        bounded("leave its network", self.forget_network())
     }
 
     fn permit_join(&self, within: Duration) -> Answer<'_, ()> {
-        Box::pin(self.permit(within))
+        bounded("let devices join", self.permit(within))
     }
 
     fn send(&self, message: Aps) -> Answer<'_, (), Undelivered> {
-        Box::pin(self.deliver(message))
+        Box::pin(self.deliver(message, None))
     }
 
-    fn is_sleepy(&self, _: Ieee, nwk: u16) -> Answer<'_, ()> {
-        self.sleepers.insert(nwk);
+    fn send_by(&self, message: Aps, until: Instant) -> Answer<'_, (), Undelivered> {
+        Box::pin(self.deliver(message, Some(until)))
+    }
+
+    fn is_sleepy(&self, ieee: Ieee, nwk: u16) -> Answer<'_, ()> {
+        self.room.sleeps(ieee, nwk);
         Box::pin(std::future::ready(Ok(())))
     }
 
     fn forget(&self, ieee: Ieee) -> Answer<'_, ()> {
+        self.room.forget(ieee);
         Box::pin(self.forget_device(ieee))
     }
 }

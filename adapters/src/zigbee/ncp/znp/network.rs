@@ -12,6 +12,7 @@ use super::super::{
     Backup, HOME_AUTOMATION, HOST_ENDPOINT, IN_CLUSTERS, Ieee, Key, NcpFault, NcpKind, Network, NewNetwork,
     OUT_CLUSTERS, TcSeed, random,
 };
+use super::keys::best_seed;
 use super::nib::Nib;
 use super::nv::{
     ACTIVE_KEY, ALTERNATE_KEY, APS_EXTENDED_PAN_ID, CHANNELS, EXTADDR, EXTENDED_PAN_ID, NIB, ON_A_NETWORK,
@@ -228,10 +229,11 @@ impl Znp {
         asker.set_item(ALTERNATE_KEY, &active).await?;
         // Devices know their trust centre by its address.
         asker.set_item(EXTADDR, &backup.ieee.0.to_le_bytes()).await?;
-        let seed = match &backup.tc_seed {
+        let given = match &backup.tc_seed {
             Some(TcSeed { kind: NcpKind::Znp, seed }) => seed.clone(),
             Some(TcSeed { kind: NcpKind::Ezsp, .. }) | None => random()?,
         };
+        let seed = best_seed(&backup.link_keys, given);
         asker.set_item(TC_LINK_KEY_SEED, &seed.0).await?;
         self.set_link_keys(&backup.link_keys, &seed).await?;
         self.set_frame_counter(backup.network.ext_pan_id, backup.frame_counter).await
@@ -250,7 +252,7 @@ impl Znp {
         };
         Ok(Backup {
             ieee: self.asker().address().await?,
-            frame_counter: self.frame_counter(network.ext_pan_id).await?,
+            frame_counter: self.frame_counter_of(network.ext_pan_id).await?,
             network,
             key,
             key_sequence,
@@ -271,13 +273,25 @@ impl Znp {
     /// Lets devices join for some time, here and at all routers.
     pub(super) async fn permit(&self, within: Duration) -> Result<(), NcpFault> {
         let seconds = u8::try_from(within.min(LONGEST_PERMIT).as_secs()).unwrap_or(u8::MAX);
+        let opened = self.permit_for(seconds).await;
+        if opened.is_err() && seconds > 0 {
+            // Nobody knows that it is open, in parts.
+            let closed = self.permit_for(0).await;
+            tracing::debug!(?closed, "a Zigbee network that was not opened is closed");
+        }
+        opened
+    }
+
+    async fn permit_for(&self, seconds: u8) -> Result<(), NcpFault> {
         /// By address, to all.
         const MODES: [(u8, u16); 2] = [(0x02, 0x0000), (0x0f, 0xfffc)];
+        let mut told = Ok(());
         for (mode, to) in MODES {
-            // With the trust centre's word.
-            self.asker().done(PERMIT_JOIN, Write::new().u8(mode).u16(to).u8(seconds).u8(1)).await?;
+            // With the trust centre's word. Closing goes on whatever becomes of a part.
+            let part = self.asker().done(PERMIT_JOIN, Write::new().u8(mode).u16(to).u8(seconds).u8(1)).await;
+            told = told.and(part);
         }
-        Ok(())
+        told
     }
 }
 

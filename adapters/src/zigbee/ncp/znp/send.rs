@@ -1,14 +1,14 @@
 //! Sends messages, and waits for what becomes of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::SemaphorePermit;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::super::bytes::Write;
 use super::super::hub::UNTOLD;
 use super::super::link::Failure;
 use super::super::mt::MAX_DATA;
+use super::super::room::is_over;
 use super::super::{Aps, Ieee, NcpFault, To, Undelivered, ZDO};
 use super::status::Status;
 use super::{Command, Znp};
@@ -17,12 +17,6 @@ const DATA_REQUEST: Command = (0x2402, "send a message");
 const ROUTE_DISCOVERY: Command = (0x2545, "look for a route");
 const ROUTE_CHECK: Command = (0x2546, "say whether it knows a route");
 const FORGET_CHILD: Command = (0x2763, "forget a device");
-
-/// How long it may take until the coordinator says what became of a message, and of one to a sleepy device.
-const FATE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(30));
-
-/// How long a message may wait for its turn.
-const TURN: Duration = Duration::from_secs(30);
 
 /// Pauses before a busy coordinator is asked again.
 const PAUSES: [Duration; 4] = [
@@ -43,46 +37,52 @@ const HEAD: usize = 20;
 
 impl Znp {
     /// Sends a message, and waits until it is delivered, if it is to a device and not one of ZDO.
-    pub(super) async fn deliver(&self, message: Aps) -> Result<(), Undelivered> {
+    pub(super) async fn deliver(&self, message: Aps, until: Option<Instant>) -> Result<(), Undelivered> {
         if message.payload.len() > MAX_DATA - HEAD {
             return Err(Undelivered::TooLong);
         }
-        let _turn = self.turn().await?;
+        let _place = self.room.place(message.to, until).await?;
         match message.to {
             // What becomes of ZDO messages is told by their answers alone, not even that there is no route.
             To::Device(nwk) if message.profile == ZDO => {
                 if !self.has_route(nwk).await? {
                     self.find_route(nwk).await?;
                 }
-                self.hand_over(UNTOLD, &message).await
+                self.hand_over(UNTOLD, &message, until).await
             }
-            To::Device(nwk) => match self.to_device(nwk, &message).await {
-                Err(Fate::Status(status)) if status.wants_route() => {
-                    self.find_route(nwk).await?;
-                    self.to_device(nwk, &message).await.map_err(Fate::undelivered)
-                }
-                delivered => delivered.map_err(Fate::undelivered),
-            },
-            To::Group(_) | To::Broadcast(_) => self.hand_over(UNTOLD, &message).await,
+            To::Device(nwk) => {
+                let fate = self.by_some_route(nwk, &message, until).await;
+                self.room.heard(nwk, &fate);
+                fate
+            }
+            To::Group(_) | To::Broadcast(_) => self.hand_over(UNTOLD, &message, until).await,
         }
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, Undelivered> {
-        match timeout(TURN, self.room.acquire()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) | Err(_) => Err(Undelivered::Busy),
+    /// Where there is no route, one is looked for, and the message sent again: it went nowhere.
+    async fn by_some_route(
+        &self,
+        nwk: u16,
+        message: &Aps,
+        until: Option<Instant>,
+    ) -> Result<(), Undelivered> {
+        match self.to_device(nwk, message, until).await {
+            Err(Fate::Status(status)) if status.wants_route() && !is_over(until) => {
+                self.find_route(nwk).await?;
+                self.to_device(nwk, message, until).await.map_err(Fate::undelivered)
+            }
+            delivered => delivered.map_err(Fate::undelivered),
         }
     }
 
-    async fn to_device(&self, nwk: u16, message: &Aps) -> Result<(), Fate> {
+    async fn to_device(&self, nwk: u16, message: &Aps, until: Option<Instant>) -> Result<(), Fate> {
         let delivery = self.hub.expect().ok_or(Fate::Other(Undelivered::Busy))?;
-        match self.hand_over(delivery.tag, message).await {
+        match self.hand_over(delivery.tag, message, until).await {
             // Only the answer got lost, perhaps: what became of it may be told nevertheless.
             Ok(()) | Err(Undelivered::Unknown) => {}
             Err(undelivered) => return Err(Fate::Other(undelivered)),
         }
-        let within = if self.sleepers.contains(nwk) { FATE.1 } else { FATE.0 };
-        let fate = delivery.fate(within).await.map_err(|fault| Fate::Other(fault.into()))?;
+        let fate = delivery.fate(self.room.patience(nwk)).await.map_err(|fault| Fate::Other(fault.into()))?;
         match fate.and_then(|status| u8::try_from(status).ok()).map(Status) {
             Some(Status::OK) => Ok(()),
             Some(status) => Err(Fate::Status(status)),
@@ -90,14 +90,14 @@ impl Znp {
         }
     }
 
-    /// Hands a message over; again if the coordinator has no room for it.
-    async fn hand_over(&self, tag: u8, message: &Aps) -> Result<(), Undelivered> {
+    /// Hands a message over; again if the coordinator has no room for it, as long as there is time.
+    async fn hand_over(&self, tag: u8, message: &Aps, until: Option<Instant>) -> Result<(), Undelivered> {
         for pause in PAUSES {
-            let answer = self.asker().ask_once(DATA_REQUEST, request(tag, message)).await;
-            let status = match answer {
+            let status = match self.asker().ask_by(DATA_REQUEST, request(tag, message), until).await {
                 Ok(answer) => Status(answer.first().copied().ok_or(Undelivered::Unknown)?),
                 // It may have been sent.
                 Err(Failure::TooLate) => return Err(Undelivered::Unknown),
+                Err(Failure::NotAsked) => return Err(Undelivered::Busy),
                 Err(failure) => return Err(failure.of(DATA_REQUEST.1).into()),
             };
             match status {
