@@ -305,7 +305,7 @@ pub struct ZigbeeBus {
     pub port: ZigbeePort,
     /// What it speaks.
     pub ncp: ZigbeeNcp,
-    /// Channel of a network that is formed, 11 to 26; `None`: the quietest one.
+    /// Channel of a network that is formed, 11 to 26; `None`: 15.
     pub channel: Option<u8>,
     /// PAN ID of a network that is formed; `None`: a random one.
     pub pan_id: Option<u16>,

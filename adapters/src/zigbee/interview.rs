@@ -9,11 +9,11 @@
 //! single endpoints, names and what values mean, without which a device can still be used. Endpoints that no cluster of home automation can be on (0, 241
 //! and more) are not asked for. A device that leaves ends it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use usp_mapping::adopt::zigbee::wanted;
 use usp_mapping::transform::Raw;
-use usp_mapping::zigbee::zcl::{General, Record, ZclValue};
+use usp_mapping::zigbee::zcl::{General, Record, Status, ZclValue};
 
 use super::members::Known;
 use super::ncp::Ieee;
@@ -36,6 +36,9 @@ pub(super) const POWER_SOURCE: u16 = 0x0007;
 
 /// Attributes in one question: the values of so many fit into one answer.
 const AT_ONCE: usize = 4;
+
+/// What a device says of an attribute that it does not have (ZCL, table 2-11).
+const UNSUPPORTED: Status = Status(0x86);
 
 /// What is asked next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +71,8 @@ pub(super) struct Interview {
     /// What is still to be read, once all endpoints are known.
     reads: Option<VecDeque<(u8, u16, Vec<u16>)>>,
     held: BTreeMap<(u8, u16, u16), Raw>,
+    /// What it has said not to have.
+    lacks: BTreeSet<(u8, u16, u16)>,
     attempts: u32,
     /// Why it came to nothing.
     failed: Option<String>,
@@ -83,6 +88,7 @@ impl Interview {
             total: 0,
             reads: None,
             held: BTreeMap::new(),
+            lacks: BTreeSet::new(),
             attempts: 0,
             failed: None,
         }
@@ -158,15 +164,34 @@ impl Interview {
     fn understood(&mut self, question: Question, outcome: &Outcome<'_>) -> Result<(), String> {
         match (question, outcome) {
             (_, Outcome::Silence(why)) => Err(why.clone()),
-            (Question::Read(endpoint, cluster, _), Outcome::Zcl(said)) => {
-                if let General::ReadResponse(records) = said {
-                    self.held.extend(values(endpoint, cluster, records));
-                }
+            (Question::Read(endpoint, cluster, asked), Outcome::Zcl(said)) => {
                 self.reads.as_mut().map(VecDeque::pop_front);
+                match said {
+                    General::ReadResponse(records) => self.told((endpoint, cluster), &asked, records),
+                    // The whole question was refused: each attribute may be there all the same.
+                    _ => self.ask_singly((endpoint, cluster), &asked, &BTreeSet::new()),
+                }
                 Ok(())
             }
             (question, Outcome::Zdo(payload)) => self.described(&question, payload),
             _ => Err("its answer is one to something else".to_owned()),
+        }
+    }
+
+    /// Takes in an answer, and asks singly for what it leaves out: it ends where no more fits into the frame.
+    fn told(&mut self, (endpoint, cluster): (u8, u16), asked: &[u16], records: &[Record]) {
+        self.held.extend(values(endpoint, cluster, records));
+        let lacks = records.iter().filter(|record| matches!(record.value, Err(UNSUPPORTED)));
+        self.lacks.extend(lacks.map(|record| (endpoint, cluster, record.id)));
+        let told: BTreeSet<u16> = records.iter().map(|record| record.id).collect();
+        self.ask_singly((endpoint, cluster), asked, &told);
+    }
+
+    fn ask_singly(&mut self, (endpoint, cluster): (u8, u16), asked: &[u16], told: &BTreeSet<u16>) {
+        // What is asked for alone and not told is not asked for again.
+        let missing = asked.iter().filter(|id| asked.len() > 1 && !told.contains(id));
+        for id in missing {
+            self.reads.get_or_insert_default().push_back((endpoint, cluster, vec![*id]));
         }
     }
 
@@ -257,6 +282,7 @@ impl Interview {
                 .filter(|((_, cluster, _), _)| *cluster != BASIC)
                 .map(|(at, raw)| (*at, raw.clone()))
                 .collect(),
+            lacks: self.lacks.iter().filter(|(_, cluster, _)| *cluster != BASIC).copied().collect(),
         })
     }
 }
@@ -306,6 +332,9 @@ mod tests {
         assert!(matches!(interview.next(), Some(Question::Read(1, BASIC, _))));
         let said = Frame::parse(&bytes("18 05 01 04 00 00 42 04 41 43 4d 45 05 00 00 42 03 50 31 00"));
         interview.take(&Outcome::Zcl(said.unwrap().general().unwrap().unwrap()));
+        assert_eq!(interview.next(), Some(Question::Read(1, BASIC, vec![POWER_SOURCE])), "it was left out");
+        let said = Frame::parse(&bytes("18 06 01 07 00 86"));
+        interview.take(&Outcome::Zcl(said.unwrap().general().unwrap().unwrap()));
         assert_eq!(interview.next(), None);
         let known = interview.finish().unwrap();
         assert_eq!((known.manufacturer.as_str(), known.model.as_str()), ("ACME", "P1"));
@@ -340,6 +369,33 @@ mod tests {
         }
         let known = interview.finish().unwrap();
         assert_eq!((known.endpoints.len(), known.model.as_str()), (1, ""));
+    }
+
+    /// An answer ends where no more fits: what is missing is not what the device lacks.
+    #[test]
+    fn what_an_answer_leaves_out_is_asked_singly() {
+        let mut interview = Interview::new();
+        zdo(&mut interview, NODE);
+        zdo(&mut interview, "02 00 34 12 01 01");
+        zdo(&mut interview, "03 00 34 12 0a 01 04 01 51 00 01 01 02 07 00");
+        let zcl = |interview: &mut Interview, hex: &str| {
+            let frame = Frame::parse(&bytes(hex)).unwrap();
+            interview.take(&Outcome::Zcl(frame.general().unwrap().unwrap()));
+        };
+        assert_eq!(interview.next(), Some(Question::Read(1, 0x0702, vec![0x0000, 0x0001, 0x0300, 0x0301])));
+        // The sum, and that it counts nothing in the other direction; the rest did not fit.
+        zcl(&mut interview, "18 01 01 00 00 00 25 39 30 00 00 00 00 01 00 86");
+        zcl(&mut interview, "18 02 01 02 03 00 22 e8 03 00 06 03 86 00 04 86");
+        assert_eq!(interview.next(), Some(Question::Read(1, 0x0702, vec![0x0300])));
+        zcl(&mut interview, "18 03 01 00 03 00 30 00");
+        assert_eq!(interview.next(), Some(Question::Read(1, 0x0702, vec![0x0301])));
+        // Nothing at all, which ends it.
+        zcl(&mut interview, "18 04 0b 00 81");
+        assert_eq!(interview.next(), None);
+        let known = interview.finish().unwrap();
+        assert_eq!(known.held.get(&(1, 0x0702, 0x0302)), Some(&Raw::Int(1000)));
+        assert_eq!(known.held.get(&(1, 0x0702, 0x0300)), Some(&Raw::Int(0)));
+        assert!(known.lacks.contains(&(1, 0x0702, 0x0001)) && !known.lacks.contains(&(1, 0x0702, 0x0301)));
     }
 
     #[test]

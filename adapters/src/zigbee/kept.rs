@@ -120,6 +120,9 @@ pub(super) fn write_member(member: &Member) -> Vec<u8> {
             };
             line(&mut text, format_args!("held {endpoint} {cluster} {attribute} {number}"));
         }
+        for (endpoint, cluster, attribute) in &known.lacks {
+            line(&mut text, format_args!("lacks {endpoint} {cluster} {attribute}"));
+        }
     }
     text.into_bytes()
 }
@@ -134,6 +137,7 @@ pub(super) fn read_member(bytes: &[u8]) -> Option<Member> {
         model: lines.word("model").unwrap_or_default().to_owned(),
         power_source: lines.number("power_source"),
         held: lines.all("held").filter_map(held).take(MOST).collect(),
+        lacks: lines.all("lacks").filter_map(lacks).take(MOST).collect(),
     });
     Some(Member { nwk: lines.number("nwk"), known, set_up: lines.number("set_up"), ..Member::default() })
 }
@@ -173,6 +177,11 @@ fn held(text: &str) -> Option<((u8, u16, u16), Raw)> {
     let mut words = text.split(' ');
     let at = (words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     Some((at, Raw::Int(words.next()?.parse().ok()?)))
+}
+
+fn lacks(text: &str) -> Option<(u8, u16, u16)> {
+    let mut words = text.split(' ');
+    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }
 
 fn numbers(all: &[u16]) -> String {
@@ -278,6 +287,7 @@ mod tests {
             model: String::new(),
             power_source: Some(3),
             held: [((1, 0x0702, 0x0302), Raw::Int(1000))].into(),
+            lacks: [(1, 0x0702, 0x0301)].into(),
         };
         let member = Member { nwk: Some(0x5678), known: Some(known), set_up: Some(77), ..Member::default() };
         let read = read_member(&write_member(&member)).unwrap();
@@ -286,5 +296,6 @@ mod tests {
         assert_eq!((read.node, &read.endpoints), (known.node, &known.endpoints));
         assert_eq!((read.manufacturer.as_str(), read.model.as_str()), ("ACME evil", ""));
         assert_eq!((read.power_source, read.held), (known.power_source, known.held));
+        assert_eq!(read.lacks, known.lacks);
     }
 }

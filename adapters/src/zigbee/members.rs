@@ -32,6 +32,8 @@ pub(super) struct Known {
     pub(super) power_source: Option<u8>,
     /// Attributes that say what others mean, by endpoint, cluster and attribute.
     pub(super) held: BTreeMap<(u8, u16, u16), Raw>,
+    /// Those of them that it has said not to have.
+    pub(super) lacks: BTreeSet<(u8, u16, u16)>,
 }
 
 impl Known {
@@ -54,6 +56,7 @@ impl Known {
             model: self.model.clone(),
             power_source: self.power_source,
             held: self.held.clone(),
+            lacks: self.lacks.clone(),
         }
     }
 }

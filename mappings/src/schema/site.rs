@@ -75,7 +75,7 @@ pub(super) struct Bus {
     ncp: Option<Ncp>,
     /// Flow control of its port; none unless told otherwise.
     flow: Option<Flow>,
-    /// Channel of a network that is formed, 11 to 26; the quietest one unless told otherwise.
+    /// Channel of a network that is formed, 11 to 26; 15 unless told otherwise.
     channel: Option<Channel>,
     /// PAN ID of a network that is formed; a random one unless told otherwise.
     pan_id: Option<PanId>,

@@ -42,11 +42,11 @@ impl ZigbeeWrite {
                     _ => None,
                 };
                 let found = calls.iter().find(|(number, _)| Some(*number) == wanted);
-                self.call(&found.ok_or_else(|| no_command(raw))?.1, raw)?
+                self.call(&found.ok_or_else(no_command)?.1, raw)?
             }
             ZigbeeBy::OfName(calls) => {
                 let found = calls.iter().find(|(name, _)| matches!(raw, Raw::Text(text) if text == name));
-                self.call(&found.ok_or_else(|| no_command(raw))?.1, raw)?
+                self.call(&found.ok_or_else(no_command)?.1, raw)?
             }
         };
         Ok(ZigbeeFrame { endpoint: self.endpoint, cluster: self.cluster, bytes: frame.bytes() })
@@ -141,6 +141,6 @@ fn item(list: &Raw, place: usize, kind: ZclType) -> Result<Raw, DeviceFault> {
     })
 }
 
-fn no_command(raw: &Raw) -> DeviceFault {
-    DeviceFault::Unwritable(format!("no command is for {raw:?}"))
+fn no_command() -> DeviceFault {
+    DeviceFault::Unwritable("the device has no command for it".to_owned())
 }

@@ -43,12 +43,11 @@ fn covering(source: &Source<'_>, part: &mut Part) {
     const COVERING: u16 = 0x0102;
     // Tilt alone: shutters whose slats turn and nothing else.
     let tilts = matches!(source.number(COVERING, 0x0000), Some(0x06..=0x08));
-    for (attribute, key, name, is_there) in [
-        (0x0008, "position", "current_position_lift_percentage", source.has_attribute(COVERING, 0x0008)),
-        (0x0009, "tilt", "current_position_tilt_percentage", tilts && source.has_attribute(COVERING, 0x0009)),
+    for (key, name, is_there) in [
+        ("position", "current_position_lift_percentage", source.may_have(COVERING, 0x0008)),
+        ("tilt", "current_position_tilt_percentage", tilts && source.may_have(COVERING, 0x0009)),
     ] {
-        let unknown = source.answered(COVERING) && source.number(COVERING, attribute).is_none();
-        if !is_there || unknown {
+        if !is_there {
             continue;
         }
         let place = part.at("window_covering");
@@ -102,18 +101,18 @@ fn thermostat(source: &Source<'_>, part: &mut Part) {
         );
     }
     mode(source, part, (heats, cools));
-    if source.interview.held.contains_key(&(source.endpoint.id, THERMOSTAT, 0x0008)) {
+    if source.holds(THERMOSTAT, 0x0008) {
         let meaning = ("X_USPBROKER_HeatingDemand", "%", "valid: [0, 100]");
         part.level("heating-demand", meaning, "thermostat", "attribute: pi_heating_demand");
     }
-    if source.interview.held.contains_key(&(source.endpoint.id, THERMOSTAT, 0x0029)) {
+    if source.holds(THERMOSTAT, 0x0029) {
         part.binary("heating", "X_USPBROKER_Heating", "thermostat", "attribute: running_state, bits: 0");
     }
     part.is("Thermostat");
 }
 
 fn mode(source: &Source<'_>, part: &mut Part, (heats, cools): (bool, bool)) {
-    if !source.has_attribute(0x0201, 0x001c) {
+    if !source.may_have(0x0201, 0x001c) {
         return;
     }
     let states = match (heats, cools) {

@@ -2,7 +2,7 @@
 //!
 //! Source: Zigbee Specification, revision 21, 2.3.2 (descriptors); ZCL revision 6, 3.2 (Basic cluster).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::transform::Raw;
 use crate::zigbee::Ieee;
@@ -28,6 +28,8 @@ pub struct Interview {
     pub power_source: Option<u8>,
     /// Attributes that [`wanted`](super::wanted) asks for and that the device has, by endpoint, cluster and attribute.
     pub held: BTreeMap<(u8, u16, u16), Raw>,
+    /// Those of them that it has said not to have. What is in neither was not answered, and nothing is known of it.
+    pub lacks: BTreeSet<(u8, u16, u16)>,
 }
 
 /// A simple descriptor.
@@ -45,10 +47,30 @@ pub struct Endpoint {
     pub outputs: Vec<u16>,
 }
 
+/// What a device has said of an attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// This.
+    Holds(i128),
+    /// That it does not have it.
+    Lacks,
+    /// Nothing: it was not asked, or did not answer.
+    Nothing,
+}
+
 impl Interview {
     /// Whether it sleeps.
     pub fn is_sleepy(&self) -> bool {
         !self.is_router && !self.rx_on_when_idle
+    }
+
+    /// What it has said of an attribute.
+    pub(super) fn said(&self, endpoint: u8, cluster: u16, attribute: u16) -> Said {
+        match self.number(endpoint, cluster, attribute) {
+            Some(number) => Said::Holds(number),
+            None if self.lacks.contains(&(endpoint, cluster, attribute)) => Said::Lacks,
+            None => Said::Nothing,
+        }
     }
 
     /// The whole number that it holds there.

@@ -31,7 +31,7 @@ fn level(part: &mut Part) {
     part.capability(
         "brightness",
         &format!(
-            "class: LevelControl, type: Brightness, unit: \"-\", name: Brightness, min: 0, max: 254, step: 1, \
+            "class: LevelControl, type: Brightness, unit: \"-\", name: Brightness, min: 1, max: 254, step: 1, \
              read: {{{place}, attribute: current_level}}, write: {{}}"
         ),
     );

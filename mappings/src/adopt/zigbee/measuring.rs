@@ -2,14 +2,14 @@
 
 use rust_decimal::Decimal;
 
-use super::Source;
 use super::writer::Part;
+use super::{Said, Source, Unsaid};
 
-pub(super) fn add(source: &Source<'_>, part: &mut Part) {
+pub(super) fn add(source: &Source<'_>, part: &mut Part, unsaid: &mut Unsaid) {
     climate(source, part);
     air(source, part);
-    meter(source, part);
-    electricity(source, part);
+    meter(source, part, unsaid);
+    electricity(source, part, unsaid);
     battery(source, part);
 }
 
@@ -69,7 +69,8 @@ fn air(source: &Source<'_>, part: &mut Part) {
 
 /// `type` and `unit` of what a meter counts, and how it is called (Smart Energy, UnitofMeasure; binary and BCD).
 fn counted(unit: i128) -> (&'static str, &'static str, &'static str, &'static str, &'static str) {
-    match unit & 0x7f {
+    // 0x80 on: the same in BCD.
+    match if unit < 0 { unit } else { unit & 0x7f } {
         0x00 => ("energy", "Energy", "kWh", "kW", "power"),
         0x01 => ("volume", "Volume", "cu-m", "X_USPBROKER_CuMPerHour", "flow"),
         0x07 => ("volume", "Volume", "l", "X_USPBROKER_LPerHour", "flow"),
@@ -77,36 +78,65 @@ fn counted(unit: i128) -> (&'static str, &'static str, &'static str, &'static st
     }
 }
 
-fn meter(source: &Source<'_>, part: &mut Part) {
+fn meter(source: &Source<'_>, part: &mut Part, unsaid: &mut Unsaid) {
     const METERING: u16 = 0x0702;
     if !source.has(METERING) {
         return;
     }
-    let scale = ratio(source.number(METERING, 0x0301), source.number(METERING, 0x0302));
-    let (key, kind, unit, per_hour, live) = counted(source.number(METERING, 0x0300).unwrap_or_default());
-    let times = times(scale);
-    if source.has_attribute(METERING, 0x0000) {
+    if !source.has(0x0006) {
+        part.is("Meter");
+    }
+    let (unit, by) = (source.said(METERING, 0x0300), (0x0301, 0x0302));
+    let (Some(ratio), true) = (source.ratio(METERING, by), unit != Said::Nothing) else {
+        let why = "it has not said what its meter counts and by what that is divided: interview it again";
+        return unsaid.push(("the meter", why.to_owned()));
+    };
+    if !is_plausible(ratio) {
+        let why = format!("one step would be {ratio}, which no meter counts in");
+        return unsaid.push(("the meter", why));
+    }
+    let bare = source.said(METERING, by.0) == Said::Lacks && source.said(METERING, by.1) == Said::Lacks;
+    // Nobody knows what a step is worth that neither unit nor divisor says.
+    let unit = if let (Said::Holds(unit), false) = (unit, bare) { unit } else { -1 };
+    let (key, kind, unit, per_hour, live) = counted(unit);
+    let times = times(ratio);
+    if source.may_have(METERING, 0x0000) {
         let rest = format!("attribute: current_summation_delivered{times}");
         part.level(key, (kind, unit, "monotonic: true"), "metering", &rest);
     }
-    if source.interview.held.contains_key(&(source.endpoint.id, METERING, 0x0001))
-        && source.number(METERING, 0x0001) != Some(0)
-    {
+    if source.number(METERING, 0x0001).is_some_and(|sum| sum != 0) {
         let rest = format!("attribute: current_summation_received{times}");
         part.level(&format!("{key}-received"), (kind, unit, "monotonic: true"), "metering", &rest);
     }
     // Power is shown in W, and once: the electrical measurement is finer.
-    if source.has_attribute(METERING, 0x0400) && !source.has(0x0b04) {
+    if source.may_have(METERING, 0x0400) && !source.has(0x0b04) {
         let (kind, unit, scale) = match per_hour {
-            "kW" => ("Power", "W", scale.checked_mul(Decimal::ONE_THOUSAND).unwrap_or(scale)),
-            other => ("X_USPBROKER_Demand", other, scale),
+            "kW" => ("Power", "W", ratio.checked_mul(Decimal::ONE_THOUSAND).unwrap_or(ratio).normalize()),
+            other => ("X_USPBROKER_Demand", other, ratio),
         };
         let rest = format!("attribute: instantaneous_demand{}", self::times(scale));
         part.level(live, (kind, unit, ""), "metering", &rest);
     }
-    if !source.has(0x0006) {
-        part.is("Meter");
-    }
+}
+
+/// Meters count in powers of ten of their unit, or in watt seconds: 3600 and powers of ten. Some say something else and are
+/// wrong.
+fn is_plausible(ratio: Decimal) -> bool {
+    let power_of_ten = |number: Decimal| {
+        let mut number = number.abs();
+        for _ in 0..14 {
+            if number >= Decimal::TEN {
+                number /= Decimal::TEN;
+            } else if number < Decimal::ONE {
+                number *= Decimal::TEN;
+            }
+        }
+        (number - Decimal::ONE).abs() < Decimal::new(1, 9)
+    };
+    ratio > Decimal::ZERO
+        && (power_of_ten(ratio)
+            || ratio.checked_mul(Decimal::from(36)).is_some_and(power_of_ten)
+            || ratio.checked_div(Decimal::from(36)).is_some_and(power_of_ten))
 }
 
 /// Attributes of the electrical measurement, with those of their multiplier and divisor.
@@ -126,24 +156,32 @@ const LIVE: &[Live] = &[
     (0x0a08, "current-c", "Meter", "A", "rms_current_phase_c", (0x0602, 0x0603)),
 ];
 
-fn electricity(source: &Source<'_>, part: &mut Part) {
+fn electricity(source: &Source<'_>, part: &mut Part, unsaid: &mut Unsaid) {
     const ELECTRICAL: u16 = 0x0b04;
     if !source.has(ELECTRICAL) {
         return;
     }
-    for (attribute, key, kind, unit, name, (multiplier, divisor)) in LIVE {
-        let usual = !source.answered(ELECTRICAL) && matches!(attribute, 0x050b | 0x0505 | 0x0508);
-        let held = source.interview.held.contains_key(&(source.endpoint.id, ELECTRICAL, *attribute));
-        if !held && !usual {
-            continue;
+    let mut silent = false;
+    for (attribute, key, kind, unit, name, by) in LIVE {
+        let there = match source.said(ELECTRICAL, *attribute) {
+            Said::Holds(_) => true,
+            Said::Lacks => false,
+            Said::Nothing => {
+                silent |= matches!(attribute, 0x050b | 0x0505 | 0x0508);
+                false
+            }
+        };
+        match source.ratio(ELECTRICAL, *by).filter(|_| there) {
+            Some(scale) => {
+                let rest = format!("attribute: {name}{}", times(scale));
+                part.level(key, (kind, unit, ""), "electrical_measurement", &rest);
+            }
+            None => silent |= there,
         }
-        let scale = ratio(source.number(ELECTRICAL, *multiplier), source.number(ELECTRICAL, *divisor));
-        part.level(
-            key,
-            (kind, unit, ""),
-            "electrical_measurement",
-            &format!("attribute: {name}{}", times(scale)),
-        );
+    }
+    if silent {
+        let why = "it has not said by what its values are divided: interview it again";
+        unsaid.push(("some of what it measures", why.to_owned()));
     }
 }
 
@@ -152,23 +190,26 @@ fn battery(source: &Source<'_>, part: &mut Part) {
     if !source.has(POWER) {
         return;
     }
-    if source.has_attribute(POWER, 0x0021) {
+    if source.may_have(POWER, 0x0021) {
         let rest = "attribute: battery_percentage_remaining, scale: 0.5";
         part.level("battery", ("Battery", "%", "valid: [0, 100]"), "power_configuration", rest);
     }
-    if source.interview.held.contains_key(&(source.endpoint.id, POWER, 0x0020)) {
+    if source.holds(POWER, 0x0020) {
         let rest = "attribute: battery_voltage, scale: 0.1";
         part.level("battery-voltage", ("Meter", "V", ""), "power_configuration", rest);
     }
 }
 
-/// Multiplier by divisor; one that is missing or 0 is 1.
-fn ratio(multiplier: Option<i128>, divisor: Option<i128>) -> Decimal {
-    let decimal = |number: Option<i128>| {
-        let number = number.filter(|number| *number > 0).unwrap_or(1);
-        Decimal::try_from_i128_with_scale(number, 0).unwrap_or(Decimal::ONE)
-    };
-    decimal(multiplier).checked_div(decimal(divisor)).unwrap_or(Decimal::ONE).normalize()
+impl Source<'_> {
+    /// Multiplier by divisor. One that the device says not to have is 1 (ZCL, 4.9.2.2.4); `None`: it has not said it.
+    fn ratio(&self, cluster: u16, (multiplier, divisor): (u16, u16)) -> Option<Decimal> {
+        let decimal = |attribute| match self.said(cluster, attribute) {
+            Said::Nothing => None,
+            Said::Lacks | Said::Holds(..=0) => Some(Decimal::ONE),
+            Said::Holds(number) => Decimal::try_from_i128_with_scale(number, 0).ok(),
+        };
+        decimal(multiplier)?.checked_div(decimal(divisor)?).map(|ratio| ratio.normalize())
+    }
 }
 
 fn times(scale: Decimal) -> String {

@@ -17,6 +17,7 @@ mod writer;
 
 use std::sync::Arc;
 
+use self::interview::Said;
 pub use self::interview::{Endpoint, Interview};
 pub use self::wanted::wanted;
 
@@ -98,11 +99,15 @@ fn model(interview: &Interview, notes: &mut Notes, device: &str) -> Model {
     for endpoint in &interview.endpoints {
         let mut part = Part::of(endpoint, several && is_actuator(endpoint));
         let source = Source { interview, endpoint };
+        let mut unsaid = Vec::new();
         lights::add(&source, &mut part);
         actuators::add(&source, &mut part);
-        security::add(&source, &mut part);
-        measuring::add(&source, &mut part);
+        security::add(&source, &mut part, &mut unsaid);
+        measuring::add(&source, &mut part, &mut unsaid);
         controllers::add(&source, &mut part);
+        for (what, why) in unsaid {
+            notes.add(device, &format!("{what}, endpoint {}", endpoint.id), &why);
+        }
         for cluster in &endpoint.inputs {
             if !is_understood(*cluster) {
                 let shown = crate::zigbee::clusters::shown(*cluster);
@@ -135,6 +140,9 @@ fn is_understood(cluster: u16) -> bool {
     own.contains(&cluster) || taken.contains(&cluster)
 }
 
+/// What is left out because the device has not said what it means: what, and why.
+type Unsaid = Vec<(&'static str, String)>;
+
 /// An endpoint of a device.
 struct Source<'i> {
     interview: &'i Interview,
@@ -156,18 +164,19 @@ impl Source<'_> {
         self.interview.number(self.endpoint.id, cluster, attribute)
     }
 
-    /// Whether it answered with any of its attributes.
-    fn answered(&self, cluster: u16) -> bool {
-        let of = |(endpoint, known, _): &&(u8, u16, u16)| *endpoint == self.endpoint.id && *known == cluster;
-        self.interview.held.keys().any(|key| of(&key))
+    /// What it has said of an attribute.
+    fn said(&self, cluster: u16, attribute: u16) -> Said {
+        self.interview.said(self.endpoint.id, cluster, attribute)
     }
 
-    /// Whether it has an attribute; one that answered nothing about the cluster, because it sleeps, is believed to have what
-    /// is usual.
-    fn has_attribute(&self, cluster: u16, attribute: u16) -> bool {
-        self.has(cluster)
-            && (!self.answered(cluster)
-                || self.interview.held.contains_key(&(self.endpoint.id, cluster, attribute)))
+    /// Whether it holds a value there.
+    fn holds(&self, cluster: u16, attribute: u16) -> bool {
+        matches!(self.said(cluster, attribute), Said::Holds(_))
+    }
+
+    /// Whether it has an attribute, or did not say so: of those that are usual and mean the same everywhere.
+    fn may_have(&self, cluster: u16, attribute: u16) -> bool {
+        self.has(cluster) && self.said(cluster, attribute) != Said::Lacks
     }
 
     fn is_light(&self) -> bool {

@@ -1,11 +1,11 @@
 //! Intruder alarm systems: zones and warning devices.
 
-use super::Source;
 use super::writer::Part;
+use super::{Said, Source, Unsaid};
 
-pub(super) fn add(source: &Source<'_>, part: &mut Part) {
+pub(super) fn add(source: &Source<'_>, part: &mut Part, unsaid: &mut Unsaid) {
     if source.has(0x0500) {
-        zone(source, part);
+        zone(source, part, unsaid);
     }
     if source.has(0x0502) {
         // Mode burglar, strobe on, the loudest.
@@ -33,8 +33,15 @@ fn meaning(zone_type: Option<i128>) -> (&'static str, &'static str) {
     }
 }
 
-fn zone(source: &Source<'_>, part: &mut Part) {
-    let zone_type = source.number(0x0500, 0x0001);
+fn zone(source: &Source<'_>, part: &mut Part, unsaid: &mut Unsaid) {
+    let zone_type = match source.said(0x0500, 0x0001) {
+        Said::Holds(number) => Some(number),
+        Said::Lacks => None,
+        Said::Nothing => {
+            let why = "it has not said what kind of zone it is: interview it again";
+            return unsaid.push(("the alarm zone", why.to_owned()));
+        }
+    };
     let (key, kind) = meaning(zone_type);
     part.binary(key, kind, "ias_zone", "attribute: zone_status, bits: 0");
     if key == "alarm" {

@@ -62,6 +62,7 @@ fn a_plug_that_measures() {
             (1, 0x0b04, 0x0603, 1000),
         ],
     );
+    plug.lacks.extend([(1, 0x0b04, 0x0604), (1, 0x0b04, 0x0605), (1, 0x0b04, 0x0300), (1, 0x0b04, 0x0304)]);
     let adopted = adopt(&plug, &Catalog::builtin()).unwrap();
     assert!(!adopted.is_known && adopted.left_out.is_empty(), "{:?}", adopted.left_out);
     assert_eq!((adopted.name.as_str(), adopted.profile.as_str()), ("Thing-1 b3c4", "acme.thing-1"));
@@ -90,6 +91,46 @@ fn a_plug_that_measures() {
     assert_eq!(value("energy", 0x0702, &[0x18, 1, 0x0a, 0, 0, 0x25, 0x39, 0x30, 0, 0, 0, 0]), "12.345");
     assert_eq!(value("voltage", 0x0b04, &[0x18, 1, 0x0a, 5, 5, 0x21, 0xfd, 0x08]), "230.1");
     assert_eq!(value("power", 0x0b04, &[0x18, 1, 0x0a, 0x0b, 5, 0x29, 0xfb, 0xff]), "-5");
+}
+
+/// A factor that was not answered is not 1: the value would be wrong by it for ever.
+#[test]
+fn what_a_meter_does_not_answer_is_left_out() {
+    let meter = |held_too: &[(u8, u16, u16, i128)], lacks: &[(u8, u16, u16)]| {
+        let mut plug = interview(vec![endpoint(1, 0x0051, &[0, 6, 0x0702, 0x0b04], &[])]);
+        held(&mut plug, &[(1, 0x0702, 0x0000, 12345), (1, 0x0b04, 0x0505, 2301), (1, 0x0b04, 0x0508, 435)]);
+        held(&mut plug, held_too);
+        plug.lacks.extend(lacks);
+        let adopted = adopt(&plug, &Catalog::builtin()).unwrap();
+        let left: Vec<String> = adopted.left_out.iter().map(|left| left.what.clone()).collect();
+        (told(&adopted.mapping)[1..].to_vec(), left)
+    };
+    let both = ["some of what it measures, endpoint 1".to_owned(), "the meter, endpoint 1".to_owned()];
+    assert_eq!(meter(&[], &[]), (vec![], both.to_vec()), "nothing is known of factors");
+    let unit = (1, 0x0702, 0x0300, 0);
+    assert_eq!(meter(&[unit, (1, 0x0702, 0x0301, 1)], &[]).1, both, "the divisor is missing");
+    let (one, thousand) = ((1, 0x0702, 0x0301, 1), (1, 0x0702, 0x0302, 1000));
+    assert_eq!(meter(&[one, thousand], &[]).1, both, "the unit is missing");
+    assert_eq!(meter(&[unit, one, thousand], &[]).0, ["energy: LevelSensor Energy kWh"]);
+    assert_eq!(meter(&[unit, one, (1, 0x0702, 0x0302, 512)], &[]).1, both, "no meter counts so");
+    assert_eq!(
+        meter(&[unit, one, (1, 0x0702, 0x0302, 3_600_000)], &[]).0,
+        ["energy: LevelSensor Energy kWh"]
+    );
+    // Said not to be there: as the standard has it, 1; what a bare meter counts in nobody knows.
+    let lacks = [(1, 0x0702, 0x0301), (1, 0x0702, 0x0302), (1, 0x0b04, 0x0600), (1, 0x0b04, 0x0601)];
+    let (told, left) = meter(&[unit], &lacks);
+    assert_eq!(told, ["sum: LevelSensor Counter X_USPBROKER_MeterUnit", "voltage: LevelSensor Meter V"]);
+    assert_eq!(left, both[..1], "of the current nothing is known");
+}
+
+#[test]
+fn a_zone_of_an_unknown_kind_is_left_out() {
+    let mut sensor = interview(vec![endpoint(1, 0x0402, &[0, 1, 0x0500], &[])]);
+    held(&mut sensor, &[(1, 0x0001, 0x0021, 200)]);
+    let adopted = adopt(&sensor, &Catalog::builtin()).unwrap();
+    assert_eq!(told(&adopted.mapping), ["battery: LevelSensor Battery %"]);
+    assert_eq!(adopted.left_out[0].what, "the alarm zone, endpoint 1");
 }
 
 #[test]
@@ -141,6 +182,7 @@ fn zones_are_what_they_say() {
     {
         let mut sensor = interview(vec![endpoint(1, 0x0402, &[0, 1, 0x0500], &[])]);
         held(&mut sensor, &[(1, 0x0500, 0x0001, zone), (1, 0x0001, 0x0020, 30)]);
+        sensor.lacks.insert((1, 0x0001, 0x0021));
         let adopted = adopt(&sensor, &Catalog::builtin()).unwrap();
         assert_eq!(adopted.mapping.capabilities[0].kind, kind, "{zone:04x}");
         assert!(adopted.mapping.capabilities.iter().any(|cap| cap.id == "battery-voltage"));
