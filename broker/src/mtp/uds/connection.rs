@@ -11,6 +11,7 @@ use usp_core::output::CloseReason;
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::uds_frame::{self, Frame, FrameDecoder, FrameError, Tlv};
 
+use super::stream;
 use crate::mtp::outbox::{Outbox, Turn};
 use crate::mtp::shaking::Shaking;
 use crate::mtp::{End, GOODBYE, Gateway, Places, Session, close_text};
@@ -27,7 +28,10 @@ const TLV_HEADER: usize = 5;
 
 /// Serves one connection from its first byte to its last.
 pub(super) async fn run(stream: UnixStream, side: Side, gateway: Gateway, places: Places, shaking: Shaking) {
-    let (read, mut write) = stream.into_split();
+    let (read, mut write) = match stream::split(stream) {
+        Ok(halves) => halves,
+        Err(error) => return tracing::warn!(?side, %error, "a connection cannot be served"),
+    };
     let mut reader = Reader::new(read, gateway.limits.max_record_bytes);
     let patience = gateway.limits.handshake_timeout;
     let shaken = tokio::select! {

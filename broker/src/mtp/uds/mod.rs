@@ -2,6 +2,7 @@
 
 mod connection;
 mod listener;
+mod stream;
 
 #[cfg(test)]
 mod tests;
