@@ -5,7 +5,9 @@
 
 mod decode;
 mod encode;
+mod linear;
 
+pub use linear::Linear;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 

@@ -212,6 +212,12 @@ pub(crate) fn write(
     })
 }
 
+/// The first register of a point in the answer to a read that covers it.
+pub(crate) fn register(point: &ModbusPoint, block: &Block, answer: &Answer) -> Option<u16> {
+    let Answer::Registers(words) = answer else { return None };
+    words.get(usize::from(point.address.checked_sub(block.address)?)).copied()
+}
+
 /// The raw value of a point in the answer to a read that covers it.
 pub(crate) fn extract(point: &ModbusPoint, block: &Block, answer: &Answer) -> Result<Raw, DeviceFault> {
     let missing = || garbled("it does not hold the value");

@@ -8,6 +8,7 @@ pub(crate) mod codec;
 pub mod explain;
 pub(crate) mod io;
 pub(crate) mod model;
+mod plain;
 pub(crate) mod poll;
 mod rtu;
 pub mod scan;

@@ -17,6 +17,7 @@ use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, Understood, WriteStart};
 use crate::modbus::assembly::Assembly;
 use crate::modbus::codec::{self, Answer, Ask, Query};
+use crate::modbus::plain::Plain;
 use crate::modbus::poll::learnt::{Cause, Split};
 use crate::modbus::poll::{self, Block, Learnt, Placed};
 
@@ -24,6 +25,7 @@ use crate::modbus::poll::{self, Block, Learnt, Placed};
 #[derive(Debug)]
 pub(crate) struct ModbusModel {
     mapping: Arc<Mapping>,
+    plain: Plain,
     unit: u8,
     options: ModbusOptions,
     learnt: Learnt,
@@ -124,9 +126,14 @@ impl ModbusModel {
     }
 
     fn readings(&mut self, round: u32, block: &Block, answer: &Answer) -> Readings {
-        let Self { mapping, assembly, counters, .. } = self;
+        let Self { mapping, plain, assembly, counters, .. } = self;
         let mut readings = Readings::with_capacity(block.points.len());
         for (id, place) in &block.points {
+            let register = codec::register(place, block, answer);
+            if let Some(value) = register.and_then(|register| plain.value(*id, register)) {
+                readings.push(Reading::now(*id, Ok(value)));
+                continue;
+            }
             let Some(point) = mapping.point(*id) else { continue };
             let raw = codec::extract(place, block, answer);
             let value = match sole_part(&point) {
@@ -150,7 +157,7 @@ impl ModbusModel {
 }
 
 /// The one part of a point that is read in one place alone, as most are.
-fn sole_part<'m>(point: &Point<'m>) -> Option<&'m ReadPart> {
+pub(super) fn sole_part<'m>(point: &Point<'m>) -> Option<&'m ReadPart> {
     match point.read?.parts.as_slice() {
         [part] if part.exponent.is_none() && point.class != Class::MultiLevelSensor => Some(part),
         _ => None,
@@ -186,6 +193,7 @@ impl Model for ModbusModel {
         let (protocol, unit) = (&device.mapping.protocol, device.address.unit());
         Self {
             mapping: Arc::clone(&device.mapping),
+            plain: Plain::new(&device.mapping),
             unit: unit.unwrap_or_default(),
             options: protocol.modbus().cloned().unwrap_or_default(),
             learnt: Learnt::default(),

@@ -129,8 +129,9 @@ impl ModbusPoint {
             return None;
         }
         if let [register] = registers
-            && let Some(int) = self.whole_register(*register)
+            && let Some(signed) = self.whole_register()
         {
+            let int = if signed { register.cast_signed().into() } else { i32::from(*register) };
             return Some(Raw::Int(int.into()));
         }
         if matches!(self.encoding, RegisterEncoding::Text | RegisterEncoding::Bytes) {
@@ -150,13 +151,12 @@ impl ModbusPoint {
         })
     }
 
-    /// The integer that is all of one register in the usual order, as that of most points is: there may be very many of them.
-    fn whole_register(&self, register: u16) -> Option<i32> {
-        match (self.encoding, self.order, self.bits) {
-            (RegisterEncoding::U16, ByteOrder::Abcd | ByteOrder::Cdab, None) => Some(register.into()),
-            (RegisterEncoding::S16, ByteOrder::Abcd | ByteOrder::Cdab, None) => {
-                Some(register.cast_signed().into())
-            }
+    /// Of an integer that is all of one register in the usual order, as that of most points is: whether it has a sign.
+    pub fn whole_register(&self) -> Option<bool> {
+        let usual = matches!(self.order, ByteOrder::Abcd | ByteOrder::Cdab) && self.bits.is_none();
+        match self.encoding {
+            RegisterEncoding::U16 if usual && !self.table.is_bits() => Some(false),
+            RegisterEncoding::S16 if usual && !self.table.is_bits() => Some(true),
             _ => None,
         }
     }
