@@ -145,8 +145,17 @@ impl Device {
     }
 }
 
-/// When a reading is no longer good; never for what is read on demand, or not at all, or was kept and may be old already.
-pub(super) fn old_at(model: &mapping::Capability, reading: &Reading) -> Option<Mono> {
-    let ages = model.read.is_some() && !model.max_age.is_zero() && !reading.kept;
-    ages.then(|| reading.at + Duration::from_millis(1).saturating_add(model.max_age))
+/// When a reading is no longer good; never for what was kept and may be old already.
+fn old_at(model: &mapping::Capability, reading: &Reading) -> Option<Mono> {
+    (becomes_old(model) && !reading.kept).then(|| old_after(reading.at, model.max_age))
+}
+
+/// Whether its readings are no longer good after a while; not of what is read on demand, or not at all.
+pub(super) fn becomes_old(model: &mapping::Capability) -> bool {
+    !model.max_age.is_zero() && model.read.is_some()
+}
+
+/// When what was said at an instant is older than that.
+pub(super) fn old_after(said: Mono, max_age: Duration) -> Mono {
+    said + Duration::from_millis(1).saturating_add(max_age)
 }

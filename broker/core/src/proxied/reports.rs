@@ -1,21 +1,23 @@
 //! What devices say, taken into their rows: readings with age and quality, and whether they can be reached.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use usp_mapping::mapping::{Class, Mapping};
+use usp_mapping::mapping::{self, Class, Mapping};
 use usp_mapping::port::{self, AdapterReport, DeviceFault, DeviceId, Freshness, PointId, Readings};
 use usp_mapping::value::Value;
 use usp_proto::err_code::ErrCode;
 
-use super::ageing::old_at;
+use super::ageing::{becomes_old, old_after};
+use super::capabilities::Capabilities;
 use super::objects::Place;
-use super::{Device, Quality, Reading, Word, is_contact, is_same};
+use super::{Capability, Device, Quality, Reading, Word, is_contact, is_same};
 use crate::Broker;
 use crate::fault::Fault;
 use crate::gather::DeviceOutcome;
 use crate::request::check::Effect;
 use crate::subscriptions::NotifKind;
-use crate::time::{Mono, Now};
+use crate::time::{Now, Wall};
 
 impl Broker {
     /// A device reports.
@@ -53,28 +55,23 @@ impl Broker {
     /// What was read together. What events carry is read before they happen.
     pub(super) fn take_readings(&mut self, number: u32, readings: Readings) {
         let (now, watched) = (self.model.now, self.subs.watches(NotifKind::ValueChange));
-        let (mut events, mut next_old) = (Vec::new(), None);
-        let mut readings = readings.into_iter();
+        let (mut events, mut readings) = (Vec::new(), readings.into_iter());
         loop {
             let Some(device) = self.model.devices.get_mut(number) else { return };
-            let special = readings.find_map(|reading| match reading {
-                port::Reading { point, result: Ok(value), freshness }
-                    if freshness.is_now() && device.is_usual(point, &value, now, watched) =>
-                {
-                    device.take_usual(point, value, now, &mut next_old);
+            let points = device.capabilities.len();
+            let mut usual = Usual::of(device, now, watched);
+            let special = readings.find_map(|reading| match usual.take(reading) {
+                Some(event) if usize::from(event.point.0) >= points => {
+                    events.push(event);
                     None
                 }
-                reading if usize::from(reading.point.0) >= device.capabilities.len() => {
-                    events.push(reading);
-                    None
-                }
-                reading => Some(reading),
+                special => special,
             });
+            if let Some(age) = usual.soonest {
+                self.look_at_ages(number, old_after(now.monotonic, age));
+            }
             let Some(port::Reading { point, result, freshness }) = special else { break };
             self.take_result(number, point, result, Word::Read(freshness));
-        }
-        if let Some(at) = next_old {
-            self.look_at_ages(number, at);
         }
         // What was kept of former times has happened then.
         for port::Reading { point, result, .. } in events.into_iter().filter(|it| it.freshness.contact) {
@@ -217,34 +214,61 @@ impl Broker {
     }
 }
 
-impl Device {
-    /// Whether a value is the usual one of very many: of a device that is online, and nobody is told of it. Not so of windows
-    /// that the device holds.
-    fn is_usual(&self, point: PointId, value: &Value, now: Now, watched: bool) -> bool {
-        let model = self.mapping.capabilities.get(usize::from(point.0));
-        let (Some(model), Some(capability)) = (model, self.capabilities.at(point)) else { return false };
-        let is_good = |r: &Reading| model.max_age.is_zero() || r.is_fresh(model.max_age, now.monotonic);
-        let is_same = |r: &Reading| is_good(r) && is_same(&r.value, value, model.deadband);
-        self.is_online()
-            && self.spoken
-            && model.class != Class::BinarySensor
-            && fits(value, model.class)
-            && (!watched || capability.failed.is_none() && capability.reading.as_ref().is_some_and(is_same))
+/// Takes the usual readings of very many in: of a device that is online, and nobody is told of them. Not so of windows that
+/// the device holds.
+struct Usual<'d> {
+    models: &'d [mapping::Capability],
+    capabilities: &'d mut Capabilities,
+    last_contact: &'d mut Option<Wall>,
+    /// Whether the device may have such readings.
+    is_there: bool,
+    now: Now,
+    /// Somebody is told of changes.
+    watched: bool,
+    /// How long it takes until the first of those that were taken in becomes old.
+    soonest: Option<Duration>,
+}
+
+impl<'d> Usual<'d> {
+    fn of(device: &'d mut Device, now: Now, watched: bool) -> Self {
+        let is_there = device.is_online() && device.spoken;
+        let Device { mapping, capabilities, last_contact, .. } = device;
+        let models = &mapping.capabilities;
+        Self { models, capabilities, last_contact, is_there, now, watched, soonest: None }
     }
 
-    /// Takes a usual value in. Notes when the first of them becomes old.
-    fn take_usual(&mut self, point: PointId, value: Value, now: Now, next_old: &mut Option<Mono>) {
-        let model = self.mapping.capabilities.get(usize::from(point.0));
-        let (Some(model), Some(capability)) = (model, self.capabilities.at_mut(point)) else { return };
-        capability.take(value, model.deadband, Word::Read(Freshness::NOW), now);
-        capability.settled.set(true);
-        if let Some(at) = capability.reading.as_ref().and_then(|reading| old_at(model, reading)) {
-            capability.ages = true;
-            *next_old = Some(next_old.map_or(at, |known| known.min(at)));
+    /// Gives back what is not usual.
+    fn take(&mut self, reading: port::Reading) -> Option<port::Reading> {
+        let port::Reading { point, result: Ok(value), freshness } = reading else { return Some(reading) };
+        let special = |value| Some(port::Reading { point, result: Ok(value), freshness });
+        let model = self.models.get(usize::from(point.0));
+        let (Some(model), Some(capability)) = (model, self.capabilities.at_mut(point)) else {
+            return special(value);
+        };
+        let fits = model.class != Class::BinarySensor && fits(&value, model.class);
+        let is_usual = self.is_there && fits && freshness.is_now();
+        if !is_usual || (self.watched && !is_no_news(model, capability, &value, self.now)) {
+            return special(value);
         }
-        self.last_contact = now.known_wall();
+        capability.take(value, model.deadband, Word::Read(Freshness::NOW), self.now);
+        capability.settled.set(true);
+        capability.ages = becomes_old(model);
+        if capability.ages && self.soonest.is_none_or(|soonest| model.max_age < soonest) {
+            self.soonest = Some(model.max_age);
+        }
+        *self.last_contact = self.now.known_wall();
+        None
     }
+}
 
+/// Whether a value says nothing that was not known.
+fn is_no_news(model: &mapping::Capability, capability: &Capability, value: &Value, now: Now) -> bool {
+    let is_good = |r: &Reading| model.max_age.is_zero() || r.is_fresh(model.max_age, now.monotonic);
+    let is_known = |r: &Reading| is_good(r) && is_same(&r.value, value, model.deadband);
+    capability.failed.is_none() && capability.reading.as_ref().is_some_and(is_known)
+}
+
+impl Device {
     /// It answers again: that it did not says nothing any more. What it answered without a value does.
     fn forget_silence(&mut self) {
         for (_, capability) in self.capabilities.iter_mut() {
