@@ -22,6 +22,9 @@ use crate::bus::statistics::{BusCounters, BusStatistics, Described};
 use crate::bus::{BusPlan, Ends, INBOX, Received};
 use crate::keeper::Keeper;
 
+/// Devices of a bus that are looked through rather than put in order.
+const FEW: usize = 8;
+
 /// Each medium with its devices, in the order of the file. Buses with the same address are one medium: there is one
 /// connection to it, because many devices and gateways take no second one.
 pub(crate) fn plans(site: &Site) -> Vec<BusPlan> {
@@ -215,10 +218,17 @@ impl BusHandle {
             Lanes::One(lane) => lane.outlet.waiting(),
             Lanes::Each(_, lanes) => lanes.values().map(|lane| lane.outlet.waiting()).sum(),
         };
-        let devices = self.plan.devices.iter();
-        let bus_of: BTreeMap<_, _> = devices.map(|device| (&device.id, device.bus.as_str())).collect();
+        let devices = &self.plan.devices;
+        // Most buses have few devices: looking through them is quicker than putting them in order.
+        let ordered = devices.iter().filter(|_| devices.len() > FEW);
+        let ordered: BTreeMap<_, _> = ordered.map(|device| (&device.id, device)).collect();
+        let device = |id: &DeviceId| match devices.len() {
+            ..=FEW => devices.iter().find(|device| device.id == *id),
+            _ => ordered.get(id).copied(),
+        };
         let of = |bus: &Described| {
-            self.counters.read(now, waiting, bus, |id| bus_of.get(id).copied() == Some(&*bus.name))
+            self.counters
+                .read(now, waiting, bus, |id| device(id).is_some_and(|device| *device.bus == *bus.name))
         };
         self.described.iter().map(of).collect()
     }

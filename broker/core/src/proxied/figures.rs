@@ -187,6 +187,21 @@ impl Figures {
         self.numbers = numbers.collect();
     }
 
+    /// Forgets devices of which nothing is told any more, at the latest the next time.
+    fn forget_devices(&mut self, all: &[BusFigures]) {
+        if self.devices.len() != all.iter().map(|bus| bus.devices.len()).sum() {
+            self.devices.clear();
+        }
+    }
+
+    /// There may be very many, and they are nearly always the same ones.
+    fn put(&mut self, figures: DeviceFigures) {
+        match self.devices.get_mut(&figures.device) {
+            Some(known) => *known = figures,
+            None => drop(self.devices.insert(figures.device.clone(), figures)),
+        }
+    }
+
     fn device(&self, id: &DeviceId, name: &str) -> Option<String> {
         let figures = self.devices.get(id)?;
         match name {
@@ -240,10 +255,11 @@ impl Broker {
     /// time.
     pub(crate) fn take_figures(&mut self, all: Vec<BusFigures>) {
         let Some(table) = self.model.table(BUSES) else { return };
-        self.model.figures.devices.clear();
+        self.model.figures.forget_devices(&all);
         for mut figures in all {
-            let devices = std::mem::take(&mut figures.devices).into_iter();
-            self.model.figures.devices.extend(devices.map(|device| (device.device.clone(), device)));
+            std::mem::take(&mut figures.devices)
+                .into_iter()
+                .for_each(|device| self.model.figures.put(device));
             let number = self.model.figures.numbers.get(&*figures.name).copied();
             let known = number.and_then(|n| Some((n, self.model.figures.buses.get_mut(&n)?)));
             let Some((number, bus)) = known else { continue };
