@@ -117,13 +117,9 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// What became of it. `None`: that was not told in time. Errors: the coordinator is gone.
-    pub(super) async fn fate(mut self, within: Duration) -> Result<Option<u32>, NcpFault> {
-        match timeout(within, &mut self.fate).await {
-            Ok(Ok(status)) => Ok(Some(status)),
-            Ok(Err(_)) => Err(self.hub.gone()),
-            Err(_) => Ok(None),
-        }
+    /// What became of it. `None`: that was not told in time, or before the coordinator was gone.
+    pub(super) async fn fate(mut self, within: Duration) -> Option<u32> {
+        timeout(within, &mut self.fate).await.ok()?.ok()
     }
 }
 
@@ -228,12 +224,13 @@ mod tests {
         let (first, second) = (hub.expect().unwrap(), hub.expect().unwrap());
         assert_ne!(first.tag, second.tag);
         hub.delivered(second.tag, 7);
-        assert_eq!(second.fate(Duration::from_secs(1)).await, Ok(Some(7)));
-        assert_eq!(first.fate(Duration::from_secs(1)).await, Ok(None));
+        assert_eq!(second.fate(Duration::from_secs(1)).await, Some(7));
+        assert_eq!(first.fate(Duration::from_secs(1)).await, None);
         assert!(hub.deliveries().waiting.is_empty());
         let last = hub.expect().unwrap();
         hub.end("pulled");
-        assert_eq!(last.fate(Duration::from_secs(1)).await, Err(NcpFault::Gone("pulled".to_owned())));
+        assert_eq!(last.fate(Duration::from_secs(1)).await, None);
+        assert_eq!(hub.gone(), NcpFault::Gone("pulled".to_owned()));
     }
 
     #[test]

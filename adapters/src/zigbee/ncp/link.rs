@@ -50,8 +50,10 @@ pub(super) enum Failure {
     TooLate,
     /// It was not asked: there was no time left, or the coordinator was being reset.
     NotAsked,
-    /// The coordinator is gone.
+    /// The coordinator is gone; it was not asked.
     Gone(NcpFault),
+    /// The coordinator went before it answered.
+    Lost(NcpFault),
 }
 
 impl Failure {
@@ -60,7 +62,7 @@ impl Failure {
         match self {
             Self::Unknown => NcpFault::Refused(what, "its firmware does not know how".to_owned()),
             Self::TooLate | Self::NotAsked => NcpFault::TooLate(what),
-            Self::Gone(fault) => fault,
+            Self::Gone(fault) | Self::Lost(fault) => fault,
         }
     }
 }
@@ -204,6 +206,9 @@ impl<F: Framing, D: Dialect> Talk<F, D> {
         hub.end(&cause);
         // With the way and whoever waits for an answer.
         let mut backlog = std::mem::take(&mut self.backlog);
+        if let Busy::Asked(done, _) = std::mem::replace(&mut self.busy, Busy::Free) {
+            drop(done.send(Err(Failure::Lost(hub.gone()))));
+        }
         drop(self);
         drop(orders);
         if !hub.is_open() {

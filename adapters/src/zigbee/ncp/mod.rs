@@ -108,10 +108,10 @@ pub(crate) enum Undelivered {
     /// The coordinator says something else: what.
     #[error("the coordinator says {0}")]
     Refused(String),
-    /// The coordinator did not say in time what has become of it.
+    /// The coordinator did not say what has become of it, in time or before it was gone; it may or may not have been sent.
     #[error("the coordinator did not say whether it was delivered")]
     Unknown,
-    /// The coordinator is gone, or does not answer.
+    /// The coordinator is gone, or does not answer. It was not sent.
     #[error(transparent)]
     Coordinator(#[from] NcpFault),
 }

@@ -53,7 +53,7 @@ impl Ezsp {
     async fn to_device(&self, nwk: u16, message: &Aps, until: Option<Instant>) -> Result<(), Undelivered> {
         let delivery = self.hub.expect().ok_or(Undelivered::Busy)?;
         self.hand_over(SEND_UNICAST, || self.unicast(nwk, delivery.tag, message), until).await?;
-        match delivery.fate(self.room.patience(nwk)).await?.map(Status) {
+        match delivery.fate(self.room.patience(nwk)).await.map(Status) {
             Some(Status::OK) => Ok(()),
             Some(status) => Err(status.undelivered()),
             None => Err(Undelivered::Unknown),
@@ -71,9 +71,11 @@ impl Ezsp {
             let answer = match self.asker().ask_by(command, body(), until).await {
                 Ok(answer) => answer,
                 Err(Failure::NotAsked) => return Err(Undelivered::Busy),
+                // It may have been sent.
+                Err(Failure::TooLate | Failure::Lost(_)) => return Err(Undelivered::Unknown),
                 Err(failure) => return Err(failure.of(command.1).into()),
             };
-            match self.asker().read_status(&mut Read(&answer)).ok_or_else(|| short(command))? {
+            match self.asker().read_status(&mut Read(&answer)).ok_or(Undelivered::Unknown)? {
                 Status::OK => return Ok(()),
                 status if status.is_busy() => sleep(pause).await,
                 status => return Err(status.undelivered()),

@@ -208,12 +208,12 @@ mod tests {
         assert_eq!(delivery.tag, 3);
         let body = hex("00 00 00 00 00 DE C9 04 01 06 00 01 01 40 11 00 00 9A 03 00 00");
         word(14, &hub, MESSAGE_SENT, &body, &mut backlog).unwrap();
-        assert_eq!(delivery.fate(Duration::from_secs(5)).await, Ok(Some(0)));
+        assert_eq!(delivery.fate(Duration::from_secs(5)).await, Some(0));
         let delivery = hub.expect().unwrap();
         // UG100, messageSentHandler: type, destination, APS frame, tag, status, contents.
         let body = hex("00 DE C9 04 01 06 00 01 01 40 11 00 00 9A 04 66 00");
         word(8, &hub, MESSAGE_SENT, &body, &mut backlog).unwrap();
-        assert_eq!(delivery.fate(Duration::from_secs(5)).await, Ok(Some(0x0c02)));
+        assert_eq!(delivery.fate(Duration::from_secs(5)).await, Some(0x0c02));
     }
 
     #[test]

@@ -231,3 +231,24 @@ async fn what_is_over_is_not_sent() {
     assert_eq!((before, sent()), (9, 9));
     drop(all);
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_a_message_under_way_nobody_says_that_it_was_not_sent() {
+    for wrong in [Wrong::Pulled, Wrong::Reset, Wrong::Dead] {
+        let fake = Arc::new(Mutex::new(EzspFake::new(13)));
+        let (ncp, mut events) = open_fake(Arc::clone(&fake), None).await;
+        let ncp = ncp.unwrap();
+        // Its answer was there, or not.
+        fake.lock().unwrap().fate = None;
+        let waits = tokio::spawn({
+            let ncp = Arc::clone(&ncp);
+            async move { ncp.send(on(1)).await }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        fake.lock().unwrap().wrong = wrong;
+        assert_eq!(ncp.send(on(2)).await, Err(Undelivered::Unknown), "{wrong:?}");
+        assert_eq!(waits.await.unwrap(), Err(Undelivered::Unknown), "{wrong:?}");
+        let why = down(&mut events).await;
+        assert_eq!(ncp.send(on(3)).await, Err(Undelivered::Coordinator(NcpFault::Gone(why))));
+    }
+}

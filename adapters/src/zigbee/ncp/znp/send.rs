@@ -82,7 +82,7 @@ impl Znp {
             Ok(()) | Err(Undelivered::Unknown) => {}
             Err(undelivered) => return Err(Fate::Other(undelivered)),
         }
-        let fate = delivery.fate(self.room.patience(nwk)).await.map_err(|fault| Fate::Other(fault.into()))?;
+        let fate = delivery.fate(self.room.patience(nwk)).await;
         match fate.and_then(|status| u8::try_from(status).ok()).map(Status) {
             Some(Status::OK) => Ok(()),
             Some(status) => Err(Fate::Status(status)),
@@ -96,7 +96,7 @@ impl Znp {
             let status = match self.asker().ask_by(DATA_REQUEST, request(tag, message), until).await {
                 Ok(answer) => Status(answer.first().copied().ok_or(Undelivered::Unknown)?),
                 // It may have been sent.
-                Err(Failure::TooLate) => return Err(Undelivered::Unknown),
+                Err(Failure::TooLate | Failure::Lost(_)) => return Err(Undelivered::Unknown),
                 Err(Failure::NotAsked) => return Err(Undelivered::Busy),
                 Err(failure) => return Err(failure.of(DATA_REQUEST.1).into()),
             };

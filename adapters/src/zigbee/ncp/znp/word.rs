@@ -216,7 +216,7 @@ mod tests {
         let hub = Hub::new();
         let delivery = hub.expect().unwrap();
         word(&hub, DATA_CONFIRM, &[0xe9, 1, delivery.tag], &mut Backlog::default()).unwrap();
-        assert_eq!(delivery.fate(Duration::from_secs(1)).await, Ok(Some(0xe9)));
+        assert_eq!(delivery.fate(Duration::from_secs(1)).await, Some(0xe9));
     }
 
     #[test]
