@@ -8,22 +8,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, Semaphore, oneshot, watch};
-use tokio::time::timeout;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
+use tokio::time::{timeout, timeout_at};
 use usp_mapping::mapping::{Device, DeviceAddress, Mapping};
 use usp_mapping::port::{DeviceFault, DeviceId};
 use usp_mapping::zigbee::zcl::{self, Frame};
 
 use super::members::{Known, Member, Members};
-use super::ncp::{Aps, Coordinator, HOME_AUTOMATION, HOST_ENDPOINT, Ieee, NcpFault, To, Undelivered, ZDO};
+use super::ncp::{Aps, Coordinator, HOME_AUTOMATION, HOST_ENDPOINT, Ieee, To, Undelivered, ZDO};
 use super::talks::{Expect, Talks};
 use super::word::Word;
-use crate::bus::ear::LinkState;
+use crate::bus::ear::{LinkState, Mark};
 use crate::bus::mailbox::Mailbox;
 use crate::bus::statistics::BusCounters;
 
-/// Messages on their way to devices that listen, and to such as sleep: these hold their place for seconds, and nobody else's.
-const UNDER_WAY: (usize, usize) = (8, 4);
+/// Messages on their way to devices that listen, to such as sleep, and to such as were not reached the last time: these hold
+/// their places for seconds, and nobody else's.
+const UNDER_WAY: (usize, usize, usize) = (8, 4, 3);
 
 /// How long a message may wait for its turn and for the coordinator, beyond what its answer may take.
 const SENDING: Duration = Duration::from_secs(40);
@@ -82,6 +83,43 @@ pub(super) enum Said {
     Zcl(Frame),
 }
 
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Unanswered {
+    /// The question was not sent: that says nothing of the device.
+    Unsent(DeviceFault),
+    /// It waited for a device that sleeps, and was thrown away: it was not received.
+    Missed,
+    /// It may have been received.
+    Silent(DeviceFault),
+}
+
+impl Unanswered {
+    /// The fault that it is for whoever asked.
+    pub(super) fn fault(self) -> DeviceFault {
+        match self {
+            Self::Unsent(fault) | Self::Silent(fault) => fault,
+            Self::Missed => DeviceFault::Unreachable(Undelivered::Expired.to_string()),
+        }
+    }
+}
+
+/// Whoever waits for an answer, and what the answer is to be put in order with.
+#[derive(Debug)]
+pub(super) struct Waits {
+    done: oneshot::Sender<(Said, Mark)>,
+    letters: Option<Arc<Mailbox<Word>>>,
+}
+
+impl Waits {
+    /// Hands over the answer: what was said before is older.
+    pub(super) fn answer(self, said: Said) {
+        let mark = self.letters.map_or_else(Mark::default, |letters| letters.mark());
+        // Whoever asked may wait no longer.
+        self.done.send((said, mark)).ok();
+    }
+}
+
 /// Shared by all who have to do with a network.
 #[derive(Debug)]
 pub(super) struct Board {
@@ -93,7 +131,9 @@ pub(super) struct Board {
     pub(super) chores: Notify,
     /// Something else is to be kept, or told, of the members.
     pub(super) changes: Notify,
-    room: (Semaphore, Semaphore),
+    room: (Semaphore, Semaphore, Semaphore),
+    /// The network is only looked at: the host says nothing that a device would remember.
+    pub(super) only_looks: bool,
     shared: Mutex<Shared>,
 }
 
@@ -103,8 +143,10 @@ pub(super) struct Shared {
     /// The coordinator's address: after a restore it may be that of another one.
     own: Ieee,
     pub(super) members: Members,
-    pub(super) talks: Talks<oneshot::Sender<Said>>,
+    pub(super) talks: Talks<Waits>,
     pub(super) listeners: BTreeMap<DeviceId, Listener>,
+    /// Devices that were not reached, or did not answer, the last time.
+    pub(super) failing: BTreeSet<Ieee>,
     /// Devices that are to be looked after.
     wishes: BTreeSet<Ieee>,
     /// Devices that others have told of, and where these are.
@@ -151,13 +193,19 @@ fn unreachable(why: &str) -> DeviceFault {
 
 impl Board {
     /// A board for these members, without a coordinator.
-    pub(super) fn new(bus: &str, counters: Arc<BusCounters>, members: Members) -> Arc<Self> {
+    pub(super) fn new(
+        bus: &str,
+        counters: Arc<BusCounters>,
+        members: Members,
+        only_looks: bool,
+    ) -> Arc<Self> {
         let shared = Shared {
             coordinator: None,
             own: Ieee(0),
             members,
             talks: Talks::default(),
             listeners: BTreeMap::new(),
+            failing: BTreeSet::new(),
             wishes: BTreeSet::new(),
             found: Vec::new(),
             looked: BTreeMap::new(),
@@ -168,7 +216,8 @@ impl Board {
             counters,
             chores: Notify::new(),
             changes: Notify::new(),
-            room: (Semaphore::new(UNDER_WAY.0), Semaphore::new(UNDER_WAY.1)),
+            room: (Semaphore::new(UNDER_WAY.0), Semaphore::new(UNDER_WAY.1), Semaphore::new(UNDER_WAY.2)),
+            only_looks,
             shared: Mutex::new(shared),
         })
     }
@@ -289,7 +338,8 @@ impl Board {
     pub(super) fn forget(&self, ieee: Ieee, why: &str) -> bool {
         let mut shared = self.shared();
         let was_there = shared.members.left(ieee);
-        shared.talks.forget(ieee);
+        shared.talks.forget(now(), ieee);
+        shared.failing.remove(&ieee);
         shared.wishes.remove(&ieee);
         drop(shared);
         if was_there {
@@ -302,24 +352,45 @@ impl Board {
     /// Asks a device something, once. An answer may take so long after the device has been reached.
     ///
     /// Errors: the device is not in the network, could not be reached, or did not answer in time. Of what was sent it is not
-    /// known then whether it arrived, unless the text says so.
+    /// known then whether it arrived.
     pub(super) async fn ask(
         &self,
         to: Ieee,
         question: &Question,
         within: Duration,
     ) -> Result<Said, DeviceFault> {
+        self.ask_by(to, question, within, (None, None)).await.map(|(said, _)| said).map_err(Unanswered::fault)
+    }
+
+    /// The same with when the answer came among other words, of a question that is not sent after `until`.
+    pub(super) async fn ask_by(
+        &self,
+        to: Ieee,
+        question: &Question,
+        within: Duration,
+        (letters, until): (Option<&Arc<Mailbox<Word>>>, Option<Instant>),
+    ) -> Result<(Said, Mark), Unanswered> {
         let (done, mut answer) = oneshot::channel();
-        let open = self.open(to, question, done)?;
+        let waits = Waits { done, letters: letters.map(Arc::clone) };
+        let open = self.open(to, question, waits).map_err(Unanswered::Unsent)?;
+        let place = self.place(&open, until).await?;
+        let gone = |_| Unanswered::Silent(unreachable("the coordinator is gone"));
+        let sending = open.coordinator.clone();
         let sending = async {
-            let room = if open.sleeps { &self.room.1 } else { &self.room.0 };
-            let place = room.acquire().await;
-            let sent = open.coordinator.send(question.message(open.nwk, open.number)).await;
+            let message = question.message(open.nwk, open.number);
+            let sent = match until {
+                Some(until) => sending.send_by(message, until).await,
+                None => sending.send(message).await,
+            };
             drop(place);
-            sent.map_err(|why| self.undelivered(to, why))
+            sent.map_err(|why| match self.undelivered(to, why) {
+                Unanswered::Unsent(_) if until.is_some_and(|until| now() >= until) => {
+                    Unanswered::Unsent(DeviceFault::Expired)
+                }
+                why => why,
+            })
         };
-        let gone = |_| unreachable("the coordinator is gone");
-        let whole = async {
+        let answered = async {
             tokio::select! {
                 biased;
                 // It may come before the coordinator says that the question was delivered.
@@ -328,43 +399,74 @@ impl Board {
             }
             match timeout(within, &mut answer).await {
                 Ok(said) => said.map_err(gone),
-                Err(_) => Err(DeviceFault::Timeout(within)),
+                Err(_) => Err(Unanswered::Silent(DeviceFault::Timeout(within))),
             }
         };
-        timeout(SENDING + within, whole).await.unwrap_or(Err(DeviceFault::Timeout(within)))
+        let late = Err(Unanswered::Silent(DeviceFault::Timeout(within)));
+        let answered = timeout(SENDING + within, answered).await.unwrap_or(late);
+        let is_failing = matches!(answered, Err(Unanswered::Silent(_))) && !within.is_zero();
+        let failing = &mut self.shared().failing;
+        if is_failing {
+            failing.insert(to);
+        } else if answered.is_ok() {
+            failing.remove(&to);
+        }
+        answered
     }
 
-    fn open(
+    /// Waits for a place among the messages that are under way.
+    async fn place(
         &self,
-        to: Ieee,
-        question: &Question,
-        done: oneshot::Sender<Said>,
-    ) -> Result<Open<'_>, DeviceFault> {
+        open: &Open<'_>,
+        until: Option<Instant>,
+    ) -> Result<SemaphorePermit<'_>, Unanswered> {
+        let room = match (open.sleeps, open.is_failing) {
+            (true, _) => &self.room.1,
+            (false, true) => &self.room.2,
+            (false, false) => &self.room.0,
+        };
+        let busy = "too many messages are under way, and it was not sent";
+        let end = now() + SENDING;
+        let end = until.map_or(end, |until| until.min(end));
+        let is_over = || until.is_some_and(|until| now() >= until);
+        let fault = || if is_over() { DeviceFault::Expired } else { unreachable(busy) };
+        match timeout_at(end.into(), room.acquire()).await {
+            Ok(Ok(place)) if !is_over() => Ok(place),
+            _ => Err(Unanswered::Unsent(fault())),
+        }
+    }
+
+    fn open(&self, to: Ieee, question: &Question, waits: Waits) -> Result<Open<'_>, DeviceFault> {
         let mut shared = self.shared();
         let coordinator = shared.coordinator.clone().ok_or_else(|| unreachable("the coordinator is gone"))?;
         let member = shared.members.get(to).ok_or_else(|| DeviceFault::Unreachable(not_joined()))?;
         let sleeps = member.known.as_ref().is_some_and(|known| !known.node.listens);
+        let is_failing = shared.failing.contains(&to);
         let Some(nwk) = member.nwk else {
             drop(shared);
             self.look_for(to);
             return Err(unreachable("where it is in the network is not known; everybody was asked for it"));
         };
-        let number = shared.talks.open(now(), to, question.expect, done);
+        let number = shared.talks.open(now(), to, question.expect, waits);
         let number = number.ok_or_else(|| unreachable("too much that it was asked is still unanswered"))?;
         drop(shared);
-        Ok(Open { board: self, coordinator, to, nwk, number, sleeps })
+        Ok(Open { board: self, coordinator, to, nwk, number, sleeps, is_failing })
     }
 
     /// What it means for a device that a message was not delivered.
-    fn undelivered(&self, to: Ieee, why: Undelivered) -> DeviceFault {
+    fn undelivered(&self, to: Ieee, why: Undelivered) -> Unanswered {
+        let fault = DeviceFault::Unreachable(why.to_string());
         match why {
+            Undelivered::Expired => Unanswered::Missed,
+            Undelivered::Busy | Undelivered::TooLong | Undelivered::Coordinator(_) => {
+                Unanswered::Unsent(fault)
+            }
             Undelivered::NotAcknowledged | Undelivered::NoRoute => {
                 // It may have another address by now.
                 self.look_for(to);
-                DeviceFault::Unreachable(why.to_string())
+                Unanswered::Silent(fault)
             }
-            Undelivered::Coordinator(NcpFault::Gone(why)) => DeviceFault::Unreachable(why),
-            why => DeviceFault::Unreachable(why.to_string()),
+            Undelivered::Refused(_) | Undelivered::Unknown => Unanswered::Silent(fault),
         }
     }
 
@@ -427,6 +529,7 @@ struct Open<'b> {
     nwk: u16,
     number: u8,
     sleeps: bool,
+    is_failing: bool,
 }
 
 impl Drop for Open<'_> {

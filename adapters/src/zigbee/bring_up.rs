@@ -47,6 +47,10 @@ pub(super) async fn bring_up(coordinator: &dyn Coordinator, warden: &Warden) -> 
             coordinator.backup().await.map_err(said)?
         }
     };
+    if let Some(channel) = wanted.channel.filter(|channel| *channel != network.network.channel) {
+        let has = network.network.channel;
+        tracing::warn!(%bus, channel, has, "the network is on another channel than the site file says, and stays there");
+    }
     let used = kept.map_or(0, |kept| kept.frame_counter).max(network.frame_counter);
     // Only what is still ahead is kept, and not pushed on by every start.
     let frame_counter = if used > network.frame_counter.saturating_add(AHEAD / 2) {

@@ -1,7 +1,7 @@
 //! The way to one device: its share of the network.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
@@ -10,12 +10,12 @@ use usp_mapping::mapping::Device;
 use usp_mapping::port::{DeviceFault, DeviceId, PointId};
 use usp_mapping::zigbee::zcl;
 
-use super::board::{Board, Question, Said as Reply, ieee_of, now};
+use super::board::{Board, Question, Said as Reply, Unanswered, ieee_of, now};
 use super::hold::{Hold, Step};
 use super::model::{Answer, Ask, clears, patience};
 use super::ncp::Ieee;
 use super::word::Word;
-use crate::bus::ear::{Ear, LinkState, Said, SharedEar, linked};
+use crate::bus::ear::{Ear, LinkState, Mark, Said, SharedEar, linked};
 use crate::bus::mailbox::Mailbox;
 use crate::bus::{BusPlan, Ends, Medium, Outcome};
 
@@ -33,12 +33,18 @@ pub(crate) struct ZigbeeDevice {
     heard: watch::Receiver<Option<Instant>>,
     /// What its ear has found out, for what is held back.
     gone: Arc<Gone>,
+    /// When the last answer came among what is heard.
+    answered: Mark,
 }
 
-/// Whether a device that sleeps counts as away.
+/// A device that sleeps has not received what was sent.
+struct Missed;
+
+/// Whether a device that sleeps counts as away, and what had been heard when something was sent last.
 #[derive(Debug, Default)]
 struct Gone {
     is_gone: AtomicBool,
+    sending: AtomicU64,
     news: Notify,
 }
 
@@ -71,31 +77,36 @@ impl ZigbeeDevice {
         let ieee = device.as_ref().map_or(Ieee(0), |device| ieee_of(device));
         let id = device.map_or_else(|| DeviceId("".into()), |device| device.id.clone());
         let (link, gone) = (board.state.subscribe(), Arc::default());
-        Self { board: Arc::clone(board), id, ieee, link, plan, letters, heard, gone }
+        let (board, answered) = (Arc::clone(board), Mark::default());
+        Self { board, id, ieee, link, plan, letters, heard, gone, answered }
     }
 
-    async fn ask(&self, ask: &Ask) -> Outcome<Answer> {
-        if ask.is_told {
-            return self.tell(ask).await;
-        }
-        match self.board.ask(self.ieee, &ask.question, ask.timeout).await {
-            Ok(Reply::Zcl(frame)) => Outcome::Answered(Answer::Said(frame)),
-            Ok(Reply::Zdo(_)) => Outcome::Silent(DeviceFault::Unknown),
-            // That one that sleeps does not answer says nothing.
-            Err(fault) if ask.sleeps => Outcome::Taken(Answer::Asleep(fault)),
-            Err(fault) => Outcome::Silent(fault),
-        }
-    }
-
-    /// Sends what nothing answers.
-    async fn tell(&self, ask: &Ask) -> Outcome<Answer> {
-        match self.board.ask(self.ieee, &ask.question, Duration::ZERO).await {
-            Ok(Reply::Zcl(frame)) => Outcome::Answered(Answer::Said(frame)),
-            Ok(Reply::Zdo(_)) => Outcome::Silent(DeviceFault::Unknown),
+    /// Sends a question, once; `Err`: a device that sleeps did not receive it.
+    async fn ask(&mut self, ask: &Ask) -> Result<Outcome<Answer>, Missed> {
+        // What was said until now does not follow from it.
+        self.gone.sending.store(self.letters.mark().0, Ordering::Relaxed);
+        let within = if ask.is_told { Duration::ZERO } else { ask.timeout };
+        let ends = (Some(&self.letters), ask.until);
+        let asked = self.board.ask_by(self.ieee, &ask.question, within, ends).await;
+        Ok(match asked {
+            Ok((Reply::Zcl(frame), mark)) => {
+                self.answered = mark;
+                Outcome::Answered(Answer::Said(frame))
+            }
+            Ok((Reply::Zdo(_), _)) => Outcome::Silent(DeviceFault::Unknown),
             // It was delivered, and nothing more was to come.
-            Err(DeviceFault::Timeout(_)) => Outcome::Answered(Answer::Sent),
-            Err(fault) => Outcome::Silent(fault),
-        }
+            Err(Unanswered::Silent(DeviceFault::Timeout(_))) if ask.is_told => {
+                Outcome::Answered(Answer::Sent)
+            }
+            Err(Unanswered::Unsent(DeviceFault::Expired)) => Outcome::Taken(Answer::Expired),
+            Err(Unanswered::Missed) if ask.is_held => return Err(Missed),
+            // That one that sleeps does not answer says nothing, nor what was not sent.
+            Err(why @ (Unanswered::Missed | Unanswered::Unsent(_))) => {
+                Outcome::Taken(Answer::Unreached(why.fault()))
+            }
+            Err(why) if ask.sleeps => Outcome::Taken(Answer::Unreached(why.fault())),
+            Err(why) => Outcome::Silent(why.fault()),
+        })
     }
 
     /// Holds a write back until the device is heard, then sends it.
@@ -113,7 +124,13 @@ impl ZigbeeDevice {
             let heard_at = *self.heard.borrow_and_update();
             let wait = match hold.next(now(), heard_at) {
                 // It was heard just now: that it does not answer says what it says of any other.
-                Step::Send => return self.ask(&Ask { sleeps: false, ..ask.clone() }).await,
+                Step::Send => match self.ask(&Ask { sleeps: false, ..ask.clone() }).await {
+                    Ok(outcome) => return outcome,
+                    Err(Missed) => {
+                        hold.missed(now());
+                        continue;
+                    }
+                },
                 Step::Expired => return Outcome::Taken(Answer::Expired),
                 Step::Knock => {
                     let mut heard = self.heard.clone();
@@ -168,7 +185,7 @@ impl Medium for ZigbeeDevice {
         let shared = SharedEar::new(self.link.clone(), Arc::clone(&self.letters));
         let gone = Arc::clone(&self.gone);
         let (plan, heard) = (self.plan.clone(), self.heard.clone());
-        ZigbeeEar { shared, plan, heard, silent_at: None, over: Vec::new(), gone }
+        ZigbeeEar { shared, plan, heard, silent_at: None, over: Vec::new(), is_up: false, gone }
     }
 
     async fn connect(&mut self) -> Result<(), String> {
@@ -176,10 +193,15 @@ impl Medium for ZigbeeDevice {
     }
 
     async fn exchange(&mut self, ask: Ask) -> Outcome<Answer> {
-        match ask.hold {
-            Some(until) => self.hold(&ask, until).await,
-            None => self.ask(&ask).await,
+        if let Some(until) = ask.until.filter(|_| ask.is_held) {
+            return self.hold(&ask, until).await;
         }
+        let missed = |Missed| Outcome::Taken(Answer::Unreached(Unanswered::Missed.fault()));
+        self.ask(&ask).await.unwrap_or_else(missed)
+    }
+
+    fn answered(&self) -> Mark {
+        self.answered
     }
 
     fn is_up(&mut self) -> bool {
@@ -197,6 +219,7 @@ pub(crate) struct ZigbeeEar {
     silent_at: Option<Instant>,
     /// What is over when, if it is not said again.
     over: Vec<(Instant, PointId)>,
+    is_up: bool,
     gone: Arc<Gone>,
 }
 
@@ -229,7 +252,6 @@ impl ZigbeeEar {
             Word::Back => self.begin(),
             Word::Left(_) => {
                 self.silent_at = None;
-                self.over.clear();
                 self.gone.set(true);
             }
             Word::Silent(_) | Word::Over(_) => {}
@@ -238,7 +260,9 @@ impl ZigbeeEar {
 
     /// What is told when nothing is heard until then.
     fn next_silence(&self) -> Option<(Instant, Option<PointId>)> {
-        let over = self.over.iter().map(|(at, point)| (*at, Some(*point))).min_by_key(|(at, _)| *at);
+        // What was over while the link was away is told when it is back.
+        let over = self.over.iter().filter(|_| self.is_up);
+        let over = over.map(|(at, point)| (*at, Some(*point))).min_by_key(|(at, _)| *at);
         let silent = self.silent_at.map(|at| (at, None));
         over.into_iter().chain(silent).min_by_key(|(at, _)| *at)
     }
@@ -271,7 +295,18 @@ impl ZigbeeEar {
 impl Ear for ZigbeeEar {
     type Word = Word;
 
+    fn hear_before(&mut self, mark: Mark) -> Option<Said<Word>> {
+        let said = self.shared.hear_before(mark)?;
+        if let Said::Word(word) = &said {
+            self.note(word);
+        }
+        Some(said)
+    }
+
     async fn hear(&mut self) -> Said<Word> {
+        if let Some(Said::Word(word)) = self.hear_before(Mark(self.gone.sending.load(Ordering::Relaxed))) {
+            return Said::Word(word.aged());
+        }
         let said = loop {
             let next = self.next_silence();
             let silence = async {
@@ -297,13 +332,54 @@ impl Ear for ZigbeeEar {
         };
         match &said {
             Said::Word(word) => self.note(word),
-            Said::LinkUp => self.begin(),
+            Said::LinkUp => {
+                self.is_up = true;
+                self.begin();
+            }
             Said::LinkDown(_) => {
+                self.is_up = false;
                 self.silent_at = None;
-                self.over.clear();
             }
             Said::Doubt => {}
         }
         said
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, timeout};
+    use usp_mapping::mapping::Bus;
+    use usp_mapping::zigbee::zcl::Frame;
+
+    use super::*;
+    use crate::zigbee::tests::points::{SENSOR, site};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The coordinator is away just when motion would be over: it is over when that is back.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_over_while_the_coordinator_is_away_is_told_afterwards() {
+        let site = site(SENSOR);
+        let bus: Bus = site.buses[0].clone();
+        let devices = site.devices.into_iter().map(Arc::new).collect();
+        let plan = watch::channel(Arc::new(BusPlan { names: vec![bus.name.clone()], bus, devices })).1;
+        let (link, state) = watch::channel(LinkState::Up);
+        let letters = Arc::new(Mailbox::new(Arc::default()));
+        let shared = SharedEar::new(state, Arc::clone(&letters));
+        let (heard, gone) = (watch::channel(None).1, Arc::default());
+        let mut ear =
+            ZigbeeEar { shared, plan, heard, silent_at: None, over: Vec::new(), is_up: false, gone };
+        assert!(matches!(ear.hear().await, Said::LinkUp));
+        letters.put(Word::frame(1, 0x0406, Frame::parse(&[0x18, 1, 0x0a, 0, 0, 0x18, 1]).unwrap()));
+        assert!(matches!(ear.hear().await, Said::Word(Word::Frame { .. })));
+        link.send_replace(LinkState::Down("unplugged".to_owned()));
+        assert!(matches!(ear.hear().await, Said::LinkDown(_)));
+        advance(100 * SECOND).await;
+        assert!(timeout(SECOND, ear.hear()).await.is_err(), "nobody listens while it is away");
+        link.send_replace(LinkState::Up);
+        assert!(matches!(ear.hear().await, Said::LinkUp));
+        let over = timeout(SECOND, ear.hear()).await.unwrap();
+        assert!(matches!(over, Said::Word(Word::Over(PointId(0)))), "{over:?}");
     }
 }

@@ -3,9 +3,9 @@
 
 use usp_mapping::zigbee::zcl::{Direction, Frame, Status, default_response};
 
-use super::board::{Board, Said, now, spawn_send};
+use super::board::{Board, Looked, Said, now, spawn_send};
 use super::ncp::{Aps, HOME_AUTOMATION, HOST_ENDPOINT, Ieee, Message, To, ZDO};
-use super::talks::Reply;
+use super::talks::{Reply, WITH_ANSWERS};
 use super::word::Word;
 use super::zdo;
 use crate::bus::statistics::Signal;
@@ -61,6 +61,7 @@ impl Board {
         let signal = Signal { quality: Some(message.lqi), strength: message.rssi };
         let mut shared = self.shared();
         shared.members.heard(from, now());
+        shared.failing.remove(&from);
         for (id, listener) in shared.listeners.iter().filter(|(_, listener)| listener.ieee == from) {
             listener.heard.send_replace(Some(now()));
             self.counters.signal(id, signal);
@@ -82,7 +83,7 @@ impl Board {
         if let zdo::NWK_ADDRESS | zdo::IEEE_ADDRESS = message.cluster & !zdo::RESPONSE
             && message.cluster & zdo::RESPONSE != 0
         {
-            return self.hear_address(payload);
+            return self.hear_address(message.from, payload);
         }
         let Some(from) = self.sender(message) else {
             if message.cluster & zdo::RESPONSE != 0 {
@@ -93,16 +94,23 @@ impl Board {
         self.note(from, message);
         let reply = Reply::Zdo { cluster: message.cluster, payload };
         let waits = self.shared().talks.answered(from, &reply);
-        // Whoever asked may wait no longer.
-        waits.map(|waits| waits.send(Said::Zdo(payload.clone())));
+        if let Some(waits) = waits {
+            waits.answer(Said::Zdo(payload.clone()));
+        }
         Follows::Nothing
     }
 
     /// Somebody says who is where.
-    fn hear_address(&self, payload: &[u8]) -> Follows {
+    fn hear_address(&self, from: u16, payload: &[u8]) -> Follows {
         let Some((zdo::SUCCESS, rest)) = zdo::answer(payload) else { return Follows::Nothing };
         let Some((ieee, nwk)) = zdo::addresses(rest) else { return Follows::Nothing };
         let mut shared = self.shared();
+        // Nobody else's word takes an address from anybody, unless it was asked for.
+        let was_asked =
+            [Looked::Where(ieee), Looked::Who(nwk)].iter().any(|it| shared.looked.contains_key(it));
+        if from != nwk && !was_asked {
+            return Follows::Nothing;
+        }
         let was_member = shared.members.get(ieee).is_some();
         if was_member {
             shared.members.found(ieee, nwk);
@@ -120,8 +128,7 @@ impl Board {
         let reply = Reply::Zcl { endpoint, cluster, frame: &frame };
         let waits = self.shared().talks.answered(from, &reply);
         if let Some(waits) = waits {
-            // Whoever asked may wait no longer.
-            waits.send(Said::Zcl(frame)).ok();
+            waits.answer(Said::Zcl(frame));
             return;
         }
         self.answer(message, &frame);
@@ -136,8 +143,11 @@ impl Board {
             message.cluster == IAS_ZONE && frame.is_specific && frame.command == ENROLL_REQUEST;
         let is_for_us = !message.broadcast && message.group.is_none();
         let reply = if is_enrolment && frame.direction == Direction::ToClient {
+            if self.only_looks {
+                return;
+            }
             enrolled(frame.sequence)
-        } else if is_for_us && !frame.no_default_response && !is_default_response(frame) {
+        } else if is_for_us && !frame.no_default_response && !is_response(frame, message.cluster) {
             let unserved =
                 NOT_SERVED.contains(&message.cluster) || !frame.is_specific && frame.command != 0x0a;
             default_response(frame, if unserved { Status(0xc3) } else { Status::SUCCESS })
@@ -159,8 +169,12 @@ impl Board {
     }
 }
 
-fn is_default_response(frame: &Frame) -> bool {
-    !frame.is_specific && frame.command == 0x0b
+/// Whether it answers something, if late: nothing is said to that.
+fn is_response(frame: &Frame, cluster: u16) -> bool {
+    match frame.is_specific {
+        true => frame.direction == Direction::ToClient && WITH_ANSWERS.contains(&cluster),
+        false => matches!(frame.command, 0x01 | 0x04 | 0x07 | 0x09 | 0x0b | 0x0d),
+    }
 }
 
 /// The answer to a sensor that asks to be enrolled: it is (ZCL 8.2.2.3.1).

@@ -39,12 +39,14 @@ pub(super) struct Hold {
     until: Instant,
     knock_at: Instant,
     pause: Duration,
+    /// When it was sent and the device slept already: it was not received.
+    missed_at: Option<Instant>,
 }
 
 impl Hold {
     /// It may be sent until then.
     pub(super) fn new(now: Instant, until: Instant) -> Self {
-        Self { until, knock_at: now, pause: KNOCKS.0 }
+        Self { until, knock_at: now, pause: KNOCKS.0, missed_at: None }
     }
 
     /// What to do now, of a device that was last heard then.
@@ -52,10 +54,17 @@ impl Hold {
         if now >= self.until {
             return Step::Expired;
         }
+        let heard_at = heard_at.filter(|at| self.missed_at.is_none_or(|missed| *at > missed));
         if heard_at.is_some_and(|at| now.saturating_duration_since(at) < AWAKE) {
             return Step::Send;
         }
         if now >= self.knock_at { Step::Knock } else { Step::Wait(self.knock_at.min(self.until)) }
+    }
+
+    /// It slept already, and has not received what was sent: that waits on.
+    pub(super) fn missed(&mut self, now: Instant) {
+        self.missed_at = Some(now);
+        self.knocked(now);
     }
 
     /// It was knocked at in vain.
@@ -87,6 +96,17 @@ mod tests {
         let late = now + SECOND;
         assert_eq!(hold.next(late, Some(late)), Step::Expired, "though the device is awake");
         assert_eq!(Hold::new(now, now).next(now, Some(now)), Step::Expired);
+    }
+
+    #[test]
+    fn what_was_not_received_waits_on() {
+        let now = Instant::now();
+        let mut hold = Hold::new(now, now + 60 * SECOND);
+        assert_eq!(hold.next(now, Some(now)), Step::Send);
+        hold.missed(now + 8 * SECOND);
+        let next = hold.next(now + 8 * SECOND, Some(now + 7 * SECOND));
+        assert!(matches!(next, Step::Wait(_)), "what it said before says nothing: {next:?}");
+        assert_eq!(hold.next(now + 20 * SECOND, Some(now + 20 * SECOND)), Step::Send);
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl ZigbeeLink {
         only_looks: bool,
     ) -> Self {
         let members = Members::kept(known(keeper.as_ref(), &bus.name));
-        let board = Board::new(&bus.name, Arc::clone(counters), members);
+        let board = Board::new(&bus.name, Arc::clone(counters), members, only_looks);
         let (orders, taken) = mpsc::channel(ORDERS);
         let stop = CancellationToken::new();
         let clerk = Clerk::new(&board, bus, zigbee.adopt, keeper, way);

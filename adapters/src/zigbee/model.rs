@@ -30,6 +30,9 @@ const PAUSES: u32 = 3;
 /// The same of one that sleeps and of which nobody knows how often it speaks: all of them do once a day.
 const A_DAY: Duration = Duration::from_secs(90_000);
 
+/// How old at least is what was said before something that was sent.
+const OLD: Duration = Duration::from_millis(1);
+
 /// A lock, whose answers to commands begin with a status.
 const DOOR_LOCK: u16 = 0x0101;
 
@@ -42,8 +45,10 @@ pub(crate) struct Ask {
     /// Endpoint, cluster and attributes of a read.
     pub(super) reads: Option<(u8, u16, Vec<u16>)>,
     pub(super) timeout: Duration,
-    /// It is held back until the device is heard, until then at most.
-    pub(super) hold: Option<Instant>,
+    /// It is not sent after that.
+    pub(super) until: Option<Instant>,
+    /// It is a write to a device that sleeps: it is held back until the device is heard.
+    pub(super) is_held: bool,
     pub(super) sleeps: bool,
     /// Nothing answers it.
     pub(super) is_told: bool,
@@ -55,8 +60,8 @@ pub(crate) enum Answer {
     Said(Frame),
     /// It was delivered, and nothing is said to it.
     Sent,
-    /// It sleeps, and was not reached.
-    Asleep(DeviceFault),
+    /// It was not sent, or not received by a device that sleeps: that says nothing of the device.
+    Unreached(DeviceFault),
     /// It could not be sent before its time was over, and was not.
     Expired,
 }
@@ -227,7 +232,7 @@ impl ZigbeeModel {
 
     fn ask(&self, question: Question, points: Vec<PointId>, reads: Option<(u8, u16, Vec<u16>)>) -> Ask {
         let (timeout, sleeps) = (self.options.timeout, self.options.sleepy);
-        Ask { question, points, reads, timeout, hold: None, sleeps, is_told: false }
+        Ask { question, points, reads, timeout, until: None, is_held: false, sleeps, is_told: false }
     }
 
     /// Where something is written, and how.
@@ -348,8 +353,11 @@ impl Model for ZigbeeModel {
         let nothing = DeviceFault::Garbled("its answer does not have the value".to_owned());
         let frame = match answer {
             Answer::Said(frame) => frame,
-            Answer::Asleep(fault) => {
-                let why = DeviceFault::Unreachable(format!("it sleeps, and did not wake up: {fault}"));
+            Answer::Unreached(fault) => {
+                let why = match self.options.sleepy {
+                    true => DeviceFault::Unreachable(format!("it sleeps, and did not wake up: {fault}")),
+                    false => fault,
+                };
                 let freshness = Freshness { contact: false, age: Some(Duration::ZERO) };
                 let asleep = |point: &PointId| Reading { point: *point, result: Err(why.clone()), freshness };
                 return Understood { readings: ask.points.iter().map(asleep).collect(), again: Vec::new() };
@@ -412,9 +420,7 @@ impl Model for ZigbeeModel {
     }
 
     fn hold(&self, ask: &mut Ask, until: Instant) {
-        if self.options.sleepy {
-            ask.hold = Some(until);
-        }
+        (ask.until, ask.is_held) = (Some(until), self.options.sleepy);
     }
 
     fn knows_better(&mut self, _: &Ask, _: &Answer) -> bool {
@@ -425,7 +431,7 @@ impl Model for ZigbeeModel {
         match answer {
             Answer::Said(frame) => acknowledged(cluster_of(&ask.question), &frame),
             Answer::Sent => Ok(()),
-            Answer::Asleep(fault) => Err(fault),
+            Answer::Unreached(fault) => Err(fault),
             Answer::Expired => Err(DeviceFault::Expired),
         }
     }
@@ -452,10 +458,14 @@ impl Model for ZigbeeModel {
 
     fn hear(&mut self, now: Instant, word: Word) -> Heard {
         match word {
-            Word::Frame { endpoint, cluster, frame, .. } => {
+            Word::Frame { endpoint, cluster, frame, is_old, .. } => {
                 self.heard_at = Some(now);
                 let all = readable(&self.mapping);
-                let readings = self.readings(now, &all, (endpoint, cluster), &frame);
+                let mut readings = self.readings(now, &all, (endpoint, cluster), &frame);
+                for reading in readings.iter_mut().filter(|_| is_old) {
+                    // It is a reading, and confirms nothing.
+                    reading.freshness.age = reading.freshness.age.map(|age| age.max(OLD));
+                }
                 Heard { readings, live: true, presence: Some(Ok(())) }
             }
             Word::Back => {

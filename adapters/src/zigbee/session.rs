@@ -54,6 +54,10 @@ pub(super) struct Session<'w> {
     /// Who waits to be looked after because enough others are.
     waiting: std::collections::VecDeque<Ieee>,
     cares: Tasks<(Ieee, bool)>,
+    /// What the coordinator is asked from time to time.
+    counts: Tasks<Result<Backup, String>>,
+    /// The network is opened, or closed, for a call.
+    openings: Tasks<(BusCallId, Result<(), String>)>,
     /// Devices that are told to leave.
     farewells: Tasks<(BusCallId, Result<Vec<Newcomer>, String>)>,
     counted_at: Instant,
@@ -73,6 +77,8 @@ impl<'w> Session<'w> {
             rota: Rota::default(),
             waiting: std::collections::VecDeque::new(),
             cares: FuturesUnordered::new(),
+            counts: FuturesUnordered::new(),
+            openings: FuturesUnordered::new(),
             farewells: FuturesUnordered::new(),
             counted_at: Instant::now() + COUNTED,
             discovers: false,
@@ -102,20 +108,23 @@ impl<'w> Session<'w> {
                     None => break Some("the coordinator is gone".to_owned()),
                 },
                 call = self.warden.orders.recv() => match call {
-                    Some(call) => self.ordered(call).await,
+                    Some(call) => self.ordered(call),
                     None => break None,
                 },
                 Some((ieee, all)) = self.cares.next(), if !self.cares.is_empty() => self.cared(ieee, all),
                 Some((id, outcome)) = self.farewells.next(), if !self.farewells.is_empty() => {
                     self.done(id, outcome);
                 }
+                Some(held) = self.counts.next(), if !self.counts.is_empty() => match held {
+                    Ok(held) => self.counted(held).await,
+                    Err(why) => break Some(why),
+                },
+                Some((id, opened)) = self.openings.next(), if !self.openings.is_empty() => {
+                    self.opened(id, opened);
+                }
                 () = board.chores.notified() => self.take_wishes(),
                 () = sleep_until(due.unwrap_or_else(now).into()), if due.is_some() => self.close(),
-                _ = tick.tick() => {
-                    if let Err(why) = self.look().await {
-                        break Some(why);
-                    }
-                }
+                _ = tick.tick() => self.look(),
             }
         };
         self.end(ended.as_deref()).await;
@@ -254,21 +263,16 @@ impl<'w> Session<'w> {
         self.close();
     }
 
-    async fn ordered(&mut self, call: BusCall) {
+    fn ordered(&mut self, call: BusCall) {
         match call.action {
             BusAction::PermitJoin(within) => {
                 self.joining().open(now(), call.id, within);
-                if let Err(why) = self.open_for().await {
-                    self.joining().cancel(call.id);
-                    answer(&self.warden.way, &call, Err(why));
-                }
+                self.open_for(call.id);
             }
             BusAction::Cancel(id) => {
                 let canceled = self.joining().cancel(id);
                 if let Some((id, came)) = canceled {
-                    if let Err(why) = self.open_for().await {
-                        tracing::warn!(bus = %self.warden.board.bus, why, "the network was not closed at once");
-                    }
+                    self.open_for(id);
                     self.done(id, Ok(came));
                 }
             }
@@ -277,9 +281,22 @@ impl<'w> Session<'w> {
     }
 
     /// Has the network be open for as long as anybody wants.
-    fn open_for(&self) -> impl Future<Output = Result<(), String>> + Send + use<> {
+    fn open_for(&mut self, id: BusCallId) {
         let (coordinator, remaining) = (Arc::clone(&self.coordinator), self.joining().remaining(now()));
-        async move { coordinator.permit_join(remaining).await.map_err(|why| why.to_string()) }
+        let opening =
+            async move { (id, coordinator.permit_join(remaining).await.map_err(|why| why.to_string())) };
+        self.openings.push(Box::pin(opening));
+    }
+
+    /// The network is open now, or closed, or it is not.
+    fn opened(&self, id: BusCallId, opened: Result<(), String>) {
+        let Err(why) = opened else { return };
+        let was_open = self.joining().cancel(id).is_some();
+        if was_open {
+            self.done(id, Err(why));
+        } else {
+            tracing::warn!(bus = %self.warden.board.bus, why, "the network was not closed at once");
+        }
     }
 
     /// Has a device leave. It is forgotten here whatever it says.
@@ -318,9 +335,7 @@ impl<'w> Session<'w> {
     }
 
     /// What is due from time to time.
-    ///
-    /// Errors: the coordinator does not answer any more.
-    async fn look(&mut self) -> Result<(), String> {
+    fn look(&mut self) {
         self.close();
         for ieee in self.rota.due(now()) {
             let listens = self.warden.board.known(ieee).is_none_or(|known| known.node.listens);
@@ -328,21 +343,28 @@ impl<'w> Session<'w> {
                 self.wished(ieee);
             }
         }
-        if Instant::now() < self.counted_at {
-            return Ok(());
+        if Instant::now() >= self.counted_at && self.counts.is_empty() {
+            self.counted_at = Instant::now() + COUNTED;
+            let coordinator = Arc::clone(&self.coordinator);
+            let count = async move { coordinator.backup().await.map_err(|why| why.to_string()) };
+            // It may take seconds, in which everything else goes on.
+            self.counts.push(Box::pin(count));
         }
-        self.counted_at = Instant::now() + COUNTED;
-        let held = self.coordinator.backup().await.map_err(|why| why.to_string())?;
+    }
+
+    /// The coordinator's state, as it is now, is kept where it has to be.
+    async fn counted(&mut self, held: Backup) {
         let counter = reserve(self.kept.frame_counter, held.frame_counter);
         let kept = Backup { frame_counter: counter.unwrap_or(self.kept.frame_counter), ..held };
-        if counter.is_some() || has_changed(&self.kept, &kept) {
-            if let Err(why) = bring_up::keep(self.warden, &kept).await {
-                tracing::warn!(bus = %self.warden.board.bus, why, "the state of the network was not kept");
-                return Ok(());
-            }
-            self.kept = kept;
+        if counter.is_none() && !has_changed(&self.kept, &kept) {
+            return;
         }
-        Ok(())
+        match bring_up::keep(self.warden, &kept).await {
+            Ok(()) => self.kept = kept,
+            Err(why) => {
+                tracing::warn!(bus = %self.warden.board.bus, why, "the state of the network was not kept");
+            }
+        }
     }
 
     /// The coordinator is gone, or is not needed any more.

@@ -3,7 +3,7 @@
 //! What its mapping wishes becomes steps: the coordinator is where an IAS zone reports to, clusters are bound to it, reports are
 //! configured, and what the mapping has sent after each join is sent. A step that is not answered is tried up to [`ATTEMPTS`] times, and the setup
 //! comes to nothing if it never is: it begins anew when the device is heard again. What the device refuses is noted and left
-//! out, because asking again would not change it; it is polled instead.
+//! out, because asking again would not change it; what is silent for three of its intervals is read all the same.
 
 use usp_mapping::mapping::{Mapping, Protocol, ZigbeeReporting};
 use usp_mapping::zigbee::zcl::{self, General, Status, ZclType};

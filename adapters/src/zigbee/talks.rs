@@ -19,7 +19,7 @@ use super::zdo;
 pub(super) const LATE: Duration = Duration::from_secs(60);
 
 /// Clusters whose commands have answers of the same number: door lock, groups, scenes.
-const WITH_ANSWERS: [u16; 3] = [0x0101, 0x0004, 0x0005];
+pub(super) const WITH_ANSWERS: [u16; 3] = [0x0101, 0x0004, 0x0005];
 
 /// What can answer a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,11 @@ fn fits(frame: &Frame, (of_cluster, command): (bool, u8), cluster: u16) -> bool 
         return of_cluster && frame.command == command && WITH_ANSWERS.contains(&cluster);
     }
     match frame.general() {
-        Some(Ok(General::DefaultResponse { command: to, .. })) => to == command,
+        // That a command was understood is not yet what became of it.
+        Some(Ok(General::DefaultResponse { command: to, status })) => {
+            let follows = of_cluster && WITH_ANSWERS.contains(&cluster) && status.is_success();
+            to == command && !follows
+        }
         // Read, write and configure reporting, whose answers have the numbers behind them.
         _ => !of_cluster && matches!((command, frame.command), (0x00, 0x01) | (0x02, 0x04) | (0x06, 0x07)),
     }
@@ -135,9 +139,12 @@ impl<A> Talks<A> {
         }
     }
 
-    /// A device is gone, with all that it was asked.
-    pub(super) fn forget(&mut self, device: Ieee) {
-        self.devices.remove(&device);
+    /// A device is gone: nobody waits for its answers, and what still comes of it answers nothing when it is back.
+    pub(super) fn forget(&mut self, now: Instant, device: Ieee) {
+        if let Some(talk) = self.devices.get_mut(&device) {
+            let open = std::mem::take(&mut talk.open);
+            talk.late.extend(open.into_keys().map(|number| (number, now + LATE)));
+        }
     }
 }
 
@@ -212,6 +219,9 @@ mod tests {
         let (mut talks, now) = (Talks::default(), Instant::now());
         let lock = Expect::Zcl { endpoint: 1, cluster: 0x0101, of_cluster: true, command: 0 };
         talks.open(now, A, lock, "lock");
+        let understood = frame(&[0x18, 0, 0x0b, 0x00, 0x00]);
+        let reply = Reply::Zcl { endpoint: 1, cluster: 0x0101, frame: &understood };
+        assert_eq!(talks.answered(A, &reply), None, "it was understood, and nothing more");
         let said = frame(&[0x19, 0, 0x00, 0x00]);
         assert_eq!(
             talks.answered(A, &Reply::Zcl { endpoint: 1, cluster: 0x0101, frame: &said }),

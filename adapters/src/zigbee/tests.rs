@@ -1,6 +1,6 @@
 //! The whole host on a virtual clock, with a coordinator that is none: it holds a network, and devices that answer.
 
-mod points;
+pub(in crate::zigbee) mod points;
 mod stick;
 
 use std::collections::BTreeMap;
@@ -21,8 +21,11 @@ use usp_mapping::site::{NotFound, compile_site};
 use usp_mapping::value::Value;
 
 use self::stick::{PLUG, SENSOR, Stick, StickBox};
+use super::board::{self, Board, Question, Unanswered};
 use super::link::ZigbeeLink;
-use super::ncp::{Ieee, NcpEvent};
+use super::members::{Known, Member, Members};
+use super::ncp::{Ieee, NcpEvent, NcpPort, Way};
+use super::zdo::{Node, Role};
 use crate::FromAdapter;
 use crate::bus::outlet::Outlet;
 use crate::bus::statistics::BusCounters;
@@ -361,6 +364,72 @@ async fn a_sleeping_device_is_written_to_when_it_is_heard_and_once() {
     world.stick.wakes(SENSOR);
     tokio::time::sleep(60 * SECOND).await;
     assert_eq!(world.stick.stick().offset_writes, 1);
+}
+
+/// It was heard, and slept before the write came: its parent threw that away.
+#[tokio::test(start_paused = true)]
+async fn what_a_sleeping_device_missed_waits_until_it_is_heard_again() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.wakes(SENSOR);
+    tokio::time::sleep(SECOND / 10).await;
+    world.stick.stick().is_asleep = true;
+    let id = world.call("sensor", Action::Write(vec![(PointId(0), Value::Number(2.into()))]), 1200 * SECOND);
+    tokio::time::sleep(120 * SECOND).await;
+    world.stick.wakes(SENSOR);
+    assert_eq!(world.reply(id).await.unwrap().remove(0).result, Ok(Value::Number(2.into())));
+    assert_eq!(world.stick.stick().offset_writes, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_said_before_an_answer_is_taken_in_before_it() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.stick().is_on = true;
+    world.stick.stick().bursts = true;
+    world.heard.clear();
+    let id = world.call("plug", Action::Read(vec![PointId(0)]), 20 * SECOND);
+    assert_eq!(world.reply(id).await.unwrap().remove(0).result, Ok(Value::Bool(true)));
+    let is_reading = |said: &FromAdapter| matches!(said, FromAdapter::Report(AdapterReport::Readings { .. }));
+    assert!(world.heard.iter().any(is_reading), "the older word is with the core before the answer");
+}
+
+/// The places among the messages under way are all taken: what waits for one is not sent when its time is over, and that
+/// says nothing of the device.
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_place_in_time_is_not_sent() {
+    let node = Node { role: Role::Router, manufacturer: 0, listens: true, mains: true };
+    let known = Known {
+        node,
+        endpoints: Vec::new(),
+        manufacturer: String::new(),
+        model: String::new(),
+        power_source: None,
+        held: BTreeMap::new(),
+        lacks: Default::default(),
+    };
+    let member = |nwk| Member { nwk: Some(nwk), known: Some(known.clone()), ..Member::default() };
+    let members = Members::kept((1..=9).map(|n| (Ieee(n), member(u16::try_from(n).unwrap()))));
+    let board = Board::new("mesh", Arc::default(), members, false);
+    let stick = StickBox::with(Stick::blank());
+    stick.stick().is_stuck = true;
+    let port =
+        NcpPort { way: Way::Tcp(usp_mapping::mapping::BusAddress::Host("x".to_owned(), 1)), kind: None };
+    let opened = stick::opener(&stick)(port, mpsc::channel(8).0).await;
+    board.up(opened.unwrap(), Ieee(0xff));
+    (1..=9).for_each(|n| stick.is_at(Ieee(n), u16::try_from(n).unwrap()));
+    let question = Question::zdo(5, vec![0, 0, 0]);
+    for n in 1..=8 {
+        let (board, question) = (Arc::clone(&board), question.clone());
+        tokio::spawn(async move { board.ask(Ieee(n), &question, 5 * SECOND).await });
+    }
+    tokio::time::sleep(SECOND).await;
+    let until = board::now() + 5 * SECOND;
+    let asked = board.ask_by(Ieee(9), &question, 5 * SECOND, (None, Some(until))).await;
+    assert_eq!(asked.unwrap_err(), Unanswered::Unsent(DeviceFault::Expired));
+    let asked = board.ask_by(Ieee(9), &question, 5 * SECOND, (None, None)).await;
+    assert!(!matches!(asked, Ok(_) | Err(Unanswered::Unsent(DeviceFault::Expired))), "{asked:?}");
+    assert_eq!(stick.stick().reached, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
 #[tokio::test(start_paused = true)]

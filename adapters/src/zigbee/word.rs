@@ -17,6 +17,8 @@ pub(crate) enum Word {
         frame: Frame,
         /// Two that are alike in this are about the same.
         subject: String,
+        /// It was said before what is being sent at the moment: it cannot be what follows from that.
+        is_old: bool,
     },
     /// It joined, or came back.
     Back,
@@ -34,7 +36,15 @@ impl Word {
         // Reports of different attributes are about different things.
         let first = frame.payload.get(..2).unwrap_or_default();
         let subject = format!("{endpoint} {cluster} {} {first:?}", frame.command);
-        Self::Frame { endpoint, cluster, frame, subject }
+        Self::Frame { endpoint, cluster, frame, subject, is_old: false }
+    }
+
+    /// The same, said before what is being sent.
+    pub(super) fn aged(mut self) -> Self {
+        if let Self::Frame { is_old, .. } = &mut self {
+            *is_old = true;
+        }
+        self
     }
 }
 

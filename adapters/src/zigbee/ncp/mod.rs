@@ -146,7 +146,6 @@ pub(crate) trait Coordinator: Debug + Send + Sync {
     fn send(&self, message: Aps) -> Answer<'_, (), Undelivered>;
 
     /// The same for a message that must not be sent any more after a time: then it is [`Undelivered::Busy`], and was not sent.
-    #[allow(dead_code, reason = "for writes that have a time to live")]
     fn send_by(&self, message: Aps, until: Instant) -> Answer<'_, (), Undelivered> {
         if is_over(Some(until)) {
             return Box::pin(std::future::ready(Err(Undelivered::Busy)));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use usp_mapping::diagnostic::SourceFile;
-use usp_mapping::mapping::Device;
+use usp_mapping::mapping::{Device, Site};
 use usp_mapping::port::{DeviceFault, PointId};
 use usp_mapping::site::compile_site;
 use usp_mapping::value::Value;
@@ -19,7 +19,7 @@ const METER: &str = "uspmap: 1\nprofile: acme.meter\nversion: 1.0.0\ndevice: {ty
     \x20 power: {class: LevelSensor, type: Power, unit: W, read: {cluster: electrical_measurement, attribute: active_power}}\n\
     \x20 voltage: {class: LevelSensor, type: X_ACME_Voltage, unit: V, read: {cluster: electrical_measurement, attribute: rms_voltage}}\n";
 
-const SENSOR: &str = "uspmap: 1\nprofile: acme.motion\nversion: 1.0.0\ndevice: {type: Sensor}\n\
+pub(in crate::zigbee) const SENSOR: &str = "uspmap: 1\nprofile: acme.motion\nversion: 1.0.0\ndevice: {type: Sensor}\n\
     zigbee: {manufacturer: ACME, model: S1, sleepy: true}\ncapabilities:\n\
     \x20 motion: {class: BinarySensor, type: MotionDetected, read: {cluster: occupancy, attribute: occupancy, bits: 0, clears: 90s}}\n";
 
@@ -27,11 +27,15 @@ const LOCK: &str = "uspmap: 1\nprofile: acme.lock\nversion: 1.0.0\ndevice: {type
     zigbee: {manufacturer: ACME, model: L1}\ncapabilities:\n\
     \x20 lock: {class: BinaryControl, type: Locked, read: {cluster: door_lock, attribute: lock_state, map: {1: true, 2: false, 0: false}}, write: {map: {1: true, 2: false}}}\n";
 
-fn device(mapping: &str) -> Device {
+pub(in crate::zigbee) fn site(mapping: &str) -> Site {
     let site = "site: 1\nbuses: {mesh: {zigbee_tcp: \"127.0.0.1:1\", ncp: znp}}\ndevices: {d: {file: m.yaml, bus: mesh, ieee: \"0x00158d0000000001\"}}\n";
     let (site, found) =
         compile_site(&SourceFile::new("site.yaml", site), &|_| Ok(SourceFile::new("m.yaml", mapping)));
-    site.unwrap_or_else(|| panic!("{found:?}")).devices.remove(0)
+    site.unwrap_or_else(|| panic!("{found:?}"))
+}
+
+fn device(mapping: &str) -> Device {
+    site(mapping).devices.remove(0)
 }
 
 fn said(bytes: &[u8]) -> Answer {

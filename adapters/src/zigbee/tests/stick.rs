@@ -36,6 +36,10 @@ pub(super) struct Stick {
     pub(super) is_on: bool,
     pub(super) lies: bool,
     pub(super) refuses: Option<u8>,
+    /// What is sent gets nowhere, and nobody says so.
+    pub(super) is_stuck: bool,
+    /// The plug says what it was, just before it answers.
+    pub(super) bursts: bool,
     /// How long answers of the plug take.
     pub(super) delay: Duration,
     /// Commands to the plug.
@@ -46,6 +50,8 @@ pub(super) struct Stick {
     pub(super) offset_writes: u32,
     set_up: BTreeMap<Ieee, Vec<String>>,
     addresses: BTreeMap<u16, Ieee>,
+    /// To whom something was sent while it was stuck.
+    pub(super) reached: Vec<u64>,
     events: Option<mpsc::Sender<NcpEvent>>,
 }
 
@@ -140,6 +146,11 @@ impl StickBox {
     pub(super) fn says(&self, event: NcpEvent) {
         let events = self.stick().events.clone().unwrap();
         events.try_send(event).unwrap();
+    }
+
+    /// A device is at this address, and has been all the time.
+    pub(super) fn is_at(&self, ieee: Ieee, nwk: u16) {
+        self.stick().addresses.insert(nwk, ieee);
     }
 
     pub(super) fn joins(&self, ieee: Ieee) {
@@ -350,6 +361,11 @@ impl Coordinator for Handle {
         };
         let (stick, delay) = (Arc::clone(&self.0), self.0.stick().delay);
         Box::pin(async move {
+            let is_stuck = stick.stick().is_stuck;
+            if is_stuck {
+                stick.stick().reached.push(ieee.0);
+                std::future::pending::<()>().await;
+            }
             if ieee == SENSOR && stick.stick().is_asleep {
                 tokio::time::sleep(Duration::from_secs(8)).await;
                 return Err(Undelivered::Expired);
@@ -357,8 +373,13 @@ impl Coordinator for Handle {
             let Some(answer) = stick.takes(ieee, &message) else { return Ok(()) };
             let (profile, endpoint) = (message.profile, message.dst_endpoint);
             let cluster = if profile == 0 { message.cluster | 0x8000 } else { message.cluster };
+            let bursts = stick.stick().bursts && cluster == 6 && ieee == PLUG;
+            let was = u8::from(!stick.stick().is_on);
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
+                if bursts {
+                    stick.message(nwk, (0x0104, 6, 1), vec![0x18, 0xfd, 0x0a, 0, 0, 0x10, was]);
+                }
                 stick.message(nwk, (profile, cluster, endpoint), answer);
             });
             Ok(())
