@@ -13,9 +13,9 @@ use crate::transform::Raw;
 use crate::value::parse_decimal;
 use crate::yaml::{Kind, Node};
 
-/// What stands before an attribute that is held: its value as a text, or as bytes.
-const TEXT: u8 = 0;
-const BYTES: u8 = 1;
+/// What stands before the bytes of an attribute that is held; a value that is a text has nothing before it, and does not begin
+/// so in UTF-8.
+const BYTES: u8 = 0xff;
 
 /// `1/0x0402`, and with an attribute `1/0x0402/0x0000`.
 fn place_text(endpoint: u8, cluster: u16, attribute: Option<u16>) -> String {
@@ -77,10 +77,13 @@ impl ZigbeeRead {
     /// What an attribute that is held says of it.
     fn held(&self, body: &[u8]) -> Option<Result<Raw, DeviceFault>> {
         let ZigbeeFrom::Attribute(attribute) = &self.from else { return None };
-        let (form, body) = body.split_first()?;
+        let (is_bytes, body) = match body.split_first() {
+            Some((&BYTES, rest)) => (true, rest),
+            _ => (false, body),
+        };
         let whole = match attribute.part {
-            ZigbeePart::Whole => held_value(attribute.kind, *form, body),
-            ZigbeePart::Tag(_) | ZigbeePart::Bytes(_) => Some((ZclType::Octets, raw_bytes(*form, body))),
+            ZigbeePart::Whole => held_value(attribute.kind, is_bytes, body),
+            ZigbeePart::Tag(_) | ZigbeePart::Bytes(_) => Some((ZclType::Octets, raw_bytes(body))),
             ZigbeePart::Element(_) => {
                 let value = zcl::take(ZclType::Struct, &mut &*body).ok();
                 value.map(|value| (ZclType::Struct, value))
@@ -94,13 +97,13 @@ impl ZigbeeRead {
     }
 }
 
-fn raw_bytes(_form: u8, body: &[u8]) -> ZclValue {
+fn raw_bytes(body: &[u8]) -> ZclValue {
     ZclValue::Raw(Raw::Bytes(body.to_vec()))
 }
 
 /// A value as it is spelled. What is the non-value of the type is none.
-fn held_value(kind: ZclType, form: u8, body: &[u8]) -> Option<(ZclType, ZclValue)> {
-    if form == BYTES {
+fn held_value(kind: ZclType, is_bytes: bool, body: &[u8]) -> Option<(ZclType, ZclValue)> {
+    if is_bytes {
         return Some((kind, ZclValue::Raw(Raw::Bytes(body.to_vec()))));
     }
     let text = std::str::from_utf8(body).ok()?;
@@ -239,7 +242,7 @@ impl Report<'_> {
         if let Some(hex) = super::read::hex_of(node) {
             return Some([&[BYTES], self.hex(hex)?.as_slice()].concat());
         }
-        Some([&[TEXT], self.spelling(node)?.value.as_bytes()].concat())
+        Some(self.spelling(node)?.value.into_bytes())
     }
 
     /// `{command: "on"}`, `{command: move_to_level, fields: {level: 10}}`, `{attribute: on_time, value: 5}`.
@@ -282,7 +285,7 @@ fn frame_of(draft: &ZigbeePlaceDraft, value: Option<&At<String>>, cluster: u16) 
             let id = attribute.value.attribute(cluster)?;
             let entry = table.and_then(|it| it.attribute(id)).map(|entry| entry.kind);
             let kind = draft.kind.map(|kind| kind.value).or(entry)?;
-            let (_, value) = held_value(kind, TEXT, value?.value.as_bytes())?;
+            let (_, value) = held_value(kind, false, value?.value.as_bytes())?;
             let ZclValue::Raw(raw) = value else { return None };
             Some(zcl::write_attribute(manufacturer, id, kind, &encode(kind, &raw).ok()?).bytes())
         }
