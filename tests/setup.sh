@@ -4,9 +4,15 @@
 # The tests call it themselves; it does nothing where nothing is to be done.
 #
 # usage: tests/setup.sh [DIR]      DIR is where the environment is made, target/python unless told otherwise.
+#        tests/setup.sh --programs makes no environment.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
+programs_only=
+if [ "${1:-}" = --programs ]; then
+    programs_only=yes
+    shift
+fi
 dir=${1:-${CARGO_TARGET_DIR:-$here/../target}/python}
 wanted=$here/python/requirements.txt
 
@@ -48,7 +54,19 @@ if ! PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null | grep -q 'libmodbus\.so
     install libmodbus5
 fi
 
-if cmp -s "$wanted" "$dir/requirements.txt"; then
+# The fake BlueZ has a bus of its own.
+if ! command -v dbus-daemon >/dev/null; then
+    can_install || fail "dbus-daemon is missing; on Debian: sudo apt-get install dbus-daemon"
+    install dbus-daemon
+fi
+
+# Another fake BlueZ than ours. It needs Debian's own Python, whatever else is called python3 here.
+if ! /usr/bin/python3 -c 'import dbusmock' 2>/dev/null; then
+    can_install || fail "python-dbusmock is missing; on Debian: sudo apt-get install python3-dbusmock"
+    install python3-dbusmock
+fi
+
+if [ -n "$programs_only" ] || cmp -s "$wanted" "$dir/requirements.txt"; then
     exit 0
 fi
 

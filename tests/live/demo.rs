@@ -26,6 +26,7 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn start() -> Self {
+        crate::ble::dbus_daemon();
         let dir = tempfile::tempdir().unwrap();
         let mut command = role::broker(ACTOR);
         let process = Process::start(
@@ -85,6 +86,21 @@ fn things_on_mqtt_are_used(cli: &Cli) {
     eventually("the lamp that joins", || cli.values(lamp).into_values().any(|is| is == "true").then_some(()));
 }
 
+/// The lock is paired with and turned, the thermometer decrypted.
+fn things_in_the_air_are_used(cli: &Cli) {
+    let locked =
+        r#"Device.ProxiedDevice.[Name=="Front door"].IoTCapability.[Name=="Locked"].BinaryControl.Value"#;
+    for state in ["false", "true"] {
+        // It may be on its way back: the site file was written a moment ago.
+        let set = || (cli.run(&["set", &format!("{locked}={state}")]).code == 0).then_some(());
+        eventually("the lock", set);
+        assert_eq!(cli.values(locked).into_values().collect::<Vec<_>>(), [state]);
+    }
+    let thermometer = r#"Device.ProxiedDevice.[Name=="Bathroom thermometer"].IoTCapability.[Name=="Temperature"].LevelSensor.Value"#;
+    let value = eventually("the thermometer", || cli.values(thermometer).into_values().next());
+    assert!((15.0..30.0).contains(&value.parse::<f64>().unwrap()), "{value}");
+}
+
 #[test]
 fn the_demo_does_what_it_promises_over_both_transports() {
     let demo = Demo::start();
@@ -95,6 +111,7 @@ fn the_demo_does_what_it_promises_over_both_transports() {
         a_relay_is_switched_and_watched(&cli, demo.meters());
         a_service_is_used(&cli);
         things_on_mqtt_are_used(&cli);
+        things_in_the_air_are_used(&cli);
     }
     demo.process.signal("TERM");
     assert!(demo.process.ended().success());

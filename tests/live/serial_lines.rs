@@ -21,24 +21,24 @@ fn loopback() -> LinePlace {
 }
 
 /// From the value of a Parameter to the path of its object.
-fn rows(cli: &Cli, path: &str) -> BTreeMap<String, String> {
+pub(crate) fn rows(cli: &Cli, path: &str) -> BTreeMap<String, String> {
     let object = |path: &str| path.rsplit_once('.').unwrap().0.to_owned();
     cli.values(path).into_iter().map(|(path, value)| (value, object(&path))).collect()
 }
 
 /// The path of the value of a device's capability.
-fn path(cli: &Cli, device: &str, capability: &str, class: &str) -> String {
+pub(crate) fn path(cli: &Cli, device: &str, capability: &str, class: &str) -> String {
     let device = &rows(cli, "Device.ProxiedDevice.*.Name")[device];
     let row = &rows(cli, &format!("{device}.IoTCapability.*.Name"))[capability];
     format!("{row}.{class}.Value")
 }
 
 /// What is shown at a path; empty: nothing is.
-fn shown(cli: &Cli, path: &str) -> String {
+pub(crate) fn shown(cli: &Cli, path: &str) -> String {
     cli.values(path).remove(path).unwrap_or_default()
 }
 
-fn online(cli: &Cli, device: &str) -> bool {
+pub(crate) fn online(cli: &Cli, device: &str) -> bool {
     cli.values(&format!("Device.ProxiedDevice.[Name==\"{device}\"].Online")).values().all(|is| is == "true")
 }
 
@@ -174,7 +174,7 @@ fn sweep(cli: &Cli, device: &str, model: &Model) -> (usize, usize) {
             Some((id, texts(&model.draft, id, |test| &test.expect).into_iter().next()?))
         })
         .collect();
-    let paths = paths(cli, device, model);
+    let paths = value_paths(cli, device, &model.draft, model.file);
     for (id, value) in &told {
         model.server.set(id, value).unwrap_or_else(|why| panic!("{} {id}: {why}", model.file));
     }
@@ -203,18 +203,23 @@ fn sweep(cli: &Cli, device: &str, model: &Model) -> (usize, usize) {
 }
 
 /// The path of each capability's value, by its key.
-fn paths(cli: &Cli, device: &str, model: &Model) -> BTreeMap<String, String> {
+pub(crate) fn value_paths(
+    cli: &Cli,
+    device: &str,
+    draft: &MappingDraft,
+    file: &str,
+) -> BTreeMap<String, String> {
     let names = rows(cli, &format!("{device}.IoTCapability.*.Name"));
     let path = |cap: &CapabilityDraft| {
         let name = cap.name.as_ref().map_or(cap.id.value.as_str(), |name| name.value.as_str());
         let class = cap.class.as_ref().map_or(Class::BlobSensor, |class| class.value);
-        let row = names.get(name).unwrap_or_else(|| panic!("{}: no row {name:?}", model.file));
+        let row = names.get(name).unwrap_or_else(|| panic!("{file}: no row {name:?}"));
         (cap.id.value.clone(), format!("{row}.{}.Value", class.name()))
     };
-    model.draft.capabilities.iter().map(path).collect()
+    draft.capabilities.iter().map(path).collect()
 }
 
-fn texts(
+pub(crate) fn texts(
     draft: &MappingDraft,
     id: &str,
     part: impl Fn(&TestDraft) -> &Vec<(At<String>, At<String>)>,
@@ -225,7 +230,7 @@ fn texts(
 }
 
 /// One value in two spellings, or the same text.
-fn is_same(found: &str, expected: &str) -> bool {
+pub(crate) fn is_same(found: &str, expected: &str) -> bool {
     let number = |text: &str| text.parse::<f64>().ok();
     match (number(found), number(expected)) {
         (Some(found), Some(expected)) => (found - expected).abs() <= expected.abs() * 1e-9,

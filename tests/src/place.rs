@@ -17,13 +17,15 @@ use crate::role;
 pub struct Place {
     dir: TempDir,
     program: OsString,
+    /// Variables of the broker's environment.
+    env: Vec<(String, String)>,
 }
 
 impl Place {
     /// With UNIX domain sockets, a WebSocket server on any free port, and no device. `more` follows in `broker.toml`,
     /// and may begin with further keys of `[websocket]`.
     pub fn new(program: &str, more: &str) -> Self {
-        let place = Self { dir: tempfile::tempdir().unwrap(), program: program.into() };
+        let place = Self { dir: tempfile::tempdir().unwrap(), program: program.into(), env: Vec::new() };
         place.configure(more);
         place.write("site.yaml", "site: 1\nbuses: {}\ndevices: {}\n");
         place
@@ -35,6 +37,11 @@ impl Place {
              [uds]\nagent_path = \"agent\"\ncontroller_path = \"controller\"\n\
              [websocket]\nlisten = \"127.0.0.1:0\"\npath = \"/usp\"\n";
         self.write("broker.toml", &format!("{text}{more}\n"));
+    }
+
+    /// Sets a variable in the environment of brokers that are started from now on.
+    pub fn env(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
     }
 
     /// A site of demo meters: device, address of its bus, unit.
@@ -77,6 +84,7 @@ impl Place {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("broker.log")).unwrap();
         let mut command = role::broker(&self.program);
         command.args(["run", "--config", "broker.toml"]).current_dir(self.dir());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         Process::start(command.stdin(Stdio::null()).stderr(log))
     }
 

@@ -1,5 +1,6 @@
 //! `usp-broker demo`: a broker with simulated devices and a sample USP Service, all in one process.
 
+mod air;
 mod files;
 mod guide;
 mod logs;
@@ -33,22 +34,23 @@ pub(crate) struct Args {
 
 /// Runs until Ctrl-C or SIGTERM.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    let bus = air::bus();
     let place = Place::prepare(args.dir)?;
     logs::start(&place)?;
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
-    runtime.block_on(demonstrate(&place))
+    runtime.block_on(demonstrate(&place, bus))
 }
 
-async fn demonstrate(place: &Place) -> Result<(), Failure> {
+async fn demonstrate(place: &Place, bus: Option<PathBuf>) -> Result<(), Failure> {
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
-    let mut things = Things::start().await?;
+    let mut things = Things::start(bus).await?;
     let mut port = websocket_port()?;
     let mut restarted = None;
     loop {
         let mut app = start(place, &things, &mut port).await?;
         things.start_service(place).await;
-        greet(place, &app, restarted).await?;
+        greet(place, &app, &things, restarted).await?;
         let config = Config::load(&place.config()).map_err(Failure::invalid)?;
         let end = Reload::new(&place.config(), &config)?.attend(&mut app, &mut interrupt).await;
         let exit = match end {
@@ -82,8 +84,8 @@ async fn start(place: &Place, things: &Things, port: &mut u16) -> Result<App, Fa
 }
 
 /// At the first start says what there is; then, as after each restart, that it is ready.
-async fn greet(place: &Place, app: &App, restarted: Option<&str>) -> Result<(), Failure> {
-    let guide = Guide::look_around(place, app).await;
+async fn greet(place: &Place, app: &App, things: &Things, restarted: Option<&str>) -> Result<(), Failure> {
+    let guide = Guide::look_around(place, app, things).await;
     match restarted {
         Some(command) => guide::say(&format!("Restarted by {command}.\n")),
         None => guide::say(&guide.text()),

@@ -43,7 +43,7 @@ pub enum BleFault {
     AdvertFlood(u32),
     /// `scan_silent`: discovery runs, and nothing is heard.
     ScanSilent,
-    /// `adapter_off`: the adapter is without power, and stays so.
+    /// `adapter_off`: the adapter is without power while the fault is on, whatever is tried.
     AdapterOff,
     /// `adapter_gone`: the adapter was pulled out.
     AdapterGone,
@@ -77,7 +77,7 @@ impl BleFault {
         ("reboot", "at once: as after a new battery"),
         ("advert_flood=N", "so many strangers advertise in each second"),
         ("scan_silent", "discovery runs, and nothing is heard"),
-        ("adapter_off", "the adapter is without power, and stays so"),
+        ("adapter_off", "the adapter is without power, whatever is tried"),
         ("adapter_gone", "the adapter was pulled out"),
         ("bluetoothd_killed", "BlueZ has crashed; back with clear"),
         ("bluetoothd_hung", "BlueZ answers nothing"),

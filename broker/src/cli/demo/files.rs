@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
+use super::air;
 use super::place::Place;
 use super::things::Places;
 use crate::cli::Failure;
@@ -15,6 +16,9 @@ pub(super) const WEBSOCKET_PORT: u16 = 5683;
 /// Writes `broker.toml` and `site.yaml`, anew at each start: the ports may be others.
 pub(super) fn write_files(place: &Place, websocket: u16, things: &Places) -> Result<(), Failure> {
     write(&place.config(), &broker_toml(websocket))?;
+    if things.air {
+        air::write_secrets(place)?;
+    }
     write(&place.site(), &site_yaml(things))
 }
 
@@ -58,8 +62,9 @@ local_role = "Full Access"
     )
 }
 
-fn site_yaml(Places { meters, light, climate, mqtt, p1 }: &Places) -> String {
+fn site_yaml(Places { meters, light, climate, mqtt, p1, air }: &Places) -> String {
     let p1 = p1.display();
+    let (radio, in_the_air) = if *air { (air::site_bus(), air::site_devices()) } else { ("", String::new()) };
     format!(
         r#"# Written by `usp-broker demo` at each start: copy it before you change it.
 site: 1
@@ -68,13 +73,13 @@ buses:
   lan: {{coap: any}}
   p1: {{serial_line: {p1}}}
   home: {{mqtt: "{mqtt}", adopt: [zigbee2mqtt, tasmota]}} # their devices appear by themselves
-devices:
+{radio}devices:
   meter1: {{use: usp.demo-meter, bus: simulated, unit: 1, name: "Main meter"}}
   meter2: {{use: usp.demo-meter, bus: simulated, unit: 2, name: "Heat pump"}}
   light: {{use: usp.demo-light, bus: lan, host: "{light}", name: "Ceiling light"}}
   climate: {{use: usp.demo-climate, bus: lan, host: "{climate}", name: "Climate sensor"}}
   smart-meter: {{use: dsmr.p1-v5, bus: p1, name: "Smart meter"}}
-"#
+{in_the_air}"#
     )
 }
 

@@ -10,9 +10,10 @@ use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 use usp_proto::usp::{Get, GetResp};
 
+use super::air::{LOCK, THERMOMETER};
 use super::files::WEBSOCKET_PORT;
 use super::place::Place;
-use super::things::{DEVICES as EXPECTED, PLUG, STRIP};
+use super::things::{PLUG, STRIP, Things};
 use crate::app::App;
 use crate::client::{Client, Options, Via, random_text};
 
@@ -36,6 +37,8 @@ pub(super) struct Guide {
     agent: Via,
     websocket: Option<Via>,
     services: PathBuf,
+    /// There are Bluetooth devices.
+    air: bool,
     seen: Seen,
 }
 
@@ -58,12 +61,13 @@ pub(super) fn say(text: &str) {
 
 impl Guide {
     /// Waits until Service and devices are there, so that the first command that is tried finds them.
-    pub(super) async fn look_around(place: &Place, app: &App) -> Self {
+    pub(super) async fn look_around(place: &Place, app: &App, things: &Things) -> Self {
         let agent = Via::Uds(place.agent_path());
         let websocket =
             app.websocket_address().and_then(|address| format!("ws://{address}/usp").parse().ok());
         Self {
-            seen: Seen::look(&agent).await,
+            seen: Seen::look(&agent, things.expected()).await,
+            air: things.has_air(),
             dir: place.dir().to_owned(),
             kept: !place.is_temporary(),
             agent,
@@ -95,8 +99,9 @@ impl Guide {
         line(
             "devices",
             &format!(
-                "{} simulated, on Modbus, CoAP, MQTT (a Zigbee2MQTT and a Tasmota switch) and a serial line, see site.yaml",
-                self.seen.online
+                "{} simulated, on Modbus, CoAP, MQTT (a Zigbee2MQTT and a Tasmota switch){}, see site.yaml",
+                self.seen.online,
+                if self.air { ", a serial line and Bluetooth" } else { " and a serial line" }
             ),
         );
         line("log", &self.dir.join("demo.log").display());
@@ -122,6 +127,12 @@ impl Guide {
             format!("{program} get 'Device.ProxiedDevice.[Name==\"{STRIP}\"].Node.*.IoTCapability.*.BinaryControl.'"),
             format!("{program} operate 'Device.ProxiedDevice.[Name==\"{BRIDGE}\"].X_ZIGBEE2MQTT_PermitJoin()' Time=60    # a lamp joins"),
         ]);
+        if self.air {
+            commands.push(format!(
+                "{program} get 'Device.ProxiedDevice.[Name==\"{THERMOMETER}\"].IoTCapability.*.LevelSensor.'"
+            ));
+            commands.push(format!("{program} set 'Device.ProxiedDevice.[Name==\"{LOCK}\"].IoTCapability.[Name==\"Locked\"].BinaryControl.Value=false'"));
+        }
         if let Some(path) = self.seen.service_paths.first() {
             commands.push(format!("{program} get {path}"));
             commands.push(format!("{program} operate '{path}Calibrate()' Reference=20.5"));
@@ -147,7 +158,7 @@ fn other_port(websocket: &Via) -> String {
 }
 
 impl Seen {
-    async fn look(agent: &Via) -> Self {
+    async fn look(agent: &Via, expected: usize) -> Self {
         let until = Instant::now() + PATIENCE;
         let mut seen = Self::default();
         let look = async {
@@ -155,7 +166,7 @@ impl Seen {
             let Ok((client, _)) = Client::connect(&Options::new(agent.clone(), endpoint_id)).await else {
                 return;
             };
-            while !seen.update(&client).await {
+            while !seen.update(&client, expected).await {
                 sleep(PAUSE).await;
             }
             client.close().await;
@@ -167,7 +178,7 @@ impl Seen {
     }
 
     /// Whether nothing is missing any more.
-    async fn update(&mut self, client: &Client) -> bool {
+    async fn update(&mut self, client: &Client, expected: usize) -> bool {
         let param_paths = [SERVICES, DEVICES, SWITCHES].map(str::to_owned).to_vec();
         let request = ReqType::Get(Get { param_paths, max_depth: 0 });
         let Ok(RespType::GetResp(response)) = client.request(request).await else { return false };
@@ -176,7 +187,7 @@ impl Seen {
             paths.flat_map(|(_, list)| list.split(',').map(str::to_owned).collect::<Vec<_>>()).collect();
         self.online = values(&response, DEVICES).iter().filter(|(_, online)| online == "true").count();
         self.switch = values(&response, SWITCHES).into_iter().next().map(|(path, _)| path);
-        !self.service_paths.is_empty() && self.online >= EXPECTED && self.switch.is_some()
+        !self.service_paths.is_empty() && self.online >= expected && self.switch.is_some()
     }
 
     fn service(&self) -> String {
@@ -250,13 +261,14 @@ mod tests {
             agent: Via::Uds("/tmp/d/broker_agent_path".into()),
             websocket: "ws://127.0.0.1:5683/usp".parse().ok(),
             services: "/tmp/d/broker_controller_path".into(),
+            air: true,
             seen: Seen { service_paths: vec!["Device.X.".into()], online: 9, switch: Some(value.into()) },
         };
         let text = guide.text();
         for line in [
             "  folder       /tmp/d (kept)\n",
             "  Controllers  uds:/tmp/d/broker_agent_path\n",
-            "  devices      9 simulated, on Modbus, CoAP, MQTT (a Zigbee2MQTT and a Tasmota switch) and a serial line, see site.yaml\n",
+            "  devices      9 simulated, on Modbus, CoAP, MQTT (a Zigbee2MQTT and a Tasmota switch), a serial line and Bluetooth, see site.yaml\n",
             "  export USP_BROKER_VIA=uds:/tmp/d/broker_agent_path\n",
             "  usp-broker set Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Value=true\n",
             "  usp-broker operate 'Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Toggle()'\n",

@@ -1,5 +1,5 @@
 //! What a demo simulates: Modbus meters, made from their mapping, CoAP things, an MQTT server with a Zigbee2MQTT and a Tasmota
-//! switch, a smart meter on a serial line, and a USP Service.
+//! switch, a smart meter on a serial line, Bluetooth devices, and a USP Service.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ use usp_simulators::mqtt::Relay;
 use usp_simulators::mqtt_devices::{TasmotaSwitch, ThingHandle, Zigbee2Mqtt, ZigbeeDevice, ZigbeeModel, run};
 use usp_simulators::service::{Service, ServiceConfig, ServiceHandle};
 
+use super::air::{self, Air};
 use super::place::Place;
 use crate::cli::Failure;
 
@@ -25,8 +26,8 @@ const MAPPING: &str = "modbus/usp-demo-meter.yaml";
 const UNITS: [u8; 2] = [1, 2];
 
 /// Devices that show up by themselves: two meters, two CoAP things, a smart meter, the Zigbee bridge with three devices, a Tasmota
-/// switch.
-pub(super) const DEVICES: usize = 10;
+/// switch. With Bluetooth there are more.
+const DEVICES: usize = 10;
 
 /// A plug that measures, behind the Zigbee bridge.
 pub(super) const PLUG: &str = "Coffee machine";
@@ -53,6 +54,8 @@ pub(super) struct Places {
     pub(super) mqtt: SocketAddr,
     /// The serial line of the smart meter.
     pub(super) p1: PathBuf,
+    /// Whether there are Bluetooth devices.
+    pub(super) air: bool,
 }
 
 /// The running simulators.
@@ -63,12 +66,13 @@ pub(super) struct Things {
     relay: Relay,
     on_mqtt: [ThingHandle; 2],
     p1: LineServer,
+    air: Option<Air>,
     service: Option<ServiceHandle>,
 }
 
 impl Things {
-    /// Starts the meters, the CoAP things and the MQTT server, each on a free port.
-    pub(super) async fn start() -> Result<Self, Failure> {
+    /// Starts the meters, the CoAP things and the MQTT server, each on a free port; with a folder for a bus, Bluetooth devices too.
+    pub(super) async fn start(bus: Option<PathBuf>) -> Result<Self, Failure> {
         let draft = meter()?;
         let device = |unit| match ModbusDevice::from_draft(&draft, u64::from(unit)) {
             Ok(device) => Ok((unit, device)),
@@ -86,7 +90,21 @@ impl Things {
         let on_mqtt = [run(zigbee(), relay.address(), false), run(boiler, relay.address(), false)];
         let p1 = LineServer::start(Meter::new(TELEGRAMS, 5), &LinePlace::Terminal(None));
         let p1 = p1.map_err(|error| Failure::failed(format!("the simulated smart meter: {error}")))?;
-        Ok(Self { meters, light, climate, relay, on_mqtt, p1, service: None })
+        let air = match bus {
+            Some(dir) => Some(Air::start(dir).await?),
+            None => None,
+        };
+        Ok(Self { meters, light, climate, relay, on_mqtt, p1, air, service: None })
+    }
+
+    /// How many devices show up by themselves.
+    pub(super) fn expected(&self) -> usize {
+        DEVICES + if self.has_air() { air::DEVICES } else { 0 }
+    }
+
+    /// Whether there are Bluetooth devices.
+    pub(super) fn has_air(&self) -> bool {
+        self.air.is_some()
     }
 
     /// Where they are.
@@ -97,6 +115,7 @@ impl Things {
             climate: self.climate.local_addr(),
             mqtt: self.relay.address(),
             p1: self.p1.path().to_path_buf(),
+            air: self.has_air(),
         }
     }
 
@@ -119,6 +138,9 @@ impl Things {
         self.climate.stop().await;
         for thing in self.on_mqtt {
             thing.stop().await;
+        }
+        if let Some(air) = self.air {
+            air.stop().await;
         }
     }
 }

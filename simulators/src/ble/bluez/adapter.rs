@@ -18,7 +18,7 @@ use crate::mischief::BleFault;
 const RSSI_THRESHOLD: u16 = 8;
 
 /// The most strangers that are remembered.
-const MOST_STRANGERS: usize = 2_000;
+const MOST_STRANGERS: usize = 1_000;
 
 /// What a client wants to hear.
 #[derive(Clone, Default)]
@@ -44,6 +44,8 @@ impl Filter {
 pub(super) struct Adapter {
     pub(super) there: bool,
     pub(super) powered: bool,
+    /// It lost its power to a fault, and gets it back with its end (`AutoEnable` of main.conf).
+    cut_off: bool,
     alias: Option<String>,
     /// Filters by client; `None`: it has set none.
     discovering: BTreeMap<String, Option<Filter>>,
@@ -56,6 +58,7 @@ impl Default for Adapter {
         Self {
             there: true,
             powered: true,
+            cut_off: false,
             alias: None,
             discovering: BTreeMap::new(),
             prepared: BTreeMap::new(),
@@ -249,9 +252,13 @@ impl Bluez {
 
     /// What is wrong with the adapter takes effect, or ends.
     pub(super) fn adapter_faults(&mut self) {
-        if self.faults.has(|fault| *fault == BleFault::AdapterOff) {
+        let off = self.faults.has(|fault| *fault == BleFault::AdapterOff);
+        if off {
             self.power(false);
+        } else if self.adapter.cut_off {
+            self.power(true);
         }
+        self.adapter.cut_off = off;
         let there = !self.faults.has(|fault| *fault == BleFault::AdapterGone);
         if there == self.adapter.there {
             return;

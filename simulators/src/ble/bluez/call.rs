@@ -123,8 +123,12 @@ impl Bluez {
     /// The names of what is right below a path.
     fn children(&self, path: &str) -> Vec<String> {
         let start = if path == "/" { path.to_owned() } else { format!("{path}/") };
+        // There may be very many devices: whoever looks into one sees that one alone.
+        let objects = match self.device_above(path) {
+            Some((device, known)) => known.attributes(device),
+            None => self.objects(),
+        };
         let mut all: Vec<String> = Vec::new();
-        let objects = self.objects();
         for below in objects.keys().filter_map(|path| path.strip_prefix(start.as_str())) {
             let name = below.split('/').next().unwrap_or_default();
             if !name.is_empty() && all.last().is_none_or(|last| last != name) {

@@ -57,8 +57,11 @@ fn what_is_written_is_what_is_read() {
     assert_eq!(device.get("switch").as_deref(), Some("false"), "it does not obey");
     device.write(at, &[0x57, 0x0f, 0x50, 0x01, 0x01, 0x80], true).unwrap();
     assert_eq!(device.get("switch").as_deref(), Some("true"));
-    let advert = device.advert(false);
-    assert_eq!(advert.manufacturer[&0x0969][7], 0x80);
+    // Who asks is told.
+    device.told();
+    device.write(at, &[0x57, 0x0f, 0x51, 0x01], true).unwrap();
+    let told: Vec<Vec<u8>> = device.told().into_iter().map(|(_, value)| value).collect();
+    assert_eq!(told, [[0x01, 0x80]]);
 }
 
 #[test]

@@ -1,0 +1,493 @@
+//! Bluetooth devices around a fake BlueZ, through the whole broker.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use usp_mapping::diagnostic::SourceFile;
+use usp_mapping::draft::MappingDraft;
+use usp_mapping::library::builtin;
+use usp_simulators::ble::device::BleDevice;
+use usp_simulators::ble::household::{BIND_KEY, PASSKEY};
+use usp_simulators::ble::{Mac, MappedBle, PrivateBus, Radio, RadioHandle, household, mapped};
+use usp_simulators::mischief::BleFault;
+use usp_tests::cli::Cli;
+use usp_tests::place::Place;
+use usp_tests::process::Process;
+use usp_tests::wait::{eventually, eventually_ok};
+
+use crate::ACTOR;
+use crate::python::here;
+use crate::serial_lines::{is_same, online, path, rows, shown, texts, value_paths};
+
+/// How often a device is heard.
+const EVERY: Duration = Duration::from_millis(300);
+
+/// The lamp of the simulated home.
+const LAMP: &str = r#"uspmap: 1
+profile: test.lamp
+version: 1.0.0
+device: {type: Light}
+ble: {timeout: 2s, every: 1s, idle: 5s, match: {service: 75535042-0001-4c41-4d50-000000000001}}
+poll: {fast: 2s}
+capabilities:
+  switch: {class: BinaryControl, type: Switch, read: {char: 75535042-0001-4c41-4d50-000000000002, as: u8}, write: {}}
+  level: {class: LevelControl, type: Brightness, unit: "%", min: 1, max: 100, read: {char: 75535042-0001-4c41-4d50-000000000003, as: u8}, write: {response: false}}
+  power: {class: LevelSensor, type: Power, unit: W, read: {char: 75535042-0001-4c41-4d50-000000000004, as: u16, scale: 0.1}}
+"#;
+
+/// A broker, and the devices that it hears.
+struct Home {
+    place: Place,
+    radio: Radio,
+    broker: Process,
+}
+
+impl Home {
+    /// The simulated household, heard often.
+    async fn start() -> Self {
+        let mut place = Place::new(ACTOR, "");
+        let radio = bus(&mut place, household(EVERY, true)).await;
+        for (file, of) in [
+            ("thermometer.yaml", "bthome.thermometer"),
+            ("atc.yaml", "xiaomi.lywsd03mmc-atc"),
+            ("pvvx.yaml", "xiaomi.lywsd03mmc-pvvx"),
+            ("ruuvi.yaml", "ruuvi.ruuvitag"),
+        ] {
+            let profile = file.trim_end_matches(".yaml");
+            place.write(
+                file,
+                &format!(
+                    "uspmap: 1\nprofile: test.{profile}\nversion: 1.0.0\nextends: {of}\nble: {{every: 1s}}\n"
+                ),
+            );
+        }
+        place.write("lamp.yaml", LAMP);
+        // What is not told is found out all the same.
+        place.write(
+            "lock.yaml",
+            "uspmap: 1\nprofile: test.lock\nversion: 1.0.0\nextends: usp.demo-lock\npoll: {check: 5s}\n\
+             capabilities: {door: {poll: check}}\n",
+        );
+        secret(&place.path("attic.key"), BIND_KEY);
+        secret(&place.path("lock.passkey"), &PASSKEY.to_string());
+        let handle = radio.handle();
+        let mac = |key: &str| handle.mac(key).unwrap();
+        place.write(
+            "site.yaml",
+            &format!(
+                "site: 1\nbuses: {{radio: {{ble: hci0}}}}\ndevices:\n  \
+                 kitchen: {{file: thermometer.yaml, bus: radio, mac: \"{}\"}}\n  \
+                 attic: {{file: thermometer.yaml, bus: radio, mac: \"{}\", key: \"file:attic.key\"}}\n  \
+                 cellar: {{file: atc.yaml, bus: radio, mac: \"{}\"}}\n  \
+                 garden: {{file: pvvx.yaml, bus: radio, mac: \"{}\"}}\n  \
+                 sauna: {{file: ruuvi.yaml, bus: radio, mac: \"{}\"}}\n  \
+                 fever: {{use: bluetooth.health-thermometer, bus: radio, mac: \"{}\"}}\n  \
+                 lamp: {{file: lamp.yaml, bus: radio, mac: \"{}\"}}\n  \
+                 lock: {{file: lock.yaml, bus: radio, mac: \"{}\", passkey: \"file:lock.passkey\"}}\n",
+                mac("kitchen"),
+                mac("attic"),
+                mac("cellar"),
+                mac("garden"),
+                mac("sauna"),
+                mac("fever"),
+                mac("lamp"),
+                mac("lock"),
+            ),
+        );
+        let broker = place.start();
+        Self { place, radio, broker }
+    }
+
+    fn air(&self) -> RadioHandle {
+        self.radio.handle()
+    }
+
+    /// Sets a temperature at a thermometer and waits until the broker shows it.
+    fn is_heard(&self, cli: &Cli, device: &str, value: &str, what: &str) {
+        let at = path(cli, device, "Temperature", "LevelSensor");
+        self.air().set(device, "temperature", value).unwrap();
+        let look = || {
+            let found = shown(cli, &at);
+            if is_same(&found, value) { Ok(()) } else { Err(found) }
+        };
+        eventually_ok(look, |found| {
+            format!("{what}: {device} is {found:?} instead of {value}\n{}", self.place.log())
+        });
+    }
+}
+
+/// A fake BlueZ that the broker of a place will find.
+async fn bus(place: &mut Place, devices: Vec<(String, Box<dyn BleDevice>)>) -> Radio {
+    dbus_daemon();
+    let radio = Radio::start(Some(&place.path("dbus")), devices).await.unwrap();
+    place.env("DBUS_SYSTEM_BUS_ADDRESS", radio.address());
+    radio
+}
+
+/// Installs the program that a bus needs, where it is missing.
+pub(crate) fn dbus_daemon() {
+    let setup = Command::new(here("setup.sh")).arg("--programs").output().unwrap();
+    assert!(setup.status.success(), "{}", String::from_utf8_lossy(&setup.stderr));
+}
+
+fn secret(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// What they measure is shown, what is set is done, and a watch tells of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn devices_in_the_air_are_heard_switched_and_watched() {
+    let home = Home::start().await;
+    let (cli, air) = (home.place.cli(), home.air());
+    for (device, value) in [
+        ("kitchen", "25.06"),
+        ("attic", "-7.25"),
+        ("cellar", "16.2"),
+        ("garden", "17.05"),
+        ("sauna", "84.3"),
+        ("fever", "36.4"),
+    ] {
+        home.is_heard(&cli, device, value, "at first");
+        assert!(online(&cli, device), "{device}");
+    }
+
+    // The lock pairs with its passkey; a Set has turned the bolt.
+    let locked = path(&cli, "lock", "Locked", "BinaryControl");
+    let bolt = path(&cli, "lock", "Bolt", "EnumSensor");
+    eventually("the bolt", || (shown(&cli, &bolt) == "Locked").then_some(()));
+    assert!(air.is_paired("lock"));
+    cli.ok(&["set", &format!("{locked}=false")]);
+    assert_eq!(air.get("lock", "locked").as_deref(), Some("false"));
+    cli.ok(&["operate", &format!("{}Toggle()", locked.trim_end_matches("Value"))]);
+    assert_eq!(air.get("lock", "locked").as_deref(), Some("true"));
+    assert_eq!(shown(&cli, &locked), "true");
+
+    // The lamp: acknowledged writes and commands, both read back.
+    let (on, level) =
+        (path(&cli, "lamp", "switch", "BinaryControl"), path(&cli, "lamp", "level", "LevelControl"));
+    cli.ok(&["set", &format!("{on}=true")]);
+    cli.ok(&["set", &format!("{level}=35")]);
+    assert_eq!(
+        (air.get("lamp", "on").as_deref(), air.get("lamp", "level").as_deref()),
+        (Some("true"), Some("35"))
+    );
+
+    // Whoever watches is told: of what is advertised, and of what is notified.
+    let door = path(&cli, "lock", "Door", "BinarySensor");
+    let temperature = path(&cli, "kitchen", "Temperature", "LevelSensor");
+    for (at, device, name, value) in
+        [(&door, "lock", "open", "true"), (&temperature, "kitchen", "temperature", "19.75")]
+    {
+        let watch = cli.watch(&[at, "--count", "1"]);
+        air.set(device, name, value).unwrap();
+        let line = watch.line();
+        assert!(line.contains(at.as_str()) && line.contains(value), "{line}");
+    }
+    nothing_secret_is_told(&home, &cli);
+}
+
+/// Neither the key nor the passkey is anywhere but in their files.
+fn nothing_secret_is_told(home: &Home, cli: &Cli) {
+    let secrets = [BIND_KEY.to_owned(), PASSKEY.to_string()];
+    let explained = cli.run(&["mapping", "explain", "site.yaml", "--json"]);
+    let told = [
+        ("the log", home.place.log()),
+        ("the data model", cli.run(&["get", "Device."]).out),
+        ("explain", explained.out + &explained.told),
+        ("check", cli.run(&["mapping", "check", "site.yaml"]).out),
+    ];
+    for secret in &secrets {
+        for (what, text) in &told {
+            assert!(!text.contains(secret.as_str()), "{what} tells {secret}");
+        }
+    }
+    let mut folders = vec![home.place.dir().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
+            let (kind, path) = (entry.file_type().unwrap(), entry.path());
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() {
+                let bytes = fs::read(&path).unwrap();
+                let open = fs::metadata(&path).unwrap().permissions().mode() & 0o077 != 0;
+                for secret in &secrets {
+                    let found = bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+                    assert!(!found || !open, "{} has {secret}, and others may read it", path.display());
+                }
+            }
+        }
+    }
+}
+
+/// What a device does wrong costs no wrong value, no false success, and nobody else's time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faults_of_devices_are_told_and_pass() {
+    let home = Home::start().await;
+    let (cli, air) = (home.place.cli(), home.air());
+    home.is_heard(&cli, "kitchen", "21.5", "at first");
+    home.is_heard(&cli, "attic", "20.5", "at first");
+    let on = path(&cli, "lamp", "switch", "BinaryControl");
+    eventually("the lamp", || online(&cli, "lamp").then_some(()));
+    cli.ok(&["set", &format!("{on}=false")]);
+
+    for (number, fault) in
+        [BleFault::Frozen, BleFault::Refuse, BleFault::Unanswered, BleFault::DisconnectMidWrite]
+            .into_iter()
+            .enumerate()
+    {
+        let wanted = if air.get("lamp", "on").as_deref() == Some("true") { "false" } else { "true" };
+        air.fault("lamp", fault.clone()).unwrap();
+        let ended = cli.run(&["set", &format!("{on}={wanted}")]);
+        // What was done though nobody said so may be found out; what was not is no success.
+        let done = air.get("lamp", "on").as_deref() == Some(wanted);
+        assert!(
+            ended.code == 1 || (ended.code == 0 && done && fault == BleFault::Unanswered),
+            "{fault}: {ended:?}"
+        );
+        // Another device is heard meanwhile.
+        home.is_heard(&cli, "kitchen", &format!("22.{number}"), &fault.to_string());
+        air.clear("lamp").unwrap();
+        eventually(&format!("the lamp obeys after {fault}"), || {
+            (cli.run(&["set", &format!("{on}={wanted}")]).code == 0).then_some(())
+        });
+        assert_eq!(air.get("lamp", "on").as_deref(), Some(wanted), "{fault}");
+    }
+
+    // No link is to be had: an explicit Get and a Set say so, and each has an end.
+    for fault in [BleFault::RefuseConnections, BleFault::SlowConnect(Duration::from_secs(3600))] {
+        air.fault("lamp", fault.clone()).unwrap();
+        air.fault("lamp", BleFault::Disconnect).unwrap();
+        let ended = cli.run(&["set", &format!("{on}=true")]);
+        assert_eq!(ended.code, 1, "{fault}: {ended:?}");
+        home.is_heard(&cli, "kitchen", "23.25", &fault.to_string());
+        home.is_heard(&cli, "kitchen", "23.5", &fault.to_string());
+        air.clear("lamp").unwrap();
+        eventually(&format!("the lamp obeys after {fault}"), || {
+            (cli.run(&["set", &format!("{on}=true")]).code == 0).then_some(())
+        });
+    }
+
+    // Another key, and what was said before: neither is a value.
+    let attic = path(&cli, "attic", "Temperature", "LevelSensor");
+    for (fault, value) in
+        [(BleFault::WrongKey, "30.25"), (BleFault::Replay, "31.25"), (BleFault::Garbled, "32.25")]
+    {
+        let before = shown(&cli, &attic);
+        air.fault("attic", fault.clone()).unwrap();
+        air.set("attic", "temperature", value).unwrap();
+        home.is_heard(&cli, "kitchen", &value.replace('3', "2"), &fault.to_string());
+        let now = shown(&cli, &attic);
+        assert!(now.is_empty() || now == before, "{fault}: {now} was not said");
+        air.clear("attic").unwrap();
+        home.is_heard(&cli, "attic", value, &format!("after {fault}"));
+    }
+
+    // Out of reach, and back.
+    air.fault("cellar", BleFault::Silent).unwrap();
+    eventually("the cellar is offline", || (!online(&cli, "cellar")).then_some(()));
+    assert!(online(&cli, "kitchen") && online(&cli, "garden"));
+    air.clear("cellar").unwrap();
+    home.is_heard(&cli, "cellar", "15.5", "back in reach");
+
+    // Changes that are not told are found when somebody asks.
+    air.fault("lock", BleFault::NotifyLost).unwrap();
+    air.set("lock", "open", "true").unwrap();
+    let door = path(&cli, "lock", "Door", "BinarySensor");
+    eventually("the door, which was not told", || (shown(&cli, &door) == "true").then_some(()));
+}
+
+/// Who is refused pairs when the lock lets it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_does_not_pair_is_not_turned() {
+    let mut place = Place::new(ACTOR, "");
+    let radio = bus(&mut place, household(EVERY, true)).await;
+    let air = radio.handle();
+    air.fault("lock", BleFault::RefusePairing).unwrap();
+    secret(&place.path("lock.passkey"), &PASSKEY.to_string());
+    place.write(
+        "site.yaml",
+        &format!(
+            "site: 1\nbuses: {{radio: {{ble: hci0}}}}\ndevices: {{lock: {{use: usp.demo-lock, bus: radio, mac: \"{}\", passkey: \
+             \"file:lock.passkey\"}}}}\n",
+            air.mac("lock").unwrap()
+        ),
+    );
+    let _broker = place.start();
+    let cli = place.cli();
+    let locked = path(&cli, "lock", "Locked", "BinaryControl");
+    let ended = cli.run(&["set", &format!("{locked}=false")]);
+    assert_eq!((ended.code, air.is_paired("lock")), (1, false), "{ended:?}");
+    assert!(!ended.told.contains(&PASSKEY.to_string()), "{ended:?}");
+    assert_eq!(air.get("lock", "locked").as_deref(), Some("true"));
+    air.clear("lock").unwrap();
+    eventually("it pairs and obeys", || {
+        (cli.run(&["set", &format!("{locked}=false")]).code == 0).then_some(())
+    });
+    assert!(air.is_paired("lock"));
+}
+
+/// The radio, BlueZ and D-Bus fail, each in its way: devices go offline, and come back by themselves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_radio_and_its_daemons_fail_and_come_back() {
+    let mut home = Home::start().await;
+    let (cli, air) = (home.place.cli(), home.air());
+    home.is_heard(&cli, "kitchen", "21.5", "at first");
+    let locked = path(&cli, "lock", "Locked", "BinaryControl");
+    eventually("the lock", || (shown(&cli, &locked) == "true").then_some(()));
+
+    air.fault_all(BleFault::AdvertFlood(300));
+    for value in ["20.25", "20.5", "20.75"] {
+        home.is_heard(&cli, "kitchen", value, "in a flood");
+    }
+    eventually("the lock obeys in a flood", || {
+        (cli.run(&["set", &format!("{locked}=false")]).code == 0).then_some(())
+    });
+    air.clear_all();
+
+    for (number, fault) in
+        [BleFault::ScanSilent, BleFault::BluetoothdKilled, BleFault::DbusKilled, BleFault::AdapterOff]
+            .into_iter()
+            .enumerate()
+    {
+        air.fault_all(fault.clone());
+        eventually_ok(
+            || if online(&cli, "kitchen") { Err(()) } else { Ok(()) },
+            |()| format!("kitchen is still online: {fault}\n{}", home.place.log()),
+        );
+        let ended = cli.run(&["set", &format!("{locked}=true")]);
+        // A connection that is kept outlives a scan that is silent; nothing else does.
+        let turned = air.get("lock", "locked").as_deref() == Some("true");
+        assert!(ended.code != 0 || (turned && fault == BleFault::ScanSilent), "{fault}: {ended:?}");
+        air.clear_all();
+        home.is_heard(&cli, "kitchen", &format!("24.{number}"), &format!("after {fault}"));
+        assert!(online(&cli, "kitchen"), "{fault}");
+        eventually(&format!("the lock obeys after {fault}"), || {
+            (cli.run(&["set", &format!("{locked}=false")]).code == 0).then_some(())
+        });
+        assert_eq!(air.get("lock", "locked").as_deref(), Some("false"), "{fault}");
+    }
+    assert!(home.broker.end().is_none(), "the broker has ended");
+    nothing_secret_is_told(&home, &cli);
+}
+
+/// python-dbusmock's BlueZ shares no code with ours: its adapter scans, and what it advertises is heard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bluez_that_shares_no_code_is_understood() {
+    dbus_daemon();
+    let mut place = Place::new(ACTOR, "");
+    let bus = PrivateBus::start(Some(&place.path("dbus"))).await.unwrap();
+    let mut command = Command::new("/usr/bin/python3");
+    command.arg(here("python/bluez_mock.py")).env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
+    let mut bluez = Process::start(command.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::piped()));
+    assert_eq!(bluez.line(), "ready");
+    place.env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address());
+    place.write(
+        "site.yaml",
+        "site: 1\nbuses: {radio: {ble: hci0}}\ndevices:\n  \
+         thermometer: {use: bthome.thermometer, bus: radio, mac: \"A4:C1:38:00:02:01\"}\n",
+    );
+    let _broker = place.start();
+    let cli = place.cli();
+    let temperature = path(&cli, "thermometer", "Temperature", "LevelSensor");
+    for (line, value) in [("advertise 40016102ca09\n", "25.06"), ("advertise 4001610218fc\n", "-10")] {
+        eventually("the advertisement", || {
+            bluez.stdin().write_all(line.as_bytes()).unwrap();
+            assert_eq!(bluez.line(), "advertised");
+            (shown(&cli, &temperature) == value).then_some(())
+        });
+    }
+    bluez.stdin().write_all(b"scans\n").unwrap();
+    assert_eq!(bluez.line(), "scans True");
+}
+
+/// One file of the library, and a device of it.
+struct Model {
+    file: &'static str,
+    draft: MappingDraft,
+}
+
+/// Every Bluetooth device of the library as its users meet it: made from its own mapping, heard, read and set through the whole
+/// broker.
+#[expect(clippy::print_stdout, reason = "the table is what the run is for")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_bluetooth_device_of_the_library_is_heard_and_set() {
+    let models: Vec<Model> = builtin()
+        .iter()
+        .filter_map(|(name, text)| Some((*name, name.strip_prefix("ble/")?, *text)))
+        .map(|(name, file, text)| {
+            let draft = MappingDraft::parse(&SourceFile::new(name, text)).0.unwrap();
+            Model { file: file.trim_end_matches(".yaml"), draft }
+        })
+        .collect();
+    assert!(models.len() > 20, "devices that are sold");
+    let mut place = Place::new(ACTOR, "");
+    let mut site = "site: 1\nbuses: {radio: {ble: hci0, slots: 12}}\ndevices:\n".to_owned();
+    let mut devices: Vec<(String, Box<dyn BleDevice>)> = Vec::new();
+    secret(&place.path("passkey"), &mapped::PASSKEY.to_string());
+    for (number, Model { file, draft }) in (1_u8..).zip(&models) {
+        let mac = Mac([0xa4, 0xc1, 0x38, 0, 1, number]);
+        let device = MappedBle::from_draft(draft, mac, number.into()).unwrap().still().advertising(EVERY);
+        let passkey = if device.pairing() == usp_simulators::ble::device::Pairing::None {
+            ""
+        } else {
+            ", passkey: \"file:passkey\""
+        };
+        devices.push(((*file).to_owned(), Box::new(device)));
+        let profile = &draft.profile.as_ref().unwrap().value;
+        writeln!(site, "  {file}: {{use: {profile}, bus: radio, mac: \"{mac}\"{passkey}}}").unwrap();
+    }
+    let radio = bus(&mut place, devices).await;
+    place.write("site.yaml", &site);
+    let _broker = place.start();
+    let cli = place.cli();
+    let devices = rows(&cli, "Device.ProxiedDevice.*.Name");
+    let mut table = format!("{:<28} {:>6} {:>6}\n", "file", "gets", "sets");
+    let mut sum = (0, 0);
+    for model in &models {
+        let (gets, sets) = sweep(&cli, &devices[model.file], model, &radio.handle());
+        writeln!(table, "{:<28} {gets:>6} {sets:>6}", model.file).unwrap();
+        sum = (sum.0 + gets, sum.1 + sets);
+    }
+    println!("{table}{:<28} {:>6} {:>6}", format!("{} files", models.len()), sum.0, sum.1);
+    assert!(sum.0 > 70 && sum.1 >= 6, "{sum:?}");
+}
+
+fn sweep(cli: &Cli, device: &str, model: &Model, air: &RadioHandle) -> (usize, usize) {
+    let paths = value_paths(cli, device, &model.draft, model.file);
+    let mut gets = 0;
+    for cap in model.draft.capabilities.iter().filter(|cap| cap.read.is_some()) {
+        let id = cap.id.value.as_str();
+        // How strongly it is heard is nobody's to set.
+        let Some(value) =
+            texts(&model.draft, id, |test| &test.expect).into_iter().next().filter(|_| id != "strength")
+        else {
+            continue;
+        };
+        air.set(model.file, id, &value).unwrap_or_else(|why| panic!("{} {id}: {why}", model.file));
+        eventually_ok(
+            || {
+                let found = shown(cli, &paths[id]);
+                if is_same(&found, &value) { Ok(()) } else { Err(found) }
+            },
+            |found| format!("{} {id}: {found:?} instead of {value}", model.file),
+        );
+        gets += 1;
+    }
+    let mut sets = 0;
+    for cap in model.draft.capabilities.iter().filter(|cap| cap.write.is_some()) {
+        let id = cap.id.value.as_str();
+        for value in texts(&model.draft, id, |test| &test.write) {
+            cli.ok(&["set", &format!("{}={value}", paths[id])]);
+            let held = air.get(model.file, id).unwrap_or_default();
+            assert!(is_same(&held, &value), "{} {id}: the device has {held}, not {value}", model.file);
+            sets += 1;
+        }
+    }
+    (gets, sets)
+}
