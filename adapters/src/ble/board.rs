@@ -42,7 +42,7 @@ impl Spoken {
             Word::Unusable(source, _) => (source.to_string(), 0),
             Word::Rssi(_) => ("rssi".to_owned(), 0),
             Word::Notified(char, bytes) => (char.to_string(), bytes.len()),
-            Word::Connected | Word::Apart(_) | Word::Silent(_) => ("presence".to_owned(), 0),
+            Word::Connected | Word::Apart(_) | Word::Silent(..) => ("presence".to_owned(), 0),
         };
         Self { word, subject, length }
     }

@@ -328,7 +328,11 @@ impl Chat {
             }
             Err(failure) => Err(failure),
         };
-        let is_over = matches!(outcome, Err(Failure::Silent(_)));
+        let over = match &outcome {
+            Err(Failure::Silent(DeviceFault::Unreachable(why))) => Some(why.clone()),
+            Err(Failure::Silent(fault)) => Some(fault.to_string()),
+            _ => None,
+        };
         let outcome = match outcome {
             Ok(answer) => Outcome::Answered(answer),
             Err(Failure::Refused(words)) => Outcome::Answered(Answer::Refused(words)),
@@ -337,9 +341,9 @@ impl Chat {
         };
         // Whoever asked may wait no longer.
         drop(order.done.send((outcome, self.listener.letters.mark())));
-        if is_over && self.peer.is_some() {
+        if let Some(why) = over.filter(|_| self.peer.is_some()) {
             // What comes late must answer nothing else.
-            self.hang_up("it did not answer").await;
+            self.hang_up(&why).await;
         }
     }
 

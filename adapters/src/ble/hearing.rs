@@ -33,6 +33,8 @@ pub(crate) struct BleEar {
     /// What was taken out of the mailbox and is not understood yet.
     pending: Option<Word>,
     sense: Sense,
+    /// Why what was heard last of it is not believed.
+    distrust: Option<String>,
     /// When it will have been silent for too long.
     silent_at: Option<Instant>,
 }
@@ -46,7 +48,15 @@ impl BleEar {
         let none = || Arc::new(Mailbox::new(Arc::default()));
         let letters = listener.as_ref().map_or_else(none, |listener| Arc::clone(&listener.letters));
         let shared = SharedEar::new(link, letters);
-        Self { shared, listener, plan, pending: None, sense: Sense::default(), silent_at: None }
+        Self {
+            shared,
+            listener,
+            plan,
+            pending: None,
+            sense: Sense::default(),
+            distrust: None,
+            silent_at: None,
+        }
     }
 
     fn device(&self) -> Option<Arc<Device>> {
@@ -90,7 +100,10 @@ impl BleEar {
         let is_sealed = device
             .is_some_and(|device| matches!(&device.address, DeviceAddress::Ble(it) if it.key.is_some()));
         match word {
-            Word::Unusable(..) => return,
+            Word::Unusable(_, fault) => {
+                self.distrust = Some(fault.to_string());
+                return;
+            }
             Word::Rssi(_) if is_sealed => return,
             Word::Advert { source, .. } if is_sealed && *source != BleSource::ServiceData(SERVICE) => return,
             _ => {}
@@ -98,6 +111,7 @@ impl BleEar {
         if let (Word::Advert { .. }, Some(listener)) = (word, &self.listener) {
             listener.is_there();
         }
+        self.distrust = None;
         self.begin();
     }
 
@@ -167,13 +181,17 @@ impl Ear for BleEar {
                 },
                 () = silence => {
                     if self.is_silent() {
-                        return Said::Word(Word::Silent(self.patience().unwrap_or_default()));
+                        let patience = self.patience().unwrap_or_default();
+                        return Said::Word(Word::Silent(patience, self.distrust.take()));
                     }
                 }
             }
         }
     }
 }
+
+/// Data without encryption, and what their counter says of whether they are new.
+type Opened = Result<(Vec<u8>, Option<bool>), DeviceFault>;
 
 /// What makes words of a device out of what it advertises.
 #[derive(Debug, Default)]
@@ -217,13 +235,7 @@ impl Sense {
     }
 
     /// Data of BTHome without the encryption that they have to have.
-    fn opened(
-        &mut self,
-        now: Instant,
-        address: &BleAddress,
-        key: &SecretRef,
-        data: &[u8],
-    ) -> Option<Result<(Vec<u8>, Option<bool>), DeviceFault>> {
+    fn opened(&mut self, now: Instant, address: &BleAddress, key: &SecretRef, data: &[u8]) -> Option<Opened> {
         let (known, opener, at) = self.key.as_mut()?;
         if known != address || opener.is_err() && now - *at >= KEY_AGAIN {
             return None;

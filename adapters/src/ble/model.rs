@@ -85,8 +85,8 @@ pub(crate) enum Word {
     Connected,
     /// It is to be connected all the time, and is not.
     Apart(String),
-    /// Nothing was heard of it for so long.
-    Silent(Duration),
+    /// Nothing was heard of it for so long, or nothing that can be believed, and why not.
+    Silent(Duration, Option<String>),
 }
 
 /// A device with what it has said so far.
@@ -463,8 +463,12 @@ impl Model for BleModel {
                 self.apart = Some(why.clone());
                 presence(Err(why))
             }
-            Word::Silent(patience) => {
-                presence(Err(format!("nothing was heard of it for {} s", patience.as_secs())))
+            Word::Silent(patience, why) => {
+                let seconds = patience.as_secs();
+                presence(Err(match why {
+                    None => format!("nothing was heard of it for {seconds} s"),
+                    Some(why) => format!("nothing of use was heard of it for {seconds} s: {why}"),
+                }))
             }
         }
     }

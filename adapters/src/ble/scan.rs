@@ -1,7 +1,7 @@
 //! Listens for a while to whatever advertises, without a site.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -64,11 +64,15 @@ fn put<K: PartialEq>(all: &mut Vec<(K, Vec<u8>)>, key: K, bytes: Vec<u8>) {
 
 /// Everything that was heard.
 #[derive(Debug, Default)]
-struct Collector(Mutex<BTreeMap<Mac, Found>>);
+struct Collector {
+    heard: Mutex<BTreeMap<Mac, Found>>,
+    /// What BlueZ remembers.
+    known: Mutex<BTreeMap<Mac, Advert>>,
+}
 
 impl Collector {
     fn all(&self) -> Vec<Found> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        locked(&self.heard).values().cloned().collect()
     }
 }
 
@@ -78,15 +82,28 @@ impl Hears for Collector {
     }
 
     fn hear(&self, mac: Mac, advert: Advert) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = locked(&self.heard);
         if all.len() < DEVICES || all.contains_key(&mac) {
-            all.entry(mac).or_insert_with(|| Found::new(mac)).take_in(advert);
+            let found = all.entry(mac).or_insert_with(|| Found::new(mac));
+            found.take_in(advert);
+            if let Some(known) = locked(&self.known).remove(&mac) {
+                found.take_in(known);
+            }
         }
+    }
+
+    fn remember(&self, mac: Mac, known: Advert) {
+        locked(&self.known).insert(mac, known);
     }
 
     fn is_connected(&self, _: Mac, _: bool) {}
 
     fn none_is_connected(&self) {}
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is in there is whole after each operation: a panic elsewhere says nothing about it.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Scans for so long. At each [`STEP`] `step` is told what was heard so far.

@@ -112,7 +112,7 @@ fn what_is_advertised_is_read_and_what_is_only_strong_is_there() {
     let later = now + Duration::from_secs(7);
     let known = model.known(later, PointId(0)).unwrap();
     assert_eq!(known.freshness, Freshness { contact: false, age: Some(Duration::from_secs(7)) });
-    let silent = model.hear(later, Word::Silent(Duration::from_secs(120)));
+    let silent = model.hear(later, Word::Silent(Duration::from_secs(120), None));
     assert_eq!(silent.presence, Some(Err("nothing was heard of it for 120 s".to_owned())));
 }
 
@@ -242,7 +242,7 @@ async fn who_is_silent_for_too_long_is_not_there_unless_it_is_connected() {
     board.state.send_replace(LinkState::Up);
     assert!(matches!(ear.hear().await, Said::LinkUp));
     let began = tokio::time::Instant::now();
-    assert_eq!(word(&mut ear).await, Word::Silent(Duration::from_secs(120)));
+    assert_eq!(word(&mut ear).await, Word::Silent(Duration::from_secs(120), None));
     assert_eq!(began.elapsed().as_secs(), 120);
     board.hear(MAC, Advert { rssi: Some(-60), ..Advert::default() });
     assert_eq!(word(&mut ear).await, Word::Rssi(-60));
@@ -250,7 +250,7 @@ async fn who_is_silent_for_too_long_is_not_there_unless_it_is_connected() {
     let hearing = tokio::time::timeout(Duration::from_secs(3600), word(&mut ear)).await;
     assert!(hearing.is_err(), "who is connected does not advertise");
     board.is_connected(MAC, false);
-    assert_eq!(word(&mut ear).await, Word::Silent(Duration::from_secs(120)));
+    assert_eq!(word(&mut ear).await, Word::Silent(Duration::from_secs(120), None));
 }
 
 /// A key in a file, which nobody else reads.
@@ -329,7 +329,7 @@ async fn what_cannot_be_opened_keeps_nobody_online() {
     let silence = async {
         loop {
             match word(&mut ear).await {
-                Word::Silent(_) => return,
+                Word::Silent(_, why) => return assert!(why.is_some_and(|why| why.contains("USP_NOT_SET"))),
                 Word::Unusable(..) | Word::Rssi(_) => {}
                 other => panic!("{other:?}"),
             }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use btleplug::api::{Central, Characteristic, Peripheral as _, ValueNotification, WriteType};
 use btleplug::platform::Peripheral;
 use futures_util::{FutureExt, Stream, StreamExt};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use usp_mapping::mapping::{BleAddress, BleChar, BleOptions, BleUuid, Mac};
 use uuid::Uuid;
@@ -19,17 +20,29 @@ pub(in crate::ble) struct Peer {
 }
 
 /// What a connected device notifies.
-pub(in crate::ble) struct Notifications(Pin<Box<dyn Stream<Item = ValueNotification> + Send>>);
+pub(in crate::ble) struct Notifications {
+    stream: Option<Pin<Box<dyn Stream<Item = ValueNotification> + Send>>>,
+    runtime: Handle,
+}
+
+impl Drop for Notifications {
+    /// `btleplug` takes back then what it has asked D-Bus for, in a task that panics when D-Bus is gone: it is one of the session's
+    /// thread, which has ended then.
+    fn drop(&mut self) {
+        let _entered = self.runtime.enter();
+        self.stream = None;
+    }
+}
 
 impl Notifications {
     /// The next one; `None`: there will be none any more.
     pub(in crate::ble) async fn next(&mut self) -> Option<(BleChar, Vec<u8>)> {
-        self.0.next().await.map(notified)
+        self.stream.as_mut()?.next().await.map(notified)
     }
 
     /// The next one, if it is there already.
     pub(in crate::ble) fn next_now(&mut self) -> Option<(BleChar, Vec<u8>)> {
-        self.0.next().now_or_never().flatten().map(notified)
+        self.stream.as_mut()?.next().now_or_never().flatten().map(notified)
     }
 }
 
@@ -59,7 +72,7 @@ impl Session {
             Err(Fault::Refused(why) | Fault::Gone(why)) => {
                 Err(Fault::Gone(format!("it cannot be connected: {why}")))
             }
-            Ok(()) => Peer::new(device, notify).await,
+            Ok(()) => Peer::new(device, notify, &self.wire.runtime).await,
         };
         if made.is_err() {
             self.give_up(address.mac).await;
@@ -87,15 +100,20 @@ impl Session {
 }
 
 impl Peer {
-    async fn new(device: Peripheral, notify: &[BleChar]) -> Result<(Self, Notifications), Fault> {
+    async fn new(
+        device: Peripheral,
+        notify: &[BleChar],
+        runtime: &Handle,
+    ) -> Result<(Self, Notifications), Fault> {
         let chars = device.characteristics().into_iter().collect();
         let peer = Self { device, chars };
-        let notifications = peer.device.notifications().await.map_err(|error| fault::of_peer(&error))?;
+        let stream = peer.device.notifications().await.map_err(|error| fault::of_peer(&error))?;
+        let notifications = Notifications { stream: Some(stream), runtime: runtime.clone() };
         for char in notify {
             let char = peer.char(char)?;
             peer.device.subscribe(char).await.map_err(|error| fault::of_peer(&error))?;
         }
-        Ok((peer, Notifications(notifications)))
+        Ok((peer, notifications))
     }
 
     fn char(&self, wanted: &BleChar) -> Result<&Characteristic, Fault> {

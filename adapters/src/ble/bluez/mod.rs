@@ -21,6 +21,7 @@ use dbus::Path;
 use dbus::arg::{PropMap, RefArg, Variant, prop_cast};
 use dbus::nonblock::stdintf::org_freedesktop_dbus::{ObjectManager, Properties};
 use dbus::nonblock::{Proxy, SyncConnection};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -72,6 +73,8 @@ pub(super) struct Session {
 struct Wire {
     bus: Arc<SyncConnection>,
     manager: Manager,
+    /// That of the thread.
+    runtime: Handle,
 }
 
 impl std::fmt::Debug for Wire {
@@ -146,7 +149,7 @@ fn drive(
         let made = match dbus_tokio::connection::new_system_sync() {
             Ok((resource, bus)) => Manager::new()
                 .await
-                .map(|manager| (resource, Wire { bus, manager }))
+                .map(|manager| (resource, Wire { bus, manager, runtime: Handle::current() }))
                 .map_err(|error| no_bus(&error)),
             Err(error) => Err(no_bus(&error.message().unwrap_or("it cannot be reached"))),
         };
@@ -204,7 +207,7 @@ impl Session {
         self.rule(&signals::radio_rule(&path)).await?;
         self.rule(signals::ADDED_RULE).await?;
         self.listen().await?;
-        self.tell_connected(&objects, &path);
+        self.tell_known(&objects, &path);
         self.agent.register(&self.wire.bus).await;
         self.discover(&path, again).await
     }
@@ -276,13 +279,16 @@ impl Session {
         Ok(())
     }
 
-    /// Which devices are connected, be it by somebody else.
-    fn tell_connected(&self, objects: &Objects, radio: &Path<'_>) {
+    /// Which devices are connected, be it by somebody else, and what BlueZ remembers of them.
+    fn tell_known(&self, objects: &Objects, radio: &Path<'_>) {
         for (path, interfaces) in objects {
             let Some(mac) = signals::device_of(radio, path) else { continue };
             let properties = interfaces.get(DEVICE);
             let connected = properties.and_then(|known| prop_cast::<bool>(known, "Connected")).copied();
             self.hears.is_connected(mac, connected.unwrap_or(false));
+            if let Some(properties) = properties {
+                self.hears.remember(mac, signals::remembered(properties));
+            }
         }
     }
 

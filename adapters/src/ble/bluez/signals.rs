@@ -39,6 +39,8 @@ pub(in crate::ble) trait Hears: Debug + Send + Sync {
     fn wanted(&self) -> Option<BTreeSet<Mac>>;
     /// Something of a device was heard.
     fn hear(&self, mac: Mac, advert: Advert);
+    /// What BlueZ remembers of a device: its name and services. It was not heard.
+    fn remember(&self, _: Mac, _: Advert) {}
     /// BlueZ says that a device is connected, or not any more.
     fn is_connected(&self, mac: Mac, connected: bool);
     /// bluetoothd is gone, and every connection with it.
@@ -185,6 +187,11 @@ impl Signals {
             self.device(mac, properties);
         }
     }
+}
+
+/// What of the properties of a device is of any age.
+pub(super) fn remembered(properties: &PropMap) -> Advert {
+    Advert { rssi: None, data: Vec::new(), ..advert(properties) }
 }
 
 /// What properties of a device say of an advertisement.
