@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::mischief::ZigbeeFault;
 use crate::rng::Rng;
 
+use super::bytes::{Out, Reader};
 use super::ieee::Ieee;
 use super::network::Network;
 use super::node::{Heard, Logical, Node, Outcome, Said};
@@ -368,6 +369,7 @@ impl Air {
     fn send_all(&mut self, now: Duration, tag: u64, to: u16, group: Option<u16>, heard: &Heard) {
         let (reaches, counter, hold) = (self.reaches(), self.counter, self.hold);
         let mut arrivals = Vec::new();
+        self.answer_for_child(now, heard);
         for device in &mut self.devices {
             let meant = group.is_none_or(|group| device.node.is_in(group));
             let sleeps = matches!(device.node.logical, Logical::Sleepy(_));
@@ -382,6 +384,22 @@ impl Air {
         }
         self.doing.extend(arrivals);
         self.doing.push((now + FLIGHT, What::Tell(Told::Sent { tag, delivery: Delivery::Done })));
+    }
+
+    /// A parent says where its sleepy child is (05-3474, 2.4.3.1.1).
+    fn answer_for_child(&mut self, now: Duration, heard: &Heard) {
+        let Some((sequence, fields)) = heard.payload.split_first() else { return };
+        let ieee = Reader::new(fields).u64().map(Ieee).filter(|_| heard.profile == 0 && heard.cluster == 0);
+        let Some(ieee) = ieee else { return };
+        let Some(device) = self.device(ieee).filter(|one| matches!(one.node.logical, Logical::Sleepy(_)))
+        else {
+            return;
+        };
+        let payload = Out::new().u8(*sequence).u8(0).u64(ieee.0).u16(device.node.address).done();
+        let (cluster, group) = (0x8000, None);
+        let said =
+            Said { broadcast: false, profile: 0, cluster, endpoint: 0, to_endpoint: 0, group, payload };
+        self.say(now, ieee, vec![said], FLIGHT);
     }
 
     /// Lets time pass; what the coordinator is told.

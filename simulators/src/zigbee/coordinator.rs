@@ -106,6 +106,8 @@ struct State {
     plugged: bool,
     begun: Instant,
     rng: Rng,
+    /// The network key that it had before it got a wrong one.
+    right_key: Option<[u8; 16]>,
     /// Frames that come later.
     later: Vec<(Duration, Vec<u8>)>,
 }
@@ -142,6 +144,7 @@ impl Coordinator {
             plugged: true,
             begun: Instant::now(),
             rng: Rng::named(plan.ieee.0, "line"),
+            right_key: None,
             later: Vec::new(),
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), stop: AtomicBool::new(false) });
@@ -182,6 +185,8 @@ impl Coordinator {
         match order.fault {
             ZigbeeFault::Reset => state.start(Start::Watchdog),
             ZigbeeFault::WrongKey => {
+                let right = state.stick.remembers().map(|network| network.key);
+                state.right_key = state.right_key.or(right);
                 let mut key = [0; 16];
                 key.iter_mut().for_each(|byte| *byte = state.rng.below(256) as u8);
                 state.stick.replace_key(key);
@@ -203,14 +208,19 @@ impl Coordinator {
         self.with(name, |node| node.faults.start(order))
     }
 
-    /// Switches all faults off, of the coordinator or of one device.
+    /// Switches all faults off, of the coordinator or of one device. A coordinator gets its own key back.
     ///
     /// Errors: there is no such device.
     pub fn clear(&self, name: Option<&str>) -> Result<(), String> {
         match name {
             Some(name) => self.with(name, |node| node.faults.clear()),
             None => {
-                self.state().faults.clear();
+                let state = &mut *self.state();
+                state.faults.clear();
+                if let Some(key) = state.right_key.take() {
+                    state.stick.replace_key(key);
+                    state.start(Start::Watchdog);
+                }
                 Ok(())
             }
         }

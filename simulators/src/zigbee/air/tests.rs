@@ -1,4 +1,3 @@
-use super::super::bytes::Out;
 use super::super::node::{HOME, Kind};
 use super::*;
 

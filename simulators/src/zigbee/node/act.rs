@@ -6,7 +6,7 @@ use super::{Node, Said};
 /// Something that can be done at a device, and what it says then to those that it is bound to.
 #[derive(Clone, Debug)]
 pub(super) struct Action {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) endpoint: u8,
     pub(super) cluster: u16,
     pub(super) command: u8,
@@ -18,7 +18,7 @@ impl Node {
     ///
     /// Errors: there is no such thing to do, or the device is bound to nobody for it.
     pub(in super::super) fn act(&mut self, name: &str) -> Result<Vec<Said>, String> {
-        let known = || self.actions.iter().map(|action| action.name).collect::<Vec<_>>().join(", ");
+        let known = || self.actions.iter().map(|action| action.name.as_str()).collect::<Vec<_>>().join(", ");
         let Some(action) = self.actions.iter().find(|action| action.name == name).cloned() else {
             return Err(format!("{} has no action {name:?}; it has: {}", self.name, known()));
         };
@@ -39,7 +39,7 @@ impl Node {
     }
 
     /// What can be done at it.
-    pub fn actions(&self) -> Vec<&'static str> {
-        self.actions.iter().map(|action| action.name).collect()
+    pub fn actions(&self) -> Vec<String> {
+        self.actions.iter().map(|action| action.name.clone()).collect()
     }
 }

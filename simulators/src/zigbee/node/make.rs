@@ -11,7 +11,8 @@ use crate::world::{Behaviour, World};
 use super::super::ieee::Ieee;
 use super::super::zcl::{Value, kind};
 use super::act::Action;
-use super::{Attribute, Endpoint, HOME, Key, Link, Logical, Node, Point};
+use super::point::{Coding, Link, Point};
+use super::{Attribute, Endpoint, HOME, Key, Logical, Node};
 
 /// A kind of device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,8 +261,8 @@ fn cover(made: Maker) -> Maker {
 }
 
 fn button(made: Maker) -> Maker {
-    let act = |name, cluster, command, payload: &[u8]| Action {
-        name,
+    let act = |name: &str, cluster, command, payload: &[u8]| Action {
+        name: name.to_owned(),
         endpoint: 1,
         cluster,
         command,
@@ -296,7 +297,7 @@ fn around(middle: f64, spread: f64, memory: f64) -> Behaviour {
 }
 
 /// A device that is being made.
-pub(super) struct Maker(Node);
+pub(super) struct Maker(pub(super) Node);
 
 impl Maker {
     pub(super) fn new(name: &str, ieee: Ieee) -> Self {
@@ -396,19 +397,30 @@ impl Maker {
         if !self.0.attributes.contains_key(&key) {
             self.add(key, Value::of_number(kind, number), false, true);
         }
-        self.0.points.push(Point { name: name.to_owned(), key, factor, bit: None, link });
+        let coding = match kind {
+            kind::BOOL => Coding::Flag { off: 0, on: 1, all: None },
+            _ => Coding::Number { scale: 1.0 / factor, offset: 0.0 },
+        };
+        self.0.points.push(Point { name: name.to_owned(), key, bits: None, coding, link });
         self
     }
 
-    fn bit(mut self, name: &str, bit: u32) -> Self {
-        self.0.points.iter_mut().filter(|point| point.name == name).for_each(|point| point.bit = Some(bit));
+    /// It is one bit of its attribute.
+    fn bit(mut self, name: &str, bit: u8) -> Self {
+        for point in self.0.points.iter_mut().filter(|point| point.name == name) {
+            point.bits = Some((bit, bit));
+            point.coding = Coding::Flag { off: 0, on: 1, all: None };
+        }
         self
     }
 
     fn initially(mut self, name: &str, value: f64) -> Self {
-        let point = self.0.points.iter().find(|point| point.name == name);
-        if let Some((key, factor)) = point.map(|point| (point.key, point.factor)) {
-            self.0.put(key, value * factor);
+        let point = self.0.points.iter().find(|point| point.name == name).cloned();
+        if let Some(point) = point
+            && let Some(attribute) = self.0.attributes.get_mut(&point.key)
+            && let Some(made) = point.shown(value, &attribute.value)
+        {
+            attribute.value = made;
         }
         self
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::zcl::{Raw, Value, kind};
+use super::super::zcl::{Raw, Value};
 use super::{Attribute, Key, Link, Motion, Node};
 
 impl Node {
@@ -12,15 +12,11 @@ impl Node {
         if !self.still {
             self.world.step(since);
         }
-        let shown: Vec<(Key, f64)> = self
-            .points
-            .iter()
-            .filter(|point| point.link == Link::Shows)
-            .filter_map(|point| Some((point.key, self.world.get(&point.name)? * point.factor)))
-            .collect();
-        for (key, number) in shown {
-            if let Some(attribute) = self.attributes.get_mut(&key) {
-                attribute.value = Value::of_number(attribute.value.kind, number);
+        for point in self.points.iter().filter(|point| point.link == Link::Shows) {
+            let quantity = self.world.get(&point.name);
+            let Some(attribute) = self.attributes.get_mut(&point.key) else { continue };
+            if let Some(value) = quantity.and_then(|quantity| point.shown(quantity, &attribute.value)) {
+                attribute.value = value;
             }
         }
     }
@@ -60,45 +56,30 @@ impl Node {
     /// A value by its name, as text.
     pub fn get(&self, name: &str) -> Option<String> {
         let point = self.points.iter().find(|point| point.name == name)?;
-        let value = self.value(point.key)?;
-        if let (Some(bit), Raw::Whole(bits)) = (point.bit, &value.raw) {
-            return Some((bits >> bit & 1 == 1).to_string());
-        }
-        Some(match &value.raw {
-            Raw::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Raw::Whole(number) if value.kind == kind::BOOL => (*number == 1).to_string(),
-            Raw::Whole(number) => plain(*number as f64 / point.factor),
-            Raw::Float(number) => plain(number / point.factor),
-        })
+        Some(point.text(self.value(point.key)?))
     }
 
     /// Holds a value.
     ///
     /// Errors: there is none of this name, or it cannot be that.
     pub fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
-        let unknown = || format!("{} has no value {name:?}; it has {}", self.name, self.names().join(", "));
-        let point = self.points.iter().find(|point| point.name == name).cloned().ok_or_else(unknown)?;
-        let Some(Attribute { value, .. }) = self.attributes.get(&point.key) else { return Err(unknown()) };
-        if let Raw::Bytes(_) = value.raw {
-            let made = Value { kind: value.kind, raw: Raw::Bytes(text.as_bytes().to_vec()) };
-            self.attributes.entry(point.key).and_modify(|attribute| attribute.value = made);
-            return Ok(());
-        }
-        let number = match text {
-            "true" | "on" => 1.0,
-            "false" | "off" => 0.0,
-            text => text.parse().map_err(|_| format!("{name} is a number, not {text:?}"))?,
+        let unknown = format!("{} has no value {name:?}; it has {}", self.name, self.names().join(", "));
+        let point = self.points.iter().find(|point| point.name == name).cloned();
+        let Some(point) = point else { return Err(unknown) };
+        let Some(Attribute { value, .. }) = self.attributes.get(&point.key) else { return Err(unknown) };
+        let made = match value.raw {
+            Raw::Bytes(_) => Value { kind: value.kind, raw: Raw::Bytes(text.as_bytes().to_vec()) },
+            _ => {
+                let quantity = point.typed(text)?;
+                if point.link == Link::Shows {
+                    self.world.set(name, quantity).map_err(|error| error.to_string())?;
+                }
+                point.shown(quantity, value).ok_or(unknown)?
+            }
         };
-        if let Some(bit) = point.bit {
-            let bits = value.as_whole().unwrap_or(0) & !(1 << bit);
-            self.put(point.key, (bits | i128::from(number != 0.0) << bit) as f64);
-            return Ok(());
-        }
-        if point.link == Link::Shows {
-            self.world.set(name, number).map_err(|error| error.to_string())?;
-        }
         self.stop(point.key);
-        self.put(point.key, number * point.factor);
+        self.attributes.entry(point.key).and_modify(|attribute| attribute.value = made);
+        self.drive(point.key);
         Ok(())
     }
 
@@ -118,10 +99,4 @@ impl Node {
     pub fn obeyed(&self) -> &[String] {
         &self.obeyed
     }
-}
-
-/// As people write it.
-fn plain(number: f64) -> String {
-    let text = format!("{number:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

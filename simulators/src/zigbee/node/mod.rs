@@ -6,7 +6,9 @@ mod act;
 mod cluster;
 mod general;
 mod make;
+mod mapped;
 mod measure;
+mod point;
 mod report;
 mod zdo;
 
@@ -22,7 +24,10 @@ use crate::world::World;
 use super::ieee::Ieee;
 use super::zcl::Value;
 
+use point::{Link, Point};
+
 pub use make::{Kind, NoKind};
+pub use mapped::MappedError;
 pub(super) use zdo::{Identity, describe};
 
 /// The profile of homes.
@@ -85,29 +90,6 @@ pub(super) struct Binding {
 pub(super) enum To {
     Device(Ieee, u8),
     Group(u16),
-}
-
-/// A value that people have a name for.
-#[derive(Clone, Debug)]
-struct Point {
-    name: String,
-    key: Key,
-    /// Raw value for each unit of it.
-    factor: f64,
-    /// One bit of a bitmap.
-    bit: Option<u32>,
-    link: Link,
-}
-
-/// How a value and the world's quantity of the same name belong together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Link {
-    /// Not at all.
-    None,
-    /// The attribute shows the quantity.
-    Shows,
-    /// The quantity follows the attribute.
-    Drives,
 }
 
 /// An attribute on its way to another value.
@@ -251,10 +233,11 @@ impl Node {
     }
 
     fn drive(&mut self, key: Key) {
-        let drives = |point: &&Point| point.key == key && point.link == Link::Drives;
-        let Some(point) = self.points.iter().find(drives) else { return };
-        if let Some(raw) = self.attributes.get(&key).and_then(|attribute| attribute.value.number()) {
-            self.world.actuate(&point.name, raw / point.factor).ok();
+        for point in self.points.iter().filter(|point| point.key == key && point.link == Link::Drives) {
+            let value = self.attributes.get(&key).map(|attribute| &attribute.value);
+            if let Some(quantity) = value.and_then(|value| point.quantity(value)) {
+                self.world.actuate(&point.name, quantity).ok();
+            }
         }
     }
 

@@ -201,3 +201,38 @@ fn every_kind_has_values_that_can_be_set() {
         assert!(node.set("nonsense", "1").unwrap_err().contains("has no value"));
     }
 }
+
+/// One value in two spellings, or the same text.
+fn is_same(found: &str, expected: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    match (number(found), number(expected)) {
+        (Some(found), Some(expected)) => (found - expected).abs() < 1e-3,
+        _ => found == expected,
+    }
+}
+
+#[test]
+fn devices_of_the_library_are_made_and_can_be_what_their_tests_expect() {
+    use usp_mapping::diagnostic::SourceFile;
+    use usp_mapping::draft::MappingDraft;
+    let files = usp_mapping::library::builtin().iter().filter(|(name, _)| name.starts_with("zigbee/"));
+    let mut made = 0;
+    for (name, text) in files {
+        let draft = MappingDraft::parse(&SourceFile::new(name, text)).0.unwrap();
+        let mut node =
+            Node::from_draft(&draft, "it", Ieee(1), 1).unwrap_or_else(|why| panic!("{name}: {why}"));
+        let known = node.names();
+        for (id, value) in draft.tests.iter().flat_map(|test| &test.expect) {
+            let (id, value) = (&id.value, &value.value);
+            // What is only heard, or within a string, is no value of its own.
+            if !known.contains(id) {
+                continue;
+            }
+            node.set(id, value).unwrap_or_else(|why| panic!("{name} {id}: {why}"));
+            let found = node.get(id).unwrap();
+            assert!(is_same(&found, value), "{name} {id}: {found} instead of {value}");
+        }
+        made += usize::from(!known.is_empty());
+    }
+    assert!(made >= 18, "{made}");
+}

@@ -8,13 +8,14 @@ mod live;
 mod mqtt;
 mod plan;
 mod things;
+mod zigbee;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use usp_mapping::mapping::ProtocolKind;
-use usp_simulators::mischief::{BleFault, CoapFault, MqttFault};
+use usp_simulators::mischief::{BleFault, CoapFault, MqttFault, ZigbeeFault};
 use usp_simulators::modbus::command::{Command, faults};
 use usp_simulators::modbus::{LineSettings, Plant, Script};
 
@@ -22,7 +23,7 @@ use self::plan::Setup;
 use super::model::Folders;
 use crate::cli::Failure;
 
-/// Simulate devices from their mapping: Modbus and lines over TCP or on a pseudo-terminal, CoAP, on an MQTT server, Bluetooth around a fake BlueZ, or all of a Modbus site
+/// Simulate devices from their mapping: Modbus and lines over TCP or on a pseudo-terminal, CoAP, on an MQTT server, Bluetooth around a fake BlueZ, Zigbee behind a coordinator, or all of a Modbus site
 ///
 /// While it runs, lines on standard input are obeyed: `set voltage 230`, `fault silent`, `show`, `help`, `quit`.
 #[derive(Debug, clap::Args)]
@@ -60,6 +61,9 @@ pub(in crate::cli) struct Simulate {
     /// For Bluetooth devices: the folder for the socket of their D-Bus; a temporary one without it
     #[arg(long, value_name = "DIR", conflicts_with_all = ["tcp", "serial", "rtu_over_tcp", "mqtt"])]
     dbus: Option<PathBuf>,
+    /// For Zigbee devices: what their coordinator speaks
+    #[arg(long, value_enum, default_value_t = zigbee::Ncp::Ezsp)]
+    ncp: zigbee::Ncp,
     /// Unit identifier of the first device
     #[arg(long, default_value_t = 1, value_name = "N")]
     unit: u8,
@@ -125,6 +129,9 @@ pub(super) fn run(args: &Simulate) -> Result<(), Failure> {
         return Err(Failure::invalid("--dbus is for mappings of Bluetooth devices"));
     }
     match messages {
+        Some((ProtocolKind::Zigbee, devices)) if !args.rtu_over_tcp => {
+            return runtime.block_on(zigbee::simulate(args, devices));
+        }
         Some((_, devices)) if args.serial || args.rtu_over_tcp => {
             let names: Vec<&str> = devices.iter().map(|device| device.key.as_str()).collect();
             return Err(Failure::invalid(format!("{}: only Modbus has serial lines", names.join(", "))));
@@ -185,10 +192,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 fn after_help() -> String {
     format!(
-        "Faults, each also with *TIMES behind it:\n{}\n\nOf CoAP devices:\n{}\n\nOf devices on MQTT:\n{}\n\nOf Bluetooth devices:\n{}",
+        "Faults, each also with *TIMES behind it:\n{}\n\nOf CoAP devices:\n{}\n\nOf devices on MQTT:\n{}\n\nOf Bluetooth devices:\n{}\n\nOf Zigbee devices and their coordinator:\n{}",
         faults(),
         things::faults(&CoapFault::ALL),
         things::faults(&MqttFault::ALL),
-        things::faults(&BleFault::ALL)
+        things::faults(&BleFault::ALL),
+        things::faults(&ZigbeeFault::ALL)
     )
 }

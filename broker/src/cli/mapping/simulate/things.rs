@@ -64,7 +64,8 @@ pub(super) fn planned(args: &Simulate) -> Result<Option<(ProtocolKind, Vec<Plann
 fn messages(file: &SourceFile) -> Option<ProtocolKind> {
     let is_mapping = file_kind(file).is_ok_and(|kind| kind != FileKind::Site);
     let kind = MappingDraft::parse(file).0.filter(|_| is_mapping)?.protocol;
-    matches!(kind, ProtocolKind::Mqtt | ProtocolKind::Coap | ProtocolKind::Ble).then_some(kind)
+    matches!(kind, ProtocolKind::Mqtt | ProtocolKind::Coap | ProtocolKind::Ble | ProtocolKind::Zigbee)
+        .then_some(kind)
 }
 
 /// What the site file says of the parameters that were given.
@@ -92,6 +93,10 @@ pub(super) trait Thing {
     fn knows_fault(text: &str) -> Result<(), String>;
     /// Ends all faults.
     fn clear(&self);
+    /// Somebody does something at it.
+    fn act(&self, action: &str) -> Result<(), String> {
+        Err(format!("there is nothing to be done at it, such as {action}"))
+    }
     /// How much was said and heard, and what is wrong with it.
     fn state(&self) -> String;
     /// Each capability and its value.
@@ -107,6 +112,7 @@ pub(super) enum Command {
     Fault(String),
     Faults,
     Clear(Option<String>),
+    Do(String, String),
     Show(Option<String>),
     Help,
     Quit,
@@ -132,12 +138,16 @@ impl FromStr for Command {
             "fault" => Self::Fault(device.ok_or("this is written fault [DEVICE] NAME[=VALUE][*TIMES]")?),
             "faults" => Self::Faults,
             "clear" => Self::Clear(device),
+            "do" => {
+                let (name, action) = rest.rsplit_once(' ').ok_or("this is written do DEVICE ACTION")?;
+                Self::Do(name.trim().to_owned(), action.to_owned())
+            }
             "show" => Self::Show(device),
             "help" | "?" => Self::Help,
             "quit" | "exit" => Self::Quit,
             other => {
                 return Err(format!(
-                    "unknown command {other:?}; known are: set, release, fault, faults, clear, show, help, quit"
+                    "unknown command {other:?}; known are: set, release, do, fault, faults, clear, show, help, quit"
                 ));
             }
         })
@@ -146,6 +156,7 @@ impl FromStr for Command {
 
 const HELP: &str = "set [DEVICE.]CAPABILITY VALUE   holds this value and tells it\n\
                     release [DEVICE.]CAPABILITY   lets it move by itself again\n\
+                    do DEVICE ACTION   presses a button (Zigbee)\n\
                     fault [DEVICE] NAME[=VALUE][*TIMES]   goes wrong; faults lists them\n\
                     clear [DEVICE]   ends all faults\n\
                     show [DEVICE]   values, faults, how much was said and heard\n\
@@ -177,6 +188,10 @@ impl<T: Thing> Things<T> {
                     self.chosen(device)?.map(|(_, thing)| thing.fault(fault)).collect();
                 format!("fault {}", told?.pop().unwrap_or_default())
             }
+            Command::Do(device, action) => {
+                self.chosen(Some(device))?.try_for_each(|(_, thing)| thing.act(action))?;
+                format!("{device} {action}")
+            }
             Command::Clear(device) => {
                 self.chosen(device.as_deref())?.for_each(|(_, thing)| thing.clear());
                 "no faults".to_owned()
@@ -204,6 +219,7 @@ impl<T: Thing> Things<T> {
                 T::knows_fault(fault)
             }
             Command::Clear(device) | Command::Show(device) => self.chosen(device.as_deref()).map(drop),
+            Command::Do(device, _) => self.chosen(Some(device)).map(drop),
             _ => Ok(()),
         }
     }
