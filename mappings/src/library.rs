@@ -130,6 +130,9 @@ pub fn builtin() -> &'static [(&'static str, &'static str)] {
         "zigbee/sonoff-snzb-02.yaml",
         "zigbee/sonoff-snzb-03.yaml",
         "zigbee/sonoff-snzb-04.yaml",
+        "zigbee/usp-demo-lamp.yaml",
+        "zigbee/usp-demo-plug.yaml",
+        "zigbee/usp-demo-room.yaml",
         "zigbee/yale-yrd226.yaml",
     ]
 }

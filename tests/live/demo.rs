@@ -101,6 +101,32 @@ fn things_in_the_air_are_used(cli: &Cli) {
     assert!((15.0..30.0).contains(&value.parse::<f64>().unwrap()), "{value}");
 }
 
+/// What the guide says to try with the Zigbee network.
+fn things_on_zigbee_are_used(cli: &Cli) {
+    let of = |device: &str, capability: &str, class: &str| {
+        format!(
+            r#"Device.ProxiedDevice.[Name=="{device}"].IoTCapability.[Name=="{capability}"].{class}.Value"#
+        )
+    };
+    for (device, sensor) in
+        [("Washing machine", "Power"), ("Washing machine", "Energy"), ("Bedroom", "Temperature")]
+    {
+        let path = of(device, sensor, "LevelSensor");
+        let value = eventually(&format!("{device}: {sensor}"), || cli.values(&path).into_values().next());
+        assert!(value.parse::<f64>().is_ok_and(|value| value >= 0.0), "{device}: {sensor} {value}");
+    }
+    let brightness = of("Reading lamp", "Brightness", "LevelControl");
+    for level in ["40", "100"] {
+        cli.ok(&["set", &format!("{brightness}={level}")]);
+        assert_eq!(cli.values(&brightness).into_values().collect::<Vec<_>>(), [level]);
+    }
+    cli.ok(&["operate", r#"Device.X_USPBROKER_Bus.[Name=="mesh"].PermitJoin()"#, "Duration=3"]);
+    let addresses = "Device.ProxiedDevice.*.X_USPBROKER_Address";
+    eventually("the contact that joins", || {
+        cli.values(addresses).into_values().any(|at| at.contains("0x00e0540000000104")).then_some(())
+    });
+}
+
 #[test]
 fn the_demo_does_what_it_promises_over_both_transports() {
     let demo = Demo::start();
@@ -112,6 +138,7 @@ fn the_demo_does_what_it_promises_over_both_transports() {
         a_service_is_used(&cli);
         things_on_mqtt_are_used(&cli);
         things_in_the_air_are_used(&cli);
+        things_on_zigbee_are_used(&cli);
     }
     demo.process.signal("TERM");
     assert!(demo.process.ended().success());

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::air;
 use super::place::Place;
-use super::things::Places;
+use super::things::{Places, ZIGBEE};
 use crate::cli::Failure;
 
 /// The broker's usual port for WebSocket.
@@ -62,8 +62,14 @@ local_role = "Full Access"
     )
 }
 
-fn site_yaml(Places { meters, light, climate, mqtt, p1, air }: &Places) -> String {
-    let p1 = p1.display();
+fn site_yaml(Places { meters, light, climate, mqtt, p1, mesh, air }: &Places) -> String {
+    let (p1, mesh) = (p1.display(), mesh.display());
+    let zigbee: String = ZIGBEE
+        .iter()
+        .map(|(_, profile, key, name, ieee)| {
+            format!("  {key}: {{use: {profile}, bus: mesh, ieee: \"{ieee}\", name: \"{name}\"}}\n")
+        })
+        .collect();
     let (radio, in_the_air) = if *air { (air::site_bus(), air::site_devices()) } else { ("", String::new()) };
     format!(
         r#"# Written by `usp-broker demo` at each start: copy it before you change it.
@@ -72,6 +78,7 @@ buses:
   simulated: {{modbus_tcp: "{meters}"}}
   lan: {{coap: any}}
   p1: {{serial_line: {p1}}}
+  mesh: {{zigbee: {mesh}, ncp: znp, adopt: true}} # who joins appears by itself
   home: {{mqtt: "{mqtt}", adopt: [zigbee2mqtt, tasmota]}} # their devices appear by themselves
 {radio}devices:
   meter1: {{use: usp.demo-meter, bus: simulated, unit: 1, name: "Main meter"}}
@@ -79,7 +86,7 @@ buses:
   light: {{use: usp.demo-light, bus: lan, host: "{light}", name: "Ceiling light"}}
   climate: {{use: usp.demo-climate, bus: lan, host: "{climate}", name: "Climate sensor"}}
   smart-meter: {{use: dsmr.p1-v5, bus: p1, name: "Smart meter"}}
-{in_the_air}"#
+{zigbee}{in_the_air}"#
     )
 }
 

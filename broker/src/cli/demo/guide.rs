@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::client::{Client, Options, Via, random_text};
 
 /// How long the Service and the devices may take to show up; the guide is printed without them then.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// From one look to the next.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -26,6 +26,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 const SERVICES: &str = "Device.USPServices.USPService.*.DataModelPaths";
 const DEVICES: &str = "Device.ProxiedDevice.*.Online";
 const SWITCHES: &str = "Device.ProxiedDevice.*.IoTCapability.*.BinaryControl.Value";
+
+/// The light on the Zigbee coordinator.
+const LAMP: &str = "Reading lamp";
 
 /// The name that a Zigbee2MQTT has as a device.
 const BRIDGE: &str = "Zigbee2MQTT Coordinator";
@@ -101,7 +104,7 @@ impl Guide {
             &format!(
                 "{} simulated, on Modbus, CoAP, MQTT (a Zigbee2MQTT and a Tasmota switch){}, see site.yaml",
                 self.seen.online,
-                if self.air { ", a serial line and Bluetooth" } else { " and a serial line" }
+                if self.air { ", a serial line, a Zigbee coordinator and Bluetooth" } else { ", a serial line and a Zigbee coordinator" }
             ),
         );
         line("log", &self.dir.join("demo.log").display());
@@ -126,6 +129,8 @@ impl Guide {
             format!("{program} set 'Device.ProxiedDevice.[Name==\"{PLUG}\"].IoTCapability.[Name==\"State\"].BinaryControl.Value=true'"),
             format!("{program} get 'Device.ProxiedDevice.[Name==\"{STRIP}\"].Node.*.IoTCapability.*.BinaryControl.'"),
             format!("{program} operate 'Device.ProxiedDevice.[Name==\"{BRIDGE}\"].X_ZIGBEE2MQTT_PermitJoin()' Time=60    # a lamp joins"),
+            format!("{program} set 'Device.ProxiedDevice.[Name==\"{LAMP}\"].IoTCapability.[Name==\"Brightness\"].LevelControl.Value=100'"),
+            format!("{program} operate 'Device.X_USPBROKER_Bus.[Name==\"mesh\"].PermitJoin()' Duration=30    # a door contact joins"),
         ]);
         if self.air {
             commands.push(format!(
@@ -268,7 +273,7 @@ mod tests {
         for line in [
             "  folder       /tmp/d (kept)\n",
             "  Controllers  uds:/tmp/d/broker_agent_path\n",
-            "  devices      9 simulated, on Modbus, CoAP, MQTT (a Zigbee2MQTT and a Tasmota switch), a serial line and Bluetooth, see site.yaml\n",
+            "  devices      9 simulated, on Modbus, CoAP, MQTT (a Zigbee2MQTT and a Tasmota switch), a serial line, a Zigbee coordinator and Bluetooth, see site.yaml\n",
             "  export USP_BROKER_VIA=uds:/tmp/d/broker_agent_path\n",
             "  usp-broker set Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Value=true\n",
             "  usp-broker operate 'Device.ProxiedDevice.1.IoTCapability.4.BinaryControl.Toggle()'\n",

@@ -1,5 +1,5 @@
 //! What a demo simulates: Modbus meters, made from their mapping, CoAP things, an MQTT server with a Zigbee2MQTT and a Tasmota
-//! switch, a smart meter on a serial line, Bluetooth devices, and a USP Service.
+//! switch, a smart meter on a serial line, a Zigbee network behind a coordinator, Bluetooth devices, and a USP Service.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use usp_simulators::modbus::{ModbusDevice, ModbusServer};
 use usp_simulators::mqtt::Relay;
 use usp_simulators::mqtt_devices::{TasmotaSwitch, ThingHandle, Zigbee2Mqtt, ZigbeeDevice, ZigbeeModel, run};
 use usp_simulators::service::{Service, ServiceConfig, ServiceHandle};
+use usp_simulators::zigbee::{self, Coordinator, Ieee, Kind, Model, Node, Plan, Presence};
 
 use super::air::{self, Air};
 use super::place::Place;
@@ -26,14 +27,27 @@ const MAPPING: &str = "modbus/usp-demo-meter.yaml";
 const UNITS: [u8; 2] = [1, 2];
 
 /// Devices that show up by themselves: two meters, two CoAP things, a smart meter, the Zigbee bridge with three devices, a Tasmota
-/// switch. With Bluetooth there are more.
-const DEVICES: usize = 10;
+/// switch, three devices on a Zigbee coordinator. With Bluetooth there are more.
+const DEVICES: usize = 13;
 
 /// A plug that measures, behind the Zigbee bridge.
 pub(super) const PLUG: &str = "Coffee machine";
 
 /// Two sockets, behind the Zigbee bridge.
 pub(super) const STRIP: &str = "Desk strip";
+
+/// The devices on the Zigbee coordinator: their mapping, key, name and address.
+pub(super) const ZIGBEE: [(Kind, &str, &str, &str, Ieee); 3] = [
+    (Kind::Plug, "usp.demo-plug", "plug", "Washing machine", Ieee(0x00e0_5400_0000_0101)),
+    (Kind::Light, "usp.demo-lamp", "lamp", "Reading lamp", Ieee(0x00e0_5400_0000_0102)),
+    (Kind::Climate, "usp.demo-room", "room", "Bedroom", Ieee(0x00e0_5400_0000_0103)),
+];
+
+/// A contact that joins when somebody lets it.
+const CONTACT: Ieee = Ieee(0x00e0_5400_0000_0104);
+
+/// How often the sensor that sleeps asks for what has come.
+const POLLS: Duration = Duration::from_secs(1);
 
 /// How often the smart meter says its telegram.
 const TELEGRAMS: Duration = Duration::from_secs(1);
@@ -54,6 +68,8 @@ pub(super) struct Places {
     pub(super) mqtt: SocketAddr,
     /// The serial line of the smart meter.
     pub(super) p1: PathBuf,
+    /// The port of the Zigbee coordinator.
+    pub(super) mesh: PathBuf,
     /// Whether there are Bluetooth devices.
     pub(super) air: bool,
 }
@@ -66,6 +82,7 @@ pub(super) struct Things {
     relay: Relay,
     on_mqtt: [ThingHandle; 2],
     p1: LineServer,
+    mesh: Coordinator,
     air: Option<Air>,
     service: Option<ServiceHandle>,
 }
@@ -90,11 +107,13 @@ impl Things {
         let on_mqtt = [run(zigbee(), relay.address(), false), run(boiler, relay.address(), false)];
         let p1 = LineServer::start(Meter::new(TELEGRAMS, 5), &LinePlace::Terminal(None));
         let p1 = p1.map_err(|error| Failure::failed(format!("the simulated smart meter: {error}")))?;
+        let mesh = Coordinator::start(mesh());
+        let mesh = mesh.map_err(|error| Failure::failed(format!("the simulated coordinator: {error}")))?;
         let air = match bus {
             Some(dir) => Some(Air::start(dir).await?),
             None => None,
         };
-        Ok(Self { meters, light, climate, relay, on_mqtt, p1, air, service: None })
+        Ok(Self { meters, light, climate, relay, on_mqtt, p1, mesh, air, service: None })
     }
 
     /// How many devices show up by themselves.
@@ -115,6 +134,7 @@ impl Things {
             climate: self.climate.local_addr(),
             mqtt: self.relay.address(),
             p1: self.p1.path().to_path_buf(),
+            mesh: self.mesh.path().to_path_buf(),
             air: self.has_air(),
         }
     }
@@ -155,6 +175,17 @@ fn zigbee() -> Zigbee2Mqtt {
     ];
     let lamp = device(ZigbeeModel::Light, "0x00158d0000000004", "Bedside lamp");
     Zigbee2Mqtt::new("zigbee2mqtt", devices).with_waiting(lamp)
+}
+
+/// A coordinator with a plug, a light and a sensor that sleeps, and a contact that joins when somebody lets it.
+fn mesh() -> Plan {
+    let plan = Plan::new(Model::Znp, zigbee::Place::Terminal(None));
+    let device = |(kind, _, key, _, ieee): (Kind, &str, &str, &str, Ieee)| {
+        (Node::new(kind, ieee).named(key).polling(POLLS), Presence::Member)
+    };
+    let contact = Node::new(Kind::Contact, CONTACT).polling(POLLS);
+    let plan = ZIGBEE.into_iter().map(device).fold(plan, |plan, (node, there)| plan.with(node, there));
+    plan.with(contact, Presence::Waiting)
 }
 
 async fn coap(device: CoapDevice, what: &str) -> Result<CoapServer, Failure> {
