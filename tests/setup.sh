@@ -3,7 +3,8 @@
 # Python environment with what python/requirements.txt names.
 # The tests call it themselves; it does nothing where nothing is to be done.
 #
-# usage: tests/setup.sh [DIR]      DIR is where the environment is made, target/python unless told otherwise.
+# usage: tests/setup.sh [DIR [LIST]]      DIR is where the environment is made, target/python unless told otherwise, and LIST
+#                                         the file of python/ that names what is in it, requirements.txt unless told otherwise.
 #        tests/setup.sh --programs makes no environment.
 set -eu
 
@@ -14,7 +15,7 @@ if [ "${1:-}" = --programs ]; then
     shift
 fi
 dir=${1:-${CARGO_TARGET_DIR:-$here/../target}/python}
-wanted=$here/python/requirements.txt
+wanted=$here/python/${2:-requirements.txt}
 
 fail() {
     echo "tests/setup.sh: $1" >&2

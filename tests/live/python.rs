@@ -17,9 +17,14 @@ pub(crate) fn here(name: &str) -> PathBuf {
 
 /// A Python with what `requirements.txt` names. It is made where it is missing; without it the test fails.
 pub(crate) fn python() -> PathBuf {
+    python_with("python", "requirements.txt")
+}
+
+/// The same, in a directory of its own, with what another list names.
+pub(crate) fn python_with(dir: &str, list: &str) -> PathBuf {
     let target = Path::new(ACTOR).parent().and_then(Path::parent).unwrap();
-    let dir = target.join("python");
-    let output = Command::new(here("setup.sh")).arg(&dir).output().unwrap();
+    let dir = target.join(dir);
+    let output = Command::new(here("setup.sh")).arg(&dir).arg(list).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     dir.join("bin/python")
 }
