@@ -25,6 +25,7 @@ mod stalled;
 mod things;
 mod workshop;
 mod wrong_input;
+mod zigbee;
 mod zigbee_peers;
 
 /// The program that plays the broker or a Service in a process of its own.
