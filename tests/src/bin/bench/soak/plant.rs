@@ -1,20 +1,25 @@
-//! The devices: some are adopted from a Zigbee2MQTT, some described by a mapping for MQTT, some speak CoAP, some Modbus.
+//! The devices: some are adopted from a Zigbee2MQTT, some described by a mapping for MQTT, some speak CoAP, some Modbus, some are
+//! behind Zigbee coordinators of both kinds, and some on serial lines.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use usp_mapping::diagnostic::SourceFile;
 use usp_mapping::draft::MappingDraft;
 use usp_simulators::coap::{CoapHandle, CoapServer, oma};
+use usp_simulators::line::{LinePlace, LineServer, Meter};
 use usp_simulators::modbus::{ModbusHandle, ModbusServer};
 use usp_simulators::mqtt::Relay;
 use usp_simulators::mqtt_devices::{MappedThing, ThingHandle, Zigbee2Mqtt, ZigbeeDevice, ZigbeeModel, run};
+use usp_simulators::zigbee::{self, Coordinator, Ieee, Model, Node, Plan, Presence};
 use usp_tests::place::Place;
 use usp_tests::things::meters;
 
 /// The kinds in their order.
-pub(super) const KINDS: [Kind; 4] = [Kind::Adopted, Kind::Mapped, Kind::Coap, Kind::Modbus];
+pub(super) const KINDS: [Kind; 6] =
+    [Kind::Adopted, Kind::Mapped, Kind::Coap, Kind::Modbus, Kind::Zigbee, Kind::Line];
 
 /// How many of each kind.
 const ADOPTED: u32 = 100;
@@ -22,6 +27,12 @@ const MAPPED: u32 = 100;
 const COAP: u32 = 50;
 /// Units of each of two servers.
 const UNITS: [std::ops::RangeInclusive<u8>; 2] = [1..=25, 26..=50];
+
+/// The coordinators: what they speak, how site files call it, and how many plugs are behind each.
+const MESHES: [(Model, &str); 2] = [(Model::Ezsp(13), "ezsp"), (Model::Znp, "znp")];
+const PLUGS: u64 = 20;
+/// Smart meters, each on a line of its own.
+const LINES: u64 = 10;
 
 /// A device that says its power by itself.
 const MAPPING: &str = r#"uspmap: 1
@@ -43,6 +54,8 @@ pub(super) enum Kind {
     Mapped,
     Coap,
     Modbus,
+    Zigbee,
+    Line,
 }
 
 impl Kind {
@@ -52,13 +65,16 @@ impl Kind {
             Self::Mapped => "MQTT, mapped",
             Self::Coap => "CoAP, observed",
             Self::Modbus => "Modbus, polled each second",
+            Self::Zigbee => "Zigbee, reported",
+            Self::Line => "smart meters, each second",
         }
     }
 
     /// The capability that changes.
     pub(super) fn capability(self) -> &'static str {
         match self {
-            Self::Adopted | Self::Mapped => "Power",
+            Self::Adopted | Self::Mapped | Self::Zigbee => "Power",
+            Self::Line => "Power taken",
             Self::Coap => "Temperature",
             Self::Modbus => "Voltage L1",
         }
@@ -67,7 +83,7 @@ impl Kind {
     /// What is said at the `number`th time: another value than at the many times before.
     pub(super) fn value(self, number: u32) -> String {
         match self {
-            Self::Adopted | Self::Mapped => (1 + number % 2000).to_string(),
+            Self::Adopted | Self::Mapped | Self::Zigbee | Self::Line => (1 + number % 2000).to_string(),
             Self::Coap => (number % 60).to_string(),
             Self::Modbus => (180 + number % 80).to_string(),
         }
@@ -87,6 +103,8 @@ enum Wire {
     Mapped(ThingHandle),
     Coap(CoapHandle),
     Modbus(ModbusHandle),
+    Plug(Arc<Coordinator>),
+    Line(Arc<LineServer>),
 }
 
 impl Source {
@@ -97,8 +115,16 @@ impl Source {
             Wire::Mapped(thing) => thing.set("power", value).unwrap(),
             Wire::Coap(device) => device.set("temperature", number(value)).unwrap(),
             Wire::Modbus(device) => device.set("voltage-l1", number(value)).unwrap(),
+            Wire::Plug(coordinator) => coordinator.set(&self.name, "power", value).unwrap(),
+            // It says kilowatts.
+            Wire::Line(meter) => meter.set("power", &format!("{:.3}", number(value) / 1000.0)).unwrap(),
         }
     }
+}
+
+/// The address of a plug.
+fn plug(mesh: u64, number: u64) -> Ieee {
+    Ieee(0x00e0_5400_0004_0000 + (mesh << 8) + number)
 }
 
 fn number(value: &str) -> f64 {
@@ -111,12 +137,15 @@ pub(super) struct Plant {
     relay: Relay,
     coap: Vec<CoapServer>,
     modbus: Vec<ModbusServer>,
+    meshes: Vec<Arc<Coordinator>>,
+    lines: Vec<Arc<LineServer>>,
 }
 
 impl Plant {
     pub(super) async fn start() -> Self {
         let relay = Relay::start().await.unwrap();
-        let mut plant = Self { sources: Vec::new(), relay, coap: Vec::new(), modbus: Vec::new() };
+        let (coap, modbus, meshes, lines) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut plant = Self { sources: Vec::new(), relay, coap, modbus, meshes, lines };
         plant.start_adopted();
         plant.start_mapped();
         for seed in 1..=COAP {
@@ -134,7 +163,35 @@ impl Plant {
             }
             plant.modbus.push(server);
         }
+        plant.start_meshes();
+        plant.start_lines();
         plant
+    }
+
+    fn start_meshes(&mut self) {
+        for (mesh, (model, ncp)) in (0..).zip(MESHES) {
+            let plugs = (1..=PLUGS).map(|number| {
+                let node = Node::new(zigbee::Kind::Plug, plug(mesh, number));
+                (node.named(&format!("{ncp}-{number}")).still(), Presence::Member)
+            });
+            let plan = Plan::new(model, zigbee::Place::Terminal(None));
+            let plan = plugs.fold(plan, |plan, (node, there)| plan.with(node, there));
+            let coordinator = Arc::new(Coordinator::start(plan).unwrap());
+            for number in 1..=PLUGS {
+                let wire = Wire::Plug(Arc::clone(&coordinator));
+                self.add(Kind::Zigbee, format!("{ncp}-{number}"), wire);
+            }
+            self.meshes.push(coordinator);
+        }
+    }
+
+    fn start_lines(&mut self) {
+        for number in 1..=LINES {
+            let meter = Meter::new(Duration::from_secs(1), number).still();
+            let meter = Arc::new(LineServer::start(meter, &LinePlace::Terminal(None)).unwrap());
+            self.add(Kind::Line, format!("p1-{number}"), Wire::Line(Arc::clone(&meter)));
+            self.lines.push(meter);
+        }
     }
 
     fn add(&mut self, kind: Kind, name: String, wire: Wire) {
@@ -175,7 +232,24 @@ impl Plant {
         for (number, server) in self.modbus.iter().enumerate() {
             writeln!(site, "  line{number}: {{modbus_tcp: \"{}\"}}", server.local_addr()).unwrap();
         }
+        for (coordinator, (_, ncp)) in self.meshes.iter().zip(MESHES) {
+            let port = coordinator.path().display();
+            writeln!(site, "  {ncp}: {{zigbee: {port}, ncp: {ncp}}}").unwrap();
+        }
+        for (number, meter) in (1..).zip(&self.lines) {
+            writeln!(site, "  p1-{number}: {{serial_line: {}}}", meter.path().display()).unwrap();
+        }
         site += "devices:\n";
+        for (mesh, (_, ncp)) in (0..).zip(MESHES) {
+            for number in 1..=PLUGS {
+                let ieee = plug(mesh, number);
+                writeln!(site, "  {ncp}-{number}: {{use: usp.demo-plug, bus: {ncp}, ieee: \"{ieee}\"}}")
+                    .unwrap();
+            }
+        }
+        for number in 1..=LINES {
+            writeln!(site, "  p1-{number}: {{use: dsmr.p1-v5, bus: p1-{number}}}").unwrap();
+        }
         for number in 1..=MAPPED {
             writeln!(site, "  mapped-{number}: {{file: soak.yaml, bus: home, topic: mapped-{number}}}")
                 .unwrap();
