@@ -23,6 +23,9 @@ const TRIES: Duration = Duration::from_millis(400);
 /// How often a sleepy device polls while it is awake.
 const AWAKE: Duration = Duration::from_millis(200);
 
+/// After so long a device that is in a network from the start says where it is, as one does that has missed its parent.
+const MISSED: Duration = Duration::from_millis(1500);
+
 /// How often a device looks what it has to say.
 const LOOKS: Duration = Duration::from_millis(20);
 
@@ -227,9 +230,13 @@ impl Air {
     pub(super) fn up(&mut self, now: Duration, network: Network, counter: u32) {
         for device in self.devices.iter_mut().filter(|device| device.presence == Presence::Member) {
             device.node.coordinator = Some(self.coordinator);
-            device.network.get_or_insert_with(|| network.clone());
-            // Not all of them poll at the same moment.
-            device.polls_at = now + Duration::from_millis(u64::from(device.node.address % 1000));
+            // Not all of them speak at the same moment.
+            let turn = Duration::from_millis(u64::from(device.node.address % 1000));
+            device.polls_at = now + turn;
+            if device.network.is_none() {
+                device.network = Some(network.clone());
+                self.doing.push((now + MISSED + turn, What::Announce(device.node.ieee)));
+            }
         }
         self.network = Some(network);
         self.counter = counter;

@@ -41,8 +41,10 @@ fn delivery(told: &[(u64, Told)], wanted: u64) -> Option<(u64, Delivery)> {
     })
 }
 
+/// Messages to the coordinator alone.
 fn messages(told: &[(u64, Told)]) -> usize {
-    told.iter().filter(|(_, told)| matches!(told, Told::Message(_))).count()
+    let to_it = |told: &Told| matches!(told, Told::Message(message) if !message.said.broadcast);
+    told.iter().filter(|(_, told)| to_it(told)).count()
 }
 
 #[test]
