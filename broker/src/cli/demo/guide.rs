@@ -104,7 +104,11 @@ impl Guide {
             &format!(
                 "{} simulated, on Modbus, CoAP, MQTT (a Zigbee2MQTT and a Tasmota switch){}, see site.yaml",
                 self.seen.online,
-                if self.air { ", a serial line, a Zigbee coordinator and Bluetooth" } else { ", a serial line and a Zigbee coordinator" }
+                if self.air {
+                    ", a serial line, a Zigbee coordinator and Bluetooth"
+                } else {
+                    ", a serial line and a Zigbee coordinator"
+                }
             ),
         );
         line("log", &self.dir.join("demo.log").display());
