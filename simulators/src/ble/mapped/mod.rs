@@ -88,8 +88,7 @@ struct Row {
 
 fn row(capability: &CapabilityDraft) -> Option<Row> {
     let read = capability.read.as_ref().and_then(|read| place(&read.point));
-    let write =
-        capability.write.as_ref().and_then(|write| Some((place(&write.point), write.point.has_meaning())));
+    let write = capability.write.as_ref().map(|write| (place(&write.point), write.point.has_meaning()));
     let write = match (write, &read) {
         (Some((Some(write), false)), Some(read)) => Some(write.meaning(read)),
         (Some((Some(write), _)), _) => Some(write),
