@@ -303,8 +303,8 @@ impl ZigbeeWord {
 pub struct ZigbeeBus {
     /// The way to the coordinator.
     pub port: ZigbeePort,
-    /// What it speaks.
-    pub ncp: ZigbeeNcp,
+    /// What it speaks; `None`: that is found out.
+    pub ncp: Option<ZigbeeNcp>,
     /// Channel of a network that is formed, 11 to 26; `None`: 15.
     pub channel: Option<u8>,
     /// PAN ID of a network that is formed; `None`: a random one.

@@ -63,7 +63,9 @@ def refused(validate, document, place, key, value):
 def is_body(place):
     """Whether it is in a body of a message, or names topics or paths: those are the device's."""
     for number, step in enumerate(place):
-        if step in ("messages", "resources", "replies", "sends"):
+        if step in ("messages", "resources", "replies", "sends", "chars", "frames", "attributes", "fields"):
+            return True
+        if step in ("service_data", "manufacturer") and "adverts" in place[:number]:
             return True
         # What a command sends is a list of steps.
         if step == "send" and not (number > 1 and place[number - 2] == "commands"):

@@ -183,7 +183,7 @@ impl Chat {
     /// Another mapping has other characteristics, another address another device.
     async fn configure(&mut self) {
         let device = self.device();
-        let is_same = |held: &Held| device.as_ref().is_some_and(|device| Arc::ptr_eq(device, &held.device));
+        let is_same = |held: &Held| device.as_ref().is_some_and(|device| is_for(&held.device, device));
         if self.peer.as_ref().is_some_and(|held| !is_same(held)) {
             self.hang_up("its configuration has just changed").await;
         }
@@ -445,6 +445,11 @@ impl Chat {
             () = left => Err(broken_off()),
         }
     }
+}
+
+/// Whether a connection that was made for a device is one for another: a reload makes all of them anew, whatever has changed.
+pub(super) fn is_for(made: &Device, device: &Device) -> bool {
+    made.address == device.address && made.mapping == device.mapping
 }
 
 /// What is left until a moment, and no more than this.

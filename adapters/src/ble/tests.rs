@@ -14,7 +14,7 @@ use usp_mapping::value::Value;
 
 use super::bluez::Advert;
 use super::board::Board;
-use super::chat::{Chat, Order};
+use super::chat::{Chat, Order, is_for};
 use super::hearing::{BleEar, PAUSE};
 use super::model::{Answer, Ask, BleModel, What, Word};
 use super::slots::Idle;
@@ -73,6 +73,14 @@ fn site(mapping: &str, more: &str) -> Site {
 
 fn device(mapping: &str) -> Device {
     site(mapping, "").devices.remove(0)
+}
+
+#[test]
+fn a_connection_outlives_a_reload_that_does_not_concern_it() {
+    let made = device(LAMP);
+    assert!(is_for(&made, &device(LAMP)), "each reload compiles all mappings anew");
+    assert!(is_for(&made, &Device { name: "renamed".to_owned(), ..device(LAMP) }));
+    assert!(!is_for(&made, &device(THERMOMETER)));
 }
 
 fn advert(hex: &[u8]) -> Word {

@@ -121,10 +121,10 @@ fn known(keeper: &dyn Keeper, bus: &str) -> Vec<(Ieee, Member)> {
 }
 
 fn port_of(zigbee: &ZigbeeBus) -> NcpPort {
-    let kind = match zigbee.ncp {
+    let kind = zigbee.ncp.map(|ncp| match ncp {
         ZigbeeNcp::Ezsp => NcpKind::Ezsp,
         ZigbeeNcp::Znp => NcpKind::Znp,
-    };
+    });
     let way = match &zigbee.port {
         ZigbeePort::Tcp(address) => Way::Tcp(address.clone()),
         ZigbeePort::Serial { port, baud, flow } => Way::Serial {
@@ -137,7 +137,7 @@ fn port_of(zigbee: &ZigbeeBus) -> NcpPort {
             },
         },
     };
-    NcpPort { way, kind: Some(kind) }
+    NcpPort { way, kind }
 }
 
 impl SharedLink for ZigbeeLink {

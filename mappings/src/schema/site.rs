@@ -95,8 +95,8 @@ fn kinds() -> Value {
         { "required": ["serial_line"] },
         { "required": ["serial_line_tcp"], "not": line },
         { "required": ["ble"], "not": line },
-        { "required": ["zigbee", "ncp"] },
-        { "required": ["zigbee_tcp", "ncp"], "not": line },
+        { "required": ["zigbee"] },
+        { "required": ["zigbee_tcp"], "not": line },
     ])
 }
 

@@ -51,18 +51,18 @@ impl Report<'_> {
         port: Option<ZigbeePort>,
         fields: &Fields<'_>,
     ) -> Option<At<ZigbeeBus>> {
-        if fields.key("ncp").is_none() {
-            let help = "what the coordinator speaks: `ezsp` (Silicon Labs) or `znp` (Texas Instruments)";
-            self.missing(node.span, "a Zigbee coordinator", "ncp", help);
-        }
         let ncp = fields.node("ncp").and_then(|node| self.choice(node, "kind of coordinator", &NCPS));
         let channel = fields.node("channel").and_then(|node| self.int(node, "`channel`", 11, 26));
         let pan_id = fields.node("pan_id").and_then(|node| self.int(node, "`pan_id`", 1, 0xfffe));
         let key = fields.node("network_key").and_then(|node| self.secret(node, "`network_key`"));
         let adopt = fields.node("adopt").and_then(|node| self.zigbee_adopt(node));
+        // A kind that there is not must not become one that is found out.
+        if fields.key("ncp").is_some() && ncp.is_none() {
+            return None;
+        }
         let bus = ZigbeeBus {
             port: port?,
-            ncp: ncp?.value,
+            ncp: ncp.map(|ncp| ncp.value),
             channel: channel.map(|channel| channel.value),
             pan_id: pan_id.map(|pan_id| pan_id.value),
             network_key: key,

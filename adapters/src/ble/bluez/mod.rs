@@ -145,7 +145,9 @@ fn drive(
         return;
     };
     runtime.block_on(async {
-        let no_bus = |error: &dyn std::fmt::Display| format!("there is no D-Bus: {error}");
+        let told = std::env::var("DBUS_SYSTEM_BUS_ADDRESS");
+        let place = told.map_or_else(|_| String::new(), |at| format!(" at DBUS_SYSTEM_BUS_ADDRESS={at}"));
+        let no_bus = |error: &dyn std::fmt::Display| format!("there is no D-Bus{place}: {error}");
         let made = match dbus_tokio::connection::new_system_sync() {
             Ok((resource, bus)) => Manager::new()
                 .await

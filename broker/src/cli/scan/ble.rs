@@ -115,7 +115,9 @@ impl Ble {
 
 /// What to do where nothing can be heard.
 fn hint(why: String) -> Failure {
-    let advice = if why.starts_with("there is no D-Bus") {
+    let advice = if why.starts_with("there is no D-Bus at DBUS_SYSTEM_BUS_ADDRESS=") {
+        "correct that environment variable, such as unix:path=/run/dbus/system_bus_socket, or unset it"
+    } else if why.starts_with("there is no D-Bus") {
         "install and start dbus, and give the system bus' socket to a container (/run/dbus/system_bus_socket)"
     } else if why.contains("bluetoothd") {
         "install bluez and start it: systemctl enable --now bluetooth"

@@ -39,9 +39,9 @@ pub(crate) struct Zigbee {
     /// Coordinator on the network; its port is 6638 unless it is given
     #[arg(long, value_name = "HOST[:PORT]")]
     tcp: Option<String>,
-    /// What the coordinator speaks: ezsp (Silicon Labs) or znp (Texas Instruments)
+    /// What the coordinator speaks: ezsp (Silicon Labs) or znp (Texas Instruments); found out unless it is given
     #[arg(long, value_enum)]
-    ncp: NcpArg,
+    ncp: Option<NcpArg>,
     /// Bits a second of the serial port
     #[arg(long, default_value_t = 115_200, requires = "port")]
     baud: u32,
@@ -79,9 +79,13 @@ enum FlowArg {
 }
 
 fn joining(text: &str) -> Result<Duration, String> {
-    let time = time(text)?;
-    let is_possible = time >= Duration::from_secs(1) && time <= LONGEST;
-    if is_possible { Ok(time) } else { Err("a network can be open for 1s to 254s".to_owned()) }
+    let minutes = text.strip_suffix('m').map(|digits| (digits, 60));
+    let (digits, unit) = text.strip_suffix('s').map(|digits| (digits, 1)).or(minutes).unwrap_or((text, 0));
+    let seconds = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(unit));
+    let time = seconds.filter(|seconds| *seconds > 0).map(|seconds| Duration::from_secs(seconds.into()));
+    time.filter(|time| *time <= LONGEST).ok_or_else(|| {
+        format!("`{text}` is no time that a network can be open: 1s to 254s, such as 90s or 2m")
+    })
 }
 
 /// A device and what is proposed for it.
@@ -126,10 +130,10 @@ impl Zigbee {
             }
             (None, text) => ZigbeePort::Tcp(address(text.as_deref().unwrap_or_default())?),
         };
-        let ncp = match self.ncp {
+        let ncp = self.ncp.map(|ncp| match ncp {
             NcpArg::Ezsp => ZigbeeNcp::Ezsp,
             NcpArg::Znp => ZigbeeNcp::Znp,
-        };
+        });
         Ok(ZigbeeBus { port, ncp, channel: None, pan_id: None, network_key: None, adopt: false })
     }
 
@@ -145,8 +149,12 @@ impl Zigbee {
             FlowArg::Hardware => ", flow: hardware",
             FlowArg::Software => ", flow: software",
         };
-        let ncp = if self.ncp == NcpArg::Ezsp { "ezsp" } else { "znp" };
-        format!("{{{place}, ncp: {ncp}{baud}{flow}}}")
+        let ncp = match self.ncp {
+            Some(NcpArg::Ezsp) => ", ncp: ezsp",
+            Some(NcpArg::Znp) => ", ncp: znp",
+            None => "",
+        };
+        format!("{{{place}{ncp}{baud}{flow}}}")
     }
 }
 
@@ -323,6 +331,7 @@ mod tests {
     #[test]
     fn times_of_joining() {
         assert_eq!(joining("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!((joining("254s"), joining("2m")), (Ok(LONGEST), Ok(Duration::from_secs(120))));
         assert!(joining("5m").unwrap_err().contains("254s") && joining("0s").is_err());
     }
 
