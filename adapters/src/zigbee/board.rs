@@ -26,6 +26,10 @@ use crate::bus::statistics::BusCounters;
 /// their places for seconds, and nobody else's.
 const UNDER_WAY: (usize, usize, usize) = (8, 4, 3);
 
+/// Most answers that are kept for who listens to a device in a moment, and for how long.
+const FIRST_WORDS: usize = 32;
+const FIRST_KEPT: Duration = Duration::from_secs(10);
+
 /// How long a message may wait for its turn and for the coordinator, beyond what its answer may take.
 const SENDING: Duration = Duration::from_secs(40);
 
@@ -147,6 +151,8 @@ pub(super) struct Shared {
     pub(super) listeners: BTreeMap<DeviceId, Listener>,
     /// Devices that were not reached, or did not answer, the last time.
     pub(super) failing: BTreeSet<Ieee>,
+    /// What devices said when they were set up and nobody listened yet, and when.
+    first: BTreeMap<Ieee, Vec<(Instant, Word)>>,
     /// Devices that are to be looked after.
     wishes: BTreeSet<Ieee>,
     /// Devices that others have told of, and where these are.
@@ -206,6 +212,7 @@ impl Board {
             talks: Talks::default(),
             listeners: BTreeMap::new(),
             failing: BTreeSet::new(),
+            first: BTreeMap::new(),
             wishes: BTreeSet::new(),
             found: Vec::new(),
             looked: BTreeMap::new(),
@@ -265,6 +272,11 @@ impl Board {
                 shared.wishes.insert(ieee);
             }
             None => letters.put(Word::Left(not_joined())),
+        }
+        let first = shared.first.remove(&ieee).unwrap_or_default();
+        for (_, word) in first.into_iter().filter(|(at, _)| now().saturating_duration_since(*at) < FIRST_KEPT)
+        {
+            letters.put(word.aged());
         }
         let heard_at = shared.members.get(ieee).and_then(|member| member.heard_at);
         let (heard, hears) = watch::channel(heard_at);
@@ -334,12 +346,27 @@ impl Board {
         }
     }
 
+    /// Says what a device said when it was set up: to whoever listens, or to whoever is the first to do so in a moment, because
+    /// a device that is adopted is served only then.
+    pub(super) fn tell_first(&self, ieee: Ieee, word: Word) {
+        let mut shared = self.shared();
+        if shared.listeners.values().any(|listener| listener.ieee == ieee) {
+            drop(shared);
+            return self.tell(ieee, &word);
+        }
+        let first = shared.first.entry(ieee).or_default();
+        if first.len() < FIRST_WORDS {
+            first.push((now(), word));
+        }
+    }
+
     /// A device is gone.
     pub(super) fn forget(&self, ieee: Ieee, why: &str) -> bool {
         let mut shared = self.shared();
         let was_there = shared.members.left(ieee);
         shared.talks.forget(now(), ieee);
         shared.failing.remove(&ieee);
+        shared.first.remove(&ieee);
         shared.wishes.remove(&ieee);
         drop(shared);
         if was_there {

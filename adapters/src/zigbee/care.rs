@@ -15,8 +15,10 @@ use usp_mapping::zigbee::zcl;
 use super::board::{Board, Question as Message, Said};
 use super::interview::{Interview, Outcome, Question};
 use super::members::Known;
+use super::model::first_questions;
 use super::ncp::Ieee;
 use super::setup::{self, Setup};
+use super::word::Word;
 use super::zdo;
 
 /// How long each question of an interview may take once the device has been reached.
@@ -138,12 +140,29 @@ async fn set_up(board: &Board, ieee: Ieee, (known, mapping): (&Known, &Mapping),
             }
             board.shared().members.set_up(ieee, Some(digest));
             board.changes.notify_one();
+            if !known.node.listens {
+                first_words(board, ieee, mapping).await;
+            }
             tell(newcomer(ieee, Some(known), JoinStage::Ready, refused.join("; ")));
             true
         }
         Err(why) => {
             tell(newcomer(ieee, Some(known), JoinStage::Failed, why));
             false
+        }
+    }
+}
+
+/// A device that sleeps says what it has while it is awake. What it does not say now it reports in its time.
+async fn first_words(board: &Board, ieee: Ieee, mapping: &Mapping) {
+    for (endpoint, cluster, question) in first_questions(mapping) {
+        match board.ask(ieee, &question, ANSWER).await {
+            Ok(Said::Zcl(frame)) => board.tell_first(ieee, Word::frame(endpoint, cluster, frame)),
+            Ok(Said::Zdo(_)) => {}
+            Err(why) => {
+                tracing::debug!(%ieee, %why, "a device that sleeps was not read");
+                return;
+            }
         }
     }
 }

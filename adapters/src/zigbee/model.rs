@@ -102,6 +102,31 @@ fn readable(mapping: &Mapping) -> Vec<PointId> {
     mapping.points().filter(|point| point.read.is_some()).map(|point| point.id).collect()
 }
 
+/// What a device that sleeps is asked once it was set up, with endpoint and cluster: later it cannot be asked.
+pub(super) fn first_questions(mapping: &Mapping) -> Vec<(u8, u16, Question)> {
+    // By endpoint, cluster and manufacturer.
+    type Key = (u8, u16, Option<u16>);
+    let mut wanted: Vec<(Key, Vec<u16>)> = Vec::new();
+    let all = readable(mapping).into_iter().flat_map(|point| places(mapping, point));
+    for place in all.filter(|place| place.is_asked()) {
+        let ZigbeeFrom::Attribute(attribute) = &place.from else { continue };
+        let key = (place.endpoint, place.cluster, place.manufacturer);
+        let of_key = |known: &&mut (_, Vec<u16>)| known.0 == key;
+        if wanted.iter_mut().filter(of_key).any(|(_, ids)| ids.contains(&attribute.id)) {
+            continue;
+        }
+        match wanted.iter_mut().filter(of_key).find(|(_, ids)| ids.len() < AT_ONCE) {
+            Some((_, ids)) => ids.push(attribute.id),
+            None => wanted.push((key, vec![attribute.id])),
+        }
+    }
+    let question = |((endpoint, cluster, manufacturer), ids): (_, Vec<u16>)| {
+        let frame = zcl::read_attributes(manufacturer, &ids);
+        (endpoint, cluster, Question::zcl(endpoint, cluster, &frame))
+    };
+    wanted.into_iter().map(question).collect()
+}
+
 /// How long a device may be silent, and whether it sleeps; `None`: its answers alone show whether it is there.
 pub(super) fn patience(device: &Device) -> Option<(Duration, bool)> {
     let options = options_of(&device.mapping);
