@@ -19,7 +19,7 @@ fn world() -> (World, ConnId) {
     let mut w = World::new();
     let zigbee = ZigbeeBus {
         port: ZigbeePort::Tcp(BusAddress::Host("stick".to_owned(), 6638)),
-        ncp: ZigbeeNcp::Ezsp,
+        ncp: Some(ZigbeeNcp::Ezsp),
         channel: None,
         pan_id: None,
         network_key: None,
