@@ -1,6 +1,7 @@
 //! Hundreds of devices of all protocols, each of which says something new every few seconds: what comes of each word, how
 //! long it takes to the Controller, and what the broker needs meanwhile.
 
+mod air;
 mod ledger;
 mod plant;
 
@@ -32,8 +33,8 @@ const REST: Duration = Duration::from_secs(5);
 /// Measures and prints.
 pub(crate) async fn measure(minutes: f64) {
     let plant = Plant::start().await;
-    let place = place("");
-    plant.site(&place);
+    let mut place = place("");
+    plant.site(&mut place);
     let broker = place.start();
     let cli = place.cli();
     let devices = plant.sources.len();
@@ -109,6 +110,7 @@ async fn subscribe(client: &Client) {
         format!("Device.ProxiedDevice.*.IoTCapability.[Name==\"{}\"].LevelSensor.Value", kind.capability())
     };
     let mut paths: Vec<String> = KINDS.iter().map(path).collect();
+    paths.sort();
     paths.dedup();
     let param_settings = vec![
         set("ID", "soak"),

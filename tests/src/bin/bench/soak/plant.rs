@@ -1,5 +1,5 @@
 //! The devices: some are adopted from a Zigbee2MQTT, some described by a mapping for MQTT, some speak CoAP, some Modbus, some are
-//! behind Zigbee coordinators of both kinds, and some on serial lines.
+//! behind Zigbee coordinators of both kinds, some on serial lines, and some advertise or are connected to by Bluetooth.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use usp_mapping::diagnostic::SourceFile;
 use usp_mapping::draft::MappingDraft;
+use usp_simulators::ble::{Radio, RadioHandle};
 use usp_simulators::coap::{CoapHandle, CoapServer, oma};
 use usp_simulators::line::{LinePlace, LineServer, Meter};
 use usp_simulators::modbus::{ModbusHandle, ModbusServer};
@@ -17,9 +18,19 @@ use usp_simulators::zigbee::{self, Coordinator, Ieee, Model, Node, Plan, Presenc
 use usp_tests::place::Place;
 use usp_tests::things::meters;
 
+use super::air;
+
 /// The kinds in their order.
-pub(super) const KINDS: [Kind; 6] =
-    [Kind::Adopted, Kind::Mapped, Kind::Coap, Kind::Modbus, Kind::Zigbee, Kind::Line];
+pub(super) const KINDS: [Kind; 8] = [
+    Kind::Adopted,
+    Kind::Mapped,
+    Kind::Coap,
+    Kind::Modbus,
+    Kind::Zigbee,
+    Kind::Line,
+    Kind::Advert,
+    Kind::Gatt,
+];
 
 /// How many of each kind.
 const ADOPTED: u32 = 100;
@@ -56,6 +67,8 @@ pub(super) enum Kind {
     Modbus,
     Zigbee,
     Line,
+    Advert,
+    Gatt,
 }
 
 impl Kind {
@@ -67,6 +80,8 @@ impl Kind {
             Self::Modbus => "Modbus, polled each second",
             Self::Zigbee => "Zigbee, reported",
             Self::Line => "smart meters, each second",
+            Self::Advert => "BLE, advertised",
+            Self::Gatt => "BLE, notified",
         }
     }
 
@@ -75,7 +90,7 @@ impl Kind {
         match self {
             Self::Adopted | Self::Mapped | Self::Zigbee => "Power",
             Self::Line => "Power taken",
-            Self::Coap => "Temperature",
+            Self::Coap | Self::Advert | Self::Gatt => "Temperature",
             Self::Modbus => "Voltage L1",
         }
     }
@@ -84,7 +99,9 @@ impl Kind {
     pub(super) fn value(self, number: u32) -> String {
         match self {
             Self::Adopted | Self::Mapped | Self::Zigbee | Self::Line => (1 + number % 2000).to_string(),
-            Self::Coap => (number % 60).to_string(),
+            Self::Coap | Self::Advert => (number % 60).to_string(),
+            // In tenths: it is a body's.
+            Self::Gatt => format!("{:.1}", 35.0 + f64::from(number % 60) / 10.0),
             Self::Modbus => (180 + number % 80).to_string(),
         }
     }
@@ -105,6 +122,7 @@ enum Wire {
     Modbus(ModbusHandle),
     Plug(Arc<Coordinator>),
     Line(Arc<LineServer>),
+    Air(RadioHandle),
 }
 
 impl Source {
@@ -116,6 +134,7 @@ impl Source {
             Wire::Coap(device) => device.set("temperature", number(value)).unwrap(),
             Wire::Modbus(device) => device.set("voltage-l1", number(value)).unwrap(),
             Wire::Plug(coordinator) => coordinator.set(&self.name, "power", value).unwrap(),
+            Wire::Air(air) => air.set(&self.name, "temperature", value).unwrap(),
             // It says kilowatts.
             Wire::Line(meter) => meter.set("power", &format!("{:.3}", number(value) / 1000.0)).unwrap(),
         }
@@ -139,13 +158,15 @@ pub(super) struct Plant {
     modbus: Vec<ModbusServer>,
     meshes: Vec<Arc<Coordinator>>,
     lines: Vec<Arc<LineServer>>,
+    radio: Radio,
 }
 
 impl Plant {
     pub(super) async fn start() -> Self {
         let relay = Relay::start().await.unwrap();
         let (coap, modbus, meshes, lines) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut plant = Self { sources: Vec::new(), relay, coap, modbus, meshes, lines };
+        let radio = air::start().await;
+        let mut plant = Self { sources: Vec::new(), relay, coap, modbus, meshes, lines, radio };
         plant.start_adopted();
         plant.start_mapped();
         for seed in 1..=COAP {
@@ -165,6 +186,13 @@ impl Plant {
         }
         plant.start_meshes();
         plant.start_lines();
+        for (kind, name) in air::advertising()
+            .map(|name| (Kind::Advert, name))
+            .chain(air::connected().map(|name| (Kind::Gatt, name)))
+        {
+            let air = plant.radio.handle();
+            plant.add(kind, name, Wire::Air(air));
+        }
         plant
     }
 
@@ -223,10 +251,12 @@ impl Plant {
     }
 
     /// Writes the files of a site with all of them.
-    pub(super) fn site(&self, place: &Place) {
+    pub(super) fn site(&self, place: &mut Place) {
+        place.env("DBUS_SYSTEM_BUS_ADDRESS", self.radio.address());
         place.write("soak.yaml", MAPPING);
         let mut site = format!(
-            "site: 1\nbuses:\n  home: {{mqtt: \"{}\", adopt: [zigbee2mqtt]}}\n  lan: {{coap: any}}\n",
+            "site: 1\nbuses:\n  home: {{mqtt: \"{}\", adopt: [zigbee2mqtt]}}\n  lan: {{coap: any}}\n  \
+             radio: {{ble: hci0}}\n",
             self.relay.address()
         );
         for (number, server) in self.modbus.iter().enumerate() {
@@ -240,6 +270,7 @@ impl Plant {
             writeln!(site, "  p1-{number}: {{serial_line: {}}}", meter.path().display()).unwrap();
         }
         site += "devices:\n";
+        site += &air::site(&self.radio, place);
         for (mesh, (_, ncp)) in (0..).zip(MESHES) {
             for number in 1..=PLUGS {
                 let ieee = plug(mesh, number);
