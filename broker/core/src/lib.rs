@@ -207,6 +207,7 @@ impl Broker {
                 Timer::Discovery(service) => self.discover(service),
                 Timer::Silence(service) => self.handle_silence(service),
                 Timer::Review(service) => self.review_again(service),
+                Timer::Creations => self.deliver_creations(),
                 Timer::Store => self.retry_store(),
                 Timer::Periodic(controller) => self.handle_periodic(controller),
                 Timer::Scheduled(row) => self.handle_scheduled(row),

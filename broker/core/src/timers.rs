@@ -22,6 +22,8 @@ pub(crate) enum Timer {
     Silence(ServiceId),
     /// A Service is to be asked which commands still run there.
     Review(ServiceId),
+    /// Notifications of new rows have waited for long enough.
+    Creations,
     /// What is owed to the store is to be tried again.
     Store,
     /// A Controller's Periodic! is due.

@@ -31,6 +31,7 @@ use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
 use crate::input::ConnId;
+use crate::services::creations::Adding;
 
 /// One thing to do.
 #[derive(Clone, Debug)]
@@ -221,7 +222,7 @@ pub(crate) struct UnitJob {
     units: Vec<Unit>,
     asks: Vec<(usize, What)>,
     /// Services that make rows for it.
-    adding: Vec<ServiceId>,
+    adding: Vec<(ServiceId, Adding)>,
 }
 
 impl UnitJob {
@@ -347,8 +348,7 @@ impl UnitJob {
         for (service, request) in requests {
             let tag = self.ask(index, What::Service(service));
             if matches!(request, ReqType::Add(_)) {
-                self.adding.push(service);
-                broker.begin_adding(service);
+                self.adding.push((service, broker.begin_adding(service)));
             }
             broker.ask_service(id, tag, service, request);
         }
@@ -415,7 +415,7 @@ impl UnitJob {
                 broker.finish_delete(&origin, entries, allow_partial, params);
             }
         }
-        self.adding.into_iter().for_each(|service| broker.end_adding(service));
+        self.adding.into_iter().for_each(|(service, adding)| broker.end_adding(service, adding));
     }
 }
 
