@@ -73,18 +73,20 @@ pub struct ServiceFault {
     pub params: Vec<usp::error::ParamError>,
     /// It was asked and did not answer: it may have done what it was asked.
     pub doubtful: bool,
+    /// The number of the request, if its time is over and an answer may still come.
+    pub overdue: Option<u64>,
 }
 
 impl ServiceFault {
     /// An answer that did not come.
     pub(crate) fn unanswered(fault: Fault) -> Self {
-        Self { fault, params: Vec::new(), doubtful: true }
+        Self { fault, params: Vec::new(), doubtful: true, overdue: None }
     }
 }
 
 impl From<Fault> for ServiceFault {
     fn from(fault: Fault) -> Self {
-        Self { fault, params: Vec::new(), doubtful: false }
+        Self { fault, params: Vec::new(), doubtful: false, overdue: None }
     }
 }
 
@@ -396,6 +398,9 @@ impl Broker {
     pub(crate) fn handle_service_answer(&mut self, from: ConnId, msg_id: &str, msg: usp::Msg) -> bool {
         let number = self.msg_number(msg_id);
         let Some(leg) = number.and_then(|number| self.gather.by_msg.get(&number)).copied() else {
+            if number.is_some_and(|number| self.take_late_answer(from, number, || service_result(msg))) {
+                return true;
+            }
             self.gather.strays += 1;
             return false;
         };
@@ -429,14 +434,15 @@ impl Broker {
         let Some(leg) = self.gather.legs.get(&id) else { return };
         let mut doubtful = None;
         let reply = match &leg.wait {
-            Wait::Service { service, .. } => {
+            Wait::Service { service, msg, .. } => {
                 let patience = self.config.limits.service_timeout;
                 let sent = leg.deadline.map(|at| Mono(at.0.saturating_sub(patience)));
                 doubtful = sent.map(|sent| (*service, sent));
                 let name = self.services.name(*service);
                 let ms = self.config.limits.service_timeout.as_millis();
                 let text = format!("Service {name} did not answer within {ms} ms");
-                LegReply::Service(Err(ServiceFault::unanswered(Fault::new(ErrCode::INTERNAL_ERROR, text))))
+                let fault = ServiceFault::unanswered(Fault::new(ErrCode::INTERNAL_ERROR, text));
+                LegReply::Service(Err(ServiceFault { overdue: Some(*msg), ..fault }))
             }
             // It was never sent, so nothing of it can have been done.
             Wait::Turn { service } => LegReply::Service(Err(self.crowded(*service).into())),
@@ -495,6 +501,7 @@ fn service_result(msg: usp::Msg) -> Result<RespType, ServiceFault> {
             fault: Fault::new(failed(error.err_code), error.err_msg),
             params: error.param_errs,
             doubtful: false,
+            overdue: None,
         }),
         Some(usp::body::MsgBody::Request(_)) | None => Err(unusable()),
     }

@@ -21,8 +21,9 @@ use crate::dm::resolve::{Found, follows};
 use crate::dm::rows::{ObjRef, Row};
 use crate::dm::schema::{ObjId, Owner, ServiceId};
 use crate::fault::Fault;
-use crate::gather::{Job, JobId, LegReply};
+use crate::gather::{Job, JobId, LegReply, ServiceFault};
 use crate::input::ConnId;
+use crate::services::overdue::Overdue;
 
 /// One command that is to run.
 enum Task {
@@ -279,7 +280,7 @@ impl Job for OperateJob {
     fn reply(&mut self, broker: &mut Broker, tag: usize, reply: LegReply) {
         match reply {
             LegReply::Stored(Err(fault)) => self.fail_all(broker, &fault),
-            LegReply::Service(outcome) => self.take_service(broker, tag, outcome.map_err(|e| e.fault)),
+            LegReply::Service(outcome) => self.take_service(broker, tag, outcome),
             LegReply::Stored(Ok(())) | LegReply::Device(_) | LegReply::Turn => {}
         }
     }
@@ -414,11 +415,11 @@ impl OperateJob {
     }
 
     /// A Service's OperateResp: its Request rows become ours.
-    fn take_service(&mut self, broker: &mut Broker, index: usize, outcome: Result<RespType, Fault>) {
+    fn take_service(&mut self, broker: &mut Broker, index: usize, outcome: Result<RespType, ServiceFault>) {
         if let Some((Task::Cancel { at, service, .. }, slot)) = self.tasks.get_mut(index) {
             let (command, name) =
                 (format!("{}Cancel()", broker.model.path(at)), broker.services.name(*service));
-            let canceled = canceled_at_service(&name, outcome);
+            let canceled = canceled_at_service(&name, outcome.map_err(|e| e.fault));
             if canceled.is_ok() {
                 broker.note_status(at.number(), "Canceling");
             }
@@ -432,6 +433,11 @@ impl OperateJob {
         let Some((Task::Service { service, path, .. }, slot)) = self.tasks.get_mut(index) else { return };
         let service = *service;
         let name = broker.services.name(service);
+        if let Err(ServiceFault { overdue: Some(msg), fault, .. }) = &outcome {
+            let (origin, key) = (self.origin.clone(), self.operate.command_key.clone());
+            *slot = Outcome::Done(vec![failure(path, fault)]);
+            return broker.expect_late(*msg, Overdue { origin, service, row, key, path: path.clone() });
+        }
         let results = match outcome {
             Ok(RespType::OperateResp(response))
                 if !response.operation_results.is_empty() || is_search(path) =>
@@ -449,7 +455,7 @@ impl OperateJob {
                 );
                 vec![failure(path, &fault)]
             }
-            Err(fault) => vec![failure(path, &fault)],
+            Err(error) => vec![failure(path, &error.fault)],
         };
         let own = |result| own_result(broker, service, path, result);
         let results = results.into_iter().map(own).collect();

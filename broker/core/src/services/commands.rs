@@ -20,6 +20,7 @@ use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
 use crate::request::Origin;
 use crate::request::operated::{failure, request_path};
+use crate::services::overdue::Overdue;
 use crate::services::register::is_within;
 use crate::time::Mono;
 use crate::timers::Timer;
@@ -38,8 +39,21 @@ pub(crate) struct RunningCommands {
     early: BTreeMap<u32, BTreeMap<String, Completed>>,
     /// Completions to be told once the answer has gone out.
     late: Vec<((String, String), Completed)>,
+    /// Operates that a Service did not answer in time, by the number of the request.
+    pub(super) overdue: BTreeMap<u64, Overdue>,
     /// Services that tell of no completion and are asked what still runs: when next, and how often before.
     reviews: BTreeMap<ServiceId, (Mono, u32)>,
+}
+
+/// An Operate that a Service has answered.
+struct Asked<'a> {
+    service: ServiceId,
+    /// The Request row that its command_key there names.
+    row: Option<u32>,
+    /// That row, if it still waits for a command.
+    free: Option<u32>,
+    /// The Controller's command_key.
+    key: &'a str,
 }
 
 /// One of them.
@@ -65,6 +79,13 @@ impl RunningCommands {
     /// Whether a Service has not answered the Operate that a Request row stands for.
     pub(crate) fn is_asked(&self, row: u32) -> bool {
         self.asked.contains_key(&row)
+    }
+
+    /// An Operate will not be answered any more.
+    pub(super) fn forget_asked(&mut self, row: Option<u32>) -> BTreeMap<String, Completed> {
+        let Some(row) = row else { return BTreeMap::new() };
+        self.asked.remove(&row);
+        self.early.remove(&row).unwrap_or_default()
     }
 }
 
@@ -103,15 +124,34 @@ impl Broker {
         service: ServiceId,
         row: Option<u32>,
         key: &str,
+        results: Vec<OperationResult>,
+    ) -> Vec<OperationResult> {
+        let asked = Asked { service, row, free: row, key };
+        self.adopt(origin, asked, results)
+    }
+
+    /// The same for an answer that came so late that the row is gone.
+    pub(super) fn adopt_late_results(
+        &mut self,
+        origin: &Origin,
+        service: ServiceId,
+        row: Option<u32>,
+        key: &str,
+        results: Vec<OperationResult>,
+    ) -> Vec<OperationResult> {
+        self.adopt(origin, Asked { service, row, free: None, key }, results)
+    }
+
+    fn adopt(
+        &mut self,
+        origin: &Origin,
+        asked: Asked<'_>,
         mut results: Vec<OperationResult>,
     ) -> Vec<OperationResult> {
+        let Asked { service, row, mut free, key } = asked;
         // What came early for a command that did not start is forgotten with this.
-        let mut early = row.and_then(|first| self.commands.early.remove(&first)).unwrap_or_default();
+        let mut early = self.commands.forget_asked(row);
         let seen_key = row.map_or_else(|| key.to_owned(), own_key);
-        let mut free = row;
-        if let Some(first) = row {
-            self.commands.asked.remove(&first);
-        }
         for result in &mut results {
             let Some(OperationResp::ReqObjPath(remote)) = &result.operation_resp else { continue };
             let remote = if remote.ends_with('.') { remote.clone() } else { format!("{remote}.") };
@@ -240,6 +280,10 @@ impl Broker {
 
     /// Commands of a Service that will never complete.
     pub(crate) fn end_commands(&mut self, gone: ServiceId, why: &str) {
+        let overdue = self.commands.overdue.extract_if(.., |_, overdue| overdue.service == gone);
+        for row in overdue.map(|(_, overdue)| overdue.row).collect::<Vec<_>>() {
+            self.commands.forget_asked(row);
+        }
         self.end_commands_where(|service, _| service == gone, why);
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod commands;
 pub(crate) mod creations;
 pub(crate) mod discovery;
 pub(crate) mod forward;
+pub(crate) mod overdue;
 pub(crate) mod register;
 mod rows;
 mod taking;
