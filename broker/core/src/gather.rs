@@ -241,12 +241,9 @@ impl Broker {
         request: ReqType,
         within: Duration,
     ) {
-        let conn = self.services.connection(service);
-        let Some(conn) = conn.filter(|conn| !self.is_away(*conn)) else {
-            let why = if conn.is_some() { "out of reach: its MQTT client is not connected" } else { "gone" };
-            let text = format!("Service {} is {why}", self.services.name(service));
-            let fault = Fault::new(ErrCode::INTERNAL_ERROR, text);
-            return self.reply_at_once(job, tag, LegReply::Service(Err(fault.into())));
+        let conn = match self.reach(service) {
+            Ok(conn) => conn,
+            Err(fault) => return self.reply_at_once(job, tag, LegReply::Service(Err(fault.into()))),
         };
         let limits = &self.config.limits;
         let (most, patience) = (limits.max_pending_per_service, limits.service_timeout);
@@ -267,6 +264,28 @@ impl Broker {
                 self.reply_at_once(job, tag, LegReply::Service(Err(fault.into())));
             }
         }
+    }
+
+    /// Asks a Service at once, however many other requests it has not answered: the few questions on which it depends whether
+    /// they are waited for.
+    pub(crate) fn ask_service_first(&mut self, job: JobId, tag: usize, service: ServiceId, request: ReqType) {
+        match self.reach(service) {
+            Ok(conn) => {
+                let leg = self.open_leg(job, tag, None, Wait::Turn { service });
+                self.send_to_service(leg, service, conn, request, self.config.limits.service_timeout);
+            }
+            Err(fault) => self.reply_at_once(job, tag, LegReply::Service(Err(fault.into()))),
+        }
+    }
+
+    /// The connection of a Service that can be asked.
+    fn reach(&self, service: ServiceId) -> Result<ConnId, Fault> {
+        let conn = self.services.connection(service);
+        conn.filter(|conn| !self.is_away(*conn)).ok_or_else(|| {
+            let why = if conn.is_some() { "out of reach: its MQTT client is not connected" } else { "gone" };
+            let text = format!("Service {} is {why}", self.services.name(service));
+            Fault::new(ErrCode::INTERNAL_ERROR, text)
+        })
     }
 
     /// A Service has more to answer than it does.

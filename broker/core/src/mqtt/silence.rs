@@ -154,7 +154,8 @@ impl Job for Question {
         self.since = Some(broker.model.now.monotonic);
         let versions = PROTOCOL_VERSIONS.to_owned();
         let asked = usp::GetSupportedProtocol { controller_supported_protocol_versions: versions };
-        broker.ask_service(id, 0, self.service, ReqType::GetSupportedProtocol(asked));
+        // Behind others it might not be sent in time, and what was not asked cannot be answered.
+        broker.ask_service_first(id, 0, self.service, ReqType::GetSupportedProtocol(asked));
         Some(self)
     }
 }

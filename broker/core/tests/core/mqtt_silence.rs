@@ -109,6 +109,30 @@ fn a_request_without_an_answer_is_a_reason_to_ask() {
 }
 
 #[test]
+fn one_that_has_much_to_answer_is_asked_before_it_counts_as_gone() {
+    let mut config = seeds();
+    config.limits.max_pending_per_service = 1;
+    let (mut w, mut service) = cloud_service_of(config);
+    let controllers: Vec<_> = (0..6).map(|n| w.controller(&format!("self::c{n}"))).collect();
+    let mut asked = 0;
+    // Whenever one request has run out of time the next is there.
+    for _ in 0..12 {
+        for c in controllers.iter().flat_map(|c| [*c; 4]) {
+            w.begin(c, get(&[COLOUR], 0));
+        }
+        w.wait(5);
+        for request in w.mqtt_requests().iter().filter(|r| message::name(r) == "GetSupportedProtocol") {
+            asked += 1;
+            for (_, answer) in service.answers(request) {
+                w.mqtt_say(1, "self::cloud", answer, Some("svc"));
+            }
+        }
+    }
+    assert!(asked > 0);
+    assert_eq!(services(&mut w), "1");
+}
+
+#[test]
 fn while_our_client_is_away_nobody_is_missed() {
     let (mut w, mut service) = cloud_service();
     w.mqtt_down(1, MqttFailure::Unreachable);
