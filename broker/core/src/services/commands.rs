@@ -280,9 +280,12 @@ impl Broker {
 
     /// Commands of a Service that will never complete.
     pub(crate) fn end_commands(&mut self, gone: ServiceId, why: &str) {
-        let overdue = self.commands.overdue.extract_if(.., |_, overdue| overdue.service == gone);
-        for row in overdue.map(|(_, overdue)| overdue.row).collect::<Vec<_>>() {
-            self.commands.forget_asked(row);
+        let (lost, overdue) = std::mem::take(&mut self.commands.overdue)
+            .into_iter()
+            .partition::<BTreeMap<_, _>, _>(|(_, overdue)| overdue.service == gone);
+        self.commands.overdue = overdue;
+        for overdue in lost.into_values() {
+            self.commands.forget_asked(overdue.row);
         }
         self.end_commands_where(|service, _| service == gone, why);
     }
