@@ -143,7 +143,6 @@ impl BusHandle {
                     self.counters.forget(&id);
                     ends.extend(lanes.remove(&id).map(Lane::stop));
                 }
-                link.configure(&plan);
                 for device in &plan.devices {
                     let own = BusPlan { devices: vec![Arc::clone(device)], ..plan.clone() };
                     match lanes.get(&device.id) {
@@ -156,6 +155,8 @@ impl BusHandle {
                         }
                     }
                 }
+                // What it tells anew is for whoever serves a device now.
+                link.configure(&plan);
             }
         }
         self.described = described(&plan);

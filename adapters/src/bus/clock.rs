@@ -16,6 +16,8 @@ pub(crate) struct PollClock {
     once_at: Option<Instant>,
     /// Points that the device has said unasked: no longer with their group, but a period after they were last heard.
     heard: BTreeMap<PointId, Heard>,
+    /// Points that the device does not say by itself after all: those of `once` are polled, so often.
+    unsaid: Vec<(PointId, Duration)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,7 @@ impl PollClock {
             missing: Vec::new(),
             once_at: None,
             heard: BTreeMap::new(),
+            unsaid: Vec::new(),
         };
         clock.begin_once(now);
         clock
@@ -110,6 +113,20 @@ impl PollClock {
         self.heard
             .insert(point, Heard { every: group.every, due_at: group.due_at.max(said_at + group.every) });
         self.groups.retain(|group| !group.points.is_empty());
+    }
+
+    /// These, of what is read once, the device does not say by itself after all: they are polled, until it is others.
+    pub(crate) fn poll_too(&mut self, unsaid: &[(PointId, Duration)], now: Instant) {
+        if self.unsaid == unsaid {
+            return;
+        }
+        for (point, _) in self.unsaid.iter().filter(|(point, _)| self.once.contains(point)) {
+            self.heard.remove(point);
+        }
+        for (point, every) in unsaid.iter().filter(|(point, _)| self.once.contains(point)) {
+            self.heard.insert(*point, Heard { every: *every, due_at: now + *every });
+        }
+        self.unsaid = unsaid.to_vec();
     }
 
     fn begin_once(&mut self, now: Instant) {
@@ -234,6 +251,24 @@ mod tests {
         }
         let mut clock = PollClock::new(&fake::mapping(&[once]), start);
         clock.hear(PointId(0), start, Duration::ZERO);
+        assert_eq!(clock.next_due(), None);
+    }
+
+    #[test]
+    fn what_is_not_said_after_all_is_polled_until_it_is() {
+        let start = Instant::now();
+        let mut once = fake::on_demand();
+        if let Some(read) = &mut once.read {
+            read.poll = Poll::Once;
+        }
+        let mut clock = PollClock::new(&fake::mapping(&[once.clone(), once]), start);
+        clock.take_due(start);
+        let unsaid = [(PointId(1), 100 * MS)];
+        clock.poll_too(&unsaid, start);
+        assert_eq!(clock.take_due(start + 100 * MS), [PointId(1)]);
+        clock.poll_too(&unsaid, start + 150 * MS);
+        assert_eq!(clock.take_due(start + 200 * MS), [PointId(1)], "told again, it keeps its beat");
+        clock.poll_too(&[], start + 250 * MS);
         assert_eq!(clock.next_due(), None);
     }
 

@@ -237,6 +237,10 @@ mod contract {
         fn hear(&mut self, now: Instant, word: Self::Word) -> Heard;
         /// Whether the device says a point unasked, when it changes at least.
         fn tells(&self, point: PointId) -> bool;
+        /// What it turned out not to say unasked although it should, and how often that is polled instead.
+        fn unsaid(&self) -> &[(PointId, Duration)] {
+            &[]
+        }
         /// Whether it is given some time to say by itself that a write was done, before it is asked.
         fn says_so(&self, by: PointId) -> bool {
             self.tells(by)

@@ -243,8 +243,14 @@ impl Board {
     pub(super) fn up(&self, coordinator: Arc<dyn Coordinator>, own: Ieee) {
         let mut shared = self.shared();
         (shared.coordinator, shared.own) = (Some(coordinator), own);
+        let unreported = shared.members.iter().filter(|(_, member)| !member.unreported.is_empty());
+        let unreported: Vec<_> = unreported.map(|(ieee, member)| (ieee, member.unreported.clone())).collect();
         drop(shared);
         self.state.send_replace(LinkState::Up);
+        // Words of before the link was up are not taken in.
+        for (ieee, of) in unreported {
+            self.tell(ieee, &Word::Unreported(of));
+        }
         self.chores.notify_one();
     }
 
@@ -268,7 +274,10 @@ impl Board {
         let letters = Arc::new(Mailbox::new(Arc::clone(&self.counters.lost)));
         let mut shared = self.shared();
         match shared.members.get(ieee) {
-            Some(_) => {
+            Some(member) => {
+                if !member.unreported.is_empty() {
+                    letters.put(Word::Unreported(member.unreported.clone()));
+                }
                 shared.wishes.insert(ieee);
             }
             None => letters.put(Word::Left(not_joined())),
@@ -303,8 +312,11 @@ impl Board {
             let Some(listener) = shared.listeners.get_mut(&device.id) else { continue };
             if listener.mapping != device.mapping {
                 listener.mapping = Arc::clone(&device.mapping);
-                let ieee = listener.ieee;
+                let (ieee, letters) = (listener.ieee, Arc::clone(&listener.letters));
                 shared.wishes.insert(ieee);
+                // Whoever serves it now begins anew.
+                let of = shared.members.get(ieee).map(|member| member.unreported.clone()).unwrap_or_default();
+                letters.put(Word::Unreported(of));
             }
         }
         drop(shared);

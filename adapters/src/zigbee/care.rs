@@ -133,6 +133,11 @@ async fn set_up(board: &Board, ieee: Ieee, (known, mapping): (&Known, &Mapping),
             asked => setup.take(asked.as_ref().map_err(ToString::to_string)),
         }
     }
+    let unreported = setup.unreported();
+    if board.shared().members.unreported(ieee, unreported.clone()) {
+        board.tell(ieee, &Word::Unreported(unreported));
+        board.changes.notify_one();
+    }
     match setup.finish() {
         Ok(refused) => {
             for what in &refused {

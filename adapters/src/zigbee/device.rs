@@ -254,7 +254,7 @@ impl ZigbeeEar {
                 self.silent_at = None;
                 self.gone.set(true);
             }
-            Word::Silent(_) | Word::Over(_) => {}
+            Word::Unreported(_) | Word::Silent(_) | Word::Over(_) => {}
         }
     }
 

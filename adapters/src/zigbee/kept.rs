@@ -97,6 +97,9 @@ pub(super) fn write_member(member: &Member) -> Vec<u8> {
     if let Some(setup) = member.set_up {
         line(&mut text, format_args!("set_up {setup}"));
     }
+    for (endpoint, cluster, attribute) in &member.unreported {
+        line(&mut text, format_args!("unreported {endpoint} {cluster} {attribute}"));
+    }
     if let Some(known) = &member.known {
         let Node { role, manufacturer, listens, mains } = known.node;
         let role = role_word(role);
@@ -137,9 +140,11 @@ pub(super) fn read_member(bytes: &[u8]) -> Option<Member> {
         model: lines.word("model").unwrap_or_default().to_owned(),
         power_source: lines.number("power_source"),
         held: lines.all("held").filter_map(held).take(MOST).collect(),
-        lacks: lines.all("lacks").filter_map(lacks).take(MOST).collect(),
+        lacks: lines.all("lacks").filter_map(attribute).take(MOST).collect(),
     });
-    Some(Member { nwk: lines.number("nwk"), known, set_up: lines.number("set_up"), ..Member::default() })
+    let unreported = lines.all("unreported").filter_map(attribute).take(MOST).collect();
+    let (nwk, set_up) = (lines.number("nwk"), lines.number("set_up"));
+    Some(Member { nwk, known, set_up, unreported, ..Member::default() })
 }
 
 fn role_word(role: Role) -> &'static str {
@@ -179,7 +184,7 @@ fn held(text: &str) -> Option<((u8, u16, u16), Raw)> {
     Some((at, Raw::Int(words.next()?.parse().ok()?)))
 }
 
-fn lacks(text: &str) -> Option<(u8, u16, u16)> {
+fn attribute(text: &str) -> Option<(u8, u16, u16)> {
     let mut words = text.split(' ');
     Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }
@@ -289,9 +294,12 @@ mod tests {
             held: [((1, 0x0702, 0x0302), Raw::Int(1000))].into(),
             lacks: [(1, 0x0702, 0x0301)].into(),
         };
-        let member = Member { nwk: Some(0x5678), known: Some(known), set_up: Some(77), ..Member::default() };
+        let unreported = [(1, 0x0402, 0), (2, 0x0b04, 0x050b)].into();
+        let (nwk, known, set_up) = (Some(0x5678), Some(known), Some(77));
+        let member = Member { nwk, known, set_up, unreported, heard_at: None };
         let read = read_member(&write_member(&member)).unwrap();
         assert_eq!((read.nwk, read.set_up), (member.nwk, member.set_up));
+        assert_eq!(read.unreported, member.unreported);
         let (read, known) = (read.known.unwrap(), member.known.unwrap());
         assert_eq!((read.node, &read.endpoints), (known.node, &known.endpoints));
         assert_eq!((read.manufacturer.as_str(), read.model.as_str()), ("ACME evil", ""));

@@ -69,6 +69,8 @@ pub(super) struct Member {
     pub(super) known: Option<Known>,
     /// For what it was set up: a digest of the mapping's wishes.
     pub(super) set_up: Option<u64>,
+    /// Endpoint, cluster and attribute of what it was to report and does not.
+    pub(super) unreported: BTreeSet<(u8, u16, u16)>,
     /// When it was last heard; `None`: not in this life.
     pub(super) heard_at: Option<Instant>,
 }
@@ -160,6 +162,17 @@ impl Members {
             member.set_up = digest;
             self.changed.insert(ieee);
         }
+    }
+
+    /// What it does not report although it was to; whether that is something else than before.
+    pub(super) fn unreported(&mut self, ieee: Ieee, unreported: BTreeSet<(u8, u16, u16)>) -> bool {
+        let Some(member) = self.all.get_mut(&ieee) else { return false };
+        let is_news = member.unreported != unreported;
+        if is_news {
+            member.unreported = unreported;
+            self.changed.insert(ieee);
+        }
+        is_news
     }
 
     /// It is gone; whether it was there.

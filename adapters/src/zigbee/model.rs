@@ -1,6 +1,6 @@
 //! A Zigbee device as the bus sees it: pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,9 @@ const PAUSES: u32 = 3;
 
 /// The same of one that sleeps and of which nobody knows how often it speaks: all of them do once a day.
 const A_DAY: Duration = Duration::from_secs(90_000);
+
+/// What a device does not report is not read more often than this.
+const SELDOM: Duration = Duration::from_secs(10);
 
 /// How old at least is what was said before something that was sent.
 const OLD: Duration = Duration::from_millis(1);
@@ -80,6 +83,8 @@ pub(crate) struct ZigbeeModel {
     /// Points that the device refuses, and until when they are left alone.
     refused: BTreeMap<PointId, Instant>,
     heard_at: Option<Instant>,
+    /// What it does not report although it was to, and how often that is polled.
+    unsaid: Vec<(PointId, Duration)>,
 }
 
 /// The places of a point.
@@ -274,6 +279,25 @@ impl ZigbeeModel {
         }
     }
 
+    /// Points that are read where nothing is reported, with the longest pause that the reports were to have.
+    fn unreported(&self, attributes: &BTreeSet<(u8, u16, u16)>) -> Vec<(PointId, Duration)> {
+        let every = |place: &ZigbeeRead| match &place.from {
+            ZigbeeFrom::Attribute(attribute)
+                if attribute.asked && attributes.contains(&(place.endpoint, place.cluster, attribute.id)) =>
+            {
+                let max = attribute.report.as_ref()?.max;
+                Some(Duration::from_secs(max.into()).max(SELDOM))
+            }
+            _ => None,
+        };
+        let of = |point| Some((point, places(&self.mapping, point).filter_map(every).min()?));
+        readable(&self.mapping).into_iter().filter_map(of).collect()
+    }
+
+    fn is_unsaid(&self, point: PointId) -> bool {
+        self.unsaid.iter().any(|(of, _)| *of == point)
+    }
+
     fn can_be_asked(&self, point: PointId) -> bool {
         places(&self.mapping, point).any(ZigbeeRead::is_asked)
     }
@@ -356,6 +380,7 @@ impl Model for ZigbeeModel {
             counters: BTreeMap::new(),
             refused: BTreeMap::new(),
             heard_at: None,
+            unsaid: Vec::new(),
         }
     }
 
@@ -493,6 +518,10 @@ impl Model for ZigbeeModel {
                 }
                 Heard { readings, live: true, presence: Some(Ok(())) }
             }
+            Word::Unreported(attributes) => {
+                self.unsaid = self.unreported(&attributes);
+                Heard::default()
+            }
             Word::Back => {
                 self.heard_at = Some(now);
                 Heard { presence: Some(Ok(())), ..Heard::default() }
@@ -511,8 +540,12 @@ impl Model for ZigbeeModel {
         }
     }
 
+    fn unsaid(&self) -> &[(PointId, Duration)] {
+        &self.unsaid
+    }
+
     fn tells(&self, point: PointId) -> bool {
-        places(&self.mapping, point).any(ZigbeeRead::is_heard)
+        !self.is_unsaid(point) && places(&self.mapping, point).any(ZigbeeRead::is_heard)
     }
 
     /// One that sleeps is asked at once: a moment later it sleeps again.

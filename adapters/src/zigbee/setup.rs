@@ -3,7 +3,9 @@
 //! What its mapping wishes becomes steps: the coordinator is where an IAS zone reports to, clusters are bound to it, reports are
 //! configured, and what the mapping has sent after each join is sent. A step that is not answered is tried up to [`ATTEMPTS`] times, and the setup
 //! comes to nothing if it never is: it begins anew when the device is heard again. What the device refuses is noted and left
-//! out, because asking again would not change it; what is silent for three of its intervals is read all the same.
+//! out, because asking again would not change it; what it does not report is polled instead.
+
+use std::collections::BTreeSet;
 
 use usp_mapping::mapping::{Mapping, Protocol, ZigbeeReporting};
 use usp_mapping::zigbee::zcl::{self, General, Status, ZclType};
@@ -28,6 +30,8 @@ struct Step {
     what: String,
     /// Nothing answers it.
     is_told: bool,
+    /// Endpoint, cluster and attributes that are reported by it.
+    reports: Option<(u8, u16, Vec<u16>)>,
 }
 
 /// What is left to do at a device.
@@ -37,6 +41,8 @@ pub(super) struct Setup {
     at: usize,
     attempts: u32,
     refused: Vec<String>,
+    /// What is not reported, or not yet.
+    unreported: BTreeSet<(u8, u16, u16)>,
     failed: Option<String>,
 }
 
@@ -60,12 +66,14 @@ impl Setup {
         let bindings = wishes.bindings.iter().map(|(endpoint, cluster)| {
             let request = zdo::bind(0, (device, *endpoint, *cluster), (coordinator, HOST_ENDPOINT));
             let what = format!("bind cluster 0x{cluster:04x} of endpoint {endpoint}");
-            Step { question: Question::zdo(zdo::BIND, request), what, is_told: false }
+            Step { question: Question::zdo(zdo::BIND, request), what, is_told: false, reports: None }
         });
         let reports = wishes.reports.iter().flat_map(parts).map(|reports| {
             let question = Question::zcl(reports.endpoint, reports.cluster, &reports.frame());
             let what = format!("report cluster 0x{:04x} of endpoint {}", reports.cluster, reports.endpoint);
-            Step { question, what, is_told: false }
+            let attributes = reports.attributes.iter().map(|(id, ..)| *id).collect();
+            let reports = Some((reports.endpoint, reports.cluster, attributes));
+            Step { question, what, is_told: false, reports }
         });
         let own = match &mapping.protocol {
             Protocol::Zigbee(options) => options.setup.as_slice(),
@@ -75,10 +83,12 @@ impl Setup {
             let parsed = zcl::Frame::parse(&frame.bytes).ok()?;
             let question = Question::zcl(frame.endpoint, frame.cluster, &parsed);
             let what = format!("set up cluster 0x{:04x} of endpoint {}", frame.cluster, frame.endpoint);
-            Some(Step { question, what, is_told: parsed.no_default_response && parsed.is_specific })
+            let is_told = parsed.no_default_response && parsed.is_specific;
+            Some(Step { question, what, is_told, reports: None })
         });
-        let steps = zones.chain(bindings).chain(reports).chain(own).collect();
-        Self { steps, at: 0, attempts: 0, refused: Vec::new(), failed: None }
+        let steps: Vec<Step> = zones.chain(bindings).chain(reports).chain(own).collect();
+        let unreported = steps.iter().flat_map(Step::reported).collect();
+        Self { steps, at: 0, attempts: 0, refused: Vec::new(), unreported, failed: None }
     }
 
     /// What to ask, and whether anything answers it; `None`: it is over.
@@ -97,6 +107,9 @@ impl Setup {
         let Some(step) = self.steps.get(self.at) else { return };
         match outcome {
             Ok(said) => {
+                for reported in step.reported().filter(|(_, _, id)| takes(said, *id)) {
+                    self.unreported.remove(&reported);
+                }
                 if let Some(why) = refusal(said) {
                     self.refused.push(format!("{}: {why}", step.what));
                 }
@@ -117,9 +130,34 @@ impl Setup {
         self.failed = Some(why);
     }
 
+    /// What the device does not report although it was to, by endpoint, cluster and attribute: it was refused, or the setup did
+    /// not get so far.
+    pub(super) fn unreported(&self) -> BTreeSet<(u8, u16, u16)> {
+        self.unreported.clone()
+    }
+
     /// What the device does not do; `Err`: why it is not set up.
     pub(super) fn finish(self) -> Result<Vec<String>, String> {
         self.failed.map_or(Ok(self.refused), Err)
+    }
+}
+
+impl Step {
+    fn reported(&self) -> impl Iterator<Item = (u8, u16, u16)> {
+        let all = self.reports.iter();
+        all.flat_map(|(endpoint, cluster, ids)| ids.iter().map(|id| (*endpoint, *cluster, *id)))
+    }
+}
+
+/// Whether an answer to Configure Reporting accepts this attribute: only those that are refused are named (ZCL 2.5.8).
+fn takes(said: &Said, attribute: u16) -> bool {
+    let Said::Zcl(frame) = said else { return false };
+    match frame.general() {
+        Some(Ok(General::ConfigureResponse(all))) => {
+            all.iter().all(|(status, of)| status.is_success() || of.is_some_and(|of| of != attribute))
+        }
+        Some(Ok(General::DefaultResponse { status, .. })) => status.is_success(),
+        _ => false,
     }
 }
 
@@ -152,11 +190,13 @@ fn enrolment(endpoint: u8, coordinator: Ieee) -> [Step; 2] {
             question: Question::zcl(endpoint, IAS_ZONE, &write),
             what: what("take the alarms of the zone"),
             is_told: false,
+            reports: None,
         },
         Step {
             question: Question::zcl(endpoint, IAS_ZONE, &enrolled(0)),
             what: what("enrol the zone"),
             is_told: true,
+            reports: None,
         },
     ]
 }

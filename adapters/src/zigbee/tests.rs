@@ -309,6 +309,27 @@ async fn devices_join_are_interviewed_and_set_up() {
     assert_eq!(world.write("plug", Value::Bool(true), 30 * SECOND).await, Ok(Value::Bool(true)));
 }
 
+/// Its reports have a longest pause of ten minutes: so often it is read, before and after a restart.
+#[tokio::test(start_paused = true)]
+async fn what_a_device_refuses_to_report_is_polled() {
+    let mut world = started(&both());
+    world.stick.stick().refuses_reports = true;
+    world.join_all().await;
+    // What is read at the start is read.
+    tokio::time::sleep(60 * SECOND).await;
+    let asked = world.stick.stick().asked;
+    tokio::time::sleep(1300 * SECOND).await;
+    assert_eq!(world.stick.stick().asked - asked, 2);
+    let (stick, keeper) = (Arc::clone(&world.stick), Arc::clone(&world.keeper));
+    world.stop().await;
+    let mut world = World::start(&both(), &stick, &keeper);
+    world.comes("plug").await;
+    tokio::time::sleep(60 * SECOND).await;
+    let asked = stick.stick().asked;
+    tokio::time::sleep(1300 * SECOND).await;
+    assert_eq!(stick.stick().asked - asked, 2, "it is kept");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_write_is_done_when_the_device_shows_it() {
     let mut world = started(&both());

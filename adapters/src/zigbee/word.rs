@@ -1,5 +1,6 @@
 //! What a device's worker hears.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use usp_mapping::port::PointId;
@@ -20,6 +21,8 @@ pub(crate) enum Word {
         /// It was said before what is being sent at the moment: it cannot be what follows from that.
         is_old: bool,
     },
+    /// Of these, by endpoint, cluster and attribute, it does not make the reports that it was to make.
+    Unreported(BTreeSet<(u8, u16, u16)>),
     /// It joined, or came back.
     Back,
     /// It is not in the network, and why.
@@ -52,6 +55,7 @@ impl Letter for Word {
     fn subject(&self) -> &str {
         match self {
             Self::Frame { subject, .. } => subject,
+            Self::Unreported(_) => "unreported",
             Self::Back | Self::Left(_) | Self::Silent(_) | Self::Over(_) => "",
         }
     }
@@ -59,6 +63,7 @@ impl Letter for Word {
     fn len(&self) -> usize {
         match self {
             Self::Frame { frame, .. } => frame.payload.len() + 64,
+            Self::Unreported(all) => 64 + 8 * all.len(),
             Self::Back | Self::Left(_) | Self::Silent(_) | Self::Over(_) => 64,
         }
     }

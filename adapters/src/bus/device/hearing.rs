@@ -14,6 +14,7 @@ impl<M: Model> DeviceState<M> {
             return;
         }
         let Heard { readings, live, presence } = self.model.hear(now, word);
+        self.clock.poll_too(self.model.unsaid(), now);
         match presence {
             Some(Err(cause)) => {
                 let fault = self.health.away(&cause);

@@ -36,6 +36,8 @@ pub(super) struct Stick {
     pub(super) is_on: bool,
     pub(super) lies: bool,
     pub(super) refuses: Option<u8>,
+    /// Nothing can be reported.
+    pub(super) refuses_reports: bool,
     /// What is sent gets nowhere, and nobody says so.
     pub(super) is_stuck: bool,
     /// The plug says what it was, just before it answers.
@@ -270,6 +272,10 @@ fn cluster(stick: &mut Stick, ieee: Ieee, message: &Aps) -> Option<Vec<u8>> {
         (0, 0x06, of) => {
             let what = format!("report {}/{of:04x}", message.dst_endpoint);
             stick.set_up.entry(ieee).or_default().push(what);
+            if stick.refuses_reports {
+                // UNREPORTABLE_ATTRIBUTE, of the attribute that the first record is of.
+                return Some(vec![0x18, *number, 0x07, 0x8c, 0, rest[1], rest[2]]);
+            }
             vec![0x18, *number, 0x07, 0]
         }
         (1, command, 0x0006) => {
