@@ -3,6 +3,8 @@
 //! Within a role the entry with the largest Order that covers an element decides; over several roles a right given by
 //! any of them is given. Nothing that no entry covers is allowed.
 
+mod undecided;
+
 use std::sync::Arc;
 
 use usp_proto::path::{Leaf, Name, Path, Segment};

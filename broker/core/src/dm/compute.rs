@@ -100,6 +100,9 @@ impl Model {
         if let Some(figure) = self.figure(at, &object.path, name) {
             return Some(figure);
         }
+        if name == "X_USPBROKER_UndecidedTargets" {
+            return self.undecided_targets(at);
+        }
         if name == "USPServiceRef" {
             return self.service_of_controller(at);
         }
