@@ -15,6 +15,7 @@ use usp_mapping::mapping::{BleAdapter, BleMatch, Mac, Protocol};
 
 use super::progress::Progress;
 use super::range::time;
+use super::target;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
 use crate::site::Finder;
@@ -44,6 +45,9 @@ pub(crate) struct Ble {
     /// Write the site file here
     #[arg(short = 'o', long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write over files that are there
+    #[arg(long, requires = "output")]
+    force: bool,
     /// What was found, as one JSON object
     #[arg(long)]
     json: bool,
@@ -72,6 +76,7 @@ struct Entry {
 }
 
 pub(super) async fn scan(args: &Ble) -> Result<(), Failure> {
+    args.output.iter().try_for_each(|path| target::check(path, args.force))?;
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
     let models = models(&args.folders)?;
     let steps = usize::try_from(args.time.as_millis() / STEP.as_millis()).unwrap_or_default();
@@ -228,8 +233,7 @@ fn hex(bytes: &[u8]) -> String {
 fn report(args: &Ble, entries: &[Entry], whole: bool) -> Result<(), Failure> {
     let site = site(&args.radio, entries);
     if let Some(path) = &args.output {
-        std::fs::write(path, &site)
-            .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+        target::write(&[(path.clone(), site.as_str())], args.force)?;
     }
     if args.json {
         return print_line(to_json(entries, whole, &site));

@@ -21,6 +21,7 @@ use usp_mapping::payload::{BodyFormat, Pick};
 
 use super::progress::Progress;
 use super::range::{hosts, time};
+use super::target;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
 use crate::site::Finder;
@@ -57,6 +58,9 @@ pub(crate) struct Coap {
     /// Write the site file here
     #[arg(short = 'o', long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write over files that are there
+    #[arg(long, requires = "output")]
+    force: bool,
     /// What was found, as one JSON object
     #[arg(long)]
     json: bool,
@@ -72,6 +76,7 @@ struct Entry {
 }
 
 pub(super) async fn scan(args: &Coap) -> Result<(), Failure> {
+    args.output.iter().try_for_each(|path| target::check(path, args.force))?;
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
     let models = models(&args.folders)?;
     let places = match (&args.host, args.multicast) {
@@ -198,12 +203,13 @@ fn line(found: &Found) -> String {
 fn report(args: &Coap, entries: &[Entry], whole: bool) -> Result<(), Failure> {
     let site = site(entries);
     if let Some(path) = &args.output {
-        write_file(path, &site)?;
+        let mut files = vec![(path.clone(), site.as_str())];
         for entry in entries {
             if let Some(proposal) = &entry.proposal {
-                write_file(&path.with_file_name(format!("{}.yaml", entry.key)), &proposal.text)?;
+                files.push((path.with_file_name(format!("{}.yaml", entry.key)), &proposal.text));
             }
         }
+        target::write(&files, args.force)?;
     }
     if args.json {
         return print_line(to_json(entries, whole, &site));
@@ -247,10 +253,6 @@ fn site(entries: &[Entry]) -> String {
         }
     }
     text
-}
-
-fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
 }
 
 fn to_json(entries: &[Entry], whole: bool, site: &str) -> Value {

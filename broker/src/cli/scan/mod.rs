@@ -11,6 +11,7 @@ mod mqtt;
 mod progress;
 mod range;
 mod report;
+mod target;
 #[cfg(feature = "zigbee")]
 mod zigbee;
 
@@ -82,6 +83,9 @@ pub(crate) struct Modbus {
     /// Write the site file here
     #[arg(short = 'o', long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write over files that are there
+    #[arg(long)]
+    force: bool,
     /// Write everything that was found here, as JSON
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -158,6 +162,7 @@ fn ways(args: &Modbus) -> Result<Vec<Way>, Failure> {
 }
 
 async fn scan(args: &Modbus, ways: &[Way]) -> Result<(), Failure> {
+    args.output.iter().chain(&args.save).try_for_each(|path| target::check(path, args.force))?;
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
     let models = models::Models::new(&args.folders)?;
     let progress = Progress::new(ways.len() * args.units.0.len(), args.json);

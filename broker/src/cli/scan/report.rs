@@ -10,7 +10,7 @@ use usp_mapping::diagnostic::{SourceFile, has_errors};
 use usp_mapping::mapping::Parity;
 
 use super::look::{Found, Place, Span, Unit, places};
-use super::{Modbus, print_line};
+use super::{Modbus, print_line, target};
 use crate::cli::Failure;
 use crate::cli::mapping::show_diagnostics;
 use crate::site::Finder;
@@ -59,10 +59,10 @@ pub(super) fn report(args: &Modbus, found: &Found, whole: bool) -> Result<(), Fa
     check(args, &site)?;
     let everything = to_json(&places, whole, &site);
     if let Some(path) = &args.save {
-        write_file(path, &format!("{everything:#}\n"))?;
+        target::write(&[(path.clone(), &format!("{everything:#}\n"))], args.force)?;
     }
     if let Some(path) = &args.output {
-        write_file(path, &site)?;
+        target::write(&[(path.clone(), site.as_str())], args.force)?;
     }
     if args.json {
         return print_line(everything);
@@ -194,10 +194,6 @@ fn check(args: &Modbus, site: &str) -> Result<(), Failure> {
         show_diagnostics(&problems);
     }
     Ok(())
-}
-
-fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
 }
 
 fn to_json(places: &[Place], whole: bool, site: &str) -> Value {

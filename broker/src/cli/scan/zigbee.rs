@@ -15,6 +15,7 @@ use usp_mapping::port::{JoinStage, Newcomer};
 
 use super::progress::Progress;
 use super::range::time;
+use super::target;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
 use crate::site::Finder;
@@ -60,6 +61,9 @@ pub(crate) struct Zigbee {
     /// Write the site file here, and draft mappings beside it
     #[arg(short = 'o', long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write over files that are there
+    #[arg(long, requires = "output")]
+    force: bool,
     /// What was found, as one JSON object
     #[arg(long)]
     json: bool,
@@ -101,6 +105,7 @@ struct Entry {
 }
 
 pub(super) async fn scan(args: &Zigbee) -> Result<(), Failure> {
+    args.output.iter().try_for_each(|path| target::check(path, args.force))?;
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
     let finder = Finder::new(&args.folders, Path::new("")).map_err(Failure::invalid)?;
     let bus = args.bus()?;
@@ -221,10 +226,9 @@ fn report(args: &Zigbee, found: &Found, entries: &[Entry]) -> Result<(), Failure
     let drafts =
         || entries.iter().filter_map(|entry| Some((format!("{}.yaml", entry.key), entry.draft.as_ref()?)));
     if let Some(path) = &args.output {
-        write_file(path, &site)?;
-        for (name, text) in drafts() {
-            write_file(&path.with_file_name(name), text)?;
-        }
+        let mut files = vec![(path.clone(), site.as_str())];
+        files.extend(drafts().map(|(name, text)| (path.with_file_name(name), text.as_str())));
+        target::write(&files, args.force)?;
     }
     if args.json {
         return print_line(to_json(found, entries, &site));
@@ -288,10 +292,6 @@ fn site(args: &Zigbee, found: &Found, entries: &[Entry]) -> String {
         writeln!(text, "  # 0x{ieee:016x} did not say what it is").ok();
     }
     text
-}
-
-fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
 }
 
 fn to_json(found: &Found, entries: &[Entry], site: &str) -> Value {

@@ -11,6 +11,7 @@ use usp_mapping::mapping::{AdoptedFrom, Adoption, BusAddress, MqttServer, MqttTl
 
 use self::listen::listen;
 use super::range::time;
+use super::target;
 use crate::cli::Failure;
 use crate::cli::interrupt::Interrupt;
 use crate::client::random_text;
@@ -58,6 +59,9 @@ pub(crate) struct Mqtt {
     /// Write site.yaml and the mapping files into this folder
     #[arg(short = 'o', long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Write over files that are there
+    #[arg(long, requires = "output")]
+    force: bool,
     /// What was found, as one JSON object
     #[arg(long)]
     json: bool,
@@ -82,6 +86,7 @@ fn adoption(text: &str) -> Result<Adoption, String> {
 }
 
 pub(super) async fn scan(args: &Mqtt) -> Result<(), Failure> {
+    args.output.iter().try_for_each(|folder| target::check_folder(folder, args.force))?;
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
     let adopt = if args.from.is_empty() { usual() } else { args.from.clone() };
     let server = args.server(&adopt)?;

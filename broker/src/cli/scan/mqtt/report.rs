@@ -10,6 +10,7 @@ use usp_mapping::adopt::{Adopted, Adopter, LeftOut};
 use usp_mapping::mapping::{MqttServer, MqttVersion};
 
 use super::Mqtt;
+use crate::cli::scan::target;
 use crate::cli::{Failure, print_line};
 
 /// Most of what is left out that is shown without --json.
@@ -44,7 +45,7 @@ pub(super) fn report(
     let devices = adopter.devices();
     let files = files(server, &devices);
     if let Some(dir) = &args.output {
-        write(dir, &files)?;
+        write(dir, &files, args.force)?;
     }
     if args.json {
         return print_line(to_json(&devices, adopter.left_out(), &files, whole));
@@ -169,15 +170,11 @@ fn slug(name: &str) -> String {
     }
 }
 
-fn write(dir: &Path, files: &Files) -> Result<(), Failure> {
-    let failed = |path: &Path, error: std::io::Error| Failure::failed(format!("{}: {error}", path.display()));
-    std::fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
+fn write(dir: &Path, files: &Files, force: bool) -> Result<(), Failure> {
     let all = files.mappings.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    for (name, text) in all.chain([("site.yaml", files.site.as_str())]) {
-        let path = dir.join(name);
-        std::fs::write(&path, text).map_err(|error| failed(&path, error))?;
-    }
-    Ok(())
+    let all: Vec<_> =
+        all.chain([("site.yaml", files.site.as_str())]).map(|(name, text)| (dir.join(name), text)).collect();
+    target::write(&all, force)
 }
 
 fn to_json(devices: &[Arc<Adopted>], left_out: &[LeftOut], files: &Files, whole: bool) -> Value {
