@@ -42,9 +42,20 @@ impl Sites {
         let Some(bus) = self.filed.buses.iter().find(|filed| is_same(filed, &bus)).cloned() else {
             return tracing::debug!(bus = bus.name, "devices of a bus that was replaced meanwhile");
         };
-        tracing::info!(bus = bus.name, devices = devices.len(), "devices were adopted");
+        let count = devices.iter().filter(|device| !self.is_filed(device)).count();
+        if count > 0 || devices.is_empty() {
+            tracing::info!(bus = bus.name, devices = count, "devices were adopted");
+        }
         self.has_changed |= self.adopted.get(&bus.name).is_none_or(|known| known.devices != devices);
         self.adopted.insert(bus.name.clone(), Adopted { bus, devices });
+    }
+
+    /// Whether a device that was found is one of the file. Adapters of radios tell of all that they find, and that is no adoption;
+    /// a topic may be that of another device.
+    fn is_filed(&self, found: &Device) -> bool {
+        let is_radio = matches!(found.address, DeviceAddress::Zigbee(_));
+        let is_it = |filed: &Device| filed.bus == found.bus && filed.address == found.address;
+        is_radio && self.filed.devices.iter().any(is_it)
     }
 
     /// Whether the whole is another one because of what was adopted.
@@ -67,7 +78,7 @@ impl Sites {
                     whole.devices.push(device.clone());
                     continue;
                 };
-                if !self.displaced.contains(&device.id) {
+                if !self.is_filed(device) && !self.displaced.contains(&device.id) {
                     let (id, name) = (&device.id, &device.name);
                     tracing::info!(%id, name, %other, "a device is not adopted: another has its key or its topic");
                 }
@@ -212,6 +223,23 @@ mod tests {
         assert!(!sites.has_changed(), "the same again");
         sites.adopt(adopted(&home, &found[2..]));
         assert_eq!(keys(&mut sites), ["lamp", "home/0x3"]);
+    }
+
+    #[test]
+    fn a_radio_device_of_the_file_is_no_adoption() {
+        let home = bus("home", 1883);
+        let radio = |id: &str, ieee| {
+            let address = DeviceAddress::Zigbee(usp_mapping::mapping::Ieee(ieee));
+            Device { address, ..device("home", id, "") }
+        };
+        let mut sites = Sites::default();
+        sites.file(site(slice::from_ref(&home), &[radio("plug", 1), device("home", "lamp", "z/1")]));
+        assert!(sites.is_filed(&radio("home/0x1", 1)));
+        assert!(!sites.is_filed(&radio("home/0x2", 2)));
+        assert!(!sites.is_filed(&device("home", "home/0x3", "z/1")), "another device may have its topic");
+        sites.adopt(adopted(&home, &[radio("home/0x1", 1), radio("home/0x2", 2)]));
+        assert_eq!(keys(&mut sites), ["plug", "lamp", "home/0x2"]);
+        assert!(sites.displaced.contains(&DeviceId("home/0x1".into())), "it is left out all the same");
     }
 
     #[test]
