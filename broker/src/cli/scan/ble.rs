@@ -120,7 +120,9 @@ impl Ble {
 
 /// What to do where nothing can be heard.
 fn hint(why: String) -> Failure {
-    let advice = if why.starts_with("there is no D-Bus at DBUS_SYSTEM_BUS_ADDRESS=") {
+    let advice = if why.starts_with("there is no D-Bus") && why.contains("Permission denied") {
+        "this user may not open the system bus' socket: its permissions tell who may (ls -l /run/dbus/system_bus_socket)"
+    } else if why.starts_with("there is no D-Bus at DBUS_SYSTEM_BUS_ADDRESS=") {
         "correct that environment variable, such as unix:path=/run/dbus/system_bus_socket, or unset it"
     } else if why.starts_with("there is no D-Bus") {
         "install and start dbus, and give the system bus' socket to a container (/run/dbus/system_bus_socket)"
@@ -329,6 +331,14 @@ mod tests {
         assert_eq!(radio("hci1"), Ok(BleAdapter::Name("hci1".to_owned())));
         assert!(matches!(radio("A4:C1:38:11:22:33"), Ok(BleAdapter::Address(_))));
         assert!(radio("eth0").is_err() && radio("hci").is_err());
+    }
+
+    #[test]
+    fn a_bus_that_may_not_be_opened_is_not_to_be_installed() {
+        let told = |why: &str| hint(why.to_owned()).to_string();
+        let refused = told("there is no D-Bus: I/O error: Permission denied (os error 13)");
+        assert!(refused.contains("this user may not open") && !refused.contains("install"), "{refused}");
+        assert!(told("there is no D-Bus: I/O error: No such file or directory").contains("install"));
     }
 
     #[test]
