@@ -19,7 +19,10 @@ async fn units_behind_a_gateway_are_found_and_used() {
     let address = gateway.local_addr().to_string();
     let scan =
         ["scan", "modbus", "--tcp", &address, "--units", "1-20", "--registers", "input:0-19,holding:0-30"];
-    let told = cli.run(&[&scan[..], &["-o", "site.yaml", "--save", "scan.json"]].concat());
+    // What is there already is somebody's work, and nobody is asked anything before that is told.
+    assert!(cli.fails(2, &[&scan[..], &["-o", "site.yaml"]].concat()).contains("site.yaml is there already"));
+    assert!(gateway.log().is_empty());
+    let told = cli.run(&[&scan[..], &["-o", "site.yaml", "--force", "--save", "scan.json"]].concat());
     assert_eq!(told.code, 0, "{told:#?}");
     assert!(told.out.contains("units found: 2, on buses: 1"), "{told:#?}");
     assert!(!gateway.log().iter().any(Seen::is_write));

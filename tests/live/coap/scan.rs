@@ -15,7 +15,8 @@ async fn devices_are_found_and_what_is_proposed_works() {
     for (device, switch) in [(light(1, "Lamp"), true), (temperature(2), false)] {
         let server = CoapServer::bind_still(([127, 0, 0, 1], 0).into(), device, None).await.unwrap();
         let address = server.local_addr().to_string();
-        let told = cli.run(&["scan", "coap", "--host", &address, "-o", "site.yaml", "--timeout", "20s"]);
+        let told =
+            cli.run(&["scan", "coap", "--host", &address, "-o", "site.yaml", "--force", "--timeout", "20s"]);
         assert_eq!(told.code, 0, "{told:#?}");
         assert!(told.out.contains("CoAP devices found: 1"), "{told:#?}");
         assert!(server.handle().log().iter().all(|seen| seen.method == GET), "a scan cannot write");
