@@ -60,6 +60,8 @@ pub(crate) struct DeviceState<M: Model> {
     /// on meanwhile, but for writes to the same.
     parked: Vec<WriteJob<M::Ask>>,
     read: Option<ReadJob<M::Ask>>,
+    /// What the write that is under way for nobody writes.
+    unknown: Vec<PointId>,
     polls: ReadPlan<M::Ask>,
     clock: PollClock,
     precedence: Precedence,
@@ -96,6 +98,7 @@ impl<M: Model> DeviceState<M> {
             write: None,
             parked: Vec::new(),
             read: None,
+            unknown: Vec::new(),
             polls: ReadPlan::default(),
             precedence: Precedence::default(),
             flying: None,
@@ -267,7 +270,8 @@ impl<M: Model> DeviceState<M> {
             Some(Purpose::Write) => self.write_outcome(now, outcome, out),
             Some(Purpose::Read) => self.read_outcome(now, outcome, out),
             Some(Purpose::Poll) => self.poll_outcome(now, outcome, out),
-            Some(Purpose::Probe | Purpose::Nobody) | None => {}
+            Some(Purpose::Nobody) => self.lost_write_outcome(now),
+            Some(Purpose::Probe) | None => {}
         }
         if let Some(fault) = silence
             && self.health.is_lost()
@@ -310,13 +314,10 @@ impl<M: Model> DeviceState<M> {
         for job in self.write.iter_mut().chain(&mut self.parked) {
             push_replies(out, job.expire(now));
         }
-        self.parked.retain(|job| job.waiting() > 0);
         if let Some(job) = &mut self.read {
             push_replies(out, job.expire(&self.model, now));
         }
-        if self.write.take_if(|job| job.waiting() == 0).is_some() {
-            self.orphan(Purpose::Write);
-        }
+        self.forget_writes(now);
         if self.read.take_if(|job| job.waiting() == 0).is_some() {
             self.orphan(Purpose::Read);
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use usp_mapping::port::PointId;
 
-use super::{DeviceState, Outbox, push_replies};
+use super::{DeviceState, Outbox, Purpose, push_replies};
 use crate::bus::precedence::Class;
 use crate::bus::queue::{Target, Turn, WriteCall};
 use crate::bus::write_job::{Step, WriteJob};
@@ -105,14 +105,40 @@ impl<M: Model> DeviceState<M> {
         self.settle_writes(now, out);
     }
 
+    /// Forgets the writes for which nobody waits any more. What they have sent may be done all the same.
+    pub(super) fn forget_writes(&mut self, now: Instant) {
+        let given_up = |job: &mut WriteJob<M::Ask>| job.waiting() == 0;
+        let mut points: Vec<PointId> =
+            self.parked.extract_if(.., given_up).flat_map(|job| job.points()).collect();
+        if let Some(job) = self.write.take_if(given_up) {
+            if self.flying == Some(Purpose::Write) {
+                self.unknown = job.points();
+            }
+            self.orphan(Purpose::Write);
+            points.extend(job.points());
+        }
+        self.read_again(now, &points);
+    }
+
+    /// A write for which nobody waits has ended, well or badly.
+    pub(super) fn lost_write_outcome(&mut self, now: Instant) {
+        let points = std::mem::take(&mut self.unknown);
+        self.read_again(now, &points);
+    }
+
+    /// What was read of these points may be older than a write.
+    fn read_again(&mut self, now: Instant, points: &[PointId]) {
+        if let Some(read) = &mut self.read {
+            read.written(&mut self.model, now, points);
+        }
+    }
+
     /// Answers the writes that are done, and puts the one aside that has to wait.
     pub(super) fn settle_writes(&mut self, now: Instant, out: &mut Outbox) {
         let done = self.write.take_if(|job| job.is_done()).into_iter();
         let done: Vec<_> = done.chain(self.parked.extract_if(.., |job| job.is_done())).collect();
         for job in done {
-            if let Some(read) = &mut self.read {
-                read.written(&mut self.model, now, &job.points());
-            }
+            self.read_again(now, &job.points());
             push_replies(out, job.finish());
         }
         let waits = self.write.as_ref().and_then(|job| self.waits_until(job)).is_some_and(|at| at > now);

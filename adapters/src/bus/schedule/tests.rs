@@ -202,6 +202,24 @@ fn a_reading_from_before_a_write_does_not_answer_after_it() {
     assert_eq!(bench.replies()[1], (1, Ok(vec![Ok(9), Ok(5), Ok(5)])));
 }
 
+/// Whoever wanted it is told that it is not known; it may have been done all the same.
+#[test]
+fn a_reading_from_before_a_write_that_nobody_waits_for_does_not_answer_after_it() {
+    let mut bench = Bench::connected(&[vec![writable(), on_demand(), on_demand()]]);
+    bench.call(call(1, "a", read(&[0, 1, 2])));
+    assert_eq!(bench.next().1, What::Read(vec![0, 1]));
+    bench.call(call_within(2, "a", write(0, 9), 30));
+    bench.answer(FakeAnswer::Shows(5));
+    assert!(is_write(&bench.next().1));
+    bench.pass(40 * MS);
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.next().1, What::Read(vec![2]));
+    bench.answer(FakeAnswer::Shows(5));
+    assert_eq!(bench.next().1, What::Read(vec![0]), "read again");
+    bench.answer(FakeAnswer::Shows(9));
+    assert_eq!(bench.replies()[1], (1, Ok(vec![Ok(9), Ok(5), Ok(5)])));
+}
+
 #[test]
 fn devices_take_turns_and_no_stream_of_calls_stops_the_polls() {
     let mut bench = Bench::connected(&[vec![writable()], vec![writable()], vec![polled(10)]]);
