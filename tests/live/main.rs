@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod library;
 mod library_mqtt;
+mod library_zigbee;
 mod lifecycle;
 mod mqtt;
 mod mqtt_devices;

@@ -20,6 +20,7 @@ use super::super::zcl::{Raw, Value, kind};
 use super::act::Action;
 use super::make::Maker;
 use super::point::{Coding, Link, Point};
+use super::report::Reporting;
 use super::{Endpoint, HOME, Key, Logical, Node};
 
 /// How often a device that sleeps polls, unless it is told otherwise.
@@ -161,6 +162,12 @@ impl Builder {
         };
         let writable = found.writable || controls && written && !by_command;
         self.node.have(found.key, first, writable);
+        // What is never asked for is told.
+        if place.answers.is_some_and(|at| !at.value)
+            && let Some(attribute) = self.node.attributes.get_mut(&found.key)
+        {
+            attribute.reporting = Some(Reporting::unasked(attribute.value.clone()));
+        }
         if found.key.cluster == 0x0500 {
             self.zone(found.key.endpoint);
         }

@@ -17,13 +17,20 @@ pub(in super::super) struct Reporting {
     change: f64,
     told_at: Duration,
     told: Value,
+    /// The maker's firmware tells it, to the coordinator, whoever is bound.
+    unasked: bool,
 }
 
 impl Reporting {
+    /// What is told at each change, though nobody has configured it.
+    pub(super) fn unasked(value: Value) -> Self {
+        Self { unasked: true, ..Self::new(0, 0, 0.0, Duration::ZERO, value) }
+    }
+
     pub(super) fn new(min: u16, max: u16, change: f64, now: Duration, value: Value) -> Self {
         let seconds = |seconds: u16| Duration::from_secs(seconds.into());
         let (min, max) = (seconds(min), seconds(max));
-        Self { min, max, change, told_at: now, told: value }
+        Self { min, max, change, told_at: now, told: value, unasked: false }
     }
 
     /// As it is read back.
@@ -69,24 +76,54 @@ impl Node {
             }
             reporting.told_at = now;
             reporting.told = attribute.value.clone();
-            Some((*key, attribute.value.clone()))
+            Some((*key, attribute.value.clone(), reporting.unasked))
         };
-        let due: Vec<(Key, Value)> = self.attributes.iter_mut().filter_map(due).collect();
+        let due: Vec<(Key, Value, bool)> = self.attributes.iter_mut().filter_map(due).collect();
         // What is of one cluster goes together.
         let mut said = Vec::new();
-        for group in due.chunk_by(|(one, _), (other, _)| place(one) == place(other)) {
-            let Some((key, _)) = group.first() else { continue };
-            let records =
-                |out: Out, (key, value): &(Key, Value)| value.write(out.u16(key.attribute).u8(value.kind));
+        for group in
+            due.chunk_by(|(one, _, asked), (other, _, too)| place(one) == place(other) && asked == too)
+        {
+            let Some((key, _, unasked)) = group.first() else { continue };
+            let records = |out: Out, (key, value, _): &(Key, Value, bool)| {
+                value.write(out.u16(key.attribute).u8(value.kind))
+            };
             let payload = group.iter().fold(Out::new(), records).done();
-            said.extend(self.tell(*key, general::REPORT, payload, false));
+            said.extend(if *unasked {
+                self.tell_coordinator(*key, payload)
+            } else {
+                self.tell(*key, general::REPORT, payload, false)
+            });
         }
         said
     }
 
+    /// A report to the coordinator's first endpoint.
+    fn tell_coordinator(&mut self, key: Key, payload: Vec<u8>) -> Vec<Said> {
+        if self.coordinator.is_none() {
+            return Vec::new();
+        }
+        let payload = self.word(key, general::REPORT, payload, false).write();
+        let (cluster, endpoint) = (key.cluster, key.endpoint);
+        vec![Said {
+            broadcast: false,
+            profile: HOME,
+            cluster,
+            endpoint,
+            to_endpoint: 1,
+            group: None,
+            payload,
+        }]
+    }
+
     /// A word of the server side, to all who are bound.
     fn tell(&mut self, key: Key, command: u8, payload: Vec<u8>, of_cluster: bool) -> Vec<Said> {
-        let frame = Frame {
+        let frame = self.word(key, command, payload, of_cluster);
+        self.to_bound(key.endpoint, key.cluster, &frame)
+    }
+
+    fn word(&mut self, key: Key, command: u8, payload: Vec<u8>, of_cluster: bool) -> Frame {
+        Frame {
             of_cluster,
             manufacturer: Some(key.manufacturer).filter(|code| *code != 0),
             from_server: true,
@@ -94,8 +131,7 @@ impl Node {
             sequence: self.next_sequence(),
             command,
             payload,
-        };
-        self.to_bound(key.endpoint, key.cluster, &frame)
+        }
     }
 
     pub(super) fn to_bound(&self, endpoint: u8, cluster: u16, frame: &Frame) -> Vec<Said> {
