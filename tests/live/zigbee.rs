@@ -297,9 +297,8 @@ fn faults(model: Model, of_coordinator: &[&str]) {
     mesh.join(&["plug", "lamp"]);
     let outlet = mesh.path("plug", "Outlet", "BinaryControl");
     let brightness = mesh.path("lamp", "Brightness", "LevelControl");
-    let mut level = 10;
     // Of a device: another one does not wait for it.
-    for (fault, fails) in [
+    let of_device = [
         ("undelivered", true),
         ("gone", true),
         ("silent", true),
@@ -309,9 +308,9 @@ fn faults(model: Model, of_coordinator: &[&str]) {
         ("late=1500", false),
         ("duplicate", false),
         ("flood=40", false),
-    ] {
+    ];
+    for (level, (fault, fails)) in (11..).zip(of_device) {
         mesh.coordinator.device_fault("plug", fault.parse::<Order<ZigbeeFault>>().unwrap()).unwrap();
-        level += 1;
         std::thread::scope(|scope| {
             let other = scope.spawn(|| mesh.set(&brightness, &level.to_string()));
             let ended = is_honest(&mesh, &outlet, fault);
