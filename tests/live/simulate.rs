@@ -175,6 +175,39 @@ fn a_coap_device_is_simulated_and_used() {
     assert!(process.ended().success());
 }
 
+/// A Zigbee device behind a coordinator of its own joins a broker, which forms the network, reads it and sets it.
+#[test]
+fn a_zigbee_device_is_simulated_and_used() {
+    let place = Place::new(ACTOR, "");
+    let cli = place.cli();
+    let (mut process, ready) = simulate(&cli, &["usp.demo-plug", "--set", "power=40.5"]);
+    assert_eq!(
+        (&ready["buses"][0]["kind"], &ready["devices"][0]["device"]),
+        (&"zigbee".into(), &"demo-plug".into())
+    );
+    cli.ok(&["mapping", "check", "site.yaml"]);
+    let _broker = place.start();
+    let path =
+        |name: &str, class: &str| of("demo-plug", &format!("IoTCapability.[Name==\"{name}\"].{class}.Value"));
+    let value = |path: &str| cli.values(path).into_values().next();
+    let power = path("Power", "LevelSensor");
+    eventually("the power", || (value(&power)? == "40.5").then_some(()));
+    tell(&mut process, "set power 1200");
+    eventually("another power", || (value(&power)? == "1200").then_some(()));
+    let outlet = path("Outlet", "BinaryControl");
+    for state in ["false", "true"] {
+        cli.ok(&["set", &format!("{outlet}={state}")]);
+        let shown = tell(&mut process, "show");
+        assert!(shown.lines().any(|line| line.split_whitespace().eq(["output", state])), "{shown}");
+    }
+    tell(&mut process, "fault frozen");
+    assert_eq!(cli.run(&["set", &format!("{outlet}=false")]).code, 1, "acknowledged and not done");
+    tell(&mut process, "clear");
+    cli.ok(&["set", &format!("{outlet}=false")]);
+    writeln!(process.stdin(), "quit").unwrap();
+    assert!(process.ended().success());
+}
+
 /// Scripts and wrong words, for devices that speak in messages.
 #[test]
 fn a_script_changes_devices_that_speak_in_messages() {

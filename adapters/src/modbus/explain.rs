@@ -43,6 +43,8 @@ pub struct Exchange {
     pub reply: usize,
     /// For how long it keeps the bus from others.
     pub busy: Duration,
+    /// From its beginning to the end of a good reply: what `timeout` has to allow.
+    pub answered: Duration,
     /// From its beginning to when the same device may be asked again.
     pub time: Duration,
     /// Whom a read is for, by address.
@@ -212,9 +214,10 @@ fn exchange(model: &ModbusModel, way: &Way, ask: &Ask) -> Exchange {
     };
     let what = what(&rtu);
     let (bytes, turnaround) = (request.len() + reply, model.turnaround());
+    let answered = answered(way, bytes);
     let busy = duration(way, bytes, turnaround);
     let time = duration(way, bytes, model.guard().max(turnaround));
-    Exchange { what, request, reply, busy, time, points, cells, unwanted }
+    Exchange { what, request, reply, answered, busy, time, points, cells, unwanted }
 }
 
 /// Bytes before the PDU of a TCP frame, unit included.
@@ -253,13 +256,20 @@ fn what(frame: &[u8]) -> String {
 }
 
 fn duration(way: &Way, characters: usize, pause: Duration) -> Duration {
+    let pause = match &way.bus {
+        BusKind::ModbusRtu(line) => Timing::of(line).silence().max(pause),
+        _ => pause,
+    };
+    answered(way, characters) + pause
+}
+
+fn answered(way: &Way, characters: usize) -> Duration {
     match &way.bus {
         BusKind::ModbusRtu(line) => {
             let timing = Timing::of(line);
-            let silence = timing.silence();
-            timing.characters(characters) + silence + way.delay + silence.max(pause)
+            timing.characters(characters) + timing.silence() + way.delay
         }
-        _ => way.delay + pause,
+        _ => way.delay,
     }
 }
 

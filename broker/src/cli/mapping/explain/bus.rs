@@ -42,18 +42,18 @@ pub(super) fn tell_buses(site: &Site, devices: &[Told], delay: Duration) -> Vec<
     told.collect()
 }
 
-/// Devices whose `timeout` is over before the longest exchange is, as each attempt would be.
+/// Devices whose `timeout` is over before the longest reply is there, at each attempt.
 fn late(site: &Site, devices: &[&Told]) -> Vec<String> {
     let late = devices.iter().filter_map(|told| {
         let device = site.devices.iter().find(|device| *device.id.0 == *told.device)?;
         let timeout = ms(device.mapping.protocol.modbus()?.timeout);
         let exchanges = told.groups.iter().flat_map(|group| &group.exchanges);
-        let longest = exchanges.max_by(|one, other| one.time_ms.total_cmp(&other.time_ms))?;
-        (longest.time_ms > timeout).then(|| {
+        let longest = exchanges.max_by(|one, other| one.answered_ms.total_cmp(&other.answered_ms))?;
+        (longest.answered_ms > timeout).then(|| {
             format!(
                 "`{}` can never answer in time: `{}` takes {:.1} ms, and `timeout` is {timeout} ms; raise it, or the \
                  speed of the line, or read less at a time with `max_registers`",
-                told.device, longest.what, longest.time_ms
+                told.device, longest.what, longest.answered_ms
             )
         })
     });

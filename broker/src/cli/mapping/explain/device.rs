@@ -109,6 +109,9 @@ pub(in crate::cli::mapping) struct ExchangeTold {
     pub(in crate::cli::mapping) request: String,
     pub(in crate::cli::mapping) reply_bytes: usize,
     pub(super) time_ms: f64,
+    /// Without the rest after it.
+    #[serde(skip)]
+    pub(super) answered_ms: f64,
     #[serde(rename = "for")]
     pub(super) points: Vec<String>,
     pub(super) cells: usize,
@@ -277,6 +280,7 @@ pub(super) fn exchanges_told(device: &Device, exchanges: &[Exchange]) -> Vec<Exc
         request: hex(&exchange.request),
         reply_bytes: exchange.reply,
         time_ms: ms(exchange.time),
+        answered_ms: ms(exchange.answered),
         points: exchange.points.iter().filter_map(name).collect(),
         cells: exchange.cells,
         unwanted: exchange.unwanted,

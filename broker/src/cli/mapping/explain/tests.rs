@@ -139,6 +139,22 @@ fn a_device_that_must_rest_longer_than_its_polls_allow_is_told() {
 }
 
 #[test]
+fn a_rest_after_the_reply_makes_no_reply_too_late() {
+    let place = tempfile::tempdir().unwrap();
+    let heater =
+        HEATER.replace("guard: 5ms", "guard: 900ms, timeout: 500ms").replace("fast: 1s", "fast: 20s");
+    std::fs::write(place.path().join("heater.yaml"), heater).unwrap();
+    for bus in ["{modbus_tcp: \"127.0.0.1:502\"}", "{modbus_rtu: /dev/ttyS0, baud: 19200, parity: even}"] {
+        let site = format!(
+            "site: 1\nbuses:\n  line: {bus}\ndevices:\n  a: {{file: heater.yaml, bus: line, unit: 1}}\n"
+        );
+        std::fs::write(place.path().join("site.yaml"), site).unwrap();
+        let told = explain(&place, "site.yaml", &[]).unwrap();
+        assert!(!told.contains("in time"), "{told}");
+    }
+}
+
+#[test]
 fn programs_get_everything() {
     let place = place();
     let file = place.path().join("heater.yaml").display().to_string();
