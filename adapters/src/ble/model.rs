@@ -98,6 +98,8 @@ pub(crate) struct BleModel {
     parts: BTreeMap<(PointId, usize), (Raw, Instant)>,
     /// What was last said of each point that cannot be asked, and when.
     last: BTreeMap<PointId, (Instant, Result<Value, DeviceFault>)>,
+    /// Why what was said of a point could not be used.
+    unusable: BTreeMap<PointId, DeviceFault>,
     /// The numbers that only grow, as far as they were read.
     counters: BTreeMap<PointId, Counter>,
     /// Why it is not connected, if it is to be so all the time.
@@ -289,11 +291,12 @@ impl BleModel {
         let mapping = Arc::clone(&self.mapping);
         let is_of = |point: &PointId| places(&mapping, *point).any(|place| place.from == *source);
         let is_shown = |point: &PointId| mapping.event(*point).is_none();
-        let points = self.all_points().into_iter().filter(is_of).filter(is_shown);
+        let points: Vec<PointId> = self.all_points().into_iter().filter(is_of).filter(is_shown).collect();
+        self.unusable.extend(points.iter().map(|point| (*point, fault.clone())));
         let freshness = Freshness { contact: false, age: Some(Duration::ZERO) };
         let reading = |point| Reading { point, result: Err(fault.clone()), freshness };
         // Whoever said it, it need not have been the device.
-        Heard { readings: points.map(reading).collect(), live: false, presence: None }
+        Heard { readings: points.into_iter().map(reading).collect(), live: false, presence: None }
     }
 
     fn rssi(&mut self, now: Instant, rssi: i16) -> Heard {
@@ -334,6 +337,7 @@ impl Model for BleModel {
             options: options(&device.mapping).cloned(),
             parts: BTreeMap::new(),
             last: BTreeMap::new(),
+            unusable: BTreeMap::new(),
             counters: BTreeMap::new(),
             apart: None,
             is_sealed: matches!(&device.address, DeviceAddress::Ble(address) if address.key.is_some()),
@@ -483,8 +487,10 @@ impl Model for BleModel {
             return None;
         }
         let Some((said_at, result)) = self.last.get(&point) else {
-            let words = "it has not advertised this yet, and cannot be asked".to_owned();
-            return Some(Reading::kept(point, Err(DeviceFault::Unreachable(words))));
+            let never =
+                || DeviceFault::Unreachable("it has not advertised this yet, and cannot be asked".to_owned());
+            let fault = self.unusable.get(&point).cloned().unwrap_or_else(never);
+            return Some(Reading::kept(point, Err(fault)));
         };
         let age = Some(now.saturating_duration_since(*said_at));
         let freshness = Freshness { contact: false, age };

@@ -142,7 +142,14 @@ fn what_cannot_be_believed_is_a_fault_and_no_sign_of_life() {
     let heard = model.hear(Instant::now(), Word::Unusable(BTHOME, fault.clone()));
     assert!(!heard.live && heard.presence.is_none());
     assert_eq!(heard.readings.len(), 1);
-    assert_eq!((heard.readings[0].point, &heard.readings[0].result), (PointId(0), &Err(fault)));
+    assert_eq!((heard.readings[0].point, &heard.readings[0].result), (PointId(0), &Err(fault.clone())));
+    // Who asks is told why there is nothing, until there is something.
+    let known = |model: &BleModel| model.known(Instant::now(), PointId(0)).map(|reading| reading.result);
+    assert_eq!(known(&model), Some(Err(fault.clone())));
+    let data = vec![0x40, 2, 0xca, 9];
+    model.hear(Instant::now(), Word::Advert { source: BTHOME, data, repeated: false });
+    model.hear(Instant::now(), Word::Unusable(BTHOME, fault));
+    assert_eq!(known(&model), Some(Ok(number("25.06"))));
 }
 
 #[test]
