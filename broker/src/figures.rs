@@ -54,6 +54,7 @@ fn of_bus(bus: BusStatistics) -> BusFigures {
     BusFigures {
         name: bus.bus,
         online: bus.connected,
+        last_error: bus.last_error,
         utilisation: percent(bus.utilisation),
         connects: bus.connects,
         failed_connects: bus.failed_connects,
@@ -116,6 +117,7 @@ pub(crate) mod tests {
             protocol: "modbus-tcp",
             address: "127.0.0.1:502".into(),
             connected: true,
+            last_error: "".into(),
             connects: 1,
             failed_connects: 0,
             restarts: 0,

@@ -360,6 +360,10 @@ async fn the_radio_and_its_daemons_fail_and_come_back() {
             || if online(&cli, "kitchen") { Err(()) } else { Ok(()) },
             |()| format!("kitchen is still online: {fault}\n{}", home.place.log()),
         );
+        if fault != BleFault::ScanSilent {
+            let why = || !shown(&cli, "Device.X_USPBROKER_Bus.1.LastError").is_empty();
+            eventually(&format!("the bus says why: {fault}"), || why().then_some(()));
+        }
         let ended = cli.run(&["set", &format!("{locked}=true")]);
         // A connection that is kept outlives a scan that is silent; nothing else does.
         let turned = air.get("lock", "locked").as_deref() == Some("true");

@@ -223,6 +223,8 @@ async fn a_server_that_is_restarted_loses_no_device() {
     mosquitto.kill();
     let why = bench.until_online("lamp", false).await.unwrap().to_string();
     assert!(why.contains(&format!("MQTT server {}", mosquitto.address())), "{why}");
+    let bus = bench.adapters.statistics().remove(0);
+    assert!(!bus.connected && !bus.last_error.is_empty(), "{bus:?}");
     mosquitto.again();
     let mut peer = bridge(&mosquitto).await;
     says(&mut peer, THERE, r#"{"state":"online"}"#, true).await;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::mpsc;
@@ -116,7 +115,7 @@ impl Keeper {
             // Whoever reads the log sees that nobody scans; it ends with the connection anyhow.
             drop(timeout(LOOK / 10, session.stop()).await);
         }
-        self.board.counters.connected.store(false, Ordering::Relaxed);
+        self.board.counters.ended();
     }
 
     async fn serve(&mut self, events: &mpsc::Sender<Event>, happened: &mut mpsc::Receiver<Event>) {
@@ -202,7 +201,11 @@ impl Keeper {
             }
             LinkState::Opening => {}
         }
-        counters.connected.store(state == LinkState::Up, Ordering::Relaxed);
+        match &state {
+            LinkState::Up => counters.up(),
+            LinkState::Down(cause) => counters.down(cause),
+            LinkState::Opening => counters.ended(),
+        }
         self.board.state.send_replace(state);
     }
 }

@@ -16,12 +16,14 @@ use crate::bus::utilisation::Utilisation;
 pub struct BusStatistics {
     /// Its name in the site file.
     pub bus: Arc<str>,
-    /// Its protocol: `modbus-tcp`, `modbus-rtu-tcp`, `modbus-rtu`, `mqtt`, `coap`, `line` or `line-tcp`.
+    /// Its protocol: `modbus-tcp`, `modbus-rtu-tcp`, `modbus-rtu`, `mqtt`, `coap`, `line`, `line-tcp`, `ble` or `zigbee`.
     pub protocol: &'static str,
     /// Host and port, or the serial port.
     pub address: Arc<str>,
     /// Whether there is a connection now.
     pub connected: bool,
+    /// Why there is none; empty while there is one, and before the first attempt.
+    pub last_error: Arc<str>,
     /// Connections made.
     pub connects: u64,
     /// Attempts to connect that failed.
@@ -159,10 +161,17 @@ pub(crate) struct DeviceCounters {
     cycles: Mutex<Vec<CycleStatistics>>,
 }
 
+/// Whether there is a connection, and why there is none.
+#[derive(Debug, Default)]
+struct Link {
+    up: bool,
+    why: Arc<str>,
+}
+
 /// The live counters of a bus.
 #[derive(Debug, Default)]
 pub(crate) struct BusCounters {
-    pub(crate) connected: AtomicBool,
+    link: Mutex<Link>,
     pub(crate) connects: AtomicU64,
     pub(crate) failed_connects: AtomicU64,
     pub(crate) restarts: AtomicU64,
@@ -205,6 +214,37 @@ impl BusCounters {
         locked(&self.utilisation).add(from, to);
     }
 
+    /// There is a connection now.
+    #[cfg(any(feature = "bus", test))]
+    pub(crate) fn up(&self) {
+        *locked(&self.link) = Link { up: true, why: Arc::default() };
+    }
+
+    /// There is none, and why.
+    pub(crate) fn down(&self, why: &str) {
+        *locked(&self.link) = Link { up: false, why: why.into() };
+    }
+
+    /// There is none because nobody wants one.
+    #[cfg(feature = "links")]
+    pub(crate) fn ended(&self) {
+        self.down("");
+    }
+
+    /// One of many connections could not be made: that is the bus' matter where there is no other.
+    #[cfg(feature = "coap")]
+    pub(crate) fn not_made(&self, why: &str) {
+        let mut link = locked(&self.link);
+        if !link.up {
+            link.why = why.into();
+        }
+    }
+
+    fn link(&self) -> (bool, Arc<str>) {
+        let link = locked(&self.link);
+        (link.up, Arc::clone(&link.why))
+    }
+
     /// Something was said unasked that cannot be understood. Where one device is alone it was that one.
     #[cfg(feature = "line")]
     pub(crate) fn garbled(&self) {
@@ -245,11 +285,13 @@ impl BusCounters {
     ) -> BusStatistics {
         let devices = locked(&self.devices);
         let devices = devices.iter().filter(|(id, _)| of(id));
+        let (connected, last_error) = self.link();
         BusStatistics {
             bus: Arc::clone(&bus.name),
             protocol: bus.protocol,
             address: Arc::clone(&bus.address),
-            connected: self.connected.load(Ordering::Relaxed),
+            connected,
+            last_error,
             connects: self.connects.load(Ordering::Relaxed),
             failed_connects: self.failed_connects.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),

@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{self, Instant};
@@ -19,7 +18,7 @@ pub(crate) use restart::supervise;
 pub(crate) async fn refuse_until(ends: &mut Ends, cause: &str, end: Option<Instant>) {
     let fault = DeviceFault::Unreachable(cause.to_owned());
     if !ends.shared {
-        ends.counters.connected.store(false, Ordering::Relaxed);
+        ends.counters.down(cause);
     }
     report_offline(ends, &fault);
     let end = end.unwrap_or_else(|| Instant::now() + Duration::from_secs(100 * 365 * 86_400));

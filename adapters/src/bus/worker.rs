@@ -1,17 +1,17 @@
 //! The task of one bus, or of one device of a shared link: drives a [`Scheduler`] over a [`Medium`].
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use tokio::sync::watch;
 use tokio::time::{self, Instant as TokioInstant};
+use usp_mapping::port::DeviceFault;
 
 use crate::bus::backoff::Jitter;
 use crate::bus::ear::{Ear, Mark};
 use crate::bus::schedule::{Command, Scheduler};
 use crate::bus::statistics::count;
-use crate::bus::{BusPlan, Ends, Medium, Model};
+use crate::bus::{BusPlan, Ends, Medium, Model, Outcome};
 
 /// Why a worker ended: it was told to, or the core is gone.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
                     let outcome = self.during(medium.exchange(ask)).await?;
                     self.catch_up(medium.answered());
                     let up = medium.is_up();
-                    self.count_exchange(began, up);
+                    self.count_exchange(began, up, &outcome);
                     if let Some(rest) = medium.rest() {
                         self.scheduler.handle_rest(now() + rest);
                     }
@@ -87,10 +87,17 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
         }
     }
 
-    fn count_exchange(&self, began: Instant, up: bool) {
-        if !self.ends.shared {
-            self.ends.counters.busy(began, now());
-            self.ends.counters.connected.store(up, Ordering::Relaxed);
+    fn count_exchange<A>(&self, began: Instant, up: bool, outcome: &Outcome<A>) {
+        if self.ends.shared {
+            return;
+        }
+        let counters = &self.ends.counters;
+        counters.busy(began, now());
+        match outcome {
+            _ if up => counters.up(),
+            Outcome::Silent(DeviceFault::Unreachable(why)) => counters.down(why),
+            Outcome::Silent(fault) => counters.down(&format!("the connection was given up: {fault}")),
+            Outcome::Answered(_) | Outcome::Taken(_) => counters.down("the connection has ended"),
         }
     }
 
@@ -109,10 +116,16 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
             return;
         }
         let counters = &self.ends.counters;
-        count(if connected.is_ok() { &counters.connects } else { &counters.failed_connects });
-        counters.connected.store(connected.is_ok(), Ordering::Relaxed);
-        if let Err(cause) = connected {
-            tracing::debug!(bus = %self.ends.plan.borrow().bus.name, %cause, "no connection");
+        match connected {
+            Ok(()) => {
+                count(&counters.connects);
+                counters.up();
+            }
+            Err(cause) => {
+                count(&counters.failed_connects);
+                counters.down(cause);
+                tracing::debug!(bus = %self.ends.plan.borrow().bus.name, %cause, "no connection");
+            }
         }
     }
 

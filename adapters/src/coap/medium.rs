@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -178,11 +177,12 @@ impl Medium for CoapMedium {
             Ok(held) => {
                 self.link = Some(held);
                 count(&self.counters.connects);
-                self.counters.connected.store(true, Ordering::Relaxed);
+                self.counters.up();
                 Ok(())
             }
             Err(cause) => {
                 count(&self.counters.failed_connects);
+                self.counters.not_made(&cause);
                 self.turn = self.turn.wrapping_add(1);
                 Err(cause)
             }

@@ -280,6 +280,8 @@ async fn a_key_that_cannot_be_had_is_said_and_not_shown() {
     let mut bench = Bench::start(vec![device]);
     let words = bench.offline().await;
     assert!(words.contains("file:/nowhere/key cannot be read"), "{words}");
+    let bus = bench.adapters.statistics().remove(0);
+    assert!(!bus.connected && words.contains(&*bus.last_error), "{bus:?}");
     bench.adapters.stop().await;
 }
 

@@ -1,7 +1,6 @@
 //! The task that keeps one line open.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle as Runtime;
@@ -111,7 +110,7 @@ impl Keeper {
                 break;
             }
         }
-        self.board.counters.connected.store(false, Ordering::Relaxed);
+        self.board.counters.ended();
     }
 
     fn down(&mut self, cause: &str) {
@@ -122,7 +121,7 @@ impl Keeper {
             tracing::warn!(%bus, cause, "the serial line is not there");
             self.told = Some(cause.to_owned());
         }
-        self.board.counters.connected.store(false, Ordering::Relaxed);
+        self.board.counters.down(cause);
         self.board.state.send_replace(LinkState::Down(cause.to_owned()));
     }
 
@@ -154,7 +153,7 @@ impl Keeper {
         };
         self.told = None;
         count(&self.board.counters.connects);
-        self.board.counters.connected.store(true, Ordering::Relaxed);
+        self.board.counters.up();
         self.board.forget();
         self.board.state.send_replace(LinkState::Up);
         let mut talk = Talk::new(&self.board, manner, self.character());

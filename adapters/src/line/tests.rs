@@ -366,6 +366,8 @@ async fn a_meter_is_unplugged_and_back() {
     std::fs::remove_file(&name).unwrap();
     let gone = until(&mut from, online).await.unwrap_err().to_string();
     assert!(gone.contains("usb-P1-if00-port0 is gone; is the adapter plugged in?"), "{gone}");
+    let bus = adapters.statistics().remove(0);
+    assert!(!bus.connected && gone.contains(&*bus.last_error), "{bus:?}");
     let pair = plug();
     let back = async {
         loop {

@@ -351,10 +351,12 @@ async fn a_server_that_is_not_there_is_named_and_found_when_it_comes() {
     let fault = bench.online("a").await.unwrap_err();
     let words = format!("cannot connect to {address}: connection refused");
     assert_eq!(fault, DeviceFault::Unreachable(words.clone()));
+    assert_eq!(*bench.adapters.statistics()[0].last_error, *words);
     assert_eq!(bench.result(call(1, "a", read(&[0]))).await, Err(DeviceFault::Unreachable(words)));
     bench.server = Server::start_at(address);
     assert_eq!(bench.online("a").await, Ok(()));
     let statistics = bench.adapters.statistics().remove(0);
+    assert_eq!(&*statistics.last_error, "");
     assert!(
         statistics.connected && statistics.connects >= 2 && statistics.failed_connects >= 1,
         "{statistics:?}"

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
@@ -145,7 +144,7 @@ impl Keeper {
                 break;
             }
         }
-        self.board.counters.connected.store(false, Ordering::Relaxed);
+        self.board.counters.ended();
     }
 
     fn down(&mut self, cause: &str) {
@@ -156,7 +155,7 @@ impl Keeper {
             tracing::warn!(%address, cause, "no connection to the MQTT server");
             self.told = Some(cause.to_owned());
         }
-        self.board.counters.connected.store(false, Ordering::Relaxed);
+        self.board.counters.down(cause);
         self.board.state.send_replace(LinkState::Down(format!("MQTT server {address}: {cause}")));
     }
 
@@ -189,7 +188,7 @@ impl Keeper {
             }
         };
         count(&self.board.counters.connects);
-        self.board.counters.connected.store(true, Ordering::Relaxed);
+        self.board.counters.up();
         self.board.forget();
         self.board.state.send_replace(LinkState::Up);
         let (board, orders) = (Arc::clone(&self.board), &mut self.orders);

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
@@ -213,7 +212,7 @@ impl Warden {
                 break;
             }
         }
-        self.board.counters.connected.store(false, Ordering::Relaxed);
+        self.board.counters.ended();
         self.orders.close();
         while let Ok(call) = self.orders.try_recv() {
             answer(&self.way, &call, Err("its bus has stopped".to_owned()));
@@ -228,7 +227,7 @@ impl Warden {
             tracing::warn!(%bus, cause, "there is no Zigbee coordinator");
             self.told = Some(cause.to_owned());
         }
-        self.board.counters.connected.store(false, Ordering::Relaxed);
+        self.board.counters.down(cause);
         self.board.counters.network(None);
         self.board.down(&format!("Zigbee coordinator {}: {cause}", self.port.way));
     }
@@ -267,7 +266,7 @@ impl Warden {
         };
         self.told = None;
         count(&self.board.counters.connects);
-        self.board.counters.connected.store(true, Ordering::Relaxed);
+        self.board.counters.up();
         let (network, firmware) = (&kept.network, &coordinator.info().firmware);
         tracing::info!(
             bus = %self.board.bus, channel = network.channel, pan_id = network.pan_id, %firmware,
@@ -275,7 +274,7 @@ impl Warden {
         );
         self.board.up(Arc::clone(&coordinator), kept.ieee);
         let ended = Session::new(self, coordinator, kept).run(events, stop).await;
-        self.board.counters.connected.store(false, Ordering::Relaxed);
+        self.board.counters.ended();
         ended
     }
 }

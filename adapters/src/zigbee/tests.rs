@@ -475,6 +475,8 @@ async fn a_coordinator_that_goes_takes_its_devices_with_it_and_brings_them_back(
     world.stick.says(NcpEvent::Down("the port is gone".to_owned()));
     let why = world.online("plug").await.unwrap_err().to_string();
     assert!(why.contains("the port is gone"), "{why}");
+    let bus = world.handle().statistics(std::time::Instant::now()).remove(0);
+    assert_eq!((bus.connected, &*bus.last_error), (false, "the port is gone"));
     assert_eq!(world.done(id).await, Err("the port is gone".to_owned()));
     assert_eq!(world.online("plug").await, Ok(()));
     assert_eq!(world.write("plug", Value::Bool(true), 30 * SECOND).await, Ok(Value::Bool(true)));

@@ -8,6 +8,7 @@ use super::Model;
 use super::rows::ObjRef;
 use super::schema::{Object, Param};
 use crate::agent::site::SITE;
+use crate::proxied::figures::BUS;
 use crate::time::Wall;
 
 /// TR-106: a dateTime that is not known.
@@ -73,6 +74,9 @@ impl Model {
         }
         if object.path.starts_with("Device.ProxiedDevice.{i}.") {
             return self.look_proxied(at, object, name);
+        }
+        if &*object.path == BUS && !self.figures.has(at.number(), name) {
+            return Have::Absent;
         }
         let computed = self.compute(at, object, name);
         Have::Value(computed.unwrap_or_else(|| stored_default(param)))

@@ -13,7 +13,7 @@ use usp_proto::path::{Name, Path};
 use usp_proto::usp::notify::operation_complete::{OperationResp as Completed, OutputArgs};
 use usp_proto::usp::notify::{Event, Notification};
 
-use super::figures::BUSES;
+use super::figures::{BUSES, is_network};
 use crate::Broker;
 use crate::agent::commands::canceled;
 use crate::dm::rows::ObjRef;
@@ -84,7 +84,7 @@ impl Broker {
     /// Whether a bus can do that: only radio networks have members.
     pub(crate) fn check_bus(&self, at: &ObjRef, name: &Name) -> Result<(), Fault> {
         match self.model.figures.described(at.number()).filter(|_| self.is_of_bus(at)) {
-            Some((bus, protocol)) if !protocol.starts_with("zigbee") => {
+            Some((bus, protocol)) if !is_network(protocol) => {
                 let text =
                     format!("{name}(): the bus {bus} ({protocol}) is no network that devices join and leave");
                 Err(Fault::new(ErrCode::COMMAND_FAILURE, text))

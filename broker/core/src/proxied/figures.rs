@@ -16,6 +16,8 @@ use crate::dm::rows::ObjRef;
 
 /// Its path.
 pub(crate) const BUSES: &str = "Device.X_USPBROKER_Bus.";
+/// The object of one of them.
+pub(crate) const BUS: &str = "Device.X_USPBROKER_Bus.{i}.";
 /// The object of a device.
 pub(crate) const STATS: &str = "Device.ProxiedDevice.{i}.X_USPBROKER_Stats.";
 
@@ -26,6 +28,8 @@ pub struct BusFigures {
     pub name: Arc<str>,
     /// Whether there is a connection, or an open port.
     pub online: bool,
+    /// Why there is none; empty while there is one.
+    pub last_error: Arc<str>,
     /// Share of the time in which an exchange was under way, in percent.
     pub utilisation: u8,
     /// Connections made.
@@ -113,6 +117,11 @@ struct Bus {
     figures: Option<BusFigures>,
 }
 
+/// Whether a bus with this protocol is a radio network, which devices join and leave.
+pub(super) fn is_network(protocol: &str) -> bool {
+    protocol == "zigbee"
+}
+
 impl Traffic {
     fn param(&self, name: &str) -> Option<u64> {
         Some(match name {
@@ -127,8 +136,9 @@ impl Traffic {
 }
 
 impl NetworkFacts {
-    /// Its Parameters that are told when they change.
-    const TOLD: [&str; 6] = ["Firmware", "Channel", "PANID", "ExtendedPANID", "JoinedDevices", "OpenToJoin"];
+    /// Its Parameters, which no other bus has; they are told when they change.
+    const PARAMS: [&str; 6] =
+        ["Firmware", "Channel", "PANID", "ExtendedPANID", "JoinedDevices", "OpenToJoin"];
 
     fn param(&self, name: &str) -> Option<String> {
         Some(match name {
@@ -143,7 +153,23 @@ impl NetworkFacts {
     }
 }
 
+impl BusFigures {
+    /// Which Parameters that are told are others than before.
+    fn changed(&self, now: &Self) -> Vec<&'static str> {
+        let shown = |of: &Self, name| of.network.as_ref().and_then(|network| network.param(name));
+        let own = [("Online", self.online != now.online), ("LastError", self.last_error != now.last_error)];
+        let network = NetworkFacts::PARAMS.map(|name| (name, shown(self, name) != shown(now, name)));
+        own.into_iter().chain(network).filter_map(|(name, is_other)| is_other.then_some(name)).collect()
+    }
+}
+
 impl Figures {
+    /// Whether the row of a bus has a Parameter: what is said of a radio network, no other bus has.
+    pub(crate) fn has(&self, number: u32, name: &str) -> bool {
+        let is_network = self.described(number).is_some_and(|(_, protocol)| is_network(protocol));
+        is_network || !NetworkFacts::PARAMS.contains(&name)
+    }
+
     /// The name and protocol of the bus in this row.
     pub(crate) fn described(&self, number: u32) -> Option<(&str, &'static str)> {
         self.buses.get(&number).map(|bus| (bus.name.as_str(), bus.protocol))
@@ -170,6 +196,7 @@ impl Figures {
         let figures = bus.figures.as_ref()?;
         Some(match name {
             "Online" => figures.online.to_string(),
+            "LastError" => figures.last_error.to_string(),
             "Utilisation" => figures.utilisation.to_string(),
             "Connects" => figures.connects.to_string(),
             "FailedConnects" => figures.failed_connects.to_string(),
@@ -219,7 +246,7 @@ impl Model {
     /// A Parameter of a bus' row, or of a device's statistics. Before the first figures counters read 0.
     pub(crate) fn figure(&self, at: &ObjRef, object: &str, name: &str) -> Option<String> {
         match object {
-            "Device.X_USPBROKER_Bus.{i}." => self.figures.bus(at.number(), name),
+            BUS => self.figures.bus(at.number(), name),
             STATS => self.figures.device(&self.devices.get(at.number())?.id, name),
             _ => None,
         }
@@ -251,8 +278,8 @@ impl Broker {
         }
     }
 
-    /// The counters as they are now. Only whether a bus is online, and what network it is, is told: the others change all the
-    /// time.
+    /// The counters as they are now. Only whether a bus is online, why not, and what network it is, is told: the others change
+    /// all the time.
     pub(crate) fn take_figures(&mut self, all: Vec<BusFigures>) {
         let Some(table) = self.model.table(BUSES) else { return };
         self.model.figures.forget_devices(&all);
@@ -263,18 +290,12 @@ impl Broker {
             let number = self.model.figures.numbers.get(&*figures.name).copied();
             let known = number.and_then(|n| Some((n, self.model.figures.buses.get_mut(&n)?)));
             let Some((number, bus)) = known else { continue };
-            let (at, online, network) =
-                (ObjRef::new(table, &[number]), figures.online, figures.network.clone());
+            let at = ObjRef::new(table, &[number]);
+            let before = bus.figures.replace(figures);
             // What is heard first is no change.
-            let Some(before) = bus.figures.replace(figures) else { continue };
-            if before.online != online {
-                self.emit_change(&at, "Online");
-            }
-            let shown = |network: &Option<NetworkFacts>, name| network.as_ref().and_then(|it| it.param(name));
-            for name in NetworkFacts::TOLD {
-                if shown(&before.network, name) != shown(&network, name) {
-                    self.emit_change(&at, name);
-                }
+            let Some((before, figures)) = before.zip(bus.figures.as_ref()) else { continue };
+            for name in before.changed(figures) {
+                self.emit_change(&at, name);
             }
         }
     }

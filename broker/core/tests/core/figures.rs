@@ -43,6 +43,10 @@ fn buses_are_rows_with_counters() {
     for line in ["Name=plant", "Protocol=modbus-tcp", "Address=127.0.0.1:502", "Online=false", "Requests=0"] {
         assert!(row.lines().any(|l| l == format!("{BUS}{line}")), "{line}: {row}");
     }
+    for network in ["Firmware", "Channel", "PANID", "ExtendedPANID", "JoinedDevices", "OpenToJoin"] {
+        assert!(!row.contains(&format!("{BUS}{network}=")), "{network}: {row}");
+        assert_eq!(w.get(c, &format!("{BUS}{network}")), format!("{BUS}{network}: 7026"));
+    }
     w.input(figures(true, 7));
     for (path, value) in [("Requests", "7"), ("Timeouts", "2"), ("Utilisation", "40"), ("Online", "true")] {
         assert_eq!(w.get(c, &format!("{BUS}{path}")), format!("{BUS}{path}={value}"));
@@ -64,8 +68,19 @@ fn that_a_bus_goes_is_told_and_counters_are_quiet() {
     w.input(figures(true, 1));
     w.input(figures(true, 2));
     assert!(w.notes(c).is_empty());
-    w.input(figures(false, 3));
-    assert_eq!(w.notes(c), [format!("all: ValueChange {BUS}Online=false")]);
+    let down = |why: &str| {
+        let Input::Figures(mut all) = figures(false, 3) else { panic!() };
+        all[0].last_error = why.into();
+        Input::Figures(all)
+    };
+    w.input(down("connection refused"));
+    let why = format!("all: ValueChange {BUS}LastError=connection refused");
+    assert_eq!(w.notes(c), [format!("all: ValueChange {BUS}Online=false"), why]);
+    w.input(down("no route to the host"));
+    assert_eq!(w.notes(c), [format!("all: ValueChange {BUS}LastError=no route to the host")]);
+    w.input(figures(true, 4));
+    let gone = format!("all: ValueChange {BUS}LastError=");
+    assert_eq!(w.notes(c), [format!("all: ValueChange {BUS}Online=true"), gone]);
 }
 
 #[test]

@@ -112,6 +112,8 @@ fn the_network_is_told_and_changes_of_it_are() {
         let bus = BusFigures { name: "mesh".into(), network: Some(network), ..BusFigures::default() };
         Input::Figures(vec![bus])
     };
+    let shown = w.get(c, BUS);
+    assert!(shown.contains(&format!("{BUS}Channel=0")), "before there is a coordinator: {shown}");
     w.input(of(0, false));
     for (name, value) in [("Channel", "15"), ("PANID", "0x1a62"), ("Firmware", "EmberZNet 7.4.3.0")] {
         assert_eq!(w.get(c, &format!("{BUS}{name}")), format!("{BUS}{name}={value}"));
