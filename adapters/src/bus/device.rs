@@ -261,7 +261,9 @@ impl<M: Model> DeviceState<M> {
                 }
                 None
             }
-            Outcome::Silent(fault) => {
+            // What went before it was answered, though too late for it.
+            Outcome::Held(DeviceFault::Expired) => None,
+            Outcome::Silent(fault) | Outcome::Held(fault) => {
                 self.handle_silence(fault);
                 Some(fault.clone())
             }
@@ -295,7 +297,9 @@ impl<M: Model> DeviceState<M> {
             Outcome::Answered(answer) | Outcome::Taken(answer) => {
                 self.polls.answered(&mut self.model, now, answer)
             }
-            Outcome::Silent(fault) => self.polls.silent(&mut self.model, now, self.health.silences(), &fault),
+            Outcome::Silent(fault) | Outcome::Held(fault) => {
+                self.polls.silent(&mut self.model, now, self.health.silences(), &fault)
+            }
         };
         for reading in readings.iter().filter(|reading| reading.result.is_err()) {
             self.clock.missed(reading.point, now);

@@ -132,6 +132,12 @@ mod contract {
         Taken(A),
         /// No answer that can be used: time-out, disconnection, garbage, or a gateway that cannot reach the device.
         Silent(DeviceFault),
+        /// As [`Outcome::Silent`], but to something else that had to go first: what was to be sent was not, and may be later.
+        #[cfg_attr(
+            not(any(feature = "modbus", test)),
+            expect(dead_code, reason = "elsewhere what is wanted goes first")
+        )]
+        Held(DeviceFault),
     }
 
     /// What the answer to a read says.

@@ -143,6 +143,11 @@ impl<Ask: Clone> WriteJob<Ask> {
                     Outcome::Answered(answer) | Outcome::Taken(answer) => {
                         model.acknowledge(&ask, answer).map_err(|fault| (fault, true))
                     }
+                    // It may still be sent, for as long as it may begin.
+                    Outcome::Held(_) => {
+                        self.phase = Phase::Send { ask, sent: false, heard: None };
+                        return Vec::new();
+                    }
                     Outcome::Silent(fault) => Err((fault, false)),
                 };
                 self.sent((model, mapping), now, (target, value), sent, heard);
@@ -180,7 +185,7 @@ impl<Ask: Clone> WriteJob<Ask> {
                 Err(fault) => self.settle(Err(fault)),
             },
             // Nothing was written yet: fetching again is safe, for as long as the write may still begin.
-            Outcome::Silent(_) => self.phase = Phase::Fetch(ask),
+            Outcome::Silent(_) | Outcome::Held(_) => self.phase = Phase::Fetch(ask),
         }
         Vec::new()
     }
@@ -399,7 +404,7 @@ impl<Ask: Clone> Verify<Ask> {
                     is_new = true;
                 }
             }
-            Outcome::Silent(_) => self.plan = ReadPlan::default(),
+            Outcome::Silent(_) | Outcome::Held(_) => self.plan = ReadPlan::default(),
         }
         self.next_at = now + self.every;
         is_new

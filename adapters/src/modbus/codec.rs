@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_modbus::{ExceptionCode, Request, Response};
 use usp_mapping::mapping::{ModbusPoint, ModbusTable, ModbusWriteFunction};
@@ -25,6 +25,10 @@ pub(crate) struct Ask {
     pub(crate) round: u32,
     /// What is asked.
     pub(crate) query: Query,
+    /// With what is no read: one that the mapping does, for a line on which something has to be read first.
+    pub(crate) mapped: Option<Arc<Block>>,
+    /// It is not sent later than this.
+    pub(crate) until: Option<Instant>,
 }
 
 /// What is asked of a unit.

@@ -60,7 +60,16 @@ impl ModbusModel {
 
     pub(super) fn ask(&self, query: Query) -> Ask {
         let ModbusOptions { timeout, guard, turnaround, .. } = *self.options();
-        Ask { unit: self.unit, timeout, pause: guard.max(turnaround), round: 0, query }
+        let mapped = if matches!(query, Query::Read(_)) { None } else { self.mapped() };
+        Ask { unit: self.unit, timeout, pause: guard.max(turnaround), round: 0, query, mapped, until: None }
+    }
+
+    /// A read that the mapping does.
+    fn mapped(&self) -> Option<Arc<Block>> {
+        let mut places = self.mapping.points().filter_map(|point| point.read).flat_map(ReadBinding::places);
+        let place = places.find_map(ReadPoint::modbus)?;
+        let count = if place.table.is_bits() { 1 } else { place.count };
+        Some(Block::new(place.table, place.address, count).into())
     }
 
     fn write_binding(&self, point: PointId) -> Result<&WriteBinding, DeviceFault> {
@@ -287,6 +296,10 @@ impl Model for ModbusModel {
         }
         let block = Block::new(point.table, point.address, point.count);
         Ok(WriteStart::Fetch(self.ask(Query::Read(block.into()))))
+    }
+
+    fn hold(&self, ask: &mut Ask, until: Instant) {
+        ask.until = Some(until);
     }
 
     fn modify(&self, target: Target, value: &Value, fetched: Answer) -> Result<Ask, DeviceFault> {

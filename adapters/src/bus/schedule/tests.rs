@@ -346,6 +346,30 @@ fn a_write_without_acknowledgement_is_not_repeated() {
     assert_eq!(bench.settle(), []);
 }
 
+/// What had to go before it was not answered: it was not sent, and is neither lost nor told as if it had been.
+#[test]
+fn a_held_write_is_sent_later_or_said_not_to_have_been() {
+    for ttl_ms in [1000, 80] {
+        let mut short = writable();
+        short.write.as_mut().unwrap().ttl = ttl_ms * MS;
+        let mut bench = Bench::connected(&[vec![short]]);
+        bench.call(call(1, "a", write(0, 7)));
+        for _ in 0..2 {
+            assert_eq!(bench.next().1, What::Write(0, number(7)));
+            bench.pass(50 * MS);
+            let held = Outcome::Held(DeviceFault::Timeout(50 * MS));
+            bench.scheduler.handle_exchange(bench.now, held, true);
+        }
+        if ttl_ms == 1000 {
+            assert_eq!(bench.settle(), [(0, What::Write(0, number(7)))]);
+            assert_eq!(bench.replies(), [(1, Ok(vec![Ok(7)]))]);
+        } else {
+            assert_eq!(bench.settle(), []);
+            assert_eq!(bench.replies(), [(1, Ok(vec![Err(DeviceFault::Expired)]))]);
+        }
+    }
+}
+
 /// As in a Set of two Parameters, the first of which takes its time.
 #[test]
 fn later_values_of_a_unit_do_not_expire_behind_the_first() {

@@ -143,7 +143,15 @@ mod tests {
     use crate::modbus::poll::Block;
 
     fn ask(unit: u8, query: Query) -> Ask {
-        Ask { unit, timeout: Duration::from_secs(1), pause: Duration::ZERO, round: 0, query }
+        Ask {
+            unit,
+            timeout: Duration::from_secs(1),
+            pause: Duration::ZERO,
+            round: 0,
+            query,
+            mapped: None,
+            until: None,
+        }
     }
 
     fn read(unit: u8, table: ModbusTable, address: u16, count: u16) -> Ask {

@@ -112,33 +112,40 @@ impl Line {
             && frame::mirrors(ask)
             && let Some(fault) = self.listen_for_echo(memory, ask)?
         {
-            return Ok(Outcome::Silent(fault));
+            return Ok(Outcome::Held(fault));
         }
         for _ in 0..STEPS {
-            match memory.trust.next(ask, Instant::now()) {
+            let now = Instant::now();
+            match memory.trust.next(ask, now) {
+                Next::Send if ask.until.is_some_and(|until| until <= now) => {
+                    return Ok(Outcome::Held(DeviceFault::Expired));
+                }
                 Next::Send => {
                     let outcome = self.ask(memory, ask)?;
                     let Outcome::Answered(answer) = &outcome else { return Ok(outcome) };
-                    let refused = matches!(answer, Answer::Exception(_));
-                    if !self.hears_another(memory, ask, refused)? {
+                    if !self.hears_another(memory, ask, answer)? {
                         return Ok(outcome);
                     }
                 }
                 Next::First(step) => match self.ask(memory, &step)? {
-                    Outcome::Answered(_) | Outcome::Taken(_) => pause(ask.pause),
-                    Outcome::Silent(fault) => return Ok(Outcome::Silent(fault)),
+                    Outcome::Answered(answer) | Outcome::Taken(answer) => {
+                        self.hears_another(memory, &step, &answer)?;
+                        pause(ask.pause);
+                    }
+                    Outcome::Silent(fault) | Outcome::Held(fault) => return Ok(Outcome::Held(fault)),
                 },
                 Next::Wait(until) => {
-                    self.rest = Some(until.saturating_duration_since(Instant::now()));
-                    return Ok(Outcome::Silent(out_of_step()));
+                    self.rest = Some(until.saturating_duration_since(now));
+                    return Ok(Outcome::Held(out_of_step()));
                 }
             }
         }
-        Ok(Outcome::Silent(out_of_step()))
+        Ok(Outcome::Held(out_of_step()))
     }
 
     /// Whether a second reply to a read comes, where the first may have been to an earlier request.
-    fn hears_another(&mut self, memory: &mut Memory, ask: &Ask, refused: bool) -> io::Result<bool> {
+    fn hears_another(&mut self, memory: &mut Memory, ask: &Ask, first: &Answer) -> io::Result<bool> {
+        let refused = matches!(first, Answer::Exception(_));
         let Some(wait) = memory.trust.doubts(ask, refused, Instant::now()) else { return Ok(false) };
         let mut received = Received::default();
         let until = Instant::now() + wait.clamp(PAUSE, ask.timeout.max(PAUSE));
@@ -153,6 +160,7 @@ impl Line {
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() || received.total > NOISE {
+                memory.trust.calm(ask);
                 return Ok(false);
             }
             self.more(&mut received, left, 1)?;
@@ -161,7 +169,7 @@ impl Line {
 
     /// Reads something, only to hear whether the request comes back; why that is still not known.
     fn listen_for_echo(&mut self, memory: &mut Memory, ask: &Ask) -> io::Result<Option<DeviceFault>> {
-        let Some(read) = memory.trust.harmless(ask) else { return Ok(Some(out_of_step())) };
+        let read = memory.trust.harmless(ask);
         let outcome = self.ask(memory, &read)?;
         pause(ask.pause);
         Ok(match outcome {
@@ -169,15 +177,15 @@ impl Line {
                 memory.echoes.get_or_insert(false);
                 None
             }
-            Outcome::Silent(fault) if memory.echoes.is_none() => Some(fault),
-            Outcome::Silent(_) | Outcome::Answered(_) | Outcome::Taken(_) => None,
+            Outcome::Silent(fault) | Outcome::Held(fault) if memory.echoes.is_none() => Some(fault),
+            Outcome::Silent(_) | Outcome::Held(_) | Outcome::Answered(_) | Outcome::Taken(_) => None,
         })
     }
 
     fn ask(&mut self, memory: &mut Memory, ask: &Ask) -> io::Result<Outcome<Answer>> {
         self.rest = None;
         if !self.fall_silent(memory)? {
-            return Ok(Outcome::Silent(DeviceFault::Garbled("the line does not fall silent".to_owned())));
+            return Ok(Outcome::Held(DeviceFault::Garbled("the line does not fall silent".to_owned())));
         }
         let request = frame::request(ask);
         self.wire.write(&request)?;
@@ -199,7 +207,9 @@ impl Line {
             Outcome::Silent(DeviceFault::Unreachable(_)) => memory.trust.answered(ask, true, took),
             Outcome::Silent(DeviceFault::Timeout(_)) => self.rest = Some(ask.timeout),
             // What was damaged may have been noise, and the reply be still to come.
-            Outcome::Silent(_) => self.rest = Some(deadline.saturating_duration_since(Instant::now())),
+            Outcome::Silent(_) | Outcome::Held(_) => {
+                self.rest = Some(deadline.saturating_duration_since(Instant::now()));
+            }
         }
         Ok(outcome)
     }

@@ -139,7 +139,10 @@ fn serve(work: &Receiver<Job>, way: &Way, timing: Timing, up: &AtomicBool) {
                 // Over TCP a late reply goes with its connection, as a rule.
                 let unsure = !matches!(
                     exchanged.0,
-                    Outcome::Answered(_) | Outcome::Taken(_) | Outcome::Silent(DeviceFault::Unreachable(_))
+                    Outcome::Answered(_)
+                        | Outcome::Taken(_)
+                        | Outcome::Silent(DeviceFault::Unreachable(_))
+                        | Outcome::Held(DeviceFault::Unreachable(_) | DeviceFault::Expired)
                 );
                 if unsure && matches!(way, Way::Tcp(_)) {
                     line = None;

@@ -129,7 +129,15 @@ mod tests {
 
     fn read(table: ModbusTable, address: u16, count: u16) -> Ask {
         let query = Query::Read(Block::new(table, address, count).into());
-        Ask { unit: 17, timeout: Duration::from_secs(1), pause: Duration::ZERO, round: 0, query }
+        Ask {
+            unit: 17,
+            timeout: Duration::from_secs(1),
+            pause: Duration::ZERO,
+            round: 0,
+            query,
+            mapped: None,
+            until: None,
+        }
     }
 
     fn framed(body: &[u8]) -> Vec<u8> {

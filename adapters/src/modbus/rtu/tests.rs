@@ -1,5 +1,7 @@
 //! A line against a slave on a pseudo-terminal and behind TCP.
 
+mod step;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
@@ -26,11 +28,15 @@ fn read(unit: u8, address: u16, count: u16) -> Ask {
 }
 
 fn asked(unit: u8, query: Query) -> Ask {
-    Ask { unit, timeout: TIMEOUT, pause: Duration::ZERO, round: 0, query }
+    Ask { unit, timeout: TIMEOUT, pause: Duration::ZERO, round: 0, query, mapped: None, until: None }
 }
 
 fn framed(body: &[u8]) -> Vec<u8> {
     [body, &crc(body).to_le_bytes()].concat()
+}
+
+fn known(unit: u8) -> Ask {
+    asked(unit, Query::Read(Block::new(ModbusTable::Input, 0, 1).into()))
 }
 
 /// Unit, function and one register.
@@ -104,6 +110,14 @@ impl Slave {
     fn says(&self, answer: &[(u64, &[u8])]) {
         let order = answer.iter().map(|(pause, bytes)| (Duration::from_millis(*pause), bytes.to_vec()));
         self.script.as_ref().unwrap().send(order.collect()).unwrap();
+    }
+
+    /// Opened, and unit 1 is known to answer a read that can be told from all others here.
+    async fn known(&self) -> ModbusRtu {
+        let mut medium = self.opened().await;
+        self.says(&[(0, &input(1, 0))]);
+        assert_eq!(answer(medium.exchange(known(1)).await), [0]);
+        medium
     }
 
     async fn opened(&self) -> ModbusRtu {
@@ -180,7 +194,7 @@ async fn a_late_reply_answers_no_other_request() {
 #[tokio::test]
 async fn a_reply_later_than_any_pause_answers_no_other_request() {
     let slave = Slave::start(115_200);
-    let mut medium = slave.opened().await;
+    let mut medium = slave.known().await;
     let (late, right) = (registers(1, &[0xdead]), registers(1, &[3]));
     slave.says(&[]);
     assert!(is_timeout(&medium.exchange(read(1, 0, 1)).await));
@@ -188,14 +202,15 @@ async fn a_reply_later_than_any_pause_answers_no_other_request() {
     slave.says(&[(2 * TIMEOUT.as_millis() as u64, &late), (0, &input(1, 0))]);
     slave.says(&[(0, &input(1, 0))]);
     slave.says(&[(0, &right)]);
-    assert!(is_timeout(&medium.exchange(read(1, 5, 1)).await), "that is not answered in time either");
+    let held = medium.exchange(read(1, 5, 1)).await;
+    assert!(matches!(held, Outcome::Held(DeviceFault::Timeout(TIMEOUT))), "{held:?}");
     assert_eq!(answer(medium.exchange(read(1, 5, 1)).await), [3]);
 }
 
 #[tokio::test]
 async fn a_unit_that_was_late_may_be_so_once_more() {
     let slave = Slave::start(115_200);
-    let mut medium = slave.opened().await;
+    let mut medium = slave.known().await;
     let (late, right) = (registers(1, &[0xdead]), registers(1, &[3]));
     slave.says(&[]);
     assert!(is_timeout(&medium.exchange(read(1, 0, 1)).await));
@@ -208,7 +223,7 @@ async fn a_unit_that_was_late_may_be_so_once_more() {
 #[tokio::test]
 async fn a_late_reply_out_of_order_answers_no_other_request() {
     let slave = Slave::start(115_200);
-    let mut medium = slave.opened().await;
+    let mut medium = slave.known().await;
     let (late, right) = (registers(1, &[0xdead]), registers(1, &[3]));
     slave.says(&[]);
     assert!(is_timeout(&medium.exchange(read(1, 0, 1)).await));
@@ -306,7 +321,7 @@ async fn two_units_may_be_late_at_once() {
 #[tokio::test]
 async fn duplicates_and_noise_are_dropped() {
     let slave = Slave::start(115_200);
-    let mut medium = slave.opened().await;
+    let mut medium = slave.known().await;
     let (first, second) = (registers(1, &[1]), registers(1, &[2]));
     slave.says(&[(0, &first.repeat(2))]);
     slave.says(&[(0, &second)]);
@@ -390,6 +405,8 @@ async fn over_tcp_a_late_reply_goes_with_its_connection_and_answers_nothing_afte
         let mut request = [0; 8];
         let (mut first, _) = listener.accept().unwrap();
         first.read_exact(&mut request).unwrap();
+        first.write_all(&input(9, 0)).unwrap();
+        first.read_exact(&mut request).unwrap();
         let (mut second, _) = listener.accept().unwrap();
         second.read_exact(&mut request).unwrap();
         second.write_all(&registers(9, &[0xdead])).unwrap();
@@ -399,6 +416,7 @@ async fn over_tcp_a_late_reply_goes_with_its_connection_and_answers_nothing_afte
     });
     let mut medium = ModbusRtu::tcp(BusAddress::Socket(address));
     medium.connect().await.unwrap();
+    assert_eq!(answer(medium.exchange(known(9)).await), [0]);
     assert!(is_timeout(&medium.exchange(read(9, 4, 1)).await));
     assert!(!medium.is_up(), "after a time-out it is made anew");
     medium.connect().await.unwrap();
