@@ -3,10 +3,12 @@
 //! Arithmetic is decimal: `scale: 0.1` is a tenth, and a float stands for the shortest decimal that reads back as the
 //! same float, so that 230.2 in a register is 230.2 on the wire.
 
+mod curve;
 mod decode;
 mod encode;
 mod linear;
 
+pub use curve::Curve;
 pub use linear::Linear;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -93,6 +95,8 @@ pub struct Transform {
     pub scale: Option<Decimal>,
     /// See `scale`.
     pub offset: Option<Decimal>,
+    /// In place of `scale` and `offset`.
+    pub curve: Option<Curve>,
     /// A Boolean the other way round.
     pub invert: bool,
     /// A value outside is no reading and is not written; both ends are inside.
@@ -204,6 +208,20 @@ impl Transform {
     /// Errors: as [`Transform::encode`] and [`Transform::decode`].
     pub fn settled(&self, value: &Value, target: RawKind, class: Class) -> Result<Value, DeviceFault> {
         self.decode(self.encode(value, target)?, class)
+    }
+
+    /// What a raw number means, before it is known whether that is valid; `None`: it is too large.
+    fn scaled(&self, raw: Decimal) -> Option<Decimal> {
+        if let Some(curve) = self.curve {
+            return curve.value(raw);
+        }
+        let value = self.scale.map_or(Some(raw), |scale| raw.checked_mul(scale))?;
+        self.offset.map_or(Some(value), |offset| value.checked_add(offset))
+    }
+
+    /// By how much two values differ whose raw integers are neighbours; `None`: that is another amount everywhere.
+    pub fn raw_step(&self) -> Option<Decimal> {
+        self.curve.is_none().then(|| self.scale.unwrap_or(Decimal::ONE).abs().normalize())
     }
 
     /// Whether a raw value is one of the `invalid` ones; a text is the number that it spells.

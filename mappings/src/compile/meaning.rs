@@ -65,6 +65,7 @@ impl Compiler<'_> {
             map: draft.map.as_ref().map(|map| self.value_map(map, kind)),
             scale: draft.scale.map(|scale| scale.value).filter(|scale| !scale.is_zero()),
             offset: draft.offset.map(|offset| offset.value),
+            curve: draft.curve.map(|curve| curve.value),
             invert: draft.invert.is_some_and(|invert| invert.value),
             valid: None,
             step: cap.step.map(|step| step.value),
@@ -114,12 +115,15 @@ impl Compiler<'_> {
 
     fn check_meaning(&mut self, class: Class, draft: &PointDraft, kind: RawKind, span: Span) {
         self.check_encoding(class, draft, kind, span);
-        for (key, at) in [("scale", draft.scale), ("offset", draft.offset)] {
-            if let Some(at) = at.filter(|_| !is_level(class)) {
+        let [scale, offset] = [draft.scale, draft.offset].map(|at| at.map(|at| at.span));
+        let keys = [("scale", scale), ("offset", offset), ("curve", draft.curve.map(|at| at.span))];
+        for (key, span) in keys {
+            if let Some(span) = span.filter(|_| !is_level(class)) {
                 let message = format!("{} is no number and has no `{key}`", class.a_name());
-                self.report.error(Code::Scale, at.span, message).help(format!("remove `{key}`"));
+                self.report.error(Code::Scale, span, message).help(format!("remove `{key}`"));
             }
         }
+        self.check_curve(draft, kind);
         if let Some(scale) = draft.scale.filter(|scale| scale.value.is_zero()) {
             self.report
                 .error(Code::Scale, scale.span, "a scale of 0 makes every value the same")
@@ -130,6 +134,23 @@ impl Compiler<'_> {
             self.report
                 .error(Code::KeyOfClass, invert.span, message)
                 .help("`invert` belongs to the Binary classes");
+        }
+    }
+
+    /// A curve says all of what a whole number means.
+    fn check_curve(&mut self, draft: &PointDraft, kind: RawKind) {
+        let Some(curve) = draft.curve else { return };
+        let name = curve.value.name();
+        for (key, at) in [("scale", draft.scale), ("offset", draft.offset)] {
+            if let Some(at) = at {
+                let message = format!("`curve: {name}` has no `{key}` beside it");
+                self.report.error(Code::Scale, at.span, message).help(format!("remove `{key}` or `curve`"));
+            }
+        }
+        if !matches!(kind, RawKind::Int { .. } | RawKind::Bool) {
+            self.report
+                .error(Code::Scale, curve.span, format!("`curve: {name}` is one of whole numbers"))
+                .help("read it `as: uint16`, or remove `curve`");
         }
     }
 
@@ -290,7 +311,7 @@ impl Compiler<'_> {
 
     /// Whether one step of a control is at least one step of the raw value.
     fn check_step_size(&mut self, cap: &CapabilityDraft, transform: &Transform, kind: RawKind) {
-        let one = transform.scale.unwrap_or(Decimal::ONE).abs().normalize();
+        let Some(one) = transform.raw_step() else { return };
         let Some(step) = cap.step.filter(|step| step.value > Decimal::ZERO && step.value < one) else {
             return;
         };

@@ -8,7 +8,7 @@ use super::At;
 use crate::diagnostic::Span;
 use crate::modbus::PlaceDraft;
 use crate::payload::draft::MessageDraft;
-use crate::transform::MapTarget;
+use crate::transform::{Curve, MapTarget};
 
 /// `read`.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +73,8 @@ pub struct PointDraft {
     pub scale: Option<At<Decimal>>,
     /// `offset`.
     pub offset: Option<At<Decimal>>,
+    /// `curve`.
+    pub curve: Option<At<Curve>>,
     /// `invert`.
     pub invert: Option<At<bool>>,
     /// `invalid`.
@@ -112,6 +114,7 @@ impl WriteDraft {
 impl PointDraft {
     /// Whether it says anything about what the raw value means.
     pub fn has_meaning(&self) -> bool {
-        self.map.is_some() || self.scale.is_some() || self.offset.is_some() || self.invert.is_some()
+        let is_linear = self.scale.is_some() || self.offset.is_some();
+        self.map.is_some() || is_linear || self.curve.is_some() || self.invert.is_some()
     }
 }

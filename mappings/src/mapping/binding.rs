@@ -131,10 +131,10 @@ impl WriteBinding {
     }
 
     /// The least by which two numbers differ that can be written: one step of the raw integer. `None`: there is none, as
-    /// with floats and texts.
+    /// with floats, texts and curves.
     pub fn least_step(&self) -> Option<Decimal> {
         self.point.raw_kind().int_range()?;
-        Some(self.transform.scale.unwrap_or(Decimal::ONE).abs().normalize())
+        self.transform.raw_step()
     }
 }
 

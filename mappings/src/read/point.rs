@@ -8,7 +8,7 @@ use super::protocol::{read_keys, write_keys};
 use crate::code::Code;
 use crate::draft::{At, MapDraft, PlaceDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
 use crate::mapping::ProtocolKind;
-use crate::transform::MapTarget;
+use crate::transform::{Curve, MapTarget};
 use crate::yaml::{Kind, Node};
 
 impl Report<'_> {
@@ -46,6 +46,7 @@ impl Report<'_> {
             map: fields.node("map").and_then(|node| self.value_map(node)),
             scale: fields.node("scale").and_then(|node| self.decimal(node)),
             offset: fields.node("offset").and_then(|node| self.decimal(node)),
+            curve: fields.node("curve").and_then(|node| self.choice(node, "a curve", &Curve::ALL)),
             invert: fields.node("invert").and_then(|node| self.boolean(node)),
             invalid: fields.node("invalid").map(|node| self.sentinels(node)).unwrap_or_default(),
         }

@@ -31,9 +31,9 @@ const ZIGBEE_READ: [&str; 12] = [
     "order",
 ];
 
-/// Where it goes.
-const ZIGBEE_WRITE: [&str; 7] =
-    ["endpoint", "cluster", "attribute", "command", "fields", "manufacturer_code", "as"];
+/// Where it goes, and by which curve.
+const ZIGBEE_WRITE: [&str; 8] =
+    ["endpoint", "cluster", "attribute", "command", "fields", "manufacturer_code", "as", "curve"];
 
 /// The keys of a place that is read, written or compared.
 fn place_keys(kind: ProtocolKind, writes: bool) -> Vec<&'static str> {
@@ -68,7 +68,7 @@ pub(super) fn read_keys(kind: ProtocolKind) -> Vec<&'static str> {
         ProtocolKind::Coap => &["observe", "accept"],
         ProtocolKind::Line => &["unasked"],
         ProtocolKind::Ble => &["rssi", "notify", "ask"],
-        ProtocolKind::Zigbee => &["bits", "report", "answers", "clears"],
+        ProtocolKind::Zigbee => &["bits", "curve", "report", "answers", "clears"],
     };
     let place = place_keys(kind, false).into_iter();
     place.chain(own.iter().copied()).chain(MEANING_KEYS).chain(["within"]).collect()

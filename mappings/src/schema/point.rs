@@ -120,6 +120,14 @@ pub(super) enum Format {
     Cbor,
 }
 
+/// How a raw number stands for a value, in place of a straight line.
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+pub(super) enum Curve {
+    /// 10000 × log10(lux) + 1, and 0 for too dark.
+    Lux,
+}
+
 /// What a body is.
 #[derive(JsonSchema)]
 #[schemars(inline, rename_all = "kebab-case")]
@@ -292,6 +300,8 @@ with_place! {
         report: Option<Reported>,
         /// `false`: the device does not answer when it is asked for it, and is only heard (Zigbee).
         answers: Option<Flag>,
+        /// `lux`: 10000 × log10(lux) + 1, and 0 for too dark, in place of `scale` and `offset` (Zigbee).
+        curve: Option<Word<Curve>>,
         /// A `true` that was not said again for so long is over (Zigbee).
         clears: Option<Duration>,
         /// How long a read may take from the request to the answer. Twice `modbus.timeout` and a second unless told otherwise.
@@ -302,7 +312,7 @@ with_place! {
 with_place! {
     /// Where the value goes. What is left out is taken from `read`; `{}` writes where the value is read.
     Write {
-        /// Raw value to state, as in `read`. With any of `map`, `scale`, `offset` and `invert` nothing of `read` is taken.
+        /// Raw value to state, as in `read`. With any of `map`, `scale`, `offset`, `curve` and `invert` nothing of `read` is taken.
         map: Option<States>,
         /// Value = raw × scale + offset, exactly.
         scale: Option<Number>,
@@ -346,6 +356,8 @@ with_place! {
         command: Option<NameOrNumber>,
         /// What stands in the fields of the command, by name; in a list where nobody knows their names (Zigbee).
         fields: Option<ZigbeeFields>,
+        /// In place of `scale` and `offset`, as in `read` (Zigbee).
+        curve: Option<Word<Curve>>,
         /// Read back and compare for so long (`2s`); `false`: the acknowledgement is enough; `{by: …, within: 2s}`:
         /// another capability must show it. `1s` if there is a `read`.
         verify: Option<Verify>,
@@ -403,6 +415,8 @@ with_place! {
         command: Option<NameOrNumber>,
         /// What stands in the fields of the command, by name; in a list where nobody knows their names (Zigbee).
         fields: Option<ZigbeeFields>,
+        /// In place of `scale` and `offset`, as in `read` (Zigbee).
+        curve: Option<Word<Curve>>,
         /// What is written: a value, or an argument of the command as `"${arg.Name}"`.
         value: Option<Scalar>,
     }

@@ -76,7 +76,8 @@ fn state(transform: &Transform, raw: Raw) -> Result<String, DeviceFault> {
 }
 
 fn number(transform: &Transform, raw: Raw, exponent: Option<i8>) -> Result<Decimal, DeviceFault> {
-    if let (Raw::Int(int), None, None, None) = (&raw, exponent, transform.scale, transform.offset)
+    if let (Raw::Int(int), None, None, None, None) =
+        (&raw, exponent, transform.scale, transform.offset, transform.curve)
         && let Ok(int) = i64::try_from(*int)
     {
         return within(transform, Decimal::from(int));
@@ -84,12 +85,8 @@ fn number(transform: &Transform, raw: Raw, exponent: Option<i8>) -> Result<Decim
     let raw = decimal(raw)?;
     let raw = exponent.map_or(Some(raw), |exponent| raw.checked_mul(power_of_ten(exponent)?));
     let raw = raw.ok_or_else(|| invalid("the number is too large"))?;
-    let scaled = transform.scale.map_or(Some(raw), |scale| raw.checked_mul(scale));
-    let value = scaled.and_then(|value| match transform.offset {
-        None => Some(value),
-        Some(offset) => value.checked_add(offset),
-    });
-    within(transform, value.ok_or_else(|| invalid("the number is too large"))?.normalize())
+    let value = transform.scaled(raw).ok_or_else(|| invalid("the number is too large"))?;
+    within(transform, value.normalize())
 }
 
 /// The value, unless the mapping says that it is none.

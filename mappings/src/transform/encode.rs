@@ -72,7 +72,7 @@ fn encode_number(transform: &Transform, value: Decimal, target: RawKind) -> Resu
         let [value, min, max] = [value, min, max].map(decimal_text);
         return Err(unwritable(&format!("{value} is outside {min} to {max}")));
     }
-    let raw = unscale(transform, value).ok_or_else(|| unwritable("the number is too large"))?;
+    let raw = unscale(transform, value).ok_or_else(|| no_number(transform, value))?;
     match target {
         RawKind::F16 => {
             let half = float::<f64>(raw).map(Half::nearest).filter(|half| half.to_f64().is_finite());
@@ -96,8 +96,18 @@ fn encode_number(transform: &Transform, value: Decimal, target: RawKind) -> Resu
 }
 
 fn unscale(transform: &Transform, value: Decimal) -> Option<Decimal> {
+    if let Some(curve) = transform.curve {
+        return curve.raw(value);
+    }
     let shifted = value.checked_sub(transform.offset.unwrap_or_default())?;
     transform.scale.map_or(Some(shifted), |scale| shifted.checked_div(scale))
+}
+
+fn no_number(transform: &Transform, value: Decimal) -> DeviceFault {
+    match transform.curve {
+        Some(_) if value.is_sign_negative() => unwritable("it is less than nothing"),
+        _ => unwritable("the number is too large"),
+    }
 }
 
 fn float<F: FromStr>(number: Decimal) -> Option<F> {
@@ -106,9 +116,7 @@ fn float<F: FromStr>(number: Decimal) -> Option<F> {
 
 /// Whether the nearest raw integer means the value, or lies within half of the declared step of it.
 fn check_rounding(transform: &Transform, value: Decimal, nearest: Decimal) -> Result<(), DeviceFault> {
-    let scaled = nearest.checked_mul(transform.scale.unwrap_or(Decimal::ONE));
-    let shown = scaled.and_then(|scaled| scaled.checked_add(transform.offset.unwrap_or_default()));
-    let shown = shown.ok_or_else(|| too_large(value))?;
+    let shown = transform.scaled(nearest).ok_or_else(|| too_large(value))?;
     let moved = shown.checked_sub(value).ok_or_else(|| too_large(value))?.abs();
     let twice = moved.checked_add(moved);
     if moved.is_zero() || transform.step.zip(twice).is_some_and(|(step, twice)| twice < step) {

@@ -23,7 +23,7 @@ pub struct Linear {
 impl Linear {
     /// `None`: the transform is no such one, or its numbers are too large.
     pub fn of(transform: &Transform) -> Option<Self> {
-        if transform.map.is_some() {
+        if transform.map.is_some() || transform.curve.is_some() {
             return None;
         }
         let (times, plus) = (transform.scale.unwrap_or(Decimal::ONE), transform.offset.unwrap_or_default());

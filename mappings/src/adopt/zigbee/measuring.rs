@@ -31,9 +31,8 @@ fn climate(source: &Source<'_>, part: &mut Part) {
         part.level("soil-moisture", meaning, "soil_moisture", "attribute: measured_value, scale: 0.01");
     }
     if source.has(0x0400) {
-        let about = "description: \"10000 · log10(lux) + 1, as the standard has it; 0 is too dark\"";
-        let meaning = ("X_USPBROKER_LogIlluminance", "-", about);
-        part.level("illuminance", meaning, "illuminance", "attribute: measured_value");
+        let meaning = ("Luminance", "lx", "");
+        part.level("illuminance", meaning, "illuminance", "attribute: measured_value, curve: lux");
     }
     if source.has(0x0406) {
         part.binary("occupancy", "MotionDetected", "occupancy", "attribute: occupancy, bits: 0");

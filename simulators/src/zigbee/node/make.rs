@@ -191,12 +191,13 @@ fn occupancy(made: Maker) -> Maker {
         .sleepy(POLLS)
         .endpoint(1, 0x0107, &[0x0000, 0x0001, 0x0003, 0x0400, 0x0406], &[0x0019])
         .battery()
-        .quantity("illuminance", 20_000.0, (0.0, 65_000.0), around(20_000.0, 2_000.0, 600.0))
+        .quantity("illuminance", 100.0, (0.0, 50_000.0), around(100.0, 40.0, 600.0))
         .point("occupied", 0x0406, 0x0000, kind::MAP8, 1.0, Link::None)
         .bit("occupied", 0)
         .held(0x0406, 0x0001, kind::ENUM8, 0)
         .writable(0x0406, 0x0010, kind::U16, 60)
         .point("illuminance", 0x0400, 0x0000, kind::U16, 1.0, Link::Shows)
+        .in_lux("illuminance")
 }
 
 fn contact(made: Maker) -> Maker {
@@ -412,6 +413,15 @@ impl Maker {
             point.coding = Coding::Flag { off: 0, on: 1, all: None };
         }
         self
+    }
+
+    /// It is shown as the logarithm of lux.
+    fn in_lux(mut self, name: &str) -> Self {
+        for point in self.0.points.iter_mut().filter(|point| point.name == name) {
+            point.coding = Coding::Lux;
+        }
+        let now = self.0.world.get(name).unwrap_or(0.0);
+        self.initially(name, now)
     }
 
     fn initially(mut self, name: &str, value: f64) -> Self {

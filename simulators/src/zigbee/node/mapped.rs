@@ -334,6 +334,7 @@ fn coding(nature: Nature, point: &PointDraft, written: Option<&MapDraft>) -> Cod
             }
             Coding::States(all)
         }
+        Nature::Level | Nature::Gauge if point.curve.is_some() => Coding::Lux,
         Nature::Level | Nature::Gauge => {
             let number = |at: Option<usp_mapping::draft::At<rust_decimal::Decimal>>, usual: f64| {
                 at.and_then(|at| at.value.to_f64()).unwrap_or(usual)

@@ -19,6 +19,8 @@ pub(super) struct Point {
 pub(super) enum Coding {
     /// A number: raw × scale + offset.
     Number { scale: f64, offset: f64 },
+    /// Lux as clusters measure them: 10000 × log10(lux) + 1, and 0 below one lux (07-5123, 4.2.2.2.1).
+    Lux,
     /// On or off: what is written, and if it is so told, all that mean on.
     Flag { off: i128, on: i128, all: Option<Vec<i128>> },
     /// States, in the order of the world's numbers.
@@ -43,6 +45,8 @@ impl Point {
     fn raw(&self, quantity: f64) -> Option<f64> {
         Some(match &self.coding {
             Coding::Number { scale, offset } => (quantity - offset) / scale,
+            Coding::Lux if quantity < 1.0 => 0.0,
+            Coding::Lux => 10_000.0 * quantity.log10() + 1.0,
             Coding::Flag { off, on, .. } => (if quantity == 0.0 { *off } else { *on }) as f64,
             Coding::States(all) => all.get(quantity.max(0.0) as usize)?.0 as f64,
             Coding::Text => return None,
@@ -74,6 +78,8 @@ impl Point {
         let raw = self.taken(value)?;
         match &self.coding {
             Coding::Number { scale, offset } => Some(raw * scale + offset),
+            Coding::Lux if raw == 0.0 => Some(0.0),
+            Coding::Lux => Some(10_f64.powf((raw - 1.0) / 10_000.0)),
             // Where 0 is off, anything else is on.
             Coding::Flag { all: Some(all), .. } => Some(f64::from(u8::from(all.contains(&(raw as i128))))),
             Coding::Flag { off: 0, .. } => Some(f64::from(u8::from(raw != 0.0))),

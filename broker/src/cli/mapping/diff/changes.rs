@@ -380,6 +380,7 @@ fn meaning(transform: &Transform) -> String {
     let mut text = String::new();
     text += &transform.scale.map(|scale| format!(" × {}", decimal_text(scale))).unwrap_or_default();
     text += &transform.offset.map(|offset| format!(" + {}", decimal_text(offset))).unwrap_or_default();
+    text += &transform.curve.map(|curve| format!(" by curve {}", curve.name())).unwrap_or_default();
     if transform.invert {
         text += " inverted";
     }
