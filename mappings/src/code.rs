@@ -189,6 +189,8 @@ codes! {
     LineShared = 116,
     /// What is heard, read or written over Bluetooth and cannot be, as it is written.
     Ble = 117,
+    /// A key or a passkey that a Bluetooth device has no use for, or lacks.
+    BleSecret = 118,
     /// A cluster or an attribute of Zigbee that there is not.
     Cluster = 130,
     /// A command of Zigbee that there is not, or that cannot be sent or heard as it is written.

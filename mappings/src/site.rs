@@ -6,6 +6,7 @@
 mod address;
 mod buses;
 mod load;
+mod radio;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -117,6 +118,7 @@ impl Compiler<'_> {
         let mapping = device.model.as_ref().and_then(|model| self.mapping(device, model));
         if let (Some(bus), Some(mapping)) = (&device.bus, &mapping) {
             self.speaks(bus, mapping)?;
+            self.secrets_on_the_air(device, mapping);
         }
         let name = device.name.as_ref().unwrap_or(&device.id).value.clone();
         Some(Device {

@@ -48,9 +48,9 @@ pub struct DeviceDraft {
     /// `mac`.
     pub mac: Option<At<Mac>>,
     /// `key`.
-    pub key: Option<SecretRef>,
+    pub key: Option<At<SecretRef>>,
     /// `passkey`.
-    pub passkey: Option<SecretRef>,
+    pub passkey: Option<At<SecretRef>>,
     /// `ieee`.
     pub ieee: Option<At<Ieee>>,
     /// `name`.

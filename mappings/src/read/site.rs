@@ -11,6 +11,7 @@ use crate::line::read::PARITIES;
 use crate::mapping::BusAddress;
 use crate::mapping::{BusKind, ProtocolKind, SerialLine};
 use crate::mqtt::site::SERVER_KEYS;
+use crate::secret::SecretRef;
 use crate::yaml::{self, Node};
 use crate::zigbee::site::NETWORK_KEYS;
 
@@ -255,8 +256,8 @@ impl Report<'_> {
             host: fields.node("host").and_then(|node| self.coap_host(node, fields.key("psk").is_some())),
             psk: fields.node("psk").and_then(|node| self.psk(node)),
             mac: fields.node("mac").and_then(|node| self.ble_mac(node)),
-            key: fields.node("key").and_then(|node| self.secret(node, "the key")),
-            passkey: fields.node("passkey").and_then(|node| self.secret(node, "the passkey")),
+            key: self.own_secret(&fields, "key"),
+            passkey: self.own_secret(&fields, "passkey"),
             ieee: fields.node("ieee").and_then(|node| self.ieee(node)),
             name: fields.node("name").and_then(|node| self.device_name(node, &id.value)),
             params: params
@@ -265,6 +266,12 @@ impl Report<'_> {
                 .collect(),
             id,
         })
+    }
+
+    /// A secret of a device, at its key.
+    fn own_secret(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<SecretRef>> {
+        let secret = self.secret(fields.node(key)?, &format!("the {key}"))?;
+        Some(At::new(secret, fields.key(key)?))
     }
 
     /// Whether a device has the address that devices on its bus have, and no other.

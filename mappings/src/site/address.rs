@@ -24,8 +24,8 @@ impl Compiler<'_> {
             Some(DeviceAddress::Coap(CoapAddress { host: device.host.as_ref()?.value.clone(), psk }))
         };
         let mac = || {
-            let located = |secret: &Option<SecretRef>| {
-                let mut secret = secret.clone()?;
+            let located = |secret: &Option<At<SecretRef>>| {
+                let mut secret = secret.as_ref()?.value.clone();
                 self.locate(&mut secret);
                 Some(secret)
             };
