@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serial2::{CharSize, FlowControl, Parity as SerialParity, SerialPort, Settings, StopBits};
+use rustix::io::Errno;
+use serial2::{CharSize, FlowControl, KeepSettings, Parity as SerialParity, SerialPort, Settings, StopBits};
 use usp_mapping::mapping::{Parity, SerialLine};
 
 /// How long a request may take to be handed over.
@@ -89,7 +90,8 @@ pub(crate) fn open(line: &SerialLine, flow: FlowControl) -> Result<Port, String>
 fn try_open(line: &SerialLine, flow: FlowControl) -> Result<Port, Problem> {
     let claim = Claim::take(&line.port, HANDOVER)?;
     let pseudo = is_pseudo_terminal(&line.port);
-    let mut serial = SerialPort::open(&line.port, |settings: Settings| set(settings, line, flow, pseudo))?;
+    // Whoever has the port goes on with the speed that it has.
+    let mut serial = SerialPort::open(&line.port, KeepSettings)?;
     let lock = File::from(serial.as_fd().try_clone_to_owned()?);
     match lock.try_lock() {
         Ok(()) => {}
@@ -100,6 +102,8 @@ fn try_open(line: &SerialLine, flow: FlowControl) -> Result<Port, Problem> {
     if !pseudo {
         rustix::termios::ioctl_tiocexcl(&lock).map_err(io::Error::from)?;
     }
+    let settings = set(serial.get_configuration()?, line, flow, pseudo)?;
+    serial.set_configuration(&settings)?;
     serial.set_write_timeout(WRITE)?;
     serial.discard_buffers()?;
     Ok(Port { serial, _lock: lock, _claim: claim })
@@ -150,7 +154,9 @@ fn owner(file: &File) -> Option<u32> {
 fn words(port: &str, problem: &Problem) -> String {
     let why = match problem {
         Problem::Ours => "another bus of this program uses it; one port is one bus".to_owned(),
-        Problem::Locked(Some(owner)) => format!("another program uses it (process {owner}); end that one first"),
+        Problem::Locked(Some(owner)) => {
+            format!("another program uses it ({}process {owner}); end that one first", name(*owner))
+        }
         Problem::Locked(None) => "another program uses it; end that one first".to_owned(),
         Problem::Io(error) => match error.kind() {
             io::ErrorKind::NotFound => {
@@ -162,10 +168,26 @@ fn words(port: &str, problem: &Problem) -> String {
                     .to_owned()
             }
             io::ErrorKind::ResourceBusy => "another program uses it; end that one first".to_owned(),
+            _ if is_no_terminal(error) => format!(
+                "it is no serial port; write the path of one, best that in {STABLE_NAMES}/{}",
+                others(Path::new(STABLE_NAMES))
+            ),
             _ => error.to_string(),
         },
     };
     format!("cannot open {port}: {why}")
+}
+
+/// What a process is called: `usp-broker, `.
+fn name(process: u32) -> String {
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    if name.trim().is_empty() { String::new() } else { format!("{}, ", name.trim()) }
+}
+
+/// Whether there is a file, a folder or a device of another kind.
+fn is_no_terminal(error: &io::Error) -> bool {
+    let errors = [Errno::NOTTY, Errno::ISDIR, Errno::INVAL, Errno::NXIO];
+    Errno::from_io_error(error).is_some_and(|error| errors.contains(&error))
 }
 
 /// The ports that there are instead.
@@ -192,12 +214,19 @@ mod tests {
         let (_ours, terminal) = SerialPort::pair().unwrap();
         let path = fs::read_link(format!("/proc/self/fd/{}", terminal.as_raw_fd())).unwrap();
         let line = line(path.to_str().unwrap());
+        let before = terminal.get_configuration().unwrap().get_baud_rate().unwrap();
+        assert_ne!(before, line.baud);
         let first = File::open(&line.port).unwrap();
         first.try_lock().unwrap();
         let refusal = open(&line, FlowControl::None).unwrap_err();
+        let own = fs::read_to_string("/proc/self/comm").unwrap();
+        let (own, process) = (own.trim(), std::process::id());
         let expected =
-            format!("cannot open {}: another program uses it (process {})", line.port, std::process::id());
+            format!("cannot open {}: another program uses it ({own}, process {process})", line.port);
         assert!(refusal.starts_with(&expected), "{refusal}");
+        // Whoever has it is not disturbed.
+        let settings = terminal.get_configuration().unwrap();
+        assert_eq!(settings.get_baud_rate().unwrap(), before);
         drop(first);
         let own = open(&line, FlowControl::None).unwrap();
         let refusal = words(&line.port, &Claim::take(&line.port, Duration::ZERO).unwrap_err());
@@ -215,6 +244,10 @@ mod tests {
         );
         let denied = words("/dev/ttyUSB0", &Problem::Io(io::ErrorKind::PermissionDenied.into()));
         assert!(denied.starts_with("cannot open /dev/ttyUSB0") && denied.contains("dialout"), "{denied}");
+        for other in ["/dev/null", "/proc/self/status", "/tmp"] {
+            let refusal = open(&line(other), FlowControl::None).unwrap_err();
+            assert!(refusal.starts_with(&format!("cannot open {other}: it is no serial port")), "{refusal}");
+        }
         assert_eq!(others(Path::new("/proc/self/no-such-folder")), "");
     }
 }
