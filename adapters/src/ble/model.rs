@@ -276,7 +276,7 @@ impl BleModel {
             }
         }
         // Who advertises, and is to be connected, is there; but what is told over a connection is not told.
-        Heard { readings, live: self.apart.is_none(), presence: None }
+        Heard { readings, live: self.apart.is_none(), ..Heard::default() }
     }
 
     fn advert(&mut self, now: Instant, source: &BleSource, data: &[u8], repeated: bool) -> Heard {
@@ -296,7 +296,7 @@ impl BleModel {
         let freshness = Freshness { contact: false, age: Some(Duration::ZERO) };
         let reading = |point| Reading { point, result: Err(fault.clone()), freshness };
         // Whoever said it, it need not have been the device.
-        Heard { readings: points.into_iter().map(reading).collect(), live: false, presence: None }
+        Heard { readings: points.into_iter().map(reading).collect(), ..Heard::default() }
     }
 
     fn rssi(&mut self, now: Instant, rssi: i16) -> Heard {
@@ -450,7 +450,7 @@ impl Model for BleModel {
     }
 
     fn hear(&mut self, now: Instant, word: Word) -> Heard {
-        let presence = |presence| Heard { readings: Vec::new(), live: false, presence: Some(presence) };
+        let presence = |presence| Heard { presence: Some(presence), ..Heard::default() };
         match word {
             Word::Advert { source, data, repeated } => self.advert(now, &source, &data, repeated),
             Word::Unusable(source, fault) => self.unusable(&source, &fault),

@@ -413,7 +413,7 @@ impl Model for FakeModel {
         };
         let readings: Readings = word.shows.iter().map(reading).collect();
         self.last.extend(readings.iter().map(|reading| (reading.point, reading.clone())));
-        Heard { readings, live: word.freshness.contact, presence: word.presence }
+        Heard { readings, live: word.freshness.contact, presence: word.presence, ..Heard::default() }
     }
 
     fn tells(&self, _: PointId) -> bool {

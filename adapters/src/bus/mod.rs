@@ -165,6 +165,8 @@ mod contract {
         pub(crate) live: bool,
         /// Somebody who keeps count of the device says that it is there, or why it is not.
         pub(crate) presence: Option<Result<(), String>>,
+        /// It was away for a moment, and may have changed meanwhile: what is polled is due after so long.
+        pub(crate) polls_in: Option<Duration>,
     }
 
     /// The first exchange of a write.

@@ -284,7 +284,7 @@ impl Model for CoapModel {
         }
         let points: Vec<_> = self.mapping.points().map(|point| point.id).collect();
         let readings = self.readings((0, now), &word.resource, &points, &word.response, true);
-        Heard { readings, live: true, presence: None }
+        Heard { readings, live: true, ..Heard::default() }
     }
 
     fn tells(&self, point: PointId) -> bool {

@@ -315,7 +315,7 @@ impl Model for LineModel {
             Word::Frame(frame) => frame,
             Word::Nothing(patience) => {
                 let cause = format!("nothing was heard of it for {} s", patience.as_secs());
-                return Heard { readings: Vec::new(), live: false, presence: Some(Err(cause)) };
+                return Heard { presence: Some(Err(cause)), ..Heard::default() };
             }
         };
         let readings = self.readings(now, &self.all_points(), &frame, From::Unasked);
@@ -326,7 +326,7 @@ impl Model for LineModel {
             }
         }
         let live = !readings.is_empty();
-        Heard { readings, live, presence: None }
+        Heard { readings, live, ..Heard::default() }
     }
 
     fn tells(&self, point: PointId) -> bool {

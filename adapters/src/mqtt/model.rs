@@ -430,7 +430,7 @@ impl Model for MqttModel {
                 .any(|read| self.means(&read.topic, &said))
         });
         let readings = self.readings(now, &points, &said);
-        Heard { readings, live: of_state && !said.kept, presence }
+        Heard { readings, live: of_state && !said.kept, presence, ..Heard::default() }
     }
 
     fn tells(&self, point: PointId) -> bool {

@@ -15,8 +15,10 @@ use usp_mapping::port::{DeviceFault, DeviceId};
 use usp_mapping::zigbee::zcl::{self, Frame};
 
 use super::members::{Known, Member, Members};
+use super::model::{patience, reports_any};
 use super::ncp::{Aps, Coordinator, HOME_AUTOMATION, HOST_ENDPOINT, Ieee, To, Undelivered, ZDO};
 use super::talks::{Expect, Talks};
+use super::vigil::Vigil;
 use super::word::Word;
 use crate::bus::ear::{LinkState, Mark};
 use crate::bus::mailbox::Mailbox;
@@ -177,6 +179,42 @@ pub(super) struct Listener {
     pub(super) letters: Arc<Mailbox<Word>>,
     /// When the device was heard last.
     pub(super) heard: watch::Sender<Option<Instant>>,
+    /// Whether it still reports.
+    vigil: Vigil,
+}
+
+/// Whether a device still reports, from now on.
+fn vigil(device: &Device) -> Vigil {
+    let reports = !device.mapping.zigbee_setup().reports.is_empty();
+    Vigil::new(now(), patience(device).filter(|_| reports).map(|(patience, _)| patience))
+}
+
+impl Shared {
+    /// Those that listen to a device.
+    fn listeners_of(&mut self, ieee: Ieee) -> impl Iterator<Item = &mut Listener> {
+        self.listeners.values_mut().filter(move |listener| listener.ieee == ieee)
+    }
+
+    /// A device was heard, with a report or something else. Whether its reports stay away, so that it may have forgotten that it was
+    /// to make them.
+    pub(super) fn misses_reports(&mut self, ieee: Ieee, is_report: bool) -> bool {
+        let Some(Member { set_up: Some(_), unreported, .. }) = self.members.get(ieee) else { return false };
+        let (unreported, now) = (unreported.clone(), now());
+        let mut misses = false;
+        for Listener { vigil, mapping, .. } in self.listeners_of(ieee) {
+            match is_report {
+                true => vigil.reported(now),
+                false if !vigil.is_overdue(now) => {}
+                // It refused all of them.
+                false if !reports_any(mapping, &unreported) => vigil.begin(now),
+                false => {
+                    vigil.again(now);
+                    misses = true;
+                }
+            }
+        }
+        misses
+    }
 }
 
 /// The address of a device of a site.
@@ -245,6 +283,9 @@ impl Board {
         (shared.coordinator, shared.own) = (Some(coordinator), own);
         let unreported = shared.members.iter().filter(|(_, member)| !member.unreported.is_empty());
         let unreported: Vec<_> = unreported.map(|(ieee, member)| (ieee, member.unreported.clone())).collect();
+        for listener in shared.listeners.values_mut() {
+            listener.vigil.begin(now());
+        }
         drop(shared);
         self.state.send_replace(LinkState::Up);
         // Words of before the link was up are not taken in.
@@ -290,7 +331,7 @@ impl Board {
         let heard_at = shared.members.get(ieee).and_then(|member| member.heard_at);
         let (heard, hears) = watch::channel(heard_at);
         let mapping = Arc::clone(&device.mapping);
-        let listener = Listener { ieee, mapping, letters: Arc::clone(&letters), heard };
+        let listener = Listener { ieee, mapping, letters: Arc::clone(&letters), heard, vigil: vigil(device) };
         shared.listeners.insert(device.id.clone(), listener);
         drop(shared);
         self.chores.notify_one();
@@ -311,7 +352,7 @@ impl Board {
         for device in devices {
             let Some(listener) = shared.listeners.get_mut(&device.id) else { continue };
             if listener.mapping != device.mapping {
-                listener.mapping = Arc::clone(&device.mapping);
+                (listener.mapping, listener.vigil) = (Arc::clone(&device.mapping), vigil(device));
                 let (ieee, letters) = (listener.ieee, Arc::clone(&listener.letters));
                 shared.wishes.insert(ieee);
                 // Whoever serves it now begins anew.
@@ -321,6 +362,11 @@ impl Board {
         }
         drop(shared);
         self.chores.notify_one();
+    }
+
+    /// A device could not report before now: it has just been set up, or come back.
+    pub(super) fn expect_reports(&self, ieee: Ieee) {
+        self.shared().listeners_of(ieee).for_each(|listener| listener.vigil.begin(now()));
     }
 
     /// A device is to be looked after.

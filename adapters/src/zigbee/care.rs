@@ -1,4 +1,4 @@
-//! Looking after a device: it is interviewed once, and set up for its mapping after each join.
+//! Looking after a device: it is interviewed once, and set up for its mapping after each join and when its reports stay away.
 //!
 //! What was begun and not finished is begun again, after a pause that grows, when the device is heard; or after that pause alone if it is always
 //! awake. Each step is told, whether somebody waits for it or not.
@@ -144,6 +144,7 @@ async fn set_up(board: &Board, ieee: Ieee, (known, mapping): (&Known, &Mapping),
                 tracing::info!(bus = %board.bus, device = %ieee, what, "the device does not do it");
             }
             board.shared().members.set_up(ieee, Some(digest));
+            board.expect_reports(ieee);
             board.changes.notify_one();
             if !known.node.listens {
                 first_words(board, ieee, mapping).await;

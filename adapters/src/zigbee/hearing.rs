@@ -38,8 +38,9 @@ impl Board {
             self.who_is(message.from);
             return Follows::Nothing;
         };
-        self.note(from, message);
-        match Frame::parse(&message.payload) {
+        let frame = Frame::parse(&message.payload);
+        self.note(from, message, frame.as_ref().is_ok_and(is_report));
+        match frame {
             Ok(frame) => self.hear_frame(from, message, frame),
             Err(why) => tracing::debug!(%from, %why, "a message of a device cannot be used"),
         }
@@ -56,8 +57,8 @@ impl Board {
         shared.members.at(message.from)
     }
 
-    /// It was heard, and how well.
-    fn note(&self, from: Ieee, message: &Message) {
+    /// It was heard, with a report or something else, and how well.
+    fn note(&self, from: Ieee, message: &Message, is_report: bool) {
         let signal = Signal { quality: Some(message.lqi), strength: message.rssi };
         let mut shared = self.shared();
         shared.members.heard(from, now());
@@ -65,6 +66,10 @@ impl Board {
         for (id, listener) in shared.listeners.iter().filter(|(_, listener)| listener.ieee == from) {
             listener.heard.send_replace(Some(now()));
             self.counters.signal(id, signal);
+        }
+        if shared.misses_reports(from, is_report) {
+            tracing::info!(bus = %self.bus, device = %from, "its reports stay away: it is set up again");
+            shared.members.set_up(from, None);
         }
         let member = shared.members.get(from);
         let is_unfinished = member.is_some_and(|member| member.known.is_none() || member.set_up.is_none());
@@ -91,7 +96,7 @@ impl Board {
             }
             return Follows::Nothing;
         };
-        self.note(from, message);
+        self.note(from, message, false);
         let reply = Reply::Zdo { cluster: message.cluster, payload };
         let waits = self.shared().talks.answered(from, &reply);
         if let Some(waits) = waits {
@@ -132,7 +137,7 @@ impl Board {
             return;
         }
         self.answer(message, &frame);
-        if frame.is_specific || frame.command == 0x0a {
+        if frame.is_specific || is_report(&frame) {
             self.tell(from, &Word::frame(endpoint, cluster, frame));
         }
     }
@@ -167,6 +172,11 @@ impl Board {
         };
         spawn_send(coordinator, message);
     }
+}
+
+/// Report Attributes.
+fn is_report(frame: &Frame) -> bool {
+    !frame.is_specific && frame.command == 0x0a
 }
 
 /// Whether it answers something, if late: nothing is said to that.

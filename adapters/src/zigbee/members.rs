@@ -4,8 +4,8 @@
 //! one device at a time: whoever says last that it has it, has it.
 //!
 //! States of a member: in the network or not (`nwk`; `None`: where it is has to be found out), interviewed or not (`known`), set up
-//! for a mapping or not (`set_up`). Who leaves is forgotten; who announces itself is set up anew, because many devices forget
-//! their bindings when they leave.
+//! for a mapping or not (`set_up`). Who leaves is forgotten; who is given the network's key is set up anew, because many devices have
+//! forgotten their bindings then. Who only announces itself, as all do after a power cut, is what it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;

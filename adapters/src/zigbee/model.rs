@@ -12,7 +12,7 @@ use usp_mapping::transform::{Raw, Transform};
 use usp_mapping::value::{Counter, Value};
 use usp_mapping::zigbee::zcl::{self, Frame, General, Status};
 
-use super::board::Question;
+use super::board::{Question, ieee_of};
 use super::hold::AWAKE;
 use super::word::Word;
 use crate::bus::queue::Target;
@@ -32,6 +32,9 @@ const A_DAY: Duration = Duration::from_secs(90_000);
 
 /// What a device does not report is not read more often than this.
 const SELDOM: Duration = Duration::from_secs(10);
+
+/// All that came back at once are read within this time.
+const TURNS: Duration = Duration::from_secs(10);
 
 /// How old at least is what was said before something that was sent.
 const OLD: Duration = Duration::from_millis(1);
@@ -85,6 +88,8 @@ pub(crate) struct ZigbeeModel {
     heard_at: Option<Instant>,
     /// What it does not report although it was to, and how often that is polled.
     unsaid: Vec<(PointId, Duration)>,
+    /// How long after it came back it is read.
+    turn: Duration,
 }
 
 /// The places of a point.
@@ -130,6 +135,25 @@ pub(super) fn first_questions(mapping: &Mapping) -> Vec<(u8, u16, Question)> {
         (endpoint, cluster, Question::zcl(endpoint, cluster, &frame))
     };
     wanted.into_iter().map(question).collect()
+}
+
+/// How long after it came back a device is read: all of a home come back at once after a power cut, and none is to wait for the
+/// others. It is another moment for each, and always the same; one that sleeps does so again in a moment.
+pub(super) fn turn(device: &Device) -> Duration {
+    if options_of(&device.mapping).sleepy {
+        return Duration::ZERO;
+    }
+    // Fibonacci hashing: addresses of one maker's devices are neighbours, their turns are not.
+    let place = ieee_of(device).0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    TURNS.mul_f64(place as f64 / f64::from(u32::MAX))
+}
+
+/// Whether a device that refuses to report these reports anything of its mapping.
+pub(super) fn reports_any(mapping: &Mapping, refused: &BTreeSet<(u8, u16, u16)>) -> bool {
+    mapping.zigbee_setup().reports.iter().any(|reports| {
+        let mut all = reports.attributes.iter();
+        all.any(|(id, ..)| !refused.contains(&(reports.endpoint, reports.cluster, *id)))
+    })
 }
 
 /// How long a device may be silent, and whether it sleeps; `None`: its answers alone show whether it is there.
@@ -381,6 +405,7 @@ impl Model for ZigbeeModel {
             refused: BTreeMap::new(),
             heard_at: None,
             unsaid: Vec::new(),
+            turn: turn(device),
         }
     }
 
@@ -516,7 +541,7 @@ impl Model for ZigbeeModel {
                     // It is a reading, and confirms nothing.
                     reading.freshness.age = reading.freshness.age.map(|age| age.max(OLD));
                 }
-                Heard { readings, live: true, presence: Some(Ok(())) }
+                Heard { readings, live: true, presence: Some(Ok(())), ..Heard::default() }
             }
             Word::Unreported(attributes) => {
                 self.unsaid = self.unreported(&attributes);
@@ -524,7 +549,7 @@ impl Model for ZigbeeModel {
             }
             Word::Back => {
                 self.heard_at = Some(now);
-                Heard { presence: Some(Ok(())), ..Heard::default() }
+                Heard { presence: Some(Ok(())), polls_in: Some(self.turn), ..Heard::default() }
             }
             Word::Left(why) => Heard { presence: Some(Err(why)), ..Heard::default() },
             Word::Silent(patience) => {

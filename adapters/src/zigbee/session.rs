@@ -17,7 +17,7 @@ use super::discover::neighbours;
 use super::hearing::Follows;
 use super::joining::Joining;
 use super::link::{Warden, answer};
-use super::ncp::{Backup, Coordinator, Ieee, NcpEvent};
+use super::ncp::{Backup, Coordinator, Ieee, NcpEvent, NcpKind};
 use super::network::reserve;
 use super::word::Word;
 use super::zdo;
@@ -41,6 +41,26 @@ const SAME: Duration = Duration::from_secs(10);
 /// How long a device may take to say that it leaves.
 const LEAVING: Duration = Duration::from_secs(10);
 
+/// Who began to join just before the network was closed is told of so much later at most.
+const CLOSING: Duration = Duration::from_secs(30);
+
+/// A device that has come.
+#[derive(Clone, Copy, Debug)]
+struct Came {
+    /// Where to.
+    nwk: u16,
+    at: std::time::Instant,
+    /// With the key that it was given just now.
+    has_joined: bool,
+}
+
+impl Came {
+    /// Whether what is told after it is no news.
+    fn tells(&self, after: &Self) -> bool {
+        self.nwk == after.nwk && (self.has_joined || !after.has_joined)
+    }
+}
+
 type Tasks<T> = FuturesUnordered<std::pin::Pin<Box<dyn Future<Output = T> + Send>>>;
 
 /// One coordinator while it is there.
@@ -63,8 +83,10 @@ pub(super) struct Session<'w> {
     counted_at: Instant,
     /// Nobody was known at the beginning: routers are asked who is there.
     discovers: bool,
-    /// Who has just come, and where to.
-    came: std::collections::BTreeMap<Ieee, (u16, std::time::Instant)>,
+    /// Who has just come.
+    came: std::collections::BTreeMap<Ieee, Came>,
+    /// Until when the network is open, or was.
+    open_until: Option<std::time::Instant>,
 }
 
 impl<'w> Session<'w> {
@@ -83,6 +105,7 @@ impl<'w> Session<'w> {
             counted_at: Instant::now() + COUNTED,
             discovers: false,
             came: std::collections::BTreeMap::new(),
+            open_until: None,
         }
     }
 
@@ -164,7 +187,8 @@ impl<'w> Session<'w> {
 
     fn happened(&mut self, event: NcpEvent) {
         match event {
-            NcpEvent::Joined { ieee, nwk, .. } | NcpEvent::Rejoined { ieee, nwk, .. } => self.came(ieee, nwk),
+            NcpEvent::Joined { ieee, nwk, .. } => self.came(ieee, nwk, self.lets_in()),
+            NcpEvent::Rejoined { ieee, nwk, .. } => self.came(ieee, nwk, false),
             NcpEvent::Left { ieee, .. } => {
                 if self.warden.board.forget(ieee, "it has left the network") {
                     self.tell()(newcomer(ieee, None, JoinStage::Left, String::new()));
@@ -172,7 +196,7 @@ impl<'w> Session<'w> {
             }
             NcpEvent::Message(message) => {
                 if let Follows::Announced(ieee, nwk) = self.warden.board.hear(&message) {
-                    self.came(ieee, nwk);
+                    self.came(ieee, nwk, false);
                 }
             }
             NcpEvent::Network { up, why } => {
@@ -184,28 +208,42 @@ impl<'w> Session<'w> {
         }
     }
 
-    /// A device is there: new, or back. Many forget what they were set up for when they leave.
-    fn came(&mut self, ieee: Ieee, nwk: u16) {
+    /// Whether who is told to have joined may have been given the key. Z-Stack tells of everybody alike whom its trust centre has taken
+    /// note of, also of those that come back with the key that they have; but while the network is closed nobody new can come.
+    fn lets_in(&self) -> bool {
+        let may_join = self.open_until.is_some_and(|until| now() < until + CLOSING);
+        may_join || self.coordinator.info().kind == NcpKind::Ezsp
+    }
+
+    /// A device is there: new, or back. One that has joined was given the key, and many have forgotten then what they were set up for.
+    fn came(&mut self, ieee: Ieee, nwk: u16, has_joined: bool) {
         if ieee == self.coordinator.info().ieee || ieee == self.kept.ieee {
             return;
         }
         let board = Arc::clone(&self.warden.board);
-        self.came.retain(|_, (_, at)| now().saturating_duration_since(*at) < SAME);
-        let is_same = self.came.insert(ieee, (nwk, now())).is_some_and(|(known, _)| known == nwk);
-        if is_same && board.member(ieee).is_some() {
+        let came = Came { nwk, at: now(), has_joined };
+        self.came.retain(|_, came| now().saturating_duration_since(came.at) < SAME);
+        if self.came.get(&ieee).is_some_and(|before| before.tells(&came)) && board.member(ieee).is_some() {
             return;
         }
+        self.came.insert(ieee, came);
         let mut shared = board.shared();
         let Some(is_new) = shared.members.found(ieee, nwk) else {
             tracing::warn!(bus = %board.bus, %ieee, "there are too many devices in the network: one is not served");
             return;
         };
-        shared.members.set_up(ieee, None);
-        let known = shared.members.get(ieee).and_then(|member| member.known.clone());
+        if has_joined {
+            shared.members.set_up(ieee, None);
+        }
+        shared.failing.remove(&ieee);
+        let member = shared.members.get(ieee).cloned().unwrap_or_default();
         drop(shared);
         self.rota.anew(ieee);
         let what = if is_new { "it has joined" } else { "it has come back" };
-        self.tell()(newcomer(ieee, known.as_ref(), JoinStage::Found, what.to_owned()));
+        let is_ready = member.known.is_some() && member.set_up.is_some();
+        let stage = if is_ready { JoinStage::Ready } else { JoinStage::Found };
+        self.tell()(newcomer(ieee, member.known.as_ref(), stage, what.to_owned()));
+        board.expect_reports(ieee);
         board.tell(ieee, &Word::Back);
         board.changes.notify_one();
         board.wish(ieee);
@@ -222,7 +260,7 @@ impl<'w> Session<'w> {
         let found = std::mem::take(&mut self.warden.board.shared().found);
         for (ieee, nwk) in found {
             if self.warden.board.member(ieee).is_none() {
-                self.came(ieee, nwk);
+                self.came(ieee, nwk, false);
             }
         }
         for ieee in self.warden.board.take_wishes() {
@@ -283,6 +321,7 @@ impl<'w> Session<'w> {
     /// Has the network be open for as long as anybody wants.
     fn open_for(&mut self, id: BusCallId) {
         let (coordinator, remaining) = (Arc::clone(&self.coordinator), self.joining().remaining(now()));
+        self.open_until = Some(now() + remaining);
         let opening =
             async move { (id, coordinator.permit_join(remaining).await.map_err(|why| why.to_string())) };
         self.openings.push(Box::pin(opening));

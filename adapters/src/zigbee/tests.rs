@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use usp_mapping::diagnostic::SourceFile;
 use usp_mapping::draft::site::Use;
 use usp_mapping::mapping::{BusKind, Site};
@@ -118,8 +118,10 @@ impl World {
         if let Some(place) = self.heard.iter().position(|known| is(known).is_some()) {
             return is(&self.heard.remove(place)).unwrap();
         }
+        // Something is said again and again: each word alone is waited for in vain for ever.
+        let end = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let next = self.next().await;
+            let next = timeout_at(end, self.next()).await.expect("it is said in time");
             match is(&next) {
                 Some(found) => return found,
                 None => self.heard.push(next),
@@ -301,12 +303,118 @@ async fn devices_join_are_interviewed_and_set_up() {
     let mut world = World::start(&both(), &stick, &keeper);
     world.comes("plug").await;
     assert_eq!(stick.stick().set_up(PLUG), set_up);
-    // It is after the device has come back, at another address.
+    // One that has joined anew may have forgotten it: it is told as ready only after that.
     stick.stick().loses = 0;
-    stick.rejoins(PLUG, 0x7777);
+    world.bus_call(BusAction::PermitJoin(60 * SECOND));
+    stick.wait_open().await;
+    stick.joins(PLUG);
+    world.stage(PLUG, JoinStage::Interviewing).await;
     world.stage(PLUG, JoinStage::Ready).await;
     assert_eq!(stick.stick().set_up(PLUG).len(), 4);
     assert_eq!(world.write("plug", Value::Bool(true), 30 * SECOND).await, Ok(Value::Bool(true)));
+}
+
+/// As all of a home do after a power cut: it is read, once and in its turn, and is what it was.
+#[tokio::test(start_paused = true)]
+async fn who_only_announces_itself_is_read_once_and_not_set_up_anew() {
+    let mut world = started(&both());
+    world.join_all().await;
+    tokio::time::sleep(60 * SECOND).await;
+    let before = world.stick.counts();
+    world.stick.rejoins(PLUG, 0x7777);
+    // It says so several times, as they do.
+    world.stick.rejoins(PLUG, 0x7777);
+    let back = world.stage(PLUG, JoinStage::Ready).await;
+    assert_eq!(back.detail, "it has come back");
+    tokio::time::sleep(11 * SECOND).await;
+    let after = world.stick.counts();
+    assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1), "it is read once, and nothing else");
+    assert_eq!(world.stick.stick().set_up(PLUG).len(), 2);
+    assert_eq!(world.write("plug", Value::Bool(true), 30 * SECOND).await, Ok(Value::Bool(true)));
+}
+
+/// Nobody answered it while the power was away; it is not read once because it is back and once more because it has said so.
+#[tokio::test(start_paused = true)]
+async fn who_was_offline_and_announces_itself_is_read_once() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.stick().is_cut_off = true;
+    let id = world.call("plug", Action::Read(vec![PointId(0)]), 60 * SECOND);
+    assert!(world.reply(id).await.is_err());
+    assert!(world.online("plug").await.is_err());
+    tokio::time::sleep(600 * SECOND).await;
+    world.stick.stick().is_cut_off = false;
+    let asked = world.stick.stick().asked;
+    world.stick.rejoins(PLUG, 0x1001);
+    assert_eq!(world.online("plug").await, Ok(()));
+    tokio::time::sleep(11 * SECOND).await;
+    assert_eq!(world.stick.stick().asked - asked, 1);
+    assert_eq!(world.stick.stick().set_up(PLUG).len(), 2);
+}
+
+/// The coordinators tell of it in another order: that it was given the key is news after its announcement.
+#[tokio::test(start_paused = true)]
+async fn who_joins_is_set_up_anew_whatever_is_told_first() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.bus_call(BusAction::PermitJoin(60 * SECOND));
+    world.stick.wait_open().await;
+    tokio::time::sleep(60 * SECOND).await;
+    world.stick.rejoins(PLUG, 0x1001);
+    world.stick.joins(PLUG);
+    world.stick.rejoins(PLUG, 0x1001);
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(world.stick.stick().set_up(PLUG).len(), 4, "and once");
+}
+
+/// Z-Stack tells of a device that comes back in the words that it has for one that joins.
+#[tokio::test(start_paused = true)]
+async fn nobody_joins_while_the_network_is_closed() {
+    let mut world = started(&both());
+    world.join_all().await;
+    tokio::time::sleep(60 * SECOND).await;
+    world.stick.joins(PLUG);
+    world.stage(PLUG, JoinStage::Ready).await;
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(world.stick.stick().set_up(PLUG).len(), 2);
+}
+
+/// It never reports, but answers: when it was silent for three of its intervals it is asked, and set up again; more and more seldom.
+#[tokio::test(start_paused = true)]
+async fn one_whose_reports_stay_away_is_set_up_again() {
+    let mut world = started(&both());
+    world.join_all().await;
+    let mut counts = Vec::new();
+    for minutes in [29, 3, 57, 8, 100, 40] {
+        tokio::time::sleep(minutes * 60 * SECOND).await;
+        counts.push(world.stick.stick().set_up(PLUG).len() / 2);
+    }
+    assert_eq!(counts, [1, 2, 2, 3, 3, 4]);
+}
+
+/// Its reports stay away because it has no power: it is asked nothing more than whether it is there, and is what it was afterwards.
+#[tokio::test(start_paused = true)]
+async fn who_was_without_power_for_long_is_not_set_up_again() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.stick().is_cut_off = true;
+    tokio::time::sleep(8 * 3600 * SECOND).await;
+    world.stick.stick().is_cut_off = false;
+    world.stick.rejoins(PLUG, 0x1001);
+    tokio::time::sleep(25 * 60 * SECOND).await;
+    assert_eq!(world.stick.stick().set_up(PLUG).len(), 2);
+}
+
+/// It is heard, and reports: nothing is missing.
+#[tokio::test(start_paused = true)]
+async fn one_that_reports_is_not_set_up_again() {
+    let mut world = started(&both());
+    world.join_all().await;
+    for _ in 0..30 {
+        tokio::time::sleep(10 * 60 * SECOND).await;
+        world.stick.wakes(SENSOR);
+    }
+    assert_eq!(world.stick.stick().set_up(SENSOR).len(), 2);
 }
 
 /// Its reports have a longest pause of ten minutes: so often it is read, before and after a restart.
@@ -518,6 +626,8 @@ async fn joining_ends_when_it_is_canceled() {
 fn the_key_is_shown_nowhere() {
     let log = stick::Log::default();
     let subscriber = log.clone();
+    // While there is but one, what another test logs first is looked up in that test's thread alone, and then logged nowhere.
+    let _another = tracing::Dispatch::new(log.clone());
     tracing::subscriber::with_default(subscriber, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         runtime.unwrap().block_on(async {

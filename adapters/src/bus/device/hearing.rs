@@ -7,13 +7,14 @@ use crate::bus::write_job::WriteJob;
 use crate::bus::{Heard, Model};
 
 impl<M: Model> DeviceState<M> {
-    /// Takes a word in. If it brings the device back, what is polled is due at `polls_at`.
+    /// Takes a word in. If it brings the device back, what is polled is due at `polls_at`, unless it says when.
     pub(crate) fn handle_word(&mut self, now: Instant, polls_at: Instant, word: M::Word, out: &mut Outbox) {
         // It was on its way when the link went.
         if self.health.is_cut() {
             return;
         }
-        let Heard { readings, live, presence } = self.model.hear(now, word);
+        let Heard { readings, live, presence, polls_in } = self.model.hear(now, word);
+        let polls_at = polls_in.map_or(polls_at, |after| now + after);
         self.clock.poll_too(self.model.unsaid(), now);
         match presence {
             Some(Err(cause)) => {
@@ -23,6 +24,9 @@ impl<M: Model> DeviceState<M> {
             Some(Ok(())) => self.handle_contact(now, polls_at, out),
             None if live => self.handle_contact(now, polls_at, out),
             None => {}
+        }
+        if polls_in.is_some() {
+            self.clock.restart(polls_at);
         }
         for reading in readings.iter().filter(|reading| reading.result.is_ok()) {
             // What was kept may be of last year: it must not put off the question that would show so.

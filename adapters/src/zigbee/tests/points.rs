@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use usp_mapping::diagnostic::SourceFile;
-use usp_mapping::mapping::{Device, Site};
+use usp_mapping::mapping::{Device, DeviceAddress, Ieee, Site};
 use usp_mapping::port::{DeviceFault, PointId};
 use usp_mapping::site::compile_site;
 use usp_mapping::value::Value;
@@ -11,7 +11,7 @@ use usp_mapping::zigbee::zcl::Frame;
 
 use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, WriteStart};
-use crate::zigbee::model::{Answer, Ask, ZigbeeModel, clears};
+use crate::zigbee::model::{Answer, Ask, ZigbeeModel, clears, turn};
 use crate::zigbee::word::Word;
 
 const METER: &str = "uspmap: 1\nprofile: acme.meter\nversion: 1.0.0\ndevice: {type: PowerStrip}\n\
@@ -90,7 +90,7 @@ fn motion_that_is_not_said_again_is_over() {
     assert_eq!(clears(&device.mapping, 1, 0x0406, &frame), [(PointId(0), ninety)]);
     let clear = Frame::parse(&[0x18, 2, 0x0a, 0, 0, 0x18, 0]).unwrap();
     assert_eq!(clears(&device.mapping, 1, 0x0406, &clear), [(PointId(0), None)]);
-    let Heard { readings, live, presence } = model.hear(now, Word::Over(PointId(0)));
+    let Heard { readings, live, presence, .. } = model.hear(now, Word::Over(PointId(0)));
     assert_eq!((live, presence, readings[0].result.clone()), (false, None, Ok(Value::Bool(false))));
 }
 
@@ -122,4 +122,20 @@ fn a_lock_says_whether_it_did_it() {
     let unknown = model.acknowledge(&ask, said(&[0x18, 0, 0x0b, 0x00, 0x81]));
     assert!(matches!(unknown, Err(DeviceFault::Refused(_))), "{unknown:?}");
     assert_eq!(model.acknowledge(&ask, Answer::Expired), Err(DeviceFault::Expired));
+}
+
+/// Forty plugs of one maker after a power cut: no second has many of them. One that sleeps is read at once.
+#[test]
+fn whoever_comes_back_at_the_same_time_is_read_at_another() {
+    let plug = device(METER);
+    let at =
+        |n: u64| Device { address: DeviceAddress::Zigbee(Ieee(0x0015_8d00_01a2_0000 + n)), ..plug.clone() };
+    let mut turns: Vec<_> = (0..40).map(|n| turn(&at(n))).collect();
+    turns.sort_unstable();
+    assert!(turns.iter().all(|turn| *turn <= Duration::from_secs(10)));
+    let second = Duration::from_secs(1);
+    let in_a_second =
+        |from: Duration| turns.iter().filter(|turn| (from..from + second).contains(*turn)).count();
+    assert!(turns.iter().all(|from| in_a_second(*from) <= 8), "{turns:?}");
+    assert_eq!(turn(&device(SENSOR)), Duration::ZERO);
 }

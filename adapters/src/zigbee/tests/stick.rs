@@ -33,6 +33,10 @@ pub(super) struct Stick {
     pub(super) loses: u32,
     lost: BTreeMap<(Ieee, u16, u16), u32>,
     pub(super) is_asleep: bool,
+    /// The plug has no power.
+    pub(super) is_cut_off: bool,
+    /// Messages that were sent to the plug.
+    pub(super) sent: u32,
     pub(super) is_on: bool,
     pub(super) lies: bool,
     pub(super) refuses: Option<u8>,
@@ -119,6 +123,12 @@ impl StickBox {
 
     pub(super) fn stick(&self) -> MutexGuard<'_, Stick> {
         self.stick.lock().unwrap()
+    }
+
+    /// How often the plug was read, and how many messages were sent to it.
+    pub(super) fn counts(&self) -> (u32, u32) {
+        let stick = self.stick();
+        (stick.asked, stick.sent)
     }
 
     async fn wait(&self, is: impl Fn(&Stick) -> bool) {
@@ -376,6 +386,11 @@ impl Coordinator for Handle {
                 tokio::time::sleep(Duration::from_secs(8)).await;
                 return Err(Undelivered::Expired);
             }
+            if ieee == PLUG && stick.stick().is_cut_off {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                return Err(Undelivered::NotAcknowledged);
+            }
+            stick.stick().sent += u32::from(ieee == PLUG);
             let Some(answer) = stick.takes(ieee, &message) else { return Ok(()) };
             let (profile, endpoint) = (message.profile, message.dst_endpoint);
             let cluster = if profile == 0 { message.cluster | 0x8000 } else { message.cluster };
