@@ -128,7 +128,13 @@ impl Broker {
             };
             return self.refuse(&origin, &Fault::new(ErrCode::PERMISSION_DENIED, text));
         }
-        if let Some(origin) = self.follow_first(origin, request) {
+        self.handle_allowed_request(origin, request);
+    }
+
+    /// The same for somebody who may do something here: what Services have to be asked for beforehand is asked.
+    pub(crate) fn handle_allowed_request(&mut self, origin: Origin, request: &ReqType) {
+        let origin = self.decide_first(origin, request);
+        if let Some(origin) = origin.and_then(|origin| self.follow_first(origin, request)) {
             self.handle_followed_request(origin, request);
         }
     }
@@ -207,6 +213,7 @@ impl Broker {
             tracing::warn!(%path, wanted = wanted.path, service = self.services.name(service), "a Notify beside its Subscription");
             return;
         }
+        self.doubt_targets(service, &wanted);
         for number in serves {
             self.pass_on(service, number, &path, notification.clone());
         }

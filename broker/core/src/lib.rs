@@ -30,6 +30,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use access::Rights;
+use access::meaning::Targets;
 use agent::Agent;
 use agent::site::SiteFiles;
 use commit::Commits;
@@ -52,6 +53,7 @@ use services::creations::Creations;
 use session::Sessions;
 use subscriptions::Subscriptions;
 use subscriptions::flood::Told;
+use subscriptions::told::Undecided;
 use subscriptions::waiting::Notices;
 use time::{Mono, Now};
 use timers::{Timer, Timers};
@@ -73,6 +75,7 @@ pub struct Broker {
     subs: Subscriptions,
     notices: Notices,
     told: Told,
+    undecided: Undecided,
     gather: Gatherer,
     commits: Commits,
     timers: Timers,
@@ -120,6 +123,7 @@ impl Broker {
             facts,
             now,
             searched: Searched::default(),
+            targets: Targets::default(),
         };
         let mut broker = Self {
             config,
@@ -133,6 +137,7 @@ impl Broker {
             subs: Subscriptions::default(),
             notices: Notices::default(),
             told: Told::default(),
+            undecided: Undecided::default(),
             gather: Gatherer::default(),
             commits: Commits::default(),
             timers: Timers::default(),

@@ -358,8 +358,10 @@ impl Broker {
         self.model.schema.remove_service(id, |_| false);
         let why = format!("Service {name} is gone: {reason}");
         self.services.remove(id);
-        self.fail_service_legs(id, &why);
+        // While it is still known what Permissions meant there.
         self.end_commands(id, &why);
+        self.fail_service_legs(id, &why);
+        self.model.targets.forget_service(id);
     }
 
     /// A Service says goodbye but keeps its connection: it may register again.

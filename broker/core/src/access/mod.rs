@@ -1,17 +1,24 @@
 //! Who may do what: roles, permissions, and the rights of one Controller (R-SEC.1).
 //!
 //! Within a role the entry with the largest Order that covers an element decides; over several roles a right given by
-//! any of them is given. Nothing that no entry covers is allowed.
+//! any of them is given. Nothing that no entry covers is allowed. Which rows of a Service a Target means by an expression
+//! or a reference is found out by a question ([`meaning`]); while that is not known, the entry gives nothing, and takes
+//! its letters from all that it could mean.
 
+mod cover;
+pub(crate) mod meaning;
 mod undecided;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use usp_proto::path::{Leaf, Name, Path, Segment};
+use usp_proto::path::{Leaf, Name, Path};
 use usp_proto::tr106;
 
 use crate::dm::Model;
 use crate::dm::rows::ObjRef;
+use cover::covers_written;
+use meaning::{Meanings, Steps};
 
 /// What one Controller may do.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +28,12 @@ pub struct Rights {
     all: bool,
     /// One of the roles is among SecuredRoles.
     secrets: bool,
+    /// Targets with expressions or references, each once.
+    open: Arc<[Path]>,
+    /// What Services said that these mean.
+    known: Arc<Meanings>,
+    /// What they meant at the answer before, and do not mean now.
+    lost: Arc<BTreeMap<Steps, BTreeSet<Steps>>>,
 }
 
 /// One role, ready for matching.
@@ -99,12 +112,12 @@ pub fn is_permission(text: &str) -> bool {
 impl Rights {
     /// Everything: the broker's own doings.
     pub fn all() -> Self {
-        Self { roles: Arc::new([]), all: true, secrets: true }
+        Self { all: true, secrets: true, ..Self::none() }
     }
 
     /// Nothing.
     pub fn none() -> Self {
-        Self { roles: Arc::new([]), all: false, secrets: false }
+        Self::of(Vec::new(), false)
     }
 
     /// The rights of the given roles (paths of `Role` rows, as `AssignedRole` lists them) together.
@@ -116,8 +129,15 @@ impl Rights {
             secrets |= secured.contains(&row);
             roles.push(role);
         }
+        Self::of(roles, secrets)
+    }
+
+    fn of(roles: Vec<Role>, secrets: bool) -> Self {
         let all = roles.iter().any(Role::is_full);
-        Self { roles: roles.into(), all, secrets }
+        let targets = roles.iter().flat_map(|role| &role.entries).flat_map(|entry| &entry.targets);
+        let open: BTreeSet<&Path> = targets.filter(|target| meaning::is_open(target)).collect();
+        let open = open.into_iter().filter(|_| !all).cloned().collect();
+        Self { roles: roles.into(), all, secrets, open, known: Arc::default(), lost: Arc::default() }
     }
 
     /// What a Parameter of our own reads for this Controller: a secured one is empty without a role of SecuredRoles.
@@ -134,8 +154,10 @@ impl Rights {
     /// Whether an act on an element of our own is allowed. `leaf` names the Parameter, Command or Event; it is
     /// `Leaf::Object` for the object itself.
     pub fn allow(&self, model: &Model, kind: Kind, act: Act, at: &ObjRef, leaf: &Leaf) -> bool {
-        // What cannot be told forbids, and allows nothing.
-        self.decide(kind, act, |target, given| model.permission_covers(target, at, leaf).unwrap_or(!given))
+        self.decide(kind, act, |target| {
+            let told = model.permission_covers(target, at, leaf);
+            told.or_else(|| self.covers_known(target, &model.path_of(at, leaf)?))
+        })
     }
 
     /// Whether an act on an element of a Service is allowed, by its concrete or written path.
@@ -143,16 +165,7 @@ impl Rights {
     /// Which rows a wildcard or a search means is known to the Service alone, so it is allowed only if every row is: an
     /// entry that could cover some of them and does not give the right denies it.
     pub fn allow_path(&self, kind: Kind, act: Act, path: &Path) -> bool {
-        self.all
-            || self.roles.iter().any(|role| {
-                let deciding = role.entries.iter().find_map(|entry| {
-                    let given = entry.bits(kind).0 & act as u8 != 0;
-                    let covers = entry.targets.iter().any(|target| covers_written(target, path));
-                    let touches = || entry.targets.iter().any(|target| may_cover(target, path));
-                    (covers || (!given && touches())).then_some(given)
-                });
-                deciding.unwrap_or(false)
-            })
+        self.decide(kind, act, |target| self.covers(target, path))
     }
 
     /// The same for a path as text; what is no path is not allowed.
@@ -163,7 +176,7 @@ impl Rights {
     /// Whether an act is allowed on anything at all that a written path could mean: what of the supported data model is
     /// shown (R-GSP.0).
     pub fn allow_somewhere(&self, kind: Kind, act: Act, path: &Path) -> bool {
-        self.all || self.roles.iter().any(|role| role.allows_somewhere(kind, act, path))
+        self.all || self.roles.iter().any(|role| role.allows_somewhere(kind, act, path, &self.known))
     }
 
     /// Whether every Parameter that a path's search expressions look at may be read (R-GIN.0, R-GET.1): a search at a
@@ -183,14 +196,15 @@ impl Rights {
         self.all
     }
 
-    fn decide(&self, kind: Kind, act: Act, covers: impl Fn(&Path, bool) -> bool) -> bool {
+    /// The entry that decides is the first that covers something; what cannot be told forbids, and allows nothing.
+    fn decide(&self, kind: Kind, act: Act, covers: impl Fn(&Path) -> Option<bool>) -> bool {
         if self.all {
             return true;
         }
         self.roles.iter().any(|role| {
             let deciding = role.entries.iter().find_map(|entry| {
                 let given = entry.bits(kind).0 & act as u8 != 0;
-                entry.targets.iter().any(|target| covers(target, given)).then_some(given)
+                entry.targets.iter().any(|target| covers(target).unwrap_or(!given)).then_some(given)
             });
             deciding.unwrap_or(false)
         })
@@ -213,10 +227,11 @@ impl Role {
 
     /// Highest Order first: an entry that gives some of it is enough, unless a higher one takes just that away; the first
     /// that covers all of it ends the search.
-    fn allows_somewhere(&self, kind: Kind, act: Act, path: &Path) -> bool {
+    fn allows_somewhere(&self, kind: Kind, act: Act, path: &Path, known: &Meanings) -> bool {
         let mut denied: Vec<&Path> = Vec::new();
         for entry in &self.entries {
-            let mut touching = entry.targets.iter().filter(|target| may_cover(target, path)).peekable();
+            let mut touching =
+                entry.targets.iter().filter(|target| meaning::touches(known, target, path)).peekable();
             if entry.bits(kind).0 & act as u8 == 0 {
                 denied.extend(touching);
             } else if touching.peek().is_some()
@@ -281,43 +296,6 @@ fn parse_target(text: &str) -> Vec<Path> {
         paths.extend(Path::parse(&format!("{text}.")));
     }
     paths
-}
-
-/// Whether a target covers a path as it is written, without looking at rows: names equal, numbers equal or under `*`.
-fn covers_written(target: &Path, path: &Path) -> bool {
-    if target.segments.len() > path.segments.len() {
-        return false;
-    }
-    let fits =
-        |(t, p): (&Segment, &Segment)| t == p || (*t == Segment::Wildcard && !matches!(p, Segment::Name(_)));
-    if !target.segments.iter().zip(&path.segments).all(fits) {
-        return false;
-    }
-    match &target.leaf {
-        Leaf::Object => true,
-        leaf => target.segments.len() == path.segments.len() && *leaf == path.leaf,
-    }
-}
-
-/// Whether a target could cover some of what a written path means.
-fn may_cover(target: &Path, path: &Path) -> bool {
-    if target.segments.len() > path.segments.len() {
-        return path.segments.iter().any(|s| matches!(s, Segment::Follow(_)));
-    }
-    for (t, p) in target.segments.iter().zip(&path.segments) {
-        match (t, p) {
-            // Where a reference leads is not known: it could be there.
-            (_, Segment::Follow(_)) | (Segment::Follow(_), _) => return true,
-            (Segment::Name(t), Segment::Name(p)) if t == p => {}
-            (Segment::Instance(t), Segment::Instance(p)) if t != p => return false,
-            (Segment::Name(_), _) | (_, Segment::Name(_)) => return false,
-            _ => {}
-        }
-    }
-    match &target.leaf {
-        Leaf::Object => true,
-        leaf => target.segments.len() == path.segments.len() && *leaf == path.leaf,
-    }
 }
 
 #[cfg(test)]

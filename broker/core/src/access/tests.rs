@@ -13,7 +13,7 @@ fn rights(entries: &[(u32, &str, u8)]) -> Rights {
     };
     let mut entries: Vec<Entry> = entries.iter().map(entry).collect();
     entries.sort_by_key(|e| std::cmp::Reverse(e.order));
-    Rights { roles: [Role { entries }].into(), all: false, secrets: false }
+    Rights::of(vec![Role { entries }], false)
 }
 
 #[test]
@@ -104,8 +104,7 @@ fn compiled(roles: &[Vec<Line>]) -> Rights {
         Role { entries }
     };
     let roles: Vec<Role> = roles.iter().map(role).collect();
-    let all = roles.iter().any(Role::is_full);
-    Rights { roles: roles.into(), all, secrets: false }
+    Rights::of(roles, false)
 }
 
 /// What a written path means, with rows 1 to 4: more than any target names.

@@ -106,9 +106,7 @@ impl Broker {
         self.agent.configured.insert(number, self.model.now.monotonic);
         tracing::debug!(number, peer = %origin.peer, "a Subscription makes its TriggerConfigSettings");
         let request = ReqType::Set(set);
-        if let Some(origin) = self.follow_first(origin, &request) {
-            self.handle_followed_request(origin, &request);
-        }
+        self.handle_allowed_request(origin, &request);
     }
 
     fn settings_of(&self, number: u32) -> Option<(Origin, usp::Set)> {

@@ -6,6 +6,7 @@ use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Expression, InstanceNumber, Leaf, Name, Path, Segment};
 
 use super::Model;
+use super::resolve::follows;
 use super::rows::ObjRef;
 use crate::fault::Fault;
 
@@ -78,7 +79,7 @@ impl<'a> Element<'a> {
 }
 
 /// Whether a fault means that the answer is not known, and not that there is nothing.
-fn is_untold(fault: &Fault) -> bool {
+pub(crate) fn is_untold(fault: &Fault) -> bool {
     matches!(fault.code, ErrCode::RESOURCES_EXCEEDED | ErrCode::REQUEST_DENIED)
 }
 
@@ -92,10 +93,13 @@ impl Model {
     /// because too much would have to be looked at, or what a Service holds.
     pub fn permission_covers(&self, target: &Path, at: &ObjRef, leaf: &Leaf) -> Option<bool> {
         let plain = |s: &Segment| !matches!(s, Segment::Follow(_) | Segment::Search(_));
-        match target.segments.iter().all(plain) {
-            true => self.tells(target, at, leaf),
-            false => self.searched.apart(|| self.tells(target, at, leaf)),
+        if target.segments.iter().all(plain) {
+            return self.tells(target, at, leaf);
         }
+        self.searched.apart(|| match follows(target) && self.is_led_by_services(target) {
+            true => None,
+            false => self.tells(target, at, leaf),
+        })
     }
 
     fn tells(&self, pattern: &Path, at: &ObjRef, leaf: &Leaf) -> Option<bool> {

@@ -18,6 +18,7 @@ use std::cell::Cell;
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{InstanceNumber, Leaf, Name, Path, Segment};
 
+use crate::access::meaning::Targets;
 use crate::agent::site::SiteFiles;
 use crate::config::{CoreConfig, Identity};
 use crate::fault::Fault;
@@ -49,6 +50,8 @@ pub struct Model {
     pub now: Now,
     /// How much searching the present input has caused.
     pub searched: Searched,
+    /// What Services said that Targets of Permissions mean.
+    pub(crate) targets: Targets,
 }
 
 /// Counts the rows that search expressions were tried on.

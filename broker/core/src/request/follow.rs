@@ -5,26 +5,23 @@
 //! expressions inside a Service's table are evaluated by that Service, which is asked for the rows where each is to be
 //! judged by itself ([`super::judged`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{Leaf, ListItem, Name, Path, Segment};
-use usp_proto::tr106;
+use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
+use super::reference::{MOST_ROUNDS, Next, Reference};
 use super::{Origin, judged};
 use crate::Broker;
-use crate::access::{Act, Kind, Rights};
+use crate::access::{Act, Kind};
 use crate::dm::Model;
 use crate::dm::resolve::Found;
 use crate::dm::schema::{Owner, ServiceId};
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply, failed};
 use crate::input::ConnId;
-
-/// How often one path may be asked on.
-const MOST_ROUNDS: usize = 8;
 
 /// The paths that a path means once its references are followed, or why that cannot be known; by the path as written.
 pub(crate) type Followed = BTreeMap<String, Result<Vec<String>, Fault>>;
@@ -54,10 +51,7 @@ impl Open {
     /// What the Service is asked: the reference alone, or the rows.
     fn question(&self) -> usp::Get {
         let (path, max_depth) = match Reference::first_of(&self.path) {
-            Some(reference) => {
-                let leaf = Leaf::Parameter(reference.name.clone());
-                (Path { segments: reference.holder.to_vec(), leaf }, 0)
-            }
+            Some(reference) => (reference.parameter(), 0),
             None => (Path { segments: self.path.segments.clone(), leaf: Leaf::Object }, 1),
         };
         usp::Get { param_paths: vec![path.to_string()], max_depth }
@@ -72,16 +66,6 @@ struct FollowJob {
     rounds: usize,
 }
 
-/// The next thing to do with a path.
-enum Next {
-    /// It has no reference any more.
-    Done,
-    /// These stand for it.
-    Paths(Vec<Path>),
-    /// A Service has the reference, or knows the rows.
-    Ask(ServiceId),
-}
-
 impl Broker {
     /// Takes up a request with references that cross into Services: they are followed first. Gives it back if there are
     /// none.
@@ -89,6 +73,7 @@ impl Broker {
         let crossing: Vec<Open> = paths_of(request)
             .into_iter()
             .filter(|text| text.contains("+.") || !origin.rights.is_all())
+            .filter(|text| !origin.followed.contains_key(*text))
             .filter_map(|text| Some((text, Path::parse(text).ok()?)))
             .filter(|(text, path)| {
                 self.model.crosses(path, &For { origin: &origin, request, text }, MOST_ROUNDS)
@@ -98,7 +83,8 @@ impl Broker {
         if crossing.is_empty() {
             return Some(origin);
         }
-        let found = crossing.iter().map(|open| (open.requested.clone(), Ok(Vec::new()))).collect();
+        let mut found = (*origin.followed).clone();
+        found.extend(crossing.iter().map(|open| (open.requested.clone(), Ok(Vec::new()))));
         let job = FollowJob { origin, request: request.clone(), open: crossing, found, rounds: 0 };
         self.begin(Box::new(job));
         None
@@ -140,24 +126,6 @@ impl Model {
         matches!(owner, Some(Owner::Service(_)))
     }
 
-    /// What a path stands for, as far as its references can be followed from memory: plain paths, and those whose next
-    /// reference a Service holds.
-    pub(crate) fn led(&self, path: &Path, rights: &Rights) -> Vec<Path> {
-        let mut found = Vec::new();
-        self.lead(path, rights, MOST_ROUNDS, &mut found);
-        found
-    }
-
-    fn lead(&self, path: &Path, rights: &Rights, rounds: usize, into: &mut Vec<Path>) {
-        match self.unfold(path, rights) {
-            Ok(Next::Done | Next::Ask(_)) => into.push(path.clone()),
-            Ok(Next::Paths(paths)) if rounds > 0 => {
-                paths.iter().for_each(|path| self.lead(path, rights, rounds - 1, into));
-            }
-            Ok(Next::Paths(_)) | Err(_) => {}
-        }
-    }
-
     fn next(&self, path: &Path, asked: &For<'_>) -> Result<Next, Fault> {
         let rights = &asked.origin.rights;
         match self.unfold(path, rights)? {
@@ -167,99 +135,6 @@ impl Model {
             }
             next => Ok(next),
         }
-    }
-
-    /// Follows the first reference of a path, as far as that can be done from memory.
-    fn unfold(&self, path: &Path, rights: &Rights) -> Result<Next, Fault> {
-        let Some(reference) = Reference::first_of(path) else { return Ok(Next::Done) };
-        let holder =
-            Path { segments: reference.holder.to_vec(), leaf: Leaf::Parameter(reference.name.clone()) };
-        let leaf = &holder.leaf;
-        let local = match super::resolve(self, &holder, rights)? {
-            Found::Service(service) => return ask(rights, service, &holder),
-            Found::Local(local) => local,
-        };
-        let object = local.object.and_then(|id| self.schema.get(id));
-        if let Some(Owner::Service(service)) =
-            object.and_then(|o| o.params.get(reference.name)).map(|p| p.owner)
-        {
-            return ask(rights, service, &holder);
-        }
-        let readable = local.at.iter().filter(|at| rights.allow(self, Kind::Param, Act::Read, at, leaf));
-        let values = readable.filter_map(|at| self.text(at, reference.name));
-        reference.targets_of(self, values).map(Next::Paths)
-    }
-}
-
-fn ask(rights: &Rights, service: ServiceId, holder: &Path) -> Result<Next, Fault> {
-    match rights.allow_path(Kind::Param, Act::Read, holder) {
-        true => Ok(Next::Ask(service)),
-        false => Err(Fault::unsupported(holder)),
-    }
-}
-
-/// The first reference of a path.
-struct Reference<'a> {
-    holder: &'a [Segment],
-    name: &'a Name,
-    item: ListItem,
-    rest: &'a [Segment],
-    leaf: &'a Leaf,
-}
-
-impl<'a> Reference<'a> {
-    fn first_of(path: &'a Path) -> Option<Self> {
-        let at = path.segments.iter().position(|s| matches!(s, Segment::Follow(_)))?;
-        let (before, rest) = path.segments.split_at(at);
-        let (Some((Segment::Name(name), holder)), Some((Segment::Follow(item), rest))) =
-            (before.split_last(), rest.split_first())
-        else {
-            return None;
-        };
-        Some(Self { holder, name, item: *item, rest, leaf: &path.leaf })
-    }
-
-    /// The paths that values of the reference lead to, each once: else lists that lead to lists would multiply.
-    ///
-    /// Errors: 7005 when one input makes the broker look at too many.
-    fn targets_of(
-        &self,
-        model: &Model,
-        values: impl Iterator<Item = impl AsRef<str>>,
-    ) -> Result<Vec<Path>, Fault> {
-        let (mut met, mut found) = (BTreeSet::new(), Vec::new());
-        for value in values {
-            for path in self.targets(model, value.as_ref())? {
-                if met.insert(path.to_string()) {
-                    found.push(path);
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// The paths that a value of the reference leads to. What is no plain path leads nowhere.
-    fn targets(&self, model: &Model, value: &str) -> Result<Vec<Path>, Fault> {
-        let items: Vec<&str> = tr106::split_list(value).collect();
-        model.searched.count(items.len())?;
-        let chosen = match self.item {
-            ListItem::All => items.as_slice(),
-            ListItem::First => items.get(..1).unwrap_or_default(),
-            ListItem::Nth(n) => {
-                let index = usize::try_from(n).unwrap_or(usize::MAX).wrapping_sub(1);
-                items.get(index..).and_then(|tail| tail.get(..1)).unwrap_or_default()
-            }
-        };
-        Ok(chosen.iter().filter_map(|item| self.target(model, item)).collect())
-    }
-
-    fn target(&self, model: &Model, item: &str) -> Option<Path> {
-        let mut path = Path::parse(&format!("{}.", item.strip_suffix('.').unwrap_or(item))).ok()?;
-        let plain = path.segments.iter().all(|s| matches!(s, Segment::Name(_) | Segment::Instance(_)));
-        let plain = plain && model.supports(&path);
-        path.segments.extend(self.rest.iter().cloned());
-        path.leaf = self.leaf.clone();
-        plain.then_some(path)
     }
 }
 
@@ -393,7 +268,7 @@ impl Job for FollowJob {
 }
 
 /// The paths of a request that may follow references.
-fn paths_of(request: &ReqType) -> Vec<&str> {
+pub(super) fn paths_of(request: &ReqType) -> Vec<&str> {
     match request {
         ReqType::Get(get) => get.param_paths.iter().map(String::as_str).collect(),
         ReqType::GetInstances(request) => request.obj_paths.iter().map(String::as_str).collect(),

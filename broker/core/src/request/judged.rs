@@ -75,6 +75,15 @@ impl Model {
     }
 }
 
+/// The object of a Service's answer, if it can be what a path leads to.
+pub(super) fn named(object: &str, path: &Path) -> Option<Path> {
+    let found = Path::parse(object).ok().filter(|found| found.leaf == Leaf::Object)?;
+    let written = Path { segments: path.segments.clone(), leaf: Leaf::Object };
+    let same_length = found.segments.len() == path.segments.len();
+    let fits = Element::parsed(&found).is_some_and(|e| e.is_covered_by(&written, &|_, _| true));
+    (same_length && fits).then_some(found)
+}
+
 /// The object of a Service's answer that a path means, with the path's own leaf; of those that the Controller may not
 /// know of only what it may change all the same.
 pub(super) fn meant(
@@ -84,12 +93,7 @@ pub(super) fn meant(
     request: &ReqType,
     requested: &str,
 ) -> Option<Path> {
-    let mut found = Path::parse(object).ok().filter(|found| found.leaf == Leaf::Object)?;
-    if found.segments.len() != path.segments.len() {
-        return None;
-    }
-    let written = Path { segments: path.segments.clone(), leaf: Leaf::Object };
-    Element::parsed(&found).filter(|element| element.is_covered_by(&written, &|_, _| true))?;
+    let mut found = named(object, path)?;
     found.leaf = path.leaf.clone();
     let may = |deed: &Deed| rights.allow_path(deed.kind, deed.act, &deed.to);
     (shown::may_know(rights, object) || deeds(request, requested, &found).iter().any(may)).then_some(found)

@@ -26,7 +26,7 @@ use crate::time::Mono;
 use crate::timers::Timer;
 
 /// Our command_key and the executed command's path.
-type Id = (String, String);
+pub(crate) type Id = (String, String);
 
 /// Commands running at Services.
 #[derive(Default)]
@@ -232,7 +232,15 @@ impl Broker {
         }
     }
 
-    fn complete_running(&mut self, id: &(String, String), outcome: Completed) {
+    fn complete_running(&mut self, id: &Id, outcome: Completed) {
+        let Some(service) = self.commands.running.get(id).map(|running| running.service) else { return };
+        if let Some(outcome) = self.tell_later(service, id, outcome) {
+            self.tell_complete(id, outcome);
+        }
+    }
+
+    /// The same, once it is known who may hear of it.
+    pub(crate) fn tell_complete(&mut self, id: &Id, outcome: Completed) {
         if let Some(running) = self.commands.running.remove(id) {
             self.complete_command(running.row, &id.1, &running.key, outcome);
         }

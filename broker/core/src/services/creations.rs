@@ -125,7 +125,7 @@ impl Broker {
                 self.creations.held.push(Held { service, subscription, path, notification, until });
                 self.wake_creations();
             }
-            None => self.notify(subscription, path, None, notification),
+            None => self.tell_of_service(service, subscription, path.clone(), notification),
         }
         if self.creations.held.len() > MOST {
             let all = std::mem::take(&mut self.creations.held);
@@ -144,8 +144,8 @@ impl Broker {
     }
 
     fn tell_held(&mut self, due: Vec<Held>) {
-        for Held { subscription, path, notification, .. } in due {
-            self.notify(subscription, &path, None, notification);
+        for Held { service, subscription, path, notification, .. } in due {
+            self.tell_of_service(service, subscription, path, notification);
         }
     }
 

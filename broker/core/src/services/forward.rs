@@ -11,6 +11,7 @@ use usp_proto::err_code::ErrCode;
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use crate::Broker;
+use crate::access::meaning::Steps;
 use crate::dm::schema::ServiceId;
 use crate::gather::{Job, JobId, LegReply};
 use crate::request::add::created_paths;
@@ -32,6 +33,8 @@ const MOST_PATIENCE: u32 = 128;
 #[derive(Default)]
 pub(crate) struct Shadows {
     rows: BTreeMap<Wanted, Shadow>,
+    /// Rows for the broker itself: what they tell changes what these Targets of Permissions mean.
+    pub(super) watched: BTreeMap<Wanted, BTreeSet<Steps>>,
     /// The same by the rows' IDs: each notification looks here.
     by_id: BTreeMap<String, Wanted>,
     /// The Service's table was read since it connected.
@@ -134,6 +137,7 @@ impl Broker {
             service.shadows.again = true;
             return;
         }
+        self.watch_targets(id);
         let wanted = self.wanted_of(id);
         let Some(service) = self.services.get_mut(id) else { return };
         let shadows = &mut service.shadows;
@@ -156,6 +160,22 @@ impl Broker {
             refused: false,
         };
         self.begin(Box::new(job));
+    }
+
+    /// Brings in line what has to be heard of Targets; of new ones it is asked at once.
+    fn watch_targets(&mut self, id: ServiceId) {
+        let watched = self.watched_of(id);
+        let Some(service) = self.services.get_mut(id) else { return };
+        let before = std::mem::replace(&mut service.shadows.watched, watched.clone());
+        let known: BTreeSet<&Steps> = before.values().flatten().collect();
+        let new = watched.into_values().flatten().filter(|target| !known.contains(target)).collect();
+        self.learn_targets(id, new);
+    }
+
+    /// Something was told for one of our rows: what Targets mean may be something else now.
+    pub(crate) fn doubt_targets(&mut self, id: ServiceId, told: &Wanted) {
+        let targets = self.services.get(id).and_then(|service| service.shadows.watched.get(told)).cloned();
+        self.learn_targets(id, targets.unwrap_or_default());
     }
 
     /// What one of our rows at a Service is about, and our Subscriptions that it serves. Right after the Service has come

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use usp_proto::path::{Leaf, Path};
+use usp_proto::path::{Leaf, Path, Segment};
 use usp_proto::usp::add::{CreateObject, CreateParamSetting};
 
 use crate::Broker;
+use crate::access::meaning::Steps;
 use crate::dm::covers::Element;
 use crate::dm::resolve::{Found, follows};
 use crate::dm::schema::{Object, Owner, ServiceId};
@@ -112,6 +113,7 @@ impl Broker {
                 );
             }
         }
+        wanted.extend(service.shadows.watched.keys().map(|what| (what.clone(), BTreeSet::new())));
         for (number, sub) in self.subs.enabled() {
             if sub.kind == NotifKind::OperationComplete || !service.is_meant_by(sub) {
                 continue;
@@ -131,6 +133,39 @@ impl Broker {
             }
         }
         wanted
+    }
+
+    /// What the broker itself has to hear of, so that it knows what open Targets meant when a row is deleted, which nobody
+    /// can be asked then; with those Targets.
+    pub(crate) fn watched_of(&self, id: ServiceId) -> BTreeMap<Wanted, BTreeSet<Steps>> {
+        let mut watched: BTreeMap<Wanted, BTreeSet<Steps>> = BTreeMap::new();
+        let Some(service) = self.services.get(id) else { return watched };
+        let deletions = self.subs.enabled().filter(|(_, sub)| sub.kind == NotifKind::ObjectDeletion);
+        for (_, sub) in deletions.filter(|(_, sub)| service.is_meant_by(sub)) {
+            let rights = self.rights_of_controller(sub.controller);
+            let targets = sub.references.iter().flat_map(|reference| rights.open_for(&self.model, reference));
+            for target in targets {
+                for what in self.compared_at(id, target) {
+                    watched.entry(what).or_default().insert(target.segments.clone());
+                }
+            }
+        }
+        watched
+    }
+
+    /// What of a Service decides which rows the expressions of a Target mean.
+    fn compared_at(&self, id: ServiceId, target: &Path) -> Vec<Wanted> {
+        let params = self.model.searched_parameters(target).unwrap_or_default();
+        let params = params.into_iter().map(|path| (NotifKind::ValueChange, path));
+        let searches = target.segments.iter().enumerate().filter(|(_, s)| matches!(s, Segment::Search(_)));
+        let tables = searches.filter_map(|(index, _)| {
+            let segments = target.segments.get(..index)?.to_vec();
+            Some((NotifKind::ObjectCreation, Path { segments, leaf: Leaf::Object }))
+        });
+        let own = params.chain(tables).filter(|(_, path)| {
+            matches!(self.model.resolve(&path.segments), Ok(Found::Service(owner)) if owner == id)
+        });
+        own.map(|(kind, path)| Wanted { kind, path: path.to_string() }).collect()
     }
 
     /// The part of a reference that a Service serves.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use usp_proto::path::{Name, Path, Segment};
 use usp_proto::usp::notify::{self, Notification};
 
-use super::{Happening, NotifKind};
+use super::{Happening, NotifKind, Subscription};
 use crate::Broker;
 use crate::dm::Model;
 use crate::dm::compute::stored_default;
@@ -118,7 +118,9 @@ impl Broker {
             let mut followed = holders(reference);
             followed.any(moved) || (rights && Model::is_search(reference))
         };
-        let concerned = self.subs.enabled().filter(|(_, s)| s.references.iter().any(looks));
+        // What its recipient's Targets mean has to be known before a row goes.
+        let mourns = |s: &Subscription| rights && s.kind == NotifKind::ObjectDeletion;
+        let concerned = self.subs.enabled().filter(|(_, s)| mourns(s) || s.references.iter().any(looks));
         concerned.map(|(number, _)| number).collect()
     }
 

@@ -27,7 +27,7 @@ impl Broker {
         let listening = self.subs.enabled().filter(|(_, s)| s.kind == NotifKind::ObjectDeletion);
         // By the rights of now, also where it is a role that is gone.
         let listening: Vec<(u32, Rights)> =
-            listening.map(|(number, s)| (number, self.rights_of_controller(s.controller))).collect();
+            listening.map(|(number, s)| (number, self.rights_to_hear(s.controller))).collect();
         if listening.is_empty() {
             return Mourners::new();
         }

@@ -47,7 +47,7 @@ impl Broker {
         element: Element<'_>,
         at: Option<&ObjRef>,
     ) -> Vec<u32> {
-        let rights = |controller| self.rights_of_controller(controller);
+        let rights = |controller| self.rights_to_hear(controller);
         let subject = Subject { model: &self.model, element, at, rights: &rights };
         let concerned = self.subs.enabled().filter(|(_, s)| subject.concerns(kind, s));
         concerned.map(|(number, _)| number).collect()

@@ -5,6 +5,7 @@ mod farewell;
 pub(crate) mod flood;
 mod matching;
 pub mod notices;
+pub(crate) mod told;
 pub mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -255,7 +256,7 @@ impl Broker {
         if self.told.is_over(subscription.controller) {
             return;
         }
-        let rights = self.rights_of_controller(subscription.controller);
+        let rights = self.rights_to_hear(subscription.controller);
         let kind = subscription.kind.right();
         let allowed = match at {
             Some(at) => rights.allow(&self.model, kind, Act::Notify, at, &path.leaf),
@@ -264,6 +265,11 @@ impl Broker {
         if allowed {
             self.tell(number, path, at, notification);
         }
+    }
+
+    /// What a Controller may be told, by what Services said last of what its Permissions mean.
+    fn rights_to_hear(&self, controller: u32) -> Rights {
+        self.rights_of_controller(controller).hearing(&self.model.targets)
     }
 
     /// The same for a recipient that is known to have the right.
@@ -276,7 +282,7 @@ impl Broker {
         if !action.notifies {
             return;
         }
-        let rights = self.rights_of_controller(controller);
+        let rights = self.rights_to_hear(controller);
         let notification = self.shown_to(&rights, at, path, notification);
         if !self.may_still_tell(controller, &notification) {
             return;

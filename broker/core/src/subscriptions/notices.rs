@@ -283,6 +283,7 @@ impl Broker {
             if before.get(&controller) == Some(&rights) {
                 continue;
             }
+            let rights = rights.knowing(&self.model.targets);
             let lost = self.notices.of(controller).filter(|(_, n)| !self.may_have(&rights, &n.notification));
             let lost: Vec<u64> = lost.map(|(id, _)| id).collect();
             for id in lost {

@@ -33,6 +33,7 @@ mod mqtt_silence;
 mod networks;
 mod nodes;
 mod notifications;
+mod open_targets;
 mod operate;
 mod operate_late;
 mod operate_rows;

@@ -165,23 +165,3 @@ fn commands_and_events_of_a_service() {
     let supported = w.supported(c, "Device.X_Lamp.");
     assert!(supported.contains("Blink()"), "{supported}");
 }
-
-#[test]
-fn a_target_that_gives_nothing_inside_a_service_says_so() {
-    let north = "Device.X_Lamp.Zone.[Name==\"north\"].";
-    let own = "Device.LocalAgent.Controller.[EndpointID==\"self::some\"].";
-    let targets = [north, own, "Device.X_Lamp.Zone.*.", "Device.X_Gone.Zone.[A==1]."].join(",");
-    let (mut w, c, admin, lamp) = world(&[(&targets, ["rwxn"; 4])]);
-    let role = "Device.LocalAgent.ControllerTrust.Role.[Name==\"Some\"].Permission.*.";
-    let undecided = |w: &mut World| {
-        let read = w.get(admin, &format!("{role}X_USPBROKER_UndecidedTargets"));
-        read.split_once("UndecidedTargets=").unwrap().1.to_owned()
-    };
-    assert_eq!(undecided(&mut w), north);
-    w.disconnect(lamp);
-    assert_eq!(undecided(&mut w), "", "whose it is, is not known");
-    w.lamp("self::lamp", "Device.X_Lamp.");
-    assert_eq!(undecided(&mut w), north);
-    w.set(admin, role, &[&format!("Targets={north}")]);
-    assert_eq!(w.get(c, "Device.X_Lamp.Zone.*.Name"), "", "it gives nothing");
-}

@@ -172,12 +172,12 @@ impl FakeService {
     fn get(&self, get: &usp::Get) -> usp::GetResp {
         let one = |path: &String| {
             let mut objects: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-            for (full, value) in self.values.iter().filter(|(full, _)| fits(path, full)) {
+            for (full, value) in self.values.iter().filter(|(full, _)| self.means(path, full)) {
                 let (object, name) = split(full);
                 objects.entry(object.to_owned()).or_default().insert(name.to_owned(), value.clone());
             }
             let known = !objects.is_empty()
-                || path.contains('*')
+                || path.contains(['*', '['])
                 || path.ends_with("Subscription.")
                 || self.supports(path);
             usp::get_resp::RequestedPathResult {
@@ -195,6 +195,29 @@ impl FakeService {
             }
         };
         usp::GetResp { req_path_results: get.param_paths.iter().map(one).collect() }
+    }
+
+    /// Whether a path, with `*` and expressions of one comparison, means a concrete one.
+    fn means(&self, path: &str, concrete: &str) -> bool {
+        self.rows_meant(path).iter().any(|path| fits(path, concrete))
+    }
+
+    /// The path with the numbers of rows in place of its expressions.
+    fn rows_meant(&self, path: &str) -> Vec<String> {
+        let Some((table, rest)) = path.split_once('[') else { return vec![path.to_owned()] };
+        let (expression, rest) = rest.split_once(']').unwrap();
+        let (negated, (name, wanted)) = match expression.split_once("!=") {
+            Some(parts) => (true, parts),
+            None => (false, expression.split_once("==").unwrap()),
+        };
+        let rows = self.values.iter().filter(|(full, value)| {
+            let (row, param) = split(full);
+            fits(&format!("{table}*"), row.trim_end_matches('.'))
+                && param == name
+                && (*value == wanted.trim_matches('"')) != negated
+        });
+        let rows = rows.map(|(full, _)| format!("{}{rest}", split(full).0.trim_end_matches('.')));
+        rows.flat_map(|path| self.rows_meant(&path)).collect()
     }
 
     fn supports(&self, path: &str) -> bool {
@@ -228,7 +251,8 @@ impl FakeService {
             let mut failed = None;
             for setting in &object.param_settings {
                 let written = format!("{}{}", object.obj_path, setting.param);
-                let full: Vec<String> = self.values.keys().filter(|k| fits(&written, k)).cloned().collect();
+                let full: Vec<String> =
+                    self.values.keys().filter(|k| self.means(&written, k)).cloned().collect();
                 for path in full {
                     if let Some(code) = self.stubborn.get(&path) {
                         failed = failed.or(Some((*code, path.clone())));
@@ -324,10 +348,11 @@ impl FakeService {
         let mut results = Vec::new();
         for path in &delete.obj_paths {
             let mut affected: Vec<String> =
-                self.values.keys().filter(|k| fits(path, k)).map(|k| split(k).0.to_owned()).collect();
+                self.values.keys().filter(|k| self.means(path, k)).map(|k| split(k).0.to_owned()).collect();
             affected.dedup();
             affected.extend(self.delete_lies.iter().cloned());
-            self.values.retain(|k, _| !fits(path, k));
+            let written = self.rows_meant(path);
+            self.values.retain(|k, _| !written.iter().any(|path| fits(path, k)));
             let status = OperStatus::OperSuccess(OperationSuccess {
                 affected_paths: affected,
                 unaffected_path_errs: Vec::new(),
@@ -366,11 +391,11 @@ impl FakeService {
             return vec![executed.clone()];
         }
         let (object, name) = split(command);
-        if !object.contains('*') {
+        if !object.contains(['*', '[']) {
             return vec![command.to_owned()];
         }
         let mut rows: Vec<&str> = self.values.keys().map(|full| split(full).0).collect();
-        rows.retain(|row| fits(object.trim_end_matches('.'), row.trim_end_matches('.')));
+        rows.retain(|row| self.means(object.trim_end_matches('.'), row.trim_end_matches('.')));
         rows.dedup();
         rows.into_iter().map(|row| format!("{row}{name}")).collect()
     }
@@ -378,7 +403,7 @@ impl FakeService {
     fn instances(&self, request: &usp::GetInstances) -> usp::GetInstancesResp {
         let one = |path: &String| {
             let mut rows: Vec<String> = Vec::new();
-            for full in self.values.keys().filter(|k| fits(path, k)) {
+            for full in self.values.keys().filter(|k| self.means(path, k)) {
                 let (object, _) = split(full);
                 let is_row = object.trim_end_matches('.').rsplit('.').next().unwrap().parse::<u32>().is_ok();
                 if is_row && !rows.contains(&object.to_owned()) {
