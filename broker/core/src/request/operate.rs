@@ -1,6 +1,6 @@
 //! Operate: sync commands of ours and of Services, async ones with a Request row each (R-OPR.0, R-OPR.2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Name, Path};
@@ -436,7 +436,8 @@ impl OperateJob {
         if let Err(ServiceFault { overdue: Some(msg), fault, .. }) = &outcome {
             let (origin, key) = (self.origin.clone(), self.operate.command_key.clone());
             *slot = Outcome::Done(vec![failure(path, fault)]);
-            return broker.expect_late(*msg, Overdue { origin, service, row, key, path: path.clone() });
+            let (path, ended) = (path.clone(), BTreeSet::new());
+            return broker.expect_late(*msg, Overdue { origin, service, row, key, path, ended });
         }
         let results = match outcome {
             Ok(RespType::OperateResp(response))

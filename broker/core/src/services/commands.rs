@@ -41,6 +41,9 @@ pub(crate) struct RunningCommands {
     late: Vec<((String, String), Completed)>,
     /// Operates that a Service did not answer in time, by the number of the request.
     pub(super) overdue: BTreeMap<u64, Overdue>,
+    /// Completions that came before the time for their answer was over, to be told once that is answered: the row, the
+    /// executed command.
+    pub(super) overtaken: Vec<(u32, String, Completed)>,
     /// Services that tell of no completion and are asked what still runs: when next, and how often before.
     reviews: BTreeMap<ServiceId, (Mono, u32)>,
 }
@@ -79,6 +82,15 @@ impl RunningCommands {
     /// Whether a Service has not answered the Operate that a Request row stands for.
     pub(crate) fn is_asked(&self, row: u32) -> bool {
         self.asked.contains_key(&row)
+    }
+
+    fn is_overdue(&self, row: u32) -> bool {
+        self.overdue.values().any(|overdue| overdue.row == Some(row))
+    }
+
+    /// What was complete before its Operate was answered.
+    pub(super) fn take_early(&mut self, row: u32) -> BTreeMap<String, Completed> {
+        self.early.remove(&row).unwrap_or_default()
     }
 
     /// An Operate will not be answered any more.
@@ -218,6 +230,9 @@ impl Broker {
         if known {
             self.complete_running(&id, outcome);
         } else if let Some(row) = row_of_key(&id.0).filter(|r| self.commands.asked.get(r) == Some(&service)) {
+            if self.commands.is_overdue(row) {
+                return self.end_overdue(row, id.1, outcome);
+            }
             let early = self.commands.early.entry(row).or_default();
             if early.len() < MAX_EARLY {
                 early.insert(id.1, outcome);
@@ -225,8 +240,25 @@ impl Broker {
         }
     }
 
+    /// A command that no Request row stands for is complete.
+    pub(super) fn complete_unfollowed(
+        &mut self,
+        service: ServiceId,
+        row: u32,
+        key: String,
+        command: String,
+        outcome: Completed,
+    ) {
+        let id = (own_key(row), command);
+        self.commands.running.insert(id.clone(), Running { service, row, key, remote: String::new() });
+        self.complete_running(&id, outcome);
+    }
+
     /// Tells completions that had to wait for the answer to their Operate.
     pub(crate) fn deliver_late_completions(&mut self) {
+        for (row, command, outcome) in std::mem::take(&mut self.commands.overtaken) {
+            self.end_overdue(row, command, outcome);
+        }
         for (id, outcome) in std::mem::take(&mut self.commands.late) {
             self.complete_running(&id, outcome);
         }

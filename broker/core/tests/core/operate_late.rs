@@ -88,10 +88,31 @@ fn a_command_that_started_late_may_be_over_before_its_answer() {
     let (mut w, c, s) = world_with(|_| {});
     begin_late(&mut w, c, s);
     completes(&mut w, s);
-    assert!(w.notes(c).is_empty());
+    let told = [format!("ops: OperationComplete {FADE} 'k' ok")];
+    assert_eq!(w.notes(c), told);
+    completes(&mut w, s);
     w.wait(2);
-    assert_eq!(w.notes(c), [format!("ops: OperationComplete {FADE} 'k' ok")]);
-    assert_eq!(w.get(c, "Device.LocalAgent.Request."), "");
+    assert_eq!(w.notes(c), [""; 0], "once");
+    assert_eq!(w.get(c, "Device.LocalAgent.Request."), "", "and the late answer starts nothing");
+    assert_eq!(operated(&w, s), [FADE]);
+}
+
+/// The Service never answers the Operate, but tells the end of the command, before the time for the answer is over or after.
+#[test]
+fn a_command_that_is_never_answered_may_be_told_as_complete() {
+    for wait in [1, 6] {
+        let (mut w, c, s) = world_with(|_| {});
+        w.services.get_mut(&s).unwrap().deaf_to = vec!["Operate"];
+        let id = w.begin(c, operate(FADE, "k", &[]));
+        w.wait(wait);
+        completes(&mut w, s);
+        w.wait(6 - wait);
+        assert_eq!(text::answer(&w.answer(c, &id).unwrap()), format!("{FADE} -> 7003"));
+        assert_eq!(w.notes(c), [format!("ops: OperationComplete {FADE} 'k' ok")], "{wait}");
+        assert_eq!(w.get(c, "Device.LocalAgent.Request."), "");
+        completes(&mut w, s);
+        assert_eq!(w.notes(c), [""; 0]);
+    }
 }
 
 #[test]
