@@ -237,7 +237,10 @@ impl Broker {
         }
         let local = match resolve(&self.model, &path, &origin.rights)? {
             Found::Service(service) => {
-                if !origin.rights.allow_path(Kind::Obj, Act::Write, &path) {
+                // As with our own: of the row that is to be made.
+                let mut row = path.clone();
+                row.segments.push(Segment::Instance(TRIAL));
+                if !origin.rights.allow_path(Kind::Obj, Act::Write, &row) {
                     return Err(Fault::denied(path).into());
                 }
                 return Ok(vec![Ok(Step::AddAtService { service, object: object.clone() })]);

@@ -95,6 +95,8 @@ pub(super) fn meant(
 ) -> Option<Path> {
     let mut found = named(object, path)?;
     found.leaf = path.leaf.clone();
-    let may = |deed: &Deed| rights.allow_path(deed.kind, deed.act, &deed.to);
+    // As with our own rows: a Parameter that may be read, and not set, is no secret.
+    let reads = |deed: &Deed| deed.kind == Kind::Param && rights.allow_path(deed.kind, Act::Read, &deed.to);
+    let may = |deed: &Deed| rights.allow_path(deed.kind, deed.act, &deed.to) || reads(deed);
     (shown::may_know(rights, object) || deeds(request, requested, &found).iter().any(may)).then_some(found)
 }

@@ -267,6 +267,12 @@ impl Broker {
         }
     }
 
+    /// Whether the recipient of a Subscription may hear that a Service's row is gone, by what is known of it.
+    fn may_mourn(&self, subscription: &Subscription, row: &Path) -> bool {
+        let rights = self.rights_of_controller(subscription.controller).knowing(&self.model.targets);
+        rights.allow_path(subscription.kind.right(), Act::Notify, row)
+    }
+
     /// What a Controller may be told, by what Services said last of what its Permissions mean.
     fn rights_to_hear(&self, controller: u32) -> Rights {
         self.rights_of_controller(controller).hearing(&self.model.targets)

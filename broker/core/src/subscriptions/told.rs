@@ -13,7 +13,6 @@ use usp_proto::usp::notify::operation_complete::OperationResp as Completed;
 
 use super::NotifKind;
 use crate::Broker;
-use crate::access::Act;
 use crate::access::meaning::Steps;
 use crate::dm::covers::Element;
 use crate::dm::schema::ServiceId;
@@ -74,21 +73,22 @@ impl Broker {
         path: Path,
         notification: Notification,
     ) {
-        let Some((controller, kind)) = self.subs.get(subscription).map(|s| (s.controller, s.kind)) else {
-            return;
+        let Some(told) = self.subs.get(subscription) else { return };
+        let controllers = BTreeSet::from([told.controller]);
+        let (targets, what) = match told.kind {
+            NotifKind::ObjectDeletion if !self.may_mourn(told, &path) => return,
+            NotifKind::ObjectDeletion => (BTreeSet::new(), What::Gone { subscription, path, notification }),
+            _ => {
+                let targets = self.open_targets(&controllers, &path);
+                (targets, What::Notice { subscription, path, notification })
+            }
         };
-        let controllers = BTreeSet::from([controller]);
-        let gone = kind == NotifKind::ObjectDeletion;
-        let targets = if gone { BTreeSet::new() } else { self.open_targets(&controllers, &path) };
-        if targets.is_empty() && !self.undecided.holds(service, &controllers) {
-            return self.notify(subscription, &path, None, notification);
+        let waits = !targets.is_empty() || self.undecided.holds(service, &controllers);
+        let item = Item { controllers, targets, what };
+        match waits {
+            true => self.wait_told(service, item),
+            false => self.tell_waiting(item),
         }
-        let what = match gone {
-            true if !self.rights_to_hear(controller).allow_path(kind.right(), Act::Notify, &path) => return,
-            true => What::Gone { subscription, path, notification },
-            false => What::Notice { subscription, path, notification },
-        };
-        self.wait_told(service, Item { controllers, targets, what });
     }
 
     /// Has a command's end wait in the same way; gives it back if it need not.
@@ -170,7 +170,8 @@ impl Broker {
                 self.notify(subscription, &path, None, notification);
             }
             What::Gone { subscription, path, notification } => {
-                if self.subs.get(subscription).is_some_and(|s| s.enabled) {
+                let told = self.subs.get(subscription).filter(|s| s.enabled);
+                if told.is_some_and(|s| !self.told.is_over(s.controller)) {
                     self.tell(subscription, &path, None, notification);
                 }
             }

@@ -14,13 +14,14 @@ mod history;
 mod look;
 mod ops;
 mod order;
+mod rights;
 mod services;
 mod subs;
 mod town;
 
+use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ops::Op;
 use town::Town;
 
 /// SplitMix64: all that a script needs of chance.
@@ -47,7 +48,7 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 /// Runs a script; what went wrong, if anything did.
-fn fails(script: &[Op], run: fn(&[Op]) -> Result<(), String>) -> Option<String> {
+fn fails<O>(script: &[O], run: fn(&[O]) -> Result<(), String>) -> Option<String> {
     match catch_unwind(AssertUnwindSafe(|| run(script))) {
         Ok(outcome) => outcome.err(),
         Err(cause) => {
@@ -58,7 +59,7 @@ fn fails(script: &[Op], run: fn(&[Op]) -> Result<(), String>) -> Option<String> 
 }
 
 /// Leaves out whatever the failure does not need.
-fn shrunk(mut script: Vec<Op>, run: fn(&[Op]) -> Result<(), String>) -> Vec<Op> {
+fn shrunk<O: Clone>(mut script: Vec<O>, run: fn(&[O]) -> Result<(), String>) -> Vec<O> {
     let mut part = script.len() / 2;
     while part > 0 {
         let mut at = 0;
@@ -76,11 +77,11 @@ fn shrunk(mut script: Vec<Op>, run: fn(&[Op]) -> Result<(), String>) -> Vec<Op> 
 }
 
 /// Runs so many scripts of so many steps.
-fn search(
+fn search<O: Clone + Debug>(
     few: u64,
     steps: usize,
-    make: fn(&mut Dice, usize) -> Vec<Op>,
-    run: fn(&[Op]) -> Result<(), String>,
+    make: fn(&mut Dice, usize) -> Vec<O>,
+    run: fn(&[O]) -> Result<(), String>,
 ) {
     let first = number("USP_MODEL_SEED", 1);
     for seed in first..first + number("USP_MODEL_RUNS", few) {

@@ -127,7 +127,10 @@ pub(crate) fn about(what: &Notification) -> (&'static str, String) {
 }
 
 /// What a Service has to tell.
-fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Notification> {
+pub(crate) fn changes(
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> Vec<Notification> {
     let rows = |values: &BTreeMap<String, String>| -> BTreeSet<String> {
         let own = values.keys().filter(|k| k.starts_with("Device.X_") && k.contains(".Zone."));
         own.map(|k| k.split_at(k.rfind('.').unwrap() + 1).0.to_owned()).collect()
