@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use usp_mapping::line::{Broken, Deframer, Framed, readable};
 use usp_mapping::mapping::{LineAsk, LineManner, LinePick, LineRead, LineText};
-use usp_mapping::port::{DeviceFault, PointId};
+use usp_mapping::port::{DeviceFault, DeviceId, PointId};
 
 use crate::bus::Outcome;
+
+use super::debts::{Debts, Whose};
 
 /// A frame that has begun is given up when nothing more has come of it for so long.
 const STALL: Duration = Duration::from_secs(1);
@@ -18,6 +20,7 @@ const SHOWN: usize = 48;
 /// One request, and what is waited for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ask {
+    pub(crate) device: DeviceId,
     pub(crate) request: LineAsk,
     pub(crate) expect: Expect,
     /// How long the answer may take.
@@ -52,7 +55,7 @@ pub(crate) enum Answer {
 
 /// How a frame fits what is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fit {
+pub(super) enum Fit {
     Yes,
     /// But for the value.
     Other,
@@ -80,6 +83,8 @@ struct Pending {
     strange: Option<Vec<u8>>,
     /// An acknowledgement of another value.
     shown: Option<Vec<u8>>,
+    /// What would have answered it, had not an earlier one been owed that.
+    taken: Option<Vec<u8>>,
 }
 
 /// One line while it is open.
@@ -90,8 +95,10 @@ pub(crate) struct Conversation {
     /// How long one character takes.
     character: Duration,
     pending: Option<Pending>,
-    /// Whose answer may still come, and until when.
-    late: Option<(Expect, Instant)>,
+    /// Whose answers may still come.
+    debts: Debts,
+    /// No request before, unless all of those have come.
+    quiet_until: Option<Instant>,
     /// No request before.
     free_at: Option<Instant>,
     /// When what has come so far is at its end, if nothing follows.
@@ -99,27 +106,38 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    /// A line that was just opened.
-    pub(crate) fn new(manner: Arc<LineManner>, character: Duration) -> Self {
+    /// A line that was just opened; `debts`: of when it was open before.
+    pub(crate) fn new(manner: Arc<LineManner>, character: Duration, debts: Debts) -> Self {
         let deframer = Deframer::new(manner.frames.clone());
-        Self { manner, deframer, character, pending: None, late: None, free_at: None, ends_at: None }
+        let (pending, free_at, ends_at, quiet_until) = (None, None, None, None);
+        Self { manner, deframer, character, pending, debts, quiet_until, free_at, ends_at }
+    }
+
+    /// The line is gone; what is owed on it.
+    pub(crate) fn close(&mut self, now: Instant) -> Debts {
+        if let Some(pending) = self.pending.take() {
+            self.debts.owe(now, pending.ask);
+        }
+        std::mem::take(&mut self.debts)
     }
 
     /// Whether a request may be sent.
     pub(crate) fn is_free(&self, now: Instant) -> bool {
         let rests = self.free_at.is_some_and(|at| now < at);
-        let late = self.late.as_ref().is_some_and(|(_, until)| now < *until);
-        self.pending.is_none() && !rests && !late
+        let quiet = self.quiet_until.is_some_and(|until| now < until);
+        self.pending.is_none() && !rests && !quiet
     }
 
     /// Begins a request; gives what is to be sent.
     pub(crate) fn ask(&mut self, now: Instant, ask: Ask) -> Vec<u8> {
         let wire = ask.request.wire.clone();
-        self.late = None;
+        self.quiet_until = None;
+        self.debts.asked(now, &ask);
         let length = u32::try_from(wire.len()).unwrap_or(u32::MAX);
         let deadline = now + self.character * length + ask.timeout;
         let echo = self.manner.echo;
-        self.pending = Some(Pending { ask, deadline, echo, broken: None, strange: None, shown: None });
+        let (broken, strange, shown, taken) = (None, None, None, None);
+        self.pending = Some(Pending { ask, deadline, echo, broken, strange, shown, taken });
         wire
     }
 
@@ -160,8 +178,10 @@ impl Conversation {
     /// When [`Conversation::tick`] has something to do, or a request may be sent.
     pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         let pending = self.pending.as_ref().map(|pending| pending.deadline);
-        let late = self.late.as_ref().map(|(_, until)| *until);
-        let rests = [self.free_at, late].into_iter().flatten().filter(|at| *at > now && pending.is_none());
+        let rests = [self.free_at, self.quiet_until]
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > now && pending.is_none());
         [pending, self.ends_at].into_iter().flatten().chain(rests).min()
     }
 
@@ -198,54 +218,73 @@ impl Conversation {
 
     /// What a frame answers, if it does.
     fn answers(&mut self, now: Instant, frame: &[u8]) -> Option<Happened> {
-        if self.late.as_ref().is_some_and(|(expect, _)| fit(expect, frame) != Fit::No) {
-            self.late = None;
-        }
-        let refusal = self.manner.refusals.iter().any(|refusal| refusal.matched(frame).is_some());
-        let pending = self.pending.as_mut()?;
-        let is_request = frame.trim_ascii() == pending.ask.request.body.trim_ascii();
-        // Where anything is an answer, what was just asked is none.
-        if is_request && is_open(&pending.ask.expect) {
-            return None;
-        }
-        let answer = match fit(&pending.ask.expect, frame) {
-            Fit::Yes => Answer::Said(frame.to_vec()),
-            _ if refusal => Answer::Refused(readable(frame.trim_ascii())),
-            Fit::Other => {
-                pending.shown = Some(frame.to_vec());
-                return None;
+        let waiting = self.pending.as_ref().map(|pending| &pending.ask);
+        match self.debts.settle(now, &self.manner, waiting, frame) {
+            Whose::Own => {
+                let pending = self.pending.take()?;
+                self.free_at = Some(now + pending.ask.pause);
+                let answer = match fit(&pending.ask.expect, frame) {
+                    Fit::Yes => Answer::Said(frame.to_vec()),
+                    Fit::Other | Fit::No => Answer::Refused(readable(frame.trim_ascii())),
+                };
+                Some(Happened::Done(Outcome::Answered(answer)))
             }
-            Fit::No => return None,
-        };
-        let pending = self.pending.take()?;
-        self.free_at = Some(now + pending.ask.pause);
-        Some(Happened::Done(Outcome::Answered(answer)))
+            Whose::Earlier { alike } => {
+                self.quiet_until = self.quiet_until.filter(|_| !self.debts.is_empty());
+                let pending = self.pending.as_mut().filter(|_| alike)?;
+                pending.taken = Some(frame.to_vec());
+                None
+            }
+            Whose::Nobodys => {
+                let pending = self.pending.as_mut()?;
+                if fit(&pending.ask.expect, frame) == Fit::Other {
+                    pending.shown = Some(frame.to_vec());
+                }
+                None
+            }
+        }
     }
 
     fn unanswered(&mut self, now: Instant, pending: Pending) -> Happened {
+        let Pending { ask, broken, strange, shown, taken, .. } = pending;
         let garbled = |why: String| Outcome::Silent(DeviceFault::Garbled(why));
-        let outcome = match (pending.shown, pending.broken, pending.strange) {
+        let is_unclear = taken.is_some();
+        let outcome = match (shown, taken, broken, strange) {
             (Some(shown), ..) => Outcome::Answered(Answer::Said(shown)),
-            (None, Some(broken), _) => garbled(broken.to_string()),
-            (None, None, _) if self.deframer.is_within() => garbled(Broken::Half.to_string()),
-            (None, None, Some(strange)) => {
-                let some = strange.get(..SHOWN).unwrap_or(&strange);
-                garbled(format!("\"{}\" is not what the mapping expects", readable(some.trim_ascii())))
+            (None, Some(taken), ..) => {
+                let taken = excerpt(&taken);
+                garbled(format!(
+                    "\"{taken}\" may be the late answer to an earlier request, and nothing else came"
+                ))
             }
-            (None, None, None) => Outcome::Silent(DeviceFault::Timeout(pending.ask.timeout)),
+            (None, None, Some(broken), _) => garbled(broken.to_string()),
+            (None, None, None, _) if self.deframer.is_within() => garbled(Broken::Half.to_string()),
+            (None, None, None, Some(strange)) => {
+                garbled(format!("\"{}\" is not what the mapping expects", excerpt(&strange)))
+            }
+            (None, None, None, None) => Outcome::Silent(DeviceFault::Timeout(ask.timeout)),
         };
-        self.late = Some((pending.ask.expect, now + pending.ask.timeout));
-        self.free_at = Some(now + pending.ask.pause);
+        let (soon, pause) = (now + ask.timeout, ask.pause);
+        self.debts.owe(now, ask);
+        let silent = self.debts.until().filter(|_| is_unclear || self.debts.are_many());
+        self.quiet_until = silent.or(Some(soon));
+        self.free_at = Some(now + pause);
         Happened::Done(outcome)
     }
 }
 
+/// The beginning of something strange.
+fn excerpt(frame: &[u8]) -> String {
+    readable(frame.get(..SHOWN).unwrap_or(frame).trim_ascii())
+}
+
 /// Whether anything answers.
-fn is_open(expect: &Expect) -> bool {
+pub(super) fn is_open(expect: &Expect) -> bool {
     matches!(expect, Expect::Reading(read) if read.says.is_none() && matches!(read.pick, LinePick::Whole(_)))
 }
 
-fn fit(expect: &Expect, frame: &[u8]) -> Fit {
+/// How a frame fits what is waited for.
+pub(super) fn fit(expect: &Expect, frame: &[u8]) -> Fit {
     match expect {
         Expect::Nothing => Fit::No,
         Expect::Reading(read) if read.means(frame) => Fit::Yes,

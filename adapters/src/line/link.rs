@@ -20,6 +20,7 @@ use crate::site::{End, SharedLink};
 
 use super::board::{Board, Order};
 use super::conversation::{Answer, Conversation, Happened};
+use super::debts::Debts;
 use super::device::LineDevice;
 use super::model::LineModel;
 use super::wire::{self, Wire, lost};
@@ -52,6 +53,7 @@ impl LineLink {
             line,
             orders,
             told: None,
+            debts: Debts::default(),
             jitter: Jitter::random(),
         };
         let task = runtime.spawn(keeper.keep(stop.clone()));
@@ -90,6 +92,8 @@ struct Keeper {
     orders: mpsc::Receiver<Order>,
     /// Why it was not open the last time.
     told: Option<String>,
+    /// What was asked when it was open the last time, and may still be answered.
+    debts: Debts,
     jitter: Jitter,
 }
 
@@ -156,13 +160,14 @@ impl Keeper {
         self.board.counters.up();
         self.board.forget();
         self.board.state.send_replace(LinkState::Up);
-        let mut talk = Talk::new(&self.board, manner, self.character());
+        let debts = std::mem::take(&mut self.debts);
+        let mut talk = Talk::new(&self.board, Conversation::new(Arc::clone(manner), self.character(), debts));
         let ended = tokio::select! {
             () = stop.cancelled() => return None,
             cause = talk.run(&mut wire, &mut self.orders, &manner.opening) => cause,
         };
         let cause = lost(&self.line, &ended);
-        talk.end(&cause);
+        self.debts = talk.end(&cause);
         Some(cause)
     }
 
@@ -197,8 +202,8 @@ struct Talk<'b> {
 }
 
 impl<'b> Talk<'b> {
-    fn new(board: &'b Board, manner: &Arc<LineManner>, character: Duration) -> Self {
-        Self { board, conversation: Conversation::new(Arc::clone(manner), character), asked: None }
+    fn new(board: &'b Board, conversation: Conversation) -> Self {
+        Self { board, conversation, asked: None }
     }
 
     /// Goes on until the line is gone.
@@ -289,11 +294,12 @@ impl<'b> Talk<'b> {
         }
     }
 
-    /// The line is gone.
-    fn end(&mut self, cause: &str) {
+    /// The line is gone; what is owed on it.
+    fn end(mut self, cause: &str) -> Debts {
         if let Some((done, _)) = self.asked.take() {
             answer(done, gone(cause));
         }
+        self.conversation.close(now())
     }
 }
 

@@ -12,8 +12,10 @@
 //!
 //! - One request at a time. An answer is what the mapping says that an answer is like; everything else is heard, and is an
 //!   answer to nobody.
-//! - After a request that was not answered the line is not used before its answer has had as much time once more, so that
-//!   a late one does not answer the next. What comes meanwhile is heard as what it is.
+//! - A late answer answers nothing else. After a request that was not answered the line is not used before its answer has had
+//!   as much time once more; for ten times as long (5 s at least) the first frame that would answer it too is taken for its
+//!   own ([`debts`]). A later request from which a frame was kept in this way, and that gets no other, fails: the device may
+//!   have lost the earlier one or be late with this one. Nothing is sent then until no answer can be owed any more.
 //! - A frame whose checksum is wrong, that broke off or has no end gives no reading: it is counted.
 //! - A device that speaks by itself at known intervals is offline when it has not been heard for three of them.
 //! - A port that vanishes is looked for, by the same name, until it is there again; on the way nothing is kept of what came
@@ -21,6 +23,7 @@
 
 mod board;
 mod conversation;
+mod debts;
 mod device;
 mod link;
 mod model;

@@ -8,7 +8,7 @@ use usp_mapping::line::readable;
 use usp_mapping::mapping::{
     Device, LineOptions, LineRead, Mapping, Protocol, ReadBinding, ReadPoint, WriteBinding, WritePoint,
 };
-use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading, Readings};
+use usp_mapping::port::{DeviceFault, DeviceId, Freshness, PointId, Reading, Readings};
 use usp_mapping::transform::{Raw, RawKind, Transform};
 use usp_mapping::value::{Counter, Value};
 
@@ -21,6 +21,7 @@ use super::device::Word;
 /// A device with what it has said so far.
 #[derive(Debug)]
 pub(crate) struct LineModel {
+    id: DeviceId,
     mapping: Arc<Mapping>,
     options: Option<LineOptions>,
     /// What was last said of places that make a value only together.
@@ -136,6 +137,7 @@ impl LineModel {
 
     fn request(&self, place: &LineRead, points: Vec<PointId>) -> Option<Ask> {
         Some(Ask {
+            device: self.id.clone(),
             request: place.ask.clone()?,
             expect: Expect::Reading(Box::new(place.clone())),
             timeout: self.timeout(),
@@ -199,6 +201,7 @@ impl Model for LineModel {
             _ => None,
         };
         Self {
+            id: device.id.clone(),
             mapping: Arc::clone(&device.mapping),
             options,
             parts: BTreeMap::new(),
@@ -263,8 +266,8 @@ impl Model for LineModel {
         let WritePoint::Line(place) = place else { return Err(DeviceFault::Unknown) };
         let (request, sent) = place.request(&transform.encode(value, place.form.kind)?)?;
         let expect = place.ack.clone().map_or(Expect::Nothing, |ack| Expect::Ack(ack, sent));
-        let (timeout, pause) = (self.timeout(), self.pause());
-        Ok(WriteStart::Send(Ask { request, expect, timeout, pause, points: Vec::new() }))
+        let (device, timeout, pause) = (self.id.clone(), self.timeout(), self.pause());
+        Ok(WriteStart::Send(Ask { device, request, expect, timeout, pause, points: Vec::new() }))
     }
 
     fn modify(&self, _: Target, _: &Value, _: Answer) -> Result<Ask, DeviceFault> {

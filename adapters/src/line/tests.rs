@@ -20,6 +20,7 @@ use usp_mapping::site::{NotFound, compile_site};
 use usp_mapping::value::Value;
 
 use super::conversation::{Answer, Ask, Conversation, Happened};
+use super::debts::Debts;
 use super::device::Word;
 use super::model::LineModel;
 use crate::bus::queue::Target;
@@ -27,6 +28,7 @@ use crate::bus::{Model, Outcome, WriteStart};
 use crate::{Adapters, FromAdapter};
 
 const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Long enough for a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -88,7 +90,7 @@ fn options(mapping: &Mapping) -> LineOptions {
 fn talk() -> (LineModel, Conversation, Instant) {
     let device = device(PROJECTOR);
     let manner = options(&device.mapping).manner;
-    (LineModel::new(&device), Conversation::new(manner, Duration::ZERO), Instant::now())
+    (LineModel::new(&device), Conversation::new(manner, Duration::ZERO, Debts::default()), Instant::now())
 }
 
 fn read(model: &mut LineModel, now: Instant, point: u16) -> Ask {
@@ -157,6 +159,116 @@ fn a_late_answer_answers_nothing_else() {
     assert!(matches!(said, Some(Outcome::Answered(Answer::Said(frame))) if frame == b"VOL=8"));
 }
 
+/// What came of a request that was understood or refused.
+fn answer(happened: Vec<Happened>) -> Answer {
+    match done(happened) {
+        Some(Outcome::Answered(answer)) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Asks, and gets no answer in time; when that is known.
+fn in_vain(line: &mut Conversation, now: Instant, ask: Ask) -> Instant {
+    line.ask(now, ask);
+    let later = now + 500 * MS;
+    assert!(matches!(done(line.tick(later)), Some(Outcome::Silent(DeviceFault::Timeout(_)))));
+    later
+}
+
+#[test]
+fn a_very_late_answer_confirms_no_other_command() {
+    let (model, mut line, now) = talk();
+    let (on, off) = (write(&model, 0, Value::Bool(true)), write(&model, 0, Value::Bool(false)));
+    let later = in_vain(&mut line, now, on) + SECOND;
+    assert!(line.is_free(later), "one that is dead must not keep the others waiting");
+    line.ask(later, off);
+    assert!(done(line.hear(later + 10 * MS, b"OK\r")).is_none(), "that was the first one's");
+    assert_eq!(answer(line.hear(later + 20 * MS, b"ERR\r")), Answer::Refused("ERR".to_owned()));
+}
+
+#[test]
+fn a_very_late_refusal_refuses_no_other_command() {
+    let (model, mut line, now) = talk();
+    let (on, off) = (write(&model, 0, Value::Bool(true)), write(&model, 0, Value::Bool(false)));
+    let later = in_vain(&mut line, now, on) + SECOND;
+    line.ask(later, off);
+    assert!(done(line.hear(later + 10 * MS, b"ERR\r")).is_none(), "that was the first one's");
+    assert_eq!(answer(line.hear(later + 20 * MS, b"OK\r")), Answer::Said(b"OK".to_vec()));
+}
+
+/// Whose the only answer was cannot be known: nothing is made of it, and the line is left alone for long.
+#[test]
+fn one_answer_for_two_commands_confirms_neither() {
+    let (model, mut line, now) = talk();
+    let (on, off) = (write(&model, 0, Value::Bool(true)), write(&model, 0, Value::Bool(false)));
+    let later = in_vain(&mut line, now, on) + SECOND;
+    line.ask(later, off.clone());
+    assert!(done(line.hear(later + 10 * MS, b"OK\r")).is_none());
+    let failed = later + 500 * MS;
+    let outcome = done(line.tick(failed));
+    let Some(Outcome::Silent(DeviceFault::Garbled(why))) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(why, "\"OK\" may be the late answer to an earlier request, and nothing else came");
+    assert!(!line.is_free(failed + 4999 * MS), "its own answer may still come");
+    let silent = failed + 5 * SECOND;
+    assert_eq!(line.wake(failed + 20 * MS), Some(silent));
+    assert!(line.is_free(silent));
+    line.ask(silent, off);
+    assert_eq!(answer(line.hear(silent, b"OK\r")), Answer::Said(b"OK".to_vec()));
+}
+
+#[test]
+fn an_answer_that_only_the_last_request_can_have_ends_the_waiting_for_others() {
+    let (mut model, mut line, now) = talk();
+    let later = in_vain(&mut line, now, write(&model, 0, Value::Bool(true))) + SECOND;
+    line.ask(later, read(&mut model, later, 1));
+    assert_eq!(answer(line.hear(later, b"VOL=3\r")), Answer::Said(b"VOL=3".to_vec()));
+    let again = later + 20 * MS;
+    line.ask(again, write(&model, 0, Value::Bool(false)));
+    assert_eq!(answer(line.hear(again, b"OK\r")), Answer::Said(b"OK".to_vec()), "it was lost");
+}
+
+/// What a device says by itself is no sign of where it is in what it was asked.
+#[test]
+fn a_word_that_may_be_unasked_does_not_end_the_waiting() {
+    let (mut model, mut line, now) = talk();
+    let later = in_vain(&mut line, now, write(&model, 0, Value::Bool(true))) + SECOND;
+    line.ask(later, read(&mut model, later, 0));
+    assert_eq!(answer(line.hear(later, b"PWR=OFF\r")), Answer::Said(b"PWR=OFF".to_vec()));
+    let again = later + 20 * MS;
+    line.ask(again, write(&model, 0, Value::Bool(false)));
+    assert!(done(line.hear(again, b"OK\r")).is_none());
+}
+
+#[test]
+fn a_late_answer_to_the_same_question_is_an_answer() {
+    let (mut model, mut line, now) = talk();
+    let question = read(&mut model, now, 1);
+    let later = in_vain(&mut line, now, question.clone()) + SECOND;
+    line.ask(later, question.clone());
+    assert_eq!(answer(line.hear(later, b"VOL=3\r")), Answer::Said(b"VOL=3".to_vec()));
+    // The second of the two may be on its way yet: it does not confirm a command.
+    let again = later + 20 * MS;
+    line.ask(again, write(&model, 1, number(3)));
+    assert!(done(line.hear(again, b"VOL=3\r")).is_none());
+    assert_eq!(answer(line.hear(again, b"VOL=3\r")), Answer::Said(b"VOL=3".to_vec()));
+}
+
+/// It may tell how it was before.
+#[test]
+fn a_late_answer_to_the_same_question_before_a_command_is_none() {
+    let device = device(&PROJECTOR.replace("ack: OK, ", ""));
+    let (mut model, now) = (LineModel::new(&device), Instant::now());
+    let mut line = Conversation::new(options(&device.mapping).manner, Duration::ZERO, Debts::default());
+    let question = read(&mut model, now, 1);
+    let later = in_vain(&mut line, now, question.clone()) + SECOND;
+    line.ask(later, write(&model, 0, Value::Bool(true)));
+    assert!(matches!(line.sent(later), Some(Happened::Done(Outcome::Taken(_)))));
+    let again = later + 20 * MS;
+    line.ask(again, question);
+    assert!(done(line.hear(again, b"VOL=3\r")).is_none());
+    assert_eq!(answer(line.hear(again, b"VOL=4\r")), Answer::Said(b"VOL=4".to_vec()));
+}
+
 #[test]
 fn an_acknowledgement_of_another_value_is_none() {
     let (model, mut line, now) = talk();
@@ -188,7 +300,7 @@ fn an_echo_is_no_acknowledgement() {
 fn what_a_line_brings_back_is_nobodys_word() {
     let device = device(&PROJECTOR.replace("baud: 9600,", "baud: 9600, echo: true,"));
     let (model, now) = (LineModel::new(&device), Instant::now());
-    let mut line = Conversation::new(options(&device.mapping).manner, Duration::ZERO);
+    let mut line = Conversation::new(options(&device.mapping).manner, Duration::ZERO, Debts::default());
     line.ask(now, write(&model, 0, Value::Bool(true)));
     assert!(line.hear(now, b"PWR ON\r").is_empty());
     assert!(matches!(done(line.hear(now, b"OK\r")), Some(Outcome::Answered(_))));
