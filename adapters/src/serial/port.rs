@@ -10,6 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::termios::{self, InputModes, OptionalActions};
 use serial2::{CharSize, FlowControl, KeepSettings, Parity as SerialParity, SerialPort, Settings, StopBits};
 use usp_mapping::mapping::{Parity, SerialLine};
 
@@ -100,10 +101,11 @@ fn try_open(line: &SerialLine, flow: FlowControl) -> Result<Port, Problem> {
     }
     // That of a pseudo-terminal would outlast us for as long as its other side is open.
     if !pseudo {
-        rustix::termios::ioctl_tiocexcl(&lock).map_err(io::Error::from)?;
+        termios::ioctl_tiocexcl(&lock).map_err(io::Error::from)?;
     }
     let settings = set(serial.get_configuration()?, line, flow, pseudo)?;
     serial.set_configuration(&settings)?;
+    check_parity(&lock, line.parity != Parity::None)?;
     serial.set_write_timeout(WRITE)?;
     serial.discard_buffers()?;
     Ok(Port { serial, _lock: lock, _claim: claim })
@@ -128,6 +130,17 @@ fn set(mut settings: Settings, line: &SerialLine, flow: FlowControl, pseudo: boo
     // Nor has it wires by which it could be held up.
     settings.set_flow_control(if pseudo { FlowControl::None } else { flow });
     Ok(settings)
+}
+
+/// A character whose parity bit is wrong becomes NUL, which is no part of any value, and of no frame with the right checksum.
+/// Unless it is told so, Linux takes such a character for good; and were it left out, what remains could look whole.
+/// Where there is no parity, characters are taken as they come, whoever had the port before.
+fn check_parity(port: &File, check: bool) -> io::Result<()> {
+    let mut settings = termios::tcgetattr(port)?;
+    settings.input_modes.remove(InputModes::PARMRK);
+    settings.input_modes.set(InputModes::INPCK, check);
+    settings.input_modes.set(InputModes::IGNPAR, !check);
+    Ok(termios::tcsetattr(port, OptionalActions::Now, &settings)?)
 }
 
 /// A simulator's.
@@ -233,6 +246,22 @@ mod tests {
         assert!(refusal.ends_with("another bus of this program uses it; one port is one bus"), "{refusal}");
         drop(own);
         open(&line, FlowControl::None).unwrap();
+    }
+
+    /// A pseudo-terminal has no parity, but keeps what is to be done with a wrong one.
+    #[test]
+    fn a_wrong_parity_is_looked_for_where_there_is_one() {
+        let (_ours, terminal) = SerialPort::pair().unwrap();
+        let path = fs::read_link(format!("/proc/self/fd/{}", terminal.as_raw_fd())).unwrap();
+        for parity in [Parity::Even, Parity::Odd, Parity::None] {
+            let line = SerialLine { parity, ..line(path.to_str().unwrap()) };
+            let port = open(&line, FlowControl::None).unwrap();
+            let settings = termios::tcgetattr(&port.serial).unwrap();
+            let modes = settings.input_modes & (InputModes::INPCK | InputModes::IGNPAR | InputModes::PARMRK);
+            let checked = parity != Parity::None;
+            let expected = if checked { InputModes::INPCK } else { InputModes::IGNPAR };
+            assert_eq!((modes, settings.input_speed()), (expected, 9600), "{parity:?}");
+        }
     }
 
     #[test]
