@@ -17,12 +17,12 @@ use crate::secret;
 
 use super::board::{Listener, Spoken, now};
 use super::model::{Word, options};
-use super::seal::{BindKey, Opener};
+use super::seal::{BindKey, Distrust, Opener};
 
 /// The same data without a packet identifier are another occurrence when they come after such a pause.
 pub(super) const PAUSE: Duration = Duration::from_secs(5);
 
-/// A key that cannot be read is looked for again after this time.
+/// A key that cannot be read, or that is not the device's, is looked for again after this time.
 const KEY_AGAIN: Duration = Duration::from_secs(10);
 
 /// Hears what a device says, and that it says nothing.
@@ -246,6 +246,8 @@ impl Sense {
         };
         Some(match Payload::parse(data) {
             Ok(Payload::Sealed(sealed)) => match opener.open(now, &sealed) {
+                // It may have been mended where it is kept.
+                Err(Distrust::WrongKey) if now - *at >= KEY_AGAIN => return None,
                 Ok((objects, is_new)) => Ok(([&[sealed.info & !1][..], &objects].concat(), Some(is_new))),
                 Err(why) => Err(DeviceFault::Garbled(why.to_string())),
             },
@@ -256,7 +258,8 @@ impl Sense {
         })
     }
 
-    /// Reads the key of a device, if that was not done just now.
+    /// Reads the key of a device. One that is still the same, or cannot be read any more, goes on with what was said before, so
+    /// that nobody can make that be forgotten.
     async fn read_key(&mut self, device: &Device) {
         let DeviceAddress::Ble(address) = &device.address else { return };
         let Some(place) = &address.key else { return };
@@ -266,7 +269,16 @@ impl Sense {
             }
             Err(why) => Err(why),
         };
-        let opener = read.map(|key| Opener::new(key, address.mac)).map_err(DeviceFault::Garbled);
-        self.key = Some((address.clone(), opener, now()));
+        match (&mut self.key, &read) {
+            (Some((known, Ok(opener), at)), read)
+                if known == address && read.as_ref().map_or(true, |key| opener.has(key)) =>
+            {
+                *at = now();
+            }
+            _ => {
+                let opener = read.map(|key| Opener::new(key, address.mac)).map_err(DeviceFault::Garbled);
+                self.key = Some((address.clone(), opener, now()));
+            }
+        }
     }
 }

@@ -94,6 +94,11 @@ impl Opener {
         Self { key, mac, last: None }
     }
 
+    /// Whether this is the key that it has.
+    pub(super) fn has(&self, key: &BindKey) -> bool {
+        self.key == *key
+    }
+
     /// The objects of a word, and whether it is a new one. The same word again is what it was.
     ///
     /// Errors: it is not believed. A word that was not made with the key does not move the counter.

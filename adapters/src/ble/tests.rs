@@ -308,6 +308,33 @@ async fn what_is_encrypted_is_opened_and_nothing_else_is_believed() {
     assert!(why.contains("not encrypted"), "{why}");
 }
 
+/// A key that was mended where it is kept is found there, and who has sent what before cannot send it again because of that.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_key_is_looked_for_again() {
+    let key = KeyFile::new("mended", "0123456789abcdef0123456789abcdef");
+    let (board, mut ear) = listening(&key.site());
+    let says = |counter| super::seal::sealed(KEY.as_bytes(), MAC, &[2, 0xca, 9], counter);
+    let mut hear = async |data: Vec<u8>, after: u64| {
+        tokio::time::advance(Duration::from_secs(after)).await;
+        board.hear(MAC, said(&data));
+        matches!(word(&mut ear).await, Word::Advert { .. })
+    };
+    assert!(!hear(says(300), 0).await, "the key is another one");
+    std::fs::write(&key.0, KEY).unwrap();
+    assert!(!hear(says(301), 1).await, "it was read just now");
+    assert!(hear(says(302), 10).await);
+    // What was not made with the key makes it be read again; it is the same, and what was said stays said.
+    let mut forged = says(303);
+    forged[2] ^= 1;
+    for content in [KEY, ""] {
+        std::fs::write(&key.0, content).unwrap();
+        assert!(hear(says(302), 10).await, "the last one again");
+        assert!(!hear(forged.clone(), 0).await);
+        assert!(!hear(says(299), 0).await, "that was said before: {content:?}");
+    }
+    assert!(hear(says(304), 0).await, "one that cannot be read any more is kept");
+}
+
 /// A key is in no text that anybody may see, whatever goes wrong.
 #[tokio::test]
 async fn a_key_is_shown_nowhere() {
