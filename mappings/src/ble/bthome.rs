@@ -183,7 +183,7 @@ const OBJECTS: [(u8, &str, Form); 93] = [
 const ONE: i64 = 1_000_000;
 
 /// What was done to a button.
-const PRESSES: [(u8, &str); 8] = [
+const PRESSES: [(u8, &str); 9] = [
     (0x00, "none"),
     (0x01, "press"),
     (0x02, "double_press"),
@@ -192,6 +192,8 @@ const PRESSES: [(u8, &str); 8] = [
     (0x05, "long_double_press"),
     (0x06, "long_triple_press"),
     (0x80, "hold_press"),
+    // What Shelly's buttons with older firmware say of that.
+    (0xfe, "hold_press"),
 ];
 
 /// Where something was turned to.

@@ -182,3 +182,16 @@ fn a_scan_knows_devices_by_what_they_advertise() {
     let services = BleHeard { services: vec![BleUuid::short(0x180f)], ..BleHeard::default() };
     assert!(!options.known_by.fits(&services));
 }
+
+/// Older firmware of Shelly's buttons has another number for it.
+#[test]
+fn a_button_that_is_held_has_two_numbers() {
+    let pick = BthomePick::named("button").unwrap();
+    for code in [0x80, 0xfe] {
+        assert_eq!(
+            bthome::take(&[0x3a, code], &pick),
+            Some(Ok(Raw::Text("hold_press".to_owned()))),
+            "{code}"
+        );
+    }
+}
