@@ -350,11 +350,14 @@ async fn the_radio_and_its_daemons_fail_and_come_back() {
     });
     air.clear_all();
 
-    for (number, fault) in
-        [BleFault::ScanSilent, BleFault::BluetoothdKilled, BleFault::DbusKilled, BleFault::AdapterOff]
-            .into_iter()
-            .enumerate()
-    {
+    let faults = [
+        BleFault::ScanSilent,
+        BleFault::BluetoothdKilled,
+        BleFault::DbusKilled,
+        BleFault::AdapterOff,
+        BleFault::AdapterGone,
+    ];
+    for (number, fault) in faults.into_iter().enumerate() {
         air.fault_all(fault.clone());
         eventually_ok(
             || if online(&cli, "kitchen") { Err(()) } else { Ok(()) },
@@ -378,6 +381,38 @@ async fn the_radio_and_its_daemons_fail_and_come_back() {
     }
     assert!(home.broker.end().is_none(), "the broker has ended");
     nothing_secret_is_told(&home, &cli);
+}
+
+/// What hangs answers nothing and breaks nothing off: the devices go offline because nothing is heard of them, a Set ends with an
+/// error, and all is well again when it goes on. That the bus says why, after two looks in vain, takes half a minute: the tests
+/// of the vigil have that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn daemons_that_hang_keep_nobody_online_and_nobody_waiting() {
+    let mut home = Home::start().await;
+    let (cli, air) = (home.place.cli(), home.air());
+    let locked = path(&cli, "lock", "Locked", "BinaryControl");
+    home.is_heard(&cli, "kitchen", "21.5", "at first");
+    eventually("the lock", || (shown(&cli, &locked) == "true").then_some(()));
+    for (number, fault) in [BleFault::BluetoothdHung, BleFault::DbusHung].into_iter().enumerate() {
+        air.fault_all(fault.clone());
+        let ended = cli.run(&["set", &format!("{locked}=false")]);
+        assert_ne!(ended.code, 0, "{fault}: {ended:?}");
+        assert_eq!(air.get("lock", "locked").as_deref(), Some("true"), "{fault}");
+        eventually_ok(
+            || if online(&cli, "kitchen") { Err(()) } else { Ok(()) },
+            |()| format!("kitchen is still online: {fault}\n{}", home.place.log()),
+        );
+        air.clear_all();
+        home.is_heard(&cli, "kitchen", &format!("24.{number}"), &format!("after {fault}"));
+        eventually(&format!("the lock obeys after {fault}"), || {
+            (cli.run(&["set", &format!("{locked}=false")]).code == 0).then_some(())
+        });
+        eventually(&format!("the lock obeys again after {fault}"), || {
+            (cli.run(&["set", &format!("{locked}=true")]).code == 0).then_some(())
+        });
+        assert_eq!(air.get("lock", "locked").as_deref(), Some("true"), "{fault}");
+    }
+    assert!(home.broker.end().is_none(), "the broker has ended");
 }
 
 /// python-dbusmock's BlueZ shares no code with ours: its adapter scans, and what it advertises is heard.
