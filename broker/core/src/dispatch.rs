@@ -143,7 +143,11 @@ impl Broker {
     pub(crate) fn handle_followed_request(&mut self, origin: Origin, request: &ReqType) {
         match request {
             ReqType::Get(get) => self.handle_get(origin, get),
-            ReqType::GetSupportedDm(request) => self.handle_get_supported_dm(&origin, request),
+            ReqType::GetSupportedDm(request) => {
+                // From memory, so by what is known already.
+                let rights = origin.rights.clone().knowing(&self.model.targets);
+                self.handle_get_supported_dm(&Origin { rights, ..origin }, request);
+            }
             ReqType::GetInstances(request) => self.handle_get_instances(origin, request),
             ReqType::GetSupportedProtocol(_) => self.handle_get_supported_protocol(&origin),
             ReqType::Set(set) => self.handle_set(origin, set.clone()),

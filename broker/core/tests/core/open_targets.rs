@@ -256,6 +256,41 @@ fn the_end_of_a_command_is_told_by_what_its_row_is_then() {
     assert_eq!(w.instances(c, "Device.LocalAgent.Request.", true), "", "and no row is left");
 }
 
+/// What a trigger sets is set with the rights of its subscriber, and these are found out as for a request.
+#[test]
+fn a_trigger_sets_what_the_target_gives() {
+    let (mut w, c, admin, lamp) = world(&[("Device.LocalAgent.,Device.DeviceInfo.", ALL), (NORTH, ALL)]);
+    let settings = format!("TriggerConfigSettings={}=7,{}=7", level(1), level(2));
+    let more = ["TriggerAction=Config", &settings];
+    w.subscribe_with(c, "t", "ValueChange", "Device.DeviceInfo.FriendlyName", &more);
+    w.set(admin, "Device.DeviceInfo.", &["FriendlyName=x"]);
+    let values = &w.services[&lamp].values;
+    assert_eq!((&*values[&level(1)], &*values[&level(2)]), ("7", "20"));
+}
+
+/// More than may wait is not told to whom it cannot be known of, and to all others.
+#[test]
+fn a_service_that_tells_and_answers_nothing_is_bounded() {
+    let (mut w, c, admin, lamp) = world(&[("Device.LocalAgent.", ALL), (NORTH, ALL)]);
+    w.subscribe(c, "v", "ValueChange", ZONES);
+    w.subscribe(admin, "a", "ValueChange", ZONES);
+    w.services.get_mut(&lamp).unwrap().deaf_to = vec!["Get"];
+    w.notes(c);
+    w.notes(admin);
+    let mut told = 0;
+    for n in 0..5000 {
+        w.service_notify(lamp, "ValueChange", ZONES, change(&level(1), &n.to_string()));
+        told += w.notes(admin).len();
+    }
+    assert_eq!((told, w.notes(c).len()), (5000, 0));
+    w.wait(11);
+    assert_eq!(w.notes(c).len(), 0);
+    w.services.get_mut(&lamp).unwrap().deaf_to.clear();
+    w.service_notify(lamp, "ValueChange", ZONES, change(&level(1), "last"));
+    assert_eq!(w.notes(c), ["v: ValueChange Device.X_Lamp.Zone.1.Level=last"]);
+    assert_eq!(w.broker.pending(), 0);
+}
+
 /// References that a Service holds: into itself, into another one, and to rows of ours.
 #[test]
 fn a_target_behind_a_reference() {
