@@ -264,8 +264,12 @@ impl Default for ZigbeeOptions {
     }
 }
 
-/// How long an answer may take unless a mapping says otherwise: seven retransmissions of the APS sublayer and more.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer may take unless a mapping says otherwise, of a device that sleeps: seven retransmissions of the APS sublayer and more.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same of one that is awake: two questions and a second are over before whoever waits for a Get loses patience (10 s on the
+/// command line).
+const AWAKE_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl ZigbeeOptions {
     /// Whether a device that says this of itself is of this model.

@@ -56,7 +56,7 @@ pub(crate) struct DeviceState<M: Model> {
     queue: Queue,
     /// Writes whose next exchange is due: nothing else comes before it.
     write: Option<WriteJob<M::Ask>>,
-    /// Writes that wait, for the device to show what was written or for the least time between writes. Everything else goes
+    /// Writes that wait, for the device to show what was written or to wake up, or for the least time between writes. Everything else goes
     /// on meanwhile, but for writes to the same.
     parked: Vec<WriteJob<M::Ask>>,
     read: Option<ReadJob<M::Ask>>,
@@ -275,6 +275,7 @@ impl<M: Model> DeviceState<M> {
             Some(Purpose::Nobody) => self.lost_write_outcome(now),
             Some(Purpose::Probe) | None => {}
         }
+        self.wake_writes(now);
         if let Some(fault) = silence
             && self.health.is_lost()
         {

@@ -259,6 +259,7 @@ pub(crate) struct FakeModel {
     unit: u8,
     mapping: Arc<Mapping>,
     tells: bool,
+    is_awake: bool,
     /// What was last said unasked.
     last: BTreeMap<PointId, Reading>,
 }
@@ -267,12 +268,26 @@ impl FakeModel {
     fn is_dumb(&self) -> bool {
         self.guard() == DUMB
     }
+
+    fn is_sleepy(&self) -> bool {
+        self.mapping.protocol.modbus().expect("options").timeout == SLEEPY
+    }
 }
 
 /// One that says what it shows and cannot be asked.
 pub(crate) fn dumb(capabilities: &[Capability]) -> Mapping {
     let mut mapping = mapping(capabilities);
     mapping.protocol = Protocol::Modbus(ModbusOptions { guard: DUMB, ..ModbusOptions::default() });
+    mapping
+}
+
+/// How long an exchange may take with one that sleeps.
+const SLEEPY: Duration = Duration::from_millis(77);
+
+/// One that sleeps but right after it has said something; what it refuses then it has not received.
+pub(crate) fn sleepy(capabilities: &[Capability]) -> Mapping {
+    let mut mapping = mapping(capabilities);
+    mapping.protocol = Protocol::Modbus(ModbusOptions { timeout: SLEEPY, ..ModbusOptions::default() });
     mapping
 }
 
@@ -287,7 +302,8 @@ impl Model for FakeModel {
 
     fn new(device: &Device) -> Self {
         let unit = device.address.unit().expect("a unit");
-        Self { unit, mapping: Arc::clone(&device.mapping), tells: false, last: BTreeMap::new() }
+        let (tells, is_awake, last) = (false, false, BTreeMap::new());
+        Self { unit, mapping: Arc::clone(&device.mapping), tells, is_awake, last }
     }
 
     fn plan(&mut self, _: Instant, points: &[PointId]) -> Vec<FakeAsk> {
@@ -386,8 +402,13 @@ impl Model for FakeModel {
         *answer == FakeAnswer::Refuses
     }
 
-    fn knows_better(&mut self, _: &FakeAsk, _: &FakeAnswer) -> bool {
-        false
+    fn sleeps(&self, _: Instant) -> bool {
+        self.is_sleepy() && !self.is_awake
+    }
+
+    fn knows_better(&mut self, _: &FakeAsk, answer: &FakeAnswer) -> bool {
+        self.is_awake &= *answer != FakeAnswer::Refuses;
+        self.sleeps(Instant::now())
     }
 
     fn reconnected(&mut self) {}
@@ -405,7 +426,7 @@ impl Model for FakeModel {
     }
 
     fn hear(&mut self, _: Instant, word: FakeWord) -> Heard {
-        self.tells = true;
+        (self.tells, self.is_awake) = (true, true);
         let reading = |(point, value): &(u16, i64)| Reading {
             point: PointId(*point),
             result: Ok(number(*value)),

@@ -221,6 +221,11 @@ mod contract {
         fn is_back(&mut self, now: Instant);
         /// How to write a value; an error is known before anything was sent.
         fn write(&self, target: Target, value: &Value) -> Result<WriteStart<Self::Ask>, DeviceFault>;
+        /// Whether a write has to wait because the device sleeps: until it is heard, or the time of the write is over. Everything
+        /// else goes on meanwhile.
+        fn sleeps(&self, _: Instant) -> bool {
+            false
+        }
         /// The medium may hold a write back until then, if the device cannot be reached at once; not beyond.
         fn hold(&self, _: &mut Self::Ask, _: Instant) {}
         /// The write that changes what was fetched into what is wanted.
@@ -230,8 +235,8 @@ mod contract {
             value: &Value,
             fetched: Self::Answer,
         ) -> Result<Self::Ask, DeviceFault>;
-        /// Whether a write was not done because the device does not know this way of writing, and there is another, which
-        /// [`Model::write`] now gives.
+        /// Whether a write was not done, and is to be begun again: the device does not know this way of writing, and there is
+        /// another, which [`Model::write`] now gives; or it slept, and did not receive it.
         fn knows_better(&mut self, ask: &Self::Ask, answer: &Self::Answer) -> bool;
         /// Whether the answer to a write acknowledges it.
         fn acknowledge(&self, ask: &Self::Ask, answer: Self::Answer) -> Result<(), DeviceFault>;
@@ -301,6 +306,8 @@ mod contract {
         fn answered(&self) -> Mark {
             Mark::default()
         }
+        /// Writes wait, until then at most, for the device to be heard; `None`: none do. The medium may see to it that it is.
+        fn held(&mut self, _: Option<Instant>) {}
         /// Whether the connection can take another exchange.
         fn is_up(&mut self) -> bool;
         /// How long whoever was asked last is left alone, because it may still say something; others are asked meanwhile.

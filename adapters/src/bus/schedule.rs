@@ -343,6 +343,11 @@ impl<M: Model> Scheduler<M> {
         self.outbox.extend(out);
     }
 
+    /// Until when writes wait for devices that sleep; `None`: none do.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        self.devices.values().filter_map(DeviceState::held_until).max()
+    }
+
     /// When to call [`Scheduler::poll_command`] again if nothing happens.
     pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let expiry = self.devices.values().filter_map(DeviceState::next_expiry).min();

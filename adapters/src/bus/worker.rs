@@ -55,7 +55,9 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
                 self.scheduler.handle_disconnect();
             }
             self.send();
-            match self.scheduler.poll_command(now()) {
+            let command = self.scheduler.poll_command(now());
+            medium.held(self.scheduler.held_until());
+            match command {
                 Some(Command::Connect) => {
                     let connected = self.during(medium.connect()).await?;
                     self.count_connect(&connected);

@@ -25,7 +25,7 @@ pub(crate) enum Step<Ask> {
 }
 
 /// Writes in progress, one after the other. Between a fetch and its write nothing else of the device comes; while one waits
-/// to be shown, all else goes on but writes to what [`WriteJob::holds`] names.
+/// to be shown, or for the device to wake up, all else goes on but writes to what [`WriteJob::holds`] names.
 #[derive(Debug)]
 pub(crate) struct WriteJob<Ask> {
     call: WriteCall,
@@ -37,6 +37,8 @@ pub(crate) struct WriteJob<Ask> {
 enum Phase<Ask> {
     Begin,
     Fetch(Ask),
+    /// Nothing was sent: the device sleeps. It is looked at again at this instant.
+    Asleep(Instant),
     Send {
         ask: Ask,
         sent: bool,
@@ -69,7 +71,23 @@ impl<Ask: Clone> WriteJob<Ask> {
     pub(crate) fn waits_until(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Verify(verify) => Some(verify.next_at),
+            Phase::Asleep(until) => Some(*until),
             Phase::Begin | Phase::Fetch(_) | Phase::Send { .. } => None,
+        }
+    }
+
+    /// Until when it waits for the device to wake up, if it does.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Asleep(until) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// The device is awake.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        if let Phase::Asleep(until) = &mut self.phase {
+            *until = now;
         }
     }
 
@@ -91,16 +109,20 @@ impl<Ask: Clone> WriteJob<Ask> {
 
     /// What to do now. An item whose time to live is over is not sent.
     pub(crate) fn next<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant) -> Step<Ask> {
-        if matches!(self.phase, Phase::Begin) {
+        if matches!(self.phase, Phase::Begin | Phase::Asleep(_)) {
             self.begin(model);
         }
         let Some(((_, value), begin_by)) = self.current() else { return Step::Done };
         let value = value.clone();
         match &mut self.phase {
-            Phase::Begin => Step::Done,
+            Phase::Begin | Phase::Asleep(_) => Step::Done,
             Phase::Fetch(_) | Phase::Send { sent: false, .. } if now >= begin_by => {
                 self.settle(Err(DeviceFault::Expired));
                 Step::Done
+            }
+            Phase::Send { sent: false, .. } if model.sleeps(now) => {
+                self.phase = Phase::Asleep(begin_by);
+                Step::Wait(begin_by)
             }
             Phase::Fetch(ask) => Step::Send(ask.clone()),
             Phase::Send { ask, sent, .. } => {
@@ -130,11 +152,11 @@ impl<Ask: Clone> WriteJob<Ask> {
         let Some(((target, value), _)) = self.current() else { return Vec::new() };
         let (target, value) = (*target, value.clone());
         match std::mem::replace(&mut self.phase, Phase::Begin) {
-            Phase::Begin => Vec::new(),
+            Phase::Begin | Phase::Asleep(_) => Vec::new(),
             Phase::Fetch(ask) => self.fetched(model, ask, target, &value, outcome),
             Phase::Send { ask, heard, .. } => {
                 let sent = match outcome {
-                    // It begins again, the other way.
+                    // It begins again, the other way, or when the device is awake.
                     Outcome::Answered(answer) | Outcome::Taken(answer)
                         if model.knows_better(&ask, &answer) =>
                     {
@@ -324,7 +346,9 @@ impl<Ask: Clone> WriteJob<Ask> {
         match (&self.phase, wanted) {
             (Phase::Verify(verify), Some(wanted)) if verify.shown.is_some() => verify.failure(wanted),
             (Phase::Verify(_) | Phase::Send { sent: true, .. }, _) => DeviceFault::Timeout(caller.within),
-            (Phase::Begin | Phase::Fetch(_) | Phase::Send { .. }, _) => DeviceFault::Expired,
+            (Phase::Begin | Phase::Fetch(_) | Phase::Asleep(_) | Phase::Send { .. }, _) => {
+                DeviceFault::Expired
+            }
         }
     }
 

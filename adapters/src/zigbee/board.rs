@@ -412,6 +412,12 @@ impl Board {
             drop(shared);
             return self.tell(ieee, &word);
         }
+        // Whoever is in no site, and not adopted, is never listened to.
+        let is_fresh = |(at, _): &(Instant, Word)| now().saturating_duration_since(*at) < FIRST_KEPT;
+        shared.first.retain(|_, words| {
+            words.retain(is_fresh);
+            !words.is_empty()
+        });
         let first = shared.first.entry(ieee).or_default();
         if first.len() < FIRST_WORDS {
             first.push((now(), word));

@@ -160,7 +160,7 @@ async fn set_up(board: &Board, ieee: Ieee, (known, mapping): (&Known, &Mapping),
 }
 
 /// A device that sleeps says what it has while it is awake. What it does not say now it reports in its time.
-async fn first_words(board: &Board, ieee: Ieee, mapping: &Mapping) {
+pub(super) async fn first_words(board: &Board, ieee: Ieee, mapping: &Mapping) {
     for (endpoint, cluster, question) in first_questions(mapping) {
         match board.ask(ieee, &question, ANSWER).await {
             Ok(Said::Zcl(frame)) => board.tell_first(ieee, Word::frame(endpoint, cluster, frame)),

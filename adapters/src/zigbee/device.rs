@@ -1,10 +1,10 @@
 //! The way to one device: its share of the network.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::sleep_until;
 use usp_mapping::mapping::Device;
 use usp_mapping::port::{DeviceFault, DeviceId, PointId};
@@ -31,37 +31,24 @@ pub(crate) struct ZigbeeDevice {
     plan: watch::Receiver<Arc<BusPlan>>,
     letters: Arc<Mailbox<Word>>,
     heard: watch::Receiver<Option<Instant>>,
-    /// What its ear has found out, for what is held back.
-    gone: Arc<Gone>,
+    shares: Arc<Shares>,
     /// When the last answer came among what is heard.
     answered: Mark,
 }
 
-/// A device that sleeps has not received what was sent.
-struct Missed;
-
-/// Whether a device that sleeps counts as away, and what had been heard when something was sent last.
+/// What a device's way and its ear share.
 #[derive(Debug, Default)]
-struct Gone {
-    is_gone: AtomicBool,
+struct Shares {
+    /// What had been heard when something was sent last.
     sending: AtomicU64,
-    news: Notify,
+    /// Until when writes wait for the device to be heard.
+    held: Mutex<Option<Instant>>,
 }
 
-impl Gone {
-    fn set(&self, is_gone: bool) {
-        self.is_gone.store(is_gone, Ordering::Relaxed);
-        self.news.notify_waiters();
-    }
-
-    async fn wait(&self) {
-        loop {
-            let news = self.news.notified();
-            if self.is_gone.load(Ordering::Relaxed) {
-                return;
-            }
-            news.await;
-        }
+impl Shares {
+    fn held(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        // It is whole after each operation.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,19 +63,19 @@ impl ZigbeeDevice {
         };
         let ieee = device.as_ref().map_or(Ieee(0), |device| ieee_of(device));
         let id = device.map_or_else(|| DeviceId("".into()), |device| device.id.clone());
-        let (link, gone) = (board.state.subscribe(), Arc::default());
+        let (link, shares) = (board.state.subscribe(), Arc::default());
         let (board, answered) = (Arc::clone(board), Mark::default());
-        Self { board, id, ieee, link, plan, letters, heard, gone, answered }
+        Self { board, id, ieee, link, plan, letters, heard, shares, answered }
     }
 
-    /// Sends a question, once; `Err`: a device that sleeps did not receive it.
-    async fn ask(&mut self, ask: &Ask) -> Result<Outcome<Answer>, Missed> {
+    /// Sends a question, once.
+    async fn ask(&mut self, ask: &Ask) -> Outcome<Answer> {
         // What was said until now does not follow from it.
-        self.gone.sending.store(self.letters.mark().0, Ordering::Relaxed);
+        self.shares.sending.store(self.letters.mark().0, Ordering::Relaxed);
         let within = if ask.is_told { Duration::ZERO } else { ask.timeout };
         let ends = (Some(&self.letters), ask.until);
         let asked = self.board.ask_by(self.ieee, &ask.question, within, ends).await;
-        Ok(match asked {
+        match asked {
             Ok((Reply::Zcl(frame), mark)) => {
                 self.answered = mark;
                 Outcome::Answered(Answer::Said(frame))
@@ -99,73 +86,15 @@ impl ZigbeeDevice {
                 Outcome::Answered(Answer::Sent)
             }
             Err(Unanswered::Unsent(DeviceFault::Expired)) => Outcome::Taken(Answer::Expired),
-            Err(Unanswered::Missed) if ask.is_held => return Err(Missed),
+            Err(Unanswered::Missed) if ask.is_held => Outcome::Taken(Answer::Missed),
             // That one that sleeps does not answer says nothing, nor what was not sent.
             Err(why @ (Unanswered::Missed | Unanswered::Unsent(_))) => {
                 Outcome::Taken(Answer::Unreached(why.fault()))
             }
             Err(why) if ask.sleeps => Outcome::Taken(Answer::Unreached(why.fault())),
             Err(why) => Outcome::Silent(why.fault()),
-        })
-    }
-
-    /// Holds a write back until the device is heard, then sends it.
-    async fn hold(&mut self, ask: &Ask, until: Instant) -> Outcome<Answer> {
-        let mut hold = Hold::new(now(), until);
-        let (mut link, gone) = (self.link.clone(), Arc::clone(&self.gone));
-        let lost = async {
-            tokio::select! {
-                _ = link.wait_for(|state| *state != LinkState::Up) => "the coordinator is gone",
-                () = gone.wait() => "the device is gone",
-            }
-        };
-        tokio::pin!(lost);
-        loop {
-            let heard_at = *self.heard.borrow_and_update();
-            let wait = match hold.next(now(), heard_at) {
-                // It was heard just now: that it does not answer says what it says of any other.
-                Step::Send => match self.ask(&Ask { sleeps: false, ..ask.clone() }).await {
-                    Ok(outcome) => return outcome,
-                    Err(Missed) => {
-                        hold.missed(now());
-                        continue;
-                    }
-                },
-                Step::Expired => return Outcome::Taken(Answer::Expired),
-                Step::Knock => {
-                    let mut heard = self.heard.clone();
-                    let answered = tokio::select! {
-                        why = &mut lost => return unsent(why),
-                        () = sleep_until(until.into()) => continue,
-                        _ = heard.changed() => true,
-                        knocked = self.knock() => knocked,
-                    };
-                    if !answered {
-                        hold.knocked(now());
-                    }
-                    continue;
-                }
-                Step::Wait(at) => at,
-            };
-            tokio::select! {
-                why = &mut lost => return unsent(why),
-                () = sleep_until(wait.into()) => {}
-                _ = self.heard.changed() => {}
-            }
         }
     }
-
-    /// Asks for something that every device has and that changes nothing.
-    async fn knock(&self) -> bool {
-        let endpoint = self.board.known(self.ieee).and_then(|known| Some(known.endpoints.first()?.number));
-        let frame = zcl::read_attributes(None, &[0x0000]);
-        let question = Question::zcl(endpoint.unwrap_or(1), super::interview::BASIC, &frame);
-        self.board.ask(self.ieee, &question, KNOCK).await.is_ok()
-    }
-}
-
-fn unsent(why: &str) -> Outcome<Answer> {
-    Outcome::Silent(DeviceFault::Unreachable(format!("{why}; it was not sent")))
 }
 
 impl Drop for ZigbeeDevice {
@@ -183,9 +112,8 @@ impl Medium for ZigbeeDevice {
 
     fn ear(&mut self) -> ZigbeeEar {
         let shared = SharedEar::new(self.link.clone(), Arc::clone(&self.letters));
-        let gone = Arc::clone(&self.gone);
-        let (plan, heard) = (self.plan.clone(), self.heard.clone());
-        ZigbeeEar { shared, plan, heard, silent_at: None, over: Vec::new(), is_up: false, gone }
+        let (plan, heard, shares) = (self.plan.clone(), self.heard.clone(), Arc::clone(&self.shares));
+        ZigbeeEar::new((Arc::clone(&self.board), self.ieee), shared, plan, heard, shares)
     }
 
     async fn connect(&mut self) -> Result<(), String> {
@@ -193,15 +121,15 @@ impl Medium for ZigbeeDevice {
     }
 
     async fn exchange(&mut self, ask: Ask) -> Outcome<Answer> {
-        if let Some(until) = ask.until.filter(|_| ask.is_held) {
-            return self.hold(&ask, until).await;
-        }
-        let missed = |Missed| Outcome::Taken(Answer::Unreached(Unanswered::Missed.fault()));
-        self.ask(&ask).await.unwrap_or_else(missed)
+        self.ask(&ask).await
     }
 
     fn answered(&self) -> Mark {
         self.answered
+    }
+
+    fn held(&mut self, until: Option<Instant>) {
+        *self.shares.held() = until;
     }
 
     fn is_up(&mut self) -> bool {
@@ -212,6 +140,8 @@ impl Medium for ZigbeeDevice {
 /// Hears what a device says, that it says nothing, and that what it said is over.
 #[derive(Debug)]
 pub(crate) struct ZigbeeEar {
+    board: Arc<Board>,
+    ieee: Ieee,
     shared: SharedEar<Word>,
     plan: watch::Receiver<Arc<BusPlan>>,
     heard: watch::Receiver<Option<Instant>>,
@@ -220,10 +150,55 @@ pub(crate) struct ZigbeeEar {
     /// What is over when, if it is not said again.
     over: Vec<(Instant, PointId)>,
     is_up: bool,
-    gone: Arc<Gone>,
+    shares: Arc<Shares>,
+    /// Writes wait for the device.
+    hold: Option<Hold>,
 }
 
 impl ZigbeeEar {
+    fn new(
+        (board, ieee): (Arc<Board>, Ieee),
+        shared: SharedEar<Word>,
+        plan: watch::Receiver<Arc<BusPlan>>,
+        heard: watch::Receiver<Option<Instant>>,
+        shares: Arc<Shares>,
+    ) -> Self {
+        let (over, is_up, silent_at, hold) = (Vec::new(), false, None, None);
+        Self { board, ieee, shared, plan, heard, silent_at, over, is_up, shares, hold }
+    }
+
+    /// What is to be done for writes that wait; `None`: none do.
+    fn holds(&mut self) -> Option<Step> {
+        let until = *self.shares.held();
+        match (until, &mut self.hold) {
+            (Some(until), Some(hold)) => hold.until = until,
+            (Some(until), None) => self.hold = Some(Hold::new(now(), until)),
+            (None, _) => self.hold = None,
+        }
+        let heard_at = *self.heard.borrow();
+        self.hold.as_ref().map(|hold| hold.next(now(), heard_at))
+    }
+
+    /// Does what is to be done for writes that wait. Whether the device is awake, or until when nothing is to be done.
+    fn knock(&mut self) -> Result<(), Option<Instant>> {
+        loop {
+            let step = self.holds();
+            let (Some(step), Some(hold)) = (step, &mut self.hold) else { return Err(None) };
+            match step {
+                Step::Awake => {
+                    hold.told(*self.heard.borrow());
+                    return Ok(());
+                }
+                Step::Knock => {
+                    hold.knocked(now() + KNOCK);
+                    tokio::spawn(knock(Arc::clone(&self.board), self.ieee));
+                }
+                Step::Wait(at) => return Err(Some(at)),
+                Step::Over => return Err(None),
+            }
+        }
+    }
+
     fn device(&self) -> Option<Arc<Device>> {
         self.plan.borrow().devices.first().map(Arc::clone)
     }
@@ -236,7 +211,6 @@ impl ZigbeeEar {
     /// It is there: its silence begins now.
     fn begin(&mut self) {
         self.silent_at = self.patience().map(|(patience, _)| now() + patience);
-        self.gone.set(false);
     }
 
     fn note(&mut self, word: &Word) {
@@ -250,11 +224,8 @@ impl ZigbeeEar {
                 }
             }
             Word::Back => self.begin(),
-            Word::Left(_) => {
-                self.silent_at = None;
-                self.gone.set(true);
-            }
-            Word::Unreported(_) | Word::Silent(_) | Word::Over(_) => {}
+            Word::Left(_) => self.silent_at = None,
+            Word::Unreported(_) | Word::Awake | Word::Silent(_) | Word::Over(_) => {}
         }
     }
 
@@ -287,7 +258,6 @@ impl ZigbeeEar {
         }
         // It is told once, until the device is heard again.
         self.silent_at = None;
-        self.gone.set(true);
         Some(Said::Word(Word::Silent(patience)))
     }
 }
@@ -304,10 +274,14 @@ impl Ear for ZigbeeEar {
     }
 
     async fn hear(&mut self) -> Said<Word> {
-        if let Some(Said::Word(word)) = self.hear_before(Mark(self.gone.sending.load(Ordering::Relaxed))) {
+        if let Some(Said::Word(word)) = self.hear_before(Mark(self.shares.sending.load(Ordering::Relaxed))) {
             return Said::Word(word.aged());
         }
         let said = loop {
+            let knock_at = match self.knock() {
+                Ok(()) => return Said::Word(Word::Awake),
+                Err(until) => until,
+            };
             let next = self.next_silence();
             let silence = async {
                 match next {
@@ -322,6 +296,8 @@ impl Ear for ZigbeeEar {
                 biased;
                 said = self.shared.hear() => break said,
                 point = silence => point,
+                () = sleep_until(knock_at.unwrap_or_else(now).into()), if knock_at.is_some() => continue,
+                Ok(()) = self.heard.changed(), if knock_at.is_some() => continue,
             };
             if let Some(said) = self.silence(over) {
                 return said;
@@ -346,6 +322,14 @@ impl Ear for ZigbeeEar {
     }
 }
 
+/// Asks for something that every device has and that changes nothing. What matters is that it is heard.
+async fn knock(board: Arc<Board>, ieee: Ieee) {
+    let endpoint = board.known(ieee).and_then(|known| Some(known.endpoints.first()?.number));
+    let frame = zcl::read_attributes(None, &[0x0000]);
+    let question = Question::zcl(endpoint.unwrap_or(1), super::interview::BASIC, &frame);
+    board.ask(ieee, &question, KNOCK).await.ok();
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::time::{advance, timeout};
@@ -353,6 +337,7 @@ mod tests {
     use usp_mapping::zigbee::zcl::Frame;
 
     use super::*;
+    use crate::zigbee::members::Members;
     use crate::zigbee::tests::points::{SENSOR, site};
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -367,9 +352,9 @@ mod tests {
         let (link, state) = watch::channel(LinkState::Up);
         let letters = Arc::new(Mailbox::new(Arc::default()));
         let shared = SharedEar::new(state, Arc::clone(&letters));
-        let (heard, gone) = (watch::channel(None).1, Arc::default());
-        let mut ear =
-            ZigbeeEar { shared, plan, heard, silent_at: None, over: Vec::new(), is_up: false, gone };
+        let (heard, shares) = (watch::channel(None).1, Arc::default());
+        let board = Board::new("mesh", Arc::default(), Members::default(), false);
+        let mut ear = ZigbeeEar::new((board, Ieee(1)), shared, plan, heard, shares);
         assert!(matches!(ear.hear().await, Said::LinkUp));
         letters.put(Word::frame(1, 0x0406, Frame::parse(&[0x18, 1, 0x0a, 0, 0, 0x18, 1]).unwrap()));
         assert!(matches!(ear.hear().await, Said::Word(Word::Frame { .. })));

@@ -1,19 +1,18 @@
-//! When something for a device that sleeps is sent: pure.
+//! When a device that sleeps is knocked at: pure.
 //!
-//! A parent keeps a message for some seconds only; a device that sleeps for longer never sees it. So a write waits here until the
-//! device is heard, and is sent then, once. In the meantime the device is *knocked* at: asked for something that changes
-//! nothing, so that one that only listens now and then, and says nothing by itself, is heard too. What is not sent before its
-//! time is over is never sent.
+//! A parent keeps a message for some seconds only; a device that sleeps for longer never sees it. So writes wait, where writes
+//! wait for other reasons too, until the device is heard, and each is sent then, once. In the meantime the device is *knocked* at: asked for
+//! something that changes nothing, so that one that only listens now and then, and says nothing by itself, is heard too. Nothing else waits for that.
 //!
 //! ```text
 //!          heard just now
-//! waiting ────────────────▶ send      (at most once)
+//! waiting ────────────────▶ awake     (told once each time that it was heard)
 //!    │ ▲
-//!    ▼ │ nobody answered: a longer pause
+//!    ▼ │ a longer pause
 //!  knock
-//!    │ its time is over
+//!    │ no write waits any more
 //!    ▼
-//! expired
+//!   over
 //! ```
 
 use std::time::{Duration, Instant};
@@ -27,49 +26,50 @@ const KNOCKS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_sec
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    Send,
+    /// Writes can be sent.
+    Awake,
     Knock,
     Wait(Instant),
-    Expired,
+    Over,
 }
 
-/// One write that waits.
+/// Writes wait for one device.
 #[derive(Debug)]
 pub(super) struct Hold {
-    until: Instant,
+    /// The last of them may be sent until then.
+    pub(super) until: Instant,
     knock_at: Instant,
     pause: Duration,
-    /// When it was sent and the device slept already: it was not received.
-    missed_at: Option<Instant>,
+    /// When it was heard that was told.
+    told: Option<Instant>,
 }
 
 impl Hold {
-    /// It may be sent until then.
+    /// They may be sent until then.
     pub(super) fn new(now: Instant, until: Instant) -> Self {
-        Self { until, knock_at: now, pause: KNOCKS.0, missed_at: None }
+        Self { until, knock_at: now, pause: KNOCKS.0, told: None }
     }
 
     /// What to do now, of a device that was last heard then.
     pub(super) fn next(&self, now: Instant, heard_at: Option<Instant>) -> Step {
         if now >= self.until {
-            return Step::Expired;
+            return Step::Over;
         }
-        let heard_at = heard_at.filter(|at| self.missed_at.is_none_or(|missed| *at > missed));
-        if heard_at.is_some_and(|at| now.saturating_duration_since(at) < AWAKE) {
-            return Step::Send;
+        let is_awake = |at: &Instant| now.saturating_duration_since(*at) < AWAKE;
+        if heard_at.filter(is_awake).is_some_and(|at| self.told.is_none_or(|told| at > told)) {
+            return Step::Awake;
         }
         if now >= self.knock_at { Step::Knock } else { Step::Wait(self.knock_at.min(self.until)) }
     }
 
-    /// It slept already, and has not received what was sent: that waits on.
-    pub(super) fn missed(&mut self, now: Instant) {
-        self.missed_at = Some(now);
-        self.knocked(now);
+    /// That it was heard then is told.
+    pub(super) fn told(&mut self, heard_at: Option<Instant>) {
+        self.told = heard_at;
     }
 
-    /// It was knocked at in vain.
-    pub(super) fn knocked(&mut self, now: Instant) {
-        self.knock_at = now + self.pause;
+    /// It is knocked at, and does not answer before then.
+    pub(super) fn knocked(&mut self, until: Instant) {
+        self.knock_at = until + self.pause;
         self.pause = (self.pause * 2).min(KNOCKS.1);
     }
 }
@@ -81,32 +81,24 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn it_is_sent_when_the_device_is_heard() {
+    fn what_waits_goes_on_once_each_time_that_the_device_is_heard() {
         let now = Instant::now();
-        let hold = Hold::new(now, now + 60 * SECOND);
-        assert_eq!(hold.next(now, Some(now)), Step::Send);
-        assert_eq!(hold.next(now + AWAKE, Some(now)), Step::Knock, "it sleeps again");
-        assert_eq!(hold.next(now + 30 * SECOND, Some(now + 29 * SECOND)), Step::Send);
+        let mut hold = Hold::new(now, now + 60 * SECOND);
+        assert_eq!(hold.next(now, Some(now)), Step::Awake);
+        hold.told(Some(now));
+        assert_eq!(hold.next(now, Some(now)), Step::Knock, "it was told");
+        hold.knocked(now + SECOND);
+        assert_eq!(hold.next(now + AWAKE, Some(now)), Step::Wait(now + 6 * SECOND), "it sleeps again");
+        assert_eq!(hold.next(now + 30 * SECOND, Some(now + 29 * SECOND)), Step::Awake);
     }
 
     #[test]
-    fn after_its_time_it_is_never_sent() {
+    fn nobody_knocks_for_what_is_not_sent_any_more() {
         let now = Instant::now();
         let hold = Hold::new(now, now + SECOND);
         let late = now + SECOND;
-        assert_eq!(hold.next(late, Some(late)), Step::Expired, "though the device is awake");
-        assert_eq!(Hold::new(now, now).next(now, Some(now)), Step::Expired);
-    }
-
-    #[test]
-    fn what_was_not_received_waits_on() {
-        let now = Instant::now();
-        let mut hold = Hold::new(now, now + 60 * SECOND);
-        assert_eq!(hold.next(now, Some(now)), Step::Send);
-        hold.missed(now + 8 * SECOND);
-        let next = hold.next(now + 8 * SECOND, Some(now + 7 * SECOND));
-        assert!(matches!(next, Step::Wait(_)), "what it said before says nothing: {next:?}");
-        assert_eq!(hold.next(now + 20 * SECOND, Some(now + 20 * SECOND)), Step::Send);
+        assert_eq!(hold.next(late, Some(late)), Step::Over, "though the device is awake");
+        assert_eq!(Hold::new(now, now).next(now, Some(now)), Step::Over);
     }
 
     #[test]

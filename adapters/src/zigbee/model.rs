@@ -12,7 +12,7 @@ use usp_mapping::transform::{Raw, Transform};
 use usp_mapping::value::{Counter, Value};
 use usp_mapping::zigbee::zcl::{self, Frame, General, Status};
 
-use super::board::{Question, ieee_of};
+use super::board::{Question, Unanswered, ieee_of};
 use super::hold::AWAKE;
 use super::word::Word;
 use crate::bus::queue::Target;
@@ -53,7 +53,7 @@ pub(crate) struct Ask {
     pub(super) timeout: Duration,
     /// It is not sent after that.
     pub(super) until: Option<Instant>,
-    /// It is a write to a device that sleeps: it is held back until the device is heard.
+    /// It is a write to a device that sleeps, and was heard just now.
     pub(super) is_held: bool,
     pub(super) sleeps: bool,
     /// Nothing answers it.
@@ -68,6 +68,8 @@ pub(crate) enum Answer {
     Sent,
     /// It was not sent, or not received by a device that sleeps: that says nothing of the device.
     Unreached(DeviceFault),
+    /// It is a write that was not received, because the device slept already.
+    Missed,
     /// It could not be sent before its time was over, and was not.
     Expired,
 }
@@ -246,8 +248,11 @@ impl ZigbeeModel {
 
     /// Whether it is worth asking at this moment: one that sleeps is not asked for what it tells by itself.
     fn is_worth_asking(&self, now: Instant, point: PointId) -> bool {
-        let is_awake = self.heard_at.is_some_and(|at| now.saturating_duration_since(at) < AWAKE);
-        !self.options.sleepy || is_awake || !self.tells(point)
+        !self.options.sleepy || self.is_awake(now) || !self.tells(point)
+    }
+
+    fn is_awake(&self, now: Instant) -> bool {
+        self.heard_at.is_some_and(|at| now.saturating_duration_since(at) < AWAKE)
     }
 
     /// One question for each endpoint, cluster and manufacturer, in the order of the points.
@@ -437,7 +442,7 @@ impl Model for ZigbeeModel {
                 let asleep = |point: &PointId| Reading { point: *point, result: Err(why.clone()), freshness };
                 return Understood { readings: ask.points.iter().map(asleep).collect(), again: Vec::new() };
             }
-            Answer::Sent | Answer::Expired => return self.rest(ask, Vec::new(), &nothing),
+            Answer::Sent | Answer::Missed | Answer::Expired => return self.rest(ask, Vec::new(), &nothing),
         };
         self.heard_at = Some(now);
         let Some((endpoint, cluster, _)) = &ask.reads else { return self.rest(ask, Vec::new(), &nothing) };
@@ -494,12 +499,23 @@ impl Model for ZigbeeModel {
         Err(unwritable())
     }
 
-    fn hold(&self, ask: &mut Ask, until: Instant) {
-        (ask.until, ask.is_held) = (Some(until), self.options.sleepy);
+    /// A parent keeps a message for some seconds only, and a device that sleeps for longer never sees it.
+    fn sleeps(&self, now: Instant) -> bool {
+        self.options.sleepy && !self.is_awake(now)
     }
 
-    fn knows_better(&mut self, _: &Ask, _: &Answer) -> bool {
-        false
+    fn hold(&self, ask: &mut Ask, until: Instant) {
+        (ask.until, ask.is_held) = (Some(until), self.options.sleepy);
+        // It was heard just now: that it does not answer says what it says of any other.
+        ask.sleeps = false;
+    }
+
+    fn knows_better(&mut self, _: &Ask, answer: &Answer) -> bool {
+        let is_missed = *answer == Answer::Missed;
+        if is_missed {
+            self.heard_at = None;
+        }
+        is_missed
     }
 
     fn acknowledge(&self, ask: &Ask, answer: Answer) -> Result<(), DeviceFault> {
@@ -507,6 +523,7 @@ impl Model for ZigbeeModel {
             Answer::Said(frame) => acknowledged(cluster_of(&ask.question), &frame),
             Answer::Sent => Ok(()),
             Answer::Unreached(fault) => Err(fault),
+            Answer::Missed => Err(Unanswered::Missed.fault()),
             Answer::Expired => Err(DeviceFault::Expired),
         }
     }
@@ -550,6 +567,10 @@ impl Model for ZigbeeModel {
             Word::Back => {
                 self.heard_at = Some(now);
                 Heard { presence: Some(Ok(())), polls_in: Some(self.turn), ..Heard::default() }
+            }
+            Word::Awake => {
+                self.heard_at = Some(now);
+                Heard { presence: Some(Ok(())), ..Heard::default() }
             }
             Word::Left(why) => Heard { presence: Some(Err(why)), ..Heard::default() },
             Word::Silent(patience) => {

@@ -1,5 +1,6 @@
 //! The whole host on a virtual clock, with a coordinator that is none: it holds a network, and devices that answer.
 
+mod first;
 pub(in crate::zigbee) mod points;
 mod stick;
 
@@ -455,6 +456,24 @@ async fn a_write_is_done_when_the_device_shows_it() {
     assert_eq!(world.stick.stick().commands, [1, 0, 0], "each was sent once");
 }
 
+/// The command line waits for ten seconds: whoever sets or gets is told what became of it before that.
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_a_silent_plug_is_told_so_in_time() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.stick().is_cut_off = true;
+    let began = tokio::time::Instant::now();
+    let set = world.write("plug", Value::Bool(true), 8 * SECOND).await;
+    assert!(began.elapsed() <= 8 * SECOND, "{:?}", began.elapsed());
+    let Err(DeviceFault::Unreachable(why)) = &set else { panic!("{set:?}") };
+    assert!(why.contains("acknowledge"), "{why}");
+    let began = tokio::time::Instant::now();
+    let get = world.call("plug", Action::Read(vec![PointId(0)]), 7 * SECOND);
+    let got = world.reply(get).await;
+    assert!(began.elapsed() <= 8 * SECOND, "{:?}", began.elapsed());
+    assert!(matches!(got, Err(DeviceFault::Unreachable(_) | DeviceFault::Timeout(_))), "{got:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_comes_late_answers_nothing() {
     let mut world = started(&both());
@@ -492,6 +511,44 @@ async fn a_sleeping_device_is_written_to_when_it_is_heard_and_once() {
     assert!(matches!(late, Err(DeviceFault::Expired | DeviceFault::Timeout(_))), "{late:?}");
     world.stick.wakes(SENSOR);
     tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(world.stick.stick().offset_writes, 1);
+}
+
+/// Two writes wait for it; a Get meanwhile is answered at once, with what it said last.
+#[tokio::test(start_paused = true)]
+async fn nothing_else_waits_for_a_write_that_waits() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.stick().is_asleep = true;
+    tokio::time::sleep(60 * SECOND).await;
+    let write = |value: i64| Action::Write(vec![(PointId(0), Value::Number(value.into()))]);
+    let first = world.call("sensor", write(3), 1200 * SECOND);
+    let second = world.call("sensor", write(4), 1200 * SECOND);
+    for _ in 0..20 {
+        tokio::time::sleep(7 * SECOND).await;
+        let asked = tokio::time::Instant::now();
+        let read = world.call("sensor", Action::Read(vec![PointId(0)]), 10 * SECOND);
+        assert_eq!(world.reply(read).await.unwrap().remove(0).result, Ok(Value::Number(0.into())));
+        assert!(asked.elapsed() < SECOND, "{:?}", asked.elapsed());
+    }
+    assert_eq!(world.stick.stick().offset_writes, 0);
+    world.stick.wakes(SENSOR);
+    assert_eq!(world.reply(first).await.unwrap().remove(0).result, Ok(Value::Number(3.into())));
+    assert_eq!(world.reply(second).await.unwrap().remove(0).result, Ok(Value::Number(4.into())));
+    assert_eq!(world.stick.stick().offset_writes, 2);
+}
+
+/// It only listens now and then, and says nothing by itself: it is heard because it is knocked at.
+#[tokio::test(start_paused = true)]
+async fn a_device_that_only_listens_gets_what_waits_because_it_is_knocked_at() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.stick().is_asleep = true;
+    tokio::time::sleep(60 * SECOND).await;
+    let id = world.call("sensor", Action::Write(vec![(PointId(0), Value::Number(3.into()))]), 1200 * SECOND);
+    tokio::time::sleep(300 * SECOND).await;
+    world.stick.stick().is_asleep = false;
+    assert_eq!(world.reply(id).await.unwrap().remove(0).result, Ok(Value::Number(3.into())));
     assert_eq!(world.stick.stick().offset_writes, 1);
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Word {
     Unreported(BTreeSet<(u8, u16, u16)>),
     /// It joined, or came back.
     Back,
+    /// It was heard just now, and writes wait for that.
+    Awake,
     /// It is not in the network, and why.
     Left(String),
     /// It was not heard for so long, which is too long.
@@ -56,7 +58,7 @@ impl Letter for Word {
         match self {
             Self::Frame { subject, .. } => subject,
             Self::Unreported(_) => "unreported",
-            Self::Back | Self::Left(_) | Self::Silent(_) | Self::Over(_) => "",
+            Self::Back | Self::Awake | Self::Left(_) | Self::Silent(_) | Self::Over(_) => "",
         }
     }
 
@@ -64,7 +66,7 @@ impl Letter for Word {
         match self {
             Self::Frame { frame, .. } => frame.payload.len() + 64,
             Self::Unreported(all) => 64 + 8 * all.len(),
-            Self::Back | Self::Left(_) | Self::Silent(_) | Self::Over(_) => 64,
+            Self::Back | Self::Awake | Self::Left(_) | Self::Silent(_) | Self::Over(_) => 64,
         }
     }
 }

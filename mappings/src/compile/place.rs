@@ -131,7 +131,7 @@ impl Compiler<'_> {
             ProtocolKind::Coap => (self.draft.coap.timeout, CoapOptions::default().timeout),
             ProtocolKind::Line => (self.draft.line.timeout, Duration::from_secs(1)),
             ProtocolKind::Ble => (self.draft.ble.timeout, Duration::from_secs(5)),
-            ProtocolKind::Zigbee => (self.draft.zigbee.timeout, crate::zigbee::TIMEOUT),
+            ProtocolKind::Zigbee => (None, self.zigbee_timeout()),
         };
         given.map_or(usual, |timeout| timeout.value)
     }
@@ -152,7 +152,8 @@ impl Compiler<'_> {
             ProtocolKind::Modbus => Duration::from_secs(1),
             ProtocolKind::Coap | ProtocolKind::Line => Duration::from_secs(2),
             // Devices behind a bridge, or slow over the air, some of them asleep.
-            ProtocolKind::Mqtt | ProtocolKind::Ble | ProtocolKind::Zigbee => Duration::from_secs(5),
+            ProtocolKind::Mqtt | ProtocolKind::Ble => Duration::from_secs(5),
+            ProtocolKind::Zigbee => self.zigbee_verify(),
         }
     }
 

@@ -308,9 +308,9 @@ pub(super) struct Zigbee {
     sleepy: Option<Flag>,
     /// How often they are heard at least; at each longest interval of their reports unless told otherwise.
     checkin: Option<Duration>,
-    /// How long a write may wait; `5s`, for those that sleep `1h`.
+    /// How long a write may wait; `3s`, for those that sleep `1h`.
     ttl: Option<Duration>,
-    /// How long an answer may take; `10s` unless told otherwise.
+    /// How long an answer may take; `3s`, for those that sleep `10s`.
     timeout: Option<Duration>,
     /// `false`: IAS zones are not enrolled.
     enroll: Option<Flag>,

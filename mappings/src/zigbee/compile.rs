@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::clusters::{self, Attribute, Cluster};
 use super::draft::{ZigbeeName, ZigbeePlaceDraft, ZigbeeSetupDraft};
 use super::zcl::{ZclType, encode};
-use super::{ZigbeeBy, ZigbeeFrame, ZigbeeOptions, ZigbeeWord, ZigbeeWrite};
+use super::{AWAKE_TIMEOUT, TIMEOUT, ZigbeeBy, ZigbeeFrame, ZigbeeOptions, ZigbeeWord, ZigbeeWrite};
 use crate::code::Code;
 use crate::compile::Compiler;
 use crate::diagnostic::Span;
@@ -20,6 +20,11 @@ use crate::transform::Raw;
 /// Longest time to live of writes to a device that sleeps, unless the file says otherwise: most check in once an hour.
 const SLEEPY_TTL: Duration = Duration::from_secs(3600);
 
+/// The same of one that is awake, and how long it may take to show what was written: with a second for the way they are over before
+/// whoever waits for a Set loses patience (10 s on the command line).
+const AWAKE_TTL: Duration = Duration::from_secs(3);
+const AWAKE_VERIFY: Duration = Duration::from_secs(4);
+
 /// What is known of an attribute: its number and its entry in the table.
 type Known = (u16, Option<&'static Attribute>);
 
@@ -28,13 +33,12 @@ impl Compiler<'_> {
     pub(crate) fn zigbee_options(&mut self) -> ZigbeeOptions {
         let draft = &self.draft.zigbee;
         let words = |all: &[At<String>]| all.iter().map(|at| ZigbeeWord::parse(&at.value)).collect();
-        let usual = ZigbeeOptions::default();
         let options = ZigbeeOptions {
             manufacturers: words(&draft.manufacturers),
             models: words(&draft.models),
-            sleepy: draft.sleepy.is_some_and(|sleepy| sleepy.value),
+            sleepy: self.zigbee_sleeps(),
             checkin: draft.checkin.map(|checkin| checkin.value),
-            timeout: draft.timeout.map_or(usual.timeout, |timeout| timeout.value),
+            timeout: self.zigbee_timeout(),
             enroll: draft.enroll.is_none_or(|enroll| enroll.value),
             setup: Vec::new(),
         };
@@ -54,12 +58,28 @@ impl Compiler<'_> {
     /// How long a write may wait, unless it says otherwise.
     pub(crate) fn zigbee_ttl(&self) -> Duration {
         let draft = &self.draft.zigbee;
-        let sleepy = draft.sleepy.is_some_and(|sleepy| sleepy.value);
         match draft.ttl {
             Some(ttl) => ttl.value,
-            None if sleepy => draft.checkin.map_or(SLEEPY_TTL, |checkin| checkin.value.max(SLEEPY_TTL)),
-            None => Duration::from_secs(5),
+            None if self.zigbee_sleeps() => {
+                draft.checkin.map_or(SLEEPY_TTL, |checkin| checkin.value.max(SLEEPY_TTL))
+            }
+            None => AWAKE_TTL,
         }
+    }
+
+    fn zigbee_sleeps(&self) -> bool {
+        self.draft.zigbee.sleepy.is_some_and(|sleepy| sleepy.value)
+    }
+
+    /// How long an answer may take.
+    pub(crate) fn zigbee_timeout(&self) -> Duration {
+        let usual = if self.zigbee_sleeps() { TIMEOUT } else { AWAKE_TIMEOUT };
+        self.draft.zigbee.timeout.map_or(usual, |timeout| timeout.value)
+    }
+
+    /// How long a device may take to show what was written, unless it says otherwise.
+    pub(crate) fn zigbee_verify(&self) -> Duration {
+        if self.zigbee_sleeps() { Duration::from_secs(5) } else { AWAKE_VERIFY }
     }
 
     /// Whether the device says a value by itself, and whether it can be asked for it.

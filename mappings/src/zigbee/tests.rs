@@ -59,6 +59,23 @@ fn what_is_read_is_set_by_the_command_of_the_standard() {
     assert!(setup.zones.is_empty());
 }
 
+/// The command line gives up after ten seconds. One that sleeps is waited for.
+#[test]
+fn whoever_asks_a_silent_device_is_told_so_in_time() {
+    let within = |zigbee: &str| {
+        let text = LAMP.replace(", fields: {effect: 1}", "").replace("off_with_effect", "\"off\"");
+        let text = text.replace("{manufacturer: ACME, model: Lamp*}", zigbee);
+        let mapping = compiled(&text);
+        let lit = &mapping.capabilities[0];
+        let write = lit.write.as_ref().unwrap();
+        // A second for the way is added to what a write may take.
+        (lit.read_within.as_secs(), (write.ttl + write.verify.unwrap().within).as_secs() + 1)
+    };
+    assert_eq!(within("{manufacturer: ACME, model: L}"), (7, 8));
+    assert_eq!(within("{manufacturer: ACME, model: L, sleepy: true}"), (21, 3606));
+    assert_eq!(within("{manufacturer: ACME, model: L, timeout: 5s, ttl: 20s}"), (11, 25), "as it says");
+}
+
 #[test]
 fn non_values_and_refusals_are_no_readings() {
     let mapping = compiled(

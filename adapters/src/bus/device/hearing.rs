@@ -14,6 +14,7 @@ impl<M: Model> DeviceState<M> {
             return;
         }
         let Heard { readings, live, presence, polls_in } = self.model.hear(now, word);
+        self.wake_writes(now);
         let polls_at = polls_in.map_or(polls_at, |after| now + after);
         self.clock.poll_too(self.model.unsaid(), now);
         match presence {

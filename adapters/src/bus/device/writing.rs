@@ -98,6 +98,18 @@ impl<M: Model> DeviceState<M> {
         ask
     }
 
+    /// Writes that waited for the device to wake up go on, if it has.
+    pub(super) fn wake_writes(&mut self, now: Instant) {
+        if !self.model.sleeps(now) {
+            self.parked.iter_mut().for_each(|job| job.wake(now));
+        }
+    }
+
+    /// Until when writes wait for the device to wake up.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        self.parked.iter().filter_map(WriteJob::held_until).max()
+    }
+
     pub(super) fn write_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
         let Some(job) = &mut self.write else { return };
         let readings = job.handle(&mut self.model, &self.device.mapping, now, outcome);

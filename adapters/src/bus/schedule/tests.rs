@@ -1,6 +1,7 @@
 //! Every rule of the scheduler, under virtual time.
 
 mod field;
+mod held;
 mod told;
 
 use usp_mapping::mapping::{Capability, ModbusOptions, Protocol};
