@@ -156,14 +156,11 @@ impl Rights {
         if covers_written(target, path) {
             return Some(true);
         }
-        if is_open(target)
-            && let Some(told) = self.covers_known(target, path)
-        {
-            return Some(told);
-        }
         // Where a reference leads is not known: it could be there.
-        let may_be_there = follows(target) || may_cover(target, path);
-        (!may_be_there).then_some(false)
+        if !may_cover(target, path) && !follows(target) {
+            return Some(false);
+        }
+        self.covers_known(target, path)
     }
 
     pub(super) fn covers_known(&self, target: &Path, path: &Path) -> Option<bool> {

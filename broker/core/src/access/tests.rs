@@ -66,8 +66,8 @@ fn path_text(rows: &'static [&'static str]) -> impl Strategy<Value = String> {
     })
 }
 
-fn line() -> impl Strategy<Value = Line> {
-    let target = (path_text(&["1", "2", "3", "*"]), any::<bool>());
+fn line(rows: &'static [&'static str]) -> impl Strategy<Value = Line> {
+    let target = (path_text(rows), any::<bool>());
     let target = target.prop_map(|(text, bare)| match bare && text != "Device." {
         true => text.trim_end_matches('.').to_owned(),
         false => text,
@@ -76,9 +76,18 @@ fn line() -> impl Strategy<Value = Line> {
         .prop_map(|(order, targets, letters)| Line { order, targets, letters })
 }
 
-/// Order is a unique key.
 fn role() -> impl Strategy<Value = Vec<Line>> {
-    prop::collection::vec(line(), 0..6).prop_map(|mut lines| {
+    role_of(&["1", "2", "3", "*"])
+}
+
+/// The same with expressions.
+fn open_role() -> impl Strategy<Value = Vec<Line>> {
+    role_of(&["1", "2", "*", "[P==1]"])
+}
+
+/// Order is a unique key.
+fn role_of(rows: &'static [&'static str]) -> impl Strategy<Value = Vec<Line>> {
+    prop::collection::vec(line(rows), 0..6).prop_map(|mut lines| {
         for (index, line) in lines.iter_mut().enumerate() {
             line.order = line.order * 10 + u32::try_from(index).unwrap();
         }
@@ -115,6 +124,21 @@ fn meant(written: &str) -> Vec<String> {
     }
 }
 
+/// Each row that an open Target could mean, or not, as chance has it.
+fn some_meaning(rights: &Rights, mut chance: u64) -> Meanings {
+    let mut meanings = Meanings::new();
+    for target in rights.open.iter() {
+        let object = Path { leaf: Leaf::Object, ..target.clone() }.to_string();
+        let objects = meant(&object.replace("[P==1]", "*")).into_iter().filter(|_| {
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            chance >> 63 == 1
+        });
+        let objects = objects.map(|object| Path::parse(&object).unwrap().segments).collect();
+        meanings.insert(target.segments.clone(), meaning::Meaning::new(objects, BTreeSet::new()));
+    }
+    meanings
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -146,6 +170,30 @@ proptest! {
             }
             if !path.contains('*') {
                 prop_assert_eq!(rights.allow_somewhere(Kind::Param, act, &parsed), rows[0], "{} {}", path, letter);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn what_is_undecided_allows_nothing_that_some_meaning_forbids(
+        roles in prop::collection::vec(open_role(), 1..3),
+        path in path_text(&["1", "2", "3", "*"]),
+        chance in any::<u64>(),
+    ) {
+        let rights = compiled(&roles);
+        let known = Rights { known: Arc::new(some_meaning(&rights, chance)), ..rights.clone() };
+        let parsed = Path::parse(&path).unwrap();
+        for (act, letter) in ACTS {
+            let undecided = rights.allow_path(Kind::Param, act, &parsed);
+            let decided = known.allow_path(Kind::Param, act, &parsed);
+            prop_assert!(decided || !undecided, "{} {}", path, letter);
+            for row in meant(&path) {
+                let of_row = known.allow_path(Kind::Param, act, &Path::parse(&row).unwrap());
+                prop_assert!(of_row || !decided, "{} of {} {}", row, path, letter);
             }
         }
     }
