@@ -1,7 +1,7 @@
 //! Looking after a device: it is interviewed once, and set up for its mapping after each join and when its reports stay away.
 //!
 //! What was begun and not finished is begun again, after a pause that grows, when the device is heard; or after that pause alone if it is always
-//! awake. Each step is told, whether somebody waits for it or not.
+//! awake. What one that can be used said nothing to in its interview is asked again alone, when it is heard, after pauses that grow to a day. Each step is told, whether somebody waits for it or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -27,6 +27,20 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Shortest and longest pause before a device that did not say what was asked is asked again.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3600));
 
+/// Longest pause before one that is set up is asked again what it said nothing to.
+const SELDOM: Duration = Duration::from_secs(86_400);
+
+/// How far it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cared {
+    /// All that was to be done is done.
+    All,
+    /// It can be used, and did not say all of itself.
+    Lacking,
+    /// It is not interviewed, or not set up.
+    Not,
+}
+
 /// What a device is there for: the mapping that it is set up for; `Err`: there is none, and why.
 pub(super) type Meant = Pin<Box<dyn Future<Output = Result<Arc<Mapping>, String>> + Send>>;
 
@@ -39,21 +53,21 @@ pub(super) trait Purpose: Send + Sync {
 /// Where it is told how far a device is.
 pub(super) type Tell<'t> = &'t (dyn Fn(Newcomer) + Send + Sync);
 
-/// Does all that is to be done for a device; whether all of it was.
-pub(super) async fn care(board: &Board, ieee: Ieee, purpose: &dyn Purpose, tell: Tell<'_>) -> bool {
+/// Does all that is to be done for a device.
+pub(super) async fn care(board: &Board, ieee: Ieee, purpose: &dyn Purpose, tell: Tell<'_>) -> Cared {
     let known = match board.known(ieee) {
-        Some(known) => known,
+        Some(known) => ask_again(board, ieee, known).await,
         None => match interview(board, ieee, tell).await {
             Ok(known) => known,
             Err(why) => {
                 tell(newcomer(ieee, None, JoinStage::Failed, why));
-                return false;
+                return Cared::Not;
             }
         },
     };
     note_sleep(board, ieee, &known).await;
-    let mapping = match purpose.mapping(ieee, known.clone()).await {
-        Ok(mapping) => mapping,
+    let is_set_up = match purpose.mapping(ieee, known.clone()).await {
+        Ok(mapping) => set_up(board, ieee, (&known, &mapping), tell).await,
         Err(why) => {
             // There is nothing to set it up for.
             if board.member(ieee).is_some_and(|member| member.set_up.is_none()) {
@@ -61,10 +75,32 @@ pub(super) async fn care(board: &Board, ieee: Ieee, purpose: &dyn Purpose, tell:
                 board.shared().members.set_up(ieee, Some(0));
                 board.changes.notify_one();
             }
-            return true;
+            true
         }
     };
-    set_up(board, ieee, (&known, &mapping), tell).await
+    let lacks = board.member(ieee).is_some_and(|member| !member.unanswered.is_empty());
+    match (is_set_up, lacks) {
+        (false, _) => Cared::Not,
+        (true, true) => Cared::Lacking,
+        (true, false) => Cared::All,
+    }
+}
+
+/// Asks one that can be used already what it said nothing to before.
+async fn ask_again(board: &Board, ieee: Ieee, known: Known) -> Known {
+    let member = board.member(ieee).filter(|member| member.is_ready()).unwrap_or_default();
+    if member.unanswered.is_empty() {
+        return known;
+    }
+    let quiet = |_: Newcomer| {};
+    let again = Interview::again(&known, &member.unanswered);
+    match carry_out(board, ieee, again, &quiet).await {
+        Ok(known) => known,
+        Err(why) => {
+            tracing::debug!(%ieee, why, "a device was not asked again");
+            known
+        }
+    }
 }
 
 /// The coordinator keeps messages for longer for one that sleeps.
@@ -78,7 +114,15 @@ async fn note_sleep(board: &Board, ieee: Ieee, known: &Known) {
 }
 
 async fn interview(board: &Board, ieee: Ieee, tell: Tell<'_>) -> Result<Known, String> {
-    let mut interview = Interview::new();
+    carry_out(board, ieee, Interview::new(), tell).await
+}
+
+async fn carry_out(
+    board: &Board,
+    ieee: Ieee,
+    mut interview: Interview,
+    tell: Tell<'_>,
+) -> Result<Known, String> {
     while let Some(question) = interview.next() {
         tell(newcomer(ieee, None, JoinStage::Interviewing, interview.progress()));
         let Some(nwk) = board.member(ieee).and_then(|member| member.nwk) else {
@@ -98,8 +142,9 @@ async fn interview(board: &Board, ieee: Ieee, tell: Tell<'_>) -> Result<Known, S
             Err(why) => interview.take(&Outcome::Silence(why.to_string())),
         }
     }
+    let unanswered = interview.unanswered();
     let known = interview.finish()?;
-    board.shared().members.interviewed(ieee, known.clone());
+    board.shared().members.interviewed(ieee, known.clone(), unanswered);
     board.changes.notify_one();
     Ok(known)
 }
@@ -210,14 +255,18 @@ impl Rota {
     }
 
     /// A device was looked after; whether that is to be done again at once.
-    pub(super) fn done(&mut self, now: Instant, ieee: Ieee, all_was_done: bool) -> bool {
+    pub(super) fn done(&mut self, now: Instant, ieee: Ieee, cared: Cared) -> bool {
         self.busy.remove(&ieee);
         let again = self.again.remove(&ieee);
-        if all_was_done {
-            self.later.remove(&ieee);
-            return again;
-        }
-        let pause = self.later.get(&ieee).map_or(PAUSES.0, |(_, pause)| (*pause * 2).min(PAUSES.1));
+        let longest = match cared {
+            Cared::All => {
+                self.later.remove(&ieee);
+                return again;
+            }
+            Cared::Lacking => SELDOM,
+            Cared::Not => PAUSES.1,
+        };
+        let pause = self.later.get(&ieee).map_or(PAUSES.0, |(_, pause)| (*pause * 2).min(longest));
         self.later.insert(ieee, (now + pause, pause));
         false
     }
@@ -240,7 +289,7 @@ mod tests {
         for _ in 0..9 {
             assert!(rota.wish(now, a));
             assert!(!rota.wish(now, a), "it is looked after already");
-            assert!(!rota.done(now, a, false));
+            assert!(!rota.done(now, a, Cared::Not));
             assert!(!rota.wish(now, a), "too soon");
             assert!(rota.due(now).is_empty());
             let began = now;
@@ -252,15 +301,15 @@ mod tests {
         assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
         rota.anew(a);
         assert!(rota.wish(now, a), "it has joined again");
-        assert!(!rota.done(now, a, true));
+        assert!(!rota.done(now, a, Cared::All));
     }
 
     #[test]
     fn what_is_wished_meanwhile_is_done_afterwards() {
         let (mut rota, now, a) = (Rota::default(), Instant::now(), Ieee(1));
         assert!(rota.wish(now, a) && !rota.wish(now, a));
-        assert!(rota.done(now, a, true), "once more");
+        assert!(rota.done(now, a, Cared::All), "once more");
         assert!(rota.wish(now, a));
-        assert!(!rota.done(now, a, true));
+        assert!(!rota.done(now, a, Cared::All));
     }
 }

@@ -72,7 +72,7 @@ impl Board {
             shared.members.set_up(from, None);
         }
         let member = shared.members.get(from);
-        let is_unfinished = member.is_some_and(|member| member.known.is_none() || member.set_up.is_none());
+        let is_unfinished = member.is_some_and(|member| !member.is_ready() || !member.unanswered.is_empty());
         drop(shared);
         if is_unfinished {
             self.wish(from);

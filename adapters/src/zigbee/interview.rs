@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Each question is asked up to [`ATTEMPTS`] times; what is not known after that ends the interview, but for the descriptors of
-//! single endpoints, names and what values mean, without which a device can still be used. Endpoints that no cluster of home automation can be on (0, 241
+//! single endpoints, names and what values mean, without which a device can still be used: those that met with silence are kept, and asked
+//! once more now and then. Endpoints that no cluster of home automation can be on (0, 241
 //! and more) are not asked for. A device that leaves ends it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -74,6 +75,10 @@ pub(super) struct Interview {
     /// What it has said not to have.
     lacks: BTreeSet<(u8, u16, u16)>,
     attempts: u32,
+    /// How often each question is asked.
+    most: u32,
+    /// What it said nothing to, and is done without.
+    unanswered: Vec<Question>,
     /// Why it came to nothing.
     failed: Option<String>,
 }
@@ -90,8 +95,35 @@ impl Interview {
             held: BTreeMap::new(),
             lacks: BTreeSet::new(),
             attempts: 0,
+            most: ATTEMPTS,
+            unanswered: Vec::new(),
             failed: None,
         }
+    }
+
+    /// The rest of one, of a device that said nothing to these questions. Each is asked once.
+    pub(super) fn again(known: &Known, questions: &[Question]) -> Self {
+        let (mut waiting, mut reads) = (Vec::new(), VecDeque::new());
+        for question in questions {
+            match question {
+                Question::Simple(endpoint) => waiting.push(*endpoint),
+                Question::Read(endpoint, cluster, ids) => reads.push_back((*endpoint, *cluster, ids.clone())),
+                Question::Node | Question::Endpoints => {}
+            }
+        }
+        let texts = [(MANUFACTURER_NAME, &known.manufacturer), (MODEL_IDENTIFIER, &known.model)];
+        let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
+        let mut held = known.held.clone();
+        held.extend(texts.map(|(id, text)| ((0, BASIC, id), Raw::Text(text.clone()))));
+        held.extend(known.power_source.map(|source| ((0, BASIC, POWER_SOURCE), Raw::Int(source.into()))));
+        let (endpoints, lacks, total) = (known.endpoints.clone(), known.lacks.clone(), waiting.len());
+        let (node, waiting, reads) = (Some(known.node), Some(waiting), Some(reads));
+        Self { node, waiting, endpoints, total, reads, held, lacks, most: 1, ..Self::new() }
+    }
+
+    /// What it said nothing to.
+    pub(super) fn unanswered(&self) -> Vec<Question> {
+        self.unanswered.clone()
     }
 
     /// What to ask; `None`: it is over.
@@ -115,11 +147,18 @@ impl Interview {
     /// All endpoints are known: what is to be read of them.
     fn plan_reads(&mut self) {
         let Ok(known) = self.known() else { return };
-        let names = vec![MANUFACTURER_NAME, MODEL_IDENTIFIER, POWER_SOURCE];
+        let is_known =
+            |id: &u16| self.held.keys().any(|(_, cluster, held)| (*cluster, *held) == (BASIC, *id));
+        let mut names = vec![MANUFACTURER_NAME, MODEL_IDENTIFIER, POWER_SOURCE];
+        names.retain(|id| !is_known(id));
         let basic = known.endpoints.iter().find(|endpoint| endpoint.inputs.contains(&BASIC));
+        let basic = basic.filter(|_| !names.is_empty());
         let mut reads: VecDeque<_> = basic.map(|basic| (basic.number, BASIC, names)).into_iter().collect();
         for (endpoint, cluster, attributes) in wanted(&known.described(Ieee(0))) {
-            reads.extend(attributes.chunks(AT_ONCE).map(|some| (endpoint, cluster, some.to_vec())));
+            let at = |id: &u16| (endpoint, cluster, *id);
+            let is_open = |id: &u16| !self.held.contains_key(&at(id)) && !self.lacks.contains(&at(id));
+            let open: Vec<u16> = attributes.iter().copied().filter(is_open).collect();
+            reads.extend(open.chunks(AT_ONCE).map(|some| (endpoint, cluster, some.to_vec())));
         }
         self.reads = Some(reads);
     }
@@ -146,12 +185,14 @@ impl Interview {
     /// Takes in what came of the question that [`Interview::next`] gives.
     pub(super) fn take(&mut self, outcome: &Outcome<'_>) {
         let Some(question) = self.next() else { return };
+        let is_silent = matches!(outcome, Outcome::Silence(_));
         match self.understood(question.clone(), outcome) {
             Ok(()) => self.attempts = 0,
-            Err(_) if self.attempts + 1 < ATTEMPTS => self.attempts += 1,
+            Err(_) if self.attempts + 1 < self.most => self.attempts += 1,
             Err(why) => {
                 self.attempts = 0;
                 self.do_without(&question, why);
+                self.unanswered.extend(is_silent.then_some(question));
             }
         }
     }
@@ -369,6 +410,40 @@ mod tests {
         }
         let known = interview.finish().unwrap();
         assert_eq!((known.endpoints.len(), known.model.as_str()), (1, ""));
+    }
+
+    /// One endpoint and the names met with silence, and what an endpoint is was refused: the latter is answered.
+    #[test]
+    fn what_met_with_silence_is_asked_again_and_nothing_else() {
+        let mut interview = Interview::new();
+        zdo(&mut interview, NODE);
+        zdo(&mut interview, "02 00 34 12 03 01 02 03");
+        zdo(&mut interview, "03 00 34 12 0a 01 04 01 51 00 01 01 00 00 00");
+        (0..ATTEMPTS).for_each(|_| interview.take(&Outcome::Silence("no answer".to_owned())));
+        (0..ATTEMPTS).for_each(|_| zdo(&mut interview, "05 82 34 12 00"));
+        (0..ATTEMPTS).for_each(|_| interview.take(&Outcome::Silence("no answer".to_owned())));
+        let names = Question::Read(1, BASIC, vec![MANUFACTURER_NAME, MODEL_IDENTIFIER, POWER_SOURCE]);
+        let unanswered = interview.unanswered();
+        assert_eq!(unanswered, [Question::Simple(2), names.clone()]);
+        let known = interview.finish().unwrap();
+
+        let mut again = Interview::again(&known, &unanswered);
+        assert_eq!(again.next(), Some(Question::Simple(2)));
+        again.take(&Outcome::Silence("no answer".to_owned()));
+        assert_eq!(again.next(), Some(names), "each is asked once");
+        let said =
+            Frame::parse(&bytes("18 05 01 04 00 00 42 04 41 43 4d 45 05 00 00 42 02 50 31 07 00 00 30 01"));
+        again.take(&Outcome::Zcl(said.unwrap().general().unwrap().unwrap()));
+        assert_eq!((again.next(), again.unanswered()), (None, vec![Question::Simple(2)]));
+        let known = again.finish().unwrap();
+        assert_eq!((known.manufacturer.as_str(), known.model.as_str()), ("ACME", "P1"));
+
+        // Names that are known stay so, and a new endpoint is asked what its values mean.
+        let mut again = Interview::again(&known, &[Question::Simple(2)]);
+        zdo(&mut again, "06 00 34 12 0a 02 04 01 51 00 01 01 02 07 00");
+        assert!(matches!(again.next(), Some(Question::Read(2, 0x0702, _))));
+        let known = again.known().unwrap();
+        assert_eq!((known.endpoints.len(), known.model.as_str(), known.power_source), (2, "P1", Some(1)));
     }
 
     /// An answer ends where no more fits: what is missing is not what the device lacks.

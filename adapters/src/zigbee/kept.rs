@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use usp_mapping::transform::Raw;
 
+use super::interview::Question;
 use super::members::{Known, Member};
 use super::ncp::{Backup, Ieee, Key, LinkKey, NcpKind, Network, TcSeed};
 use super::zdo::{Endpoint, Node, Role};
@@ -126,6 +127,16 @@ pub(super) fn write_member(member: &Member) -> Vec<u8> {
         for (endpoint, cluster, attribute) in &known.lacks {
             line(&mut text, format_args!("lacks {endpoint} {cluster} {attribute}"));
         }
+        for question in &member.unanswered {
+            match question {
+                Question::Simple(endpoint) => line(&mut text, format_args!("undescribed {endpoint}")),
+                Question::Read(endpoint, cluster, ids) => {
+                    line(&mut text, format_args!("unread {endpoint} {cluster} {}", numbers(ids)));
+                }
+                // Without these there is nothing to keep.
+                Question::Node | Question::Endpoints => {}
+            }
+        }
     }
     text.into_bytes()
 }
@@ -143,8 +154,10 @@ pub(super) fn read_member(bytes: &[u8]) -> Option<Member> {
         lacks: lines.all("lacks").filter_map(attribute).take(MOST).collect(),
     });
     let unreported = lines.all("unreported").filter_map(attribute).take(MOST).collect();
+    let undescribed = lines.all("undescribed").filter_map(|number| number.parse().ok()).map(Question::Simple);
+    let unanswered = undescribed.chain(lines.all("unread").filter_map(unread)).take(MOST).collect();
     let (nwk, set_up) = (lines.number("nwk"), lines.number("set_up"));
-    Some(Member { nwk, known, set_up, unreported, ..Member::default() })
+    Some(Member { nwk, known, set_up, unreported, unanswered, ..Member::default() })
 }
 
 fn role_word(role: Role) -> &'static str {
@@ -182,6 +195,12 @@ fn held(text: &str) -> Option<((u8, u16, u16), Raw)> {
     let mut words = text.split(' ');
     let at = (words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     Some((at, Raw::Int(words.next()?.parse().ok()?)))
+}
+
+fn unread(text: &str) -> Option<Question> {
+    let mut words = text.split(' ');
+    let (endpoint, cluster) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some(Question::Read(endpoint, cluster, listed(words.next()?)))
 }
 
 fn attribute(text: &str) -> Option<(u8, u16, u16)> {
@@ -296,10 +315,11 @@ mod tests {
         };
         let unreported = [(1, 0x0402, 0), (2, 0x0b04, 0x050b)].into();
         let (nwk, known, set_up) = (Some(0x5678), Some(known), Some(77));
-        let member = Member { nwk, known, set_up, unreported, heard_at: None };
+        let unanswered = vec![Question::Simple(3), Question::Read(1, 0x0702, vec![0x0300, 0x0301])];
+        let member = Member { nwk, known, set_up, unreported, unanswered, heard_at: None };
         let read = read_member(&write_member(&member)).unwrap();
         assert_eq!((read.nwk, read.set_up), (member.nwk, member.set_up));
-        assert_eq!(read.unreported, member.unreported);
+        assert_eq!((&read.unreported, &read.unanswered), (&member.unreported, &member.unanswered));
         let (read, known) = (read.known.unwrap(), member.known.unwrap());
         assert_eq!((read.node, &read.endpoints), (known.node, &known.endpoints));
         assert_eq!((read.manufacturer.as_str(), read.model.as_str()), ("ACME evil", ""));

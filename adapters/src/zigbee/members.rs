@@ -13,6 +13,7 @@ use std::time::Instant;
 use usp_mapping::adopt::zigbee::{self, Interview};
 use usp_mapping::transform::Raw;
 
+use super::interview::Question;
 use super::ncp::Ieee;
 use super::zdo::{Endpoint, Node, Role};
 
@@ -71,8 +72,17 @@ pub(super) struct Member {
     pub(super) set_up: Option<u64>,
     /// Endpoint, cluster and attribute of what it was to report and does not.
     pub(super) unreported: BTreeSet<(u8, u16, u16)>,
+    /// What it said nothing to when it was interviewed.
+    pub(super) unanswered: Vec<Question>,
     /// When it was last heard; `None`: not in this life.
     pub(super) heard_at: Option<Instant>,
+}
+
+impl Member {
+    /// Whether it is interviewed and set up.
+    pub(super) fn is_ready(&self) -> bool {
+        self.known.is_some() && self.set_up.is_some()
+    }
 }
 
 /// All of them.
@@ -144,12 +154,12 @@ impl Members {
         }
     }
 
-    /// It has said all of itself.
-    pub(super) fn interviewed(&mut self, ieee: Ieee, known: Known) {
+    /// It has said this of itself, and nothing to these questions.
+    pub(super) fn interviewed(&mut self, ieee: Ieee, known: Known, unanswered: Vec<Question>) {
         if let Some(member) = self.all.get_mut(&ieee)
-            && member.known.as_ref() != Some(&known)
+            && (member.known.as_ref() != Some(&known) || member.unanswered != unanswered)
         {
-            member.known = Some(known);
+            (member.known, member.unanswered) = (Some(known), unanswered);
             self.changed.insert(ieee);
         }
     }

@@ -12,7 +12,7 @@ use usp_mapping::port::{BusAction, BusCall, BusCallId, BusReport, JoinStage, New
 
 use super::board::{Question, Said, now};
 use super::bring_up;
-use super::care::{Rota, care, newcomer};
+use super::care::{Cared, Rota, care, newcomer};
 use super::discover::neighbours;
 use super::hearing::Follows;
 use super::joining::Joining;
@@ -73,7 +73,7 @@ pub(super) struct Session<'w> {
     rota: Rota,
     /// Who waits to be looked after because enough others are.
     waiting: std::collections::VecDeque<Ieee>,
-    cares: Tasks<(Ieee, bool)>,
+    cares: Tasks<(Ieee, Cared)>,
     /// What the coordinator is asked from time to time.
     counts: Tasks<Result<Backup, String>>,
     /// The network is opened, or closed, for a call.
@@ -134,7 +134,7 @@ impl<'w> Session<'w> {
                     Some(call) => self.ordered(call),
                     None => break None,
                 },
-                Some((ieee, all)) = self.cares.next(), if !self.cares.is_empty() => self.cared(ieee, all),
+                Some((ieee, how)) = self.cares.next(), if !self.cares.is_empty() => self.cared(ieee, how),
                 Some((id, outcome)) = self.farewells.next(), if !self.farewells.is_empty() => {
                     self.done(id, outcome);
                 }
@@ -240,8 +240,7 @@ impl<'w> Session<'w> {
         drop(shared);
         self.rota.anew(ieee);
         let what = if is_new { "it has joined" } else { "it has come back" };
-        let is_ready = member.known.is_some() && member.set_up.is_some();
-        let stage = if is_ready { JoinStage::Ready } else { JoinStage::Found };
+        let stage = if member.is_ready() { JoinStage::Ready } else { JoinStage::Found };
         self.tell()(newcomer(ieee, member.known.as_ref(), stage, what.to_owned()));
         board.expect_reports(ieee);
         board.tell(ieee, &Word::Back);
@@ -281,18 +280,18 @@ impl<'w> Session<'w> {
             let (tell, discovers) = (self.tell(), self.discovers);
             let care = async move {
                 let was_known = board.known(ieee).is_some();
-                let all = care(&board, ieee, purpose.as_ref(), &tell).await;
+                let how = care(&board, ieee, purpose.as_ref(), &tell).await;
                 if discovers && !was_known {
                     neighbours(&board, ieee).await;
                 }
-                (ieee, all)
+                (ieee, how)
             };
             self.cares.push(Box::pin(care));
         }
     }
 
-    fn cared(&mut self, ieee: Ieee, all: bool) {
-        if self.rota.done(now(), ieee, all) {
+    fn cared(&mut self, ieee: Ieee, how: Cared) {
+        if self.rota.done(now(), ieee, how) {
             self.waiting.push_back(ieee);
         }
         if let Some(next) = self.waiting.pop_front() {
@@ -377,8 +376,10 @@ impl<'w> Session<'w> {
     fn look(&mut self) {
         self.close();
         for ieee in self.rota.due(now()) {
-            let listens = self.warden.board.known(ieee).is_none_or(|known| known.node.listens);
-            if listens {
+            let member = self.warden.board.member(ieee).unwrap_or_default();
+            let listens = member.known.as_ref().is_none_or(|known| known.node.listens);
+            // One that is ready is only asked more when it is heard.
+            if listens && !member.is_ready() {
                 self.wished(ieee);
             }
         }

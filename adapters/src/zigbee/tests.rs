@@ -418,6 +418,38 @@ async fn one_that_reports_is_not_set_up_again() {
     assert_eq!(world.stick.stick().set_up(SENSOR).len(), 2);
 }
 
+/// Its names met with silence when it joined: it can be used, and is asked for them when it is heard, more and more seldom.
+#[tokio::test(start_paused = true)]
+async fn what_met_with_silence_is_asked_again_when_the_device_is_heard() {
+    let mut world = started(&both());
+    world.stick.stick().is_nameless = true;
+    world.stick.wait_up().await;
+    world.stick.joins(PLUG);
+    let ready = world.stage(PLUG, JoinStage::Ready).await;
+    assert_eq!((ready.model.as_str(), world.stick.stick().names_asked), ("", 4));
+    world.comes("plug").await;
+    let mut asked = Vec::new();
+    for minutes in [0, 1, 2, 4, 8] {
+        tokio::time::sleep(minutes * 60 * SECOND + 50 * SECOND).await;
+        let id = world.call("plug", Action::Read(vec![PointId(0)]), 20 * SECOND);
+        world.reply(id).await.unwrap();
+        tokio::time::sleep(20 * SECOND).await;
+        asked.push(world.stick.stick().names_asked - 4);
+    }
+    assert_eq!(asked, [1, 2, 3, 4, 5]);
+    // It is kept that they are missing.
+    world.stick.stick().is_nameless = false;
+    let (stick, keeper) = (Arc::clone(&world.stick), Arc::clone(&world.keeper));
+    world.stop().await;
+    let world = World::start(&both(), &stick, &keeper);
+    tokio::time::sleep(60 * SECOND).await;
+    let kept = keeper.all("mesh").into_iter().find(|(key, _)| *key == format!("device/{PLUG}")).unwrap().1;
+    let kept = String::from_utf8(kept).unwrap();
+    assert!(kept.contains("model P1") && !kept.contains("unread"), "{kept}");
+    assert_eq!(stick.stick().set_up(PLUG).len(), 2, "nothing else is done again");
+    world.stop().await;
+}
+
 /// Its reports have a longest pause of ten minutes: so often it is read, before and after a restart.
 #[tokio::test(start_paused = true)]
 async fn what_a_device_refuses_to_report_is_polled() {

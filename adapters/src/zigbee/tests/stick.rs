@@ -40,6 +40,10 @@ pub(super) struct Stick {
     pub(super) is_on: bool,
     pub(super) lies: bool,
     pub(super) refuses: Option<u8>,
+    /// It says nothing to what is asked of its Basic cluster.
+    pub(super) is_nameless: bool,
+    /// How often that was asked.
+    pub(super) names_asked: u32,
     /// Nothing can be reported.
     pub(super) refuses_reports: bool,
     /// What is sent gets nowhere, and nobody says so.
@@ -268,7 +272,13 @@ fn cluster(stick: &mut Stick, ieee: Ieee, message: &Aps) -> Option<Vec<u8>> {
     let state = u8::from(stick.is_on);
     let [low, high] = stick.offset.to_le_bytes();
     Some(match (control & 0x03, *command, message.cluster) {
-        (0, 0x00, 0x0000) => names(*number, ieee, rest),
+        (0, 0x00, 0x0000) => {
+            stick.names_asked += 1;
+            if stick.is_nameless {
+                return None;
+            }
+            names(*number, ieee, rest)
+        }
         (0, 0x00, 0x0006) => {
             stick.asked += 1;
             vec![0x18, *number, 0x01, 0, 0, 0, 0x10, state]
