@@ -54,8 +54,7 @@ impl Question {
 
     /// To a cluster.
     pub(super) fn zcl(endpoint: u8, cluster: u16, frame: &Frame) -> Self {
-        let (of_cluster, command) = (frame.is_specific, frame.command);
-        Self { expect: Expect::Zcl { endpoint, cluster, of_cluster, command }, bytes: frame.bytes() }
+        Self { expect: Expect::zcl(endpoint, cluster, frame), bytes: frame.bytes() }
     }
 
     fn message(&self, nwk: u16, number: u8) -> Aps {

@@ -78,7 +78,7 @@ impl ZigbeeDevice {
         match asked {
             Ok((Reply::Zcl(frame), mark)) => {
                 self.answered = mark;
-                Outcome::Answered(Answer::Said(frame))
+                Outcome::Answered(Answer::of(&ask.question, frame))
             }
             Ok((Reply::Zdo(_), _)) => Outcome::Silent(DeviceFault::Unknown),
             // It was delivered, and nothing more was to come.

@@ -1,11 +1,12 @@
 //! What comes in from the network: answers for whoever asked, words for the workers of devices, and what the host itself has to say to
 //! them.
 
+use usp_mapping::zigbee::clusters::answers::is_answer;
 use usp_mapping::zigbee::zcl::{Direction, Frame, Status, default_response};
 
 use super::board::{Board, Looked, Said, now, spawn_send};
 use super::ncp::{Aps, HOME_AUTOMATION, HOST_ENDPOINT, Ieee, Message, To, ZDO};
-use super::talks::{Reply, WITH_ANSWERS};
+use super::talks::Reply;
 use super::word::Word;
 use super::zdo;
 use crate::bus::statistics::Signal;
@@ -182,7 +183,11 @@ fn is_report(frame: &Frame) -> bool {
 /// Whether it answers something, if late: nothing is said to that.
 fn is_response(frame: &Frame, cluster: u16) -> bool {
     match frame.is_specific {
-        true => frame.direction == Direction::ToClient && WITH_ANSWERS.contains(&cluster),
+        true => {
+            frame.direction == Direction::ToClient
+                && frame.manufacturer.is_none()
+                && is_answer(cluster, frame.command)
+        }
         false => matches!(frame.command, 0x01 | 0x04 | 0x07 | 0x09 | 0x0b | 0x0d),
     }
 }

@@ -39,9 +39,6 @@ const TURNS: Duration = Duration::from_secs(10);
 /// How old at least is what was said before something that was sent.
 const OLD: Duration = Duration::from_millis(1);
 
-/// A lock, whose answers to commands begin with a status.
-const DOOR_LOCK: u16 = 0x0101;
-
 /// One question to the device.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ask {
@@ -64,6 +61,8 @@ pub(crate) struct Ask {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     Said(Frame),
+    /// The cluster's own answer to a command refuses it.
+    Refused(DeviceFault),
     /// It was delivered, and nothing is said to it.
     Sent,
     /// It was not sent, or not received by a device that sleeps: that says nothing of the device.
@@ -72,6 +71,16 @@ pub(crate) enum Answer {
     Missed,
     /// It could not be sent before its time was over, and was not.
     Expired,
+}
+
+impl Answer {
+    /// A frame that answers this.
+    pub(super) fn of(question: &Question, frame: Frame) -> Self {
+        match question.expect.became(&frame) {
+            Ok(()) => Self::Said(frame),
+            Err(fault) => Self::Refused(fault),
+        }
+    }
 }
 
 /// A device with what it has said so far.
@@ -371,27 +380,14 @@ fn unwritable() -> DeviceFault {
     DeviceFault::Unwritable("it cannot be written".to_owned())
 }
 
-/// What an answer to a write, or a command, refuses.
-fn acknowledged(cluster: Option<u16>, frame: &Frame) -> Result<(), DeviceFault> {
+/// What an answer that all clusters have refuses.
+fn acknowledged(frame: &Frame) -> Result<(), DeviceFault> {
     let done = |status: Status| if status.is_success() { Ok(()) } else { Err(status.refusal()) };
     match frame.general() {
         Some(Ok(General::WriteResponse(all))) => all.into_iter().try_for_each(|(status, _)| done(status)),
         Some(Ok(General::DefaultResponse { status, .. })) => done(status),
-        Some(Ok(_)) => Ok(()),
+        Some(Ok(_)) | None => Ok(()),
         Some(Err(fault)) => Err(fault),
-        None => match frame.payload.first() {
-            Some(status) if cluster == Some(DOOR_LOCK) && *status != 0 => {
-                Err(DeviceFault::Refused(format!("the lock did not do it (status 0x{status:02x})")))
-            }
-            _ => Ok(()),
-        },
-    }
-}
-
-fn cluster_of(question: &Question) -> Option<u16> {
-    match question.expect {
-        super::talks::Expect::Zcl { cluster, .. } => Some(cluster),
-        super::talks::Expect::Zdo { .. } => None,
     }
 }
 
@@ -442,12 +438,13 @@ impl Model for ZigbeeModel {
                 let asleep = |point: &PointId| Reading { point: *point, result: Err(why.clone()), freshness };
                 return Understood { readings: ask.points.iter().map(asleep).collect(), again: Vec::new() };
             }
+            Answer::Refused(fault) => return self.rest(ask, Vec::new(), &fault),
             Answer::Sent | Answer::Missed | Answer::Expired => return self.rest(ask, Vec::new(), &nothing),
         };
         self.heard_at = Some(now);
         let Some((endpoint, cluster, _)) = &ask.reads else { return self.rest(ask, Vec::new(), &nothing) };
         let from = (*endpoint, *cluster);
-        match acknowledged(None, &frame) {
+        match acknowledged(&frame) {
             Ok(()) => {
                 let readings = self.readings(now, &ask.points, from, &frame);
                 self.rest(ask, readings, &nothing)
@@ -518,18 +515,22 @@ impl Model for ZigbeeModel {
         is_missed
     }
 
-    fn acknowledge(&self, ask: &Ask, answer: Answer) -> Result<(), DeviceFault> {
+    fn acknowledge(&self, _: &Ask, answer: Answer) -> Result<(), DeviceFault> {
         match answer {
-            Answer::Said(frame) => acknowledged(cluster_of(&ask.question), &frame),
+            Answer::Said(frame) => acknowledged(&frame),
             Answer::Sent => Ok(()),
-            Answer::Unreached(fault) => Err(fault),
+            Answer::Refused(fault) | Answer::Unreached(fault) => Err(fault),
             Answer::Missed => Err(Unanswered::Missed.fault()),
             Answer::Expired => Err(DeviceFault::Expired),
         }
     }
 
     fn refuses(&self, answer: &Answer) -> bool {
-        matches!(answer, Answer::Said(frame) if acknowledged(None, frame).is_err())
+        match answer {
+            Answer::Said(frame) => acknowledged(frame).is_err(),
+            Answer::Refused(_) => true,
+            Answer::Sent | Answer::Missed | Answer::Unreached(_) | Answer::Expired => false,
+        }
     }
 
     /// As far as what goes over the air can tell two values apart.

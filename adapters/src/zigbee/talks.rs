@@ -10,6 +10,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use usp_mapping::port::DeviceFault;
+use usp_mapping::zigbee::clusters::answers::{self, Answer};
 use usp_mapping::zigbee::zcl::{Direction, Frame, General};
 
 use super::ncp::Ieee;
@@ -18,16 +20,13 @@ use super::zdo;
 /// How long a number rests after a question that was not answered.
 pub(super) const LATE: Duration = Duration::from_secs(60);
 
-/// Clusters whose commands have answers of the same number: door lock, groups, scenes.
-pub(super) const WITH_ANSWERS: [u16; 3] = [0x0101, 0x0004, 0x0005];
-
 /// What can answer a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expect {
     /// An answer of the device object.
     Zdo { cluster: u16 },
-    /// An answer to a general command, or to one of the cluster.
-    Zcl { endpoint: u8, cluster: u16, of_cluster: bool, command: u8 },
+    /// An answer to a general command, or to one of the cluster; which of its own the cluster has for it.
+    Zcl { endpoint: u8, cluster: u16, of_cluster: bool, command: u8, answer: Option<Answer> },
 }
 
 /// Something that was said, and may be an answer.
@@ -47,31 +46,48 @@ impl Reply<'_> {
 }
 
 impl Expect {
+    /// What can answer this frame.
+    pub(super) fn zcl(endpoint: u8, cluster: u16, frame: &Frame) -> Self {
+        let (of_cluster, command) = (frame.is_specific, frame.command);
+        let is_standard = of_cluster && frame.manufacturer.is_none();
+        let answer = if is_standard { answers::answer(cluster, command) } else { None };
+        Self::Zcl { endpoint, cluster, of_cluster, command, answer }
+    }
+
+    /// What became of a command of a cluster, of which this is the answer that the cluster itself has for it.
+    ///
+    /// Errors: it is refused, or the answer is cut off.
+    pub(super) fn became(self, frame: &Frame) -> Result<(), DeviceFault> {
+        match self {
+            Self::Zcl { answer: Some(answer), .. } if frame.is_specific => answer.became(&frame.payload),
+            _ => Ok(()),
+        }
+    }
+
     fn is_answered(self, reply: &Reply<'_>) -> bool {
         match (self, reply) {
             (Self::Zdo { cluster }, Reply::Zdo { cluster: said, .. }) => cluster | zdo::RESPONSE == *said,
             (
-                Self::Zcl { endpoint, cluster, of_cluster, command },
+                Self::Zcl { endpoint, cluster, of_cluster, command, answer },
                 Reply::Zcl { endpoint: from, cluster: said, frame },
-            ) => endpoint == *from && cluster == *said && fits(frame, (of_cluster, command), cluster),
+            ) => endpoint == *from && cluster == *said && fits(frame, (of_cluster, command), answer),
             _ => false,
         }
     }
 }
 
 /// Whether a frame can answer a command.
-fn fits(frame: &Frame, (of_cluster, command): (bool, u8), cluster: u16) -> bool {
+fn fits(frame: &Frame, (of_cluster, command): (bool, u8), answer: Option<Answer>) -> bool {
     if frame.direction != Direction::ToClient {
         return false;
     }
     if frame.is_specific {
-        return of_cluster && frame.command == command && WITH_ANSWERS.contains(&cluster);
+        return frame.manufacturer.is_none() && answer.is_some_and(|answer| answer.command == frame.command);
     }
     match frame.general() {
-        // That a command was understood is not yet what became of it.
+        // That a command was understood is not yet what became of it, where the cluster's own answer says that.
         Some(Ok(General::DefaultResponse { command: to, status })) => {
-            let follows = of_cluster && WITH_ANSWERS.contains(&cluster) && status.is_success();
-            to == command && !follows
+            to == command && !(status.is_success() && answer.is_some_and(Answer::tells))
         }
         // Read, write and configure reporting, whose answers have the numbers behind them.
         _ => !of_cluster && matches!((command, frame.command), (0x00, 0x01) | (0x02, 0x04) | (0x06, 0x07)),
@@ -150,13 +166,13 @@ impl<A> Talks<A> {
 
 #[cfg(test)]
 mod tests {
-    use usp_mapping::zigbee::zcl;
+    use usp_mapping::zigbee::{clusters, zcl};
 
     use super::*;
 
     const A: Ieee = Ieee(1);
-    const READ: Expect = Expect::Zcl { endpoint: 1, cluster: 6, of_cluster: false, command: 0 };
-    const ON: Expect = Expect::Zcl { endpoint: 1, cluster: 6, of_cluster: true, command: 1 };
+    const READ: Expect = Expect::Zcl { endpoint: 1, cluster: 6, of_cluster: false, command: 0, answer: None };
+    const ON: Expect = Expect::Zcl { endpoint: 1, cluster: 6, of_cluster: true, command: 1, answer: None };
 
     fn frame(bytes: &[u8]) -> Frame {
         Frame::parse(bytes).unwrap()
@@ -217,7 +233,7 @@ mod tests {
     #[test]
     fn answers_of_clusters() {
         let (mut talks, now) = (Talks::default(), Instant::now());
-        let lock = Expect::Zcl { endpoint: 1, cluster: 0x0101, of_cluster: true, command: 0 };
+        let lock = Expect::zcl(1, 0x0101, &frame(&[0x01, 0, 0x00]));
         talks.open(now, A, lock, "lock");
         let understood = frame(&[0x18, 0, 0x0b, 0x00, 0x00]);
         let reply = Reply::Zcl { endpoint: 1, cluster: 0x0101, frame: &understood };
@@ -227,9 +243,85 @@ mod tests {
             talks.answered(A, &Reply::Zcl { endpoint: 1, cluster: 0x0101, frame: &said }),
             Some("lock")
         );
-        let zone = Expect::Zcl { endpoint: 1, cluster: 0x0500, of_cluster: true, command: 0 };
+        let zone = Expect::zcl(1, 0x0500, &frame(&[0x01, 0, 0x00, 0, 1]));
         talks.open(now, A, zone, "zone");
         let alarm = frame(&[0x19, 1, 0x00, 1, 0, 0, 0, 0, 0]);
         assert_eq!(talks.answered(A, &Reply::Zcl { endpoint: 1, cluster: 0x0500, frame: &alarm }), None);
+    }
+
+    /// The commands that have answers of their own, which have these numbers (07-5123-08).
+    const OWN: [(u16, u8, u8); 9] = [
+        (0x0003, 0x01, 0x00),
+        (0x0004, 0x00, 0x00),
+        (0x0004, 0x03, 0x03),
+        (0x0005, 0x04, 0x04),
+        (0x0101, 0x00, 0x00),
+        (0x0101, 0x01, 0x01),
+        (0x0101, 0x02, 0x02),
+        (0x0101, 0x03, 0x03),
+        (0x0501, 0x00, 0x00),
+    ];
+
+    /// What became of a command of a cluster that gets these answers; `None`: none of them answers it.
+    fn became(asked: &Frame, cluster: u16, said: &[&[u8]]) -> Option<Result<(), DeviceFault>> {
+        let (mut talks, now) = (Talks::default(), Instant::now());
+        let expect = Expect::zcl(1, cluster, asked);
+        talks.open(now, A, expect, ());
+        said.iter().find_map(|bytes| {
+            let frame = frame(bytes);
+            talks.answered(A, &Reply::Zcl { endpoint: 1, cluster, frame: &frame })?;
+            Some(match frame.general() {
+                Some(Ok(General::DefaultResponse { status, .. })) if !status.is_success() => {
+                    Err(status.refusal())
+                }
+                _ => expect.became(&frame),
+            })
+        })
+    }
+
+    #[test]
+    fn every_command_of_the_language_is_done_or_refused_by_its_answer() {
+        let mut swept = 0;
+        for cluster in clusters::names().filter_map(clusters::named) {
+            for command in cluster.received {
+                let (of, number) = (cluster.id, command.id);
+                let what = format!("{} {}", cluster.name, command.name);
+                let asked = frame(&[0x01, 0, number]);
+                let understood: &[u8] = &[0x18, 0, 0x0b, number, 0x00];
+                let unknown: &[u8] = &[0x18, 0, 0x0b, number, 0x81];
+                let refused =
+                    |said: &[&[u8]]| matches!(became(&asked, of, said), Some(Err(DeviceFault::Refused(_))));
+                assert!(refused(&[unknown]), "{what} is refused");
+                match OWN.iter().find(|(cluster, command, _)| (*cluster, *command) == (of, number)) {
+                    // It identifies itself for so many seconds, or does not.
+                    Some((0x0003, _, answer)) => {
+                        assert_eq!(
+                            became(&asked, of, &[&[0x19, 0, *answer, 0x3c, 0]]),
+                            Some(Ok(())),
+                            "{what}"
+                        );
+                        assert_eq!(became(&asked, of, &[understood]), Some(Ok(())), "{what}");
+                    }
+                    Some((_, _, answer)) => {
+                        let done: &[u8] = &[0x19, 0, *answer, 0x00, 7, 0, 1];
+                        let not: &[u8] = &[0x19, 0, *answer, 0x04, 7, 0, 1];
+                        assert_eq!(became(&asked, of, &[understood]), None, "{what} is understood, no more");
+                        assert_eq!(became(&asked, of, &[understood, done]), Some(Ok(())), "{what}");
+                        assert!(refused(&[understood, not]), "{what} is not done");
+                        let others: &[u8] = &[0x1d, 0x7c, 0x11, 0, *answer, 0x00];
+                        assert_eq!(became(&asked, of, &[others]), None, "{what}: the manufacturer's");
+                        let own = frame(&[0x05, 0x7c, 0x11, 0, number]);
+                        assert_eq!(became(&own, of, &[understood]), Some(Ok(())), "{what}: its namesake");
+                    }
+                    None => {
+                        let event: &[u8] = &[0x19, 0, number, 0x01, 7, 0, 1];
+                        assert_eq!(became(&asked, of, &[event]), None, "{what} has no answer of its own");
+                        assert_eq!(became(&asked, of, &[event, understood]), Some(Ok(())), "{what}");
+                    }
+                }
+                swept += 1;
+            }
+        }
+        assert!(swept > 50, "{swept}");
     }
 }

@@ -1,5 +1,6 @@
 //! The whole host on a virtual clock, with a coordinator that is none: it holds a network, and devices that answer.
 
+mod commands;
 mod first;
 pub(in crate::zigbee) mod points;
 mod stick;

@@ -3,6 +3,7 @@
 //! Facts of ZCL revision 6 (07-5123-06); names are those of the standard, in small letters and shortened where they say
 //! twice what the cluster says. Whatever is not here is written with its number and its type.
 
+pub mod answers;
 mod closures;
 pub(super) mod elsewhere;
 mod general;

@@ -116,9 +116,11 @@ fn a_lock_says_whether_it_did_it() {
         panic!();
     };
     assert_eq!(ask.question.bytes, [0x01, 0, 0x00]);
+    let said = |bytes| Answer::of(&ask.question, Frame::parse(bytes).unwrap());
     assert_eq!(model.acknowledge(&ask, said(&[0x19, 0, 0x00, 0x00])), Ok(()));
     let refused = model.acknowledge(&ask, said(&[0x19, 0, 0x00, 0x01]));
     assert!(matches!(refused, Err(DeviceFault::Refused(_))), "{refused:?}");
+    assert!(model.refuses(&said(&[0x19, 0, 0x00, 0x01])) && !model.refuses(&said(&[0x19, 0, 0x00, 0x00])));
     let unknown = model.acknowledge(&ask, said(&[0x18, 0, 0x0b, 0x00, 0x81]));
     assert!(matches!(unknown, Err(DeviceFault::Refused(_))), "{unknown:?}");
     assert_eq!(model.acknowledge(&ask, Answer::Expired), Err(DeviceFault::Expired));

@@ -46,6 +46,10 @@ pub(super) struct Stick {
     pub(super) names_asked: u32,
     /// Nothing can be reported.
     pub(super) refuses_reports: bool,
+    /// Its table of bindings is full.
+    pub(super) refuses_bindings: bool,
+    /// What the plug answers to commands of clusters, by cluster and command: frame control, and what follows the number.
+    pub(super) answers: BTreeMap<(u16, u8), (u8, Vec<u8>)>,
     /// What is sent gets nowhere, and nobody says so.
     pub(super) is_stuck: bool,
     /// The plug says what it was, just before it answers.
@@ -259,15 +263,27 @@ fn object(stick: &mut Stick, ieee: Ieee, message: &Aps) -> Option<Vec<u8>> {
             let cluster = u16::from_le_bytes([message.payload[10], message.payload[11]]);
             let what = format!("bind {}/{cluster:04x}", message.payload[9]);
             stick.set_up.entry(ieee).or_default().push(what);
-            vec![number, 0]
+            vec![number, if stick.refuses_bindings { 0x8c } else { 0 }]
         }
         0x0034 => vec![number, 0],
         _ => return None,
     })
 }
 
+/// The answer to a command that was told to be given; one with a manufacturer's code gets that back.
+fn told(stick: &Stick, message: &Aps) -> Option<Vec<u8>> {
+    let (control, rest) = message.payload.split_first()?;
+    let (code, rest) = rest.split_at_checked(if control & 0x04 == 0 { 0 } else { 2 })?;
+    let [number, command, ..] = rest else { return None };
+    let (answer, said) = stick.answers.get(&(message.cluster, *command)).filter(|_| control & 0x03 == 1)?;
+    Some([&[answer | control & 0x04], code, &[*number], said.as_slice()].concat())
+}
+
 /// A cluster's answers.
 fn cluster(stick: &mut Stick, ieee: Ieee, message: &Aps) -> Option<Vec<u8>> {
+    if let Some(answer) = told(stick, message) {
+        return Some(answer);
+    }
     let [control, number, command, rest @ ..] = message.payload.as_slice() else { return None };
     let state = u8::from(stick.is_on);
     let [low, high] = stick.offset.to_le_bytes();

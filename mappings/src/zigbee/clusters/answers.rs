@@ -1,0 +1,260 @@
+//! What servers answer to commands.
+//!
+//! Facts of ZCL revision 8 (07-5123-08): the Default Response (2.5.12) answers every command but those that are here, and any
+//! that is refused as such. A command with a manufacturer code is the manufacturer's, and not one of these.
+
+use self::Outcome::{Arming, Each, Own, Standard, Unsaid};
+use crate::port::DeviceFault;
+use crate::zigbee::zcl::Status;
+
+/// The response of a cluster to a command that its server takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its identifier among what the server sends.
+    pub command: u8,
+    /// What it says of what became of the command.
+    pub outcome: Outcome,
+}
+
+/// What a response says of what became of a command, and in which octet of its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A status of the standard.
+    Standard(usize),
+    /// 0, or a failure that is the cluster's own.
+    Own(usize),
+    /// What a panel says when it is to be armed (8.3.2.4.1).
+    Arming,
+    /// How many results there are, and each: 0, or a failure.
+    Each,
+    /// Nothing: it has what was asked for.
+    Unsaid,
+}
+
+/// Command, response, outcome.
+type Row = (u8, u8, Outcome);
+
+/// A response of the command's own number.
+const fn same(command: u8, outcome: Outcome) -> Row {
+    (command, command, outcome)
+}
+
+const ANSWERS: &[(u16, &[Row])] = &[
+    // Identify: there is a response only while it identifies itself (3.5.2.3.2).
+    (0x0003, &[(0x01, 0x00, Unsaid)]),
+    // Groups: Remove All Groups and Add Group If Identifying have none (3.6.2.3).
+    (
+        0x0004,
+        &[same(0x00, Standard(0)), same(0x01, Standard(0)), same(0x02, Unsaid), same(0x03, Standard(0))],
+    ),
+    // Scenes: Recall Scene has none (3.7.2.4).
+    (
+        0x0005,
+        &[
+            same(0x00, Standard(0)),
+            same(0x01, Standard(0)),
+            same(0x02, Standard(0)),
+            same(0x03, Standard(0)),
+            same(0x04, Standard(0)),
+            same(0x06, Standard(0)),
+            same(0x40, Standard(0)),
+            same(0x41, Standard(0)),
+            same(0x42, Standard(0)),
+        ],
+    ),
+    // Alarms: Get Alarm.
+    (0x0009, &[(0x02, 0x01, Standard(0))]),
+    // Door Lock: what is got of a schedule has its status behind its numbers.
+    (
+        0x0101,
+        &[
+            same(0x00, Own(0)),
+            same(0x01, Own(0)),
+            same(0x02, Own(0)),
+            same(0x03, Own(0)),
+            same(0x04, Unsaid),
+            same(0x05, Own(0)),
+            same(0x06, Unsaid),
+            same(0x07, Own(0)),
+            same(0x08, Own(0)),
+            same(0x09, Own(0)),
+            same(0x0a, Unsaid),
+            same(0x0b, Own(0)),
+            same(0x0c, Own(3)),
+            same(0x0d, Own(0)),
+            same(0x0e, Own(0)),
+            same(0x0f, Own(3)),
+            same(0x10, Own(0)),
+            same(0x11, Own(0)),
+            same(0x12, Own(1)),
+            same(0x13, Own(0)),
+            same(0x14, Own(0)),
+            same(0x15, Unsaid),
+            same(0x16, Own(0)),
+            same(0x17, Unsaid),
+            same(0x18, Own(0)),
+            same(0x19, Own(0)),
+        ],
+    ),
+    // Thermostat: the schedule of a week, and the log of relays.
+    (0x0201, &[(0x02, 0x00, Unsaid), (0x04, 0x01, Unsaid)]),
+    // IAS ACE: Arm, Bypass, and what is asked of zones and of the panel.
+    (
+        0x0501,
+        &[
+            (0x00, 0x00, Arming),
+            (0x01, 0x07, Each),
+            (0x05, 0x01, Unsaid),
+            (0x06, 0x02, Unsaid),
+            (0x07, 0x05, Unsaid),
+            (0x08, 0x06, Unsaid),
+            (0x09, 0x08, Unsaid),
+        ],
+    ),
+    // Metering and Electrical Measurement: profiles, whose status is behind their time.
+    (0x0702, &[same(0x00, Own(4)), same(0x03, Unsaid)]),
+    (0x0b04, &[same(0x00, Unsaid), same(0x01, Own(4))]),
+    // Touchlink Commissioning: groups and endpoints.
+    (0x1000, &[same(0x41, Unsaid), same(0x42, Unsaid)]),
+];
+
+fn rows(cluster: u16) -> &'static [Row] {
+    ANSWERS.iter().find(|(of, _)| *of == cluster).map_or(&[], |(_, rows)| rows)
+}
+
+/// What the server of a cluster answers to a command of the standard; `None`: a Default Response.
+pub fn answer(cluster: u16, command: u8) -> Option<Answer> {
+    let row = rows(cluster).iter().find(|(of, ..)| *of == command);
+    row.map(|(_, command, outcome)| Answer { command: *command, outcome: *outcome })
+}
+
+/// Whether this command, which the server of a cluster sends, answers one.
+pub fn is_answer(cluster: u16, command: u8) -> bool {
+    rows(cluster).iter().any(|(_, answer, _)| *answer == command)
+}
+
+impl Answer {
+    /// Whether it says what became of the command: a Default Response of success says then that it was understood, no more.
+    pub fn tells(self) -> bool {
+        self.outcome != Unsaid
+    }
+
+    /// What became of the command.
+    ///
+    /// Errors: the response refuses it, or is cut off.
+    pub fn became(self, payload: &[u8]) -> Result<(), DeviceFault> {
+        let octet = |at: usize| {
+            let cut = || DeviceFault::Garbled("its answer to a command is cut off".to_owned());
+            payload.get(at).copied().ok_or_else(cut)
+        };
+        match self.outcome {
+            Unsaid => Ok(()),
+            Standard(at) => match Status(octet(at)?) {
+                // Revision 8 does not have "it exists already" any more: SUCCESS is to be said instead (2.6.3).
+                Status::SUCCESS | Status(0x8a) => Ok(()),
+                status => Err(status.refusal()),
+            },
+            Own(at) => done(octet(at)?),
+            Each => {
+                let count = octet(0)?.into();
+                octet(count)?;
+                payload.iter().skip(1).take(count).try_for_each(|result| done(*result))
+            }
+            Arming => match octet(0)? {
+                0x04 => Err(DeviceFault::Refused("the code is invalid (0x04)".to_owned())),
+                0x05 => Err(DeviceFault::Refused("it is not ready to be armed (0x05)".to_owned())),
+                _ => Ok(()),
+            },
+        }
+    }
+}
+
+fn done(status: u8) -> Result<(), DeviceFault> {
+    match status {
+        0 => Ok(()),
+        status => Err(DeviceFault::Refused(format!("it did not do it (status 0x{status:02x})"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::zigbee::clusters;
+
+    /// All commands of the language with a response of their own.
+    const WITH_ANSWERS: &[(&str, &str)] = &[
+        ("identify", "identify_query"),
+        ("groups", "add_group"),
+        ("groups", "remove_group"),
+        ("scenes", "store_scene"),
+        ("door_lock", "lock_door"),
+        ("door_lock", "unlock_door"),
+        ("door_lock", "toggle"),
+        ("door_lock", "unlock_with_timeout"),
+        ("ias_ace", "arm"),
+    ];
+
+    #[test]
+    fn every_command_of_the_language_has_the_answer_of_the_standard() {
+        let mut seen = BTreeSet::new();
+        for cluster in clusters::all() {
+            for command in cluster.received {
+                let has = answer(cluster.id, command.id).is_some();
+                let is = WITH_ANSWERS.contains(&(cluster.name, command.name));
+                assert_eq!(has, is, "{} {}", cluster.name, command.name);
+                seen.extend(is.then_some((cluster.name, command.name)));
+            }
+            // What answers is no event, and what is named a response answers.
+            for command in cluster.generated {
+                let is = command.name.ends_with("_response");
+                assert_eq!(is_answer(cluster.id, command.id), is, "{} {}", cluster.name, command.name);
+            }
+        }
+        assert_eq!(seen.len(), WITH_ANSWERS.len());
+    }
+
+    #[test]
+    fn each_is_there_once() {
+        let mut known = BTreeSet::new();
+        for (cluster, rows) in ANSWERS {
+            for (command, answer, _) in *rows {
+                assert!(known.insert((*cluster, true, *command)) && known.insert((*cluster, false, *answer)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_done_or_refused() {
+        let became = |cluster, command, payload: &[u8]| answer(cluster, command).unwrap().became(payload);
+        let refused = |cluster, command, payload: &[u8]| match became(cluster, command, payload) {
+            Err(DeviceFault::Refused(why)) => why,
+            other => panic!("{cluster:04x} {command:02x}: {other:?}"),
+        };
+        // Groups: added, it is there already, no place; removed, it was not there.
+        assert_eq!(became(4, 0x00, &[0x00, 7, 0]), Ok(()));
+        assert_eq!(became(4, 0x00, &[0x8a, 7, 0]), Ok(()));
+        assert_eq!(refused(4, 0x00, &[0x89, 7, 0]), "insufficient space (0x89)");
+        assert_eq!(refused(4, 0x03, &[0x8b, 7, 0]), "not found (0x8b)");
+        assert_eq!(refused(5, 0x04, &[0x85, 7, 0, 1]), "a field is invalid (0x85)");
+        assert_eq!(became(4, 0x02, &[0x89, 0]), Ok(()), "the first octet is how many more there may be");
+        // Locks; the status of a schedule is behind its number and its user.
+        assert_eq!(refused(0x0101, 0x00, &[1]), "it did not do it (status 0x01)");
+        assert_eq!(became(0x0101, 0x0c, &[1, 2, 0, 0, 0x7f, 8, 0, 9, 0]), Ok(()));
+        assert!(refused(0x0101, 0x0c, &[0, 0, 0, 0x8b]).contains("0x8b"));
+        // Panels: armed, off already, a wrong code, an open window; zones that are passed over, or one not.
+        assert_eq!(became(0x0501, 0x00, &[3]), Ok(()));
+        assert_eq!(became(0x0501, 0x00, &[6]), Ok(()));
+        assert!(refused(0x0501, 0x00, &[4]).contains("code"));
+        assert!(refused(0x0501, 0x00, &[5]).contains("not ready"));
+        assert_eq!(became(0x0501, 0x01, &[2, 0, 0]), Ok(()));
+        assert!(refused(0x0501, 0x01, &[2, 0, 3]).contains("0x03"));
+        for (cluster, command, payload) in
+            [(4, 0x00, &[][..]), (0x0101, 0x0c, &[0, 0, 0]), (0x0501, 0x01, &[2, 0])]
+        {
+            let cut = became(cluster, command, payload);
+            assert!(matches!(cut, Err(DeviceFault::Garbled(_))), "{cluster:04x}: {cut:?}");
+        }
+    }
+}
