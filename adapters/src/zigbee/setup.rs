@@ -30,6 +30,8 @@ struct Step {
     what: String,
     /// Nothing answers it.
     is_told: bool,
+    /// Endpoint and cluster that are bound by it.
+    binds: Option<(u8, u16)>,
     /// Endpoint, cluster and attributes that are reported by it.
     reports: Option<(u8, u16, Vec<u16>)>,
 }
@@ -41,6 +43,8 @@ pub(super) struct Setup {
     at: usize,
     attempts: u32,
     refused: Vec<String>,
+    /// What is not bound: reports of that have nowhere to go to.
+    unbound: BTreeSet<(u8, u16)>,
     /// What is not reported, or not yet.
     unreported: BTreeSet<(u8, u16, u16)>,
     failed: Option<String>,
@@ -66,14 +70,15 @@ impl Setup {
         let bindings = wishes.bindings.iter().map(|(endpoint, cluster)| {
             let request = zdo::bind(0, (device, *endpoint, *cluster), (coordinator, HOST_ENDPOINT));
             let what = format!("bind cluster 0x{cluster:04x} of endpoint {endpoint}");
-            Step { question: Question::zdo(zdo::BIND, request), what, is_told: false, reports: None }
+            let binds = Some((*endpoint, *cluster));
+            Step { binds, ..Step::plain(Question::zdo(zdo::BIND, request), what) }
         });
         let reports = wishes.reports.iter().flat_map(parts).map(|reports| {
             let question = Question::zcl(reports.endpoint, reports.cluster, &reports.frame());
             let what = format!("report cluster 0x{:04x} of endpoint {}", reports.cluster, reports.endpoint);
             let attributes = reports.attributes.iter().map(|(id, ..)| *id).collect();
             let reports = Some((reports.endpoint, reports.cluster, attributes));
-            Step { question, what, is_told: false, reports }
+            Step { reports, ..Step::plain(question, what) }
         });
         let own = match &mapping.protocol {
             Protocol::Zigbee(options) => options.setup.as_slice(),
@@ -84,11 +89,12 @@ impl Setup {
             let question = Question::zcl(frame.endpoint, frame.cluster, &parsed);
             let what = format!("set up cluster 0x{:04x} of endpoint {}", frame.cluster, frame.endpoint);
             let is_told = parsed.no_default_response && parsed.is_specific;
-            Some(Step { question, what, is_told, reports: None })
+            Some(Step { is_told, ..Step::plain(question, what) })
         });
         let steps: Vec<Step> = zones.chain(bindings).chain(reports).chain(own).collect();
         let unreported = steps.iter().flat_map(Step::reported).collect();
-        Self { steps, at: 0, attempts: 0, refused: Vec::new(), unreported, failed: None }
+        let unbound = BTreeSet::new();
+        Self { steps, at: 0, attempts: 0, refused: Vec::new(), unbound, unreported, failed: None }
     }
 
     /// What to ask, and whether anything answers it; `None`: it is over.
@@ -107,10 +113,15 @@ impl Setup {
         let Some(step) = self.steps.get(self.at) else { return };
         match outcome {
             Ok(said) => {
+                let why = refusal(&step.question, said);
+                self.unbound.extend(step.binds.filter(|_| why.is_some()));
                 for reported in step.reported().filter(|(_, _, id)| takes(said, *id)) {
-                    self.unreported.remove(&reported);
+                    let (endpoint, cluster, _) = reported;
+                    if !self.unbound.contains(&(endpoint, cluster)) {
+                        self.unreported.remove(&reported);
+                    }
                 }
-                if let Some(why) = refusal(said) {
+                if let Some(why) = why {
                     self.refused.push(format!("{}: {why}", step.what));
                 }
             }
@@ -130,8 +141,8 @@ impl Setup {
         self.failed = Some(why);
     }
 
-    /// What the device does not report although it was to, by endpoint, cluster and attribute: it was refused, or the setup did
-    /// not get so far.
+    /// What the device does not report although it was to, by endpoint, cluster and attribute: it was refused, or its binding
+    /// was, or the setup did not get so far.
     pub(super) fn unreported(&self) -> BTreeSet<(u8, u16, u16)> {
         self.unreported.clone()
     }
@@ -143,6 +154,11 @@ impl Setup {
 }
 
 impl Step {
+    /// One that is answered, and nothing more.
+    fn plain(question: Question, what: String) -> Self {
+        Self { question, what, is_told: false, binds: None, reports: None }
+    }
+
     fn reported(&self) -> impl Iterator<Item = (u8, u16, u16)> {
         let all = self.reports.iter();
         all.flat_map(|(endpoint, cluster, ids)| ids.iter().map(|id| (*endpoint, *cluster, *id)))
@@ -186,23 +202,16 @@ fn enrolment(endpoint: u8, coordinator: Ieee) -> [Step; 2] {
     let write = zcl::write_attribute(None, CIE_ADDRESS, kind, &value);
     let what = |what: &str| format!("{what} of endpoint {endpoint}");
     [
+        Step::plain(Question::zcl(endpoint, IAS_ZONE, &write), what("take the alarms of the zone")),
         Step {
-            question: Question::zcl(endpoint, IAS_ZONE, &write),
-            what: what("take the alarms of the zone"),
-            is_told: false,
-            reports: None,
-        },
-        Step {
-            question: Question::zcl(endpoint, IAS_ZONE, &enrolled(0)),
-            what: what("enrol the zone"),
             is_told: true,
-            reports: None,
+            ..Step::plain(Question::zcl(endpoint, IAS_ZONE, &enrolled(0)), what("enrol the zone"))
         },
     ]
 }
 
 /// What a device did not do; `None`: it did it.
-fn refusal(said: &Said) -> Option<String> {
+fn refusal(question: &Question, said: &Said) -> Option<String> {
     let words = |status: Status| format!("{} (0x{:02x})", status.words(), status.0);
     match said {
         Said::Zdo(payload) => match zdo::answer(payload) {
@@ -210,6 +219,9 @@ fn refusal(said: &Said) -> Option<String> {
             Some((status, _)) => Some(zdo::words(status)),
             None => Some("its answer is cut off".to_owned()),
         },
+        Said::Zcl(frame) if frame.is_specific => {
+            question.expect.became(frame).err().map(|why| why.to_string())
+        }
         Said::Zcl(frame) => match frame.general()? {
             Ok(General::WriteResponse(all) | General::ConfigureResponse(all)) => {
                 let refused: Vec<String> = all
@@ -241,6 +253,58 @@ mod tests {
         assert!(parts.len() > 1 && parts.iter().all(|part| part.frame().bytes().len() <= MAX_PAYLOAD));
         let ids: Vec<u16> = parts.iter().flat_map(|part| &part.attributes).map(|(id, ..)| *id).collect();
         assert_eq!(ids, (0..20).collect::<Vec<_>>());
+    }
+
+    const DEVICE: Ieee = Ieee(1);
+
+    fn mapping(more: &str) -> std::sync::Arc<Mapping> {
+        let text = format!(
+            "uspmap: 1\nprofile: acme.plug\nversion: 1.0.0\ndevice: {{type: PowerStrip}}\n\
+             zigbee: {{manufacturer: ACME, model: P1{more}}}\ncapabilities:\n\
+             \x20 output: {{class: BinaryControl, type: Switch, read: {{cluster: on_off, attribute: on_off}}, write: {{}}}}\n\
+             \x20 power: {{class: LevelSensor, type: Power, unit: W, read: {{cluster: electrical_measurement, attribute: active_power}}}}\n"
+        );
+        std::sync::Arc::clone(&crate::zigbee::tests::points::site(&text).devices[0].mapping)
+    }
+
+    /// Takes each step in as these answers have it, by the beginning of what the step is.
+    fn done(setup: &mut Setup, refuses: &str, refused: &[u8]) {
+        while let Some((question, _)) = setup.next() {
+            let is_refused = setup.steps[setup.at].what.starts_with(refuses);
+            let said = match question.expect {
+                super::super::talks::Expect::Zdo { .. } => {
+                    Said::Zdo(if is_refused { refused.to_vec() } else { vec![0, 0] })
+                }
+                super::super::talks::Expect::Zcl { command, .. } => {
+                    let done = [0x18, 0, if command == 0x06 { 0x07 } else { 0x04 }, 0x00];
+                    Said::Zcl(zcl::Frame::parse(if is_refused { refused } else { &done }).unwrap())
+                }
+            };
+            setup.take(Ok(&said));
+        }
+    }
+
+    /// A table of bindings that is full for one cluster: its reports are taken, and go nowhere.
+    #[test]
+    fn what_is_not_bound_is_not_reported() {
+        let mut setup = Setup::new(&mapping(""), DEVICE, Ieee(2));
+        done(&mut setup, "bind cluster 0x0b04", &[0, 0x8c]);
+        assert_eq!(setup.unreported(), [(1, 0x0b04, 0x050b)].into());
+        let refused = setup.finish().unwrap();
+        assert!(refused.len() == 1 && refused[0].starts_with("bind cluster 0x0b04"), "{refused:?}");
+        let mut setup = Setup::new(&mapping(""), DEVICE, Ieee(2));
+        done(&mut setup, "nothing", &[]);
+        assert!(setup.unreported().is_empty());
+    }
+
+    #[test]
+    fn a_group_that_it_does_not_join_is_told() {
+        let group =
+            ", setup: [{endpoint: 1, cluster: groups, command: add_group, fields: {group: 7, name: \"\"}}]";
+        let mut setup = Setup::new(&mapping(group), DEVICE, Ieee(2));
+        done(&mut setup, "set up cluster 0x0004", &[0x19, 0, 0x00, 0x89, 7, 0]);
+        let refused = setup.finish().unwrap();
+        assert!(refused.len() == 1 && refused[0].contains("insufficient space"), "{refused:?}");
     }
 
     #[test]

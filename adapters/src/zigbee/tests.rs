@@ -454,8 +454,18 @@ async fn what_met_with_silence_is_asked_again_when_the_device_is_heard() {
 /// Its reports have a longest pause of ten minutes: so often it is read, before and after a restart.
 #[tokio::test(start_paused = true)]
 async fn what_a_device_refuses_to_report_is_polled() {
+    is_polled(|stick| stick.refuses_reports = true).await;
+}
+
+/// It takes the reports, and has no place to note where they go to.
+#[tokio::test(start_paused = true)]
+async fn what_a_device_does_not_bind_is_polled() {
+    is_polled(|stick| stick.refuses_bindings = true).await;
+}
+
+async fn is_polled(refuses: impl Fn(&mut Stick)) {
     let mut world = started(&both());
-    world.stick.stick().refuses_reports = true;
+    refuses(&mut world.stick.stick());
     world.join_all().await;
     // What is read at the start is read.
     tokio::time::sleep(60 * SECOND).await;
