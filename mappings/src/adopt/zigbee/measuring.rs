@@ -66,10 +66,12 @@ fn air(source: &Source<'_>, part: &mut Part) {
     }
 }
 
-/// `type` and `unit` of what a meter counts, and how it is called (Smart Energy, UnitofMeasure; binary and BCD).
+/// From this UnitofMeasure on everything that the meter counts is in BCD (Smart Energy, D.3.2.2.4.1).
+const BCD: i128 = 0x80;
+
+/// `type` and `unit` of what a meter counts, and how it is called (Smart Energy, UnitofMeasure).
 fn counted(unit: i128) -> (&'static str, &'static str, &'static str, &'static str, &'static str) {
-    // 0x80 on: the same in BCD.
-    match if unit < 0 { unit } else { unit & 0x7f } {
+    match unit {
         0x00 => ("energy", "Energy", "kWh", "kW", "power"),
         0x01 => ("volume", "Volume", "cu-m", "X_USPBROKER_CuMPerHour", "flow"),
         0x07 => ("volume", "Volume", "l", "X_USPBROKER_LPerHour", "flow"),
@@ -90,6 +92,13 @@ fn meter(source: &Source<'_>, part: &mut Part, unsaid: &mut Unsaid) {
         let why = "it has not said what its meter counts and by what that is divided: interview it again";
         return unsaid.push(("the meter", why.to_owned()));
     };
+    if let Said::Holds(unit @ BCD..) = unit {
+        // Read as a binary number it would be wrong, and seem right.
+        let why = format!(
+            "it counts in BCD (UnitofMeasure 0x{unit:02x}), which mappings cannot read of Zigbee devices"
+        );
+        return unsaid.push(("the meter", why));
+    }
     if !is_plausible(ratio) {
         let why = format!("one step would be {ratio}, which no meter counts in");
         return unsaid.push(("the meter", why));

@@ -71,19 +71,28 @@ pub fn adopt(interview: &Interview, catalog: &Catalog) -> Result<Adopted, Vec<Le
     }
     let mut model = model(interview, &mut notes, &name);
     match model.written(&name, &mut notes) {
-        Some((text, mapping)) => Ok(Adopted {
-            name,
-            profile: mapping.profile.clone(),
-            text,
-            mapping: Arc::new(mapping),
-            is_known: false,
-            left_out: notes.sorted(),
-        }),
+        Some((text, mapping)) => {
+            let left_out = notes.sorted();
+            Ok(Adopted {
+                name,
+                profile: mapping.profile.clone(),
+                text: text + &comments(&left_out),
+                mapping: Arc::new(mapping),
+                is_known: false,
+                left_out,
+            })
+        }
         None => {
             notes.add(&name, WHOLE_DEVICE, "nothing that it says of itself can be mapped");
             Err(notes.sorted())
         }
     }
+}
+
+/// What was left out, for whoever reads the mapping: at its end, so that the rest stays on its lines.
+fn comments(left_out: &[LeftOut]) -> String {
+    let plain = |text: &str| text.replace(|c: char| c.is_control(), " ");
+    left_out.iter().map(|left| format!("# Left out: {}: {}\n", plain(&left.what), plain(&left.why))).collect()
 }
 
 fn name(interview: &Interview) -> String {

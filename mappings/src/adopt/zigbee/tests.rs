@@ -1,6 +1,7 @@
 //! What becomes of devices that are interviewed.
 
 use super::{Endpoint, Interview, adopt, wanted};
+use crate::compile::compile_file;
 use crate::diagnostic::SourceFile;
 use crate::library::Catalog;
 use crate::mapping::{Class, Mapping, ReadPoint};
@@ -122,6 +123,25 @@ fn what_a_meter_does_not_answer_is_left_out() {
     let (told, left) = meter(&[unit], &lacks);
     assert_eq!(told, ["sum: LevelSensor Counter X_USPBROKER_MeterUnit", "voltage: LevelSensor Meter V"]);
     assert_eq!(left, both[..1], "of the current nothing is known");
+}
+
+/// 12345 in BCD is 0x12345: as a binary number it would be 74565.
+#[test]
+fn a_meter_that_counts_in_bcd_is_left_out_and_said_so() {
+    for unit in [0x80, 0x81, 0x87, 0x8c] {
+        let mut plug = interview(vec![endpoint(1, 0x0051, &[0, 6, 0x0702], &[])]);
+        let (one, thousand) = ((1, 0x0702, 0x0301, 1), (1, 0x0702, 0x0302, 1000));
+        let sums = [(1, 0x0702, 0x0000, 0x0001_2345), (1, 0x0702, 0x0001, 5), (1, 0x0702, 0x0400, 0x42)];
+        held(&mut plug, &[(1, 0x0702, 0x0300, unit), one, thousand]);
+        held(&mut plug, &sums);
+        let adopted = adopt(&plug, &Catalog::builtin()).unwrap();
+        assert_eq!(told(&adopted.mapping), ["switch: BinaryControl Switch"], "{unit:02x}");
+        assert_eq!(adopted.left_out[0].what, "the meter, endpoint 1");
+        let comment = adopted.text.lines().find(|line| line.starts_with("# Left out: the meter")).unwrap();
+        assert!(comment.contains("BCD") && comment.contains(&format!("0x{unit:02x}")), "{comment}");
+        let (again, found) = compile_file(&SourceFile::new("draft.yaml", &adopted.text));
+        assert_eq!(again.as_ref(), Some(&*adopted.mapping), "{found:?}");
+    }
 }
 
 #[test]
