@@ -29,7 +29,7 @@ pub(crate) async fn read(place: &SecretRef) -> Result<Secret, String> {
             value.into_encoded_bytes()
         }
         SecretRef::File(path) => {
-            file(path).await.map_err(|kind| format!("{place} cannot be read: {kind}"))?
+            file(path).await.map_err(|kind| format!("{place} cannot be read: {}", words(kind)))?
         }
     };
     if bytes.last() == Some(&b'\n') {
@@ -50,6 +50,15 @@ async fn file(path: &str) -> Result<Vec<u8>, ErrorKind> {
     let mut bytes = Vec::new();
     file.take(LONGEST + 3).read_to_end(&mut bytes).await.map_err(|error| error.kind())?;
     Ok(bytes)
+}
+
+fn words(kind: ErrorKind) -> String {
+    match kind {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "this program may not open it".to_owned(),
+        ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -75,7 +84,7 @@ mod tests {
         std::fs::write(&path, "x".repeat(5000)).unwrap();
         assert!(read(&place).await.unwrap_err().contains("longer"));
         std::fs::remove_file(&path).unwrap();
-        assert!(read(&place).await.unwrap_err().contains("entity not found"));
+        assert!(read(&place).await.unwrap_err().contains("cannot be read: there is no such file"));
     }
 
     #[tokio::test]

@@ -19,6 +19,13 @@ pub(crate) fn io_words(error: &Error) -> String {
         ErrorKind::HostUnreachable => "no route to the host".to_owned(),
         ErrorKind::NetworkUnreachable => "no route to the network".to_owned(),
         ErrorKind::TimedOut => "no answer".to_owned(),
-        _ => error.to_string(),
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "no permission".to_owned(),
+        _ => without_number(&error.to_string()).to_owned(),
     }
+}
+
+/// What the system says, without its ` (os error 2)`.
+pub(crate) fn without_number(text: &str) -> &str {
+    text.split_once(" (os error ").map_or(text, |(words, _)| words)
 }

@@ -48,6 +48,18 @@ pub(super) fn words(error: &dbus::Error) -> String {
     }
 }
 
+/// Why D-Bus itself cannot be reached.
+pub(super) fn of_bus(error: &str) -> String {
+    let why = [
+        ("No such file or directory", "its socket is not there"),
+        ("entity not found", "its socket is not there"),
+        ("Connection refused", "nobody listens at its socket"),
+        ("Permission denied", "Permission denied for its socket"),
+    ];
+    let known = why.into_iter().find(|(said, _)| error.contains(said)).map(|(_, why)| why.to_owned());
+    known.unwrap_or_else(|| shortened(error.split_once(" (os error ").map_or(error, |(words, _)| words)))
+}
+
 /// What others say may be long, and have line ends.
 fn shortened(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
@@ -97,6 +109,18 @@ mod tests {
 
     fn of(name: &str, message: &str) -> Fault {
         of_device(&dbus::Error::new_custom(name, message))
+    }
+
+    #[test]
+    fn why_there_is_no_d_bus_is_told_without_numbers() {
+        for (said, told) in [
+            ("I/O error: No such file or directory (os error 2)", "its socket is not there"),
+            ("I/O error: Permission denied (os error 13)", "Permission denied for its socket"),
+            ("I/O error: Connection refused (os error 111)", "nobody listens at its socket"),
+            ("I/O error: Broken pipe (os error 32)", "I/O error: Broken pipe"),
+        ] {
+            assert_eq!(of_bus(said), told);
+        }
     }
 
     #[test]

@@ -147,7 +147,9 @@ fn drive(
     runtime.block_on(async {
         let told = std::env::var("DBUS_SYSTEM_BUS_ADDRESS");
         let place = told.map_or_else(|_| String::new(), |at| format!(" at DBUS_SYSTEM_BUS_ADDRESS={at}"));
-        let no_bus = |error: &dyn std::fmt::Display| format!("there is no D-Bus{place}: {error}");
+        let no_bus = |error: &dyn std::fmt::Display| {
+            format!("there is no D-Bus{place}: {}", fault::of_bus(&error.to_string()))
+        };
         let made = match dbus_tokio::connection::new_system_sync() {
             Ok((resource, bus)) => Manager::new()
                 .await
