@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use usp_mapping::ble::bthome::SERVICE;
 use usp_mapping::mapping::{
     BleAsk, BleChar, BleConnect, BleOptions, BleRead, BleShape, BleSource, Device, DeviceAddress, Mapping,
     Protocol, ReadBinding, ReadPoint, WriteBinding, WritePoint,
@@ -14,6 +15,9 @@ use usp_mapping::value::{Counter, Value};
 
 use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, Understood, WriteStart};
+
+/// How long after its data a strength is that of the same word.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// What a device is asked over a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +110,8 @@ pub(crate) struct BleModel {
     apart: Option<String>,
     /// What is not encrypted with its key shows nobody that it is there.
     is_sealed: bool,
+    /// When something was heard last that was encrypted with it, or would be.
+    opened: Option<Instant>,
 }
 
 /// The places of a point.
@@ -280,6 +286,9 @@ impl BleModel {
     }
 
     fn advert(&mut self, now: Instant, source: &BleSource, data: &[u8], repeated: bool) -> Heard {
+        if *source == BleSource::ServiceData(SERVICE) {
+            self.opened = Some(now);
+        }
         let mut points = self.all_points();
         // What was pushed once is not pushed again because it is said again.
         points.retain(|point| !repeated || self.mapping.event(*point).is_none());
@@ -304,9 +313,10 @@ impl BleModel {
         let points = self.all_points();
         let mut readings: Readings =
             points.iter().filter_map(|point| self.made(now, *point, taken)).collect();
-        if self.is_sealed {
-            readings.iter_mut().for_each(|reading| reading.freshness.contact = false);
-        }
+        // Anybody can be strong: only with what the key has opened it is the device.
+        let is_its =
+            !self.is_sealed || self.opened.is_some_and(|at| now.saturating_duration_since(at) < TOGETHER);
+        readings.iter_mut().for_each(|reading| reading.freshness.contact &= is_its);
         let heard = self.told(now, readings);
         Heard { live: heard.live && !self.is_sealed, ..heard }
     }
@@ -340,6 +350,7 @@ impl Model for BleModel {
             unusable: BTreeMap::new(),
             counters: BTreeMap::new(),
             apart: None,
+            opened: None,
             is_sealed: matches!(&device.address, DeviceAddress::Ble(address) if address.key.is_some()),
         }
     }

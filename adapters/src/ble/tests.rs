@@ -386,6 +386,13 @@ async fn what_cannot_be_opened_keeps_nobody_online() {
     let mut model = BleModel::new(&site(THERMOMETER, ", key: \"env:X\"").devices[0]);
     let heard = model.hear(Instant::now(), Word::Rssi(-60));
     assert!(!heard.live && !heard.readings[0].freshness.contact);
+    // That of a word which the key has opened is the device's own.
+    let now = Instant::now();
+    model.hear(now, advert(&[0x40, 2, 0xca, 9]));
+    let heard = model.hear(now, Word::Rssi(-61));
+    assert!(!heard.live && heard.readings[0].freshness.contact);
+    let later = now + Duration::from_secs(2);
+    assert!(!model.hear(later, Word::Rssi(-61)).readings[0].freshness.contact);
 }
 
 /// Each word that was encrypted anew is another one, however soon it comes.
