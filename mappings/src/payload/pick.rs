@@ -171,12 +171,34 @@ impl fmt::Display for TlvPick {
 
 impl fmt::Display for BytesPick {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = self
-            .length
-            .map_or(String::new(), |length| self.offset.saturating_add(length.saturating_sub(1)).to_string());
-        write!(f, "bytes {}..{end} {:?}", self.offset, self.encoding)?;
-        f.write_str(if self.little_endian { " little-endian" } else { "" })?;
-        self.bits.map_or(Ok(()), |(first, last)| write!(f, " bits {first}..{last}"))
+        let first = self.offset;
+        match self.length {
+            Some(0 | 1) => write!(f, "byte {first}")?,
+            Some(length) => write!(f, "bytes {first} to {}", first.saturating_add(length - 1))?,
+            None => write!(f, "all bytes from {first}")?,
+        }
+        let bits = self.length.unwrap_or_default().saturating_mul(8);
+        match self.encoding {
+            ByteEncoding::Unsigned => write!(f, " as u{bits}")?,
+            ByteEncoding::Signed => write!(f, " as s{bits}")?,
+            ByteEncoding::Float => write!(f, " as f{bits}")?,
+            ByteEncoding::Text => f.write_str(" as string")?,
+            ByteEncoding::Bytes => f.write_str(" as raw")?,
+        }
+        let is_number = !matches!(self.encoding, ByteEncoding::Text | ByteEncoding::Bytes);
+        // The order of one byte is none.
+        if is_number && bits > 8 {
+            f.write_str(if self.little_endian {
+                ", least significant first"
+            } else {
+                ", most significant first"
+            })?;
+        }
+        match self.bits {
+            Some((first, last)) if first == last => write!(f, ", bit {first}"),
+            Some((first, last)) => write!(f, ", bits {first} to {last}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -63,10 +63,48 @@ fn folder_of(path: &Path) -> Result<(), Failure> {
     made.map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
 }
 
+/// Writes a file; one that is there is kept unless it is to be written over.
+fn put(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    folder_of(path)?;
+    let mut how = std::fs::OpenOptions::new();
+    how.write(true);
+    if force {
+        how.create(true).truncate(true);
+    } else {
+        how.create_new(true);
+    }
+    let written = how.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => is_there(path),
+        _ => Failure::failed(format!("{}: {error}", path.display())),
+    })
+}
+
+fn is_there(path: &Path) -> Failure {
+    Failure::invalid(format!("{} is there already; --force writes over it", path.display()))
+}
+
 /// Shows them on standard error with the lines that they are about.
 pub(in crate::cli) fn show_diagnostics(found: &[Diagnostic]) {
     let mut out = io::stderr().lock();
     let text = diagnostic::render(found, out.is_terminal() && table::colour_is_welcome());
     // Nobody is left to tell when standard error itself is closed.
     out.write_all(text.as_bytes()).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_is_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("new/site.yaml");
+        put(&path, "mine", false).unwrap();
+        let refused = put(&path, "other", false).unwrap_err().to_string();
+        assert!(refused.ends_with("site.yaml is there already; --force writes over it"), "{refused}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+        put(&path, "other", true).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "other");
+    }
 }

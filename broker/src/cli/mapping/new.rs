@@ -1,27 +1,28 @@
 //! `usp-broker mapping new`: a draft to begin with, commented, and right from the start.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use usp_mapping::compile::compile_file;
 use usp_mapping::diagnostic::{SourceFile, has_errors};
 
 use self::classes::CLASSES;
-use super::{folder_of, show_diagnostics};
+use super::{put, show_diagnostics};
 use crate::cli::{Failure, print_line};
 
 mod classes;
 mod guess;
 mod scanned;
 
+/// A name that a mapping may have.
+const USUAL: &str = "acme.device";
+
 /// Begin a mapping: a commented draft that passes `mapping check` and `mapping test`, to be edited
 #[derive(Debug, Args)]
 #[command(after_help = "  usp-broker mapping new acme.meter-3 --template meter -o meter-3.yaml")]
 pub(in crate::cli) struct New {
     /// Name of the mapping: vendor.model
-    #[arg(value_name = "PROFILE", default_value = "acme.device")]
+    #[arg(value_name = "PROFILE", default_value = USUAL)]
     profile: String,
     /// What kind of device it is
     #[arg(long, value_enum, default_value = "meter")]
@@ -94,7 +95,7 @@ impl Template {
 pub(super) fn run(args: &New) -> Result<(), Failure> {
     let text = draft(args)?;
     let Some(path) = &args.output else { return print_line(text.trim_end()) };
-    write(path, &text, args.force)?;
+    put(path, &text, args.force)?;
     let path = path.display();
     print_line(format_args!("{path}: written; edit it, then: usp-broker mapping check {path}"))
 }
@@ -105,18 +106,22 @@ fn draft(args: &New) -> Result<String, Failure> {
         None if args.classes.is_empty() => args.template.text().to_owned(),
         None => of_classes(&args.classes)?,
     };
-    let text = text.replace("PROFILE", &args.profile).replace("VENDOR", &vendor(&args.profile));
-    let (_, found) = compile_file(&SourceFile::new("draft", &text));
-    if has_errors(&found) {
-        // The name is all that somebody else has chosen.
-        show_diagnostics(&found);
-        let profile = &args.profile;
-        return Err(Failure::invalid(format!(
-            "`{profile}` cannot be the name of a mapping: write vendor.model in small letters, such as {}",
-            proposed(profile)
-        )));
+    let named = |profile: &str| text.replace("PROFILE", profile).replace("VENDOR", &vendor(profile));
+    let problems = |text: &str| compile_file(&SourceFile::new("draft", text)).1;
+    let (profile, draft) = (&args.profile, named(&args.profile));
+    let found = problems(&draft);
+    if !has_errors(&found) {
+        return Ok(draft);
     }
-    Ok(text)
+    if has_errors(&problems(&named(USUAL))) {
+        show_diagnostics(&found);
+        return Err(Failure::failed("no draft can be made of that"));
+    }
+    // The name is at fault. The draft is no file of theirs whose lines would tell them anything.
+    Err(Failure::invalid(format!(
+        "`{profile}` cannot be the name of a mapping: write vendor.model in small letters, such as {}",
+        proposed(profile)
+    )))
 }
 
 /// A name for a mapping made of what was written.
@@ -157,25 +162,6 @@ fn vendor(profile: &str) -> String {
     if name.is_empty() { "ACME".to_owned() } else { name }
 }
 
-fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
-    folder_of(path)?;
-    let opened = if force {
-        OpenOptions::new().write(true).create(true).truncate(true).open(path)
-    } else {
-        OpenOptions::new().write(true).create_new(true).open(path)
-    };
-    let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| {
-        let path = path.display();
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                Failure::invalid(format!("{path} is there already; --force writes over it"))
-            }
-            _ => Failure::failed(format!("{path}: {error}")),
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -205,6 +191,15 @@ mod tests {
 
     fn args(words: &[&str]) -> New {
         Cli::try_parse_from([&["new"], words].concat()).unwrap().new
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_is_told_once() {
+        let told = draft(&args(&["Acme Meter"])).unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "`Acme Meter` cannot be the name of a mapping: write vendor.model in small letters, such as acme-meter.model"
+        );
     }
 
     /// Nothing to complain about, and everything tested.

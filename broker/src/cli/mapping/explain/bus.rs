@@ -28,7 +28,7 @@ pub(in crate::cli::mapping) struct BusTold {
 pub(super) fn tell_buses(site: &Site, devices: &[Told], delay: Duration) -> Vec<BusTold> {
     let told = site.buses.iter().map(|bus| {
         let here: Vec<&Told> = devices.iter().filter(|device| device.bus == bus.name).collect();
-        let load: f64 = here.iter().map(|device| device.load).sum();
+        let load = here.iter().map(|device| device.load).sum::<f64>() + 0.0;
         BusTold {
             bus: bus.name.clone(),
             kind: bus_words(&bus.kind),

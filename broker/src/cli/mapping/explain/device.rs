@@ -290,7 +290,8 @@ pub(super) fn exchanges_told(device: &Device, exchanges: &[Exchange]) -> Vec<Exc
 
 /// To a hundredth of a percent.
 fn share(load: f64) -> f64 {
-    (load * 10_000.0).round() / 10_000.0
+    // The sum of nothing is a negative zero.
+    (load * 10_000.0).round() / 10_000.0 + 0.0
 }
 
 /// To a hundredth of a millisecond: what is foretold is not more exact.

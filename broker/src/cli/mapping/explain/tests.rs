@@ -316,3 +316,19 @@ fn a_site_tells_no_secret() {
     assert!(told.contains("MQTT, `zigbee2mqtt/plug`."), "{told}");
     assert!(!told.contains("hunter2") && !told.contains("secret"), "{told}");
 }
+
+/// Nothing is polled: a sum of nothing is no negative zero, and bytes are told as mappings have them.
+#[test]
+fn a_bluetooth_device_is_told_in_the_words_of_mappings() {
+    let place = tempfile::tempdir().unwrap();
+    let lamp = "uspmap: 1\nprofile: acme.lamp\nversion: 1.0.0\ndevice: {type: Sensor}\nble: {}\ncapabilities:\n  \
+                lit: {class: BinarySensor, type: X_ACME_On, read: {char: \"2a56\", bytes: 0, as: u8, bits: 3}}\n  \
+                level: {class: LevelSensor, type: Brightness, unit: \"%\", read: {char: \"2a57\", bytes: 2, as: s16}}\n";
+    std::fs::write(place.path().join("lamp.yaml"), lamp).unwrap();
+    let told = explain(&place, "lamp.yaml", &[]).unwrap();
+    assert!(
+        told.contains("byte 0 as u8, bit 3") && told.contains("bytes 2 to 3 as s16, least significant first"),
+        "{told}"
+    );
+    assert!(!told.contains("-0.0"), "{told}");
+}

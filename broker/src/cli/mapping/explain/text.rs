@@ -301,7 +301,8 @@ fn percent(load: f64) -> Cell {
         load if load > 0.8 => Tone::Warning,
         _ => Tone::Plain,
     };
-    Cell::toned(tone, format!("{:.1} %", load * 100.0))
+    // Nothing at all is a negative zero where it is a sum.
+    Cell::toned(tone, format!("{:.1} %", load * 100.0 + 0.0))
 }
 
 fn counted(count: usize, what: &str) -> String {

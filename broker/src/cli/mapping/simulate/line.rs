@@ -94,10 +94,7 @@ pub(super) async fn simulate(args: &Simulate, devices: Vec<Planned>) -> Result<(
         running.insert(key, Running { model, baud, server });
     }
     let site = site_file(&running);
-    if let Some(path) = &args.output {
-        std::fs::write(path, &site)
-            .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
-    }
+    super::write_site(args, &site)?;
     greet(args, &running, &site)?;
     let mut typed = Typed::default();
     loop {

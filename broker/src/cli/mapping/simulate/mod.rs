@@ -91,6 +91,9 @@ pub(in crate::cli) struct Simulate {
     /// Write a site file for what is simulated
     #[arg(short = 'o', long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write over a site file that is there
+    #[arg(long, requires = "output")]
+    force: bool,
     /// What is said, as JSON objects, one a line
     #[arg(long)]
     json: bool,
@@ -116,6 +119,10 @@ impl Simulate {
 }
 
 pub(super) fn run(args: &Simulate) -> Result<(), Failure> {
+    // Told before anything runs.
+    if let Some(path) = args.output.as_deref().filter(|path| !args.force && path.symlink_metadata().is_ok()) {
+        return Err(super::is_there(path));
+    }
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     if let Some(devices) = line::planned(args)? {
@@ -181,8 +188,7 @@ fn wrong_script(path: Option<&Path>, error: impl std::fmt::Display) -> Failure {
 /// Writes the site file where it was wanted.
 fn write_site(args: &Simulate, site: &str) -> Result<(), Failure> {
     let Some(path) = &args.output else { return Ok(()) };
-    super::folder_of(path)?;
-    std::fs::write(path, site).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
+    super::put(path, site, args.force)
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

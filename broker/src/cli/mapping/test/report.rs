@@ -199,6 +199,24 @@ valve.yaml: acme.valve 1.0.0
         assert_eq!(text(&[ran(FILE)], false, Screen::plain()), expected);
     }
 
+    /// Bytes that happen to be letters are bytes all the same.
+    #[test]
+    fn what_comes_over_the_air_is_shown_as_bytes() {
+        let thing = "uspmap: 1
+profile: acme.thing
+version: 1.0.0
+device: {type: Sensor}
+ble: {}
+capabilities:
+  strength: {class: LevelSensor, type: X_ACME_Strength, unit: dBm, read: {rssi: true}}
+  level: {class: LevelSensor, type: Battery, unit: \"%\", read: {char: \"2a19\", bytes: 0, as: u8}}
+tests:
+  - {chars: {\"2a19\": \"41\"}, adverts: {rssi: -63}, expect: {level: 65, strength: -63}}
+";
+        let report = text(&[ran(thing)], true, Screen::plain());
+        assert!(report.contains("2a19: hex 41") && report.contains("rssi: -63"), "{report}");
+    }
+
     #[test]
     fn several_values_are_a_reading_too() {
         let place = "  place: {class: MultiLevelSensor, type: Location, unit: deg, values: {A: {input: 20}, B: {input: 21}}}\ntests:";

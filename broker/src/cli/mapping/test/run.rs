@@ -6,6 +6,7 @@ use serde::Serialize;
 use usp_mapping::compile::{Params, compile};
 use usp_mapping::diagnostic::{Code, Diagnostic, SourceFile};
 use usp_mapping::draft::{At, CapabilityDraft, HeldDraft, MappingDraft, RunDraft, SaidDraft, TestDraft};
+use usp_mapping::mapping::ProtocolKind;
 use usp_mapping::payload::shown;
 use usp_mapping::site::Resolve;
 
@@ -130,7 +131,7 @@ pub(in crate::cli::mapping) fn run_file(file: &SourceFile, resolve: &Resolve<'_>
 fn ran(draft: &MappingDraft, missed: &[Diagnostic]) -> Ran {
     let ends = draft.tests.iter().skip(1).map(|test| test.span.start).chain([usize::MAX]);
     let tests: Vec<Tested> =
-        draft.tests.iter().zip(ends).map(|(test, end)| tested(test, end, missed)).collect();
+        draft.tests.iter().zip(ends).map(|(test, end)| tested(test, (end, draft.protocol), missed)).collect();
     let failed = tests.iter().filter(|test| !test.ok).count();
     let (readable, writable) = (
         with(draft, |cap| cap.read.is_some() || !cap.values.is_empty()),
@@ -151,7 +152,7 @@ fn ran(draft: &MappingDraft, missed: &[Diagnostic]) -> Ran {
 }
 
 /// `end`: where the next test begins.
-fn tested(test: &TestDraft, end: usize, missed: &[Diagnostic]) -> Tested {
+fn tested(test: &TestDraft, (end, protocol): (usize, ProtocolKind), missed: &[Diagnostic]) -> Tested {
     let within =
         |it: &&Diagnostic| it.span.file == test.span.file && (test.span.start..end).contains(&it.span.start);
     let failures: Vec<Missed> = missed
@@ -162,23 +163,36 @@ fn tested(test: &TestDraft, end: usize, missed: &[Diagnostic]) -> Tested {
     Tested {
         line: test.span.line,
         ok: failures.is_empty(),
-        holds: held(&test.holds),
+        holds: held(&test.holds, protocol),
         expect: texts(&test.expect),
         invalid: test.invalid.iter().map(|at| at.value.clone()).collect(),
         write: texts(&test.write),
-        sends: held(&test.sends),
+        sends: held(&test.sends, protocol),
         refuses: texts(&test.refuses),
         params: texts(&test.params),
-        before: held(&test.before),
+        before: held(&test.before, protocol),
         fires: test.fires.as_ref().map(|fires| fires.iter().map(|at| at.value.clone()).collect()),
         command: test.command.iter().map(|(id, args)| (id.value.clone(), texts(args))).collect(),
         failures,
     }
 }
 
-fn held(draft: &HeldDraft) -> Held {
-    let message = |said: &SaidDraft| Message { to: said.place.value.clone(), body: shown(&said.body.value) };
+fn held(draft: &HeldDraft, protocol: ProtocolKind) -> Held {
+    let body = |said: &SaidDraft| match protocol {
+        // What comes over the air is bytes, be they letters or not; how strongly it is heard is a number.
+        ProtocolKind::Ble => match (said.place.value.as_str(), said.body.value.as_slice()) {
+            ("rssi", [low, high]) => i16::from_le_bytes([*low, *high]).to_string(),
+            (_, body) => hex(body),
+        },
+        _ => shown(&said.body.value),
+    };
+    let message = |said: &SaidDraft| Message { to: said.place.value.clone(), body: body(said) };
     Held { cells: cells(&draft.runs), messages: draft.said.iter().map(message).collect() }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    if digits.is_empty() { "nothing".to_owned() } else { format!("hex {}", digits.join(" ")) }
 }
 
 fn cells(runs: &[RunDraft]) -> Cells {
