@@ -180,6 +180,13 @@ impl Catalog {
         }
     }
 
+    /// The file that [`find`](Self::find) takes for any version of a profile, if it is none of those inside the program.
+    pub fn own(&self, profile: &str) -> Option<&SourceFile> {
+        let found = self.profile(profile, Requirement::Any).ok()?;
+        let mut own = self.entries.iter().filter(|entry| entry.is_own);
+        own.find(|entry| entry.file == found).map(|entry| &entry.file)
+    }
+
     /// The mapping for Zigbee devices that say this of themselves: one's own before those inside the program, one that has
     /// the model word by word before one that has how it begins, then the newest.
     pub fn zigbee(&self, manufacturer: &str, model: &str) -> Option<SourceFile> {

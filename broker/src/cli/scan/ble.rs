@@ -15,6 +15,7 @@ use usp_mapping::mapping::{BleAdapter, BleMatch, Mac, Protocol};
 
 use super::progress::Progress;
 use super::range::time;
+use super::source::Sources;
 use super::target;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
@@ -233,7 +234,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn report(args: &Ble, entries: &[Entry], whole: bool) -> Result<(), Failure> {
-    let site = site(&args.radio, entries);
+    let site = site(&args.radio, entries, &Sources::new(&args.folders, args.output.as_deref())?);
     if let Some(path) = &args.output {
         target::write(&[(path.clone(), site.as_str())], args.force)?;
     }
@@ -250,7 +251,7 @@ fn report(args: &Ble, entries: &[Entry], whole: bool) -> Result<(), Failure> {
     print_line(text)
 }
 
-fn site(radio: &BleAdapter, entries: &[Entry]) -> String {
+fn site(radio: &BleAdapter, entries: &[Entry], sources: &Sources) -> String {
     let radio = Value::from(radio.to_string());
     let mut text = format!(
         "# Made by `usp-broker scan ble`: give the devices keys and names of your own.\n\
@@ -267,7 +268,8 @@ fn site(radio: &BleAdapter, entries: &[Entry]) -> String {
                 } else {
                     String::new()
                 };
-                write!(text, "  {key}: {{use: {profile}, bus: air, mac: \"{mac}\"{more}}}").ok();
+                let source = sources.of(profile);
+                write!(text, "  {key}: {{{source}, bus: air, mac: \"{mac}\"{more}}}").ok();
                 if !others.is_empty() {
                     write!(text, "  # or {}", others.join(", ")).ok();
                 }
@@ -336,9 +338,9 @@ mod tests {
     #[test]
     fn a_bus_that_may_not_be_opened_is_not_to_be_installed() {
         let told = |why: &str| hint(why.to_owned()).to_string();
-        let refused = told("there is no D-Bus: I/O error: Permission denied (os error 13)");
+        let refused = told("there is no D-Bus: Permission denied for its socket");
         assert!(refused.contains("this user may not open") && !refused.contains("install"), "{refused}");
-        assert!(told("there is no D-Bus: I/O error: No such file or directory").contains("install"));
+        assert!(told("there is no D-Bus: its socket is not there").contains("install"));
     }
 
     #[test]
@@ -362,7 +364,8 @@ mod tests {
         let second = entry(found("Küche 1", &[0x40]), &[], &entries);
         assert_eq!(second.key, "k-che-1-2");
         entries.push(second);
-        let text = site(&BleAdapter::Name("hci0".to_owned()), &entries);
+        let sources = Sources::new(&[], None).unwrap();
+        let text = site(&BleAdapter::Name("hci0".to_owned()), &entries, &sources);
         assert!(text.contains("k-che-1: {use: bthome.sensor, bus: air, mac: \"01:01:01:01:01:01\", key: \"file:k-che-1.key\"}  # or a.b"));
         assert!(
             text.contains("  # 01:01:01:01:01:01 -60 dBm, Küche 1, BTHome: : no mapping is known for it")

@@ -21,6 +21,7 @@ use usp_mapping::payload::{BodyFormat, Pick};
 
 use super::progress::Progress;
 use super::range::{hosts, time};
+use super::source::Sources;
 use super::target;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
@@ -110,7 +111,9 @@ pub(super) async fn scan(args: &Coap) -> Result<(), Failure> {
     progress.end();
     let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     found.sort_by_key(|device| places.iter().position(|place| *place == device.address));
-    let entries: Vec<Entry> = (1..).zip(found).map(|(number, found)| entry(number, found, &models)).collect();
+    let is_free = |key: &str| target::is_free(args.output.as_deref(), &format!("{key}.yaml"), args.force);
+    let entries: Vec<Entry> =
+        (1..).zip(found).map(|(number, found)| entry(number, found, &models, is_free)).collect();
     report(args, &entries, whole)
 }
 
@@ -175,11 +178,15 @@ fn models(folders: &[PathBuf]) -> Result<Vec<Model>, Failure> {
     Ok(profiles.into_iter().filter_map(model).collect())
 }
 
-fn entry(number: usize, found: Found, models: &[Model]) -> Entry {
+fn entry(number: usize, found: Found, models: &[Model], is_free: impl Fn(&str) -> bool) -> Entry {
     let mut fitting: Vec<&Model> = models.iter().filter(|model| model.fits(&found)).collect();
     fitting.sort_by_key(|model| std::cmp::Reverse(model.count()));
     let profiles: Vec<String> = fitting.into_iter().map(|model| model.profile.clone()).collect();
-    let key = format!("device-{number}");
+    // A draft of its name may be there already, of an earlier scan.
+    let named = |again: u32| {
+        if again == 1 { format!("device-{number}") } else { format!("device-{number}-{again}") }
+    };
+    let key = (1..).map(named).find(|key| !profiles.is_empty() || is_free(key)).unwrap_or_default();
     let proposal = Some(()).filter(|()| profiles.is_empty());
     let proposal =
         proposal.and_then(|()| propose(&format!("found.{key}"), &found.address.to_string(), &found.links));
@@ -201,7 +208,7 @@ fn line(found: &Found) -> String {
 }
 
 fn report(args: &Coap, entries: &[Entry], whole: bool) -> Result<(), Failure> {
-    let site = site(entries);
+    let site = site(entries, &Sources::new(&args.folders, args.output.as_deref())?);
     if let Some(path) = &args.output {
         let mut files = vec![(path.clone(), site.as_str())];
         for entry in entries {
@@ -227,7 +234,7 @@ fn report(args: &Coap, entries: &[Entry], whole: bool) -> Result<(), Failure> {
     print_line(text.trim_end())
 }
 
-fn site(entries: &[Entry]) -> String {
+fn site(entries: &[Entry], sources: &Sources) -> String {
     let mut text = "# Made by `usp-broker scan coap`: give the devices keys and names of your own.\n\
                     site: 1\nbuses:\n  lan: {coap: any}\n"
         .to_owned();
@@ -239,7 +246,7 @@ fn site(entries: &[Entry]) -> String {
             (Some((first, others)), _) => {
                 let others =
                     if others.is_empty() { String::new() } else { format!("  # or {}", others.join(", ")) };
-                writeln!(text, "  {}: {{use: {first}, {host}}}{others}", entry.key).ok();
+                writeln!(text, "  {}: {{{}, {host}}}{others}", entry.key, sources.of(first)).ok();
             }
             (None, Some(_)) => {
                 writeln!(text, "  {}: {{file: {}.yaml, {host}}}", entry.key, entry.key).ok();

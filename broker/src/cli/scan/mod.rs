@@ -11,6 +11,7 @@ mod mqtt;
 mod progress;
 mod range;
 mod report;
+mod source;
 mod target;
 #[cfg(feature = "zigbee")]
 mod zigbee;

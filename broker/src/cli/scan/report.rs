@@ -10,6 +10,7 @@ use usp_mapping::diagnostic::{SourceFile, has_errors};
 use usp_mapping::mapping::Parity;
 
 use super::look::{Found, Place, Span, Unit, places};
+use super::source::Sources;
 use super::{Modbus, print_line, target};
 use crate::cli::Failure;
 use crate::cli::mapping::show_diagnostics;
@@ -55,7 +56,7 @@ pub(super) fn unit_line(unit: &Unit) -> String {
 pub(super) fn report(args: &Modbus, found: &Found, whole: bool) -> Result<(), Failure> {
     let mut places = places(found);
     places.sort_by_key(|place| name(&place.way));
-    let site = site(&places);
+    let site = site(&places, &Sources::new(&args.folders, args.output.as_deref())?);
     check(args, &site)?;
     let everything = to_json(&places, whole, &site);
     if let Some(path) = &args.save {
@@ -121,7 +122,7 @@ fn next_step(args: &Modbus, unit: &Unit) -> String {
 }
 
 /// The site file that follows from it. A unit without a mapping is there as a comment.
-fn site(places: &[Place]) -> String {
+fn site(places: &[Place], sources: &Sources) -> String {
     let known = |unit: &Unit| !unit.profiles.is_empty();
     let mut text = "# Found by `usp-broker scan modbus`.\nsite: 1\nbuses:".to_owned();
     let used: Vec<(String, &Place)> = places
@@ -146,7 +147,7 @@ fn site(places: &[Place]) -> String {
     out.push_str(if used.iter().any(|(_, place)| place.units.iter().any(known)) { "\n" } else { " {}\n" });
     for (bus, place) in &used {
         for unit in &place.units {
-            out.push_str(&device(bus, unit));
+            out.push_str(&device(bus, unit, sources));
         }
     }
     out
@@ -164,7 +165,7 @@ fn bus_map(way: &Way) -> String {
     }
 }
 
-fn device(bus: &str, unit: &Unit) -> String {
+fn device(bus: &str, unit: &Unit, sources: &Sources) -> String {
     let key = format!("{bus}-unit-{}", unit.unit);
     match unit.profiles.as_slice() {
         [] => format!(
@@ -172,10 +173,11 @@ fn device(bus: &str, unit: &Unit) -> String {
             unit.unit,
             unit_line(unit)
         ),
-        [profile] => format!("  {key}: {{use: {profile}, bus: {bus}, unit: {}}}\n", unit.unit),
+        [profile] => format!("  {key}: {{{}, bus: {bus}, unit: {}}}\n", sources.of(profile), unit.unit),
         [profile, others @ ..] => {
             format!(
-                "  {key}: {{use: {profile}, bus: {bus}, unit: {}}}  # or {}\n",
+                "  {key}: {{{}, bus: {bus}, unit: {}}}  # or {}\n",
+                sources.of(profile),
                 unit.unit,
                 others.join(", ")
             )

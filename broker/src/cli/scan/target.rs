@@ -36,6 +36,12 @@ pub(super) fn check_folder(folder: &Path, force: bool) -> Result<(), Failure> {
     check(&folder.join("site.yaml"), force)
 }
 
+/// Whether a file beside the site file, or in its folder, can be written under this name: nothing of that name is there, or it
+/// may be written over.
+pub(super) fn is_free(beside: Option<&Path>, name: &str, force: bool) -> bool {
+    force || beside.is_none_or(|path| fs::symlink_metadata(path.with_file_name(name)).is_err())
+}
+
 /// Writes all, or none where one of them is there already.
 pub(super) fn write(files: &[(PathBuf, &str)], force: bool) -> Result<(), Failure> {
     if let Some((path, _)) = files.iter().find(|(path, _)| !force && fs::symlink_metadata(path).is_ok()) {
@@ -87,6 +93,15 @@ mod tests {
         assert_eq!(fs::read_to_string(&draft).unwrap(), "mine", "a check writes nothing");
         write(&files, true).unwrap();
         assert_eq!(fs::read_to_string(&draft).unwrap(), "draft");
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_not_free() {
+        let place = tempfile::tempdir().unwrap();
+        let site = place.path().join("site.yaml");
+        fs::write(place.path().join("p1.yaml"), "mine").unwrap();
+        assert!(!is_free(Some(&site), "p1.yaml", false) && is_free(Some(&site), "p1-2.yaml", false));
+        assert!(is_free(Some(&site), "p1.yaml", true) && is_free(None, "p1.yaml", false));
     }
 
     #[test]

@@ -8,13 +8,14 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 use usp_adapters::zigbee_scan::{Found, look};
-use usp_mapping::adopt::zigbee::{Interview, adopt};
+use usp_mapping::adopt::zigbee::{Interview, adopt, draft};
 use usp_mapping::library::Catalog;
 use usp_mapping::mapping::{BusAddress, ZigbeeBus, ZigbeeFlow, ZigbeeNcp, ZigbeePort};
 use usp_mapping::port::{JoinStage, Newcomer};
 
 use super::progress::Progress;
 use super::range::time;
+use super::source::Sources;
 use super::target;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
@@ -117,8 +118,10 @@ pub(super) async fn scan(args: &Zigbee) -> Result<(), Failure> {
     };
     progress.end();
     let mut keys = BTreeSet::new();
-    let entries: Vec<Entry> =
-        found.devices.iter().map(|interview| entry(interview, finder.catalog(), &mut keys)).collect();
+    let is_free = |key: &str| target::is_free(args.output.as_deref(), &format!("{key}.yaml"), args.force);
+    let entries =
+        found.devices.iter().map(|interview| entry(interview, finder.catalog(), &mut keys, is_free));
+    let entries: Vec<Entry> = entries.collect();
     report(args, &found, &entries)
 }
 
@@ -186,10 +189,15 @@ fn tell(progress: &Progress, newcomer: &Newcomer) {
     }
 }
 
-fn entry(interview: &Interview, catalog: &Catalog, keys: &mut BTreeSet<String>) -> Entry {
+fn entry(
+    interview: &Interview,
+    catalog: &Catalog,
+    keys: &mut BTreeSet<String>,
+    is_free: impl Fn(&str) -> bool,
+) -> Entry {
     let (profile, draft, why) = match adopt(interview, catalog) {
         Ok(adopted) if adopted.is_known => (Some(adopted.profile), None, None),
-        Ok(adopted) => (None, Some(adopted.text), None),
+        Ok(adopted) => (None, Some(draft(interview, &adopted)), None),
         Err(left) => (
             None,
             None,
@@ -200,7 +208,9 @@ fn entry(interview: &Interview, catalog: &Catalog, keys: &mut BTreeSet<String>) 
     };
     let name = slug(&interview.model);
     let numbered = |number: u32| if number == 1 { name.clone() } else { format!("{name}-{number}") };
-    let key = (1..).map(numbered).find(|key| keys.insert(key.clone())).unwrap_or_default();
+    // A draft of its name may be there already, of an earlier scan.
+    let fits = |key: &String| draft.is_none() || is_free(key);
+    let key = (1..).map(numbered).find(|key| fits(key) && keys.insert(key.clone())).unwrap_or_default();
     Entry { key, interview: interview.clone(), profile, draft, why }
 }
 
@@ -222,7 +232,7 @@ fn slug(model: &str) -> String {
 }
 
 fn report(args: &Zigbee, found: &Found, entries: &[Entry]) -> Result<(), Failure> {
-    let site = site(args, found, entries);
+    let site = site(args, found, entries, &Sources::new(&args.folders, args.output.as_deref())?);
     let drafts =
         || entries.iter().filter_map(|entry| Some((format!("{}.yaml", entry.key), entry.draft.as_ref()?)));
     if let Some(path) = &args.output {
@@ -263,13 +273,13 @@ fn line(entry: &Entry) -> String {
     let sleeps = if entry.interview.is_sleepy() { ", sleeps" } else { "" };
     let mapping = match (&entry.profile, &entry.draft, &entry.why) {
         (Some(profile), ..) => format!("mapping {profile}"),
-        (None, Some(_), _) => "a draft is made".to_owned(),
+        (None, Some(_), _) => format!("a draft is made: {}.yaml", entry.key),
         (None, None, why) => format!("no mapping: {}", why.as_deref().unwrap_or_default()),
     };
     format!("{ieee}: {manufacturer} {model}, {} endpoints{sleeps}; {mapping}", endpoints.len())
 }
 
-fn site(args: &Zigbee, found: &Found, entries: &[Entry]) -> String {
+fn site(args: &Zigbee, found: &Found, entries: &[Entry], sources: &Sources) -> String {
     let bus = args.bus_text();
     let mut text = format!(
         "# Made by `usp-broker scan zigbee`: give the devices keys and names of your own; with `adopt: true` in the bus all\n\
@@ -280,7 +290,7 @@ fn site(args: &Zigbee, found: &Found, entries: &[Entry]) -> String {
     for Entry { key, interview, profile, draft, why } in entries {
         let at = format!("bus: mesh, ieee: \"{}\"", interview.ieee);
         match (profile, draft, why) {
-            (Some(profile), ..) => drop(writeln!(text, "  {key}: {{use: {profile}, {at}}}")),
+            (Some(profile), ..) => drop(writeln!(text, "  {key}: {{{}, {at}}}", sources.of(profile))),
             (None, Some(_), _) => drop(writeln!(text, "  {key}: {{file: {key}.yaml, {at}}}")),
             (None, None, why) => {
                 let why = why.as_deref().unwrap_or_default();
@@ -359,9 +369,13 @@ mod tests {
             ..Interview::default()
         };
         let (catalog, mut keys) = (Catalog::new(Vec::new()), BTreeSet::new());
-        let entries = [1, 2].map(|_| entry(&interview, &catalog, &mut keys));
-        assert_eq!(entries.iter().map(|entry| entry.key.as_str()).collect::<Vec<_>>(), ["p1", "p1-2"]);
-        assert!(entries[0].draft.as_ref().unwrap().contains("on_off"));
-        assert_eq!(line(&entries[0]), "0x00158d0001a2b3c4: ACME P1, 1 endpoints; a draft is made");
+        let entries = [1, 2].map(|_| entry(&interview, &catalog, &mut keys, |key| key != "p1"));
+        assert_eq!(entries.iter().map(|entry| entry.key.as_str()).collect::<Vec<_>>(), ["p1-2", "p1-3"]);
+        let draft = entries[0].draft.as_ref().unwrap();
+        assert!(
+            draft.starts_with("# ") && draft.contains("tests:\n  - {attributes: {1/on_off/on_off: true}"),
+            "{draft}"
+        );
+        assert_eq!(line(&entries[0]), "0x00158d0001a2b3c4: ACME P1, 1 endpoints; a draft is made: p1-2.yaml");
     }
 }

@@ -6,6 +6,7 @@
 
 mod actuators;
 mod controllers;
+mod draft;
 mod interview;
 mod lights;
 mod measuring;
@@ -17,6 +18,7 @@ mod writer;
 
 use std::sync::Arc;
 
+pub use self::draft::draft;
 use self::interview::Said;
 pub use self::interview::{Endpoint, Interview};
 pub use self::wanted::wanted;

@@ -324,3 +324,27 @@ fn hostile_names_and_numbers_are_borne() {
         }
     }
 }
+
+/// What is written out to go on with has a test for each reading, and says what to do.
+#[test]
+fn a_draft_is_commented_and_tested() {
+    let inputs = [0, 1, 3, 6, 0x0400, 0x0402, 0x0406, 0x0500, 0x0b04];
+    let mut thing = interview(vec![endpoint(1, 0x0051, &inputs, &[0x19])]);
+    held(&mut thing, &[(1, 0x0b04, 0x050b, 17), (1, 0x0b04, 0x0604, 1), (1, 0x0b04, 0x0605, 10)]);
+    thing.model = "Thing\n1 ${x}".to_owned();
+    let adopted = adopt(&thing, &Catalog::new(Vec::new())).unwrap();
+    let text = super::draft(&thing, &adopted);
+    assert!(text.starts_with("# ") && text.contains("mapping test FILE"), "{text}");
+    let (mapping, found) = crate::compile::compile_file(&SourceFile::new("draft.yaml", &text));
+    assert!(found.is_empty(), "{}", crate::diagnostic::render(&found, false));
+    let mapping = mapping.unwrap();
+    for capability in &mapping.capabilities {
+        assert!(text.contains(&format!("expect: {{{}: ", capability.id)), "{}: {text}", capability.id);
+    }
+    let writes = mapping.capabilities.iter().filter(|capability| capability.write.is_some());
+    for capability in writes {
+        assert!(text.contains(&format!("write: {{{}: ", capability.id)), "{}: {text}", capability.id);
+    }
+    assert!(text.contains("sends: {1/on_off: \"01 00 01\"}"), "{text}");
+    assert!(text.contains("1/electrical_measurement/active_power: 17}, expect: {power: 1.7}"), "{text}");
+}

@@ -43,7 +43,8 @@ pub(super) fn report(
     whole: bool,
 ) -> Result<(), Failure> {
     let devices = adopter.devices();
-    let files = files(server, &devices);
+    let site = args.output.as_ref().map(|folder| folder.join("site.yaml"));
+    let files = files(server, &devices, |name| target::is_free(site.as_deref(), name, args.force));
     if let Some(dir) = &args.output {
         write(dir, &files, args.force)?;
     }
@@ -94,7 +95,7 @@ fn summary(
 }
 
 /// Devices with equal mappings share a file; another mapping with the same name gets a number.
-fn files(server: &MqttServer, devices: &[Arc<Adopted>]) -> Files {
+fn files(server: &MqttServer, devices: &[Arc<Adopted>], is_free: impl Fn(&str) -> bool) -> Files {
     let mut mappings: BTreeMap<String, String> = BTreeMap::new();
     let mut keys = BTreeSet::new();
     let mut site = format!("# Found by `usp-broker scan mqtt`.\nsite: 1\nbuses:\n  mqtt: {}\n", bus(server));
@@ -115,7 +116,11 @@ fn files(server: &MqttServer, devices: &[Arc<Adopted>]) -> Files {
                     format!("{}-{number}.yaml", device.profile)
                 }
             })
-            .find(|name| mappings.get(name).is_none_or(|text| *text == device.text))
+            .find(|name| match mappings.get(name) {
+                Some(text) => *text == device.text,
+                // What is there already, of an earlier scan, is kept.
+                None => is_free(name),
+            })
             .unwrap_or_default();
         let key =
             (1..)
