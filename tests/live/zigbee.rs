@@ -224,6 +224,14 @@ fn lives(model: Model) {
     assert_eq!(mesh.device("plug", "on"), "true");
     the_key_is_nowhere(&mesh);
 
+    // Whoever wants to look at the network beside the broker is told who has it.
+    let port = mesh.place.path("usb-Coordinator-if00-port0").display().to_string();
+    let told = mesh.cli.fails(1, &["scan", "zigbee", "--port", &port]);
+    assert!(told.contains("as its bus `mesh`; stop it first"), "{told}");
+    let told = mesh.cli.fails(1, &["scan", "zigbee", "--port", &port, "--via", "uds:/nowhere/agent"]);
+    assert!(told.contains("another program uses it"), "{told}");
+    assert!(mesh.online("plug") && mesh.set(&outlet, "false") == 0);
+
     // Who leaves is offline.
     mesh.coordinator.leave("lamp").unwrap();
     eventually("the lamp is offline", || (!mesh.online("lamp")).then_some(()));

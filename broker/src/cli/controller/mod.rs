@@ -9,6 +9,8 @@ mod get;
 mod instances;
 mod known;
 mod operate;
+#[cfg(feature = "zigbee")]
+pub(crate) mod running;
 mod session;
 mod set;
 mod setting;
@@ -27,7 +29,7 @@ use crate::client::{Via, ViaError};
 use session::{Session, random_text};
 
 /// The well-known socket of a Broker.
-const DEFAULT_VIA: &str = "uds:/var/run/usp/broker_agent_path";
+pub(crate) const DEFAULT_VIA: &str = "uds:/var/run/usp/broker_agent_path";
 
 /// The Controller commands.
 #[derive(Debug, clap::Subcommand)]
@@ -139,7 +141,7 @@ impl<A: clap::Args> With<A> {
 }
 
 /// An empty `USP_BROKER_VIA` counts as none.
-fn via(text: &str) -> Result<Via, ViaError> {
+pub(crate) fn via(text: &str) -> Result<Via, ViaError> {
     if text.is_empty() { DEFAULT_VIA.parse() } else { text.parse() }
 }
 

@@ -4,6 +4,8 @@
 mod ble;
 #[cfg(feature = "coap")]
 mod coap;
+#[cfg(feature = "zigbee")]
+mod in_use;
 mod look;
 mod models;
 #[cfg(feature = "mqtt-devices")]

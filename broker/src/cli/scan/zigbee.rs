@@ -16,9 +16,11 @@ use usp_mapping::port::{JoinStage, Newcomer};
 use super::progress::Progress;
 use super::range::time;
 use super::source::Sources;
-use super::target;
+use super::{in_use, target};
+use crate::cli::controller;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
+use crate::client::Via;
 use crate::site::Finder;
 
 /// Usual port of coordinators behind a network.
@@ -31,7 +33,7 @@ const LONGEST: Duration = Duration::from_secs(254);
 ///
 /// Devices that are awake are found, and those that sleep below other devices; one that sleeps and hangs on the coordinator itself is found when
 /// it says something (wake it, by a button). Each is asked who it is and what it can do, and compared with the mappings. The site file that follows is printed or, with -o, written, and
-/// draft mappings beside it. No broker may be using the coordinator meanwhile.
+/// draft mappings beside it. No broker may be using the coordinator meanwhile: the one that runs here is asked.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("where").required(true).args(["port", "tcp"]))]
 pub(crate) struct Zigbee {
@@ -65,6 +67,12 @@ pub(crate) struct Zigbee {
     /// Write over files that are there
     #[arg(long, requires = "output")]
     force: bool,
+    /// Where the broker listens that runs here, if one does
+    #[arg(
+        long, value_name = "WHERE", env = "USP_BROKER_VIA", default_value = controller::DEFAULT_VIA,
+        value_parser = controller::via
+    )]
+    via: Via,
     /// What was found, as one JSON object
     #[arg(long)]
     json: bool,
@@ -110,6 +118,7 @@ pub(super) async fn scan(args: &Zigbee) -> Result<(), Failure> {
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
     let finder = Finder::new(&args.folders, Path::new("")).map_err(Failure::invalid)?;
     let bus = args.bus()?;
+    in_use::check(&bus, &args.via).await?;
     let progress = Progress::new(0, args.json);
     let looking = look(&bus, args.join, args.time, |newcomer| tell(&progress, newcomer));
     let found = tokio::select! {
