@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use usp_simulators::ble::household::BIND_KEY;
 use usp_simulators::ble::{Radio, RadioHandle, household};
 use usp_simulators::console::{Typed, log_to_stderr, say, stop_signal};
 use usp_simulators::mischief::{BleFault, Order};
 
 /// Simulates a home full of Bluetooth Low Energy devices, with a BlueZ and a D-Bus of its own.
 ///
-/// `ready` says where the bus is: put that into DBUS_SYSTEM_BUS_ADDRESS of whoever is to hear the devices. The devices: kitchen,
+/// The line before `ready` has the key of attic and the passkey of lock. `ready` says where the bus is: put that into DBUS_SYSTEM_BUS_ADDRESS of whoever is to hear the devices. The devices: kitchen,
 /// attic, cellar, garden and sauna are thermometers (BTHome, BTHome encrypted, ATC, pvvx, Ruuvi RAWv2), beacon passes by, lock
 /// has to be paired with, lamp is dimmed, fever is a health thermometer. While it runs, lines on standard input are obeyed;
 /// `help` lists them.
@@ -72,6 +73,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         obey(&handle, &line).map_err(anyhow::Error::msg)?;
     }
     let macs = handle.devices().into_iter().filter_map(|key| Some(format!("{key}={}", handle.mac(&key)?)));
+    say(&secrets(&handle))?;
     say(&format!("ready address={} devices={}", radio.address(), macs.collect::<Vec<_>>().join(",")))?;
     let mut typed = Typed::default();
     let mut stop = std::pin::pin!(stop_signal());
@@ -92,6 +94,15 @@ async fn run(args: Args) -> anyhow::Result<()> {
     }
     radio.stop().await;
     Ok(())
+}
+
+/// What a site file needs to know of the devices: `key attic=… passkey lock=…`, each to be put into a file of its own.
+fn secrets(radio: &RadioHandle) -> String {
+    let passkeys = radio.devices().into_iter().filter_map(|key| {
+        let passkey = radio.passkey(&key)?;
+        Some(format!(" passkey {key}={passkey:06}"))
+    });
+    format!("key attic={BIND_KEY}{}", passkeys.collect::<String>())
 }
 
 /// What is said to a line; `None`: it is the end.
