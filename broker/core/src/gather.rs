@@ -71,6 +71,8 @@ pub struct ServiceFault {
     pub fault: Fault,
     /// Details of a Service's Error Message.
     pub params: Vec<usp::error::ParamError>,
+    /// The Service said so. Otherwise the broker did, and it tells nothing of what the Service can.
+    pub told: bool,
     /// It was asked and did not answer: it may have done what it was asked.
     pub doubtful: bool,
     /// The number of the request, if its time is over and an answer may still come.
@@ -78,15 +80,21 @@ pub struct ServiceFault {
 }
 
 impl ServiceFault {
+    /// Whether asking again may have another outcome: it was not the Service that refused, or it had no room or trouble of
+    /// its own.
+    pub(crate) fn may_pass(&self) -> bool {
+        !self.told || may_pass(self.fault.code)
+    }
+
     /// An answer that did not come.
     pub(crate) fn unanswered(fault: Fault) -> Self {
-        Self { fault, params: Vec::new(), doubtful: true, overdue: None }
+        Self { fault, params: Vec::new(), told: false, doubtful: true, overdue: None }
     }
 }
 
 impl From<Fault> for ServiceFault {
     fn from(fault: Fault) -> Self {
-        Self { fault, params: Vec::new(), doubtful: false, overdue: None }
+        Self { fault, params: Vec::new(), told: false, doubtful: false, overdue: None }
     }
 }
 
@@ -519,11 +527,17 @@ fn service_result(msg: usp::Msg) -> Result<RespType, ServiceFault> {
         Some(usp::body::MsgBody::Error(error)) => Err(ServiceFault {
             fault: Fault::new(failed(error.err_code), error.err_msg),
             params: error.param_errs,
+            told: true,
             doubtful: false,
             overdue: None,
         }),
         Some(usp::body::MsgBody::Request(_)) | None => Err(unusable()),
     }
+}
+
+/// Whether what a Service refused with this code may be otherwise in a while.
+pub(crate) fn may_pass(code: ErrCode) -> bool {
+    matches!(code, ErrCode::INTERNAL_ERROR | ErrCode::RESOURCES_EXCEEDED)
 }
 
 /// The code of something that failed, as a Service tells it: 0 would make a success of it, and what is no code of USP says

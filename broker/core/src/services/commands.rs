@@ -17,7 +17,7 @@ use crate::Broker;
 use crate::dm::Model;
 use crate::dm::schema::{Command, ServiceId};
 use crate::fault::Fault;
-use crate::gather::{Job, JobId, LegReply};
+use crate::gather::{Job, JobId, LegReply, may_pass};
 use crate::request::Origin;
 use crate::request::operated::{failure, request_path};
 use crate::services::overdue::Overdue;
@@ -400,11 +400,17 @@ impl Job for ReviewJob {
         let response = match outcome {
             Ok(RespType::GetInstancesResp(response)) => Some(response),
             Ok(_) => None,
-            // Silence may pass.
-            Err(error) if error.fault.code == ErrCode::INTERNAL_ERROR => return,
+            // Silence and crowds pass: nothing is known of the commands.
+            Err(error) if error.may_pass() => return,
             Err(_) => None,
         };
-        let response = response.filter(|r| r.req_path_results.iter().all(|result| result.err_code == 0));
+        let results = response.iter().flat_map(|r| &r.req_path_results);
+        let refusals: Vec<ErrCode> =
+            results.map(|r| ErrCode(r.err_code)).filter(|code| code.0 != 0).collect();
+        if refusals.iter().any(|code| may_pass(*code)) {
+            return;
+        }
+        let response = response.filter(|_| refusals.is_empty());
         let Some(response) = response else {
             if !self.tells {
                 self.end(broker, |_| true, "neither tells how its commands end nor which of them run");

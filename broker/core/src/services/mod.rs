@@ -7,6 +7,7 @@ pub(crate) mod forward;
 pub(crate) mod overdue;
 pub(crate) mod register;
 mod rows;
+mod sync;
 mod taking;
 mod trust;
 mod wanted;

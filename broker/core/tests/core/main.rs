@@ -42,6 +42,7 @@ mod profiles;
 mod promises;
 mod properties;
 mod records;
+mod refusals;
 mod registration;
 mod reload;
 mod rights;
