@@ -219,6 +219,9 @@ impl Broker {
         }
         self.doubt_targets(service, &wanted);
         for number in serves {
+            if self.is_copy(service, number, &notify.subscription_id, &path, &notification) {
+                continue;
+            }
             self.pass_on(service, number, &path, notification.clone());
         }
     }

@@ -5,7 +5,9 @@ pub(crate) mod creations;
 pub(crate) mod discovery;
 pub(crate) mod forward;
 pub(crate) mod overdue;
+mod references;
 pub(crate) mod register;
+mod repeats;
 mod rows;
 mod sync;
 mod taking;
@@ -23,6 +25,7 @@ use crate::input::{ConnId, MtpKind};
 use crate::mqtt::silence::Life;
 use crate::time::Mono;
 use forward::Shadows;
+use repeats::Repeats;
 
 /// So many Services that are gone are still known by name.
 const REMEMBERED: usize = 64;
@@ -61,6 +64,8 @@ pub(crate) struct Service {
     pub discovering: bool,
     /// Our Subscriptions there.
     pub shadows: Shadows,
+    /// What it has told for them of late.
+    pub repeats: Repeats,
     /// When it was heard, over MQTT.
     pub life: Life,
 }
@@ -89,6 +94,7 @@ impl Services {
             retry: None,
             discovering: false,
             shadows: Shadows::default(),
+            repeats: Repeats::default(),
             life: Life::new(now),
         };
         self.by_id.insert(id, service);

@@ -14,6 +14,7 @@ use crate::dm::covers::Element;
 use crate::dm::resolve::{Found, follows};
 use crate::dm::schema::{Object, Owner, ServiceId};
 use crate::services::forward::ID_PREFIX;
+use crate::services::references::{rows_meant, widest};
 use crate::services::{Service, overlapping};
 use crate::subscriptions::{NotifKind, Subscription};
 
@@ -28,6 +29,9 @@ pub(crate) struct Wanted {
 
 /// Rows wanted at a Service, each with our Subscriptions that it serves.
 pub(crate) type WantedRows = BTreeMap<Wanted, BTreeSet<u32>>;
+
+/// References of one kind, as they are written, with their paths and the Subscriptions that have just these.
+type Wishes = BTreeMap<(NotifKind, Vec<String>), (Vec<Path>, BTreeSet<u32>)>;
 
 impl Wanted {
     /// Whether something that a Service tells for this row is what the row is for.
@@ -72,18 +76,6 @@ impl Wanted {
     }
 }
 
-/// Without what an object of the same Subscription stands for: its change would be told twice.
-fn widest(paths: BTreeSet<String>) -> Vec<String> {
-    let mut widest: Vec<String> = Vec::new();
-    // A path comes right behind the object that it is below.
-    for path in paths {
-        if !widest.last().is_some_and(|object| object.ends_with('.') && path.starts_with(object.as_str())) {
-            widest.push(path);
-        }
-    }
-    widest
-}
-
 impl Service {
     /// Whether a Subscription can be about anything that the Service has registered. There may be thousands of
     /// Subscriptions and hundreds of Services, so most are told apart by their names alone.
@@ -114,6 +106,17 @@ impl Broker {
             }
         }
         wanted.extend(service.shadows.watched.keys().map(|what| (what.clone(), BTreeSet::new())));
+        for ((kind, _), (references, numbers)) in self.wishes(service) {
+            for path in self.meant_at(id, kind, &references, &known) {
+                wanted.entry(Wanted { kind, path }).or_default().extend(&numbers);
+            }
+        }
+        wanted
+    }
+
+    /// What may mean something at a Service. Of many Subscriptions many are alike.
+    fn wishes(&self, service: &Service) -> Wishes {
+        let mut wishes = Wishes::new();
         for (number, sub) in self.subs.enabled() {
             if sub.kind == NotifKind::OperationComplete || !service.is_meant_by(sub) {
                 continue;
@@ -125,14 +128,29 @@ impl Broker {
                 false => vec![reference.clone()],
             });
             // What its recipient may not read is not looked at for it (R-SEC.1).
-            let allowed = led.filter(|reference| rights.may_search(&self.model, reference));
-            let paths: BTreeSet<String> =
-                allowed.flat_map(|reference| self.parts_at(id, sub.kind, &reference, &known)).collect();
-            for path in widest(paths) {
-                wanted.entry(Wanted { kind: sub.kind, path }).or_default().insert(number);
-            }
+            let allowed: Vec<Path> =
+                led.filter(|reference| rights.may_search(&self.model, reference)).collect();
+            let key = (sub.kind, allowed.iter().map(Path::to_string).collect());
+            wishes.entry(key).or_insert_with(|| (allowed, BTreeSet::new())).1.insert(number);
         }
-        wanted
+        wishes
+    }
+
+    /// What a Service is to be subscribed for because of all references of a Subscription.
+    fn meant_at(
+        &self,
+        id: ServiceId,
+        kind: NotifKind,
+        references: &[Path],
+        known: &[&String],
+    ) -> Vec<String> {
+        let parts = references.iter().map(|reference| self.parts_at(id, kind, reference, known));
+        let mut parts: Vec<Vec<String>> = parts.filter(|part| !part.is_empty()).collect();
+        match parts.len() {
+            // Parts of one reference have nothing in common.
+            0 | 1 => parts.pop().unwrap_or_default(),
+            _ => widest(kind, &parts.into_iter().flatten().collect()),
+        }
     }
 
     /// What the broker itself has to hear of, so that it knows what open Targets meant when a row is deleted, which nobody
@@ -170,21 +188,22 @@ impl Broker {
 
     /// The part of a reference that a Service serves.
     fn parts_at(&self, id: ServiceId, kind: NotifKind, reference: &Path, known: &[&String]) -> Vec<String> {
+        let meant = |reference: &Path| match kind.is_about_rows() {
+            true => rows_meant(&self.model, kind, reference),
+            false => vec![reference.to_string()],
+        };
         match self.model.resolve(&reference.segments) {
-            Ok(Found::Service(owner)) => {
-                return if owner == id { vec![reference.to_string()] } else { Vec::new() };
-            }
+            Ok(Found::Service(owner)) => return if owner == id { meant(reference) } else { Vec::new() },
             Ok(Found::Local(_)) => {}
             Err(_) => return Vec::new(),
         }
         let text = reference.to_string();
-        match &reference.leaf {
-            Leaf::Object => {
-                let below = known.iter().filter(|p| p.starts_with(&text) && kind.takes(p));
-                below.map(|p| (*p).clone()).collect()
-            }
-            _ => known.iter().filter(|p| ***p == text).map(|p| (*p).clone()).collect(),
-        }
+        let within = |path: &str| match &reference.leaf {
+            Leaf::Object => path.starts_with(&text) && kind.takes(path),
+            _ => path == text,
+        };
+        let paths = known.iter().filter(|path| within(path)).filter_map(|path| Path::parse(path).ok());
+        paths.flat_map(|path| meant(&path)).collect()
     }
 
     /// Puts one row for each Command or Event in the place of every broad one.

@@ -26,7 +26,7 @@ impl NotifKind {
     }
 
     /// It tells of rows.
-    fn is_about_rows(self) -> bool {
+    pub(crate) fn is_about_rows(self) -> bool {
         matches!(self, Self::ObjectCreation | Self::ObjectDeletion)
     }
 }

@@ -421,7 +421,7 @@ fn resend_key(notice: u64) -> u64 {
 }
 
 /// FNV-1a.
-fn hash(number: u32, bytes: &[u8]) -> u64 {
+pub(crate) fn hash(number: u32, bytes: &[u8]) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(number);
     bytes.iter().fold(start, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
 }

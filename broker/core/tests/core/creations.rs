@@ -39,7 +39,7 @@ fn changes(w: &mut World, lamp: ConnId, param: &str) {
 
 fn deletes(w: &mut World, lamp: ConnId) {
     let deleted = ObjectDeletion { obj_path: ZONE.to_owned() };
-    w.service_notify(lamp, "ObjectDeletion", ZONES, Notification::ObjDeletion(deleted));
+    w.service_notify(lamp, "ObjectDeletion", &format!("{ZONES}*."), Notification::ObjDeletion(deleted));
 }
 
 fn begin_add(w: &mut World, c: ConnId) -> String {

@@ -55,3 +55,4 @@ mod store;
 mod subscriptions;
 mod triggers;
 mod vendor;
+mod wishes;

@@ -209,7 +209,7 @@ fn rows_that_come_and_go() {
     for row in [1, 2, 3] {
         let row = format!("{ZONES}{row}.");
         w.services.get_mut(&lamp).unwrap().values.retain(|path, _| !path.starts_with(&row));
-        w.service_notify(lamp, "ObjectDeletion", ZONES, gone(&row));
+        w.service_notify(lamp, "ObjectDeletion", &format!("{ZONES}*."), gone(&row));
     }
     let expected =
         ["gone: ObjectDeletion Device.X_Lamp.Zone.2.", "gone: ObjectDeletion Device.X_Lamp.Zone.3."];
