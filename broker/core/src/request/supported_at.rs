@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{Leaf, Path, SupportedPath, SupportedSegment};
+use usp_proto::path::{InstanceNumber, Leaf, Path, Segment, SupportedPath, SupportedSegment};
 use usp_proto::usp::get_supported_dm_resp::{RequestedObjectResult, SupportedObjectResult};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
@@ -104,11 +104,12 @@ impl SupportedJob {
     fn take_row(&mut self, broker: &Broker, service: ServiceId, index: usize, told: Told) {
         let rights = &self.origin.rights;
         let Some(result) = self.results.get_mut(index) else { return };
+        let row = numbers_of(&result.req_obj_path);
         match told {
             Ok(objects) => {
                 let own =
                     objects.into_iter().filter(|o| broker.services.owns(service, &o.supported_obj_path));
-                let known = own.filter_map(|object| may_know(rights, object));
+                let known = own.filter_map(|object| may_know(rights, &row, object));
                 let known = known.take_while(|object| self.budget.take(size(object)));
                 result.supported_objs = known.collect();
                 if result.supported_objs.is_empty() {
@@ -144,14 +145,29 @@ fn fail(result: &mut RequestedObjectResult, fault: &Fault) {
     result.err_msg.clone_from(&fault.text);
 }
 
-/// What of an object a Controller may know of (R-GSP.0); `None`: nothing.
-fn may_know(rights: &Rights, mut object: SupportedObjectResult) -> Option<SupportedObjectResult> {
+/// Numbers of the row that a supported path names.
+fn numbers_of(text: &str) -> Vec<InstanceNumber> {
+    let path = SupportedPath::parse(text).ok();
+    let numbers = path.iter().flat_map(|path| &path.segments).filter_map(|segment| match segment {
+        SupportedSegment::Instance(number) => Some(*number),
+        SupportedSegment::Name(_) | SupportedSegment::AnyInstance => None,
+    });
+    numbers.collect()
+}
+
+/// What of an object in a row a Controller may know of (R-GSP.0); `None`: nothing.
+fn may_know(
+    rights: &Rights,
+    row: &[InstanceNumber],
+    mut object: SupportedObjectResult,
+) -> Option<SupportedObjectResult> {
     if rights.is_all() {
         return Some(object);
     }
-    let at = object.supported_obj_path.replace("{i}", "*");
+    let at = path_in(row, &object.supported_obj_path)?;
     let may = |kind, name: &str| {
-        Path::parse(&format!("{at}{name}")).is_ok_and(|path| rights.allow_path(kind, Act::Read, &path))
+        let path = Path::parse(&format!("{at}{name}"));
+        path.is_ok_and(|path| rights.allow_somewhere(kind, Act::Read, &path))
     };
     if !may(Kind::Obj, "") {
         return None;
@@ -159,7 +175,23 @@ fn may_know(rights: &Rights, mut object: SupportedObjectResult) -> Option<Suppor
     object.supported_params.retain(|p| may(Kind::Param, &p.param_name));
     object.supported_commands.retain(|c| may(Kind::CommandEvent, &c.command_name));
     object.supported_events.retain(|e| may(Kind::CommandEvent, &e.event_name));
+    object.unique_key_sets.retain(|key| key.key_names.iter().all(|name| may(Kind::Param, name)));
+    object.divergent_paths.retain(|path| rights.allow_text(Kind::Obj, Act::Read, path));
     Some(object)
+}
+
+/// The path of a told object of one row: told with `{i}` or with numbers, it is that row's; `*` for rows below it.
+fn path_in(row: &[InstanceNumber], told: &str) -> Option<String> {
+    let mut row = row.iter();
+    let segments = SupportedPath::parse(told).ok()?.segments.into_iter().map(|segment| match segment {
+        SupportedSegment::Name(name) => Segment::Name(name),
+        SupportedSegment::AnyInstance => row.next().map_or(Segment::Wildcard, |n| Segment::Instance(*n)),
+        SupportedSegment::Instance(number) => {
+            row.next();
+            Segment::Instance(number)
+        }
+    });
+    Some(Path { segments: segments.collect(), leaf: Leaf::Object }.to_string())
 }
 
 /// One path's part of a Service's answer.

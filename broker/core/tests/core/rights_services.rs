@@ -11,8 +11,10 @@ use usp_proto::usp::add_resp::created_object_result::OperationStatus;
 use usp_proto::usp::add_resp::created_object_result::operation_status::{
     OperStatus, OperationFailure, OperationSuccess,
 };
+use usp_proto::usp::get_supported_dm_resp::{SupportedObjectResult, SupportedUniqueKeySet};
 
 use crate::bench::World;
+use crate::bench::service::object;
 
 /// A Controller with the given entries (target, Param, Obj, InstantiatedObj, CommandEvent), later ones above earlier
 /// ones, an administrator, and a lamp.
@@ -164,4 +166,42 @@ fn commands_and_events_of_a_service() {
     assert_eq!(w.services[&lamp].count("Operate"), operates);
     let supported = w.supported(c, "Device.X_Lamp.");
     assert!(supported.contains("Blink()"), "{supported}");
+}
+
+/// What a Service tells of one of its rows, in whichever notation, is judged as that row.
+#[test]
+fn what_a_row_of_a_service_supports() {
+    let table = "Device.X_Lamp.Zone.";
+    let elements = ["Name", "Level", "Dim()&"];
+    for numbered in [false, true] {
+        let given = ("Device.X_Lamp.", ["r---", "r---", "r---", "r---"]);
+        let ask = |denied: &str, row: u32| {
+            let (mut w, c, _, lamp) = world(&[given, (denied, ["----"; 4])]);
+            let own = format!("{table}{}.", if numbered { row.to_string() } else { "{i}".to_owned() });
+            let mut spots = object(&format!("{own}Spot.{{i}}."), &[]);
+            spots.divergent_paths = [1, 2].map(|spot| format!("{table}{row}.Spot.{spot}.")).to_vec();
+            let key = SupportedUniqueKeySet { key_names: vec!["Name".to_owned()] };
+            let zone = SupportedObjectResult { unique_key_sets: vec![key], ..object(&own, &elements) };
+            let told = vec![zone, spots];
+            w.services.get_mut(&lamp).unwrap().rows.insert(format!("{table}{row}."), told);
+            w.supported_objects(c, &format!("{table}{row}."))
+        };
+        let keys = |objects: &[SupportedObjectResult]| objects[0].unique_key_sets.len();
+        let params = |objects: &[SupportedObjectResult]| -> Vec<String> {
+            objects[0].supported_params.iter().map(|p| p.param_name.clone()).collect()
+        };
+        let other = ask("Device.X_Lamp.Zone.1.", 2);
+        assert_eq!(
+            (params(&other), keys(&other)),
+            (vec!["Name".to_owned(), "Level".to_owned()], 1),
+            "{numbered}"
+        );
+        assert_eq!(ask("Device.X_Lamp.Zone.1.", 1).len(), 0, "{numbered}: hidden");
+        let nameless = ask("Device.X_Lamp.Zone.*.Name", 2);
+        assert_eq!((params(&nameless), keys(&nameless)), (vec!["Level".to_owned()], 0), "{numbered}");
+        assert_eq!(params(&ask("Device.X_Lamp.Zone.2.Level", 2)), ["Name"], "{numbered}");
+        assert_eq!(params(&ask("Device.X_Lamp.Zone.2.Level", 1)), ["Name", "Level"], "{numbered}");
+        let spots = ask("Device.X_Lamp.Zone.2.Spot.1.", 2);
+        assert_eq!(spots[1].divergent_paths, ["Device.X_Lamp.Zone.2.Spot.2."], "{numbered}");
+    }
 }

@@ -3,6 +3,7 @@
 use usp_core::input::ConnId;
 use usp_proto::message;
 use usp_proto::usp::body::MsgBody;
+use usp_proto::usp::get_supported_dm_resp::SupportedObjectResult;
 use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 use usp_proto::usp::{self, Notify};
@@ -142,6 +143,14 @@ impl World {
     /// GetSupportedDM of one path with all details.
     pub(crate) fn supported(&mut self, conn: ConnId, path: &str) -> String {
         text::answer(&self.ask(conn, supported(&[path], false)))
+    }
+
+    /// The same, in full.
+    pub(crate) fn supported_objects(&mut self, conn: ConnId, path: &str) -> Vec<SupportedObjectResult> {
+        let answer = self.ask(conn, supported(&[path], false));
+        let Some(MsgBody::Response(response)) = message::body(&answer) else { panic!("{answer:?}") };
+        let Some(RespType::GetSupportedDmResp(response)) = &response.resp_type else { panic!("{answer:?}") };
+        response.req_obj_results[0].supported_objs.clone()
     }
 
     /// Register, answered at once.

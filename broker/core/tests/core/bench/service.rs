@@ -427,8 +427,10 @@ impl FakeService {
     fn supported(&self, request: &usp::GetSupportedDm) -> usp::GetSupportedDmResp {
         let one = |path: &String| {
             let (object, element) = split(path);
-            let all = self.rows.get(path).unwrap_or(&self.supported).iter();
-            let found = all.filter(|o| match request.first_level_only {
+            let of_row = self.rows.get(path);
+            let found = of_row.unwrap_or(&self.supported).iter().filter(|o| match request.first_level_only {
+                // A row may be told with `{i}` as well.
+                _ if of_row.is_some() => true,
                 true => o.supported_obj_path == object,
                 false => o.supported_obj_path.starts_with(object),
             });
