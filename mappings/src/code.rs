@@ -111,7 +111,7 @@ codes! {
     MapKind = 54,
     /// A scale or offset that makes no sense.
     Scale = 55,
-    /// A range that the raw value cannot reach.
+    /// A range that raw values cannot reach, or that has one in it which is no value.
     Unreachable = 56,
     /// Registers that two capabilities or events take differently, or what two controls write.
     Overlap = 57,

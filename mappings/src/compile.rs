@@ -55,12 +55,13 @@ pub fn compile(draft: &MappingDraft, params: &Params) -> (Option<Mapping>, Vec<D
 /// Compiles a draft with the parameters that it was read with.
 fn compile_given(draft: &MappingDraft) -> (Option<Mapping>, Vec<Diagnostic>) {
     let (mapping, mut found) = untested(draft);
-    if !has_errors(&found) && draft.given == draft.source.examples() {
+    let is_whole = draft.source.missing().is_empty();
+    if is_whole && !has_errors(&found) && draft.given == draft.source.examples() {
         found.extend(vectors::run(draft, &mapping));
         follow::drop_unused(&mut found);
     }
     sort(&mut found);
-    ((!has_errors(&found)).then_some(mapping), found)
+    ((is_whole && !has_errors(&found)).then_some(mapping), found)
 }
 
 /// A mapping whose tests were not run; it is of no use if something is wrong.
@@ -74,6 +75,9 @@ fn untested(draft: &MappingDraft) -> (Mapping, Vec<Diagnostic>) {
     }
     let mut found = compiler.report.found;
     follow::drop_unused(&mut found);
+    if !draft.source.missing().is_empty() {
+        follow::drop_inherited(&mut found);
+    }
     (mapping, found)
 }
 

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::code::Code;
-use crate::compile::Params;
 use crate::compile::params::refuse;
+use crate::compile::{Params, follow};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::draft::{MappingDraft, ParamDraft, ParamKind};
 use crate::read::{self, Report};
@@ -29,15 +29,17 @@ pub(crate) struct Source {
     params: Vec<ParamDraft>,
     /// Parameters that something depends on.
     used: BTreeSet<String>,
+    /// Why not all is there that it extends.
+    missing: Vec<Diagnostic>,
 }
 
 impl Source {
     /// Reads a file and those that it extends.
     ///
-    /// Errors: it is not YAML, or what it extends cannot be had.
+    /// Errors: it is not YAML. What it extends and cannot be had is left away, and [told](Self::missing).
     pub(crate) fn open(file: &SourceFile, resolve: &Resolve<'_>) -> Result<Arc<Self>, Vec<Diagnostic>> {
         let root = yaml::read(file)?;
-        let (files, root) = extends::resolve(file, root, resolve)?;
+        let (files, root, missing) = extends::resolve(file, root, resolve);
         if count(&root) > MAX_NODES {
             let mut report = Report::of(&files);
             let message = format!("with what it extends the file has more than {MAX_NODES} values");
@@ -52,7 +54,12 @@ impl Source {
         let through: Vec<String> =
             params.iter().filter(|param| gives(param)).map(|param| param.name.value.clone()).collect();
         used.extend(through);
-        Ok(Arc::new(Self { files, root, params, used }))
+        Ok(Arc::new(Self { files, root, params, used, missing }))
+    }
+
+    /// Why not all is there that it extends.
+    pub(crate) fn missing(&self) -> &[Diagnostic] {
+        &self.missing
     }
 
     pub(crate) fn files(&self) -> &[SourceFile] {
@@ -75,7 +82,12 @@ impl Source {
         let root = fill::expand(&mut report, &self.root, &self.params, params);
         let (draft, found) = read::mapping::read(self, root, params);
         report.found.extend(found);
-        (draft, report.found)
+        let mut found = report.found;
+        if !self.missing.is_empty() {
+            follow::drop_inherited(&mut found);
+            found.extend(self.missing.iter().cloned());
+        }
+        (draft, found)
     }
 
     /// The sets of parameters that a file is checked with beside its defaults: every value of an `enum` and of a `bool`

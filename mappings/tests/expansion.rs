@@ -233,3 +233,22 @@ fn what_is_wrong_with_parameters_is_told() {
         assert!(found.iter().any(|problem| problem.code == code), "{bad}: {:?}", told(&found));
     }
 }
+
+/// As vendors print them, and wherever an address may stand.
+#[test]
+fn addresses_are_hexadecimal_too() {
+    let text = "uspmap: 1\nprofile: acme.hex\nversion: 1.0.0\ndevice: {type: Sensor}\n\
+        params: {base: {int: [0, 0xffff], default: 0x1F0}}\n\
+        capabilities:\n  \
+          a: {class: LevelSensor, type: Power, unit: W, read: {input: 0x1F4, as: s16, exponent: {input: 0x1F5}}}\n  \
+          b: {class: LevelControl, type: Power, unit: W, min: 0, max: 10, read: {holding: [\"${base}\", 0x04]}, write: {holding: 0x0204}}\n\
+        fingerprint: [{input: 0x1F6, equals: 0x55}]\n\
+        commands:\n  X_ACME_Reset: {send: [{holding: 0x210, value: 0x55}]}\n\
+        tests:\n  \
+          - {input: {0x1F4: 12, 0x1F5: 0}, holding: {0x1F4: 7}, expect: {a: 12, b: 7}}\n  \
+          - {write: {b: 5}, sends: {holding: {0x204: 5}}}\n  \
+          - {params: {base: 0x300}, holding: {0x304: 8}, expect: {b: 8}}\n  \
+          - {command: {X_ACME_Reset: {}}, sends: {holding: {0x210: 0x55}}}\n";
+    let (mapping, found) = check(&[("hex.yaml", text)]);
+    assert!(mapping.is_some() && found.is_empty(), "{:?}", told(&found));
+}

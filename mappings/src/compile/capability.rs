@@ -205,6 +205,7 @@ impl Compiler<'_> {
         if let (Some(low), Some(high)) = (cap.low, cap.high) {
             self.report.ascending(low.span, "`low` to `high`", low.value, high.value);
         }
+        self.check_thresholds(cap);
         if class != Class::LevelControl {
             return;
         }
@@ -227,6 +228,24 @@ impl Compiler<'_> {
         if let Some((_, span)) = step.filter(|(step, _)| *step > range) {
             let error = self.report.error(Code::StepSize, span, "`step` is larger than the whole range");
             error.help(format!("from `min` to `max` it is {range}; write less, or remove `step`"));
+        }
+    }
+
+    /// What lies outside of all that is read is never reached.
+    fn check_thresholds(&mut self, cap: &CapabilityDraft) {
+        let range = cap.valid.map(|valid| valid.value).or(limits(cap)).filter(|(min, max)| min < max);
+        let Some((min, max)) = range else { return };
+        for (key, at) in [("low", cap.low), ("high", cap.high)] {
+            let Some(at) = at.filter(|at| !(min..=max).contains(&at.value)) else { continue };
+            let message = format!("`{key}: {}` is outside `valid`, so nothing ever reaches it", at.value);
+            let warning = self.report.warn(Code::StepSize, at.span, message);
+            warning.help(format!("write a level from {min} to {max}, or correct `valid`"));
+        }
+        let Some(whole) = max.checked_sub(min) else { return };
+        if let Some(at) = cap.deadband.filter(|at| at.value > whole) {
+            let message = format!("no change is as large as `deadband: {}`", at.value);
+            let warning = self.report.warn(Code::StepSize, at.span, message);
+            warning.help(format!("from the least to the greatest value it is {whole}: write less"));
         }
     }
 

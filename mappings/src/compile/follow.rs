@@ -10,6 +10,27 @@ use crate::draft::MappingDraft;
 const ABSENCES: [Code; 6] =
     [Code::MissingKey, Code::UnitPresence, Code::Access, Code::NoBinding, Code::Table, Code::MapPresence];
 
+/// What is read all the same, so that nothing seems to be missing for it.
+const READ: [Code; 2] = [Code::Notation, Code::Reversed];
+
+/// What may be in a file that is extended and cannot be had, or depends on it.
+const ELSEWHERE: [Code; 14] = [
+    Code::MissingKey,
+    Code::UnknownPoll,
+    Code::UnusedPoll,
+    Code::Placeholder,
+    Code::ParamGives,
+    Code::Condition,
+    Code::TestShape,
+    Code::TestFailed,
+    Code::UnusedCell,
+    Code::Verify,
+    Code::Command,
+    Code::Event,
+    Code::Protocol,
+    Code::Fingerprint,
+];
+
 /// What can seem unused only because its use is wrong.
 const UNUSED: [(Code, Code); 6] = [
     (Code::Command, Code::Command),
@@ -26,14 +47,28 @@ pub(crate) fn follow(draft: &MappingDraft, read: &[Diagnostic], found: &mut Vec<
     let mut entries: Vec<usize> = draft.capabilities.iter().map(|cap| cap.id.span.start).collect();
     entries.sort_unstable();
     let entry = |diagnostic: &Diagnostic| entries.partition_point(|start| *start <= diagnostic.span.start);
-    let broken: BTreeSet<usize> = read.iter().filter(|known| known.is_error()).map(entry).collect();
+    let swallowing = read.iter().filter(|known| known.is_error() && !READ.contains(&known.code));
+    let broken: BTreeSet<usize> = swallowing.map(entry).collect();
     found.retain(|diagnostic| {
         let at = entry(diagnostic);
-        !(at > 0 && ABSENCES.contains(&diagnostic.code) && broken.contains(&at))
+        !(at > 0 && is_absence(diagnostic) && broken.contains(&at))
     });
     if has_errors(read) {
         found.retain(|diagnostic| diagnostic.is_error() || !seems_unused(diagnostic));
     }
+}
+
+/// Whether something is missing, and not there although it should not be.
+fn is_absence(diagnostic: &Diagnostic) -> bool {
+    let too_much = [" has no `", " has no Unit", " cannot be written"]
+        .iter()
+        .any(|words| diagnostic.message.contains(words));
+    ABSENCES.contains(&diagnostic.code) && !too_much
+}
+
+/// Takes out what may be otherwise with the file that is extended, and cannot be had.
+pub(crate) fn drop_inherited(found: &mut Vec<Diagnostic>) {
+    found.retain(|diagnostic| !is_absence(diagnostic) && !ELSEWHERE.contains(&diagnostic.code));
 }
 
 fn seems_unused(diagnostic: &Diagnostic) -> bool {

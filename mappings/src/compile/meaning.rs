@@ -30,7 +30,11 @@ impl Compiler<'_> {
         let transform =
             Transform { valid: cap.valid.map(|valid| valid.value), ..self.steps(cap, draft, kind) };
         if draft.at.exponent.is_none() {
-            self.check_reach(&transform, kind, cap.valid);
+            // What a window can be is the standard's, and no mistake of the file.
+            self.check_reach(&transform, kind, cap.valid.filter(|valid| valid.span != cap.id.span));
+            if class == Class::LevelControl {
+                self.check_settable(cap, &transform, kind);
+            }
         }
         transform
     }
@@ -273,6 +277,40 @@ impl Compiler<'_> {
             self.report
                 .error(Code::Unreachable, valid.span, message)
                 .help("correct `valid`, or `scale`, `offset` and `as`");
+        } else if min < least {
+            let message = format!("`valid` begins at {min}, and raw values mean {least} to {greatest}");
+            let signed = if min < Decimal::ZERO && kind.int_range().is_some_and(|(least, _)| least == 0) {
+                "if there are negative values, read it with a sign, such as `as: s16`; otherwise "
+            } else {
+                ""
+            };
+            let warning = self.report.warn(Code::Unreachable, valid.span, message);
+            warning.help(format!("{signed}write `valid: [{least}, {}]`", max.min(greatest)));
+        } else if max > greatest {
+            let message = format!("`valid` ends at {max}, and raw values mean {least} to {greatest}");
+            let warning = self.report.warn(Code::Unreachable, valid.span, message);
+            warning.help(format!(
+                "write `valid: [{min}, {greatest}]`; if there are greater values, read it wider, such as `as: u32`, or correct `scale`"
+            ));
+        }
+    }
+
+    /// Whether there is something between what may be set that is no value.
+    pub(super) fn check_settable(&mut self, cap: &CapabilityDraft, transform: &Transform, kind: RawKind) {
+        let Some((min, max)) = limits(cap) else { return };
+        let Some(read) = cap.read.as_ref() else { return };
+        let open = Transform { valid: None, invalid: Vec::new(), ..transform.clone() };
+        for (raw, at) in transform.invalid.iter().zip(&read.point.invalid) {
+            let Ok(Value::Number(number)) = open.decode(Raw::Int(*raw), Class::LevelControl) else {
+                continue;
+            };
+            // At the ends the write itself is refused.
+            if kind.int_range().is_some() && min < number && number < max {
+                let message =
+                    format!("{} is between `min` and `max`, and means no value", number.normalize());
+                let warning = self.report.warn(Code::Unreachable, at.span, message);
+                warning.help("it can be neither set nor shown: let `min` and `max` leave it out, or take it out of `invalid`");
+            }
         }
     }
 

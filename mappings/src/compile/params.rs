@@ -64,9 +64,7 @@ pub(crate) fn refuse(param: &ParamDraft, value: &str) -> Option<(String, String)
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             Some((format!("`{value}` is no value of the parameter `{name}`"), suggestion(value, &words)))
         }
-        ParamKind::Int(min, max)
-            if !value.parse().is_ok_and(|number: i64| (*min..=*max).contains(&number)) =>
-        {
+        ParamKind::Int(min, max) if !whole(value).is_some_and(|number| (*min..=*max).contains(&number)) => {
             Some((
                 format!("`{value}` is no value of the parameter `{name}`"),
                 format!("a whole number, {min} to {max}"),
@@ -84,6 +82,15 @@ pub(crate) fn refuse(param: &ParamDraft, value: &str) -> Option<(String, String)
         | ParamKind::Number(..)
         | ParamKind::Bool
         | ParamKind::Text(_) => None,
+    }
+}
+
+/// A whole number as mapping files write it.
+fn whole(text: &str) -> Option<i64> {
+    match text.strip_prefix("0x") {
+        Some(digits) if digits.starts_with('+') => None,
+        Some(digits) => i64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
     }
 }
 

@@ -18,21 +18,19 @@ const MAX_FILES: usize = 8;
 /// What is each file's own and never taken from another.
 const OWN: [&str; 4] = ["uspmap", "profile", "version", "extends"];
 
-/// The files of a chain, the first one first, and their trees in one.
+/// The files of a chain, the first one first, and their trees in one, as far as they can be had; and why no further.
 pub(super) fn resolve(
     file: &SourceFile,
     root: Node,
     find: &Resolve<'_>,
-) -> Result<(Vec<SourceFile>, Node), Vec<Diagnostic>> {
+) -> (Vec<SourceFile>, Node, Vec<Diagnostic>) {
     let mut chain = Chain { files: vec![file.clone()], roots: vec![root], profiles: Vec::new() };
-    while let Some(wanted) = chain.next()? {
-        let base = chain.base(&wanted, find)?;
-        chain.add(base, &wanted)?;
-    }
+    let missing = chain.complete(find).err().unwrap_or_default();
     let whole = chain.roots.into_iter().rev().reduce(|base, own| merge(&base, own, true));
     // There is always the file itself.
     let whole = whole.unwrap_or(Node { kind: Kind::Map(Vec::new()), span: Default::default() });
-    Ok((chain.files, without(whole, "extends")))
+    let whole = without(whole, "extends");
+    (chain.files, if missing.is_empty() { whole } else { without_nulls(whole) }, missing)
 }
 
 struct Chain {
@@ -43,6 +41,14 @@ struct Chain {
 }
 
 impl Chain {
+    fn complete(&mut self, find: &Resolve<'_>) -> Result<(), Vec<Diagnostic>> {
+        while let Some(wanted) = self.next()? {
+            let base = self.base(&wanted, find)?;
+            self.add(base, &wanted)?;
+        }
+        Ok(())
+    }
+
     /// What the last file extends.
     fn next(&self) -> Result<Option<At<Use>>, Vec<Diagnostic>> {
         let Some(node) = self.roots.last().and_then(|root| value(root, "extends")) else { return Ok(None) };
@@ -150,6 +156,18 @@ fn merge(base: &Node, own: Node, is_root: bool) -> Node {
     }
     merged.extend(own_entries.into_iter().flatten());
     Node { kind: Kind::Map(merged), span }
+}
+
+/// Without the keys that take something out of a file that cannot be had.
+fn without_nulls(node: Node) -> Node {
+    let kind = match node.kind {
+        Kind::Map(entries) => {
+            let kept = entries.into_iter().filter(|(_, value)| !value.is_null());
+            Kind::Map(kept.map(|(key, value)| (key, without_nulls(value))).collect())
+        }
+        other => other,
+    };
+    Node { kind, ..node }
 }
 
 fn without(root: Node, key: &str) -> Node {

@@ -136,7 +136,9 @@ impl Report<'_> {
             let error = self.error(Code::Notation, node.span, message);
             let error = if own == table.name() { error.fix(address.to_string()) } else { error };
             error.help(format!("write the protocol's address: `{own}: {address}`{hex}"));
-            return None;
+            // The rest of the point is checked as if that stood there: a bit has other keys than a register.
+            let same = table.is_bits() == (own == "discrete");
+            return u16::try_from(address).ok().filter(|_| same).map(|address| At::new(address, node.span));
         }
         if is_doubtful(number.value, table) && spelled_decimal {
             let message = format!("{} looks like a discrete input in 1xxxx notation", number.value);
