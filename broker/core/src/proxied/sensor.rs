@@ -1,9 +1,10 @@
 //! BinarySensor with Sensitivity, HoldTime and RestTime (TR-181): from what the device says to what Value shows.
 //!
 //! HoldTime keeps Value true for at least so long from the trigger on. RestTime ignores what begins within so long of the
-//! trigger. Where TR-181 says nothing: a stimulus that begins while HoldTime alone keeps Value true prolongs it and is no
-//! new trigger; what began within RestTime and is still there when it ends is a trigger at that moment, because a sensor
-//! that is wet says so. A Sensitivity of 0 ignores everything; a device that says yes or no has no other grades.
+//! trigger. With both, what ends inside either of them changes nothing. Where TR-181 says nothing: a stimulus that begins
+//! while HoldTime alone keeps Value true, and outlasts it, prolongs it and is no new trigger; what began within RestTime and
+//! is still there when it ends is a trigger at that moment, because a sensor that is wet says so. A Sensitivity of 0 ignores
+//! everything; a device that says yes or no has no other grades.
 
 use std::time::Duration;
 
@@ -141,6 +142,17 @@ mod tests {
         assert_eq!(play(windows(5, 0), &[(1, 2), (4, 10)]), [(1, 10)]);
         assert_eq!(play(windows(5, 0), &[(1, 2), (4, 5)]), [(1, 6)]);
         assert_eq!(play(windows(10, 3), &[(1, 2), (5, 15)]), [(1, 15)]);
+    }
+
+    /// TR-181: what lies inside either of the two changes nothing, whichever of them is longer.
+    #[test]
+    fn with_both_windows_what_ends_inside_one_changes_nothing() {
+        for (hold, rest) in [(10, 3), (3, 10), (10, 10)] {
+            let alone = play(windows(hold, rest), &[(1, 2)]);
+            assert_eq!(play(windows(hold, rest), &[(1, 2), (2, 4), (5, 8)]), alone, "{hold} {rest}");
+        }
+        // It is the trigger from which both count: what came meanwhile does not put the next one off.
+        assert_eq!(play(windows(10, 3), &[(1, 2), (5, 8), (12, 13)]), [(1, 11), (12, 22)]);
     }
 
     #[test]
