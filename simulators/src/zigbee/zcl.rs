@@ -27,6 +27,7 @@ pub(super) mod status {
     pub(in super::super) const MALFORMED: u8 = 0x80;
     pub(in super::super) const UNSUPPORTED_COMMAND: u8 = 0x81;
     pub(in super::super) const UNSUPPORTED_GENERAL: u8 = 0x82;
+    pub(in super::super) const INVALID_FIELD: u8 = 0x85;
     pub(in super::super) const UNSUPPORTED_ATTRIBUTE: u8 = 0x86;
     pub(in super::super) const INVALID_VALUE: u8 = 0x87;
     pub(in super::super) const READ_ONLY: u8 = 0x88;

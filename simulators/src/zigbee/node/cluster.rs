@@ -6,6 +6,7 @@ use crate::mischief::ZigbeeFault;
 
 use super::super::bytes::{Out, Reader};
 use super::super::zcl::{Frame, Value, kind, status};
+use super::group::refused;
 use super::{Key, Node};
 
 /// How long a bolt takes.
@@ -33,7 +34,7 @@ impl Node {
     /// One of a cluster's own commands, and how long the device stays awake for it.
     pub(super) fn command(&mut self, endpoint: u8, cluster: u16, frame: &Frame) -> (Done, Option<Duration>) {
         if self.has(&ZigbeeFault::Refuse) {
-            return (Done::Status(status::FAILURE), None);
+            return (refused(cluster, frame.command, &frame.payload), None);
         }
         let mut reader = Reader::new(&frame.payload);
         if cluster == 0x0020 {
@@ -58,6 +59,7 @@ impl Node {
         match cluster {
             0x0003 => self.identify(endpoint, command, reader),
             0x0004 => self.group(endpoint, command, reader),
+            0x0005 => self.scene(endpoint, command, reader),
             0x0006 => self.on_off(endpoint, command, reader),
             0x0008 => self.level(endpoint, command, reader),
             0x0101 => Some(self.lock(endpoint, command)),
@@ -77,37 +79,13 @@ impl Node {
             0x01 => {
                 let left = self.whole(time).unwrap_or(0) as u16;
                 let answer = Done::Cluster(0x00, Out::new().u16(left).done());
-                return Some(if left == 0 { Done::Nothing } else { answer });
+                // It says how long only while it does (3.5.2.3.2); whoever asked hears that it was understood.
+                return Some(if left == 0 { OK } else { answer });
             }
             0x40 => {}
             _ => return Some(Done::Status(status::UNSUPPORTED_COMMAND)),
         }
         Some(OK)
-    }
-
-    fn group(&mut self, endpoint: u8, command: u8, reader: &mut Reader) -> Option<Done> {
-        let answer = |command, code, group| Done::Cluster(command, Out::new().u8(code).u16(group).done());
-        Some(match command {
-            0x00 => {
-                let group = reader.u16()?;
-                self.groups.insert((endpoint, group));
-                answer(0x00, status::SUCCESS, group)
-            }
-            0x02 => {
-                let here = self.groups.iter().filter(|(at, _)| *at == endpoint).map(|(_, group)| *group);
-                Done::Cluster(0x02, Out::new().u8(16).list(&here.collect::<Vec<_>>()).done())
-            }
-            0x03 => {
-                let group = reader.u16()?;
-                let was = self.groups.remove(&(endpoint, group));
-                answer(0x03, if was { status::SUCCESS } else { status::NOT_FOUND }, group)
-            }
-            0x04 => {
-                self.groups.retain(|(at, _)| *at != endpoint);
-                OK
-            }
-            _ => Done::Status(status::UNSUPPORTED_COMMAND),
-        })
     }
 
     fn on_off(&mut self, endpoint: u8, command: u8, reader: &mut Reader) -> Option<Done> {

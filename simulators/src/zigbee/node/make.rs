@@ -149,7 +149,7 @@ fn plug(made: Maker) -> Maker {
 
 fn light(made: Maker) -> Maker {
     made.basic("USP Simulators", "SIM-LIGHT", 1)
-        .endpoint(1, 0x010d, &[0x0000, 0x0003, 0x0004, 0x0006, 0x0008, 0x0300], &[0x0019])
+        .endpoint(1, 0x010d, &[0x0000, 0x0003, 0x0004, 0x0005, 0x0006, 0x0008, 0x0300], &[0x0019])
         .point("on", 0x0006, 0x0000, kind::BOOL, 1.0, Link::None)
         .held(0x0006, 0x4001, kind::U16, 0)
         .point("level", 0x0008, 0x0000, kind::U8, 1.0, Link::None)
@@ -312,6 +312,7 @@ impl Maker {
             points: Vec::new(),
             bindings: Vec::new(),
             groups: BTreeSet::new(),
+            scenes: BTreeMap::new(),
             world: World::new(ieee.0),
             still: false,
             motions: Vec::new(),

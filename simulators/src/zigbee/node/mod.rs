@@ -5,6 +5,7 @@
 mod act;
 mod cluster;
 mod general;
+mod group;
 mod make;
 mod mapped;
 mod measure;
@@ -149,6 +150,8 @@ pub struct Node {
     points: Vec<Point>,
     pub(super) bindings: Vec<Binding>,
     groups: BTreeSet<(u8, u16)>,
+    /// By endpoint, group and number: what its attributes were.
+    scenes: BTreeMap<(u8, u16, u8), Vec<(Key, f64)>>,
     world: World,
     still: bool,
     motions: Vec<Motion>,
@@ -251,6 +254,7 @@ impl Node {
     pub(super) fn forget(&mut self) {
         self.bindings.clear();
         self.groups.clear();
+        self.scenes.clear();
         self.coordinator = None;
         self.alarm_told.clear();
         for (key, attribute) in &mut self.attributes {

@@ -80,6 +80,41 @@ fn commands_do_what_they_say_and_faults_do_not() {
 }
 
 #[test]
+fn groups_and_scenes_say_what_became_of_them() {
+    let mut light = device(Kind::Light);
+    let mut to = |cluster: u16, command: u8, fields: &[u8]| {
+        ask(&mut light, cluster, &frame(true, command, fields.to_vec()))
+    };
+    let default = |command: u8, code: u8| (general::DEFAULT_RESPONSE, vec![command, code]);
+    assert_eq!(to(0x0004, 0x03, &[7, 0]), (0x03, vec![status::NOT_FOUND, 7, 0]));
+    assert_eq!(to(0x0005, 0x04, &[7, 0, 1]), (0x04, vec![status::INVALID_FIELD, 7, 0, 1]));
+    for group in 1..=16 {
+        assert_eq!(to(0x0004, 0x00, &[group, 0, 0]), (0x00, vec![status::SUCCESS, group, 0]));
+    }
+    assert_eq!(to(0x0004, 0x00, &[17, 0, 0]), (0x00, vec![status::NO_SPACE, 17, 0]));
+    assert_eq!(to(0x0004, 0x00, &[16, 0, 0]), (0x00, vec![status::SUCCESS, 16, 0]), "it is there");
+    assert_eq!(to(0x0006, 0x01, &[]), default(0x01, status::SUCCESS));
+    assert_eq!(to(0x0005, 0x04, &[7, 0, 1]), (0x04, vec![status::SUCCESS, 7, 0, 1]));
+    assert_eq!(to(0x0006, 0x00, &[]), default(0x00, status::SUCCESS));
+    assert_eq!(to(0x0005, 0x05, &[7, 0, 2]), default(0x05, status::NOT_FOUND));
+    assert_eq!(to(0x0005, 0x05, &[7, 0, 1]), default(0x05, status::SUCCESS));
+    assert_eq!(to(0x0005, 0x02, &[7, 0, 2]), (0x02, vec![status::NOT_FOUND, 7, 0, 2]));
+    assert_eq!(to(0x0005, 0x03, &[7, 0]), (0x03, vec![status::SUCCESS, 7, 0]));
+    assert_eq!(to(0x0004, 0x04, &[]), default(0x04, status::SUCCESS));
+    assert_eq!(to(0x0004, 0x02, &[0]), (0x02, vec![16, 0]));
+    // Only who identifies itself says for how long.
+    assert_eq!(to(0x0003, 0x01, &[]), default(0x01, status::SUCCESS));
+    assert_eq!(light.get("on").unwrap(), "true", "the scene was recalled");
+    light.faults.start(ZigbeeFault::Refuse.into());
+    let mut to = |cluster: u16, command: u8, fields: &[u8]| {
+        ask(&mut light, cluster, &frame(true, command, fields.to_vec()))
+    };
+    assert_eq!(to(0x0004, 0x00, &[1, 0, 0]), (0x00, vec![status::FAILURE, 1, 0]));
+    assert_eq!(to(0x0005, 0x04, &[1, 0, 2]), (0x04, vec![status::FAILURE, 1, 0, 2]));
+    assert_eq!(to(0x0005, 0x05, &[1, 0, 2]), default(0x05, status::FAILURE));
+}
+
+#[test]
 fn a_level_takes_its_time_and_a_bolt_too() {
     let mut light = device(Kind::Light);
     let dim = frame(true, 0x04, Out::new().u8(100).u16(10).done());
