@@ -19,7 +19,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use self::bthome::BthomePick;
-pub use self::draft::{BleAskDraft, BleDraft, BlePlaceDraft};
+pub use self::draft::{BleAnswerDraft, BleAskDraft, BleDraft, BlePlaceDraft};
 pub use self::hear::BleHeard;
 pub use self::names::{BleUuid, Mac};
 
@@ -106,6 +106,19 @@ pub struct BleWrite {
     pub response: bool,
     /// How the bytes are made.
     pub put: BlePut,
+    /// What the device says when it has done it; `None`: nothing but that acknowledgement.
+    pub answer: Option<BleAnswer>,
+}
+
+/// What a device notifies when it has done, or refused, what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BleAnswer {
+    /// Where.
+    pub char: BleChar,
+    /// What that is like when it was done.
+    pub done: BleShape,
+    /// What it is like when it was not, and what that means; the first that fits counts.
+    pub refusals: Vec<(BleShape, String)>,
 }
 
 /// How the bytes of a write are made.
@@ -267,6 +280,23 @@ impl BleRead {
     }
 }
 
+impl BleAnswer {
+    /// What a notification says of what was written; `None`: nothing.
+    ///
+    /// Errors: it was not done, in the words of the mapping and with the bytes.
+    pub fn take(&self, bytes: &[u8]) -> Option<Result<(), String>> {
+        if self.done.fits(bytes) {
+            return Some(Ok(()));
+        }
+        let (_, words) = self.refusals.iter().find(|(shape, _)| shape.fits(bytes))?;
+        let digits: Vec<String> = bytes.iter().take(SHOWN).map(|byte| format!("{byte:02x}")).collect();
+        Some(Err(format!("{words} (it says {})", digits.join(" "))))
+    }
+}
+
+/// Most bytes of an answer that are shown.
+const SHOWN: usize = 20;
+
 impl BleWrite {
     /// The bytes for a value.
     ///
@@ -291,9 +321,11 @@ impl BleWrite {
     /// What is written, for people.
     pub fn described(&self) -> String {
         let how = if self.response { "" } else { " without response" };
+        let said = self.answer.as_ref().map(|it| format!(", answered at {}{}", it.char, it.done));
+        let said = said.unwrap_or_default();
         match &self.put {
-            BlePut::Bytes(pick) => format!("{}: {}{how}", self.char, Pick::Bytes(*pick)),
-            BlePut::Template(text, _) => format!("{}: {text}{how}", self.char),
+            BlePut::Bytes(pick) => format!("{}: {}{how}{said}", self.char, Pick::Bytes(*pick)),
+            BlePut::Template(text, _) => format!("{}: {text}{how}{said}", self.char),
         }
     }
 }

@@ -17,8 +17,8 @@ pub use self::command::{
 pub use self::protocol::{BusKind, DeviceAddress, Protocol, ProtocolKind, ReadPoint, WritePoint};
 pub use self::site::{Bus, BusAddress, Device, Parity, SerialLine, Site};
 pub use crate::ble::{
-    BleAdapter, BleAddress, BleAsk, BleChar, BleConnect, BleHeard, BleMatch, BleOptions, BlePair, BlePick,
-    BlePut, BleRadio, BleRead, BleShape, BleSource, BleUuid, BleWrite, Mac,
+    BleAdapter, BleAddress, BleAnswer, BleAsk, BleChar, BleConnect, BleHeard, BleMatch, BleOptions, BlePair,
+    BlePick, BlePut, BleRadio, BleRead, BleShape, BleSource, BleUuid, BleWrite, Mac,
 };
 pub use crate::coap::{CoapAddress, CoapEndpoint, CoapMethod, CoapOptions, CoapPsk, CoapRead, CoapWrite};
 pub use crate::line::{

@@ -445,6 +445,38 @@ async fn a_bluez_that_shares_no_code_is_understood() {
     assert_eq!(bluez.line(), "scans True");
 }
 
+/// A device that acknowledges everything, and says afterwards whether it has done it, is believed what it says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bot_that_refuses_is_not_taken_by_its_acknowledgement() {
+    let mut place = Place::new(ACTOR, "");
+    let (name, text) = builtin().iter().find(|(name, _)| name.ends_with("switchbot-bot.yaml")).unwrap();
+    let draft = MappingDraft::parse(&SourceFile::new(*name, *text)).0.unwrap();
+    let mac = Mac([0xa4, 0xc1, 0x38, 0, 3, 1]);
+    let bot = MappedBle::from_draft(&draft, mac, 1).unwrap().still().advertising(EVERY);
+    let radio = bus(&mut place, vec![("bot".to_owned(), Box::new(bot))]).await;
+    place.write(
+        "site.yaml",
+        &format!(
+            "site: 1\nbuses: {{radio: {{ble: hci0}}}}\ndevices:\n  bot: {{use: switchbot.bot, bus: radio, mac: \"{mac}\"}}\n"
+        ),
+    );
+    let _broker = place.start();
+    let (cli, air) = (place.cli(), radio.handle());
+    let switch = path(&cli, "bot", "Switch", "BinaryControl");
+    let press = format!("{}.X_USPBROKER_Press()", rows(&cli, "Device.ProxiedDevice.*.Name")["bot"]);
+    eventually("the bot is heard", || (!shown(&cli, &switch).is_empty()).then_some(()));
+    for value in ["true", "false"] {
+        cli.ok(&["set", &format!("{switch}={value}")]);
+        assert_eq!(air.get("bot", "switch").as_deref(), Some(value));
+    }
+    cli.ok(&["operate", &press]);
+    air.fault("bot", BleFault::Frozen).unwrap();
+    for told in [cli.fails(1, &["set", &format!("{switch}=true")]), cli.fails(1, &["operate", &press])] {
+        assert!(told.contains("the device refused: an error (it says 02)"), "{told}");
+    }
+    assert_eq!(air.get("bot", "switch").as_deref(), Some("false"));
+}
+
 /// One file of the library, and a device of it.
 struct Model {
     file: &'static str,

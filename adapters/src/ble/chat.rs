@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use usp_mapping::mapping::{BleChar, BleConnect, BleOptions, BlePair, Device, DeviceAddress};
+use usp_mapping::mapping::{BleAnswer, BleChar, BleConnect, BleOptions, BlePair, Device, DeviceAddress};
 use usp_mapping::port::{DeviceFault, DeviceId};
 
 use crate::bus::backoff::{Backoff, Jitter};
@@ -15,7 +15,7 @@ use crate::bus::{BusPlan, Outcome};
 
 use super::bluez::{Fault, Notifications, PAIRING, Peer};
 use super::board::{Board, Listener, Spoken, now};
-use super::model::{Answer, What, Word, all_places, is_same, options};
+use super::model::{Answer, What, Word, is_same, notifying, options};
 use super::slots::Idle;
 
 /// Pauses between attempts to connect a device that is to be connected all the time.
@@ -273,10 +273,7 @@ impl Chat {
         };
         let session = self.board.session.borrow().clone();
         let session = session.ok_or_else(|| gone("there is no connection to BlueZ"))?;
-        let chars: Vec<_> = all_places(&device.mapping)
-            .filter(|place| place.notify)
-            .filter_map(|place| place.char().cloned())
-            .collect();
+        let chars = notifying(&device.mapping);
         let pairing = if options.pair == BlePair::Nothing { Duration::ZERO } else { PAIRING };
         let limit = options.timeout * CONNECT + pairing;
         let epoch = self.connections.borrow().1;
@@ -353,9 +350,13 @@ impl Chat {
         self.drain();
         let answer = match what {
             What::Read(char) => self.read(&char, limit).await,
-            What::Write { char, body, response, .. } => {
+            What::Write { char, body, response, answer, .. } => {
                 let peer = self.peer()?;
-                self.during(limit, peer.write(&char, &body, response)).await.map(|()| Answer::Written)
+                self.during(limit, peer.write(&char, &body, response)).await?;
+                match answer {
+                    Some(answer) => self.confirmed(limit, &answer).await,
+                    None => Ok(Answer::Written),
+                }
             }
             What::Query { ask, char, shape } => {
                 let peer = self.peer()?;
@@ -395,6 +396,18 @@ impl Chat {
             all.push(notified);
         }
         all
+    }
+
+    /// Waits for what a device says of what was written to it.
+    async fn confirmed(&mut self, limit: Duration, answer: &BleAnswer) -> Result<Answer, Failure> {
+        let is_it = |own: &BleChar, bytes: &[u8]| is_same(&answer.char, own) && answer.take(bytes).is_some();
+        match self.awaited(limit, is_it).await? {
+            Answer::Value(bytes) => match answer.take(&bytes) {
+                Some(Err(words)) => Err(Failure::Refused(words)),
+                _ => Ok(Answer::Written),
+            },
+            other => Ok(other),
+        }
     }
 
     /// Waits for what a device notifies that is wanted; all else is told.

@@ -16,8 +16,8 @@
 //!   BlueZ knew of a device before the scan began is not heard: it may be of any age.
 //! - The same data again make a reading fresh, and are not another occurrence of an event: as long as their packet identifier or
 //!   counter stays the same, or, without any, as long as they come without a pause of [`hearing::PAUSE`].
-//! - A write is done when the device has acknowledged it (Write Response), or where it does not, when it shows the value. What
-//!   breaks off on the way is a fault, be the write done or not, and is not sent again.
+//! - A write is done when the device has acknowledged it (Write Response), or where it does not, when it shows the value; where its
+//!   mapping has an answer, when that was notified. What breaks off on the way is a fault, be the write done or not, and is not sent again.
 //! - A write that found no connection within its time to live is not sent.
 //! - Nothing that BlueZ is asked is waited for without end; after a time-out the connection to the device is given up, and after
 //!   two looks without an answer the one to D-Bus.

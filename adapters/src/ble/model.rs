@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use usp_mapping::ble::bthome::SERVICE;
 use usp_mapping::mapping::{
-    BleAsk, BleChar, BleConnect, BleOptions, BleRead, BleShape, BleSource, Device, DeviceAddress, Mapping,
-    Protocol, ReadBinding, ReadPoint, WriteBinding, WritePoint,
+    BleAnswer, BleAsk, BleChar, BleConnect, BleOptions, BleRead, BleShape, BleSource, Device, DeviceAddress,
+    Mapping, Protocol, ReadBinding, ReadPoint, WriteBinding, WritePoint,
 };
 use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading, Readings};
 use usp_mapping::transform::{Raw, RawKind, Transform};
@@ -49,6 +49,8 @@ pub(crate) enum What {
         body: Vec<u8>,
         /// Whether the device acknowledges it.
         response: bool,
+        /// What it notifies then.
+        answer: Option<BleAnswer>,
         /// It is not sent any more from then on.
         until: Option<Instant>,
     },
@@ -130,6 +132,24 @@ pub(super) fn all_places(mapping: &Mapping) -> impl Iterator<Item = &BleRead> {
         ReadPoint::Ble(read) => Some(read),
         _ => None,
     })
+}
+
+/// Every characteristic by which a device tells something unasked, or answers.
+pub(super) fn notifying(mapping: &Mapping) -> Vec<BleChar> {
+    let told = all_places(mapping).filter(|place| place.notify).filter_map(BleRead::char);
+    let points = mapping.capabilities.iter().filter_map(|it| it.write.as_ref()).map(|write| &write.point);
+    let steps = mapping.commands.iter().flat_map(|command| &command.steps).map(|step| &step.point);
+    let answered = points.chain(steps).filter_map(|point| match point {
+        WritePoint::Ble(write) => write.answer.as_ref().map(|answer| &answer.char),
+        _ => None,
+    });
+    let mut all: Vec<BleChar> = Vec::new();
+    for char in told.chain(answered) {
+        if !all.contains(char) {
+            all.push(char.clone());
+        }
+    }
+    all
 }
 
 /// How a device behaves; `None`: a site puts no other device on a radio.
@@ -412,7 +432,8 @@ impl Model for BleModel {
         let (place, transform) = self.place(target)?;
         let WritePoint::Ble(place) = place else { return Err(DeviceFault::Unknown) };
         let body = place.body(&transform.encode(value, place.raw_kind())?)?;
-        let what = What::Write { char: place.char.clone(), body, response: place.response, until: None };
+        let (char, answer) = (place.char.clone(), place.answer.clone());
+        let what = What::Write { char, body, response: place.response, answer, until: None };
         Ok(WriteStart::Send(Ask { what, points: Vec::new() }))
     }
 

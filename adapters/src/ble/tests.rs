@@ -166,7 +166,10 @@ fn characteristics_are_read_asked_and_written() {
     let understood = model.understand(now, &ask, Answer::Value(vec![0x57]));
     assert!(matches!(understood.readings[0].result, Err(DeviceFault::Garbled(_))));
     let write = written(&model, 0, Value::Bool(false)).what;
-    assert_eq!(write, What::Write { char: char(0xfff1), body: vec![0], response: true, until: None });
+    assert_eq!(
+        write,
+        What::Write { char: char(0xfff1), body: vec![0], response: true, answer: None, until: None }
+    );
     let write = written(&model, 1, number("99")).what;
     assert!(matches!(write, What::Write { body, response: false, .. } if body == [0x57, 1, 99]));
 }

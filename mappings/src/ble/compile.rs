@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::draft::BlePlaceDraft;
+use super::draft::{BleAnswerDraft, BlePlaceDraft};
 use super::{
-    BleAsk, BleChar, BleConnect, BleOptions, BlePick, BlePut, BleRead, BleShape, BleSource, BleUuid, BleWrite,
+    BleAnswer, BleAsk, BleChar, BleConnect, BleOptions, BlePick, BlePut, BleRead, BleShape, BleSource,
+    BleUuid, BleWrite,
 };
 use crate::code::Code;
 use crate::compile::Compiler;
@@ -151,7 +152,9 @@ impl Compiler<'_> {
                 BlePut::Bytes(self.ble_pick(&inherited(body, known))?)
             }
         };
-        Some(BleWrite { char: BleChar { service, uuid: uuid.value }, response, put })
+        let char = BleChar { service, uuid: uuid.value };
+        let answer = place.answer.as_ref().map(|answer| ble_answer(&answer.value, &char));
+        Some(BleWrite { char, response, put, answer })
     }
 
     fn ble_template(&mut self, send: &At<LineText>, body: &BodyDraft) -> Option<BlePut> {
@@ -178,10 +181,10 @@ impl Compiler<'_> {
 
     /// What the device does not acknowledge has to show, or nobody knows whether it was done.
     pub(crate) fn check_response(&mut self, write: &WriteDraft, point: &WritePoint, verify: Option<Verify>) {
-        let WritePoint::Ble(BleWrite { response: false, .. }) = point else { return };
+        let WritePoint::Ble(BleWrite { response: false, answer: None, .. }) = point else { return };
         if verify.is_none() {
             let error = self.report.error(Code::Verify, write.span, "nothing shows that the device did it");
-            error.help("without a response a write has to be verified: add `read`, or `verify: {by: …}`; or remove `response: false`");
+            error.help("without a response a write has to be verified: add `read`, `answer`, or `verify: {by: …}`; or remove `response: false`");
         }
     }
 
@@ -226,6 +229,17 @@ impl Compiler<'_> {
         let keeps = self.draft.ble.connect.is_some_and(|connect| connect.value == BleConnect::Keep);
         let told = place.notify.is_some_and(|notify| notify.value) && place.ask.is_none();
         (keeps && told && poll.is_none()).then_some(Poll::Once)
+    }
+}
+
+/// What a device says to what is written, where that is written unless the file says otherwise.
+fn ble_answer(draft: &BleAnswerDraft, written: &BleChar) -> BleAnswer {
+    let shape = |starts: &Vec<Option<u8>>| BleShape { starts: starts.clone(), size: None };
+    let at = |uuid| BleChar { service: draft.service, uuid };
+    BleAnswer {
+        char: draft.char.map_or_else(|| written.clone(), at),
+        done: shape(&draft.starts),
+        refusals: draft.refusals.iter().map(|(starts, words)| (shape(starts), words.clone())).collect(),
     }
 }
 

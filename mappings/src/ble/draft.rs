@@ -52,6 +52,21 @@ pub struct BlePlaceDraft {
     pub response: Option<At<bool>>,
     /// `send` of a write.
     pub send: Option<At<LineText>>,
+    /// `answer` of a write.
+    pub answer: Option<At<BleAnswerDraft>>,
+}
+
+/// `answer` of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BleAnswerDraft {
+    /// `char`; that which is written unless told otherwise.
+    pub char: Option<BleUuid>,
+    /// `service` of `char`.
+    pub service: Option<BleUuid>,
+    /// `starts`: how it begins when it was done.
+    pub starts: Vec<Option<u8>>,
+    /// `refusal`: how it begins when it was not, and what that means.
+    pub refusals: Vec<(Vec<Option<u8>>, String)>,
 }
 
 /// `ask` of a read.

@@ -1,6 +1,6 @@
 //! Reading what is Bluetooth's own.
 
-use super::draft::{BleAskDraft, BleDraft, BlePlaceDraft};
+use super::draft::{BleAnswerDraft, BleAskDraft, BleDraft, BlePlaceDraft};
 use super::{BleConnect, BleMatch, BlePair, BleShape, BleUuid, BthomePick};
 use crate::code::Code;
 use crate::draft::{At, SaidDraft};
@@ -11,10 +11,11 @@ use crate::yaml::{Kind, Node};
 
 pub(crate) const BLE_KEYS: [&str; 6] = ["timeout", "connect", "idle", "every", "pair", "match"];
 
-/// The keys of `match`, of an advertisement of a test, and of `ask`.
+/// The keys of `match`, of an advertisement of a test, of `ask` and of `answer`.
 const MATCH_KEYS: [&str; 6] = ["service_data", "service", "manufacturer", "name", "starts", "size"];
 const ADVERT_KEYS: [&str; 3] = ["service_data", "manufacturer", "rssi"];
 const ASK_KEYS: [&str; 4] = ["char", "service", "response", "send"];
+const ANSWER_KEYS: [&str; 4] = ["char", "service", "starts", "refusal"];
 
 /// What a place has that is read, and one that is written.
 pub(crate) const READ_KEYS: [&str; 13] = [
@@ -32,8 +33,8 @@ pub(crate) const READ_KEYS: [&str; 13] = [
     "order",
     "bits",
 ];
-pub(crate) const WRITE_KEYS: [&str; 8] =
-    ["char", "service", "response", "bytes", "as", "length", "order", "bits"];
+pub(crate) const WRITE_KEYS: [&str; 9] =
+    ["char", "service", "response", "answer", "bytes", "as", "length", "order", "bits"];
 
 const CONNECTS: [(&str, BleConnect); 3] =
     [("on_demand", BleConnect::OnDemand), ("keep", BleConnect::Keep), ("never", BleConnect::Never)];
@@ -101,7 +102,26 @@ impl Report<'_> {
             size: fields.node("size").and_then(|node| self.size(node)),
             response: fields.node("response").and_then(|node| self.boolean(node)),
             send: fields.node("send").and_then(|node| self.template(node)),
+            answer: fields.node("answer").and_then(|node| self.answer(node)),
         }
+    }
+
+    fn answer(&mut self, node: &Node) -> Option<At<BleAnswerDraft>> {
+        let fields = self.fields(node, "`answer`", &ANSWER_KEYS)?;
+        if fields.key("starts").is_none() {
+            let help = "how what the device says begins when it has done it, such as `starts: \"01\"`";
+            self.missing(node.span, "`answer`", "starts", help);
+        }
+        let char = fields.node("char").and_then(|node| self.ble_uuid(node)).map(|at| at.value);
+        let service = fields.node("service").and_then(|node| self.ble_uuid(node)).map(|at| at.value);
+        let named = fields.node("refusal").map(|node| self.named(node, "`refusal`")).unwrap_or_default();
+        let refusals = named.into_iter().filter_map(|(begins, node)| {
+            let begins = self.pattern(&begins)?;
+            Some((begins.value, self.text(node)?.value))
+        });
+        let refusals = refusals.collect();
+        let starts = fields.node("starts").and_then(|node| self.starts(node))?.value;
+        Some(At::new(BleAnswerDraft { char, service, starts, refusals }, node.span))
     }
 
     fn ask(&mut self, node: &Node) -> Option<At<BleAskDraft>> {
@@ -168,6 +188,10 @@ impl Report<'_> {
     /// Bytes in hexadecimal, with `..` for any.
     fn starts(&mut self, node: &Node) -> Option<At<Vec<Option<u8>>>> {
         let text = self.spelling(node)?;
+        self.pattern(&text)
+    }
+
+    fn pattern(&mut self, text: &At<String>) -> Option<At<Vec<Option<u8>>>> {
         let digits: Vec<char> = text.value.chars().filter(|c| !c.is_whitespace()).collect();
         let byte = |pair: &[char]| match pair {
             ['.', '.'] => Some(None),
@@ -179,11 +203,11 @@ impl Report<'_> {
         };
         let bytes = digits.chunks(2).map(byte).collect::<Option<Vec<_>>>();
         if bytes.as_ref().is_none_or(Vec::is_empty) {
-            let error = self.error(Code::LineText, node.span, format!("`{}` is no bytes", text.value));
+            let error = self.error(Code::LineText, text.span, format!("`{}` is no bytes", text.value));
             error.help("write two hexadecimal digits for each byte, or `..` for any, such as \"05 .. 20\"");
             return None;
         }
-        bytes.map(|bytes| At::new(bytes, node.span))
+        bytes.map(|bytes| At::new(bytes, text.span))
     }
 
     /// Bytes in hexadecimal, or `{text: …}`, with `$value` for the value.

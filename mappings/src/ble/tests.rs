@@ -195,3 +195,25 @@ fn a_button_that_is_held_has_two_numbers() {
         );
     }
 }
+
+/// Done, refused in some words, or about something else.
+#[test]
+fn a_write_may_be_answered() {
+    let text = "uspmap: 1\nprofile: a.b\nversion: 1.0.0\ndevice: {type: Sensor}\nble: {}\ncapabilities:\n  \
+                a: {class: BinaryControl, type: Switch, write: {char: fff1, send: \"01 $value\", response: false, \
+                verify: false, answer: {char: fff2, starts: \"01 .. 05\", refusal: {\"03\": busy, \"02 ..\": broken}}}}\n";
+    let (mapping, found) = compile_file(&SourceFile::new("x.yaml", text));
+    let mapping: Mapping = mapping.unwrap_or_else(|| panic!("{}", render(&found, false)));
+    let write = mapping.capabilities[0].write.as_ref().unwrap();
+    let crate::mapping::WritePoint::Ble(write) = &write.point else { panic!("{write:?}") };
+    let answer = write.answer.as_ref().unwrap();
+    assert_eq!(answer.take(&[1, 7, 5, 9]), Some(Ok(())));
+    assert_eq!(answer.take(&[3]), Some(Err("busy (it says 03)".to_owned())));
+    assert_eq!(answer.take(&[2, 0xff]), Some(Err("broken (it says 02 ff)".to_owned())));
+    assert_eq!(answer.take(&[2]), None, "it is too short");
+    assert_eq!(answer.take(&[1, 7, 6]), None);
+    assert_eq!(
+        write.described(),
+        "char fff1: hex 01 $value without response, answered at char fff2 starting 01 .. 05"
+    );
+}

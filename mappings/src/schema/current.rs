@@ -32,6 +32,7 @@ const MAPPING_MAPS: &[(&str, &str)] = &[
     ("`ble`", "/properties/ble"),
     ("`match`", "/properties/ble/properties/match"),
     ("`ask`", "/definitions/Read/properties/ask"),
+    ("`answer`", "/definitions/Write/properties/answer"),
     ("an advertisement", "/definitions/Advert"),
     ("`request`", "/properties/line/properties/request"),
     ("`length`", "/properties/line/properties/length/anyOf/0"),

@@ -344,6 +344,8 @@ with_place! {
         base: Option<Base>,
         /// `false`: the device does not acknowledge it (Bluetooth).
         response: Option<Flag>,
+        /// What the device notifies when it has done it (Bluetooth).
+        answer: Option<Answer>,
         /// Endpoint of the device (Zigbee); that of `zigbee` unless told otherwise.
         endpoint: Option<Endpoint>,
         /// Name or number of the cluster (Zigbee).
@@ -403,6 +405,8 @@ with_place! {
         base: Option<Base>,
         /// `false`: the device does not acknowledge it (Bluetooth).
         response: Option<Flag>,
+        /// What the device notifies when it has done it (Bluetooth).
+        answer: Option<Answer>,
         /// Endpoint of the device (Zigbee); that of `zigbee` unless told otherwise.
         endpoint: Option<Endpoint>,
         /// Name or number of the cluster (Zigbee).
@@ -462,6 +466,20 @@ pub(super) struct Ask {
     response: Option<Flag>,
     /// The bytes, in hexadecimal.
     send: HexBytes,
+}
+
+/// What a device notifies when it has done, or refused, what was written.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct Answer {
+    /// The characteristic that it is notified by; that which is written unless told otherwise.
+    char: Option<Uuid>,
+    /// Its service, where several have such a characteristic.
+    service: Option<Uuid>,
+    /// How it begins when it was done: `01`, with `..` for any byte.
+    starts: Starts,
+    /// How it begins when it was not, and what that means: `{"03": busy}`; the first that fits counts.
+    refusal: Option<Keyed<Text>>,
 }
 
 /// Where a power of ten is.

@@ -67,7 +67,7 @@ impl BleFault {
         ("disconnect_mid_write", "the link breaks when something is written"),
         ("disconnect", "at once: the link breaks"),
         ("unanswered", "writes are done and never answered"),
-        ("frozen", "writes are acknowledged and not done; also ignore_writes"),
+        ("frozen", "writes are acknowledged and not done, or refused in an answer; also ignore_writes"),
         ("refuse", "each read and each write is refused"),
         ("notify_lost", "nobody is told of changes, though it is promised"),
         ("refuse_pairing", "the device does not pair"),

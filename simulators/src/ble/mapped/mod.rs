@@ -11,7 +11,7 @@ use usp_mapping::ble::{BleConnect, BlePair, BleUuid};
 use usp_mapping::draft::{CapabilityDraft, MappingDraft};
 use usp_mapping::mapping::{Class, ProtocolKind};
 
-use self::place::{Place, Source, place};
+use self::place::{Place, Source, Spoken, place};
 use super::bthome;
 use super::device::{Advert, At, BleDevice, Characteristic, Flags, Mac, Pairing, Service};
 use super::objects;
@@ -53,6 +53,8 @@ pub struct MappedBle {
     name: Option<String>,
     uuids: Vec<Uuid>,
     rows: Vec<Row>,
+    /// What is written by commands.
+    steps: Vec<Place>,
     held: Held,
     /// As it was at first.
     first: Held,
@@ -139,6 +141,7 @@ impl MappedBle {
             name: known_by.and_then(|known| known.name.clone()),
             uuids: known_by.and_then(|known| known.service).map(uuid).into_iter().collect(),
             rows: rows.collect(),
+            steps: draft.commands.iter().flat_map(|it| &it.send).filter_map(|it| place(&it.point)).collect(),
             held: Held::default(),
             first: Held::default(),
             chars: Vec::new(),
@@ -177,13 +180,14 @@ impl MappedBle {
 
     /// Every characteristic that is read, written or asked.
     fn find_chars(&mut self) {
-        let places = self.rows.iter().flat_map(|row| row.read.iter().chain(&row.write));
+        let places = self.rows.iter().flat_map(|row| row.read.iter().chain(&row.write)).chain(&self.steps);
         let mut all: Vec<(Option<Uuid>, Uuid)> = Vec::new();
         for place in places {
             if let Source::Char(service, uuid) = place.source {
                 all.push((service, uuid));
             }
             all.extend(place.ask.as_ref().map(|(uuid, _)| (None, *uuid)));
+            all.extend(place.answer.as_ref().map(|answer| answer.at));
         }
         for (service, uuid) in &all {
             let named =
@@ -192,6 +196,14 @@ impl MappedBle {
             if !self.chars.contains(&at) {
                 self.chars.push(at);
             }
+        }
+    }
+
+    /// Says of what was written whether it was done.
+    fn answer(&mut self, answer: Option<Spoken>, done: bool) {
+        let Some(answer) = answer else { return };
+        if let Some(at) = self.char(answer.at.0, answer.at.1) {
+            self.told.push((at, answer.of(done).to_vec()));
         }
     }
 
@@ -431,13 +443,20 @@ impl BleDevice for MappedBle {
             let Some(wanted) = write.written(value).and_then(|raw| write.meant(row.class, &raw)) else {
                 continue;
             };
+            let (id, answer) = (row.id.clone(), write.answer.clone());
             if obeys {
-                let id = row.id.clone();
                 // What cannot be said stays as it was.
                 self.put(&id, &wanted).ok();
             }
+            self.answer(answer, obeys);
             return Ok(());
         }
+        let is_it = |step: &&Place| {
+            let fixed = step.template.as_ref().is_none_or(|it| it.has_value() || it.filled(&[]) == value);
+            fixed && matches!(step.source, Source::Char(_, place) if place == uuid)
+        };
+        let answer = self.steps.iter().find(is_it).and_then(|step| step.answer.clone());
+        self.answer(answer, obeys);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
+use usp_mapping::ble::BlePlaceDraft;
 use usp_mapping::draft::{AsDraft, At, BodyDraft, FormDraft, MapDraft, MessagePlace, PointDraft};
 use usp_mapping::line::{LineText, Piece};
 use usp_mapping::mapping::Class;
@@ -38,6 +39,22 @@ struct Span {
     kind: AsDraft,
 }
 
+/// What a device says of what was written to it.
+#[derive(Clone, Debug)]
+pub(super) struct Spoken {
+    /// Where.
+    pub(super) at: (Option<Uuid>, Uuid),
+    done: Vec<u8>,
+    refused: Option<Vec<u8>>,
+}
+
+impl Spoken {
+    /// That it was done or, as far as the mapping knows how that is said, that it was not.
+    pub(super) fn of(&self, done: bool) -> &[u8] {
+        self.refused.as_deref().filter(|_| !done).unwrap_or(&self.done)
+    }
+}
+
 /// Where a value is, and what it means.
 #[derive(Clone)]
 pub(super) struct Place {
@@ -49,6 +66,8 @@ pub(super) struct Place {
     pub(super) template: Option<LineText>,
     /// What is written, and where, so that the device tells the value.
     pub(super) ask: Option<(Uuid, Vec<u8>)>,
+    /// What is told when it was written.
+    pub(super) answer: Option<Spoken>,
     map: Option<MapDraft>,
     scale: Decimal,
     offset: Decimal,
@@ -85,12 +104,26 @@ pub(super) fn place(point: &PointDraft) -> Option<Place> {
         size: ble.size.map(|at| at.value),
         pick,
         template: ble.send.as_ref().map(|at| at.value.clone()),
+        answer: spoken(ble, source),
         ask: ble.ask.as_ref().map(|at| (uuid(at.value.char), at.value.send.clone())),
         map: point.map.clone(),
         scale: number(point.scale, Decimal::ONE),
         offset: number(point.offset, Decimal::ZERO),
         invert: point.invert.is_some_and(|at| at.value),
     })
+}
+
+fn spoken(ble: &BlePlaceDraft, written: Source) -> Option<Spoken> {
+    let answer = &ble.answer.as_ref()?.value;
+    let bytes = |starts: &Vec<Option<u8>>| starts.iter().map(|byte| byte.unwrap_or(0xee)).collect();
+    let uuid = |uuid: usp_mapping::ble::BleUuid| Uuid::new(uuid.0);
+    let at = match (answer.char, written) {
+        (Some(char), _) => (answer.service.map(uuid), uuid(char)),
+        (None, Source::Char(service, char)) => (service, char),
+        (None, _) => return None,
+    };
+    let refused = answer.refusals.first().map(|(starts, _)| bytes(starts));
+    Some(Spoken { at, done: bytes(&answer.starts), refused })
 }
 
 fn span(body: &BodyDraft) -> Span {

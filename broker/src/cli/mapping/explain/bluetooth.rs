@@ -83,5 +83,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// What writes a value.
 pub(super) fn sent(write: &BleWrite, body: &[u8]) -> SentTold {
     let how = if write.response { "Write Request" } else { "Write Command" };
-    SentTold { to: write.char.to_string(), how: how.to_owned(), body: hex(body) }
+    let done = write.answer.as_ref().map(|it| format!(", done when {} tells something{}", it.char, it.done));
+    let how = format!("{how}{}", done.unwrap_or_default());
+    SentTold { to: write.char.to_string(), how, body: hex(body) }
 }
