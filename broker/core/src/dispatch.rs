@@ -88,7 +88,7 @@ impl Broker {
         let controller = self.sessions.get(conn).and_then(|s| s.controller);
         let msg_id = message::msg_id(&msg).to_owned();
         // Services are asked, and only Controllers are told.
-        let known = (controller.is_some() && self.handle_notify_answer(controller, &msg_id))
+        let known = (controller.is_some() && self.handle_notify_answer(controller, &msg_id, &msg))
             || self.handle_service_answer(conn, &msg_id, msg);
         if !known {
             tracing::debug!(msg_id, "an answer that nobody waits for is ignored (R-MSG.9)");

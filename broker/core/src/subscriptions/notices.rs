@@ -9,7 +9,7 @@ use std::time::Duration;
 use usp_proto::message;
 use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::notify::{Notification, OnBoardRequest};
-use usp_proto::usp::{self, request::ReqType};
+use usp_proto::usp::{self, body::MsgBody, request::ReqType, response::RespType};
 
 use super::waiting::Notice;
 use super::{Subscription, resend_key};
@@ -237,12 +237,26 @@ impl Broker {
         }
     }
 
-    /// A NotifyResp (or an Error in its place) came in. R-NOT.9: its subscription_id does not matter.
-    /// One that nobody asked for changes nothing (R-NOT.8).
-    pub(crate) fn handle_notify_answer(&mut self, controller: Option<u32>, msg_id: &str) -> bool {
+    /// An answer to a notification came in. Only a NotifyResp confirms it: after anything else it is sent again, as if
+    /// nothing had come (R-NOT.6a). R-NOT.9: its subscription_id does not matter. One that nobody asked for changes
+    /// nothing (R-NOT.8). `false`: it answers no notification.
+    pub(crate) fn handle_notify_answer(
+        &mut self,
+        controller: Option<u32>,
+        msg_id: &str,
+        answer: &usp::Msg,
+    ) -> bool {
         let of_controller = controller.into_iter().flat_map(|number| self.notices.of(number));
         let found = of_controller.filter(|(_, n)| n.msg_id == msg_id).map(|(id, _)| id).next();
         if let Some(id) = found {
+            if !is_confirmation(answer) {
+                tracing::debug!(
+                    ?controller,
+                    msg_id,
+                    "a notification is not confirmed by this: it is sent again"
+                );
+                return true;
+            }
             let on_boarded = self.notices.get(id).filter(|n| n.is_on_board()).map(|n| n.controller);
             self.forget_notice(id);
             if let Some(controller) = on_boarded {
@@ -373,11 +387,16 @@ fn decode_kept(bytes: &[u8]) -> Option<(u32, String, Notification)> {
     let (number, msg) = rest.split_first_chunk::<4>().filter(|_| *format == KEPT_FORMAT)?;
     let msg = message::decode(msg)?;
     match msg.body?.msg_body? {
-        usp::body::MsgBody::Request(usp::Request { req_type: Some(ReqType::Notify(notify)) }) => {
+        MsgBody::Request(usp::Request { req_type: Some(ReqType::Notify(notify)) }) => {
             Some((u32::from_be_bytes(*number), notify.subscription_id, notify.notification?))
         }
         _ => None,
     }
+}
+
+fn is_confirmation(answer: &usp::Msg) -> bool {
+    let Some(MsgBody::Response(response)) = message::body(answer) else { return false };
+    matches!(response.resp_type, Some(RespType::NotifyResp(_)))
 }
 
 fn is_boot(notification: &Notification) -> bool {

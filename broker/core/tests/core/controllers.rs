@@ -1,7 +1,13 @@
 //! Rows of Controllers: on-boarding, transports, roles, what they hear at the start.
 
+use std::collections::BTreeSet;
+
 use usp_core::input::{ConnId, MtpKind, Side};
+use usp_proto::err_code::ErrCode;
+use usp_proto::message;
+use usp_proto::usp;
 use usp_proto::usp::notify::Notification;
+use usp_proto::usp::response::RespType;
 
 use crate::bench::World;
 use crate::bench::mqtt::seeds;
@@ -40,6 +46,31 @@ fn an_on_board_request_is_sent_until_it_is_confirmed() {
     w.set(c, OWN, &["OnBoardingComplete=true"]);
     w.set(c, OWN, &["OnBoardingComplete=false"]);
     assert_eq!(w.notes(c), [ON_BOARD], "setting it is enough");
+}
+
+/// R-NOT.6a: a NotifyResp alone is one, and nothing else puts off what is to be sent again.
+#[test]
+fn nothing_but_a_notify_response_confirms() {
+    let (mut w, c) = world();
+    w.operate(c, &format!("{OWN}SendOnBoardRequest()"), "", &[]);
+    w.subscribe_with(c, "s", "ValueChange", "Device.DeviceInfo.FriendlyName", &["NotifRetry=true"]);
+    w.set(c, "Device.DeviceInfo.", &["FriendlyName=new"]);
+    let sent = w.take_notifies(c);
+    let ids: Vec<String> = sent.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ids.len(), 2);
+    let other = RespType::GetResp(usp::GetResp::default());
+    for wait in [10, 20] {
+        for id in &ids {
+            w.send(c, message::error(id, ErrCode::INTERNAL_ERROR, "busy", Vec::new()));
+            w.send(c, message::response(id, other.clone()));
+        }
+        w.wait(wait);
+        let again: BTreeSet<String> = w.take_notifies(c).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(again, ids.iter().cloned().collect(), "the same Messages again");
+    }
+    ids.iter().for_each(|id| w.confirm(c, id));
+    w.wait(10_000);
+    assert!(w.notes(c).is_empty());
 }
 
 /// TP-469 1.102.
