@@ -152,6 +152,7 @@ impl Broker {
             }
             MqttEvent::Record { record, reply_to } => self.mqtt_record(number, *record, reply_to),
             MqttEvent::BadRecord { bad, reply_to } => self.mqtt_bad_record(number, &bad, reply_to),
+            MqttEvent::TooLong { to, msg_id, max } => self.mqtt_too_long(number, &to, &msg_id, max),
         }
     }
 

@@ -8,6 +8,7 @@
 //! registers only over such a server too, and only what `USPServices.Trust.` lets it.
 
 mod clients;
+mod early;
 pub(crate) mod peers;
 mod plan;
 pub mod port;

@@ -12,6 +12,7 @@ use usp_proto::usp::body::MsgBody;
 use usp_proto::usp::request::ReqType;
 use usp_proto::usp_record::mqtt_connect_record::MqttVersion as WireVersion;
 
+use super::early::EarlyRecords;
 use super::plan::{Plan, Route};
 use super::port::MqttVersion;
 use super::state::Stage;
@@ -25,16 +26,13 @@ const MADE_UP: u64 = 1 << 63;
 /// Peers without a route that are remembered at a time.
 const MAX_GUESTS: usize = 128;
 
-/// A Record that came before its client was subscribed, and where its answer is wanted.
-type Early = (Record, Option<Arc<str>>);
-
 /// Everybody who is reached over MQTT.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
     /// How Controllers are reached, by the number of their row.
     pub routes: BTreeMap<u32, Route>,
     by_key: BTreeMap<(u32, EndpointId, Side), ConnId>,
-    pub early: BTreeMap<u32, Vec<Early>>,
+    pub early: BTreeMap<u32, EarlyRecords>,
     /// R-MQTT.26a: told that their MQTT version does not fit, and not heard until it does.
     pub silenced: BTreeSet<(u32, EndpointId)>,
     next: u64,
@@ -191,9 +189,7 @@ impl Broker {
                 self.review_commands(service);
             }
         }
-        for (record, reply_to) in self.peers.early.remove(&client).unwrap_or_default() {
-            self.take_record(client, record, reply_to);
-        }
+        self.take_early(client);
     }
 
     /// R-MTP.7: the client is about to leave its server for good.

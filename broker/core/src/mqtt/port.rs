@@ -3,6 +3,7 @@
 //! A client is known by the Instance Number of its row in `Device.MQTT.Client.`. The core orders, the edge reports. What a
 //! client does by itself: connect, try again with back-off, answer pings, subscribe again after a reconnect without a session.
 
+use usp_proto::endpoint_id::EndpointId;
 use usp_proto::record::{BadRecord, Record};
 
 /// One order of the core to the edge.
@@ -84,6 +85,15 @@ pub enum MqttEvent {
         status: MqttFailure,
         /// Why, for the log.
         reason: String,
+    },
+    /// A Record was dropped because the server takes no packet that long, and never will.
+    TooLong {
+        /// For whom it was.
+        to: EndpointId,
+        /// The msg_id of its Message.
+        msg_id: String,
+        /// Bytes of a packet that the server takes.
+        max: usize,
     },
     /// A Record came in that could be decoded.
     Record {

@@ -17,8 +17,6 @@ use crate::dm::schema::ServiceId;
 use crate::input::{ConnId, MtpKind, Side};
 use crate::output::Output;
 
-/// Records of one client that wait until its topics are subscribed to (a kept session delivers at once).
-const MAX_EARLY: usize = 64;
 /// Peers of another MQTT version that are remembered.
 const MAX_SILENCED: usize = 64;
 
@@ -32,12 +30,7 @@ impl Broker {
         let reply_to = reply_to.filter(|topic| is_answerable(topic)).map(Arc::from);
         match client.stage {
             Stage::Ready => self.take_record(number, record, reply_to),
-            Stage::Up => {
-                let early = self.peers.early.entry(number).or_default();
-                if early.len() < MAX_EARLY {
-                    early.push((record, reply_to));
-                }
-            }
+            Stage::Up => self.keep_early(number, record, reply_to),
             _ => tracing::debug!(client = number, "a Record of a client that is not connected is ignored"),
         }
     }
@@ -140,6 +133,20 @@ impl Broker {
         let route = known.and_then(|conn| self.sessions.get(conn)?.via.as_ref()?.topic.clone());
         if let Some(topic) = reply_to.filter(|topic| is_answerable(topic)).or(route) {
             self.publish_to(client, &topic, bad.answer());
+        }
+    }
+
+    /// A Record that the server will never take: a notification is not sent again, and what a Service was asked has
+    /// failed.
+    pub(crate) fn mqtt_too_long(&mut self, client: u32, to: &EndpointId, msg_id: &str, max: usize) {
+        let controller = self.peers.find(client, to, Side::Agent);
+        if let Some(controller) = controller.and_then(|conn| self.sessions.get(conn)?.controller) {
+            self.drop_notice(controller, msg_id);
+        }
+        if let Some(service) = self.peers.find(client, to, Side::Controller) {
+            let text = format!("the request is longer than the MQTT server takes ({max} bytes)");
+            let error = message::error(msg_id, ErrCode::RESOURCES_EXCEEDED, &text, Vec::new());
+            self.handle_service_answer(service, msg_id, error);
         }
     }
 

@@ -269,6 +269,18 @@ impl Broker {
         found.is_some()
     }
 
+    /// A notification cannot be sent on the way to its Controller, whenever that is tried. What is retried without end
+    /// (R-NOT.6a) stays.
+    pub(crate) fn drop_notice(&mut self, controller: u32, msg_id: &str) {
+        let meant = |notice: &Notice| notice.msg_id == msg_id && !notice.is_on_board();
+        let found = self.notices.of(controller).find(|(_, notice)| meant(notice)).map(|(id, _)| id);
+        if let Some(id) = found {
+            tracing::warn!(controller, msg_id, "a notification that can never be sent is dropped");
+            self.forget_notice(id);
+            self.send_next(controller);
+        }
+    }
+
     fn forget_notice(&mut self, id: u64) {
         let Some(notice) = self.notices.remove(id) else { return };
         for at in [notice.due, notice.expires].into_iter().flatten() {

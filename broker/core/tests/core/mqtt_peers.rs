@@ -200,6 +200,75 @@ fn what_is_not_for_us_or_comes_at_the_wrong_time_is_ignored() {
     assert_eq!(w.broker.pending(), 0);
 }
 
+/// What the server will never take is not sent again and again.
+#[test]
+fn a_notification_that_is_too_long_for_the_server_is_given_up() {
+    let mut w = ready();
+    w.mqtt_ask(BOSS, subscription(), None);
+    let c = w.controller("self::c");
+    w.set(c, "Device.DeviceInfo.", &["FriendlyName=one"]);
+    let sent = w.mqtt_requests();
+    assert_eq!(sent.len(), 1);
+    let too_long = |to: &str, msg: &usp::Msg| MqttEvent::TooLong {
+        to: endpoint(to),
+        msg_id: message::msg_id(msg).to_owned(),
+        max: 100,
+    };
+    w.mqtt_event(1, too_long("self::other", &sent[0]));
+    w.wait(20);
+    assert!(!w.mqtt_requests().is_empty(), "nobody else gives it up");
+    w.mqtt_event(1, too_long(BOSS, &sent[0]));
+    w.wait(10_000);
+    assert!(w.mqtt_requests().is_empty());
+    w.set(c, "Device.DeviceInfo.", &["FriendlyName=two"]);
+    assert_eq!(w.mqtt_requests().len(), 1, "the next one is another");
+}
+
+#[test]
+fn a_request_that_is_too_long_for_the_server_has_failed_at_once() {
+    let (mut w, _) = cloud_service();
+    let c = w.controller("self::c");
+    let id = w.begin(c, get(&["Device.X_Cloud.Colour"], 0));
+    let sent = w.mqtt_requests();
+    let msg_id = message::msg_id(&sent[0]).to_owned();
+    w.mqtt_event(1, MqttEvent::TooLong { to: endpoint("self::cloud"), msg_id, max: 100 });
+    let answer = crate::bench::text::loud(&w.answer(c, &id).unwrap());
+    assert!(answer.contains("7005") && answer.contains("longer than the MQTT server takes"), "{answer}");
+}
+
+/// A kept session delivers at once what waited for it, however much it is.
+#[test]
+fn what_a_kept_session_delivers_is_answered_all_of_it() {
+    let mut w = World::with(seeds());
+    w.mqtt_up(1, crate::bench::mqtt::connack());
+    for n in 0..300 {
+        w.mqtt_say(1, BOSS, message::request(&format!("q{n}"), model()), Some("r"));
+    }
+    assert!(w.mqtt_records().is_empty());
+    w.mqtt_event(1, MqttEvent::Subscribed { refused: Vec::new() });
+    let records: Vec<String> = w.mqtt_records().into_iter().filter(|r| r.starts_with("1 r ")).collect();
+    let good = records.iter().filter(|r| r.ends_with("ModelName=Hub")).count();
+    let full = records.iter().filter(|r| r.ends_with("Error 7005")).count();
+    assert_eq!((good, full), (256, 44), "{:?}", records.last());
+    assert!(w.mqtt_ask(BOSS, model(), Some("r"))[0].ends_with("ModelName=Hub"), "and goes on");
+}
+
+/// By their bytes, so that long ones cost no more than short ones; and who has no way to be answered is no trouble.
+#[test]
+fn long_requests_that_come_early_are_bounded_by_their_bytes() {
+    let mut w = World::with(seeds());
+    w.mqtt_up(1, crate::bench::mqtt::connack());
+    let long = || get(&[MODEL, &"x".repeat(300_000)], 0);
+    for n in 0..8 {
+        w.mqtt_say(1, BOSS, message::request(&format!("q{n}"), long()), Some("r"));
+        w.mqtt_say(1, "self::stranger", message::request(&format!("s{n}"), long()), None);
+    }
+    w.mqtt_event(1, MqttEvent::Subscribed { refused: Vec::new() });
+    let records: Vec<String> = w.mqtt_records().into_iter().filter(|r| r.starts_with("1 r ")).collect();
+    let full = records.iter().filter(|r| r.ends_with("Error 7005")).count();
+    assert!(records.len() == 8 && (1..8).contains(&full), "{full} of {}", records.len());
+}
+
 #[test]
 fn a_bad_record_is_answered_where_there_is_a_way() {
     // R-MTP.5

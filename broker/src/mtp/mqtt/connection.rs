@@ -154,6 +154,7 @@ impl Connection {
     /// Publishes what the core wants published; ends when the outbox is closed and all of it is out.
     async fn send(&self) -> End {
         let mut under_way = UnderWay::default();
+        let mut reporter = self.reporter.clone();
         loop {
             let turn = tokio::select! {
                 turn = self.outbox.next() => turn,
@@ -162,14 +163,17 @@ impl Connection {
             let Turn::Send(publications) = turn else { break };
             for publication in publications {
                 under_way.room().await;
-                self.publish(publication, &mut under_way).await;
+                if let Err(event) = self.publish(publication, &mut under_way).await {
+                    reporter.tell(event).await;
+                }
             }
         }
         under_way.all().await;
         End::Anew
     }
 
-    async fn publish(&self, publish: MqttPublish, under_way: &mut UnderWay) {
+    /// Errors: it is longer than the server takes, and so is whatever could be said instead.
+    async fn publish(&self, publish: MqttPublish, under_way: &mut UnderWay) -> Result<(), MqttEvent> {
         let mut publication = Publication {
             topic: &publish.topic,
             reply_to: publish.reply_to.as_deref(),
@@ -180,10 +184,12 @@ impl Connection {
         if publication.packet_len() > self.max_packet {
             let (bytes, max) = (publication.payload.len(), self.max_packet);
             tracing::warn!(topic, bytes, max, "a Record is longer than the MQTT server takes");
-            let Some(excuse) = excuse(&publish.record, max) else { return };
-            publication.payload = excuse.encode();
-            if publication.packet_len() > max {
-                return;
+            let fitting = excuses(&publish.record, max).into_iter().find(|excuse| {
+                publication.payload = excuse.encode();
+                publication.packet_len() <= max
+            });
+            if fitting.is_none() {
+                return Err(too_long(&publish.record, max));
             }
         }
         let bytes = publication.payload.len();
@@ -191,6 +197,7 @@ impl Connection {
             Ok(sent) => under_way.add(sent, bytes, topic.to_owned()),
             Err(error) => tracing::warn!(topic, %error, "a Record could not be published"),
         }
+        Ok(())
     }
 
     /// Keeps the subscriptions at the server what they are wanted to be.
@@ -266,17 +273,37 @@ impl Connection {
     }
 }
 
-/// What whoever waits for an answer is told in the place of one that is too long; `None`: nobody waits for it.
-fn excuse(record: &Record, max: usize) -> Option<Record> {
-    let msg = record.msg()?;
-    let Some(MsgBody::Response(_)) = message::body(msg) else { return None };
-    let text = format!(
-        "done, but the {} is longer than the MQTT server takes ({max} bytes): ask for fewer paths at a time, or with a \
-         smaller depth",
-        message::name(msg)
-    );
-    let error = message::error(message::msg_id(msg), ErrCode::RESOURCES_EXCEEDED, &text, Vec::new());
-    Some(Record::message(record.from.clone(), record.to.clone(), error))
+/// What whoever waits for an answer may be told in the place of one that is too long, the best first; nothing, if nobody
+/// waits for it.
+fn excuses(record: &Record, max: usize) -> Vec<Record> {
+    let Some(msg) = record.msg() else { return Vec::new() };
+    let texts = match message::body(msg) {
+        Some(MsgBody::Response(_)) => vec![(
+            ErrCode::RESOURCES_EXCEEDED,
+            format!(
+                "done, but the {} is longer than the MQTT server takes ({max} bytes): ask for fewer paths at a time, \
+                 or with a smaller depth",
+                message::name(msg)
+            ),
+        )],
+        Some(MsgBody::Error(error)) => {
+            let code = ErrCode(error.err_code);
+            let left_out = format!("its details are left out: the MQTT server takes {max} bytes");
+            vec![(code, format!("{} ({left_out})", error.err_msg)), (code, left_out), (code, String::new())]
+        }
+        Some(MsgBody::Request(_)) | None => Vec::new(),
+    };
+    let error = |(code, text): (ErrCode, String)| {
+        let error = message::error(message::msg_id(msg), code, &text, Vec::new());
+        Record::message(record.from.clone(), record.to.clone(), error)
+    };
+    texts.into_iter().map(error).collect()
+}
+
+/// What the core is told of a Record that can never be sent to this server.
+fn too_long(record: &Record, max: usize) -> MqttEvent {
+    let msg_id = record.msg().map(message::msg_id).unwrap_or_default().to_owned();
+    MqttEvent::TooLong { to: record.to.clone(), msg_id, max }
 }
 
 /// Filters that are to be subscribed to, and those that no server would understand.

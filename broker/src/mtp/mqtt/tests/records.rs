@@ -1,8 +1,10 @@
 //! PUBLISH, both ways.
 
+use usp_proto::err_code::ErrCode;
 use usp_proto::message;
 use usp_proto::usp;
 use usp_proto::usp::body::MsgBody;
+use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 
 use super::*;
@@ -107,10 +109,43 @@ async fn a_record_longer_than_the_server_takes_is_not_sent() {
     stage.run(stage.settings());
     let (mut peer, ..) = stage.up(vec![Property::Long(Property::MAXIMUM_PACKET, 2000)]).await;
     stage.subscribed(&mut peer).await;
-    stage.publish(long(5000), 1, None);
+    stage.publish(notify("n1", 5000), 1, None);
     stage.publish(hello("proto::ctrl"), 1, None);
     let publish = timeout(PATIENCE, peer.publication()).await.unwrap().unwrap();
     assert_eq!(publish.payload, hello("proto::ctrl").encode());
+    let MqttEvent::TooLong { to, msg_id, max } = stage.event().await else { panic!("nothing is told") };
+    assert_eq!((to.as_str(), &*msg_id, max), ("proto::ctrl", "n1", 2000));
+}
+
+fn notify(msg_id: &str, bytes: usize) -> Record {
+    let notify = usp::Notify { subscription_id: "x".repeat(bytes), ..usp::Notify::default() };
+    let (own, ctrl) = ("proto::hub".parse().unwrap(), "proto::ctrl".parse().unwrap());
+    Record::message(own, ctrl, message::request(msg_id, ReqType::Notify(notify)))
+}
+
+/// An Error is an answer too: its code arrives, without what makes it long.
+#[tokio::test]
+async fn an_error_longer_than_the_server_takes_loses_its_details_only() {
+    let mut stage = Stage::new().await;
+    stage.run(stage.settings());
+    let (mut peer, ..) = stage.up(vec![Property::Long(Property::MAXIMUM_PACKET, 500)]).await;
+    stage.subscribed(&mut peer).await;
+    let params = |count| {
+        let param = usp::error::ParamError { param_path: "Device.X_".repeat(9), ..Default::default() };
+        vec![param; count]
+    };
+    let short = "its details are left out: the MQTT server takes 500 bytes";
+    for (text, expected) in [("no", format!("no ({short})")), (&*"x".repeat(600), short.to_owned())] {
+        let (own, ctrl) = ("proto::hub".parse().unwrap(), "proto::ctrl".parse().unwrap());
+        let error = message::error("7", ErrCode::INVALID_VALUE, text, params(40));
+        stage.publish(Record::message(own, ctrl, error), 1, None);
+        let publish = timeout(PATIENCE, peer.publication()).await.unwrap().unwrap();
+        let record = Record::decode(&publish.payload).unwrap();
+        let msg = record.msg().unwrap();
+        let Some(MsgBody::Error(error)) = message::body(msg) else { panic!("{msg:?}") };
+        assert_eq!((message::msg_id(msg), error.err_code, error.param_errs.len()), ("7", 7012, 0));
+        assert_eq!(error.err_msg, expected);
+    }
 }
 
 /// Whoever waits for an answer that is too long is told so (R-MSG.0).
