@@ -21,8 +21,8 @@ pub struct BatchId(pub u64);
 #[derive(Clone, Debug)]
 pub enum Output {
     /// Send a Record. If the connection's outbox is full, the caller closes that connection and says so with
-    /// [`Input::Disconnected`](crate::input::Input::Disconnected); Records with equal `merge` that still wait there are
-    /// replaced by the newest instead.
+    /// [`Input::Disconnected`](crate::input::Input::Disconnected); of Records with equal `merge` that still wait there
+    /// the newest may stand for all, in its own place.
     Send {
         /// Where.
         conn: ConnId,

@@ -1,6 +1,6 @@
 //! What waits to be sent on one connection: bounded, so that a peer that does not read costs only itself.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prost::Message;
@@ -43,11 +43,12 @@ pub(crate) struct Outbox<T = Record> {
 
 #[derive(Debug)]
 struct Queue<T> {
-    waiting: VecDeque<Waiting<T>>,
-    /// Where those stand that a newer one may replace, counted from the first Record that ever came.
+    /// By number, in the order in which they came.
+    waiting: BTreeMap<u64, Waiting<T>>,
+    /// The numbers of those that a newer one may replace.
     merging: HashMap<u64, u64>,
-    /// Records that have been taken out.
-    taken: u64,
+    /// The number of the next one.
+    next: u64,
     bytes: usize,
     burst: Burst,
     close: Option<CloseReason>,
@@ -68,6 +69,8 @@ struct Waiting<T> {
     record: T,
     merge: Option<u64>,
     bytes: usize,
+    /// The number of the first of those that it stands for.
+    since: u64,
 }
 
 /// What the connection's task is to do next.
@@ -94,8 +97,9 @@ impl<T: Parcel> Outbox<T> {
         }
     }
 
-    /// Puts a Record in that an input of this number has caused. One with the same `merge` that still waits is replaced, in
-    /// its place.
+    /// Puts a Record in that an input of this number has caused. One with the same `merge` that still waits is dropped for
+    /// it: the newer comes last, so that nothing overtakes what was there before it. Only what would be sent by now, had
+    /// none come after it, stays: a value that changes all the time is told all the same.
     ///
     /// Errors: it does not fit. Nothing is sent any more then, and [`overflowed`](Self::overflowed) fires.
     pub(crate) fn push(&self, record: T, merge: Option<u64>, input: u64) -> Result<(), Overflow> {
@@ -106,10 +110,11 @@ impl<T: Parcel> Outbox<T> {
         if queue.burst.input != input {
             queue.burst = self.burst(&queue, input);
         }
-        let entry = Waiting { bytes: size(&queue, &record), record, merge };
-        queue.put(entry);
+        let bytes = size(&queue, &record);
+        queue.put(record, merge, bytes);
         if !self.holds(&queue, queue.burst.records, queue.burst.bytes) {
             queue.waiting.clear();
+            queue.merging.clear();
             self.overflowed.cancel();
             return Err(Overflow);
         }
@@ -164,57 +169,60 @@ impl<T: Parcel> Outbox<T> {
 impl<T> Queue<T> {
     fn new() -> Self {
         Self {
-            waiting: VecDeque::new(),
+            waiting: BTreeMap::new(),
             merging: HashMap::new(),
-            taken: 0,
+            next: 0,
             bytes: 0,
             burst: Burst::default(),
             close: None,
         }
     }
 
-    fn put(&mut self, entry: Waiting<T>) {
+    fn put(&mut self, record: T, merge: Option<u64>, bytes: usize) {
         let before = (self.waiting.len(), self.bytes);
-        self.bytes += entry.bytes;
-        let place = entry.merge.and_then(|key| self.place(key));
-        match place.and_then(|place| self.waiting.get_mut(place)) {
-            Some(old) => self.bytes -= std::mem::replace(old, entry).bytes,
-            None => self.append(entry),
-        }
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        let since = merge.and_then(|key| self.take_older(key)).unwrap_or(number);
+        self.merging.extend(merge.map(|key| (key, number)));
+        self.waiting.insert(number, Waiting { record, merge, bytes, since });
+        self.bytes += bytes;
         if self.burst.excused {
-            self.burst.records += self.waiting.len() - before.0;
+            self.burst.records += self.waiting.len().saturating_sub(before.0);
             self.burst.bytes += self.bytes.saturating_sub(before.1);
         }
     }
 
-    /// Where one with this key waits.
-    fn place(&self, key: u64) -> Option<usize> {
-        let place = self.merging.get(&key)?.checked_sub(self.taken)?;
-        usize::try_from(place).ok()
-    }
-
-    fn append(&mut self, entry: Waiting<T>) {
-        if let Some(key) = entry.merge {
-            let waiting = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
-            self.merging.insert(key, self.taken.saturating_add(waiting));
+    /// Takes out the one with this key that a newer one replaces, unless it is due; gives the number that it stands for.
+    fn take_older(&mut self, key: u64) -> Option<u64> {
+        let number = *self.merging.get(&key)?;
+        let since = self.waiting.get(&number)?.since;
+        let is_last = self.waiting.last_key_value().is_some_and(|(last, _)| *last == number);
+        let is_due = self.waiting.first_key_value().is_some_and(|(first, _)| *first > since);
+        if is_due && !is_last {
+            return None;
         }
-        self.waiting.push_back(entry);
+        let old = self.waiting.remove(&number)?;
+        self.bytes -= old.bytes;
+        Some(since)
     }
 
     fn take(&mut self) -> Option<Turn<T>> {
         if self.waiting.is_empty() {
             return self.close.clone().map(Turn::Close);
         }
-        let count = self.waiting.len().min(TURN);
-        let taken: Vec<_> = self.waiting.drain(..count).collect();
-        for gone in &taken {
-            self.taken += 1;
-            self.bytes -= gone.bytes;
-            gone.merge.map(|key| self.merging.remove(&key));
-        }
+        let taken: Vec<T> = (0..TURN).map_while(|_| self.take_first()).collect();
         self.burst.records = self.burst.records.min(self.waiting.len());
         self.burst.bytes = self.burst.bytes.min(self.bytes);
-        Some(Turn::Send(taken.into_iter().map(|waiting| waiting.record).collect()))
+        Some(Turn::Send(taken))
+    }
+
+    fn take_first(&mut self) -> Option<T> {
+        let (number, gone) = self.waiting.pop_first()?;
+        self.bytes -= gone.bytes;
+        if let Some(key) = gone.merge.filter(|key| self.merging.get(key) == Some(&number)) {
+            self.merging.remove(&key);
+        }
+        Some(gone.record)
     }
 }
 
@@ -243,14 +251,44 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sends_in_order_and_merges_in_place() {
+    async fn sends_in_order_and_what_is_merged_comes_last() {
         let outbox = Outbox::new(10, 1000);
         for (id, merge) in [("a", None), ("old", Some(7)), ("b", None), ("new", Some(7)), ("c", Some(8))] {
             outbox.push(record(id), merge, 0).unwrap();
         }
-        assert_eq!(ids(outbox.next().await), ["a", "new", "b", "c"]);
+        assert_eq!(ids(outbox.next().await), ["a", "b", "new", "c"]);
         outbox.push(record("later"), Some(7), 0).unwrap();
         assert_eq!(ids(outbox.next().await), ["later"]);
+    }
+
+    /// Whoever changes a value twice hears of each answer before the change that it caused.
+    #[tokio::test]
+    async fn a_change_never_overtakes_the_answer_that_it_follows() {
+        let outbox = Outbox::new(10, 1000);
+        for (id, merge) in [("answer 1", None), ("one", Some(7)), ("answer 2", None), ("two", Some(7))] {
+            outbox.push(record(id), merge, 0).unwrap();
+        }
+        assert_eq!(ids(outbox.next().await), ["answer 1", "answer 2", "two"]);
+    }
+
+    /// A value that changes each time before its turn comes, on a connection that always has something to send.
+    #[tokio::test]
+    async fn what_changes_all_the_time_is_told_all_the_same() {
+        let outbox = Outbox::new(100, 100_000);
+        (0..40).for_each(|_| outbox.push(record("other"), None, 0).unwrap());
+        let mut told = Vec::new();
+        for turn in 0..12 {
+            for change in 0..3 {
+                outbox.push(record(&format!("value {turn}.{change}")), Some(7), 0).unwrap();
+                (0..5).for_each(|_| outbox.push(record("other"), None, 0).unwrap());
+            }
+            let sent = ids(outbox.next().await);
+            told.extend(sent.into_iter().filter(|id| id.starts_with("value")));
+            let waiting = outbox.lock().waiting.values().filter(|waiting| waiting.merge.is_some()).count();
+            assert!(waiting <= 2, "{waiting}");
+        }
+        assert!(told.len() >= 2, "{told:?}");
+        assert!(told.is_sorted_by_key(|id| id[6..].parse::<f64>().unwrap() as u32), "{told:?}");
     }
 
     #[tokio::test]
