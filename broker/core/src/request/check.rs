@@ -140,15 +140,24 @@ impl Model {
     ///
     /// Errors: as [`Self::check_setting`].
     pub(crate) fn check_at_service(&self, full: &Path, text: &str, creating: bool) -> Result<(), Fault> {
-        let object = Path { segments: full.segments.clone(), leaf: Leaf::Object }.to_supported();
-        let object = object.and_then(|o| self.schema.get(self.schema.find(&o.to_string())?));
-        let Leaf::Parameter(name) = &full.leaf else { return Ok(()) };
         // Rows of one table may differ in what they support: the Service says what it has not.
-        let Some(param) = object.and_then(|o| o.params.get(name)) else { return Ok(()) };
+        let Some(param) = self.param_at_service(full) else { return Ok(()) };
         if param.access == ParamAccess::Read && !creating {
             return Err(Fault::new(ErrCode::NON_WRITEABLE_PARAMETER, format!("{full} is read-only")));
         }
         param.ty.accept(text).map(drop).map_err(|fault| fault.about(full))
+    }
+
+    /// Whether a Service said of one of its Parameters that it can be written alone. `full` as for
+    /// [`Self::check_at_service`].
+    pub(crate) fn is_write_only(&self, full: &Path) -> bool {
+        self.param_at_service(full).is_some_and(|param| param.access == ParamAccess::Write)
+    }
+
+    fn param_at_service(&self, full: &Path) -> Option<&Param> {
+        let object = Path { segments: full.segments.clone(), leaf: Leaf::Object }.to_supported()?;
+        let Leaf::Parameter(name) = &full.leaf else { return None };
+        self.schema.get(self.schema.find(&object.to_string())?)?.params.get(name)
     }
 
     /// The Service that serves a Parameter within an object of ours. What is read-only is refused without asking.

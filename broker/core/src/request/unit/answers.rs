@@ -33,6 +33,7 @@ impl Unit {
         let failed = match (&mut *kind, outcome) {
             (UnitKind::Set { entries: all, .. }, Ok(RespType::SetResp(response))) => {
                 let results = response.updated_obj_results;
+                self.note_set(service, &results);
                 give(&entries, results, |r| &r.requested_path, |i, r| all.get_mut(i)?.take(r))
             }
             (UnitKind::Add { items, .. }, Ok(RespType::AddResp(response))) => {

@@ -2,13 +2,15 @@
 //!
 //! A unit is one entry of a request, or the whole of it with allow_partial=false. Everything that can be known was
 //! checked before a unit begins. Its phases: remember what Services hold now (only if taking back may be needed), then
-//! Services, then devices, then the broker's own rows with the store. When one refuses, what was done is taken back:
-//! rows created at Services are deleted, Parameters set there are written back, devices are written back only where
-//! their mapping says `undo: true`. What stays changed is named in the fault.
+//! Services, then those whose values cannot be written back, one after another, then devices, then the broker's own rows
+//! with the store. When one refuses, what was done is taken back: rows created at Services are deleted, Parameters set
+//! there are written back, devices are written back only where their mapping says `undo: true`. What stays changed is
+//! named in the fault.
 
 mod answers;
 mod devices;
 mod foreign;
+mod held;
 mod undo;
 
 use std::collections::BTreeMap;
@@ -32,6 +34,7 @@ use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
 use crate::input::ConnId;
 use crate::services::creations::Adding;
+use held::Held;
 
 /// One thing to do.
 #[derive(Clone, Debug)]
@@ -83,6 +86,8 @@ impl Step {
 enum Phase {
     Before,
     Services,
+    /// Services that hold what cannot be read, and so cannot be written back.
+    LastServices,
     Devices,
     Own,
     Stored,
@@ -98,8 +103,8 @@ pub(crate) struct Unit {
     phase: Phase,
     fault: Option<Fault>,
     params: Vec<ParamError>,
-    /// What Services held before: Service, object, Parameter, value.
-    held: Vec<(ServiceId, String, String, String)>,
+    /// What Services held before.
+    held: Held,
     done_services: Vec<ServiceId>,
     created_at_services: Vec<(ServiceId, String)>,
     /// Rows that Services have deleted: they cannot be restored.
@@ -121,7 +126,7 @@ impl Unit {
             phase: Phase::Before,
             fault: None,
             params: Vec::new(),
-            held: Vec::new(),
+            held: Held::default(),
             done_services: Vec::new(),
             created_at_services: Vec::new(),
             deleted_at_services: Vec::new(),
@@ -287,6 +292,7 @@ impl UnitJob {
             match phase {
                 Phase::Before => self.ask_before(broker, id, index),
                 Phase::Services => self.ask_services(broker, id, index),
+                Phase::LastServices => self.ask_last_service(broker, id, index),
                 Phase::Devices => self.ask_devices(broker, id, index),
                 Phase::Own => self.do_own(broker, id, index),
                 Phase::Stored => {}
@@ -296,7 +302,9 @@ impl UnitJob {
             if let Some(unit) = self.units.get_mut(index) {
                 unit.phase = match phase {
                     Phase::Before => Phase::Services,
-                    Phase::Services => Phase::Devices,
+                    Phase::Services => Phase::LastServices,
+                    Phase::LastServices if unit.held.has_last() => Phase::LastServices,
+                    Phase::LastServices => Phase::Devices,
                     Phase::Devices => Phase::Own,
                     Phase::Own => Phase::Stored,
                     Phase::Stored | Phase::Undo | Phase::Done => Phase::Done,
@@ -324,34 +332,35 @@ impl UnitJob {
         if !unit.is_mixed() {
             return;
         }
-        let mut wanted: BTreeMap<ServiceId, Vec<String>> = BTreeMap::new();
-        for (_, step) in &unit.steps {
-            if let Step::SetAtService { service, object } = step {
-                let paths = object.param_settings.iter().map(|s| format!("{}{}", object.obj_path, s.param));
-                wanted.entry(*service).or_default().extend(paths);
-            }
-        }
-        for (service, param_paths) in wanted {
+        for (service, param_paths) in unit.note_settings(&broker.model) {
             let tag = self.ask(index, What::Before(service));
             broker.ask_service(id, tag, service, ReqType::Get(usp::Get { param_paths, max_depth: 0 }));
         }
     }
 
     fn ask_services(&mut self, broker: &mut Broker, id: JobId, index: usize) {
-        let Some(unit) = self.units.get(index) else { return };
+        let Some(unit) = self.units.get_mut(index) else { return };
+        let services = unit.services();
+        unit.held.put_off(&services);
+        let first: Vec<ServiceId> = services.into_iter().filter(|s| !unit.held.is_last(*s)).collect();
+        first.into_iter().for_each(|service| self.ask_to_change(broker, id, index, service));
+    }
+
+    /// Each by itself: whoever refuses has changed nothing, and at most those before it stay changed.
+    fn ask_last_service(&mut self, broker: &mut Broker, id: JobId, index: usize) {
+        let next = self.units.get_mut(index).and_then(|unit| unit.held.next_last());
+        next.into_iter().for_each(|service| self.ask_to_change(broker, id, index, service));
+    }
+
+    fn ask_to_change(&mut self, broker: &mut Broker, id: JobId, index: usize, service: ServiceId) {
         let apart = self.kind.allow_partial();
-        let requests: Vec<(ServiceId, ReqType)> = unit
-            .services()
-            .into_iter()
-            .filter_map(|service| Some((service, unit.request_to(service, apart)?)))
-            .collect();
-        for (service, request) in requests {
-            let tag = self.ask(index, What::Service(service));
-            if matches!(request, ReqType::Add(_)) {
-                self.adding.push((service, broker.begin_adding(service)));
-            }
-            broker.ask_service(id, tag, service, request);
+        let request = self.units.get(index).and_then(|unit| unit.request_to(service, apart));
+        let Some(request) = request else { return };
+        let tag = self.ask(index, What::Service(service));
+        if matches!(request, ReqType::Add(_)) {
+            self.adding.push((service, broker.begin_adding(service)));
         }
+        broker.ask_service(id, tag, service, request);
     }
 
     /// The broker's own rows come last, because nothing can refuse them any more but the store.

@@ -51,12 +51,7 @@ impl Unit {
             let params = missed.iter().map(|(path, fault)| param_error(path.as_str(), fault)).collect();
             return self.fail(first.clone(), params);
         }
-        for resolved in results.into_iter().flat_map(|r| r.resolved_path_results) {
-            for (param, value) in &resolved.result_params {
-                let object = resolved.resolved_path.clone();
-                self.held.push((service, object, param.to_owned(), value.to_owned()));
-            }
-        }
+        self.held.take(service, results);
     }
 
     /// Whether a Parameter is set there by a setting that must not fail.
@@ -71,7 +66,7 @@ impl Unit {
     }
 
     /// A Service did not answer: what it was asked may be done. What it held is written back; rows that it may have made
-    /// or deleted cannot be found, so they are named.
+    /// or deleted cannot be found, so they are named, and so is what cannot be written back.
     pub(super) fn doubt_service(&mut self, service: ServiceId) {
         self.done_services.push(service);
         let unknown = self.of_service(service).filter_map(|(_, step)| match step {
@@ -81,6 +76,7 @@ impl Unit {
         });
         let unknown: Vec<String> = unknown.collect();
         self.stayed.extend(unknown);
+        self.stayed.extend(self.held.unread_at(service));
     }
 
     /// One Message to each Service: what it held is written back, or rows that it made are deleted. With each, the paths
@@ -88,12 +84,7 @@ impl Unit {
     pub(super) fn undo_requests(&mut self) -> Vec<(ServiceId, Vec<Vec<String>>, ReqType)> {
         self.stayed.append(&mut self.deleted_at_services);
         let done = std::mem::take(&mut self.done_services);
-        let mut objects: BTreeMap<ServiceId, BTreeMap<String, Vec<(String, String)>>> = BTreeMap::new();
-        for (service, object, param, value) in std::mem::take(&mut self.held) {
-            if done.contains(&service) {
-                objects.entry(service).or_default().entry(object).or_default().push((param, value));
-            }
-        }
+        let objects = self.held.give_back(&done);
         let mut rows: BTreeMap<ServiceId, Vec<String>> = BTreeMap::new();
         for (service, path) in std::mem::take(&mut self.created_at_services) {
             rows.entry(service).or_default().push(path);

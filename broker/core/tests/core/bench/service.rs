@@ -52,6 +52,10 @@ pub(crate) struct FakeService {
     pub(crate) values: BTreeMap<String, String>,
     /// Parameters that refuse to be set, with the code.
     pub(crate) stubborn: BTreeMap<String, u32>,
+    /// Parameters that read empty whatever they hold, by full path.
+    pub(crate) veiled: Vec<&'static str>,
+    /// Parameters that a Get leaves out, by full path.
+    pub(crate) unread: Vec<&'static str>,
     /// It tells of whole objects only, as Services older than 1.4.
     pub(crate) whole_objects_only: bool,
     /// What it supports below rows that differ from others of their table, by the row's path.
@@ -172,12 +176,15 @@ impl FakeService {
     fn get(&self, get: &usp::Get) -> usp::GetResp {
         let one = |path: &String| {
             let mut objects: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-            for (full, value) in self.values.iter().filter(|(full, _)| self.means(path, full)) {
+            let read = |full: &str| self.means(path, full) && !self.unread.contains(&full);
+            for (full, value) in self.values.iter().filter(|(full, _)| read(full)) {
                 let (object, name) = split(full);
-                objects.entry(object.to_owned()).or_default().insert(name.to_owned(), value.clone());
+                let shown = if self.veiled.contains(&&**full) { "" } else { value };
+                objects.entry(object.to_owned()).or_default().insert(name.to_owned(), shown.to_owned());
             }
             let known = !objects.is_empty()
                 || path.contains(['*', '['])
+                || self.unread.contains(&&**path)
                 || path.ends_with("Subscription.")
                 || self.supports(path);
             usp::get_resp::RequestedPathResult {
