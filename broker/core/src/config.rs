@@ -63,7 +63,7 @@ pub struct Limits {
     pub max_paths_per_request: usize,
     /// Paths that one Service may register.
     pub max_paths_per_service: usize,
-    /// Bytes of one answer to a Get, GetInstances or GetSupportedDM.
+    /// Bytes of one answer, as far as they are known before anything is done.
     pub max_answer_bytes: usize,
     /// Rows of `Device.LocalAgent.Subscription.`.
     pub max_subscriptions: usize,

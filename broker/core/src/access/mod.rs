@@ -186,6 +186,11 @@ impl Rights {
         self.all || model.searched_parameters(path).is_some_and(|params| params.iter().all(may_read))
     }
 
+    /// Whether what some target covers is not seen in its text: it has an expression or a reference.
+    pub(crate) fn has_open_targets(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     /// Whether nothing at all is allowed.
     pub fn is_none(&self) -> bool {
         !self.all && self.roles.iter().all(|r| r.entries.is_empty())

@@ -83,7 +83,8 @@ impl Searched {
         if self.0.get() <= Self::MOST {
             return Ok(());
         }
-        let text = format!("the searches of one request look at more than {} rows: ask for less", Self::MOST);
+        let text =
+            format!("the paths of one request mean or search more than {} rows: ask for less", Self::MOST);
         Err(Fault::new(ErrCode::RESOURCES_EXCEEDED, text))
     }
 }

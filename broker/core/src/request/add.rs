@@ -12,7 +12,8 @@ use usp_proto::usp::add_resp::created_object_result::{
 use usp_proto::usp::add_resp::{CreatedObjectResult, ParameterError};
 use usp_proto::usp::{self, error::ParamError, response::RespType};
 
-use super::create::{Created, Creation, Refusal};
+use super::budget::Budget;
+use super::create::{Created, Creation, Refusal, bytes_of};
 use super::follow::leads_nowhere;
 use super::judged::below;
 use super::set::units_of;
@@ -138,10 +139,15 @@ impl Broker {
     pub(crate) fn handle_add(&mut self, origin: Origin, add: usp::Add) {
         let (mut items, mut steps) = (Vec::new(), Vec::new());
         let savepoint = self.model.rows.savepoint();
-        let mut trial = Trial { together: !add.allow_partial, next: TRIAL };
+        let budget = Budget::new(self.config.limits.max_answer_bytes);
+        let mut trial = Trial { together: !add.allow_partial, next: TRIAL, budget: &budget };
         for object in &add.create_objs {
             let planned = self.plan_meant_add(&origin, object, &mut trial);
             let planned = planned.unwrap_or_else(|refusal| vec![Err(refusal)]);
+            if let Err(fault) = budget.check() {
+                self.model.rows.rollback(savepoint);
+                return self.refuse(&origin, &fault);
+            }
             for plan in planned {
                 let mut item = AddItem { requested: object.obj_path.clone(), ..AddItem::default() };
                 if let Ok(Step::AddAtService { object, .. }) = &plan {
@@ -207,7 +213,7 @@ impl Broker {
         &mut self,
         origin: &Origin,
         object: &CreateObject,
-        trial: &mut Trial,
+        trial: &mut Trial<'_>,
     ) -> Result<Vec<Planned>, Refusal> {
         let Some(paths) = origin.meant(&object.obj_path)? else {
             return self.plan_add(origin, object, trial);
@@ -229,7 +235,7 @@ impl Broker {
         &mut self,
         origin: &Origin,
         object: &CreateObject,
-        trial: &mut Trial,
+        trial: &mut Trial<'_>,
     ) -> Result<Vec<Planned>, Refusal> {
         let path = Path::parse(&object.obj_path).map_err(Fault::from)?;
         if path.leaf != Leaf::Object {
@@ -258,6 +264,7 @@ impl Broker {
         if local.at.is_empty() && !local.search {
             return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist")).into());
         }
+        let budget = trial.budget;
         let mut plan = |broker: &mut Self, above: ObjRef| {
             let creation = Creation { table, above, settings: object.param_settings.clone() };
             let name = broker.model.schema.get(table).map_or_else(String::new, |o| o.name.to_string());
@@ -272,6 +279,8 @@ impl Broker {
         };
         let mut plans = Vec::new();
         for above in local.at {
+            budget.check_more(object.param_settings.len() + 1);
+            budget.check()?;
             let planned = plan(self, above.clone());
             if is_told(self, &above, &planned) {
                 plans.push(planned);
@@ -287,7 +296,7 @@ impl Broker {
         origin: &Origin,
         path: &Path,
         creation: Creation,
-        trial: &mut Trial,
+        trial: &mut Trial<'_>,
     ) -> Planned {
         let number = trial.number();
         if !origin.rights.allow(&self.model, Kind::Obj, Act::Write, &creation.at(number), &Leaf::Object) {
@@ -298,6 +307,7 @@ impl Broker {
         if result.is_err() || !trial.together {
             self.model.rows.rollback(savepoint);
         }
+        trial.note(&path.to_string(), &creation, &result);
         result.map(|_| Step::Create(creation))
     }
 
@@ -361,17 +371,28 @@ impl Broker {
 
 type Planned = Result<Step, Refusal>;
 
-/// Numbers for rows that are only tried.
-struct Trial {
+/// Numbers for rows that are only tried, and room for what will be said of them.
+struct Trial<'a> {
     /// They are all made together or not at all.
     together: bool,
     next: InstanceNumber,
+    budget: &'a Budget,
 }
 
-impl Trial {
+impl Trial<'_> {
     fn number(&mut self) -> InstanceNumber {
         let number = self.next;
         self.next -= 1;
         number
+    }
+
+    /// The answer will have the row with its unique keys, or why there is none, and each setting that failed.
+    fn note(&self, requested: &str, creation: &Creation, result: &Result<Created, Refusal>) {
+        let keys: usize = creation.settings.iter().map(|setting| setting.value.len()).sum();
+        let told = match result {
+            Ok(created) => keys + created.path.len() + bytes_of(&created.errors),
+            Err(refusal) => refusal.bytes(),
+        };
+        self.budget.take(requested.len() + told);
     }
 }

@@ -10,6 +10,7 @@ use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Name, Path, RelativeParam, Segment};
 use usp_proto::tr106;
 
+use super::absent::unsupported_param;
 use crate::access::{Act, Kind, Rights, is_permission};
 use crate::dm::Model;
 use crate::dm::compute::Have;
@@ -438,8 +439,4 @@ pub(crate) fn check_bounds(model: &usp_mapping::mapping::Capability, value: &Val
 /// Whether a target lies in the data model at all; of an object the final dot may be missing.
 fn is_absolute(target: &str) -> bool {
     target == "Device" || target.starts_with("Device.")
-}
-
-fn unsupported_param(object: &str, relative: &str) -> Fault {
-    Fault::new(ErrCode::UNSUPPORTED_PARAMETER, format!("{object}{relative} is not supported"))
 }

@@ -9,6 +9,7 @@ use usp_proto::usp::add::CreateParamSetting;
 use usp_proto::usp::add_resp::ParameterError;
 use usp_proto::usp::error::ParamError;
 
+use super::budget::OVERHEAD;
 use super::check::{Effect, KeyClash, Settled};
 use super::{Origin, param_error};
 use crate::Broker;
@@ -68,6 +69,11 @@ impl Refusal {
         self.settings.push(parameter_error(param, fault));
     }
 
+    /// About how long it is in an answer.
+    pub(crate) fn bytes(&self) -> usize {
+        self.fault.text.len() + bytes_of(&self.settings)
+    }
+
     /// Of one of the tables that a search means.
     pub(crate) fn in_table(self, table: String) -> Self {
         Self { table: Some(table), ..self }
@@ -101,6 +107,11 @@ pub(super) fn fit_references(notif_type: &str, references: &str) -> Result<(), F
         }
     }
     Ok(())
+}
+
+/// About how long these are in an answer.
+pub(super) fn bytes_of(errors: &[ParameterError]) -> usize {
+    errors.iter().map(|error| error.param.len() + error.err_msg.len() + OVERHEAD).sum()
 }
 
 fn parameter_error(param: &str, fault: &Fault) -> ParameterError {

@@ -11,6 +11,7 @@ use usp_proto::usp::delete_resp::deleted_object_result::{
 use usp_proto::usp::delete_resp::{DeletedObjectResult, UnaffectedPathError};
 use usp_proto::usp::{self, error::ParamError, response::RespType};
 
+use super::budget::Budget;
 use super::follow::leads_nowhere;
 use super::set::units_of;
 use super::unit::{Step, UnitJob, UnitKind};
@@ -107,9 +108,14 @@ impl Broker {
         let (mut entries, mut steps) = (Vec::new(), Vec::new());
         let mut services = Vec::new();
         let mut gone = BTreeSet::new();
+        let budget = Budget::new(self.config.limits.max_answer_bytes);
         for requested in &delete.obj_paths {
             let mut entry = DeleteEntry { requested: requested.clone(), ..DeleteEntry::default() };
-            let planned = self.plan_meant_delete(&mut entry, requested, &origin, delete.allow_partial);
+            let planned =
+                self.plan_meant_delete(&mut entry, requested, &origin, delete.allow_partial, &budget);
+            if let Err(fault) = budget.check() {
+                return self.refuse(&origin, &fault);
+            }
             let mut todo = planned.unwrap_or_else(|fault| {
                 entry.failed = Some(fault);
                 Vec::new()
@@ -162,14 +168,15 @@ impl Broker {
         requested: &str,
         origin: &Origin,
         allow_partial: bool,
+        budget: &Budget,
     ) -> Result<Vec<Step>, Fault> {
         let Some(paths) = origin.meant(requested)? else {
-            return self.plan_delete(entry, requested, &origin.rights, allow_partial);
+            return self.plan_delete(entry, requested, &origin.rights, allow_partial, budget);
         };
         entry.several = paths.len() > 1;
         let mut steps = Vec::new();
         for path in paths {
-            match self.plan_delete(entry, &path, &origin.rights, allow_partial) {
+            match self.plan_delete(entry, &path, &origin.rights, allow_partial, budget) {
                 Ok(more) => steps.extend(more),
                 Err(fault) if leads_nowhere(&self.model, &path, &fault) => {}
                 // A search fails for each of its rows by itself (R-DEL.3).
@@ -193,6 +200,7 @@ impl Broker {
         requested: &str,
         rights: &Rights,
         allow_partial: bool,
+        budget: &Budget,
     ) -> Result<Vec<Step>, Fault> {
         let path = Path::parse(requested)?;
         if path.leaf != Leaf::Object {
@@ -213,7 +221,10 @@ impl Broker {
         let mut steps = Vec::new();
         for at in local.at {
             // R-DEL.2, R-DEL.4: what it may not know of is not told.
+            budget.check_more(1);
             let known = self.may_know_row(&at, rights).then(|| self.model.path(&at));
+            budget.take(known.as_ref().map_or(0, String::len));
+            budget.check()?;
             match self.may_delete(&at, rights) {
                 Ok(()) => {
                     entry.affected.extend(known);
@@ -223,10 +234,10 @@ impl Broker {
                     entry.culprit = known;
                     return Err(fault);
                 }
-                Err(fault) => entry.unaffected.extend(known.map(|unaffected_path| UnaffectedPathError {
-                    unaffected_path,
-                    err_code: fault.code.0,
-                    err_msg: fault.text,
+                Err(fault) => entry.unaffected.extend(known.map(|unaffected_path| {
+                    budget.take(fault.text.len());
+                    let (err_code, err_msg) = (fault.code.0, fault.text);
+                    UnaffectedPathError { unaffected_path, err_code, err_msg }
                 })),
             }
         }

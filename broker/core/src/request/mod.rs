@@ -1,5 +1,6 @@
 //! One file per request of a Controller. Each plans, asks owners through [`crate::gather`] and merges.
 
+mod absent;
 pub(crate) mod add;
 pub(crate) mod budget;
 pub(crate) mod check;
@@ -83,14 +84,18 @@ impl Broker {
 /// What a path means for somebody: rows whose searched Parameters may not be read are not found (R-GIN.0).
 ///
 /// Errors: as [`Model::resolve`]; 7026 for a search at a Service by what may not be read there (R-GET.1), and for a
-/// reference into one that was not followed beforehand, by the rights of who asks.
+/// reference into one that was not followed beforehand, by the rights of who asks; 7005 when the paths of one request
+/// mean too many rows.
 pub(crate) fn resolve(model: &Model, path: &Path, rights: &Rights) -> Result<Found, Fault> {
     let may_read = |at: &ObjRef, name: &Name| rights.may_read(model, at, name);
     match model.resolve_for(&path.segments, &may_read)? {
         Found::Service(_) if follows(path) || !rights.may_search(model, path) => {
             Err(Fault::unsupported(path))
         }
-        found => Ok(found),
+        found => {
+            model.searched.count(found.objects().len())?;
+            Ok(found)
+        }
     }
 }
 

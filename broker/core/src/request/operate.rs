@@ -8,6 +8,7 @@ use usp_proto::usp::operate_resp::OperationResult;
 use usp_proto::usp::operate_resp::operation_result::{OperationResp, OutputArgs};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
+use super::budget::Budget;
 use super::follow::leads_nowhere;
 use super::operated::{
     canceled_at_service, check_arguments, check_key, failure, is_search, may_be_same, own_result,
@@ -24,6 +25,9 @@ use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply, ServiceFault};
 use crate::input::ConnId;
 use crate::services::overdue::Overdue;
+
+/// Bytes of what is said of a command beside its path: its Request row, or why it did not run.
+const RESULT: usize = 64;
 
 /// One command that is to run.
 enum Task {
@@ -100,11 +104,16 @@ impl Broker {
         origin: &Origin,
         operate: &usp::Operate,
     ) -> Result<Vec<(Task, Outcome)>, Fault> {
-        let Some(paths) = origin.meant(&operate.command)? else { return self.plan_operate(origin, operate) };
+        let budget = Budget::new(self.config.limits.max_answer_bytes);
+        let Some(paths) = origin.meant(&operate.command)? else {
+            return self.plan_operate(origin, operate, &budget);
+        };
         let mut tasks = Vec::new();
         for command in paths {
             let operate = usp::Operate { command, ..operate.clone() };
-            match self.plan_operate(origin, &operate) {
+            let planned = self.plan_operate(origin, &operate, &budget);
+            budget.check()?;
+            match planned {
                 Ok(more) => tasks.extend(more),
                 Err(fault) if leads_nowhere(&self.model, &operate.command, &fault) => {}
                 Err(fault) => {
@@ -117,7 +126,12 @@ impl Broker {
         Ok(tasks)
     }
 
-    fn plan_operate(&self, origin: &Origin, operate: &usp::Operate) -> Result<Vec<(Task, Outcome)>, Fault> {
+    fn plan_operate(
+        &self,
+        origin: &Origin,
+        operate: &usp::Operate,
+        budget: &Budget,
+    ) -> Result<Vec<(Task, Outcome)>, Fault> {
         let path = Path::parse(&operate.command)?;
         let Leaf::Command(name) = &path.leaf else {
             return Err(wrong_form(&operate.command, "a Command Path; it would end in ()"));
@@ -142,6 +156,8 @@ impl Broker {
         }
         let mut tasks = Vec::new();
         for at in local.at {
+            budget.check_more(1);
+            budget.check()?;
             if !self.model.has(&at, name) {
                 continue;
             }
@@ -154,10 +170,13 @@ impl Broker {
             if operable.is_err() && local.search && !self.may_know_row(&at, &origin.rights) {
                 continue;
             }
+            let command = format!("{}{name}()", self.model.path(&at));
+            budget.take(command.len() + RESULT);
             let outcome = match operable.and_then(|()| fits()) {
                 Ok(()) => Outcome::Open,
                 Err(fault) => {
-                    Outcome::Done(vec![failure(&format!("{}{name}()", self.model.path(&at)), &fault)])
+                    budget.take(fault.text.len());
+                    Outcome::Done(vec![failure(&command, &fault)])
                 }
             };
             let name = name.clone();
@@ -167,7 +186,7 @@ impl Broker {
         if tasks.is_empty() && !local.search {
             return Err(Fault::unsupported(&path));
         }
-        Ok(tasks)
+        budget.check().map(|()| tasks)
     }
 
     /// What runs at a Service can be canceled there alone.

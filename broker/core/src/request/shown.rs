@@ -22,9 +22,11 @@ pub(super) fn may_know(rights: &Rights, row: &str) -> bool {
     may_read(rights, Kind::InstantiatedObj, row) || may_read(rights, Kind::Obj, row)
 }
 
-/// Each of the settings failed as if its Parameter were unsupported: it may be neither read nor written.
+/// Each of the settings failed as it does whatever the row is: its Parameter is unsupported, or may be neither read nor
+/// written, or its name is none.
 pub(super) fn are_unknown(errors: &[set_resp::ParameterError]) -> bool {
-    errors.iter().all(|e| e.err_code == ErrCode::UNSUPPORTED_PARAMETER.0)
+    let whatever = [ErrCode::UNSUPPORTED_PARAMETER.0, ErrCode::INVALID_PATH_SYNTAX.0];
+    errors.iter().all(|e| whatever.contains(&e.err_code))
 }
 
 fn keep_readable(rights: &Rights, object: &str, params: &mut BTreeMap<String, String>) {

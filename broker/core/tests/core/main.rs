@@ -54,5 +54,7 @@ mod site_changes;
 mod store;
 mod subscriptions;
 mod triggers;
+mod unrestorable;
 mod vendor;
 mod wishes;
+mod work;

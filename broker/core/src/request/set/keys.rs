@@ -40,7 +40,7 @@ impl Broker {
             let Step::Effect(effect @ Effect::Store { at, name, .. }) = step else { continue };
             if let Err(clash) = self.model.check_keys(at)
                 && clash.params.contains(name)
-                && let Some(entry) = entries.iter_mut().find(|e| e.has(effect) && e.failed.is_none())
+                && let Some(entry) = entries.iter_mut().find(|e| e.failed.is_none() && e.has(effect))
             {
                 entry.fail(&clash.fault, Some(effect));
             }

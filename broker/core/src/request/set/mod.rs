@@ -11,6 +11,7 @@ use usp_proto::usp::set_resp::{ParameterError, UpdatedInstanceFailure, UpdatedOb
 use usp_proto::usp::{self, set::UpdateParamSetting};
 
 use super::Origin;
+use super::budget::Budget;
 use super::check::Effect;
 use super::unit::{Step, Unit, UnitJob, UnitKind};
 use crate::Broker;
@@ -18,6 +19,7 @@ use crate::dm::rows::ObjRef;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
 use keys::blame_conflicts;
+use plan::Plan;
 
 /// The answer to one `update_objs` entry.
 #[derive(Debug, Default)]
@@ -68,17 +70,22 @@ impl Failed {
 impl Broker {
     /// Set.
     pub(crate) fn handle_set(&mut self, origin: Origin, set: usp::Set) {
+        let budget = Budget::new(self.config.limits.max_answer_bytes);
+        let plan = Plan { origin: &origin, budget, allow_partial: set.allow_partial };
         let mut entries = Vec::with_capacity(set.update_objs.len());
         let mut steps = Vec::with_capacity(set.update_objs.len());
         for object in &set.update_objs {
             let search = Path::parse(&object.obj_path).is_ok_and(|path| path.is_search());
             let mut entry = SetEntry { requested: object.obj_path.clone(), search, ..SetEntry::default() };
-            match self.plan_meant_set(&mut entry, object, &origin) {
+            match self.plan_meant_set(&mut entry, object, &plan) {
                 Ok(step) => steps.push(step),
                 Err(failed) => {
                     entry.failed = Some(failed);
                     steps.push(Vec::new());
                 }
+            }
+            if let Err(fault) = plan.budget.check() {
+                return self.refuse(&origin, &fault);
             }
             entries.push(entry);
         }

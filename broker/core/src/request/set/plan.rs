@@ -10,7 +10,10 @@ use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::dm::resolve::Found;
 use crate::dm::rows::ObjRef;
+use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
+use crate::request::absent::Absent;
+use crate::request::budget::Budget;
 use crate::request::check::{Effect, Settled};
 use crate::request::create::fit_references;
 use crate::request::follow::leads_nowhere;
@@ -18,21 +21,53 @@ use crate::request::judged::below;
 use crate::request::unit::Step;
 use crate::request::{Origin, resolve, shown, wrong_form};
 
+/// What the entries of one Set have in common.
+pub(super) struct Plan<'a> {
+    pub origin: &'a Origin,
+    pub budget: Budget,
+    pub allow_partial: bool,
+}
+
+impl Plan<'_> {
+    /// A setting that cannot be made is told; in an Error, with its full path.
+    fn note_error(&self, target: &Target, error: &ParameterError) {
+        let path = if self.allow_partial { 0 } else { target.path.len() };
+        self.budget.take(path + error.param.len() + error.err_msg.len());
+    }
+
+    /// A setting that can be made is told, and kept until it is made.
+    fn note_effect(&self, param: &str, effect: &Effect) {
+        let value = match effect {
+            Effect::Store { value, .. } => value.len(),
+            Effect::Write { .. } => 0,
+        };
+        self.budget.take(param.len() + value);
+    }
+}
+
+/// What one setting will do.
+enum Deed {
+    /// This, here or at a device.
+    Here(Effect),
+    /// It is set at a Service.
+    At(ServiceId),
+}
+
 impl Broker {
     /// An entry, or one for each object that its references lead to: together they hold or fail (R-SET.2a).
     pub(super) fn plan_meant_set(
         &self,
         entry: &mut SetEntry,
         object: &UpdateObject,
-        origin: &Origin,
+        plan: &Plan<'_>,
     ) -> Result<Vec<Step>, Failed> {
-        let Some(paths) = origin.meant(&object.obj_path)? else {
-            return self.plan_set(entry, object, origin);
+        let Some(paths) = plan.origin.meant(&object.obj_path)? else {
+            return self.plan_set(entry, object, plan);
         };
         let mut steps = Vec::new();
         for obj_path in paths {
             let object = UpdateObject { obj_path, ..object.clone() };
-            match self.plan_set(entry, &object, origin) {
+            match self.plan_set(entry, &object, plan) {
                 Ok(more) => steps.extend(more),
                 Err(failed) if leads_nowhere(&self.model, &object.obj_path, &failed.fault) => {}
                 Err(failed) => return Err(failed),
@@ -45,9 +80,9 @@ impl Broker {
         &self,
         entry: &mut SetEntry,
         object: &UpdateObject,
-        origin: &Origin,
+        plan: &Plan<'_>,
     ) -> Result<Vec<Step>, Failed> {
-        let rights = &origin.rights;
+        let rights = &plan.origin.rights;
         let path = Path::parse(&object.obj_path).map_err(Fault::from)?;
         if path.leaf != Leaf::Object {
             return Err(wrong_form(&object.obj_path, "an Object Path").into());
@@ -72,11 +107,21 @@ impl Broker {
             let text = format!("{path} does not exist");
             return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, text).into());
         }
+        let params = object.param_settings.iter().map(|setting| setting.param.as_str());
+        let absent = self.model.absent_settings(&path, local.object, params, rights);
+        if local.search && absent.are_all() && rights.hides_rows(&path) {
+            return Ok(Vec::new());
+        }
         let (mut failures, first) = (Vec::new(), entry.targets.len());
         for at in local.at {
+            plan.budget.check_more(1);
+            plan.budget.check()?;
             // R-GIN.0: no search finds what may not be known of.
             let is_hidden = local.search && !self.may_know_row(&at, rights);
-            match self.plan_target(at, object, origin) {
+            if is_hidden && absent.are_all() {
+                continue;
+            }
+            match self.plan_target(at, object, plan, (&absent, is_hidden)) {
                 Ok(t)
                     if is_hidden
                         && t.effects.is_empty()
@@ -141,32 +186,37 @@ impl Broker {
         &self,
         at: ObjRef,
         object: &UpdateObject,
-        origin: &Origin,
+        plan: &Plan<'_>,
+        (absent, is_hidden): (&Absent, bool),
     ) -> Result<Target, (UpdatedInstanceFailure, Fault)> {
-        let rights = &origin.rights;
         let path = self.model.path(&at);
         let mut target = Target { at, path, errors: Vec::new(), effects: Vec::new(), elsewhere: Vec::new() };
         let (mut first_required, mut settled) = (None, Settled::default());
-        for setting in &object.param_settings {
-            let agrees = settled.note(&setting.param, &setting.value);
-            let elsewhere = self.model.service_of_setting(&target.at, &setting.param);
-            let elsewhere = elsewhere
-                .filter(|(_, leaf, owner)| rights.allow(&self.model, Kind::Param, Act::Write, owner, leaf));
-            let check = || match elsewhere {
-                Some(_) => self.check_within(&target, setting).map(|()| None),
+        plan.budget.take(target.path.len());
+        for (index, setting) in object.param_settings.iter().enumerate() {
+            if !plan.budget.check_more(1) || !plan.budget.is_open() {
+                break;
+            }
+            let known = absent.fault(&target.at, &target.path, (index, &setting.param));
+            let judged = match known {
+                Some(fault) => Err(fault),
                 None => {
-                    let (at, param) = (&target.at, &setting.param);
-                    self.model.check_setting(at, param, &setting.value, false, rights).map(Some)
+                    let agrees = settled.note(&setting.param, &setting.value);
+                    agrees.and_then(|()| self.judge_setting(&target, setting, plan.origin))
                 }
             };
-            let may = || self.may_trigger(origin, &target.at, &setting.param);
-            match agrees.and_then(|()| may()).and_then(|()| check()) {
-                Ok(Some(effect)) => target.effects.push((setting.param.clone(), effect)),
-                Ok(None) => {
-                    target.elsewhere.extend(elsewhere.map(|(service, ..)| (service, setting.clone())));
+            match judged {
+                Ok(Deed::Here(effect)) => {
+                    plan.note_effect(&setting.param, &effect);
+                    target.effects.push((setting.param.clone(), effect));
                 }
+                Ok(Deed::At(service)) => target.elsewhere.push((service, setting.clone())),
                 Err(fault) => {
-                    target.errors.push(parameter_error(&setting.param, &fault));
+                    let error = parameter_error(&setting.param, &fault);
+                    if !is_hidden {
+                        plan.note_error(&target, &error);
+                    }
+                    target.errors.push(error);
                     if setting.required && first_required.is_none() {
                         first_required = Some(fault);
                     }
@@ -183,6 +233,27 @@ impl Broker {
             None => Ok(target),
             Some(fault) => {
                 Err((UpdatedInstanceFailure { affected_path: target.path, param_errs: target.errors }, fault))
+            }
+        }
+    }
+
+    /// What becomes of one setting of an object, as far as that is known beforehand.
+    fn judge_setting(
+        &self,
+        target: &Target,
+        setting: &UpdateParamSetting,
+        origin: &Origin,
+    ) -> Result<Deed, Fault> {
+        let (at, param, rights) = (&target.at, &setting.param, &origin.rights);
+        self.may_trigger(origin, at, param)?;
+        let elsewhere = self.model.service_of_setting(at, param);
+        let elsewhere = elsewhere
+            .filter(|(_, leaf, owner)| rights.allow(&self.model, Kind::Param, Act::Write, owner, leaf));
+        match elsewhere {
+            Some((service, ..)) => self.check_within(target, setting).map(|()| Deed::At(service)),
+            None => {
+                let checked = self.model.check_setting(at, param, &setting.value, false, rights);
+                checked.map(Deed::Here)
             }
         }
     }
