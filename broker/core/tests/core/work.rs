@@ -85,7 +85,7 @@ fn long_values_for_many_rows_are_refused_too() {
     for _ in 0..4 {
         w.ask(c, add(true, &vec![(TABLE, &[] as &[&str]); 100]));
     }
-    let many = format!("ReferenceList={}", vec!["Device.DeviceInfo.FriendlyName"; 8].join(","));
+    let many = format!("ReferenceList={}", ["Device.DeviceInfo.FriendlyName"; 8].join(","));
     let answer = text::loud(&w.ask(c, set(false, &[(ROWS, &[&*many])])));
     assert!(answer.starts_with("Error 7005") && answer.contains("max_answer_bytes"), "{answer:.200}");
     assert_eq!(w.get(c, &format!("{TABLE}1.ReferenceList")), format!("{TABLE}1.ReferenceList="));
@@ -100,11 +100,11 @@ fn what_may_not_be_known_costs_nothing_however_many_rows_there_are() {
     let names = unknown();
     let mut settings: Vec<&str> = names[..1022].iter().map(String::as_str).collect();
     settings.extend(["Enable?=true", "No Name?=x"]);
-    let request = set(true, &vec![(ROWS, settings.as_slice()); 4]);
+    let request = set(true, &[(ROWS, settings.as_slice()); 4]);
     let answer = w.ask(poor, request);
     let nothing = text::answer(&w.ask(
         poor,
-        set(true, &vec![("Device.LocalAgent.Controller.[Alias==\"\"].", &["Enable?=true"] as &[&str]); 4]),
+        set(true, &[("Device.LocalAgent.Controller.[Alias==\"\"].", &["Enable?=true"] as &[&str]); 4]),
     ));
     assert_eq!(text::answer(&answer), nothing);
     assert!(!nothing.contains("Error"), "{nothing}");
