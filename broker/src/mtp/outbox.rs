@@ -288,7 +288,8 @@ mod tests {
             assert!(waiting <= 2, "{waiting}");
         }
         assert!(told.len() >= 2, "{told:?}");
-        assert!(told.is_sorted_by_key(|id| id[6..].parse::<f64>().unwrap() as u32), "{told:?}");
+        let number = |id: &String| id.trim_start_matches("value ").parse::<f64>().unwrap();
+        assert!(told.is_sorted_by_key(number), "{told:?}");
     }
 
     #[tokio::test]
