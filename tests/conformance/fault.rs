@@ -11,6 +11,7 @@
 //! extra TYPE LINE     an answer of this type has one line more
 //! invent LINE         a notification comes where none may come
 //! reply               what must stay unanswered is answered
+//! answer              a request that wants no answer is answered
 //! shift SECONDS       everything comes that much later
 //! ```
 
@@ -36,8 +37,10 @@ impl Fault {
     /// Reads what [the module](self) describes.
     pub fn parse(text: &str) -> Self {
         let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
-        let verbs =
-            ["drop", "twice", "refuse", "accept", "lie", "say", "omit", "extra", "invent", "reply", "shift"];
+        let verbs = [
+            "drop", "twice", "refuse", "accept", "lie", "say", "omit", "extra", "invent", "reply", "answer",
+            "shift",
+        ];
         assert!(verbs.contains(&verb), "{text:?} is no fault");
         Self { verb: verb.to_owned(), rest: rest.trim().to_owned(), struck: false }
     }
@@ -53,6 +56,11 @@ impl Fault {
         let lies = self.verb == "lie" && self.rest == message::type_name(message::request_type(request));
         self.struck |= lies;
         lies.then(|| pretended(msg_id, request))
+    }
+
+    /// The answer to a request that wants none.
+    pub fn unasked(&mut self, msg_id: &str, request: &ReqType) -> Option<Msg> {
+        self.is("answer").then(|| pretended(msg_id, request))
     }
 
     /// What arrives instead of a Message; `request` is what it answers.

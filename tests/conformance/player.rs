@@ -84,10 +84,17 @@ impl Player {
             return Ok(show::lines(&lie));
         }
         let wanted = !matches!(&request, ReqType::Operate(operate) if !operate.send_resp);
-        self.asked.insert(id.clone(), request.clone());
-        let msg = message::request(&id, request);
+        let unasked = self.fault.as_mut().filter(|_| !wanted).and_then(|fault| fault.unasked(&id, &request));
+        let msg = message::request(&id, request.clone());
+        if wanted {
+            self.asked.insert(id.clone(), request);
+        }
         self.send(&Record::message(self.own.clone(), AGENT.parse().unwrap(), msg).encode())?;
-        if wanted { self.wait_for(&id) } else { Ok(Vec::new()) }
+        if wanted {
+            return self.wait_for(&id);
+        }
+        // An answer that comes all the same is one that nobody asked for.
+        unasked.map_or(Ok(()), |msg| self.take_message(Instant::now(), &msg)).map(|()| Vec::new())
     }
 
     /// Sends the bytes of a Record.

@@ -27,6 +27,8 @@ pub struct Stage<'a> {
     pub(crate) pace: Pace,
     pub(crate) fault: Option<Fault>,
     created: Vec<String>,
+    /// What came unasked on connections that have ended.
+    strays: Vec<String>,
     acting: [String; 2],
     sockets: Vec<Socket>,
     pub(crate) patience: Duration,
@@ -43,6 +45,7 @@ pub fn play(bench: &mut Bench, case: &Case, fault: Option<&str>) -> (Result<(), 
         pace: Pace::new(),
         fault,
         created: Vec::new(),
+        strays: Vec::new(),
         acting: [TESTER.to_owned(), SECOND.to_owned()],
         sockets: Vec::new(),
         patience: SHORT[usize::from(case.slow)],
@@ -199,6 +202,7 @@ impl Stage<'_> {
     fn reboot(&mut self) {
         // What the Agent publishes when nobody is there is lost.
         if !self.bench.is_behind_server() {
+            self.hear_out();
             self.leave();
         }
         let begun = Instant::now();
@@ -206,8 +210,18 @@ impl Stage<'_> {
         self.pace.acted(begun);
     }
 
+    /// Everything that the Agent has to say before it ends.
+    fn hear_out(&mut self) {
+        let until = Instant::now() + usp_tests::wait::PATIENCE;
+        for player in self.players.iter_mut().flatten() {
+            while let Ok(true) = player.pump(until) {}
+        }
+    }
+
     /// Both connections end.
     fn leave(&mut self) {
+        let strays = self.players.iter_mut().flatten().flat_map(|player| std::mem::take(&mut player.strays));
+        self.strays.extend(strays);
         let created =
             self.players.iter_mut().flatten().flat_map(|player| std::mem::take(&mut player.created));
         self.created.extend(created);
@@ -283,14 +297,13 @@ impl Stage<'_> {
             }
             let player = self.player(who);
             player.barrier()?;
-            if !player.strays.is_empty() {
-                return Err(format!("nobody asked for: {:?}", player.strays));
-            }
+            let strays = std::mem::take(&mut player.strays);
             if let Some((_, line)) = player.told.front() {
                 return Err(format!("nobody expected: {line}"));
             }
+            self.strays.extend(strays);
         }
-        Ok(())
+        if self.strays.is_empty() { Ok(()) } else { Err(format!("nobody asked for: {:?}", self.strays)) }
     }
 
     /// Leaves the broker as it was: no Subscription, no row that was added.
