@@ -69,14 +69,12 @@ pub(super) fn run(args: &Check) -> Result<(), Failure> {
             Err(why) => vec![Ok(unusable(what, &why))],
         };
         for one in all {
-            let one = one?;
-            if args.json {
-                show_json(&one)?
-            } else {
-                show(&one)?
-            }
-            checked.push(one);
+            checked.push(one?);
         }
+    }
+    tell_once(&mut checked);
+    for one in &checked {
+        if args.json { show_json(one)? } else { show(one)? }
     }
     let count =
         |severity| checked.iter().flat_map(|one| &one.found).filter(|d| d.is_error() == severity).count();
@@ -91,6 +89,27 @@ pub(super) fn run(args: &Check) -> Result<(), Failure> {
             let files = if all == 1 { "the file".to_owned() } else { format!("{wrong} of {all} files") };
             Err(Failure::invalid(format!("{files} cannot be used: {errors}, {warnings}{hint}")))
         }
+    }
+}
+
+/// What a site or another mapping says of a file that was named itself is told of that file alone.
+fn tell_once(checked: &mut [Checked]) {
+    let same = |one: &SourceFile, other: &SourceFile| {
+        let path = |file: &SourceFile| fs::canonicalize(file.name()).ok();
+        one == other || one.text() == other.text() && path(one).is_some_and(|one| path(other) == Some(one))
+    };
+    let own = |one: &Checked| {
+        let own = one.found.iter().filter(|found| same(&found.file, &one.file));
+        (one.file.clone(), own.map(|found| (found.code, found.span.start, found.message.clone())).collect())
+    };
+    let told: Vec<(SourceFile, Vec<_>)> = checked.iter().map(own).collect();
+    for one in checked {
+        let Checked { file, found, .. } = one;
+        found.retain(|found| {
+            let known = (found.code, found.span.start, found.message.clone());
+            let of = told.iter().find(|(other, _)| same(&found.file, other) && !same(other, file));
+            !of.is_some_and(|(_, own)| own.contains(&known))
+        });
     }
 }
 
@@ -221,4 +240,26 @@ fn show_json(one: &Checked) -> Result<(), Failure> {
 fn counted(count: usize, thing: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {thing}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_mapping_is_told_once() {
+        let mapping = "uspmap: 1\nprofile: acme.a\nversion: 1.0.0\ndevice: {type: Sensr}\n\
+            capabilities:\n  a: {class: LevelSensor, type: Power, unit: W, read: {input: 0}}\n";
+        let site = "site: 1\nbuses: {plant: {modbus_tcp: \"127.0.0.1:502\"}}\n\
+            devices: {one: {file: a.yaml, bus: plant, unit: 1}}\n";
+        let files = [SourceFile::new("a.yaml", mapping), SourceFile::new("site.yaml", site)];
+        let resolve = |_: &_| Ok(files[0].clone());
+        let checked =
+            |file: &SourceFile| Checked { file: file.clone(), found: check_file(file, &resolve), fixed: 0 };
+        let codes = |one: &Checked| one.found.iter().map(|found| found.code).collect::<Vec<_>>();
+        let mut both: Vec<Checked> = files.iter().map(checked).collect();
+        assert_eq!(codes(&both[1]), [Code::MappingFile, Code::Type], "a site alone tells it");
+        tell_once(&mut both);
+        assert_eq!(both.iter().map(codes).collect::<Vec<_>>(), [vec![Code::Type], vec![Code::MappingFile]]);
+    }
 }
