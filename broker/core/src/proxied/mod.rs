@@ -292,6 +292,8 @@ impl Device {
             Some(fault) if is_contact(fault) => Quality::Bad,
             Some(_) if self.is_online() => Quality::Bad,
             _ if reading.kept && self.is_believed() => Quality::Stale,
+            // What it was before an absence is not what it must be now.
+            _ if self.away.is_some_and(|away| reading.at < away) => Quality::Stale,
             _ if self.is_online() && reading.is_fresh(model.max_age, now) => Quality::Good,
             _ => Quality::Stale,
         }

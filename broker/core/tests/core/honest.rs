@@ -45,6 +45,23 @@ fn a_value_from_before_a_broken_sensor_does_not_come_back_with_the_connection() 
 }
 
 #[test]
+fn a_value_from_before_an_absence_is_read_again_first() {
+    let (mut w, c) = world();
+    w.load(edited("a: box", |mapping| mapping.capabilities[0].max_age = Duration::from_secs(600)));
+    w.report("a", &[(0, number("20"))]);
+    assert_eq!(quality(&mut w, c), "Good");
+    w.advance(Duration::from_millis(10));
+    w.report_online("a", Err(DeviceFault::Timeout(Duration::from_secs(1))));
+    w.advance(Duration::from_millis(10));
+    w.report_online("a", Ok(()));
+    assert_eq!(quality(&mut w, c), "Stale", "it may be another by now");
+    assert_eq!(w.get(c, "Device.ProxiedDevice.*.IoTCapability.1.LevelSensor.Value"), "");
+    w.devices.values.insert(("a".to_owned(), 0), number("21"));
+    assert_eq!(w.get(c, LEVEL), format!("{LEVEL}=21"), "who asks for it has it read");
+    assert_eq!(quality(&mut w, c), "Good");
+}
+
+#[test]
 fn a_value_is_as_old_as_the_answer_and_not_as_the_request() {
     let (mut w, c) = world();
     w.wait(10);
