@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use usp_mapping::diagnostic::{self, Code, Diagnostic, MAX_BYTES, SourceFile};
 use usp_mapping::draft::site::Use;
@@ -152,7 +153,7 @@ fn not_utf8(bytes: &[u8], at: usize) -> String {
 
 /// Finds the mapping files that a site names.
 pub(crate) struct Finder {
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
     base: PathBuf,
 }
 
@@ -170,7 +171,7 @@ impl Finder {
         for folder in folders {
             gather(folder, DEPTH, &mut files, &Sources::default())?;
         }
-        Ok(Self { catalog: Catalog::new(files), base: site.parent().unwrap_or(Path::new("")).to_owned() })
+        Ok(Self::within(Arc::new(Catalog::new(files)), site))
     }
 
     fn noting(folders: &[PathBuf], site: &Path, sources: &Sources) -> Result<Self, SiteError> {
@@ -178,7 +179,16 @@ impl Finder {
         for folder in folders {
             gather(folder, DEPTH, &mut files, sources)?;
         }
-        Ok(Self { catalog: Catalog::new(files), base: site.parent().unwrap_or(Path::new("")).to_owned() })
+        Ok(Self::within(Arc::new(Catalog::new(files)), site))
+    }
+
+    /// The same profiles for whoever names files relative to another site file: they are read once.
+    pub(crate) fn at(&self, site: &Path) -> Self {
+        Self::within(Arc::clone(&self.catalog), site)
+    }
+
+    fn within(catalog: Arc<Catalog>, site: &Path) -> Self {
+        Self { catalog, base: site.parent().unwrap_or(Path::new("")).to_owned() }
     }
 
     /// Every profile that can be had.

@@ -36,7 +36,8 @@ devices:
 
 /// Starts `mapping simulate` and waits until it is ready.
 fn simulate(cli: &Cli, arguments: &[&str]) -> (Process, serde_json::Value) {
-    let all = [&["mapping", "simulate"], arguments, &["--still", "--json", "-o", "site.yaml"]].concat();
+    let all =
+        [&["mapping", "simulate"], arguments, &["--still", "--json", "--force", "-o", "site.yaml"]].concat();
     let process = Process::start(cli.command(&all).stdin(Stdio::piped()));
     let ready = serde_json::from_str(&process.line()).unwrap();
     (process, ready)

@@ -355,7 +355,7 @@ impl Compiler<'_> {
         };
         if kind.int_range().is_some() {
             let message = format!("one raw step is {one}, so `step: {}` changes nothing", step.value);
-            let warning = self.report.warn(Code::StepSize, step.span, message).fix(one.to_string());
+            let warning = self.report.warn(Code::StepSize, step.span, message);
             warning.help(format!("write `step: {one}` or more, or correct `scale`"));
         }
     }

@@ -88,7 +88,7 @@ fn encode_number(transform: &Transform, value: Decimal, target: RawKind) -> Resu
         RawKind::Text(most) => fit_text(&decimal_text(raw), most),
         RawKind::Bytes(_) => Err(unwritable("a number cannot be written as bytes")),
         RawKind::Bool | RawKind::Int { .. } | RawKind::Digits(_) => {
-            let nearest = raw.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
+            let nearest = nearest(transform, raw);
             check_rounding(transform, value, nearest)?;
             fit(nearest.to_i128().ok_or_else(|| too_large(value))?, target)
         }
@@ -114,12 +114,26 @@ fn float<F: FromStr>(number: Decimal) -> Option<F> {
     number.to_string().parse().ok()
 }
 
-/// Whether the nearest raw integer means the value, or lies within half of the declared step of it.
+/// The nearest raw integer; if what that means is outside `valid`, the one on the other side.
+fn nearest(transform: &Transform, raw: Decimal) -> Decimal {
+    let nearest = raw.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
+    let other = if nearest > raw { raw.floor() } else { raw.ceil() };
+    if is_valid(transform, nearest) || !is_valid(transform, other) { nearest } else { other }
+}
+
+fn is_valid(transform: &Transform, raw: Decimal) -> bool {
+    let within = |value, (min, max)| min <= value && value <= max;
+    transform.valid.is_none_or(|ends| transform.scaled(raw).is_some_and(|value| within(value, ends)))
+}
+
+/// Whether the nearest raw integer means the value, or lies within half of the declared step of it, and is no value that
+/// nobody may write.
 fn check_rounding(transform: &Transform, value: Decimal, nearest: Decimal) -> Result<(), DeviceFault> {
     let shown = transform.scaled(nearest).ok_or_else(|| too_large(value))?;
     let moved = shown.checked_sub(value).ok_or_else(|| too_large(value))?.abs();
     let twice = moved.checked_add(moved);
-    if moved.is_zero() || transform.step.zip(twice).is_some_and(|(step, twice)| twice < step) {
+    let is_near = moved.is_zero() || transform.step.zip(twice).is_some_and(|(step, twice)| twice < step);
+    if is_near && is_valid(transform, nearest) {
         return Ok(());
     }
     let [value, shown] = [value, shown].map(decimal_text);

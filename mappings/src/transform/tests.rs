@@ -119,6 +119,22 @@ fn a_value_between_two_raw_ones_needs_a_step() {
 }
 
 #[test]
+fn rounding_stays_between_the_ends() {
+    let ends = Some((number("15.04"), number("54.96")));
+    let stepped = Transform { step: Some(number("0.5")), valid: ends, ..scaled("0.1", "0") };
+    for (value, raw) in [("54.96", 549), ("15.04", 151), ("15.05", 151), ("30.04", 300)] {
+        assert_eq!(stepped.encode(&Value::Number(number(value)), I16), Ok(Raw::Int(raw)), "{value}");
+    }
+    let turned = Transform { step: Some(number("0.5")), valid: ends, ..scaled("-0.1", "0") };
+    assert_eq!(turned.encode(&Value::Number(number("54.96")), I16), Ok(Raw::Int(-549)));
+    let narrow = Transform { valid: Some((number("20.01"), number("20.04"))), ..stepped };
+    assert!(
+        narrow.encode(&Value::Number(number("20.02")), I16).is_err(),
+        "the device has nothing between them"
+    );
+}
+
+#[test]
 fn a_value_must_fit_the_raw_type() {
     let plain = Transform::default();
     assert_eq!(plain.encode(&Value::Number(number("255")), U8), Ok(Raw::Int(255)));

@@ -26,6 +26,8 @@ pub(super) fn hint(file: &SourceFile, span: Span, message: &str) -> (String, Opt
     }
     let help = if line.trim_start_matches(' ').starts_with('\t') {
         return tabs(line_start, line, span.line);
+    } else if let Some(at) = glued(line) {
+        return space(line_start + at, line, at, span.line);
     } else if let Some((start, value)) = second_colon(line) {
         let (_, fix) = quote(line_start + start, line, start, value, span.line);
         return ("quote a text with `: ` in it".to_owned(), fix);
@@ -168,6 +170,33 @@ fn quote(start: usize, line: &str, at: usize, value: &str, number: usize) -> (St
     let text = format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
     let sign: String = value.chars().take(1).collect();
     (format!("`{sign}` cannot begin an unquoted value: write {text}"), Some(Fix { span, text }))
+}
+
+/// Where a colon has its bracket right behind it: `read:{input: 1}`.
+fn glued(line: &str) -> Option<usize> {
+    let (mut quote, mut before) = (None, ' ');
+    for (at, c) in line.char_indices() {
+        match (quote, c) {
+            (Some(sign), _) if sign == c && before != '\\' => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') if " [{,:".contains(before) => quote = Some(c),
+            (None, '#') if before == ' ' => return None,
+            (None, '{' | '[') if before == ':' => return Some(at),
+            (None, _) => {}
+        }
+        before = c;
+    }
+    None
+}
+
+/// Puts a space before what stands there.
+fn space(start: usize, line: &str, at: usize, number: usize) -> (String, Option<Fix>) {
+    let before = line.get(..at).unwrap_or_default();
+    let bracket: String = line.get(at..).unwrap_or_default().chars().take(1).collect();
+    let key = before.trim_end_matches(':').rsplit([' ', '{', '[', ',']).next().unwrap_or_default();
+    let span = Span { start, end: start, line: number, column: before.chars().count() + 1, file: 0 };
+    let help = format!("the colon behind `{key}` has no space behind it: write `{key}: {bracket}`");
+    (help, Some(Fix { span, text: " ".to_owned() }))
 }
 
 /// Two spaces for each tab that a line begins with.

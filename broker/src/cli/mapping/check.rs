@@ -13,6 +13,7 @@ use super::files::yaml_files;
 use super::model::Folders;
 use super::show_diagnostics;
 use crate::cli::{Failure, print_line, without_numbers};
+use crate::site::Finder;
 
 /// A fix can bring to light what it hid; nobody has that many layers of mistakes.
 const ROUNDS: usize = 16;
@@ -60,11 +61,12 @@ pub(super) fn run(args: &Check) -> Result<(), Failure> {
         .flatten()
         .map(|(file, _)| file.clone())
         .collect();
+    let finder = args.folders.finder_with(Path::new(""), &named)?;
     let mut checked = Vec::new();
     for (what, found) in opened {
         let all = match found {
             Ok(files) => {
-                files.into_iter().map(|(file, path)| check(file, path.as_deref(), args, &named)).collect()
+                files.into_iter().map(|(file, path)| check(file, path.as_deref(), args, &finder)).collect()
             }
             Err(why) => vec![Ok(unusable(what, &why))],
         };
@@ -170,9 +172,9 @@ fn check(
     mut file: SourceFile,
     path: Option<&Path>,
     args: &Check,
-    named: &[SourceFile],
+    finder: &Finder,
 ) -> Result<Checked, Failure> {
-    let finder = args.folders.finder_with(path.unwrap_or(Path::new("")), named)?;
+    let finder = finder.at(path.unwrap_or(Path::new("")));
     let problems = |file: &SourceFile| check_file(file, &|wanted| finder.find(wanted));
     let (mut found, mut fixed) = (problems(&file), 0);
     if let Some(path) = path.filter(|_| args.fix) {
