@@ -212,11 +212,11 @@ impl FakeService {
     /// The path with the numbers of rows in place of its expressions.
     fn rows_meant(&self, path: &str) -> Vec<String> {
         let Some((table, rest)) = path.split_once('[') else { return vec![path.to_owned()] };
-        let (expression, rest) = rest.split_once(']').unwrap();
-        let (negated, (name, wanted)) = match expression.split_once("!=") {
-            Some(parts) => (true, parts),
-            None => (false, expression.split_once("==").unwrap()),
-        };
+        let Some((expression, rest)) = rest.split_once(']') else { return Vec::new() };
+        let (unequal, equal) = (expression.split_once("!="), expression.split_once("=="));
+        // It knows no other comparison, and no row of its that would meet one.
+        let Some((name, wanted)) = unequal.or(equal) else { return Vec::new() };
+        let negated = unequal.is_some();
         let rows = self.values.iter().filter(|(full, value)| {
             let (row, param) = split(full);
             fits(&format!("{table}*"), row.trim_end_matches('.'))
