@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::Mapping;
-use usp_mapping::port::{AdapterReply, CallId, DeviceFault, PointId, Reading, Readings};
+use usp_mapping::port::{AdapterReply, CallId, DeviceFault, Freshness, PointId, Reading, Readings};
 use usp_mapping::value::Value;
 
 use crate::bus::plan::ReadPlan;
@@ -30,6 +30,8 @@ pub(crate) enum Step<Ask> {
 pub(crate) struct WriteJob<Ask> {
     call: WriteCall,
     results: Vec<Result<Value, DeviceFault>>,
+    /// When each of them was known.
+    settled_at: Vec<Instant>,
     phase: Phase<Ask>,
 }
 
@@ -64,7 +66,7 @@ struct Verify<Ask> {
 impl<Ask: Clone> WriteJob<Ask> {
     /// A job that has not begun.
     pub(crate) fn new(call: WriteCall) -> Self {
-        Self { call, results: Vec::new(), phase: Phase::Begin }
+        Self { call, results: Vec::new(), settled_at: Vec::new(), phase: Phase::Begin }
     }
 
     /// Until when nothing is to be done.
@@ -110,14 +112,14 @@ impl<Ask: Clone> WriteJob<Ask> {
     /// What to do now. An item whose time to live is over is not sent.
     pub(crate) fn next<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant) -> Step<Ask> {
         if matches!(self.phase, Phase::Begin | Phase::Asleep(_)) {
-            self.begin(model);
+            self.begin(model, now);
         }
         let Some(((_, value), begin_by)) = self.current() else { return Step::Done };
         let value = value.clone();
         match &mut self.phase {
             Phase::Begin | Phase::Asleep(_) => Step::Done,
             Phase::Fetch(_) | Phase::Send { sent: false, .. } if now >= begin_by => {
-                self.settle(Err(DeviceFault::Expired));
+                self.settle(Err(DeviceFault::Expired), now);
                 Step::Done
             }
             Phase::Send { sent: false, .. } if model.sleeps(now) => {
@@ -134,7 +136,7 @@ impl<Ask: Clone> WriteJob<Ask> {
             Phase::Verify(verify) => {
                 let unreadable = verify.failure(&value);
                 verify.next(model, now).unwrap_or_else(|| {
-                    self.settle(Err(unreadable));
+                    self.settle(Err(unreadable), now);
                     Step::Done
                 })
             }
@@ -153,7 +155,7 @@ impl<Ask: Clone> WriteJob<Ask> {
         let (target, value) = (*target, value.clone());
         match std::mem::replace(&mut self.phase, Phase::Begin) {
             Phase::Begin | Phase::Asleep(_) => Vec::new(),
-            Phase::Fetch(ask) => self.fetched(model, ask, target, &value, outcome),
+            Phase::Fetch(ask) => self.fetched(model, now, ask, (target, &value), outcome),
             Phase::Send { ask, heard, .. } => {
                 let sent = match outcome {
                     // It begins again, the other way, or when the device is awake.
@@ -184,27 +186,27 @@ impl<Ask: Clone> WriteJob<Ask> {
         }
     }
 
-    fn begin<M: Model<Ask = Ask>>(&mut self, model: &M) {
+    fn begin<M: Model<Ask = Ask>>(&mut self, model: &M, now: Instant) {
         let Some(((target, value), _)) = self.current() else { return };
         match model.write(*target, value) {
             Ok(WriteStart::Send(ask)) => self.phase = Phase::Send { ask, sent: false, heard: None },
             Ok(WriteStart::Fetch(ask)) => self.phase = Phase::Fetch(ask),
-            Err(fault) => self.settle(Err(fault)),
+            Err(fault) => self.settle(Err(fault), now),
         }
     }
 
     fn fetched<M: Model<Ask = Ask>>(
         &mut self,
         model: &M,
+        now: Instant,
         ask: Ask,
-        target: Target,
-        value: &Value,
+        (target, value): (Target, &Value),
         outcome: Outcome<M::Answer>,
     ) -> Readings {
         match outcome {
             Outcome::Answered(answer) | Outcome::Taken(answer) => match model.modify(target, value, answer) {
                 Ok(ask) => self.phase = Phase::Send { ask, sent: false, heard: None },
-                Err(fault) => self.settle(Err(fault)),
+                Err(fault) => self.settle(Err(fault), now),
             },
             // Nothing was written yet: fetching again is safe, for as long as the write may still begin.
             Outcome::Silent(_) | Outcome::Held(_) => self.phase = Phase::Fetch(ask),
@@ -222,12 +224,12 @@ impl<Ask: Clone> WriteJob<Ask> {
         heard: Option<Result<Value, DeviceFault>>,
     ) {
         let sent = match (sent, verification(mapping, target)) {
-            (Ok(()), None) => return self.settle(Ok(value)),
+            (Ok(()), None) => return self.settle(Ok(value), now),
             (Ok(()), Some(verify)) => (verify, Ok(())),
             // It took the request, and may need a moment for what was asked.
             (Err((DeviceFault::NotConfirmed { .. }, true)), Some(verify)) => (verify, Ok(())),
             (Err((fault, false)), Some(verify)) => (verify, Err(fault)),
-            (Err((fault, _)), _) => return self.settle(Err(fault)),
+            (Err((fault, _)), _) => return self.settle(Err(fault), now),
         };
         let ((by, time), sent) = sent;
         let shown = heard;
@@ -249,8 +251,8 @@ impl<Ask: Clone> WriteJob<Ask> {
         let confirms =
             |shown: &Value| matches!(target, Target::Point(point) if model.shows(point, by, wanted, shown));
         match &verify.shown {
-            Some(Ok(shown)) if confirms(shown) => self.settle(Ok(shown.clone())),
-            _ if now >= verify.until => self.settle(Err(verify.failure(wanted))),
+            Some(Ok(shown)) if confirms(shown) => self.settle(Ok(shown.clone()), now),
+            _ if now >= verify.until => self.settle(Err(verify.failure(wanted)), now),
             _ => {
                 self.phase = Phase::Verify(verify);
                 return Vec::new();
@@ -285,10 +287,11 @@ impl<Ask: Clone> WriteJob<Ask> {
     }
 
     /// The current item is done; after a failure so is the unit.
-    fn settle(&mut self, result: Result<Value, DeviceFault>) {
+    fn settle(&mut self, result: Result<Value, DeviceFault>, now: Instant) {
         let failed = result.is_err();
         self.phase = Phase::Begin;
         self.results.push(result);
+        self.settled_at.push(now);
         if failed {
             self.results.resize(self.call.items.len(), Err(DeviceFault::NotTried));
         }
@@ -368,9 +371,19 @@ impl<Ask: Clone> WriteJob<Ask> {
             results.push(Err(fault));
         }
         results.resize(self.call.items.len(), Err(DeviceFault::NotTried));
-        let results = self.points().into_iter().zip(results);
-        let results = results.map(|(point, result)| Reading::now(point, result));
+        let results = self.points().into_iter().zip(results).enumerate();
+        let results = results.map(|(item, (point, result))| Reading {
+            freshness: self.freshness(item),
+            ..Reading::now(point, result)
+        });
         AdapterReply { id, outcome: Ok(results.collect()) }
+    }
+
+    /// What was confirmed before later items took their time may be another by now: the device may have said so.
+    fn freshness(&self, item: usize) -> Freshness {
+        let (at, end) = (self.settled_at.get(item), self.settled_at.last());
+        let age = at.zip(end).map_or(Duration::ZERO, |(at, end)| end.duration_since(*at));
+        Freshness { age: Some(age), ..Freshness::NOW }
     }
 
     /// Why a command was not done, and which of its steps were.

@@ -324,6 +324,25 @@ fn a_unit_of_writes_is_sent_in_order_and_stops_at_the_first_failure() {
 }
 
 #[test]
+fn a_unit_of_writes_tells_when_each_was_confirmed() {
+    let mut bench = Bench::connected(&[vec![writable(), writable()]]);
+    let items = [(0, 1), (1, 2)].map(|(point, value)| (PointId(point), number(value)));
+    bench.call(call(1, "a", Action::Write(items.to_vec())));
+    bench.next();
+    bench.answer(FakeAnswer::Shows(0));
+    bench.next();
+    bench.pass(20 * MS);
+    bench.answer(FakeAnswer::Shows(0));
+    let messages = bench.messages();
+    let reply = messages.iter().find_map(|message| match message {
+        FromAdapter::Reply(reply) => reply.outcome.as_ref().ok(),
+        _ => None,
+    });
+    let ages: Vec<_> = reply.unwrap().iter().map(|reading| reading.freshness.age).collect();
+    assert_eq!(ages, [Some(20 * MS), Some(Duration::ZERO)]);
+}
+
+#[test]
 fn what_cannot_be_written_is_known_before_anything_is_sent() {
     let mut bench = Bench::connected(&[vec![writable(), on_demand()]]);
     bench.call(call(1, "a", Action::Write(vec![(PointId(0), number(1)), (PointId(1), number(2))])));

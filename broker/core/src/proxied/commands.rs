@@ -285,7 +285,7 @@ impl CommandJob {
         match (result, broker.device_point(&self.at), Name::new("Value")) {
             (Ok(value), Some((device, point)), Ok(name)) => {
                 let effect = Effect::Write { device, point, value: value.clone(), at: self.at.clone(), name };
-                broker.take_written(&effect, value);
+                broker.take_written(&effect, value, Duration::ZERO);
             }
             (Err(fault), _, _) => self.outcome = Err(Fault::from_device_command(&id, &fault)),
             _ => self.outcome = Err(Fault::new(ErrCode::COMMAND_FAILURE, "the device is gone")),

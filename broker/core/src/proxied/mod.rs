@@ -119,8 +119,8 @@ pub struct Reading {
 pub(crate) enum Word {
     /// It was read, said or kept: as fresh as this.
     Read(Freshness),
-    /// A Controller wrote it and the device confirmed it.
-    Written,
+    /// A Controller wrote it and the device confirmed it, so long ago: what is written with it may take its time.
+    Written(Duration),
 }
 
 impl Word {
@@ -128,7 +128,7 @@ impl Word {
     fn is_contact(self) -> bool {
         match self {
             Self::Read(freshness) => freshness.contact,
-            Self::Written => true,
+            Self::Written(_) => true,
         }
     }
 
@@ -136,7 +136,7 @@ impl Word {
     fn said_at(self, now: Mono) -> Option<Mono> {
         match self {
             Self::Read(freshness) => freshness.age.map(|age| Mono(now.0.saturating_sub(age))),
-            Self::Written => Some(now),
+            Self::Written(age) => Some(Mono(now.0.saturating_sub(age))),
         }
     }
 }
@@ -392,14 +392,22 @@ impl Capability {
             }
             None => {
                 self.reading = Some(Reading { value, at, kept, changed: now.known_wall() });
-                word == Word::Written
+                matches!(word, Word::Written(_))
             }
         }
     }
 
     /// Whether what was said before says nothing beyond what is known: it was kept and is the same, or it is older.
     fn knows_better(&self, value: &Value, deadband: Option<Decimal>, word: Word, now: Now) -> bool {
-        let Some(reading) = self.reading.as_ref().filter(|_| !word.is_contact()) else { return false };
+        let Some(reading) = self.reading.as_ref() else { return false };
+        if let Word::Written(age) = word {
+            return !age.is_zero()
+                && !reading.kept
+                && word.said_at(now.monotonic).is_some_and(|at| at < reading.at);
+        }
+        if word.is_contact() {
+            return false;
+        }
         match word.said_at(now.monotonic) {
             None => is_same(&reading.value, value, deadband),
             Some(at) => !reading.kept && at <= reading.at,

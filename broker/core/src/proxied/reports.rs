@@ -156,7 +156,7 @@ impl Broker {
         let Some(device) = self.model.devices.get(number) else { return };
         let model = device.capabilities.get(place).and_then(|c| device.model(c));
         let Some(model) = model else { return };
-        let (class, deadband) = (model.class, model.deadband.filter(|_| word != Word::Written));
+        let (class, deadband) = (model.class, model.deadband.filter(|_| !matches!(word, Word::Written(_))));
         let knows_better = device.capabilities.get(place);
         if knows_better.is_some_and(|known| known.knows_better(&value, deadband, word, now)) {
             return;
@@ -206,10 +206,10 @@ impl Broker {
         device.zip(capability).is_some_and(|(device, it)| self.model.quality(device, it) == Quality::Good)
     }
 
-    /// A write that the device confirmed: what it now shows.
-    pub(crate) fn take_written(&mut self, effect: &Effect, value: Value) {
+    /// A write that the device confirmed so long ago: what it showed then.
+    pub(crate) fn take_written(&mut self, effect: &Effect, value: Value, age: Duration) {
         if let Effect::Write { device, point, .. } = effect {
-            self.take_result(*device, *point, Ok(value), Word::Written);
+            self.take_result(*device, *point, Ok(value), Word::Written(age));
         }
     }
 }

@@ -61,6 +61,25 @@ fn a_value_from_before_an_absence_is_read_again_first() {
     assert_eq!(quality(&mut w, c), "Good");
 }
 
+/// A lamp that is switched off and dimmed in one Set goes on again with the second write, and says so.
+#[test]
+fn what_a_device_says_after_a_write_was_confirmed_is_newer_than_that() {
+    let mode = "Device.ProxiedDevice.1.IoTCapability.3.EnumControl.";
+    for (reported_at, shown) in [(500, "true"), (1500, "false")] {
+        let (mut w, c) = world();
+        w.device("a", Behaviour::OneByOne(Duration::from_secs(1)));
+        let asked = w.begin(c, set(false, &[(RELAY, &["Value=true"]), (mode, &["Value=High"])]));
+        w.advance(Duration::from_millis(reported_at));
+        w.report("a", &[(1, Value::Bool(false))]);
+        w.wait(2);
+        let answer = text::answer(&w.answer(c, &asked).unwrap());
+        assert_eq!(answer, format!("{RELAY} Value={shown}\n{mode} Value=High"), "what it has now");
+        w.device("a", Behaviour::Silent);
+        let relay = format!("{RELAY}Value");
+        assert_eq!(w.get(c, &relay), format!("{relay}={shown}"), "said {reported_at} ms after it was sent");
+    }
+}
+
 #[test]
 fn a_value_is_as_old_as_the_answer_and_not_as_the_request() {
     let (mut w, c) = world();

@@ -100,13 +100,15 @@ impl Unit {
             })
             .collect();
         for (order, (entry, effect)) in effects.into_iter().enumerate() {
-            let result = match outcome {
+            let of = outcome.as_ref().map(|results| results.get(order));
+            let age = of.ok().flatten().and_then(|reading| reading.freshness.age).unwrap_or_default();
+            let result = match of {
                 Err(fault) => Err(fault.clone()),
-                Ok(results) => results.get(order).map_or(Err(DeviceFault::Unknown), |r| r.result.clone()),
+                Ok(reading) => reading.map_or(Err(DeviceFault::Unknown), |reading| reading.result.clone()),
             };
             match result {
                 Ok(value) => {
-                    broker.take_written(&effect, value);
+                    broker.take_written(&effect, value, age);
                     self.written.push(effect);
                 }
                 Err(fault) => {

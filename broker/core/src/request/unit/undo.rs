@@ -140,8 +140,10 @@ impl Unit {
 
     pub(super) fn take_undone(&mut self, broker: &mut Broker, effects: Vec<Effect>, outcome: &DeviceOutcome) {
         for (order, effect) in effects.into_iter().enumerate() {
-            match outcome.as_ref().ok().and_then(|r| r.get(order)).map(|r| &r.result) {
-                Some(Ok(value)) => broker.take_written(&effect, value.clone()),
+            let reading = outcome.as_ref().ok().and_then(|r| r.get(order));
+            let age = reading.and_then(|reading| reading.freshness.age).unwrap_or_default();
+            match reading.map(|r| &r.result) {
+                Some(Ok(value)) => broker.take_written(&effect, value.clone(), age),
                 _ => self.stayed.push(broker.path_of(&effect)),
             }
         }

@@ -22,6 +22,8 @@ pub(crate) enum Behaviour {
     Good,
     /// Answers after a while.
     Slow(Duration),
+    /// Confirms one write after the other, each after a while, and says so when the last is done.
+    OneByOne(Duration),
     /// Never answers, nor does its adapter.
     Silent,
     /// Every call fails as a whole.
@@ -52,6 +54,14 @@ impl Devices {
         match self.behaviour.get(&device).cloned().unwrap_or_default() {
             Behaviour::Good => vec![(Duration::ZERO, Ok(self.act(&device, &call.action, usize::MAX, None)))],
             Behaviour::Slow(after) => vec![(after, Ok(self.act(&device, &call.action, usize::MAX, None)))],
+            Behaviour::OneByOne(each) => {
+                let mut readings = self.act(&device, &call.action, usize::MAX, None);
+                let count = readings.len() as u32;
+                for (reading, later) in readings.iter_mut().zip((0..count).rev()) {
+                    reading.freshness.age = Some(each * later);
+                }
+                vec![(each * count, Ok(readings))]
+            }
             Behaviour::Silent => Vec::new(),
             Behaviour::Fails(fault) => vec![(Duration::ZERO, Err(fault))],
             Behaviour::FailsAfter(good, fault) => {
