@@ -450,7 +450,7 @@ async fn a_bluez_that_shares_no_code_is_understood() {
 async fn a_bot_that_refuses_is_not_taken_by_its_acknowledgement() {
     let mut place = Place::new(ACTOR, "");
     let (name, text) = builtin().iter().find(|(name, _)| name.ends_with("switchbot-bot.yaml")).unwrap();
-    let draft = MappingDraft::parse(&SourceFile::new(*name, *text)).0.unwrap();
+    let draft = MappingDraft::parse(&SourceFile::new(name, text)).0.unwrap();
     let mac = Mac([0xa4, 0xc1, 0x38, 0, 3, 1]);
     let bot = MappedBle::from_draft(&draft, mac, 1).unwrap().still().advertising(EVERY);
     let radio = bus(&mut place, vec![("bot".to_owned(), Box::new(bot))]).await;
