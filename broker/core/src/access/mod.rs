@@ -2,7 +2,7 @@
 //!
 //! Within a role the entry with the largest Order that covers an element decides; over several roles a right given by
 //! any of them is given. Nothing that no entry covers is allowed. Which rows of a Service a Target means by an expression
-//! or a reference is found out by a question ([`meaning`]); while that is not known, the entry gives nothing, and takes
+//! or a reference is found out by a question (`meaning.rs`); while that is not known, the entry gives nothing, and takes
 //! its letters from all that it could mean.
 
 mod cover;
