@@ -1,9 +1,11 @@
 //! Questions besides the one that was asked, so that a command can say why there is nothing to show.
 
+use std::collections::BTreeSet;
+
 use usp_proto::path::{Leaf, Path, Segment};
 use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
-use usp_proto::usp::{Get, GetSupportedDm};
+use usp_proto::usp::{Get, GetSupportedDm, GetSupportedDmResp};
 
 use super::session::Session;
 use crate::config::nearest;
@@ -98,30 +100,65 @@ async fn children(session: &Session, object: &str) -> Option<Vec<String>> {
     (!names.is_empty()).then_some(names)
 }
 
-/// Those of these input arguments that a Command does not have, which an Agent ignores (R-OPR.6), and all that it has;
-/// `None` where that cannot be told.
-pub(super) async fn ignored_arguments(
+/// Most objects whose Commands are asked for.
+const OBJECTS: usize = 16;
+
+/// What a Command of one object does with the arguments that it was given.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ignored {
+    /// The Command of that object.
+    pub(super) command: String,
+    /// Those that it does not have, which an Agent ignores (R-OPR.6).
+    pub(super) ignored: Vec<String>,
+    /// All that it has.
+    pub(super) known: Vec<String>,
+}
+
+/// Which of these input arguments Commands have ignored. Rows of one table may differ in what they support, as devices do,
+/// so each object is asked about by its own path, and by its table's for an Agent that tells of tables alone. What cannot
+/// be told is left out.
+pub(super) async fn ignored_arguments<'c>(
     session: &Session,
-    command: &str,
+    commands: &[&'c str],
     given: &[String],
-) -> Option<(Vec<String>, Vec<String>)> {
-    let supported = Path::parse(command).ok()?.to_supported()?.to_string();
-    let (object, name) = supported.rsplit_once('.')?;
+) -> Vec<Ignored> {
+    let forms = |command: &&'c str| Some((*command, supported_forms(command)?));
+    let asked: Vec<_> = commands.iter().take(OBJECTS).filter_map(forms).collect();
+    let obj_paths: BTreeSet<&String> = asked.iter().flat_map(|(_, forms)| forms).collect();
     let request = GetSupportedDm {
-        obj_paths: vec![format!("{object}.")],
+        obj_paths: obj_paths.into_iter().cloned().collect(),
         first_level_only: true,
         return_commands: true,
         ..GetSupportedDm::default()
     };
-    let RespType::GetSupportedDmResp(response) =
-        session.client.request(ReqType::GetSupportedDm(request)).await.ok()?
+    let Ok(RespType::GetSupportedDmResp(response)) =
+        session.client.request(ReqType::GetSupportedDm(request)).await
     else {
-        return None;
+        return Vec::new();
     };
-    let objects = response.req_obj_results.into_iter().flat_map(|result| result.supported_objs);
-    let mut commands = objects.flat_map(|object| object.supported_commands);
-    let known = commands.find(|known| known.command_name == name)?.input_arg_names;
-    Some((given.iter().filter(|given| !known.contains(&instances(given))).cloned().collect(), known))
+    let ignored = |(command, forms): (&str, Vec<String>)| {
+        let name = command.rsplit('.').next()?;
+        let known = forms.iter().find_map(|form| arguments_of(&response, form, name))?;
+        let ignored = given.iter().filter(|given| !known.contains(&instances(given))).cloned().collect();
+        Some(Ignored { command: command.to_owned(), ignored, known })
+    };
+    asked.into_iter().filter_map(ignored).collect()
+}
+
+/// The object of a Command as GetSupportedDM takes it: with the numbers of its rows if it names them, and with `{i}` for each.
+fn supported_forms(command: &str) -> Option<Vec<String>> {
+    let object = |path: &str| Some(format!("{}.", path.rsplit_once('.')?.0));
+    let path = Path::parse(command).ok()?;
+    let own = if path.is_search() { None } else { object(command) };
+    let table = object(&path.to_supported()?.to_string())?;
+    Some(own.into_iter().chain([table]).collect())
+}
+
+/// The input arguments of a Command, in the answer to what was asked with this path.
+fn arguments_of(response: &GetSupportedDmResp, asked: &str, name: &str) -> Option<Vec<String>> {
+    let result = response.req_obj_results.iter().find(|result| result.req_obj_path == asked)?;
+    let mut commands = result.supported_objs.iter().flat_map(|object| &object.supported_commands);
+    commands.find(|known| known.command_name == name).map(|known| known.input_arg_names.clone())
 }
 
 /// `TimeWindow.1.Start` as the supported data model has it: `TimeWindow.{i}.Start`.

@@ -11,7 +11,7 @@ use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 use usp_proto::usp::{Operate, OperateResp};
 
-use super::known::ignored_arguments;
+use super::known::{Ignored, ignored_arguments};
 use super::session::{Session, random_text};
 use super::setting::{KeyValue, pairs};
 use super::show::{Fault, Report, Values, say, show};
@@ -75,14 +75,27 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure
         subscription.delete(session).await;
     }
     let answer = outcome?;
-    if !given.is_empty()
-        && let Some((ignored, known)) = ignored_arguments(session, &command, &given).await
-    {
-        for name in ignored {
-            say(unknown_argument(&command, &name, &known));
-        }
+    for note in ignored_notes(session, &command, &answer, &given).await {
+        say(note);
     }
     show(&answer, session.json)
+}
+
+/// What is said of arguments that the Agent has ignored: once, where all objects are alike.
+async fn ignored_notes(session: &Session, asked: &str, answer: &Answer, given: &[String]) -> Vec<String> {
+    if given.is_empty() {
+        return Vec::new();
+    }
+    let commands: Vec<&str> = answer.results.iter().map(|result| result.command.as_str()).collect();
+    let mut told = ignored_arguments(session, &commands, given).await;
+    if let [first, rest @ ..] = told.as_mut_slice()
+        && rest.iter().all(|it| (&it.ignored, &it.known) == (&first.ignored, &first.known))
+    {
+        asked.clone_into(&mut first.command);
+        told.truncate(1);
+    }
+    let note = |it: &Ignored, name: &String| unknown_argument(&it.command, name, &it.known);
+    told.iter().flat_map(|it| it.ignored.iter().map(move |name| note(it, name))).collect()
 }
 
 /// What is said of an argument that the Agent has ignored.
@@ -296,8 +309,11 @@ mod tests {
     use usp_proto::usp::add_resp::created_object_result::OperationStatus;
     use usp_proto::usp::add_resp::created_object_result::operation_status::{OperStatus, OperationSuccess};
     use usp_proto::usp::body::MsgBody;
+    use usp_proto::usp::get_supported_dm_resp::{
+        RequestedObjectResult, SupportedCommandResult, SupportedObjectResult,
+    };
     use usp_proto::usp::operate_resp::operation_result::{CommandFailure, OutputArgs};
-    use usp_proto::usp::{AddResp, Msg, Notify};
+    use usp_proto::usp::{AddResp, GetSupportedDmResp, Msg, Notify};
 
     use super::super::Connection;
     use super::super::show::to_json;
@@ -424,16 +440,61 @@ mod tests {
         }
     }
 
+    /// Rows that differ: what the table has is told of each row alone.
+    async fn divergent_agent(mut peer: Peer) {
+        peer.greet().await;
+        let msg = peer.message().await;
+        let Some(ReqType::GetSupportedDm(request)) = request_of(&msg) else { panic!("{msg:?}") };
+        let result = |path: &String| {
+            let args: &[&str] = match path.as_str() {
+                "Device.A.1." => &["Minutes"],
+                "Device.A.2." => &["Minutes", "Other"],
+                _ => &[],
+            };
+            let command = SupportedCommandResult {
+                command_name: "Do()".into(),
+                input_arg_names: args.iter().map(|arg| (*arg).to_owned()).collect(),
+                ..Default::default()
+            };
+            let object = SupportedObjectResult {
+                supported_obj_path: path.clone(),
+                divergent_paths: if args.is_empty() { vec!["Device.A.1.".into()] } else { Vec::new() },
+                supported_commands: if args.is_empty() { Vec::new() } else { vec![command] },
+                ..Default::default()
+            };
+            let (req_obj_path, supported_objs) = (path.clone(), vec![object]);
+            RequestedObjectResult { req_obj_path, supported_objs, ..Default::default() }
+        };
+        let response = GetSupportedDmResp { req_obj_results: request.obj_paths.iter().map(result).collect() };
+        let response = RespType::GetSupportedDmResp(response);
+        peer.send(message::response(message::msg_id(&msg), response)).await;
+        peer.part().await;
+    }
+
+    #[tokio::test]
+    async fn ignored_arguments_are_told_of_rows_that_differ() {
+        let (_dir, via) = socket(divergent_agent);
+        let session = Session::open(connection(via)).await.unwrap();
+        let answer = Answer::from(OperateResp {
+            operation_results: ["Device.A.1.Do()", "Device.A.2.Do()"]
+                .map(|command| result(command, OperationResp::ReqOutputArgs(OutputArgs::default())))
+                .into(),
+        });
+        let given = ["Minutes".to_owned(), "Other".to_owned()];
+        let notes = ignored_notes(&session, "Device.A.*.Do()", &answer, &given).await;
+        let expected = "Device.A.1.Do() has no argument Other, which was ignored (R-OPR.6); it has Minutes";
+        assert_eq!(notes, [expected]);
+    }
+
+    fn connection(via: crate::client::Via) -> Connection {
+        let timeout = Duration::from_secs(10);
+        Connection { via, endpoint_id: Some(controller()), json: false, timeout }
+    }
+
     #[tokio::test]
     async fn a_completion_that_overtakes_the_response_is_not_missed() {
         let (_dir, via) = socket(quick_agent);
-        let connection = Connection {
-            via,
-            endpoint_id: Some(controller()),
-            json: false,
-            timeout: Duration::from_secs(10),
-        };
-        let mut session = Session::open(connection).await.unwrap();
+        let mut session = Session::open(connection(via)).await.unwrap();
         let args = Args {
             command: "Device.A.3.Do()".into(),
             arguments: Vec::new(),
