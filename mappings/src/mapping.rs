@@ -202,8 +202,7 @@ pub struct Capability {
     pub high_threshold: Option<Decimal>,
     /// A change smaller than this is no change (Number only).
     pub deadband: Option<Decimal>,
-    /// A number that only grows: a smaller one is no reading, unless it is a reset (see
-    /// [`Counter`](crate::value::Counter)).
+    /// A number that only grows: a smaller one is no reading, unless it is a reset.
     pub monotonic: bool,
     /// `Sensitivity`'s initial value, 0 to 100; `None`: not offered, or a [`Setting`] (BinarySensor).
     pub sensitivity: Option<u8>,

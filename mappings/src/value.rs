@@ -91,41 +91,6 @@ fn parse_bool(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Follows a number that only grows, such as an energy meter's.
-///
-/// A number smaller than the one before is no reading: a garbled or torn one. It is a reset if it is near zero (at most
-/// a hundredth of the one before), or if three numbers in a row are smaller and do not fall.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counter {
-    last: Option<Decimal>,
-    /// The newest of the smaller ones, and how many there were in a row.
-    doubted: Option<(Decimal, u8)>,
-}
-
-impl Counter {
-    /// Whether a number can be believed; if so it is the one to compare with from now on.
-    pub fn believes(&mut self, number: Decimal) -> bool {
-        let is_reset = |last: Decimal| number.checked_mul(Decimal::ONE_HUNDRED).is_some_and(|n| n <= last);
-        let is_believed = match (self.last, self.doubted) {
-            (None, _) => true,
-            (Some(last), _) if number >= last || is_reset(last) && !number.is_sign_negative() => true,
-            (Some(_), Some((doubted, 2))) if number >= doubted => true,
-            (Some(_), Some((doubted, times))) if number >= doubted => {
-                self.doubted = Some((number, times + 1));
-                false
-            }
-            (Some(_), _) => {
-                self.doubted = Some((number, 1));
-                false
-            }
-        };
-        if is_believed {
-            *self = Self { last: Some(number), doubted: None };
-        }
-        is_believed
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,20 +134,6 @@ mod tests {
         ] {
             assert!(text(class, given).is_err(), "{class:?} {given:?}");
         }
-    }
-
-    #[test]
-    fn a_counter_steps_back_only_for_a_reset() {
-        let believed = |numbers: &[i64]| {
-            let mut counter = Counter::default();
-            numbers.iter().map(|number| counter.believes(Decimal::from(*number))).collect::<Vec<_>>()
-        };
-        assert_eq!(believed(&[10, 10, 12]), [true, true, true]);
-        assert_eq!(believed(&[1000, 999, 1001]), [true, false, true], "one glitch");
-        assert_eq!(believed(&[1000, 0, 1]), [true, true, true], "reset to zero");
-        assert_eq!(believed(&[1000, 500, 501, 502, 503]), [true, false, false, true, true], "a new meter");
-        assert_eq!(believed(&[1000, 500, 400, 300, 200]), [true, false, false, false, false], "falls");
-        assert_eq!(believed(&[1000, 500, 1000, 500]), [true, false, true, false]);
     }
 
     proptest! {

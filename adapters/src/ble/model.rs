@@ -11,8 +11,9 @@ use usp_mapping::mapping::{
 };
 use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading, Readings};
 use usp_mapping::transform::{Raw, RawKind, Transform};
-use usp_mapping::value::{Counter, Value};
+use usp_mapping::value::Value;
 
+use crate::bus::counters::Counters;
 use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, Understood, WriteStart};
 
@@ -107,7 +108,7 @@ pub(crate) struct BleModel {
     /// Why what was said of a point could not be used.
     unusable: BTreeMap<PointId, DeviceFault>,
     /// The numbers that only grow, as far as they were read.
-    counters: BTreeMap<PointId, Counter>,
+    counters: Counters,
     /// Why it is not connected, if it is to be so all the time.
     apart: Option<String>,
     /// What is not encrypted with its key shows nobody that it is there.
@@ -232,8 +233,7 @@ impl BleModel {
         if !told || lacks && value == Err(DeviceFault::Unknown) {
             return None;
         }
-        let grows = mapping.model(id).is_some_and(|capability| capability.monotonic);
-        let result = if grows { value.and_then(|value| grown(&mut self.counters, id, value)) } else { value };
+        let result = self.counters.grown(&mapping, now, id, value);
         let age = Some(now.saturating_duration_since(oldest));
         Some(Reading { point: id, result, freshness: Freshness { contact: true, age } })
     }
@@ -342,16 +342,6 @@ impl BleModel {
     }
 }
 
-/// A number that only grows, unless it is less than before and cannot be believed.
-fn grown(counters: &mut BTreeMap<PointId, Counter>, id: PointId, value: Value) -> Result<Value, DeviceFault> {
-    match &value {
-        Value::Number(number) if !counters.entry(id).or_default().believes(*number) => {
-            Err(DeviceFault::Invalid(format!("{} is less than it was before", value.to_usp())))
-        }
-        _ => Ok(value),
-    }
-}
-
 fn faults(points: &[PointId], fault: &DeviceFault) -> Readings {
     points.iter().map(|point| Reading::now(*point, Err(fault.clone()))).collect()
 }
@@ -368,7 +358,7 @@ impl Model for BleModel {
             parts: BTreeMap::new(),
             last: BTreeMap::new(),
             unusable: BTreeMap::new(),
-            counters: BTreeMap::new(),
+            counters: Counters::default(),
             apart: None,
             opened: None,
             is_sealed: matches!(&device.address, DeviceAddress::Ble(address) if address.key.is_some()),

@@ -37,6 +37,8 @@ pub(crate) mod clock;
 #[cfg(any(feature = "bus", test))]
 pub(crate) mod device;
 #[cfg(any(feature = "bus", test))]
+pub(crate) mod counters;
+#[cfg(any(feature = "bus", test))]
 pub(crate) mod ear;
 #[cfg(any(feature = "bus", test))]
 pub(crate) mod health;

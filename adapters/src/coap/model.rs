@@ -1,6 +1,5 @@
 //! A CoAP device as the bus sees it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +9,9 @@ use usp_mapping::mapping::{
 use usp_mapping::payload::Body;
 use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading, Readings};
 use usp_mapping::transform::{RawKind, Transform};
-use usp_mapping::value::{Counter, Value};
+use usp_mapping::value::Value;
 
+use crate::bus::counters::Counters;
 use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, Understood, WriteStart};
 use crate::coap::assembly::Assembly;
@@ -44,7 +44,7 @@ pub(crate) struct CoapModel {
     manner: Manner,
     assembly: Assembly,
     /// The numbers that only grow, as far as they were read.
-    counters: BTreeMap<PointId, Counter>,
+    counters: Counters,
 }
 
 /// The places of a point, as far as they are CoAP's: a site puts no other device on a CoAP bus.
@@ -131,11 +131,7 @@ impl CoapModel {
                     Err(fault) => Err(fault),
                 };
                 let Some((value, said_at)) = assembly.add((since, now), point, place, raw) else { continue };
-                let grows = mapping
-                    .capabilities
-                    .get(usize::from(id.0))
-                    .is_some_and(|capability| capability.monotonic);
-                let value = if grows { value.and_then(|value| grown(counters, *id, value)) } else { value };
+                let value = counters.grown(mapping, now, *id, value);
                 let age = if partial { now.saturating_duration_since(said_at) } else { Duration::ZERO };
                 let freshness = Freshness { contact: true, age: Some(age) };
                 let reading = Reading { point: *id, result: value, freshness };
@@ -148,16 +144,6 @@ impl CoapModel {
             }
         }
         readings
-    }
-}
-
-/// A number that only grows, unless it is less than before and cannot be believed.
-fn grown(counters: &mut BTreeMap<PointId, Counter>, id: PointId, value: Value) -> Result<Value, DeviceFault> {
-    match &value {
-        Value::Number(number) if !counters.entry(id).or_default().believes(*number) => {
-            Err(DeviceFault::Invalid(format!("{} is less than it was before", value.to_usp())))
-        }
-        _ => Ok(value),
     }
 }
 
@@ -184,7 +170,7 @@ impl Model for CoapModel {
             | Protocol::Zigbee(_) => Manner::new(Duration::from_secs(5)),
         };
         let mapping = Arc::clone(&device.mapping);
-        Self { mapping, manner, assembly: Assembly::default(), counters: BTreeMap::new() }
+        Self { mapping, manner, assembly: Assembly::default(), counters: Counters::default() }
     }
 
     fn plan(&mut self, _: Instant, points: &[PointId]) -> Vec<Ask> {

@@ -10,8 +10,9 @@ use usp_mapping::mapping::{
 };
 use usp_mapping::port::{DeviceFault, DeviceId, Freshness, PointId, Reading, Readings};
 use usp_mapping::transform::{Raw, RawKind, Transform};
-use usp_mapping::value::{Counter, Value};
+use usp_mapping::value::Value;
 
+use crate::bus::counters::Counters;
 use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, Understood, WriteStart};
 
@@ -29,7 +30,7 @@ pub(crate) struct LineModel {
     /// What was last said unasked of each point, and when.
     last: BTreeMap<PointId, (Instant, Result<Value, DeviceFault>)>,
     /// The numbers that only grow, as far as they were read.
-    counters: BTreeMap<PointId, Counter>,
+    counters: Counters,
 }
 
 /// The places of a point.
@@ -107,8 +108,7 @@ impl LineModel {
         if !told || lacks && value == Err(DeviceFault::Unknown) {
             return None;
         }
-        let grows = mapping.model(id).is_some_and(|capability| capability.monotonic);
-        let result = if grows { value.and_then(|value| grown(&mut self.counters, id, value)) } else { value };
+        let result = self.counters.grown(&mapping, now, id, value);
         let age = Some(now.saturating_duration_since(oldest));
         Some(Reading { point: id, result, freshness: Freshness { contact: true, age } })
     }
@@ -175,16 +175,6 @@ impl LineModel {
     }
 }
 
-/// A number that only grows, unless it is less than before and cannot be believed.
-fn grown(counters: &mut BTreeMap<PointId, Counter>, id: PointId, value: Value) -> Result<Value, DeviceFault> {
-    match &value {
-        Value::Number(number) if !counters.entry(id).or_default().believes(*number) => {
-            Err(DeviceFault::Invalid(format!("{} is less than it was before", value.to_usp())))
-        }
-        _ => Ok(value),
-    }
-}
-
 fn faults(points: &[PointId], fault: &DeviceFault) -> Readings {
     points.iter().map(|point| Reading::now(*point, Err(fault.clone()))).collect()
 }
@@ -206,7 +196,7 @@ impl Model for LineModel {
             options,
             parts: BTreeMap::new(),
             last: BTreeMap::new(),
-            counters: BTreeMap::new(),
+            counters: Counters::default(),
         }
     }
 

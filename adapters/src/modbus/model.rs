@@ -1,6 +1,5 @@
 //! A Modbus device as the bus sees it.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +10,9 @@ use usp_mapping::mapping::{
 };
 use usp_mapping::port::{DeviceFault, PointId, Reading, Readings};
 use usp_mapping::transform::{RawKind, Transform};
-use usp_mapping::value::{Counter, Value};
+use usp_mapping::value::Value;
 
+use crate::bus::counters::Counters;
 use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, Understood, WriteStart};
 use crate::modbus::assembly::Assembly;
@@ -32,7 +32,7 @@ pub(crate) struct ModbusModel {
     assembly: Assembly,
     lacks: Lacks,
     /// The numbers that only grow, as far as they were read.
-    counters: BTreeMap<PointId, Counter>,
+    counters: Counters,
     /// The reads of the newest large sets of points. Only while no read has failed: what was learnt changes with time.
     planned: Vec<Planned>,
 }
@@ -134,7 +134,7 @@ impl ModbusModel {
         Understood { readings: faults(&given_up, fault), again: again.collect() }
     }
 
-    fn readings(&mut self, round: u32, block: &Block, answer: &Answer) -> Readings {
+    fn readings(&mut self, now: Instant, round: u32, block: &Block, answer: &Answer) -> Readings {
         let Self { mapping, plain, assembly, counters, .. } = self;
         let mut readings = Readings::with_capacity(block.points.len());
         for (id, place) in &block.points {
@@ -150,9 +150,7 @@ impl ModbusModel {
                 None => assembly.add(round, point, *place, raw),
             };
             let Some(value) = value else { continue };
-            let grows = mapping.model(*id).is_some_and(|capability| capability.monotonic);
-            let value = if grows { value.and_then(|value| grown(counters, *id, value)) } else { value };
-            readings.push(Reading::now(*id, value));
+            readings.push(Reading::now(*id, counters.grown(mapping, now, *id, value)));
         }
         readings
     }
@@ -170,16 +168,6 @@ pub(super) fn sole_part<'m>(point: &Point<'m>) -> Option<&'m ReadPart> {
     match point.read?.parts.as_slice() {
         [part] if part.exponent.is_none() && point.class != Class::MultiLevelSensor => Some(part),
         _ => None,
-    }
-}
-
-/// A number that only grows, unless it is less than before and cannot be believed.
-fn grown(counters: &mut BTreeMap<PointId, Counter>, id: PointId, value: Value) -> Result<Value, DeviceFault> {
-    match &value {
-        Value::Number(number) if !counters.entry(id).or_default().believes(*number) => {
-            Err(DeviceFault::Invalid(format!("{} is less than it was before", value.to_usp())))
-        }
-        _ => Ok(value),
     }
 }
 
@@ -208,7 +196,7 @@ impl Model for ModbusModel {
             learnt: Learnt::default(),
             assembly: Assembly::default(),
             lacks: Lacks::default(),
-            counters: BTreeMap::new(),
+            counters: Counters::default(),
             planned: Vec::new(),
         }
     }
@@ -248,7 +236,7 @@ impl Model for ModbusModel {
             };
         }
         let again = self.learnt.answered(block, now).map(|block| self.read(ask.round, block));
-        let readings = self.readings(ask.round, block, &answer);
+        let readings = self.readings(now, ask.round, block, &answer);
         Understood { readings, again: again.into_iter().collect() }
     }
 

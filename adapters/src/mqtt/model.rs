@@ -14,6 +14,7 @@ use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading, Readings};
 use usp_mapping::transform::{Raw, Transform};
 use usp_mapping::value::{Value, decimal_text};
 
+use crate::bus::counters::Counters;
 use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, Understood, WriteStart};
 
@@ -60,6 +61,7 @@ pub(crate) struct MqttModel {
     parts: BTreeMap<(PointId, usize), (Raw, SaidAt)>,
     /// What was last said of each point, as a poll would read it.
     last: BTreeMap<PointId, (Result<Value, DeviceFault>, SaidAt)>,
+    counters: Counters,
     /// What is said on each of the availability topics, and whether live; `None`: nothing so far.
     there: Vec<Option<(bool, bool)>>,
 }
@@ -147,6 +149,11 @@ impl MqttModel {
             said_at = older(said_at, at);
             Ok(raw)
         });
+        // What a server has kept may be of before a reset, and of after one.
+        let value = match heard.at {
+            Some(now) => self.counters.grown(&mapping, now, point, value),
+            None => value,
+        };
         let said_at = if value.is_err() { heard.at } else { said_at };
         (!unsaid).then_some((value, said_at))
     }
@@ -322,6 +329,7 @@ impl Model for MqttModel {
             topic: topic_of(device),
             parts: BTreeMap::new(),
             last: BTreeMap::new(),
+            counters: Counters::default(),
             there: vec![None; options.availability.len()],
             options,
         }

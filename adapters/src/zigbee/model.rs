@@ -9,12 +9,13 @@ use usp_mapping::mapping::{
 };
 use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading, Readings};
 use usp_mapping::transform::{Raw, Transform};
-use usp_mapping::value::{Counter, Value};
+use usp_mapping::value::Value;
 use usp_mapping::zigbee::zcl::{self, Frame, General, Status};
 
 use super::board::{Question, Unanswered, ieee_of};
 use super::hold::AWAKE;
 use super::word::Word;
+use crate::bus::counters::Counters;
 use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, Understood, WriteStart};
 
@@ -93,7 +94,7 @@ pub(crate) struct ZigbeeModel {
     /// What was last said of each point, and when.
     last: BTreeMap<PointId, (Instant, Result<Value, DeviceFault>)>,
     /// The numbers that only grow, as far as they were read.
-    counters: BTreeMap<PointId, Counter>,
+    counters: Counters,
     /// Points that the device refuses, and until when they are left alone.
     refused: BTreeMap<PointId, Instant>,
     heard_at: Option<Instant>,
@@ -224,21 +225,10 @@ impl ZigbeeModel {
         if !told || lacks && value == Err(DeviceFault::Unknown) {
             return None;
         }
-        let grows = mapping.model(id).is_some_and(|capability| capability.monotonic);
-        let result = if grows { value.and_then(|value| self.grown(id, value)) } else { value };
+        let result = self.counters.grown(&mapping, now, id, value);
         self.note(now, id, oldest, &result);
         let age = Some(now.saturating_duration_since(oldest));
         Some(Reading { point: id, result, freshness: Freshness { contact: true, age } })
-    }
-
-    /// A number that only grows, unless it is less than before and cannot be believed.
-    fn grown(&mut self, id: PointId, value: Value) -> Result<Value, DeviceFault> {
-        match &value {
-            Value::Number(number) if !self.counters.entry(id).or_default().believes(*number) => {
-                Err(DeviceFault::Invalid(format!("{} is less than it was before", value.to_usp())))
-            }
-            _ => Ok(value),
-        }
     }
 
     fn note(&mut self, now: Instant, id: PointId, said_at: Instant, result: &Result<Value, DeviceFault>) {
@@ -402,7 +392,7 @@ impl Model for ZigbeeModel {
             options: options_of(&device.mapping),
             parts: BTreeMap::new(),
             last: BTreeMap::new(),
-            counters: BTreeMap::new(),
+            counters: Counters::default(),
             refused: BTreeMap::new(),
             heard_at: None,
             unsaid: Vec::new(),

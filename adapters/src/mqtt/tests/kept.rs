@@ -96,3 +96,22 @@ fn a_refusal_of_the_server_is_no_contact_with_the_device() {
     let understood = model.understand(Instant::now(), ask, refused);
     assert!(understood.readings.iter().all(|reading| !reading.freshness.contact), "{understood:?}");
 }
+
+#[test]
+fn a_counter_is_compared_with_what_was_said_live() {
+    let read = read("~/total", Pick::Text, None);
+    let meter =
+        Capability { class: Class::LevelSensor, monotonic: true, read: Some(read), ..fake::on_demand() };
+    let mut device = device(Vec::new());
+    let protocol = device.mapping.protocol.clone();
+    device.mapping = Arc::new(Mapping { protocol, ..fake::mapping(&[meter]) });
+    let (mut model, start) = (MqttModel::new(&device), Instant::now());
+    let mut total = |said: fn(&str, &str) -> Said, total: &str| {
+        let heard = model.hear(start, said("zigbee2mqtt/lamp/total", total));
+        heard.readings.into_iter().next().and_then(|reading| reading.result.ok())
+    };
+    assert_eq!(total(kept, "5000"), Some(number(5000)), "of a meter that was exchanged since");
+    assert_eq!(total(said, "1000"), Some(number(1000)));
+    assert_eq!(total(said, "900"), None);
+    assert_eq!(total(said, "1001"), Some(number(1001)));
+}
