@@ -136,6 +136,11 @@ impl Health {
         self.was_online
     }
 
+    /// Whether it is known to be there, and may leave more unanswered before it is lost.
+    pub(crate) fn has_chances(&self) -> bool {
+        self.is_known_online() && self.silences < self.fails
+    }
+
     /// The connection cannot be made.
     pub(crate) fn cut(&mut self, cause: &str) -> DeviceFault {
         if !self.is_cut() {
@@ -145,11 +150,13 @@ impl Health {
         DeviceFault::Unreachable(cause.to_owned())
     }
 
-    /// The connection is back, if it was down: the device has its chances again.
+    /// The connection is back, if it was down: a device that was lost with it has its chances again.
     pub(crate) fn reconnected(&mut self) -> bool {
         let cut = self.is_cut();
         if cut {
-            self.silences = 0;
+            if !self.is_known_online() {
+                self.silences = 0;
+            }
             self.state = State::Usable;
         }
         cut

@@ -23,6 +23,8 @@
 //!   nothing else that is said. A word that shows another value is no confirmation and no refusal: devices tell of steps on the way.
 //! - Words are taken in their order. While the core takes nothing, what waits for it is one report in which the newest
 //!   reading of a point wins; what was dropped for that is counted.
+//! - A connection that cannot be made is a failure of each device behind it, and counts as an exchange without an answer: who was there
+//!   is offline after as many as its mapping has for that. Who waits is answered at once all the same.
 //! - When a shared link goes, its devices are offline for its reason. When it is back, they are polled at times spread
 //!   over [`Medium::SPREAD`].
 

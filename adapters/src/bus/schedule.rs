@@ -251,7 +251,7 @@ impl<M: Model> Scheduler<M> {
         self.busy = Busy::No;
         match connected {
             Ok(()) => self.link_up(now),
-            Err(cause) => self.link_down(now, cause),
+            Err(cause) => self.link_down(now, cause, DeviceState::not_connected),
         }
     }
 
@@ -265,9 +265,14 @@ impl<M: Model> Scheduler<M> {
         self.outbox.extend(out);
     }
 
-    fn link_down(&mut self, now: Instant, cause: String) {
+    fn link_down(
+        &mut self,
+        now: Instant,
+        cause: String,
+        tell: impl Fn(&mut DeviceState<M>, &str, &mut Outbox),
+    ) {
         let mut out = Outbox::new();
-        self.devices.values_mut().for_each(|state| state.cut(&cause, &mut out));
+        self.devices.values_mut().for_each(|state| tell(state, &cause, &mut out));
         self.outbox.extend(out);
         self.link = Link::Down { cause, retry_at: now + self.backoff.next(&mut self.jitter) };
     }
@@ -278,7 +283,7 @@ impl<M: Model> Scheduler<M> {
             // Whoever is connecting looks for itself.
             Said::LinkUp | Said::LinkDown(_) if self.busy == Busy::Connecting => {}
             Said::LinkUp => self.link_up(now),
-            Said::LinkDown(cause) => self.link_down(now, cause),
+            Said::LinkDown(cause) => self.link_down(now, cause, DeviceState::cut),
             Said::Doubt => self.devices.values_mut().for_each(|state| state.look_for(now)),
             Said::Word(word) => self.handle_word(now, word),
         }

@@ -99,7 +99,8 @@ pub struct Exchanges {
     pub timeouts: u64,
     /// Exchanges whose answer could not be understood.
     pub garbled: u64,
-    /// Exchanges that ended without a usable answer for any other reason.
+    /// Exchanges that ended without a usable answer for any other reason, and attempts in vain to make the connection that
+    /// an exchange needs, of each device that hangs on it.
     pub failures: u64,
 }
 

@@ -51,7 +51,20 @@ impl<M: Model> DeviceState<M> {
         self.health.silent();
     }
 
-    /// The connection cannot be made.
+    /// The connection could not be made: no exchange of this device can be answered. It is offline once that was one too many in a
+    /// row, or if nobody knows it to be there; whoever waits is told at once.
+    pub(crate) fn not_connected(&mut self, cause: &str, out: &mut Outbox) {
+        self.counters.count(|tally| &tally.failures);
+        self.health.silent();
+        let has_chances = self.health.has_chances();
+        let fault = self.health.cut(cause);
+        match has_chances {
+            true => self.abandon(&fault, out),
+            false => self.go_offline(fault, out),
+        }
+    }
+
+    /// The link that it shares with others is gone: it is not there before that is back.
     pub(crate) fn cut(&mut self, cause: &str, out: &mut Outbox) {
         let cause = self.health.cut(cause);
         self.go_offline(cause, out);

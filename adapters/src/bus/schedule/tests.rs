@@ -12,6 +12,7 @@ use crate::bus::fake::{
     FakeAnswer, FakeAsk, FakeModel, MS, What, call, call_within, device, mapping, modified, number,
     on_demand, polled, read, verified, writable, write,
 };
+use crate::bus::statistics::Described;
 
 /// A scheduler with its time, whose exchanges the test answers.
 struct Bench {
@@ -654,6 +655,41 @@ fn without_a_connection_all_devices_are_offline_with_its_cause() {
     bench.ask().expect("the first poll after the connection is back");
     bench.answer(FakeAnswer::Shows(1));
     assert_eq!(bench.messages()[0], online("a", Ok(())));
+}
+
+#[test]
+fn a_refused_connection_counts_as_an_exchange_without_an_answer() {
+    let mut bench = Bench::connected(&[vec![polled(100)]]);
+    bench.settle();
+    let counters = Arc::clone(&bench.scheduler.counters);
+    let bus = Described { name: "bus".into(), protocol: "modbus-tcp", address: "here".into() };
+    let failures = || counters.read(Instant::now(), 0, &bus, |_| true).exchanges.failures;
+    assert_eq!((bench.messages()[0].clone(), failures()), (online("a", Ok(())), 0));
+    bench.pass(100 * MS);
+    bench.next();
+    bench.scheduler.handle_exchange(
+        bench.now,
+        Outcome::Silent(DeviceFault::Unreachable("it hung up".into())),
+        false,
+    );
+    let refuse = |bench: &mut Bench| {
+        while bench.scheduler.poll_command(bench.now) != Some(Command::Connect) {
+            bench.wake(1500 * MS);
+        }
+        bench.scheduler.handle_connect(bench.now, Err("refused".to_owned()));
+        bench.messages()
+    };
+    assert_eq!((refuse(&mut bench), failures()), (vec![], 2), "the second in a row: it may be back soon");
+    bench.call(call(1, "a", read(&[0])));
+    let cause = DeviceFault::Unreachable("refused".to_owned());
+    assert_eq!(bench.replies(), [(1, Err(cause))], "who asks is told at once");
+    bench.wake(1500 * MS);
+    assert_eq!(bench.settle(), [(0, What::Read(vec![0]))], "it is back, and what was due is read");
+    assert!(bench.messages().iter().all(|message| reported(message).is_some()), "it was never offline");
+    bench.scheduler.handle_disconnect();
+    let told: Vec<_> = (0..3).map(|_| refuse(&mut bench)).collect();
+    assert_eq!(told, [vec![], vec![], vec![online("a", Err("refused"))]]);
+    assert_eq!(failures(), 5);
 }
 
 #[test]
