@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use usp_mapping::line::Broken;
 use usp_mapping::mapping::{Device, Mapping};
 use usp_mapping::port::{DeviceFault, DeviceId};
 
@@ -15,6 +17,7 @@ use crate::bus::statistics::BusCounters;
 
 use super::conversation::{Answer, Ask};
 use super::model::hears;
+use super::useless::Useless;
 
 /// Requests that wait for the line: each device has one at a time.
 const ORDERS: usize = 64;
@@ -64,6 +67,15 @@ pub(crate) struct Board {
 struct Listener {
     mapping: Arc<Mapping>,
     letters: Arc<Mailbox<Spoken>>,
+    /// What was said since it was understood last.
+    useless: watch::Sender<Useless>,
+}
+
+/// What a device hears.
+#[derive(Debug)]
+pub(crate) struct Hearing {
+    pub(crate) letters: Arc<Mailbox<Spoken>>,
+    pub(crate) useless: watch::Receiver<Useless>,
 }
 
 impl Board {
@@ -75,12 +87,14 @@ impl Board {
     }
 
     /// A device listens from now on.
-    pub(crate) fn listen(&self, device: &Device) -> Arc<Mailbox<Spoken>> {
+    pub(crate) fn listen(&self, device: &Device) -> Hearing {
         let lost: Arc<AtomicU64> = Arc::clone(&self.counters.lost);
         let letters = Arc::new(Mailbox::new(lost));
-        let listener = Listener { mapping: Arc::clone(&device.mapping), letters: Arc::clone(&letters) };
+        let (useless, heard) = watch::channel(Useless::default());
+        let mapping = Arc::clone(&device.mapping);
+        let listener = Listener { mapping, letters: Arc::clone(&letters), useless };
         self.listeners().insert(device.id.clone(), listener);
-        letters
+        Hearing { letters, useless: heard }
     }
 
     /// Devices have other mappings.
@@ -102,19 +116,32 @@ impl Board {
     }
 
     /// Something was said; whether anybody understands it.
-    pub(crate) fn hand_out(&self, frame: &[u8]) -> bool {
+    pub(crate) fn hand_out(&self, now: Instant, frame: &[u8]) -> bool {
         let listeners = self.listeners();
         let mut understood = false;
         for listener in listeners.values().filter(|listener| hears(&listener.mapping, frame)) {
             listener.letters.put(Spoken::new(frame));
+            listener.useless.send_if_modified(|useless| !std::mem::take(useless).is_empty());
             understood = true;
+        }
+        if !understood && !frame.trim_ascii().is_empty() {
+            listeners.values().for_each(|it| it.useless.send_modify(|useless| useless.strange(now, frame)));
         }
         understood
     }
 
+    /// Something was said that cannot be used: by whom is not known.
+    pub(crate) fn broken(&self, now: Instant, why: Broken) {
+        self.counters.garbled();
+        self.listeners().values().for_each(|it| it.useless.send_modify(|useless| useless.broken(now, why)));
+    }
+
     /// Nothing that came over the line before is of use.
     pub(crate) fn forget(&self) {
-        self.listeners().values().for_each(|listener| listener.letters.clear());
+        for listener in self.listeners().values() {
+            listener.letters.clear();
+            listener.useless.send_if_modified(|useless| !std::mem::take(useless).is_empty());
+        }
     }
 
     /// Asks something. Waits for its turn and for the answer; whoever stops waiting does not take it back.

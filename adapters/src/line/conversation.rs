@@ -10,12 +10,10 @@ use usp_mapping::port::{DeviceFault, DeviceId, PointId};
 use crate::bus::Outcome;
 
 use super::debts::{Debts, Whose};
+use super::useless::excerpt;
 
 /// A frame that has begun is given up when nothing more has come of it for so long.
 const STALL: Duration = Duration::from_secs(1);
-
-/// Longest part of something strange that is told.
-const SHOWN: usize = 48;
 
 /// One request, and what is waited for.
 #[derive(Clone, Debug, PartialEq)]
@@ -271,11 +269,6 @@ impl Conversation {
         self.free_at = Some(now + pause);
         Happened::Done(outcome)
     }
-}
-
-/// The beginning of something strange.
-fn excerpt(frame: &[u8]) -> String {
-    readable(frame.get(..SHOWN).unwrap_or(frame).trim_ascii())
 }
 
 /// Whether anything answers.

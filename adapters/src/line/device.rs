@@ -12,8 +12,9 @@ use crate::bus::ear::{Ear, LinkState, Said, SharedEar, linked};
 use crate::bus::mailbox::Mailbox;
 use crate::bus::{BusPlan, Ends, Medium, Outcome};
 
-use super::board::{Board, Spoken};
+use super::board::{Board, Hearing, Spoken};
 use super::conversation::{Answer, Ask};
+use super::useless::Useless;
 
 /// What a device says unasked.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) enum Word {
     Frame(Arc<[u8]>),
     /// Nothing, for so long.
     Nothing(Duration),
+    /// This is all that was said on its line since it was understood last, and is of no use.
+    Useless(Useless),
 }
 
 /// A device's share of the line. It listens for as long as it lives.
@@ -30,7 +33,7 @@ pub(crate) struct LineDevice {
     id: DeviceId,
     link: watch::Receiver<LinkState>,
     plan: watch::Receiver<Arc<BusPlan>>,
-    letters: Arc<Mailbox<Spoken>>,
+    hearing: Hearing,
 }
 
 impl LineDevice {
@@ -38,18 +41,19 @@ impl LineDevice {
     pub(crate) fn new(board: &Arc<Board>, ends: &Ends) -> Self {
         let plan = ends.plan.clone();
         let device = plan.borrow().devices.first().map(Arc::clone);
-        let letters = match &device {
-            Some(device) => board.listen(device),
-            None => Arc::new(Mailbox::new(Arc::default())),
+        let nothing = || Hearing {
+            letters: Arc::new(Mailbox::new(Arc::default())),
+            useless: watch::channel(Useless::default()).1,
         };
+        let hearing = device.as_ref().map_or_else(nothing, |device| board.listen(device));
         let id = device.map_or_else(|| DeviceId("".into()), |device| device.id.clone());
-        Self { board: Arc::clone(board), id, link: board.state.subscribe(), plan, letters }
+        Self { board: Arc::clone(board), id, link: board.state.subscribe(), plan, hearing }
     }
 }
 
 impl Drop for LineDevice {
     fn drop(&mut self) {
-        self.board.leave(&self.id, &self.letters);
+        self.board.leave(&self.id, &self.hearing.letters);
     }
 }
 
@@ -61,8 +65,9 @@ impl Medium for LineDevice {
     const SPREAD: Duration = Duration::from_millis(500);
 
     fn ear(&mut self) -> LineEar {
-        let shared = SharedEar::new(self.link.clone(), Arc::clone(&self.letters));
-        LineEar { shared, plan: self.plan.clone(), silent_at: None }
+        let shared = SharedEar::new(self.link.clone(), Arc::clone(&self.hearing.letters));
+        let useless = self.hearing.useless.clone();
+        LineEar { shared, useless, plan: self.plan.clone(), silent_at: None, is_unexplained: false }
     }
 
     async fn connect(&mut self) -> Result<(), String> {
@@ -82,9 +87,12 @@ impl Medium for LineDevice {
 #[derive(Debug)]
 pub(crate) struct LineEar {
     shared: SharedEar<Spoken>,
+    useless: watch::Receiver<Useless>,
     plan: watch::Receiver<Arc<BusPlan>>,
     /// When it will have been silent for too long.
     silent_at: Option<Instant>,
+    /// It was told to be silent, and nothing of no use was heard either.
+    is_unexplained: bool,
 }
 
 /// How long a device may be silent; `None`: for as long as it likes.
@@ -101,8 +109,17 @@ impl LineEar {
     }
 
     fn begin(&mut self) {
+        self.is_unexplained = false;
         self.silent_at = self.patience().map(|patience| Instant::now() + patience);
     }
+}
+
+async fn next(useless: &mut watch::Receiver<Useless>) -> Useless {
+    if useless.changed().await.is_err() {
+        // The line hands out nothing any more, and so will whoever listens.
+        std::future::pending::<()>().await;
+    }
+    useless.borrow_and_update().clone()
 }
 
 impl Ear for LineEar {
@@ -119,9 +136,17 @@ impl Ear for LineEar {
         let said = tokio::select! {
             biased;
             said = self.shared.hear() => said,
+            useless = next(&mut self.useless) => {
+                // It was said to be silent: now there is more to be said.
+                if self.is_unexplained && !useless.is_empty() {
+                    self.begin();
+                }
+                return Said::Word(Word::Useless(useless));
+            }
             () = silence => {
                 // It is told once, until the device is heard again.
                 self.silent_at = None;
+                self.is_unexplained = self.useless.borrow().is_empty();
                 return Said::Word(Word::Nothing(self.patience().unwrap_or_default()));
             }
         };

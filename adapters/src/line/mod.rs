@@ -16,7 +16,8 @@
 //!   as much time once more; for ten times as long (5 s at least) the first frame that would answer it too is taken for its
 //!   own ([`debts`]). A later request from which a frame was kept in this way, and that gets no other, fails: the device may
 //!   have lost the earlier one or be late with this one. Nothing is sent then until no answer can be owed any more.
-//! - A frame whose checksum is wrong, that broke off or has no end gives no reading: it is counted.
+//! - A frame whose checksum is wrong, that broke off or has no end gives no reading: it is counted. What came since a device
+//!   was understood last, and was of no use, is the reason that is told when it counts as silent ([`useless`]).
 //! - A device that speaks by itself at known intervals is offline when it has not been heard for three of them.
 //! - A port that vanishes is looked for, by the same name, until it is there again; on the way nothing is kept of what came
 //!   before.
@@ -29,6 +30,7 @@ mod link;
 mod model;
 #[cfg(test)]
 mod tests;
+mod useless;
 mod wire;
 
 pub(crate) use link::LineLink;

@@ -18,6 +18,7 @@ use crate::bus::{Heard, Model, Understood, WriteStart};
 
 use super::conversation::{Answer, Ask, Expect};
 use super::device::Word;
+use super::useless::Useless;
 
 /// A device with what it has said so far.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct LineModel {
     last: BTreeMap<PointId, (Instant, Result<Value, DeviceFault>)>,
     /// The numbers that only grow, as far as they were read.
     counters: Counters,
+    /// What was said since it was understood last, and is of no use.
+    useless: Useless,
 }
 
 /// The places of a point.
@@ -197,6 +200,7 @@ impl Model for LineModel {
             parts: BTreeMap::new(),
             last: BTreeMap::new(),
             counters: Counters::default(),
+            useless: Useless::default(),
         }
     }
 
@@ -307,8 +311,16 @@ impl Model for LineModel {
         let frame = match word {
             Word::Frame(frame) => frame,
             Word::Nothing(patience) => {
-                let cause = format!("nothing was heard of it for {} s", patience.as_secs());
+                let seconds = patience.as_secs();
+                let cause = match self.useless.told(now) {
+                    None => format!("nothing was heard of it for {seconds} s"),
+                    Some(why) => format!("nothing of use was heard of it for {seconds} s: {why}"),
+                };
                 return Heard { presence: Some(Err(cause)), ..Heard::default() };
+            }
+            Word::Useless(useless) => {
+                self.useless = useless;
+                return Heard::default();
             }
         };
         let readings = self.readings(now, &self.all_points(), &frame, From::Unasked);
@@ -332,7 +344,8 @@ impl Model for LineModel {
             return None;
         }
         let Some((said_at, result)) = self.last.get(&point) else {
-            let words = "it has not said this yet, and cannot be asked".to_owned();
+            let why = self.useless.told(now).map(|why| format!(": {why}")).unwrap_or_default();
+            let words = format!("it has not said this yet, and cannot be asked{why}");
             return Some(Reading::kept(point, Err(DeviceFault::Unreachable(words))));
         };
         let age = Some(now.saturating_duration_since(*said_at));

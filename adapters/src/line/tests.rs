@@ -442,6 +442,25 @@ async fn a_flood_of_bytes_does_not_hold_up_what_is_asked() {
     timeout(PATIENCE, flood).await.expect("its connection is closed").unwrap();
 }
 
+/// A meter on a disturbed line, heard by whoever connects to the port.
+#[tokio::test(start_paused = true)]
+async fn what_is_never_right_is_the_reason_for_the_silence() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (adapters, mut from) = start(METER, &format!("serial_line_tcp: \"127.0.0.1:{port}\""));
+    let (mut line, _) = listener.accept().await.unwrap();
+    let wrong = b"/X\r\n1-0:1.7.0(01.193*kW)\r\n!FFFF\r\n";
+    let why = loop {
+        line.write_all(wrong).await.unwrap();
+        if let Ok(said) = timeout(10 * SECOND, until(&mut from, online)).await {
+            break said.unwrap_err().to_string();
+        }
+    };
+    assert!(why.contains("nothing of use was heard of it for 30 s: frames came, "), "{why}");
+    assert!(why.contains(" with a wrong checksum, the last one "), "{why}");
+    adapters.stop().await;
+}
+
 /// A port that vanishes and comes back by the same name.
 #[tokio::test]
 async fn a_meter_is_unplugged_and_back() {
