@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use usp_mapping::mapping::ProtocolKind;
-use usp_simulators::mischief::{BleFault, CoapFault, MqttFault, ZigbeeFault};
+use usp_simulators::mischief::{BleFault, CoapFault, LineFault, MqttFault, ZigbeeFault};
 use usp_simulators::modbus::command::{Command, faults};
 use usp_simulators::modbus::{LineSettings, Plant, Script};
 
@@ -125,9 +125,6 @@ pub(super) fn run(args: &Simulate) -> Result<(), Failure> {
     }
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
-    if let Some(devices) = line::planned(args)? {
-        return runtime.block_on(line::simulate(args, devices));
-    }
     let messages = things::planned(args)?;
     if args.mqtt.is_some() && !matches!(messages, Some((ProtocolKind::Mqtt, _))) {
         return Err(Failure::invalid("--mqtt is for mappings of devices on MQTT"));
@@ -139,9 +136,14 @@ pub(super) fn run(args: &Simulate) -> Result<(), Failure> {
         Some((ProtocolKind::Zigbee, devices)) if !args.rtu_over_tcp => {
             return runtime.block_on(zigbee::simulate(args, devices));
         }
+        Some((ProtocolKind::Line, devices)) if !args.rtu_over_tcp => {
+            return runtime.block_on(line::simulate(args, devices));
+        }
         Some((_, devices)) if args.serial || args.rtu_over_tcp => {
             let names: Vec<&str> = devices.iter().map(|device| device.key.as_str()).collect();
-            return Err(Failure::invalid(format!("{}: only Modbus has serial lines", names.join(", "))));
+            let names = names.join(", ");
+            let why = if args.serial { "it is on no serial line" } else { "only Modbus has RTU frames" };
+            return Err(Failure::invalid(format!("{names}: {why}")));
         }
         Some((ProtocolKind::Ble, devices)) => return runtime.block_on(ble::simulate(args, devices)),
         Some((ProtocolKind::Coap, devices)) => return runtime.block_on(coap::simulate(args, devices)),
@@ -197,12 +199,37 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn after_help() -> String {
-    format!(
-        "Faults, each also with *TIMES behind it:\n{}\n\nOf CoAP devices:\n{}\n\nOf devices on MQTT:\n{}\n\nOf Bluetooth devices:\n{}\n\nOf Zigbee devices and their coordinator:\n{}",
-        faults(),
-        things::faults(&CoapFault::ALL),
-        things::faults(&MqttFault::ALL),
-        things::faults(&BleFault::ALL),
-        things::faults(&ZigbeeFault::ALL)
-    )
+    let others: [(&str, &[(&str, &str)]); 5] = [
+        ("devices on serial lines", &LineFault::ALL),
+        ("CoAP devices", &CoapFault::ALL),
+        ("devices on MQTT", &MqttFault::ALL),
+        ("Bluetooth devices", &BleFault::ALL),
+        ("Zigbee devices and their coordinator", &ZigbeeFault::ALL),
+    ];
+    let others = others.map(|(whose, all)| format!("\n\nOf {whose}:\n{}", things::faults(all)));
+    format!("Faults, each also with *TIMES behind it, of Modbus devices:\n{}{}", faults(), others.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_lists_the_faults_of_each_protocol() {
+        let help = after_help();
+        let names = |all: &[(&'static str, &str)]| all.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let all = [
+            names(&LineFault::ALL),
+            names(&CoapFault::ALL),
+            names(&MqttFault::ALL),
+            names(&BleFault::ALL),
+            names(&ZigbeeFault::ALL),
+        ];
+        for name in all.concat() {
+            assert!(help.lines().any(|line| line.split_whitespace().next() == Some(name)), "{name}");
+        }
+        for heading in ["of Modbus devices:", "Of devices on serial lines:", "Of CoAP devices:"] {
+            assert!(help.contains(heading), "{heading}");
+        }
+    }
 }

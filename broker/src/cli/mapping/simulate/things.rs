@@ -1,4 +1,5 @@
-//! Devices that speak in messages, on MQTT or CoAP, or over the air: what is typed, what a script says, and what is answered.
+//! Devices that speak in messages, on MQTT or CoAP, in texts over a serial line, or over the air: what is typed, what a script says, and
+//! what is answered.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,8 +65,7 @@ pub(super) fn planned(args: &Simulate) -> Result<Option<(ProtocolKind, Vec<Plann
 fn messages(file: &SourceFile) -> Option<ProtocolKind> {
     let is_mapping = file_kind(file).is_ok_and(|kind| kind != FileKind::Site);
     let kind = MappingDraft::parse(file).0.filter(|_| is_mapping)?.protocol;
-    matches!(kind, ProtocolKind::Mqtt | ProtocolKind::Coap | ProtocolKind::Ble | ProtocolKind::Zigbee)
-        .then_some(kind)
+    (kind != ProtocolKind::Modbus).then_some(kind)
 }
 
 /// What the site file says of the parameters that were given.
@@ -97,6 +97,10 @@ pub(super) trait Thing {
     fn act(&self, action: &str) -> Result<(), String> {
         Err(format!("there is nothing to be done at it, such as {action}"))
     }
+    /// The newest requests.
+    fn log(&self) -> Result<Vec<String>, String> {
+        Err("its requests are not kept".to_owned())
+    }
     /// How much was said and heard, and what is wrong with it.
     fn state(&self) -> String;
     /// Each capability and its value.
@@ -114,6 +118,7 @@ pub(super) enum Command {
     Clear(Option<String>),
     Do(String, String),
     Show(Option<String>),
+    Log(Option<String>),
     Help,
     Quit,
 }
@@ -143,11 +148,12 @@ impl FromStr for Command {
                 Self::Do(name.trim().to_owned(), action.to_owned())
             }
             "show" => Self::Show(device),
+            "log" => Self::Log(device),
             "help" | "?" => Self::Help,
             "quit" | "exit" => Self::Quit,
             other => {
                 return Err(format!(
-                    "unknown command {other:?}; known are: set, release, do, fault, faults, clear, show, help, quit"
+                    "unknown command {other:?}; known are: set, release, do, fault, faults, clear, show, log, help, quit"
                 ));
             }
         })
@@ -160,6 +166,7 @@ const HELP: &str = "set [DEVICE.]CAPABILITY VALUE   holds this value and tells i
                     fault [DEVICE] NAME[=VALUE][*TIMES]   goes wrong; faults lists them\n\
                     clear [DEVICE]   ends all faults\n\
                     show [DEVICE]   values, faults, how much was said and heard\n\
+                    log [DEVICE]   the newest requests (serial lines)\n\
                     quit   the end";
 
 /// Devices by their keys in the site file.
@@ -200,6 +207,14 @@ impl<T: Thing> Things<T> {
                 let chosen = self.chosen(device.as_deref())?;
                 chosen.map(|(key, thing)| shown(key, thing)).collect::<Vec<_>>().join("\n")
             }
+            Command::Log(device) => {
+                let logged = |(key, thing): (&String, &T)| {
+                    let lines = thing.log()?.into_iter().map(|line| format!("{key}: {line}"));
+                    Ok(lines.collect::<Vec<_>>().join("\n"))
+                };
+                let logs: Result<Vec<String>, String> = self.chosen(device.as_deref())?.map(logged).collect();
+                logs?.join("\n")
+            }
         })
     }
 
@@ -218,7 +233,9 @@ impl<T: Thing> Things<T> {
                 self.chosen(device).map(drop)?;
                 T::knows_fault(fault)
             }
-            Command::Clear(device) | Command::Show(device) => self.chosen(device.as_deref()).map(drop),
+            Command::Clear(device) | Command::Show(device) | Command::Log(device) => {
+                self.chosen(device.as_deref()).map(drop)
+            }
             Command::Do(device, _) => self.chosen(Some(device)).map(drop),
             _ => Ok(()),
         }
