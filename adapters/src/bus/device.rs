@@ -239,6 +239,21 @@ impl<M: Model> DeviceState<M> {
         ask
     }
 
+    /// Whether a write could go if the read that is under way did not.
+    pub(crate) fn is_pressed(&self, now: Instant) -> bool {
+        let is_read = match self.flying {
+            Some(Purpose::Read | Purpose::Poll | Purpose::Probe) => true,
+            Some(Purpose::Nobody) => self.unknown.is_empty(),
+            Some(Purpose::Write) | None => false,
+        };
+        is_read && self.write.is_none() && matches!(self.write_turn(now), Turn::Now(_))
+    }
+
+    /// Its exchange was given up. What was asked stays first of what is to be asked.
+    pub(crate) fn yields(&mut self) {
+        self.flying = None;
+    }
+
     /// Takes the outcome of its exchange in.
     pub(crate) fn handle_outcome(
         &mut self,

@@ -37,9 +37,9 @@ pub(crate) mod backoff;
 #[cfg(any(feature = "bus", test))]
 pub(crate) mod clock;
 #[cfg(any(feature = "bus", test))]
-pub(crate) mod device;
-#[cfg(any(feature = "bus", test))]
 pub(crate) mod counters;
+#[cfg(any(feature = "bus", test))]
+pub(crate) mod device;
 #[cfg(any(feature = "bus", test))]
 pub(crate) mod ear;
 #[cfg(any(feature = "bus", test))]
@@ -299,6 +299,10 @@ mod contract {
 
         /// After the link was away, its devices are polled within this time and not all at once.
         const SPREAD: Duration = Duration::ZERO;
+
+        /// A read that is not answered yet may be given up for a write, and asked again after it: many devices never answer
+        /// questions, and take orders all the same. An answer that comes too late is then a word like any other.
+        const YIELDS: bool = false;
 
         /// Listens. There is one listener for each medium, which may outlive a connection.
         fn ear(&mut self) -> Self::Ear;

@@ -311,6 +311,20 @@ impl<M: Model> Scheduler<M> {
         }
     }
 
+    /// Whether a write waits for the device that is being asked something, and nothing but that holds it up.
+    pub(crate) fn is_pressed(&self, now: Instant) -> bool {
+        let Busy::With(key, _) = &self.busy else { return false };
+        !self.is_congested() && self.devices.get(key).is_some_and(|state| state.is_pressed(now))
+    }
+
+    /// The exchange in progress was given up for that write: it is begun again when its turn comes.
+    pub(crate) fn handle_yield(&mut self) {
+        let Busy::With(key, _) = std::mem::replace(&mut self.busy, Busy::No) else { return };
+        if let Some(state) = self.devices.get_mut(&key) {
+            state.yields();
+        }
+    }
+
     /// Whoever is asked is left alone until then: others are asked meanwhile.
     pub(crate) fn handle_rest(&mut self, until: Instant) {
         if let Busy::With(key, _) = &self.busy

@@ -65,7 +65,10 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
                 }
                 Some(Command::Exchange(ask)) => {
                     let began = now();
-                    let outcome = self.during(medium.exchange(ask)).await?;
+                    let Some(outcome) = self.unless_pressed::<D>(medium.exchange(ask)).await? else {
+                        self.scheduler.handle_yield();
+                        continue;
+                    };
                     self.catch_up(medium.answered());
                     let up = medium.is_up();
                     self.count_exchange(began, up, &outcome);
@@ -141,6 +144,21 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
         loop {
             if let Event::Done(output) = self.event(work.as_mut()).await? {
                 return Ok(output);
+            }
+        }
+    }
+
+    /// As [`Worker::during`], but for an exchange that gives way to something more urgent: `None`.
+    async fn unless_pressed<D: Medium>(
+        &mut self,
+        work: impl Future<Output = Outcome<D::Answer>>,
+    ) -> Result<Option<Outcome<D::Answer>>, Stopped> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            match self.event(work.as_mut()).await? {
+                Event::Done(outcome) => return Ok(Some(outcome)),
+                Event::Other if D::YIELDS && self.scheduler.is_pressed(now()) => return Ok(None),
+                Event::Other => {}
             }
         }
     }

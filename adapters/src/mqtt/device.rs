@@ -108,6 +108,7 @@ impl Medium for MqttDevice {
     type Ear = SharedEar<Said>;
 
     const SPREAD: Duration = Duration::from_secs(3);
+    const YIELDS: bool = true;
 
     fn ear(&mut self) -> Self::Ear {
         SharedEar::new(self.link.clone(), Arc::clone(&self.letters))

@@ -78,6 +78,7 @@ impl Medium for Line {
     type Ear = SharedEar<FakeWord>;
 
     const SPREAD: Duration = Duration::from_secs(2);
+    const YIELDS: bool = true;
 
     fn ear(&mut self) -> Self::Ear {
         SharedEar::new(self.link.clone(), Arc::clone(&self.letters))
@@ -223,6 +224,28 @@ fn one(capability: Capability) -> Mapping {
 
 fn unreachable(cause: &str) -> Result<(), DeviceFault> {
     Err(DeviceFault::Unreachable(cause.to_owned()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_does_not_wait_for_the_answer_to_a_question() {
+    let mut bench = Bench::start(64, &[("a", fake::mapping(&[fake::on_demand(), fake::writable()]))]);
+    bench.settle().await;
+    bench.shared.ways.lock().unwrap().insert(0, Way::Hangs);
+    let get = bench.call("a", read(&[0]));
+    while !bench.sent(0).contains(&What::Read(vec![0])) {
+        tokio::task::yield_now().await;
+    }
+    bench.shared.ways.lock().unwrap().remove(&0);
+    let began = tokio::time::Instant::now();
+    let set = bench.call("a", write(1, 5));
+    assert_eq!(bench.reply().await.id, set);
+    assert!(began.elapsed() <= 5 * MS, "{:?}", began.elapsed());
+    let answer = bench.reply().await;
+    assert_eq!(
+        (answer.id, answer.outcome),
+        (get, Ok(vec![Reading::now(PointId(0), Ok(number(1)))])),
+        "asked again"
+    );
 }
 
 #[tokio::test(start_paused = true)]
