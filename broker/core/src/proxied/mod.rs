@@ -36,6 +36,9 @@ use capabilities::Capabilities;
 use objects::{Objects, Place};
 use sensor::Sensor;
 
+/// Why a value that a server has kept is not good.
+const OF_ANY_AGE: &str = "what is known was kept of former times and may be of any age";
+
 /// All devices of the site, by the number of their row.
 #[derive(Debug)]
 pub struct Devices {
@@ -299,14 +302,23 @@ impl Device {
         }
     }
 
-    /// `X_USPBROKER_LastError`: why the last attempt to read brought nothing; empty after a success.
+    /// `X_USPBROKER_LastError`: why the last attempt to read brought nothing, or why what is known may be of any age; empty after a
+    /// success.
     pub fn last_error(&self, capability: &Capability) -> String {
         let is_read = self.model(capability).is_some_and(|m| m.read.is_some());
         match (&self.online, &capability.failed) {
             (Some(Err(fault)), _) if is_read => format!("the device is offline: {fault}"),
             (_, Some(fault)) => fault.to_string(),
+            (_, None) if self.is_of_any_age(capability) => OF_ANY_AGE.to_owned(),
             (_, None) => String::new(),
         }
+    }
+
+    /// A server has kept it of former times, and nobody says that the device is there or it may not be old.
+    fn is_of_any_age(&self, capability: &Capability) -> bool {
+        let ages = self.model(capability).is_some_and(|model| model.max_age < mapping::FOR_EVER);
+        let is_kept = capability.reading.as_ref().is_some_and(|reading| reading.kept);
+        is_kept && (ages || self.online.is_none() || self.is_believed())
     }
 
     /// Why nothing is asked of it; `None`: it may be asked.
@@ -321,7 +333,7 @@ impl Device {
             (Some(offline), _) => offline.clone(),
             (_, Some(error)) => format!("device {}: {error}", self.id),
             (_, None) if capability.reading.as_ref().is_some_and(|reading| reading.kept) => {
-                format!("device {}: what is known was kept of former times and may be of any age", self.id)
+                format!("device {}: {OF_ANY_AGE}", self.id)
             }
             (_, None) if capability.reading.is_some() => {
                 format!("device {}: the last reading is too old", self.id)
@@ -391,7 +403,9 @@ impl Capability {
                 true
             }
             None => {
-                self.reading = Some(Reading { value, at, kept, changed: now.known_wall() });
+                // Since when it is so, nobody knows of what a server has kept.
+                let changed = now.known_wall().filter(|_| !kept);
+                self.reading = Some(Reading { value, at, kept, changed });
                 matches!(word, Word::Written(_))
             }
         }

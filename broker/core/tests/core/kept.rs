@@ -51,12 +51,18 @@ fn what_somebody_has_kept_is_shown_and_is_no_contact() {
         "Device.ProxiedDevice.1.Online=false",
         "Device.ProxiedDevice.1.LastTimeContacted=0001-01-01T00:00:00Z",
         "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_Quality=Stale",
+        "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_LastError=what is known was kept of former times and may be",
+        "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.LastChange=0001-01-01T00:00:00Z",
         "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.LastContactTime=0001-01-01T00:00:00Z",
     ];
     shows(&mut w, c, "Device.ProxiedDevice.1.", &lines);
     // Whoever keeps count of it says that it is there: then it is what it shows.
     w.report_online("a", Ok(()));
-    shows(&mut w, c, ROW, &["X_USPBROKER_Quality=Good", "LevelSensor.Value=20"]);
+    shows(&mut w, c, ROW, &["X_USPBROKER_Quality=Good", "LastError=\n", "LevelSensor.Value=20"]);
+    w.report("a", &[(0, number("20"))]);
+    shows(&mut w, c, ROW, &["LevelSensor.LastChange=0001-01-01T00:00:00Z"]);
+    w.report("a", &[(0, number("25"))]);
+    assert!(!w.get(c, ROW).contains("LevelSensor.LastChange=0001-01-01T00:00:00Z"), "since then it is 25");
 }
 
 /// Nobody keeps count of it: after its server was away it passes for being there, and what is kept may be from long ago.
@@ -75,6 +81,8 @@ fn what_is_kept_of_a_device_that_is_only_believed_to_be_there_is_stale() {
     w.subscribe(c, "q", "ValueChange", &format!("{ROW}X_USPBROKER_Quality"));
     w.report_kept("a", &[(0, number("20"))]);
     assert_eq!(quality(&mut w, c), "Stale");
+    let error = w.get(c, &format!("{ROW}X_USPBROKER_LastError"));
+    assert!(error.ends_with("may be of any age"), "{error}");
     w.notes(c);
     w.report("a", &[(1, Value::Bool(true))]);
     assert_eq!(w.notes(c), [format!("q: ValueChange {ROW}X_USPBROKER_Quality=Good")], "it speaks");
