@@ -59,11 +59,15 @@ pub struct CoapOptions {
     pub confirmable: bool,
     /// Largest block of a body, 16 to 1024, a power of two (RFC 7959).
     pub block: u16,
+    /// How long a device that is observed may say nothing before it is asked whether it is still there, however long what it
+    /// said stays fresh.
+    pub silence: Duration,
 }
 
 impl Default for CoapOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(5), confirmable: true, block: 1024 }
+        let (timeout, silence) = (Duration::from_secs(5), Duration::from_secs(300));
+        Self { timeout, confirmable: true, block: 1024, silence }
     }
 }
 

@@ -61,8 +61,8 @@ pub(crate) type Outcome = (Result<Response, Failure>, Mark);
 pub(crate) enum Order {
     /// Ask this, and tell what comes of it.
     Ask(Request, oneshot::Sender<Outcome>),
-    /// Observe nothing but these.
-    Keep(Vec<Resource>),
+    /// Observe nothing but these, and look for the device after so long a silence.
+    Keep(Vec<Resource>, Duration),
 }
 
 /// Whom a device lets in.
@@ -117,6 +117,12 @@ impl Link {
             buffer: vec![0; MAX_DATAGRAM],
         };
         link.shake_hands().await.map(|()| link)
+    }
+
+    /// Looks for the device after so long a silence.
+    pub(crate) fn with_silence(mut self, silence: Duration) -> Self {
+        self.endpoint.set_silence(silence);
+        self
     }
 
     /// Whether there are other addresses to be tried if nobody answers at this one.
@@ -250,7 +256,10 @@ impl Link {
                     self.waiting = Some(caller);
                     self.endpoint.request(now(), request);
                 }
-                Some(Order::Keep(resources)) => self.endpoint.keep_watching(&resources),
+                Some(Order::Keep(resources, silence)) => {
+                    self.endpoint.keep_watching(&resources);
+                    self.endpoint.set_silence(silence);
+                }
                 None => return Ok(false),
             },
             received = self.socket.recv(&mut self.buffer) => match received {

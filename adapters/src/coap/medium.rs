@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use usp_mapping::mapping::{BusKind, CoapAddress, Device, DeviceAddress};
+use usp_mapping::mapping::{BusKind, CoapAddress, CoapOptions, Device, DeviceAddress, Protocol};
 use usp_mapping::port::DeviceFault;
 
 use crate::bus::ear::{Ear, Mark, Said};
@@ -88,7 +88,7 @@ impl CoapMedium {
         let opening = Link::open(local, (&address.host, self.turn), credentials, ways);
         let opened = tokio::time::timeout(CONNECT, opening);
         let link = opened.await.map_err(|_| words(format!("no answer within {} s", CONNECT.as_secs())))?;
-        let link = link.map_err(words)?;
+        let link = link.map_err(words)?.with_silence(silence(&device));
         let is_doubtful = link.has_others() || address.psk.is_some();
         let (orders, taken) = mpsc::channel(ORDERS);
         let id = device.id.clone();
@@ -112,7 +112,8 @@ impl CoapMedium {
             self.link.as_mut().filter(|held| !Arc::ptr_eq(&held.device.mapping, &device.mapping))
         {
             // A link that has ended observes nothing.
-            held.orders.send(Order::Keep(observed(&device.mapping))).await.ok();
+            let order = Order::Keep(observed(&device.mapping), silence(&device));
+            held.orders.send(order).await.ok();
             held.device = device;
         }
     }
@@ -147,6 +148,15 @@ impl CoapMedium {
             self.link = None;
             self.turn = self.turn.wrapping_add(1);
         }
+    }
+}
+
+/// How long the device may say nothing while it is observed.
+fn silence(device: &Device) -> Duration {
+    match &device.mapping.protocol {
+        Protocol::Coap(options) => options.silence,
+        // A site puts no other device on a CoAP bus.
+        _ => CoapOptions::default().silence,
     }
 }
 

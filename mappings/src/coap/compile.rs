@@ -56,6 +56,7 @@ impl Compiler<'_> {
             timeout: draft.timeout.map_or(usual.timeout, |timeout| timeout.value),
             confirmable: draft.confirmable.map_or(usual.confirmable, |confirmable| confirmable.value),
             block: draft.block.map_or(usual.block, |block| block.value),
+            silence: draft.silence.map_or(usual.silence, |silence| silence.value),
         }
     }
 }

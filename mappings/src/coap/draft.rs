@@ -15,6 +15,8 @@ pub struct CoapDraft {
     pub confirmable: Option<At<bool>>,
     /// `block`.
     pub block: Option<At<u16>>,
+    /// `silence`.
+    pub silence: Option<At<Duration>>,
 }
 
 /// Which resource, and how it is used.

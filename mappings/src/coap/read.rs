@@ -9,7 +9,7 @@ use crate::read::Report;
 use crate::read::fields::Fields;
 use crate::yaml::Node;
 
-pub(crate) const COAP_KEYS: [&str; 3] = ["timeout", "confirmable", "block"];
+pub(crate) const COAP_KEYS: [&str; 4] = ["timeout", "confirmable", "block", "silence"];
 
 const METHODS: [(&str, CoapMethod); 2] = [("put", CoapMethod::Put), ("post", CoapMethod::Post)];
 
@@ -28,10 +28,12 @@ impl Report<'_> {
     pub(crate) fn coap(&mut self, node: &Node) -> Option<CoapDraft> {
         let fields = self.fields(node, "`coap`", &COAP_KEYS)?;
         let timeout = fields.node("timeout").and_then(|node| self.duration(node));
+        let silence = fields.node("silence").and_then(|node| self.duration(node));
         Some(CoapDraft {
             timeout: timeout.filter(|timeout| self.at_least_a_millisecond(*timeout, "`timeout`")),
             confirmable: fields.node("confirmable").and_then(|node| self.boolean(node)),
             block: fields.node("block").and_then(|node| self.block(node)),
+            silence: silence.filter(|silence| self.at_least_a_millisecond(*silence, "`silence`")),
         })
     }
 

@@ -189,6 +189,8 @@ pub(super) struct Coap {
     confirmable: Option<Flag>,
     /// Largest block of a body; 1024 unless told otherwise.
     block: Option<Block>,
+    /// How long a device that is observed may say nothing before it is asked whether it is there; `5m` unless told otherwise.
+    silence: Option<Duration>,
 }
 
 /// How devices of this model behave on Bluetooth.

@@ -21,16 +21,14 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
+use usp_mapping::mapping::CoapOptions;
+
 use self::request::{Failure, Request, Resource, Response};
 use self::seen::{Reply, Seen};
 use self::transfer::{Step, Transfer};
 use self::watch::Watch;
 use crate::coap::message::{Code, Kind, Message, Token, option};
 use crate::coap_timing::{ACK_TIMEOUT, MAX_RETRANSMIT, TRANSFER};
-
-/// A device that is observed and was silent for so long is asked whether it is still there, however long what it said
-/// stays fresh: it may have restarted, and forgotten what it was to tell of, or its DTLS session.
-const SILENCE: Duration = Duration::from_secs(300);
 
 /// Events that may wait for whoever takes them; further notifications are not acknowledged, so that the device
 /// repeats them.
@@ -106,6 +104,9 @@ pub(crate) struct Endpoint {
     silent: bool,
     /// When anything last came.
     heard: Option<Instant>,
+    /// A device that is observed and was silent for so long is asked whether it is still there, however long what it said
+    /// stays fresh: it may have restarted, and forgotten what it was to tell of, or its DTLS session.
+    silence: Duration,
 }
 
 impl Endpoint {
@@ -122,6 +123,7 @@ impl Endpoint {
             events: VecDeque::new(),
             silent: false,
             heard: None,
+            silence: CoapOptions::default().silence,
         };
         endpoint.next_id = u16::try_from(endpoint.chance() & 0xffff).unwrap_or(0);
         endpoint
@@ -143,6 +145,11 @@ impl Endpoint {
     pub(crate) fn keep_watching(&mut self, resources: &[Resource]) {
         let gone: Vec<_> = self.watches.extract_if(.., |it| !resources.contains(&it.resource)).collect();
         gone.into_iter().filter(Watch::is_observed).for_each(|watch| self.deregister(&watch));
+    }
+
+    /// After how long a silence it is looked for.
+    pub(crate) fn set_silence(&mut self, silence: Duration) {
+        self.silence = silence;
     }
 
     /// Whether the device is to tell of anything.
@@ -186,7 +193,7 @@ impl Endpoint {
     /// When it has been silent for so long that it is looked for, if it is to tell of anything.
     fn silent_until(&self) -> Option<Instant> {
         let tells = self.watches.iter().any(Watch::is_observed);
-        self.heard.filter(|_| tells)?.checked_add(SILENCE)
+        self.heard.filter(|_| tells)?.checked_add(self.silence)
     }
 
     /// Sends again what was not acknowledged, gives up what was not answered, registers what was lost.

@@ -6,6 +6,7 @@ use crate::coap::message::Block;
 
 const S: Duration = Duration::from_secs(1);
 const WITHIN: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(300);
 
 /// The endpoint and what the test sees of it.
 struct Talk {
@@ -464,7 +465,11 @@ fn a_device_that_is_observed_is_looked_for_however_long_its_word_is_fresh() {
     assert_eq!((looks.number(option::OBSERVE), looks.token), (Some(0), request.token));
     talk.hear(&numbered(ack(&looks, "again"), 2).with_number(option::MAX_AGE, 86_400));
     assert_eq!(talk.told().as_deref(), Some("t=again"));
-    talk.pass(SILENCE + WITHIN);
+    // One that sleeps for longer says so in its mapping.
+    talk.endpoint.set_silence(2 * SILENCE);
+    talk.pass(2 * SILENCE - S);
+    assert_eq!(talk.sends(), None);
+    talk.pass(S + WITHIN);
     assert_eq!(talk.told().as_deref(), Some("silent"), "it is gone, or does not know the session");
 }
 
