@@ -231,7 +231,26 @@ fn report(args: &Coap, entries: &[Entry], whole: bool) -> Result<(), Failure> {
             }
         }
     }
+    if entries.is_empty() && whole {
+        write!(text, "\n{}", hint(args)).ok();
+    }
     print_line(text.trim_end())
+}
+
+/// What may be the reason that nobody answered.
+fn hint(args: &Coap) -> String {
+    let within = args.timeout;
+    let others = "Devices that speak DTLS alone do not answer: they are put into the site file by hand, with their `psk`.";
+    match args.multicast {
+        Some(from) => format!(
+            "Nobody answered within {within:?}. Is {from} this machine's address in the devices' network? Many networks and devices \
+             pass no multicast: --host asks addresses one by one. {others}"
+        ),
+        None => format!(
+            "Nobody answered within {within:?}. Are the devices awake, and is their port {PORT}? --host HOST:PORT asks another port, \
+             a longer --timeout waits for slow ones. {others}"
+        ),
+    }
 }
 
 fn site(entries: &[Entry], sources: &Sources) -> String {
