@@ -207,22 +207,8 @@ fn nothing_secret_is_told(home: &Home, cli: &Cli) {
             assert!(!text.contains(secret.as_str()), "{what} tells {secret}");
         }
     }
-    let mut folders = vec![home.place.dir().to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
-            let (kind, path) = (entry.file_type().unwrap(), entry.path());
-            if kind.is_dir() {
-                folders.push(path);
-            } else if kind.is_file() {
-                let bytes = fs::read(&path).unwrap();
-                let open = fs::metadata(&path).unwrap().permissions().mode() & 0o077 != 0;
-                for secret in &secrets {
-                    let found = bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
-                    assert!(!found || !open, "{} has {secret}, and others may read it", path.display());
-                }
-            }
-        }
-    }
+    let open = home.place.open_files_with(&secrets.each_ref().map(String::as_str));
+    assert!(open.is_empty(), "others may read a secret in {open:?}");
 }
 
 /// What a device does wrong costs no wrong value, no false success, and nobody else's time.

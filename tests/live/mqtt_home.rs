@@ -29,7 +29,11 @@ impl Home {
     /// At a server, with more keys of its bus.
     fn at(server: Mosquitto, keys: &str) -> Self {
         let things = Household::start(server.address());
-        let place = Place::new(ACTOR, "");
+        let mut place = Place::new(ACTOR, "");
+        if keys.contains("password") {
+            // What the client tells of itself is looked through too.
+            place.env("USP_BROKER_LOG", "info,usp_adapters=trace,rumqttc=trace");
+        }
         place.write("site.yaml", &site(&server, keys));
         let broker = place.start();
         let home = Self { server, things, place, _broker: broker };
@@ -310,4 +314,6 @@ async fn passwords_are_in_nothing_that_is_told() {
     assert!(told.contains("refuses us") && told.contains("plug"), "{told}");
     let everything = told + &home.place.log();
     assert!(!everything.contains(PASSWORD), "{everything}");
+    let open = home.place.open_files_with(&[PASSWORD]);
+    assert!(open.is_empty(), "others may read it in {open:?}");
 }

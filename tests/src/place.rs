@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -94,6 +95,24 @@ impl Place {
         let process = Process::start(&mut command);
         assert_eq!(process.line(), "registered");
         process
+    }
+
+    /// Files in it that have one of these texts, and that others than their owner may read.
+    pub fn open_files_with(&self, secrets: &[&str]) -> Vec<PathBuf> {
+        let (mut folders, mut open) = (vec![self.dir().to_owned()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
+                let (kind, path) = (entry.file_type().unwrap(), entry.path());
+                if kind.is_dir() {
+                    folders.push(path);
+                } else if kind.is_file() && entry.metadata().unwrap().permissions().mode() & 0o077 != 0 {
+                    let bytes = fs::read(&path).unwrap();
+                    let has = |secret: &&str| bytes.windows(secret.len()).any(|it| it == secret.as_bytes());
+                    open.extend(secrets.iter().any(has).then_some(path));
+                }
+            }
+        }
+        open
     }
 
     /// Everything that the broker has logged.
