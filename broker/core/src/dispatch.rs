@@ -224,6 +224,7 @@ impl Broker {
             }
             self.pass_on(service, number, &path, notification.clone());
         }
+        self.doubt_leads(service, &wanted);
     }
 }
 

@@ -53,6 +53,7 @@ use services::creations::Creations;
 use session::Sessions;
 use subscriptions::Subscriptions;
 use subscriptions::flood::Told;
+use subscriptions::leads::Leads;
 use subscriptions::told::Undecided;
 use subscriptions::waiting::Notices;
 use time::{Mono, Now};
@@ -73,6 +74,7 @@ pub struct Broker {
     bus_commands: BusCommands,
     creations: Creations,
     subs: Subscriptions,
+    leads: Leads,
     notices: Notices,
     told: Told,
     undecided: Undecided,
@@ -135,6 +137,7 @@ impl Broker {
             bus_commands: BusCommands::default(),
             creations: Creations::default(),
             subs: Subscriptions::default(),
+            leads: Leads::default(),
             notices: Notices::default(),
             told: Told::default(),
             undecided: Undecided::default(),
@@ -213,6 +216,7 @@ impl Broker {
                 Timer::Silence(service) => self.handle_silence(service),
                 Timer::Review(service) => self.review_again(service),
                 Timer::Creations => self.deliver_creations(),
+                Timer::Leads => self.follow_failed(),
                 Timer::Store => self.retry_store(),
                 Timer::Periodic(controller) => self.handle_periodic(controller),
                 Timer::Scheduled(row) => self.handle_scheduled(row),

@@ -362,6 +362,7 @@ impl Broker {
         self.end_commands(id, &why);
         self.fail_service_legs(id, &why);
         self.model.targets.forget_service(id);
+        self.follow_all();
     }
 
     /// A Service says goodbye but keeps its connection: it may register again.

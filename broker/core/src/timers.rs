@@ -24,6 +24,8 @@ pub(crate) enum Timer {
     Review(ServiceId),
     /// Notifications of new rows have waited for long enough.
     Creations,
+    /// Where references of Subscriptions lead is to be asked again.
+    Leads,
     /// What is owed to the store is to be tried again.
     Store,
     /// A Controller's Periodic! is due.

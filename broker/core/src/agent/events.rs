@@ -14,7 +14,7 @@ impl Broker {
         let (Some(at), Ok(name)) = (self.model.locate(object), Name::new(event)) else { return Vec::new() };
         let leaf = Leaf::Event(name);
         let events = self.subs.enabled().filter(|(_, s)| s.kind == NotifKind::Event);
-        let about = events.filter(|(_, s)| s.references.iter().any(|r| self.model.covers(r, &at, &leaf)));
+        let about = events.filter(|(_, s)| s.everything().any(|r| self.model.covers(r, &at, &leaf)));
         about.map(|(number, s)| (number, s.controller)).collect()
     }
 

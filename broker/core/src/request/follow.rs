@@ -105,6 +105,10 @@ impl Model {
     fn crosses(&self, path: &Path, asked: &For<'_>, rounds: usize) -> bool {
         match self.next(path, asked) {
             Ok(Next::Ask(_)) => true,
+            // A Service's references, none of which may be read.
+            Ok(Next::Paths(paths)) if paths.is_empty() => {
+                matches!(self.resolve(&path.segments), Ok(Found::Service(_)))
+            }
             Ok(Next::Paths(paths)) => paths.iter().any(|path| {
                 self.is_at_service(path) || (rounds > 0 && self.crosses(path, asked, rounds - 1))
             }),
@@ -115,7 +119,7 @@ impl Model {
     }
 
     /// Whether a path leads to a Service: to an object, or to what one serves within an object of ours.
-    fn is_at_service(&self, path: &Path) -> bool {
+    pub(super) fn is_at_service(&self, path: &Path) -> bool {
         let Ok(Found::Local(local)) = self.resolve(&path.segments) else { return true };
         let Some(object) = local.object.and_then(|id| self.schema.get(id)) else { return false };
         let owner = match &path.leaf {

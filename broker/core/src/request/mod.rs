@@ -13,6 +13,7 @@ pub(crate) mod get;
 pub(crate) mod instances;
 mod judged;
 pub(crate) mod kinds;
+mod lead;
 mod merge;
 pub(crate) mod operate;
 pub(crate) mod operated;

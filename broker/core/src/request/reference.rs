@@ -27,7 +27,7 @@ pub(super) enum Next {
 impl Model {
     /// What a path stands for, as far as its references can be followed from memory: plain paths, and those whose next
     /// reference a Service holds.
-    pub(crate) fn led(&self, path: &Path, rights: &Rights) -> Vec<Path> {
+    fn led(&self, path: &Path, rights: &Rights) -> Vec<Path> {
         let mut found = Vec::new();
         self.lead(path, rights, MOST_ROUNDS, &mut found);
         found
@@ -69,9 +69,11 @@ impl Model {
     }
 }
 
+/// Of what is told, each value counts only if it may be read. What may not be read of any row leads nowhere.
 fn ask(rights: &Rights, service: ServiceId, holder: &Path) -> Result<Next, Fault> {
-    match rights.allow_path(Kind::Param, Act::Read, holder) {
+    match rights.allow_somewhere(Kind::Param, Act::Read, holder) {
         true => Ok(Next::Ask(service)),
+        false if holder.is_search() => Ok(Next::Paths(Vec::new())),
         false => Err(Fault::unsupported(holder)),
     }
 }

@@ -97,6 +97,7 @@ impl Broker {
             }
         }
         self.discover_rest(id, &name, &paths);
+        self.follow_all();
         self.sync_service(id);
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Shadows {
     pub(super) rows: BTreeMap<Wanted, Shadow>,
     /// Rows for the broker itself: what they tell changes what these Targets of Permissions mean.
     pub(super) watched: BTreeMap<Wanted, BTreeSet<Steps>>,
+    /// The same: what they tell changes where references of these Subscriptions lead.
+    pub(super) followed: BTreeMap<Wanted, BTreeSet<u32>>,
     /// The same by the rows' IDs: each notification looks here.
     by_id: BTreeMap<String, Wanted>,
     /// The Service's table was read since it connected.
@@ -81,7 +83,8 @@ impl Shadows {
     }
 
     fn serve_any(&self, subscriptions: &BTreeSet<u32>) -> bool {
-        self.rows.values().any(|shadow| subscriptions.iter().any(|number| shadow.serves.contains(number)))
+        let mut served = self.rows.values().map(|shadow| &shadow.serves).chain(self.followed.values());
+        served.any(|serves| subscriptions.iter().any(|number| serves.contains(number)))
     }
 
     pub(super) fn insert(&mut self, wanted: Wanted, shadow: Shadow) {
@@ -99,11 +102,12 @@ impl Shadows {
 impl Broker {
     /// Brings rows in line after a change of our own table, at the Services that it concerns.
     pub(crate) fn sync_services(&mut self, changed: &BTreeSet<u32>) {
-        let concerned = |service: &Service| {
+        let concerned = |id: ServiceId, service: &Service| {
             service.shadows.serve_any(changed)
+                || self.is_followed_at(id, changed)
                 || changed.iter().filter_map(|n| self.subs.get(*n)).any(|s| service.is_meant_by(s))
         };
-        let ids = self.services.iter().filter(|(_, service)| concerned(service)).map(|(id, _)| id);
+        let ids = self.services.iter().filter(|(id, service)| concerned(*id, service)).map(|(id, _)| id);
         for id in ids.collect::<Vec<ServiceId>>() {
             self.sync_service(id);
         }
@@ -117,6 +121,10 @@ impl Broker {
             return;
         }
         self.watch_targets(id);
+        let followed = self.followed_at(id);
+        if let Some(service) = self.services.get_mut(id) {
+            service.shadows.followed = followed;
+        }
         let wanted = self.wanted_of(id);
         let Some(service) = self.services.get_mut(id) else { return };
         let shadows = &mut service.shadows;
@@ -147,6 +155,12 @@ impl Broker {
     pub(crate) fn doubt_targets(&mut self, id: ServiceId, told: &Wanted) {
         let targets = self.services.get(id).and_then(|service| service.shadows.watched.get(told)).cloned();
         self.learn_targets(id, targets.unwrap_or_default());
+    }
+
+    /// The same: references may lead elsewhere now.
+    pub(crate) fn doubt_leads(&mut self, id: ServiceId, told: &Wanted) {
+        let followed = self.services.get(id).and_then(|service| service.shadows.followed.get(told)).cloned();
+        self.follow_subscriptions(&followed.unwrap_or_default());
     }
 
     /// What one of our rows at a Service is about, and our Subscriptions that it serves. Right after the Service has come

@@ -12,7 +12,7 @@ mod rows;
 mod sync;
 mod taking;
 mod trust;
-mod wanted;
+pub(crate) mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;

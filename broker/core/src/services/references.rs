@@ -15,8 +15,7 @@ pub(super) fn rows_meant(model: &Model, kind: NotifKind, reference: &Path) -> Ve
         return Vec::new();
     }
     let text = reference.to_string();
-    // What lies behind a reference of the Service is known there.
-    let Some(supported) = reference.to_supported().map(|s| s.to_string()) else { return vec![text] };
+    let Some(supported) = reference.to_supported().map(|s| s.to_string()) else { return Vec::new() };
     let goes = kind == NotifKind::ObjectDeletion;
     if model.schema.find(&format!("{supported}{{i}}.")).is_some() {
         return vec![if goes { format!("{text}*.") } else { text }];
@@ -27,7 +26,7 @@ pub(super) fn rows_meant(model: &Model, kind: NotifKind, reference: &Path) -> Ve
         // A row that is made is known by its table, not by its number.
         Some(Segment::Instance(_)) => None,
         Some(Segment::Wildcard) => text.strip_suffix("*.").map(str::to_owned),
-        Some(Segment::Search(_) | Segment::Follow(_)) => Some(text.clone()),
+        Some(_) => Some(text.clone()),
     };
     let below = tables_below(model, &supported).into_iter().map(|table| format!("{text}{table}"));
     let below =
@@ -68,8 +67,7 @@ fn shape(segments: &[Segment], leaf: &Leaf) -> String {
     for segment in segments {
         match segment {
             Segment::Name(name) => shape.push_str(name.as_str()),
-            Segment::Follow(_) => shape.push('+'),
-            Segment::Instance(_) | Segment::Wildcard | Segment::Search(_) => shape.push('*'),
+            _ => shape.push('*'),
         }
         shape.push('.');
     }
@@ -82,14 +80,13 @@ fn shape(segments: &[Segment], leaf: &Leaf) -> String {
     shape + name.as_str() + sign
 }
 
-/// Whether a reference covers all that another one means. Where that leads elsewhere this is not known.
+/// Whether a reference covers all that another one means.
 fn covers(wide: &Path, path: &Path) -> bool {
     let fits = |(wide, segment): (&Segment, &Segment)| {
         wide == segment
             || (*wide == Segment::Wildcard && matches!(segment, Segment::Instance(_) | Segment::Search(_)))
     };
-    let rest = path.segments.get(wide.segments.len()..);
     wide != path
-        && rest.is_some_and(|rest| !rest.iter().any(|s| matches!(s, Segment::Follow(_))))
+        && wide.segments.len() <= path.segments.len()
         && wide.segments.iter().zip(&path.segments).all(fits)
 }

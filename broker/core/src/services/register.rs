@@ -156,6 +156,7 @@ impl Broker {
         service.renewed.retain(|path| kept.contains_key(path));
         service.divergent.retain(|table, _| above(kept, table).is_some());
         self.model.schema.remove_service(id, |element| keeps(kept, element));
+        self.follow_all();
     }
 
     /// One of the Service's own paths (R-DEREG.1), or all of them for an empty one (R-DEREG.2).

@@ -10,7 +10,6 @@ use usp_proto::usp::{Notify, notify::Notification};
 
 use crate::Broker;
 use crate::dm::covers::Element;
-use crate::dm::resolve::follows;
 use crate::dm::schema::ServiceId;
 use crate::subscriptions::hash;
 use crate::time::Mono;
@@ -73,9 +72,8 @@ impl Broker {
     fn may_come_twice(&self, subscription: u32, path: &Path) -> bool {
         let Some(subscription) = self.subs.get(subscription) else { return false };
         let may_mean = |reference: &&Path| {
-            follows(reference)
-                || Element::parsed(path).is_some_and(|e| e.is_covered_by(reference, &|_, _| true))
+            Element::parsed(path).is_some_and(|e| e.is_covered_by(reference, &|_, _| true))
         };
-        subscription.kind.is_about_rows() || subscription.references.iter().filter(may_mean).nth(1).is_some()
+        subscription.kind.is_about_rows() || subscription.plain().filter(may_mean).nth(1).is_some()
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct SyncJob {
     phase: Phase,
     stale: Vec<String>,
     adding: Vec<Wanted>,
+    /// Subscriptions whose references may have come to lead elsewhere before that could be told.
+    followed: BTreeSet<u32>,
     /// It was asked to delete what is stale, and that may be there still.
     undeleted: bool,
     /// What the reading or the Add came to, if it failed.
@@ -75,6 +77,7 @@ impl SyncJob {
             phase: Phase::Start,
             stale: Vec::new(),
             adding: Vec::new(),
+            followed: BTreeSet::new(),
             undeleted: false,
             failure: None,
         }
@@ -179,6 +182,9 @@ impl SyncJob {
             } else if row.is_none() {
                 tracing::warn!(kind = what.kind.name(), path = what.path, "a Service refused a Subscription");
             }
+            if row.is_some() {
+                self.followed.extend(service.shadows.followed.get(&what).into_iter().flatten());
+            }
             if let Some(shadow) = service.shadows.rows.get_mut(&what) {
                 shadow.row = row;
             }
@@ -256,6 +262,7 @@ impl Job for SyncJob {
                     (true, false) => None,
                 };
                 broker.finish_sync(self.service, failure);
+                broker.follow_subscriptions(&self.followed);
                 None
             }
         }

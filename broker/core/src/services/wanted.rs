@@ -11,7 +11,7 @@ use usp_proto::usp::add::{CreateObject, CreateParamSetting};
 use crate::Broker;
 use crate::access::meaning::Steps;
 use crate::dm::covers::Element;
-use crate::dm::resolve::{Found, follows};
+use crate::dm::resolve::Found;
 use crate::dm::schema::{Object, Owner, ServiceId};
 use crate::services::forward::ID_PREFIX;
 use crate::services::references::{rows_meant, widest};
@@ -37,9 +37,8 @@ impl Wanted {
     /// Whether something that a Service tells for this row is what the row is for.
     pub(crate) fn is_about(&self, path: &Path) -> bool {
         let Ok(written) = Path::parse(&self.path.replace("{i}", "*")) else { return false };
-        // Where a reference leads, and which rows an expression means, is known there.
-        follows(&written)
-            || Element::parsed(path).is_some_and(|element| element.is_covered_by(&written, &|_, _| true))
+        // Which rows an expression means is known there.
+        Element::parsed(path).is_some_and(|element| element.is_covered_by(&written, &|_, _| true))
     }
 
     /// Whether one row stands for several Commands or Events.
@@ -105,7 +104,8 @@ impl Broker {
                 );
             }
         }
-        wanted.extend(service.shadows.watched.keys().map(|what| (what.clone(), BTreeSet::new())));
+        let watched = service.shadows.watched.keys().chain(service.shadows.followed.keys());
+        wanted.extend(watched.map(|what| (what.clone(), BTreeSet::new())));
         for ((kind, _), (references, numbers)) in self.wishes(service) {
             for path in self.meant_at(id, kind, &references, &known) {
                 wanted.entry(Wanted { kind, path }).or_default().extend(&numbers);
@@ -122,14 +122,11 @@ impl Broker {
                 continue;
             }
             let rights = self.rights_of_controller(sub.controller);
-            let references = sub.references.iter().filter(|r| self.model.supports(r));
-            let led = references.flat_map(|reference| match follows(reference) {
-                true => self.model.led(reference, &rights),
-                false => vec![reference.clone()],
-            });
             // What its recipient may not read is not looked at for it (R-SEC.1).
-            let allowed: Vec<Path> =
-                led.filter(|reference| rights.may_search(&self.model, reference)).collect();
+            let allowed = sub.plain().filter(|reference| {
+                self.model.supports(reference) && rights.may_search(&self.model, reference)
+            });
+            let allowed: Vec<Path> = allowed.cloned().collect();
             let key = (sub.kind, allowed.iter().map(Path::to_string).collect());
             wishes.entry(key).or_insert_with(|| (allowed, BTreeSet::new())).1.insert(number);
         }
@@ -161,7 +158,7 @@ impl Broker {
         let deletions = self.subs.enabled().filter(|(_, sub)| sub.kind == NotifKind::ObjectDeletion);
         for (_, sub) in deletions.filter(|(_, sub)| service.is_meant_by(sub)) {
             let rights = self.rights_of_controller(sub.controller);
-            let targets = sub.references.iter().flat_map(|reference| rights.open_for(&self.model, reference));
+            let targets = sub.everything().flat_map(|reference| rights.open_for(&self.model, reference));
             for target in targets {
                 for what in self.compared_at(id, target) {
                     watched.entry(what).or_default().insert(target.segments.clone());
@@ -172,7 +169,7 @@ impl Broker {
     }
 
     /// What of a Service decides which rows the expressions of a Target mean.
-    fn compared_at(&self, id: ServiceId, target: &Path) -> Vec<Wanted> {
+    pub(crate) fn compared_at(&self, id: ServiceId, target: &Path) -> Vec<Wanted> {
         let params = self.model.searched_parameters(target).unwrap_or_default();
         let params = params.into_iter().map(|path| (NotifKind::ValueChange, path));
         let searches = target.segments.iter().enumerate().filter(|(_, s)| matches!(s, Segment::Search(_)));

@@ -101,6 +101,7 @@ impl Broker {
         let mut synced = subscriptions.clone();
         synced.extend(self.led_elsewhere(changes, rights));
         if !synced.is_empty() {
+            self.follow_subscriptions(&synced);
             self.sync_services(&synced);
         }
         self.agent_in_line(&controllers, &subscriptions);

@@ -4,6 +4,8 @@
 //! that come and go are told to who named their table or, of rows that go, the row; a reference to an object that is
 //! neither stands for all tables below it.
 
+use std::collections::BTreeSet;
+
 use usp_proto::path::{Expression, Leaf, Name, Path, Segment};
 
 use super::{Happening, NotifKind, Subscription};
@@ -71,7 +73,7 @@ impl Subject<'_> {
             true => self.is_row_of(reference, kind, recipient),
             false => self.is_covered_by(reference, recipient),
         };
-        subscription.kind == kind && subscription.references.iter().any(is_named)
+        subscription.kind == kind && subscription.everything().any(is_named)
     }
 
     fn is_covered_by(&self, reference: &Path, recipient: u32) -> bool {
@@ -146,11 +148,12 @@ impl Subject<'_> {
     }
 }
 
-/// The objects that a reference names before its first row. Nothing for one that follows references elsewhere.
-pub(super) fn stem(reference: &Path) -> String {
-    if follows(reference) {
-        return String::new();
-    }
+/// The objects that each of some references, which follow no others, names before its first row.
+pub(super) fn stems<'a>(references: impl Iterator<Item = &'a Path>) -> BTreeSet<String> {
+    references.map(stem).collect()
+}
+
+fn stem(reference: &Path) -> String {
     let names = reference.segments.iter().map_while(|segment| match segment {
         Segment::Name(name) => Some(format!("{name}.")),
         _ => None,

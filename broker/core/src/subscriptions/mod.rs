@@ -3,6 +3,7 @@
 pub mod effects;
 mod farewell;
 pub(crate) mod flood;
+pub(crate) mod leads;
 mod matching;
 pub mod notices;
 pub(crate) mod told;
@@ -21,6 +22,7 @@ use crate::access::{Act, Kind, Rights};
 use crate::agent::triggers::TriggerAction;
 use crate::dm::compute::UNKNOWN_TIME;
 use crate::dm::covers::Element;
+use crate::dm::resolve::follows;
 use crate::dm::rows::ObjRef;
 use crate::time::Mono;
 use crate::timers::Timer;
@@ -105,7 +107,9 @@ pub struct Subscription {
     pub action: TriggerAction,
     /// `ReferenceList`.
     pub references: Vec<Path>,
-    /// As far as each of these is nothing but names: outside of that it means nothing. Empty: anywhere.
+    /// Where those lead that Services have to be asked for, as it was found out last.
+    pub(crate) led: Vec<Path>,
+    /// As far as each of these is nothing but names: outside of that it means nothing at Services.
     pub(crate) stems: BTreeSet<String>,
     /// `Enable`.
     pub enabled: bool,
@@ -160,11 +164,20 @@ impl Broker {
     pub(crate) fn refresh_subscription(&mut self, number: u32) {
         let Some(table) = self.model.table("Device.LocalAgent.Subscription.") else { return };
         let row = ObjRef::new(table, &[number]);
-        if let Some(old) = self.subs.0.remove(&number).and_then(|s| s.ends) {
+        let before = self.subs.0.remove(&number);
+        if let Some(old) = before.as_ref().and_then(|s| s.ends) {
             self.timers.clear(old, Timer::Subscription(number));
         }
         match self.read_subscription(&row) {
-            Some(subscription) => {
+            Some(mut subscription) => {
+                let same = |s: &Subscription| {
+                    (s.controller, &s.references) == (subscription.controller, &subscription.references)
+                };
+                let before = before.filter(same);
+                if let Some(before) = &before {
+                    (subscription.led, subscription.stems) = (before.led.clone(), before.stems.clone());
+                }
+                let is_new = before.is_none();
                 if !subscription.enabled {
                     self.drop_notices_of(number);
                 }
@@ -172,8 +185,14 @@ impl Broker {
                     self.timers.set(at, Timer::Subscription(number));
                 }
                 self.subs.0.insert(number, subscription);
+                if is_new {
+                    self.forget_lead(number);
+                }
             }
-            None => self.drop_notices_of(number),
+            None => {
+                self.drop_notices_of(number);
+                self.forget_lead(number);
+            }
         }
     }
 
@@ -190,7 +209,8 @@ impl Broker {
             id: text("ID"),
             kind: NotifKind::parse(&text("NotifType"))?,
             action: TriggerAction::parse(&text("TriggerAction")),
-            stems: references.iter().map(matching::stem).collect(),
+            led: Vec::new(),
+            stems: matching::stems(references.iter().filter(|path| !follows(path))),
             references,
             enabled: text("Enable") == "true",
             retry: text("NotifRetry") == "true",

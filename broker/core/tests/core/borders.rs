@@ -15,7 +15,7 @@ const SUBSCRIPTIONS: (&str, [&str; 4]) = ("Device.LocalAgent.Subscription.", ["r
 const ROWS: &str = "Device.LocalAgent.Controller.";
 
 /// A lamp whose zones refer to others by `Buddy`.
-fn referring(top: &str, refs: &[(&str, &str)]) -> FakeService {
+pub(crate) fn referring(top: &str, refs: &[(&str, &str)]) -> FakeService {
     let mut service = lamp(top);
     for object in service.supported.iter_mut().filter(|o| o.is_multi_instance) {
         let mut param = object.supported_params[0].clone();
@@ -27,7 +27,7 @@ fn referring(top: &str, refs: &[(&str, &str)]) -> FakeService {
     service
 }
 
-fn link(w: &mut World, peer: &str, top: &str, refs: &[(&str, &str)]) -> ConnId {
+pub(crate) fn link(w: &mut World, peer: &str, top: &str, refs: &[(&str, &str)]) -> ConnId {
     let s = w.service_link(peer, referring(top, refs));
     w.register(s, false, &[top]);
     s

@@ -7,10 +7,10 @@ use crate::bench::peer::{add, get, operate, set};
 use crate::bench::service::{Manner, lamp};
 use crate::bench::text;
 
-const OWN: &str = "Device.LocalAgent.Controller.1.BootParameter.";
+pub(crate) const OWN: &str = "Device.LocalAgent.Controller.1.BootParameter.";
 
 /// Two Services whose zones refer to each other and to us, and a row of ours that refers to a zone.
-fn world() -> (World, ConnId, ConnId, ConnId) {
+pub(crate) fn world() -> (World, ConnId, ConnId, ConnId) {
     let mut w = World::new();
     let c = w.controller("self::c");
     let link = |w: &mut World, peer: &str, own: &str, refs: &[(&str, &str)]| {

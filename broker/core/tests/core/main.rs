@@ -22,6 +22,7 @@ mod hostile;
 mod instances;
 mod iot;
 mod kept;
+mod led;
 mod letters_agree;
 mod limits;
 mod messages;
