@@ -46,6 +46,11 @@ pub trait Job: Send {
     fn asker(&self) -> Option<ConnId> {
         None
     }
+
+    /// When the Services have to have answered what is asked next, if that is sooner than a Service's own deadline.
+    fn until(&self) -> Option<Mono> {
+        None
+    }
 }
 
 /// What a leg brought.
@@ -103,6 +108,8 @@ struct Pending {
     job: Option<Box<dyn Job>>,
     open: usize,
     asker: Asker,
+    /// When Services have to have answered.
+    until: Option<Mono>,
 }
 
 /// One open leg.
@@ -118,7 +125,7 @@ pub(crate) struct Leg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Wait {
     Turn { service: ServiceId },
-    Service { service: ServiceId, conn: ConnId, msg: u64 },
+    Service { service: ServiceId, conn: ConnId, msg: u64, sent: Mono },
     Device { call: CallId, device: u32 },
     Change,
     Store,
@@ -195,12 +202,16 @@ impl Gatherer {
     }
 }
 
+fn sooner(at: Mono, until: Option<Mono>) -> Mono {
+    until.map_or(at, |until| at.min(until))
+}
+
 impl Broker {
     /// Begins a job: `start` asks its first legs; without any it advances at once.
     pub(crate) fn begin(&mut self, job: Box<dyn Job>) {
         let id = JobId(self.gather.number());
         let asker = job.asker();
-        self.gather.jobs.insert(id, Pending { job: Some(job), open: 0, asker });
+        self.gather.jobs.insert(id, Pending { job: Some(job), open: 0, asker, until: None });
         self.advance(id);
     }
 
@@ -209,6 +220,7 @@ impl Broker {
         loop {
             let Some(pending) = self.gather.jobs.get_mut(&id).filter(|p| p.open == 0) else { return };
             let Some(job) = pending.job.take() else { return };
+            pending.until = job.until();
             let next = job.advance(self, id);
             match (next, self.gather.jobs.get_mut(&id)) {
                 (Some(job), Some(pending)) => pending.job = Some(job),
@@ -255,14 +267,24 @@ impl Broker {
         };
         let limits = &self.config.limits;
         let (most, patience) = (limits.max_pending_per_service, limits.service_timeout);
-        let asker = self.gather.jobs.get(&job).and_then(|p| p.asker);
+        let pending = self.gather.jobs.get(&job);
+        let (asker, until) = pending.map_or((None, None), |p| (p.asker, p.until));
+        let now = self.model.now.monotonic;
+        if until.is_some_and(|until| until <= now) {
+            let text = format!(
+                "the time for this request was over before Service {} was asked",
+                self.services.name(service)
+            );
+            let fault = Fault::new(ErrCode::INTERNAL_ERROR, text);
+            return self.reply_at_once(job, tag, LegReply::Service(Err(fault.into())));
+        }
         match self.gather.lines.entry(service).or_default().turn(asker, most) {
             Turn::Now => {
                 let leg = self.open_leg(job, tag, None, Wait::Turn { service });
                 self.send_to_service(leg, service, conn, request, within);
             }
             Turn::Later => {
-                let until = self.model.now.monotonic + patience;
+                let until = sooner(now + patience, until);
                 let leg = self.open_leg(job, tag, Some(until), Wait::Turn { service });
                 let waiting = Waiting { leg, request, within };
                 self.gather.lines.entry(service).or_default().push(asker, waiting);
@@ -314,9 +336,10 @@ impl Broker {
     ) {
         let msg = self.next_msg();
         let Some(leg) = self.gather.legs.get_mut(&id) else { return };
-        let deadline = self.model.now.monotonic + within;
+        let sent = self.model.now.monotonic;
+        let deadline = sooner(sent + within, self.gather.jobs.get(&leg.job).and_then(|job| job.until));
         let turn = leg.deadline.replace(deadline);
-        leg.wait = Wait::Service { service, conn, msg };
+        leg.wait = Wait::Service { service, conn, msg, sent };
         let asker = leg.asker;
         if let Some(turn) = turn {
             self.timers.clear(turn, Timer::Leg(id));
@@ -461,12 +484,10 @@ impl Broker {
         let Some(leg) = self.gather.legs.get(&id) else { return };
         let mut doubtful = None;
         let reply = match &leg.wait {
-            Wait::Service { service, msg, .. } => {
-                let patience = self.config.limits.service_timeout;
-                let sent = leg.deadline.map(|at| Mono(at.0.saturating_sub(patience)));
-                doubtful = sent.map(|sent| (*service, sent));
+            Wait::Service { service, msg, sent, .. } => {
+                doubtful = Some((*service, *sent));
                 let name = self.services.name(*service);
-                let ms = self.config.limits.service_timeout.as_millis();
+                let ms = self.model.now.monotonic.0.saturating_sub(sent.0).as_millis();
                 let text = format!("Service {name} did not answer within {ms} ms");
                 let fault = ServiceFault::unanswered(Fault::new(ErrCode::INTERNAL_ERROR, text));
                 LegReply::Service(Err(ServiceFault { overdue: Some(*msg), ..fault }))

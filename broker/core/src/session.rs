@@ -353,7 +353,7 @@ impl Broker {
     pub(crate) fn service_gone(&mut self, id: ServiceId, reason: &str) {
         let Some(service) = self.services.get_mut(id) else { return };
         let name = service.endpoint.to_string();
-        service.registered.clear();
+        let served = !std::mem::take(&mut service.registered).is_empty();
         self.update_service_row(id);
         self.model.schema.remove_service(id, |_| false);
         let why = format!("Service {name} is gone: {reason}");
@@ -362,7 +362,9 @@ impl Broker {
         self.end_commands(id, &why);
         self.fail_service_legs(id, &why);
         self.model.targets.forget_service(id);
-        self.follow_all();
+        if served {
+            self.follow_all();
+        }
     }
 
     /// A Service says goodbye but keeps its connection: it may register again.
@@ -408,6 +410,7 @@ impl Broker {
             rights: session.rights.clone(),
             controller: session.controller,
             followed: Arc::default(),
+            terms: None,
         };
         if session.open.contains_key(msg_id) {
             return Some(Admission::Duplicate);

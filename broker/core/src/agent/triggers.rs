@@ -120,6 +120,7 @@ impl Broker {
             msg_id: self.model.path(&ObjRef::new(self.model.table(SUBSCRIPTIONS)?, &[number])),
             rights: self.rights_of_controller(controller),
             controller: Some(controller),
+            terms: None,
             followed: Arc::default(),
         };
         let table = self.model.table("Device.LocalAgent.Subscription.")?;

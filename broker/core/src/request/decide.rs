@@ -25,6 +25,7 @@ use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply, failed};
 use crate::input::ConnId;
+use crate::time::Mono;
 
 /// So many objects one Target may mean.
 const MOST_OBJECTS: usize = 100_000;
@@ -34,6 +35,8 @@ enum Then {
     Request(Box<(Origin, ReqType)>),
     /// What this Service told.
     Told(ServiceId),
+    /// References of these Subscriptions.
+    Follow(BTreeSet<u32>),
 }
 
 /// A Target on its way to what it means.
@@ -87,6 +90,7 @@ impl Broker {
         if targets.is_empty() {
             return Some(origin);
         }
+        let origin = self.on_terms(origin);
         self.decide(targets, Then::Request(Box::new((origin, request.clone()))));
         None
     }
@@ -94,6 +98,11 @@ impl Broker {
     /// Finds out what Targets mean, for what a Service told.
     pub(crate) fn decide_told(&mut self, service: ServiceId, targets: BTreeSet<Steps>) {
         self.decide(targets, Then::Told(service));
+    }
+
+    /// Finds out what Targets mean, for references that Subscriptions follow.
+    pub(crate) fn decide_leads(&mut self, numbers: BTreeSet<u32>, targets: BTreeSet<Steps>) {
+        self.decide(targets, Then::Follow(numbers));
     }
 
     fn decide(&mut self, targets: BTreeSet<Steps>, then: Then) {
@@ -284,6 +293,7 @@ impl Job for DecideJob {
         match self.then {
             Then::Request(request) => broker.handle_decided(request.0, &request.1, &faults),
             Then::Told(service) => broker.tell_decided(service),
+            Then::Follow(numbers) => broker.begin_leads(&numbers),
         }
         None
     }
@@ -291,7 +301,14 @@ impl Job for DecideJob {
     fn asker(&self) -> Option<ConnId> {
         match &self.then {
             Then::Request(request) => Some(request.0.conn),
-            Then::Told(_) => None,
+            Then::Told(_) | Then::Follow(_) => None,
+        }
+    }
+
+    fn until(&self) -> Option<Mono> {
+        match &self.then {
+            Then::Request(request) => request.0.terms.map(|terms| terms.questions),
+            Then::Told(_) | Then::Follow(_) => None,
         }
     }
 }

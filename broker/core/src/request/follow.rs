@@ -22,6 +22,7 @@ use crate::dm::schema::{Owner, ServiceId};
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply, failed};
 use crate::input::ConnId;
+use crate::time::Mono;
 
 /// The paths that a path means once its references are followed, or why that cannot be known; by the path as written.
 pub(crate) type Followed = BTreeMap<String, Result<Vec<String>, Fault>>;
@@ -85,6 +86,7 @@ impl Broker {
         }
         let mut found = (*origin.followed).clone();
         found.extend(crossing.iter().map(|open| (open.requested.clone(), Ok(Vec::new()))));
+        let origin = self.on_terms(origin);
         let job = FollowJob { origin, request: request.clone(), open: crossing, found, rounds: 0 };
         self.begin(Box::new(job));
         None
@@ -268,6 +270,10 @@ impl Job for FollowJob {
 
     fn asker(&self) -> Option<ConnId> {
         Some(self.origin.conn)
+    }
+
+    fn until(&self) -> Option<Mono> {
+        self.origin.terms.map(|terms| terms.questions)
     }
 }
 

@@ -18,11 +18,14 @@ use crate::dm::resolve::follows;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply, failed};
+use crate::subscriptions::leads::MOST_OF_ALL;
 
 /// A path on its way, for one finding.
 struct Way {
     subscription: u32,
     serial: u64,
+    /// Which of the Subscription's references it has come from.
+    place: usize,
     path: Path,
     depth: usize,
     /// A Service held one of the references before.
@@ -51,10 +54,11 @@ impl Broker {
                 continue;
             };
             let serial = finding.serial;
-            let paths: Vec<Path> =
-                subscription.references.iter().filter(|path| follows(path)).cloned().collect();
-            for path in paths {
-                let way = Way { subscription: *number, serial, path, depth: 0, abroad: false };
+            let places = subscription.references.iter().enumerate();
+            let places: Vec<(usize, Path)> =
+                places.filter(|(_, path)| follows(path)).map(|(place, path)| (place, path.clone())).collect();
+            for (place, path) in places {
+                let way = Way { subscription: *number, serial, place, path, depth: 0, abroad: false };
                 self.walk_lead(way, &mut questions);
             }
         }
@@ -76,13 +80,17 @@ impl Broker {
             return;
         };
         // Lists that lead to lists would multiply, and circles never end.
-        if finding.met.len() >= most || !finding.met.insert(way.path.clone()) {
-            if finding.met.len() >= most {
-                let text = format!("it leads to more than {most} others (limits.max_paths_per_request)");
-                finding.fault.get_or_insert(Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
-            }
+        if finding.met.contains(&way.path) {
             return;
         }
+        if finding.met.len() >= most || self.leads.met >= MOST_OF_ALL {
+            let text =
+                format!("references lead to more than {most} others, or those of all to {MOST_OF_ALL}");
+            finding.faults.entry(way.place).or_insert(Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
+            return;
+        }
+        finding.met.insert(way.path.clone());
+        self.leads.met += 1;
         let rights = self.recipient_rights(way.subscription);
         match self.model.searched.apart(|| self.model.unfold(&way.path, &rights)) {
             Err(fault) if is_untold(&fault) => self.fail_lead(&way, fault),
@@ -101,7 +109,7 @@ impl Broker {
 
     fn fail_lead(&mut self, way: &Way, fault: Fault) {
         if let Some(finding) = self.leads.open.get_mut(&way.subscription) {
-            finding.fault.get_or_insert(fault);
+            finding.faults.entry(way.place).or_insert(fault);
         }
     }
 
@@ -111,7 +119,7 @@ impl Broker {
             return;
         }
         if let Some(finding) = self.leads.open.get_mut(&way.subscription) {
-            finding.lead.ends.insert(way.path);
+            finding.lead.ends.entry(way.place).or_default().insert(way.path);
         }
     }
 

@@ -40,6 +40,7 @@ use crate::dm::resolve::{Found, follows};
 use crate::dm::rows::ObjRef;
 use crate::fault::Fault;
 use crate::input::ConnId;
+use crate::time::Mono;
 
 /// Who asked, and how to answer.
 #[derive(Clone, Debug)]
@@ -56,9 +57,28 @@ pub(crate) struct Origin {
     pub controller: Option<u32>,
     /// What paths mean whose references were followed into Services.
     pub followed: Arc<follow::Followed>,
+    /// By when Services have to have answered, if they are asked something before the request itself.
+    pub terms: Option<Terms>,
+}
+
+/// What Services are asked beforehand (what Permissions mean, where references lead) does not prolong a request: all of it
+/// together takes half of the time that a Service has for an answer, and leaves the rest to the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// The end of the questions beforehand.
+    pub questions: Mono,
+    /// The end of the request.
+    pub answer: Mono,
 }
 
 impl Broker {
+    /// Services are going to be asked something before the request itself: the time counts from the first such question.
+    pub(crate) fn on_terms(&self, origin: Origin) -> Origin {
+        let (now, patience) = (self.model.now.monotonic, self.config.limits.service_timeout);
+        let fresh = || Terms { questions: now + patience / 2, answer: now + patience };
+        Origin { terms: Some(origin.terms.unwrap_or_else(fresh)), ..origin }
+    }
+
     /// Answers a request with a response.
     pub(crate) fn respond(&mut self, origin: &Origin, response: RespType) {
         log_failures(origin, &response);

@@ -25,6 +25,7 @@ use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply, ServiceFault};
 use crate::input::ConnId;
 use crate::services::overdue::Overdue;
+use crate::time::Mono;
 
 /// Bytes of what is said of a command beside its path: its Request row, or why it did not run.
 const RESULT: usize = 64;
@@ -335,6 +336,10 @@ impl Job for OperateJob {
 
     fn asker(&self) -> Option<ConnId> {
         Some(self.origin.conn)
+    }
+
+    fn until(&self) -> Option<Mono> {
+        self.origin.terms.map(|terms| terms.answer)
     }
 }
 

@@ -97,7 +97,9 @@ impl Broker {
             }
         }
         self.discover_rest(id, &name, &paths);
-        self.follow_all();
+        if !known.is_empty() {
+            self.follow_all();
+        }
         self.sync_service(id);
     }
 

@@ -12,6 +12,7 @@ use usp_proto::path::{Leaf, Path, Segment};
 
 use super::{NotifKind, Subscription, matching};
 use crate::Broker;
+use crate::access::meaning::Steps;
 use crate::dm::resolve::follows;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
@@ -23,11 +24,16 @@ use crate::timers::Timer;
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 const MOST_PATIENCE: u32 = 128;
 
+/// So many paths are followed for all Subscriptions together: when one reference changes, everybody waits while they are.
+pub(crate) const MOST_OF_ALL: usize = 1 << 14;
+
 /// What is known, and what is being found out, by the number of the Subscription.
 #[derive(Default)]
 pub(crate) struct Leads {
     known: BTreeMap<u32, Lead>,
     pub(crate) open: BTreeMap<u32, Finding>,
+    /// Paths that were followed for what is known and what is being found out.
+    pub(crate) met: usize,
     failed: BTreeSet<u32>,
     failures: u32,
     retry: Option<Mono>,
@@ -37,10 +43,12 @@ pub(crate) struct Leads {
 /// What was found out for one Subscription.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Lead {
-    /// Paths without references.
-    pub(crate) ends: BTreeSet<Path>,
+    /// Paths without references, by the place of the reference that leads there.
+    pub(crate) ends: BTreeMap<usize, BTreeSet<Path>>,
     /// The references that Services hold on the way, as they were asked for. `true`: there was one.
     pub(crate) holders: BTreeMap<(ServiceId, Path), bool>,
+    /// How many paths were followed for it.
+    met: usize,
 }
 
 /// One that is under way.
@@ -52,7 +60,8 @@ pub(crate) struct Finding {
     pub(crate) met: BTreeSet<Path>,
     /// Questions that are not answered.
     pub(crate) open: usize,
-    pub(crate) fault: Option<Fault>,
+    /// Why it is not known where references lead, by their places.
+    pub(crate) faults: BTreeMap<usize, Fault>,
     /// It may be otherwise by now.
     again: bool,
 }
@@ -126,24 +135,49 @@ impl Broker {
         }
         for number in &fresh {
             self.leads.last += 1;
+            // What is followed anew does not count twice.
+            let known = self.leads.known.get_mut(number).map_or(0, |lead| std::mem::take(&mut lead.met));
+            self.leads.met -= known;
             let finding = Finding {
                 serial: self.leads.last,
                 lead: Lead::default(),
                 met: BTreeSet::new(),
                 open: 0,
-                fault: None,
+                faults: BTreeMap::new(),
                 again: false,
             };
             self.leads.open.insert(*number, finding);
         }
-        self.begin_leads(&fresh);
+        self.decide_and_begin(fresh);
+    }
+
+    /// What the Permissions of recipients mean at Services has to be known first.
+    fn decide_and_begin(&mut self, fresh: BTreeSet<u32>) {
+        let targets_of = |number: &u32| -> BTreeSet<Steps> {
+            let Some(subscription) = self.subs.get(*number) else { return BTreeSet::new() };
+            let rights = self.rights_of_controller(subscription.controller);
+            let references = subscription.references.iter().filter(|path| follows(path));
+            let open = references.flat_map(|path| rights.open_for(&self.model, path));
+            open.map(|target| target.segments.clone()).collect()
+        };
+        let (mut decided, mut undecided, mut targets) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for number in fresh {
+            let own = targets_of(&number);
+            if own.is_empty() { &mut decided } else { &mut undecided }.insert(number);
+            targets.extend(own);
+        }
+        if !undecided.is_empty() {
+            self.decide_leads(undecided, targets);
+        }
+        self.begin_leads(&decided);
     }
 
     /// A Subscription is gone or is another one: nothing of it is known.
     pub(super) fn forget_lead(&mut self, number: u32) {
         self.show_lead(number, &Lead::default());
-        self.leads.known.remove(&number);
-        self.leads.open.remove(&number);
+        let known = self.leads.known.remove(&number).map_or(0, |lead| lead.met);
+        let open = self.leads.open.remove(&number).map_or(0, |finding| finding.met.len());
+        self.leads.met -= known + open;
         self.leads.failed.remove(&number);
     }
 
@@ -173,31 +207,33 @@ impl Broker {
 
     /// `true`: it leads elsewhere than before.
     fn take_lead(&mut self, number: u32, finding: Finding) -> bool {
-        let Finding { mut lead, fault, .. } = finding;
-        let before = self.leads.known.get(&number);
-        match fault {
+        let Finding { mut lead, met, faults, .. } = finding;
+        lead.met = met.len();
+        let before = self.leads.known.remove(&number).unwrap_or_default();
+        self.leads.met -= before.met;
+        match faults.values().next() {
             None => drop(self.leads.failed.remove(&number)),
-            Some(fault) => {
-                if self.leads.failed.insert(number) {
-                    let what = "where a Subscription's reference leads is not known: it is asked again later";
-                    tracing::warn!(subscription = number, why = fault.text, "{what}");
-                }
-                let kept = before.cloned().unwrap_or_default();
-                lead.ends.extend(kept.ends);
-                lead.holders.extend(kept.holders);
+            Some(fault) if self.leads.failed.insert(number) => {
+                let what = "where a Subscription's reference leads is not known: it is asked again later";
+                tracing::warn!(subscription = number, why = fault.text, "{what}");
             }
+            Some(_) => {}
         }
-        if before.unwrap_or(&Lead::default()) == &lead {
-            return false;
+        for place in faults.into_keys() {
+            lead.ends.extend(before.ends.get(&place).map(|ends| (place, ends.clone())));
         }
-        self.show_lead(number, &lead);
+        let is_same = (&before.ends, &before.holders) == (&lead.ends, &lead.holders);
+        if !is_same {
+            self.show_lead(number, &lead);
+        }
         self.leads.known.insert(number, lead);
-        true
+        !is_same
     }
 
     fn show_lead(&mut self, number: u32, lead: &Lead) {
         if let Some(subscription) = self.subs.0.get_mut(&number) {
-            subscription.led = lead.ends.iter().cloned().collect();
+            let ends: BTreeSet<&Path> = lead.ends.values().flatten().collect();
+            subscription.led = ends.into_iter().cloned().collect();
             subscription.stems = matching::stems(subscription.plain());
         }
     }

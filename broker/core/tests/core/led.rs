@@ -1,11 +1,14 @@
 //! Subscriptions whose references Services hold: to rows of other Services, of the broker and of devices.
 
+use std::time::Duration;
+
 use usp_core::input::ConnId;
 use usp_proto::usp::notify::{self, Notification, ValueChange};
 
-use crate::bench::World;
 use crate::bench::device::number;
+use crate::bench::peer::get;
 use crate::bench::service::{FakeService, Manner};
+use crate::bench::{World, text};
 use crate::borders::{link, referring};
 use crate::follow::{OWN, world};
 use crate::rights_services::world as with_rights;
@@ -288,4 +291,45 @@ fn a_request_follows_the_references_that_may_be_read() {
     let (mut w, c, _, _) = with_rights(&[("Device.", ["rw--"; 4]), ("Device.X_A.Zone.*.Buddy", ["-w--"; 4])]);
     link(&mut w, "self::a", "Device.X_A.", &[("1", "Device.LocalAgent")]);
     assert_eq!(w.get(c, "Device.X_A.Zone.*.Buddy+.EndpointID"), "", "as if there were no row");
+}
+
+/// Eight references that are followed one after another are not eight times as slow.
+#[test]
+fn following_does_not_prolong_a_request() {
+    let (mut w, c, a, b) = world();
+    for s in [a, b] {
+        w.manner(s, Manner::Slow(Duration::from_millis(1500)));
+    }
+    let path = "Device.X_A.Zone.2.Buddy+.Buddy+.Name";
+    let id = w.begin(c, get(&[path], 0));
+    w.advance(Duration::from_millis(2500));
+    assert_eq!(text::answer(&w.answer(c, &id).unwrap()), format!("{path}: 7003"));
+    let path = "Device.X_A.Zone.2.Buddy+.Name";
+    let id = w.begin(c, get(&[path], 0));
+    w.advance(Duration::from_millis(3000));
+    assert_eq!(text::answer(&w.answer(c, &id).unwrap()), "Device.X_A.Zone.1.Name=north");
+    assert_eq!(w.broker.pending(), 0);
+}
+
+/// As with rows of a table: those count that have such a Parameter, and what none has is a mistake.
+#[test]
+fn of_several_objects_those_count_that_have_what_is_asked_for() {
+    let (mut w, c, ..) = world();
+    let both = "Device.X_A.Zone.1.Buddy#*+.";
+    assert_eq!(w.get(c, &format!("{both}Name")), "Device.X_B.Zone.2.Name=south");
+    assert_eq!(w.get(c, &format!("{both}Nothing")), format!("{both}Nothing: 7026"));
+}
+
+/// The right to the reference hangs on an expression that its Service knows.
+#[test]
+fn by_a_right_that_a_service_decides() {
+    let north = ("Device.X_A.Zone.[Name==\"north\"].", ["r--n"; 4]);
+    let (mut w, c, _, _) = with_rights(&[("Device.LocalAgent.,Device.X_B.", ["rw-n"; 4]), north]);
+    let both = [("1", "Device.X_B.Zone.1"), ("2", "Device.X_B.Zone.2")];
+    let a = link(&mut w, "self::a", "Device.X_A.", &both);
+    let b = link(&mut w, "self::b", "Device.X_B.", &[]);
+    w.subscribe(c, "s", "ValueChange", "Device.X_A.Zone.*.Buddy+.Level");
+    assert_eq!(rows(&w, b), ["ValueChange Device.X_B.Zone.1.Level"]);
+    assert!(!rows(&w, a).is_empty());
+    assert_eq!(w.broker.pending(), 0);
 }

@@ -317,3 +317,26 @@ fn a_target_behind_a_reference() {
         }
     }
 }
+
+/// What is asked beforehand is asked within the time that a Service has for the request.
+#[test]
+fn a_question_beforehand_does_not_prolong_a_request() {
+    let ask = |slow: u64, then: Manner| {
+        let (mut w, c, _, lamp) = world(&[(NORTH, ALL)]);
+        w.manner(lamp, Manner::Slow(Duration::from_millis(slow)));
+        let asked = w.begin(c, get(&[&level(1)], 0));
+        // How it takes the question is settled; this is for the request.
+        w.manner(lamp, then);
+        w.advance(Duration::from_millis(4999));
+        let before = w.answer(c, &asked).map(|answer| text::answer(&answer));
+        w.advance(Duration::from_millis(1));
+        let after = w.answer(c, &asked).map(|answer| text::answer(&answer));
+        assert_eq!(w.broker.pending(), 0);
+        (before, after)
+    };
+    let good = Some(format!("{}=10", level(1)));
+    let failed = Some(format!("{}: 7003", level(1)));
+    assert_eq!(ask(2000, Manner::Slow(Duration::from_millis(2900))), (good, None));
+    assert_eq!(ask(2000, Manner::Silent), (None, failed.clone()), "five seconds in all");
+    assert_eq!(ask(2600, Manner::Good), (failed, None), "half of them for the question");
+}

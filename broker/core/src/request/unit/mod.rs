@@ -34,6 +34,7 @@ use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
 use crate::input::ConnId;
 use crate::services::creations::Adding;
+use crate::time::Mono;
 use held::Held;
 
 /// One thing to do.
@@ -276,6 +277,11 @@ impl Job for UnitJob {
 
     fn asker(&self) -> Option<ConnId> {
         Some(self.origin.conn)
+    }
+
+    /// What is to be taken back is not cut short.
+    fn until(&self) -> Option<Mono> {
+        self.origin.terms.filter(|_| self.asks.is_empty()).map(|terms| terms.answer)
     }
 }
 
