@@ -211,7 +211,7 @@ pub(super) fn touches(known: &Meanings, target: &Path, path: &Path) -> bool {
 }
 
 /// Whether a Target may be about a path or something below it.
-fn may_meet(target: &Path, path: &Path) -> bool {
+pub(super) fn may_meet(target: &Path, path: &Path) -> bool {
     if follows(target) || follows(path) {
         return true;
     }

@@ -7,6 +7,7 @@
 
 mod cover;
 pub(crate) mod meaning;
+pub(crate) mod tables;
 mod undecided;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +58,7 @@ struct Entry {
 struct Bits(u8);
 
 /// Which of the four permission strings is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// `Param`.
     Param,

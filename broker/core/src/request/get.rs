@@ -18,6 +18,7 @@ use super::follow::leads_nowhere;
 use super::merge::{Outcome, Part, join, result, service_parts, size};
 use super::{Origin, resolve, shown, wrong_form};
 use crate::Broker;
+use crate::access::tables::Tables;
 use crate::access::{Act, Kind};
 use crate::dm::compute::{Have, Unread};
 use crate::dm::resolve::{Found, Local, follows};
@@ -26,6 +27,7 @@ use crate::dm::schema::{Owner, Schema, ServiceId};
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply};
 use crate::input::ConnId;
+use crate::time::Mono;
 
 /// The answer to one requested path, as far as it is known.
 #[derive(Debug, Default)]
@@ -73,6 +75,8 @@ struct GetJob {
     asked: bool,
     /// The path at hand is one of several that a reference led to.
     followed: bool,
+    /// What may be read of rows that are alike.
+    tables: Tables,
 }
 
 impl Broker {
@@ -85,6 +89,7 @@ impl Broker {
             asks: Vec::new(),
             asked: false,
             followed: false,
+            tables: Tables::default(),
         };
         for requested in &get.param_paths {
             let index = job.entries.len();
@@ -114,15 +119,20 @@ impl Broker {
             return self.plan_get(job, entry, requested, depth);
         };
         job.followed = true;
-        let mut planned = paths.iter().map(|path| {
-            let planned = self.plan_get(job, entry, path, depth);
-            planned
-                .or_else(|fault| if leads_nowhere(&self.model, path, &fault) { Ok(()) } else { Err(fault) })
-        });
-        let result = planned.try_for_each(|planned| planned);
-        drop(planned);
+        let (mut unsupported, mut found) = (None, false);
+        for path in &paths {
+            match self.plan_get(job, entry, path, depth) {
+                Err(fault) if leads_nowhere(&self.model, path, &fault) => found = true,
+                // Of several objects those count that have such a thing.
+                Err(fault) if fault.code == ErrCode::INVALID_PATH => {
+                    unsupported = unsupported.or(Some(fault))
+                }
+                Err(fault) => unsupported = Some(fault),
+                Ok(()) => found = true,
+            }
+        }
         job.followed = false;
-        result
+        unsupported.filter(|fault| !found || fault.code != ErrCode::INVALID_PATH).map_or(Ok(()), Err)
     }
 
     fn plan_get(&self, job: &mut GetJob, entry: usize, requested: &str, depth: u32) -> Result<(), Fault> {
@@ -190,9 +200,9 @@ impl Broker {
         }
         let leaf = Leaf::Parameter(name.clone());
         let rights = job.origin.rights.clone();
-        let readable = |at: &ObjRef| rights.allow(&self.model, Kind::Param, Act::Read, at, &leaf);
+        let readable = |at: &ObjRef| self.may_read(job, Kind::Param, at, &leaf);
         if local.search {
-            let found = local.at.iter().filter(|at| readable(at));
+            let found = local.at.iter().take_while(|_| job.budget.is_open()).filter(|at| readable(at));
             let own =
                 found.filter_map(|at| self.resolved(at, [(name, rights.shown(&self.model, at, name)?)]));
             let own = own.take_while(|result| job.budget.take(size(result))).collect();
@@ -247,6 +257,9 @@ impl Broker {
         }
         let mut own = Vec::new();
         for at in self.chosen(local) {
+            if (local.search || local.table) && !self.may_show(job, &at) {
+                continue;
+            }
             self.collect(job, &at, depth, &mut own);
             let asks = self.plan_services_below(job, entry, &at, depth);
             // Of the root, with which Controllers begin, there may be nothing to show; else what is hidden is not there.
@@ -274,7 +287,21 @@ impl Broker {
     }
 
     fn may_see(&self, job: &GetJob, at: &ObjRef) -> bool {
-        job.origin.rights.allow(&self.model, Kind::Obj, Act::Read, at, &Leaf::Object)
+        self.may_read(job, Kind::Obj, at, &Leaf::Object)
+    }
+
+    /// Whether an element of our own may be read. A row that is looked at for nothing counts.
+    fn may_read(&self, job: &GetJob, kind: Kind, at: &ObjRef, leaf: &Leaf) -> bool {
+        let allowed = job.tables.may_read(&job.origin.rights, &self.model, kind, at, leaf);
+        job.budget.check_more(job.tables.take_denied());
+        allowed
+    }
+
+    /// Whether anything may be read of a row, or below it.
+    fn may_show(&self, job: &GetJob, row: &ObjRef) -> bool {
+        let shows = job.tables.may_show(&job.origin.rights, &self.model, row);
+        job.budget.check_more(job.tables.take_denied());
+        shows
     }
 
     /// An object and, as far as the depth goes, all below it. A depth of 0 has no limit.
@@ -290,7 +317,8 @@ impl Broker {
             if !job.budget.is_open() {
                 return;
             }
-            if self.model.schema.get(child.object).is_some_and(|o| o.owner == Owner::Local) {
+            let object = self.model.schema.get(child.object).filter(|o| o.owner == Owner::Local);
+            if object.is_some_and(|object| !object.table || self.may_show(job, &child)) {
                 self.collect(job, &child, depth.saturating_sub(1), into);
             }
         }
@@ -302,8 +330,7 @@ impl Broker {
         let rights = &job.origin.rights;
         let own = object.params.iter().filter(|(_, p)| p.owner == Owner::Local).map(|(name, _)| name);
         let readable = own.filter(|name| {
-            rights.is_all()
-                || rights.allow(&self.model, Kind::Param, Act::Read, at, &Leaf::Parameter((*name).clone()))
+            rights.is_all() || self.may_read(job, Kind::Param, at, &Leaf::Parameter((*name).clone()))
         });
         let values = readable.filter_map(|name| Some((name, rights.shown(&self.model, at, name)?)));
         let result = self.resolved(at, values).filter(|_| !object.params.is_empty());
@@ -489,6 +516,10 @@ impl Job for GetJob {
 
     fn asker(&self) -> Option<ConnId> {
         Some(self.origin.conn)
+    }
+
+    fn until(&self) -> Option<Mono> {
+        self.origin.terms.map(|terms| terms.answer)
     }
 }
 

@@ -11,13 +11,15 @@ use super::budget::Budget;
 use super::follow::leads_nowhere;
 use super::{Origin, resolve, shown, wrong_form};
 use crate::Broker;
-use crate::access::{Act, Kind};
+use crate::access::Kind;
+use crate::access::tables::Tables;
 use crate::dm::resolve::Found;
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::{Owner, ServiceId};
 use crate::fault::Fault;
 use crate::gather::{Job, JobId, LegReply, failed};
 use crate::input::ConnId;
+use crate::time::Mono;
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -51,6 +53,8 @@ struct InstancesJob {
     entries: Vec<Entry>,
     asks: Vec<Ask>,
     asked: bool,
+    /// What may be read of rows that are alike.
+    tables: Tables,
 }
 
 impl Broker {
@@ -64,6 +68,7 @@ impl Broker {
             entries: Vec::new(),
             asks: Vec::new(),
             asked: false,
+            tables: Tables::default(),
         };
         for requested in &request.obj_paths {
             let index = job.entries.len();
@@ -153,10 +158,14 @@ impl Broker {
     /// A row and, unless only the first level is wanted, all rows below it.
     fn add_instance(&self, job: &InstancesJob, row: &ObjRef, into: &mut Vec<CurrInstance>) {
         let rights = &job.origin.rights;
-        if !job.budget.is_open() {
+        let is_shown = job.budget.is_open() && job.tables.may_show(rights, &self.model, row);
+        let kind = Kind::InstantiatedObj;
+        let is_named = is_shown && job.tables.may_read(rights, &self.model, kind, row, &Leaf::Object);
+        job.budget.check_more(job.tables.take_denied());
+        if !is_shown {
             return;
         }
-        if rights.allow(&self.model, Kind::InstantiatedObj, Act::Read, row, &Leaf::Object) {
+        if is_named {
             let instance = CurrInstance {
                 instantiated_obj_path: self.model.path(row),
                 unique_keys: self.readable_keys(row, rights),
@@ -260,6 +269,10 @@ impl Job for InstancesJob {
 
     fn asker(&self) -> Option<ConnId> {
         Some(self.origin.conn)
+    }
+
+    fn until(&self) -> Option<Mono> {
+        self.origin.terms.map(|terms| terms.answer)
     }
 
     fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {

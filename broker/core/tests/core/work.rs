@@ -189,3 +189,33 @@ fn the_rows_that_wildcards_mean_are_bounded_for_a_request() {
     assert_eq!(codes, [250, 50]);
     assert_eq!(w.get(c, &path), format!("{path}: 7026"), "the next request starts anew");
 }
+
+/// Who may read none of very many rows, or some, is answered as who may read all: rows that are alike are judged once, and what is
+/// below a row of which nothing is shown is not looked at.
+#[test]
+fn rows_that_may_not_be_read_cost_little() {
+    let read = ["r---"; 4];
+    let row = PermissionSeed { order: 2, ..permission(&format!("{TABLE}7."), read) };
+    let other = [permission("Device.DeviceInfo.", read), row];
+    let (mut w, c, poor) = world(500, other.to_vec());
+    let rows = [ROWS; 100];
+    let answer = text::answer(&w.ask(poor, get(&rows, 0)));
+    assert_eq!(answer.matches(".ID=").count(), 100, "{answer:.300}");
+    assert!(!answer.contains("7005"), "{answer:.300}");
+    let all = w.get(poor, "Device.");
+    assert!(all.contains(&format!("{TABLE}7.ID=")) && !all.contains(&format!("{TABLE}8.")), "{all:.300}");
+    let own = w.get(c, &format!("{TABLE}7."));
+    assert_eq!(w.get(poor, TABLE), own);
+    assert_eq!(w.instances(poor, TABLE, false).lines().count(), 1);
+}
+
+/// Where each row has to be looked at, that is bounded.
+#[test]
+fn rows_that_are_judged_one_by_one_are_bounded() {
+    let target = format!("{TABLE}[Enable==true].");
+    let (mut w, _, poor) = world(500, vec![permission(&target, ["r---"; 4])]);
+    let answer = text::answer(&w.ask(poor, get(&[ROWS; 20], 0)));
+    assert!(!answer.starts_with("Error"), "{answer:.300}");
+    let answer = text::answer(&w.ask(poor, get(&[ROWS; 250], 0)));
+    assert_eq!(answer, "Error 7005");
+}
