@@ -1,6 +1,6 @@
 //! Bringing the broker's rows at a Service in line: the Service's table is read, what is stale deleted, what is missing added.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::usp::{self, request::ReqType, response::RespType};
@@ -10,11 +10,14 @@ use crate::dm::schema::ServiceId;
 use crate::gather::{Job, JobId, LegReply, ServiceFault, failed};
 use crate::request::add::created_paths;
 use crate::services::forward::{ID_PREFIX, Shadow};
-use crate::services::wanted::{Wanted, WantedRows};
+use crate::services::wanted::{MOST_ROWS, Wanted, WantedRows};
 
 /// What a Service says that cannot do it at all.
 const NEVER: [ErrCode; 3] =
     [ErrCode::MESSAGE_NOT_SUPPORTED, ErrCode::INVALID_ARGUMENTS, ErrCode::INVALID_PATH];
+
+/// So many rows are made or deleted by one Message: each is to be answered in time.
+const MOST_AT_ONCE: usize = 256;
 
 /// Legs of a [`SyncJob`].
 const READ: usize = 0;
@@ -27,6 +30,8 @@ pub(super) struct SyncJob {
     phase: Phase,
     stale: Vec<String>,
     adding: Vec<Wanted>,
+    /// What is to be added after that.
+    later: VecDeque<Wanted>,
     /// Subscriptions whose references may have come to lead elsewhere before that could be told.
     followed: BTreeSet<u32>,
     /// It was asked to delete what is stale, and that may be there still.
@@ -77,6 +82,7 @@ impl SyncJob {
             phase: Phase::Start,
             stale: Vec::new(),
             adding: Vec::new(),
+            later: VecDeque::new(),
             followed: BTreeSet::new(),
             undeleted: false,
             failure: None,
@@ -128,8 +134,13 @@ impl SyncJob {
     /// Works out what is to be deleted and added now.
     fn plan(&mut self, broker: &mut Broker) {
         let wanted = broker.wanted_of(self.service);
+        let name = broker.services.name(self.service);
         let Some(service) = broker.services.get_mut(self.service) else { return };
         let shadows = &mut service.shadows;
+        if wanted.len() >= MOST_ROWS && shadows.rows.len() < MOST_ROWS {
+            let what = "a Service would have to hold very many Subscriptions: what is beyond is not told";
+            tracing::warn!(service = name, most = MOST_ROWS, "{what}");
+        }
         let gone = shadows.rows.iter().filter(|(what, _)| !wanted.contains_key(what));
         self.stale.extend(gone.filter_map(|(_, shadow)| shadow.row.clone()));
         // What it refused before is asked for once more.
@@ -137,7 +148,7 @@ impl SyncJob {
         for (what, serves) in wanted {
             if !shadows.rows.contains_key(&what) {
                 shadows.insert(what.clone(), Shadow { row: None, serves });
-                self.adding.push(what);
+                self.later.push_back(what);
             }
         }
     }
@@ -150,15 +161,23 @@ impl SyncJob {
 
     fn ask_changes(&mut self, broker: &mut Broker, id: JobId) {
         if !self.stale.is_empty() {
-            let delete = usp::Delete { allow_partial: true, obj_paths: std::mem::take(&mut self.stale) };
+            let obj_paths = self.stale.drain(..self.stale.len().min(MOST_AT_ONCE)).collect();
+            let delete = usp::Delete { allow_partial: true, obj_paths };
             self.undeleted = true;
             broker.ask_service(id, DELETE, self.service, ReqType::Delete(delete));
         }
+        self.adding = self.later.drain(..self.later.len().min(MOST_AT_ONCE)).collect();
         if !self.adding.is_empty() {
             let create_objs = self.adding.iter().map(Wanted::to_create).collect();
             let add = usp::Add { allow_partial: true, create_objs };
             broker.ask_service(id, ADD, self.service, ReqType::Add(add));
         }
+    }
+
+    /// All is well so far, and there is more to do.
+    fn goes_on(&self) -> bool {
+        let is_well = self.failure.is_none() && self.adding.is_empty() && !self.undeleted;
+        is_well && !(self.stale.is_empty() && self.later.is_empty())
     }
 
     /// Rows that were made: by their IDs where they are told, else in the order in which they were asked for. What is left
@@ -251,6 +270,10 @@ impl Job for SyncJob {
             Phase::Start | Phase::Reading => {
                 self.phase = Phase::Changing;
                 self.plan(broker);
+                self.ask_changes(broker, id);
+                Some(self)
+            }
+            Phase::Changing if self.goes_on() => {
                 self.ask_changes(broker, id);
                 Some(self)
             }

@@ -18,6 +18,9 @@ use crate::services::references::{rows_meant, widest};
 use crate::services::{Service, overlapping};
 use crate::subscriptions::{NotifKind, Subscription};
 
+/// So many rows one Service is asked to hold: it may have tens of thousands of tables, and each is subscribed by itself.
+pub(super) const MOST_ROWS: usize = 4096;
+
 /// What a row at a Service is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Wanted {
@@ -89,7 +92,7 @@ impl Broker {
     pub(crate) fn wanted_of(&self, id: ServiceId) -> WantedRows {
         let wanted = self.wanted_broadly(id);
         let spelt_out = self.services.get(id).is_some_and(|s| s.shadows.spelt_out);
-        if spelt_out { self.spell_out(id, &wanted) } else { wanted }
+        bounded(if spelt_out { self.spell_out(id, &wanted) } else { wanted })
     }
 
     fn wanted_broadly(&self, id: ServiceId) -> WantedRows {
@@ -236,6 +239,16 @@ impl Broker {
     }
 }
 
+/// Not more than a Service is to hold; how its commands end comes first, because their Request rows depend on it.
+fn bounded(wanted: WantedRows) -> WantedRows {
+    if wanted.len() <= MOST_ROWS {
+        return wanted;
+    }
+    let ends = |what: &Wanted| what.kind == NotifKind::OperationComplete;
+    let (first, rest): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(what, _)| ends(what));
+    first.into_iter().chain(rest).take(MOST_ROWS).collect()
+}
+
 /// Names of an object's async Commands or of its Events that one owner has.
 fn elements(object: &Object, owner: Owner, kind: NotifKind) -> impl Iterator<Item = String> {
     let commands = object
@@ -244,4 +257,20 @@ fn elements(object: &Object, owner: Owner, kind: NotifKind) -> impl Iterator<Ite
         .filter(move |(_, c)| kind == NotifKind::OperationComplete && c.is_async && c.owner == owner);
     let events = object.events.iter().filter(move |(_, e)| kind == NotifKind::Event && e.owner == owner);
     commands.map(|(name, _)| format!("{name}()")).chain(events.map(|(name, _)| format!("{name}!")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_holds_so_many_rows_and_ends_of_commands_first() {
+        let of = |kind, n: usize| (Wanted { kind, path: format!("Device.T{n}.") }, BTreeSet::new());
+        let rows = (0..MOST_ROWS).map(|n| of(NotifKind::ObjectCreation, n));
+        let wanted: WantedRows = rows.clone().collect();
+        assert_eq!(bounded(wanted.clone()), wanted);
+        let kept = bounded(rows.chain([of(NotifKind::OperationComplete, 0)]).collect());
+        assert_eq!(kept.len(), MOST_ROWS);
+        assert!(kept.contains_key(&of(NotifKind::OperationComplete, 0).0));
+    }
 }

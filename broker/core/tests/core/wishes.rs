@@ -2,6 +2,7 @@
 
 use usp_core::input::ConnId;
 use usp_proto::usp::notify::{Event, Notification, ObjectCreation, ObjectDeletion, ValueChange};
+use usp_proto::usp::request::ReqType;
 
 use crate::bench::World;
 use crate::bench::service::{FakeService, object};
@@ -172,4 +173,54 @@ fn a_value_that_comes_and_goes_is_told_each_time() {
     }
     let told = |value: &str| format!("v: ValueChange Device.X_Lamp.Zone.1.Level={value}");
     assert_eq!(w.notes(c), [told("1"), told("2"), told("1")]);
+}
+
+/// What a row tells is in order: nothing that comes after something else is a copy of what came before that.
+#[test]
+fn what_came_before_something_else_is_not_copied() {
+    let (mut w, c, s) = world();
+    let south = "Device.X_Lamp.Zone.[Name==\"south\"].";
+    let references = [NORTH, south].map(|row| format!("{row}Opened!"));
+    w.subscribe(c, "e", "Event", &[NORTH, south].join(","));
+    let named = |w: &mut World, row: &str, name: &str| {
+        let event = Event {
+            obj_path: "Device.X_Lamp.Zone.1.".to_owned(),
+            event_name: name.to_owned(),
+            params: Default::default(),
+        };
+        w.service_notify(s, "Event", row, Notification::Event(event));
+    };
+    named(&mut w, NORTH, "Opened!");
+    // It is renamed, and the other row alone tells of it.
+    named(&mut w, south, "Closed!");
+    named(&mut w, south, "Opened!");
+    assert_eq!(w.notes(c).len(), 3, "{references:?}");
+    w.wait(2);
+    named(&mut w, NORTH, "Closed!");
+    w.wait(2);
+    named(&mut w, south, "Closed!");
+    assert_eq!(w.notes(c).len(), 2, "this is another one");
+}
+
+/// A Service with many tables is asked for their rows in portions.
+#[test]
+fn many_rows_are_asked_for_in_portions() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let mut supported = vec![object("Device.X_Many.", &["Name"])];
+    supported.extend((0..300).map(|n| object(&format!("Device.X_Many.T{n}.{{i}}."), &["Name"])));
+    let s = w.service_link("self::many", FakeService { supported, ..FakeService::default() });
+    w.register(s, false, &["Device.X_Many."]);
+    let row = w.subscribe(c, "new", "ObjectCreation", "Device.");
+    let adds = w.services[&s].asked.iter().filter_map(|request| match request {
+        ReqType::Add(add) => Some(add.create_objs.len()),
+        _ => None,
+    });
+    assert_eq!(adds.collect::<Vec<_>>(), [1, 256, 44]);
+    assert_eq!(w.services[&s].subscriptions().len(), 301);
+    w.delete(c, &[&row]);
+    let deletes = w.services[&s].paths_asked("Delete");
+    assert_eq!(deletes.iter().map(Vec::len).collect::<Vec<_>>(), [256, 44]);
+    assert_eq!(w.services[&s].subscriptions().len(), 1);
+    assert_eq!(w.broker.pending(), 0);
 }
