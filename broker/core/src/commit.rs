@@ -36,7 +36,9 @@ struct Unit {
     marks: Vec<Mark>,
     /// What is no row.
     extra: Vec<StoreOp>,
-    /// What is sent once it is on disk.
+    /// What is sent once it is on disk, before its effects are told.
+    first: Vec<Output>,
+    /// What is sent after that.
     sends: Vec<Output>,
     /// Its effects have followed already.
     told: bool,
@@ -79,6 +81,7 @@ impl Broker {
             changes,
             marks,
             extra,
+            first: Vec::new(),
             sends: Vec::new(),
             told: false,
         });
@@ -140,6 +143,7 @@ impl Broker {
             if let Some(leg) = unit.leg {
                 self.close_leg(leg, LegReply::Stored(Ok(())));
             }
+            self.release(unit.first);
             if !unit.told {
                 self.apply_effects(&unit.changes);
             }
@@ -168,6 +172,13 @@ impl Broker {
         }
     }
 
+    /// What is to be sent once the last change is on disk, before its effects are told.
+    pub(crate) fn send_first(&mut self, sends: Vec<Output>) {
+        if let Some(unit) = self.commits.collecting.units.last_mut() {
+            unit.first.extend(sends);
+        }
+    }
+
     /// What is to be sent once everything that changed so far is on disk.
     pub(crate) fn commit_sends(&mut self, sends: Vec<Output>) {
         self.commit(None);
@@ -190,6 +201,7 @@ impl Broker {
             changes: Vec::new(),
             marks: Vec::new(),
             extra: Vec::new(),
+            first: Vec::new(),
             sends: Vec::new(),
             told: true,
         };
@@ -215,6 +227,7 @@ impl Broker {
         let again: Vec<Change> = unit.changes.iter().filter_map(|c| self.model.rows.redo(c)).collect();
         owed.extra.extend(unit.extra);
         owed.marks.extend(unit.marks);
+        self.release(unit.first);
         if !unit.told {
             self.apply_effects(&again);
         }

@@ -395,7 +395,10 @@ impl Broker {
         let Leaf::Command(name) = &path.leaf else { return self.remove_request(row) };
         self.held = Some(Vec::new());
         self.tell_request_end(row, &outcome);
+        // Nothing is told of the row after its end.
+        let last = self.held.replace(Vec::new()).unwrap_or_default();
         self.remove_request(row);
+        self.send_first(last);
         let obj_path = Path { segments: path.segments.clone(), leaf: Leaf::Object }.to_string();
         let at = self.model.locate(&obj_path);
         let done = notify::OperationComplete {

@@ -351,3 +351,18 @@ fn missing_and_unknown_arguments() {
     w.wait(60);
     assert!(w.notes(c).is_empty(), "nothing was begun");
 }
+
+#[test]
+fn nothing_is_told_of_a_request_row_after_its_end() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    w.subscribe(c, "gone", "ObjectDeletion", "Device.LocalAgent.Request.");
+    w.subscribe(c, "status", "ValueChange", "Device.LocalAgent.Request.*.Status");
+    w.subscribe(c, "done", "OperationComplete", "Device.ScheduleTimer()");
+    w.operate(c, "Device.ScheduleTimer()", "k", &["DelaySeconds=100"]);
+    w.notes(c);
+    w.operate(c, "Device.LocalAgent.Request.1.Cancel()", "", &[]);
+    let ids: Vec<String> =
+        w.notes(c).iter().filter_map(|note| Some(note.split_once(':')?.0.to_owned())).collect();
+    assert_eq!(ids, ["status", "gone", "done"]);
+}
