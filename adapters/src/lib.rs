@@ -44,6 +44,8 @@ mod site;
 #[cfg(feature = "zigbee")]
 mod zigbee;
 
+#[cfg(all(test, any(feature = "ble", feature = "zigbee")))]
+mod test_log;
 #[cfg(test)]
 mod tests;
 

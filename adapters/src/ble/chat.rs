@@ -136,8 +136,10 @@ impl Chat {
                     Ok(()) => self.configure().await,
                     Err(_) => return,
                 },
-                changed = self.link.changed() => if changed.is_err() {
-                    return;
+                changed = self.link.changed() => match changed {
+                    // What was told before is not the reason any more.
+                    Ok(()) => self.told = None,
+                    Err(_) => return,
                 },
                 () = wait_until(again_at), if again_at.is_some() => self.connect_again().await,
             }

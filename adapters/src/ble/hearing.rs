@@ -16,14 +16,17 @@ use crate::bus::mailbox::Mailbox;
 use crate::secret;
 
 use super::board::{Listener, Spoken, now};
-use super::model::{Word, options};
-use super::seal::{BindKey, Distrust, Opener};
+use super::model::{Word, options, reason};
+use super::seal::{BindKey, Distrust, News, Opener};
 
 /// The same data without a packet identifier are another occurrence when they come after such a pause.
 pub(super) const PAUSE: Duration = Duration::from_secs(5);
 
 /// A key that cannot be read, or that is not the device's, is looked for again after this time.
 const KEY_AGAIN: Duration = Duration::from_secs(10);
+
+/// A counter that goes back is warned of, and not again before this time.
+const WARN_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Hears what a device says, and that it says nothing.
 pub(crate) struct BleEar {
@@ -101,7 +104,7 @@ impl BleEar {
             .is_some_and(|device| matches!(&device.address, DeviceAddress::Ble(it) if it.key.is_some()));
         match word {
             Word::Unusable(_, fault) => {
-                self.distrust = Some(fault.to_string());
+                self.distrust = Some(reason(fault));
                 return;
             }
             Word::Rssi(_) if is_sealed => return,
@@ -190,8 +193,16 @@ impl Ear for BleEar {
     }
 }
 
-/// Data without encryption, and what their counter says of whether they are new.
-type Opened = Result<(Vec<u8>, Option<bool>), DeviceFault>;
+/// Data without encryption, and what is new in them.
+type Opened = Result<(Vec<u8>, News), Mistrust>;
+
+/// Why data of a device that has a key are not used.
+enum Mistrust {
+    /// There is no key, or they are not encrypted.
+    Fault(DeviceFault),
+    /// They are not believed.
+    Word(Distrust),
+}
 
 /// What makes words of a device out of what it advertises.
 #[derive(Debug, Default)]
@@ -200,6 +211,8 @@ struct Sense {
     key: Option<(BleAddress, Result<Opener, DeviceFault>, Instant)>,
     /// The last data of each kind, and when they were heard last.
     last: BTreeMap<BleSource, (Instant, Vec<u8>)>,
+    /// When a counter that went back was warned of.
+    warned: Option<Instant>,
 }
 
 impl Sense {
@@ -209,21 +222,44 @@ impl Sense {
         let DeviceAddress::Ble(address) = &device.address else { return None };
         let opened = match &address.key {
             Some(key) if source == BleSource::ServiceData(SERVICE) => {
-                self.opened(now, address, key, &data)?
+                let opened = self.opened(now, address, key, &data)?;
+                self.tell_of_counter(now, device, &opened);
+                opened.map(|(data, news)| (data, Some(news))).map_err(|why| match why {
+                    Mistrust::Fault(fault) => fault,
+                    Mistrust::Word(why) => DeviceFault::Garbled(why.to_string()),
+                })
             }
             _ => Ok((data, None)),
         };
         Some(match opened {
-            Ok((data, is_new)) => {
-                let repeated = self.is_repeated(now, &source, &data, is_new);
+            Ok((data, news)) => {
+                let repeated = self.is_repeated(now, &source, &data, news);
                 Word::Advert { source, data, repeated }
             }
             Err(fault) => Word::Unusable(source, fault),
         })
     }
 
-    /// Whether data are about the same occurrence as the last ones; `is_new`: what the counter of an encrypted word says of that.
-    fn is_repeated(&mut self, now: Instant, source: &BleSource, data: &[u8], is_new: Option<bool>) -> bool {
+    /// The log says once that a counter went back, and when it is believed.
+    fn tell_of_counter(&mut self, now: Instant, device: &Device, opened: &Opened) {
+        let device = &device.id;
+        match opened {
+            Ok((_, News::Restarted)) => {
+                self.warned = None;
+                tracing::info!(%device, "its counter goes on from where it went back to, and is believed");
+            }
+            Err(Mistrust::Word(why @ Distrust::WentBack { .. }))
+                if self.warned.is_none_or(|at| now.saturating_duration_since(at) >= WARN_AGAIN) =>
+            {
+                self.warned = Some(now);
+                tracing::warn!(%device, %why, "what it says is not believed");
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether data are about the same occurrence as the last ones; `news`: what an encrypted word says of that.
+    fn is_repeated(&mut self, now: Instant, source: &BleSource, data: &[u8], news: Option<News>) -> bool {
         let before = self.last.insert(source.clone(), (now, data.to_vec()));
         let counted = match Payload::parse(data) {
             Ok(Payload::Plain(objects)) if *source == BleSource::ServiceData(SERVICE) => packet_id(objects),
@@ -231,7 +267,7 @@ impl Sense {
         };
         let is_same = before.as_ref().is_some_and(|(_, known)| known == data);
         let is_soon = before.is_some_and(|(at, _)| now - at < PAUSE);
-        is_same && (counted.is_some() || is_new.map_or(is_soon, |is_new| !is_new))
+        is_same && (counted.is_some() || news.map_or(is_soon, |news| news == News::Same))
     }
 
     /// Data of BTHome without the encryption that they have to have.
@@ -242,20 +278,21 @@ impl Sense {
         }
         let opener = match opener {
             Ok(opener) => opener,
-            Err(fault) => return Some(Err(fault.clone())),
+            Err(fault) => return Some(Err(Mistrust::Fault(fault.clone()))),
         };
-        Some(match Payload::parse(data) {
+        let garbled = |why: String| Some(Err(Mistrust::Fault(DeviceFault::Garbled(why))));
+        match Payload::parse(data) {
             Ok(Payload::Sealed(sealed)) => match opener.open(now, &sealed) {
                 // It may have been mended where it is kept.
-                Err(Distrust::WrongKey) if now - *at >= KEY_AGAIN => return None,
-                Ok((objects, is_new)) => Ok(([&[sealed.info & !1][..], &objects].concat(), Some(is_new))),
-                Err(why) => Err(DeviceFault::Garbled(why.to_string())),
+                Err(Distrust::WrongKey) if now - *at >= KEY_AGAIN => None,
+                Ok((objects, news)) => Some(Ok(([&[sealed.info & !1][..], &objects].concat(), news))),
+                Err(why) => Some(Err(Mistrust::Word(why))),
             },
-            Ok(Payload::Plain(_)) => Err(DeviceFault::Garbled(format!(
+            Ok(Payload::Plain(_)) => garbled(format!(
                 "it is not encrypted, though the device has a key ({key}): anybody could have said it"
-            ))),
-            Err(why) => Err(DeviceFault::Garbled(why.to_owned())),
-        })
+            )),
+            Err(why) => garbled(why.to_owned()),
+        }
     }
 
     /// Reads the key of a device. One that is still the same, or cannot be read any more, goes on with what was said before, so

@@ -325,7 +325,8 @@ impl BleModel {
         let freshness = Freshness { contact: false, age: Some(Duration::ZERO) };
         let reading = |point| Reading { point, result: Err(fault.clone()), freshness };
         // Whoever said it, it need not have been the device.
-        Heard { readings: points.into_iter().map(reading).collect(), ..Heard::default() }
+        let readings = points.into_iter().map(reading).collect();
+        Heard { readings, doubt: Some(reason(fault)), ..Heard::default() }
     }
 
     fn rssi(&mut self, now: Instant, rssi: i16) -> Heard {
@@ -339,6 +340,14 @@ impl BleModel {
         readings.iter_mut().for_each(|reading| reading.freshness.contact &= is_its);
         let heard = self.told(now, readings);
         Heard { live: heard.live && !self.is_sealed, ..heard }
+    }
+}
+
+/// Why nothing of what is heard can be used, in words that say so by themselves.
+pub(super) fn reason(fault: &DeviceFault) -> String {
+    match fault {
+        DeviceFault::Garbled(why) => why.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -3,12 +3,17 @@
 //! Source: <https://bthome.io/encryption>. The nonce is made of the device's address, the service, the device information
 //! byte and the counter, so that nothing of another device, and nothing that was heard before, can be taken for a new word.
 //!
-//! What is remembered of the counter lives as long as the site's entry of the device does in this process: nothing of it is
-//! written to a disk. So the first word after a start is believed whatever its counter is, and one that was recorded before may
-//! be taken for it. A device with a new battery counts from the beginning, and would never be heard again: so a low counter is
-//! believed after ten seconds in which nothing was. What was recorded of the first minutes after a change of battery can be
-//! said again by somebody who keeps the device itself from being heard.
+//! A device with a new battery, or one that was restarted, may count from the beginning, and would never be heard again. Anybody may
+//! also send once more what it said long ago, and nothing in a word tells the one from the other. So a counter that went back is
+//! believed when it has gone on growing from there for [`RESTART`], in words of which none is among the last [`HEARD`] ones that
+//! came before, and when nothing of the former count was heard meanwhile. Until then it is a fault, which says so.
+//!
+//! What that does not keep out: somebody who has recorded words that are older than those, keeps the device from being heard or
+//! finds it silent for so long, and plays them in their order. What is remembered lives as long as the site's entry of the device
+//! does in this process and is never written to a disk: so the first word after a start is believed whatever its counter is, and
+//! one that was recorded before may be taken for it.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -51,32 +56,63 @@ impl fmt::Debug for BindKey {
     }
 }
 
-/// A device with a new battery counts from the beginning: after it was silent for so long such a counter is believed again.
-const RESTART: (Duration, u32) = (Duration::from_secs(10), 256);
+/// A counter that went back is believed when it has gone on from there for so long.
+pub(super) const RESTART: Duration = Duration::from_secs(10);
 
-/// Whether a counter that goes back is one of a device that was restarted.
-fn is_restart(now: Instant, heard: Instant, counter: u32) -> bool {
-    now.saturating_duration_since(heard) >= RESTART.0 && counter < RESTART.1
-}
+/// So many words are known again.
+const HEARD: usize = 64;
 
 /// Why a word is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Distrust {
     /// It was not made with this key.
     WrongKey,
-    /// Its counter is not greater than that of an older word, and it is another one.
+    /// It is another one than the last, and was heard before.
     Replayed,
+    /// Its counter is not greater than that of an older word.
+    WentBack {
+        /// That of the older word.
+        from: u32,
+        /// Where it began anew: the reason stays the same while it goes on.
+        to: u32,
+    },
 }
 
 impl fmt::Display for Distrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::WrongKey => "it cannot be decrypted with the key of this device",
-            Self::Replayed => {
-                "its counter has been used before: somebody repeats what the device said, or it was restarted just now"
-            }
-        })
+        match self {
+            Self::WrongKey => f.write_str("it cannot be decrypted with the key of this device"),
+            Self::Replayed => f.write_str("it was heard before: somebody repeats what the device said"),
+            Self::WentBack { from, to } => write!(
+                f,
+                "its counter went back from {from} to {to}: it was restarted, as by a new battery, and is believed when it has gone on \
+                 so for {} s; or somebody repeats what it said",
+                RESTART.as_secs()
+            ),
+        }
     }
+}
+
+/// What is new in a word that was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// It is another word than the last one.
+    New,
+    /// It is the last one again.
+    Same,
+    /// The counter that went back is believed from this word on.
+    Restarted,
+}
+
+/// What is known again of a word: its counter, and what authenticates it.
+type Trace = (u32, [u8; 4]);
+
+/// A counter that went back, as long as nothing of the former one is heard.
+#[derive(Clone, Copy, Debug)]
+struct Restart {
+    since: Instant,
+    first: u32,
+    last: Trace,
 }
 
 /// What opens the words of one device.
@@ -84,14 +120,17 @@ impl fmt::Display for Distrust {
 pub(super) struct Opener {
     key: BindKey,
     mac: Mac,
-    /// The greatest counter so far, the bytes that came with it, and when.
-    last: Option<(u32, Vec<u8>, Instant)>,
+    /// The last word that was believed: none has a greater counter.
+    last: Option<Trace>,
+    /// The last words that were made with the key, be they believed or not.
+    heard: VecDeque<Trace>,
+    restart: Option<Restart>,
 }
 
 impl Opener {
     /// Nothing was heard yet.
     pub(super) fn new(key: BindKey, mac: Mac) -> Self {
-        Self { key, mac, last: None }
+        Self { key, mac, last: None, heard: VecDeque::new(), restart: None }
     }
 
     /// Whether this is the key that it has.
@@ -99,23 +138,61 @@ impl Opener {
         self.key == *key
     }
 
-    /// The objects of a word, and whether it is a new one. The same word again is what it was.
+    /// The objects of a word, and what is new in it. The same word again is what it was.
     ///
     /// Errors: it is not believed. A word that was not made with the key does not move the counter.
-    pub(super) fn open(&mut self, now: Instant, sealed: &Sealed<'_>) -> Result<(Vec<u8>, bool), Distrust> {
-        let counter = u32::from_le_bytes(sealed.counter);
+    pub(super) fn open(&mut self, now: Instant, sealed: &Sealed<'_>) -> Result<(Vec<u8>, News), Distrust> {
         let objects = self.decrypt(sealed).ok_or(Distrust::WrongKey)?;
-        let mut is_new = true;
-        match &mut self.last {
-            Some((last, known, at)) if counter == *last && known == sealed.ciphertext => {
-                (*at, is_new) = (now, false);
+        let word = (u32::from_le_bytes(sealed.counter), sealed.mic);
+        let news = self.judge(now, word);
+        self.remember(word);
+        Ok((objects, news?))
+    }
+
+    fn judge(&mut self, now: Instant, word: Trace) -> Result<News, Distrust> {
+        let news = match self.last {
+            Some(last) if word == last => News::Same,
+            Some(last) if word.0 <= last.0 => {
+                self.goes_back(now, word, last.0)?;
+                News::Restarted
             }
-            Some((last, _, at)) if counter <= *last && !is_restart(now, *at, counter) => {
-                return Err(Distrust::Replayed);
+            _ => News::New,
+        };
+        (self.last, self.restart) = (Some(word), None);
+        Ok(news)
+    }
+
+    /// The counter is not greater than one before.
+    ///
+    /// Errors: it is not believed yet.
+    fn goes_back(&mut self, now: Instant, word: Trace, from: u32) -> Result<(), Distrust> {
+        let is_known = self.heard.contains(&word);
+        let to = match &mut self.restart {
+            Some(restart) if restart.last == word => restart.first,
+            _ if is_known => return Err(Distrust::Replayed),
+            Some(restart) if word.0 > restart.last.0 => {
+                restart.last = word;
+                if now.saturating_duration_since(restart.since) >= RESTART {
+                    return Ok(());
+                }
+                restart.first
             }
-            _ => self.last = Some((counter, sealed.ciphertext.to_vec(), now)),
+            restart => {
+                *restart = Some(Restart { since: now, first: word.0, last: word });
+                word.0
+            }
+        };
+        Err(Distrust::WentBack { from, to })
+    }
+
+    fn remember(&mut self, word: Trace) {
+        if self.heard.contains(&word) {
+            return;
         }
-        Ok((objects, is_new))
+        if self.heard.len() == HEARD {
+            self.heard.pop_front();
+        }
+        self.heard.push_back(word);
     }
 
     fn decrypt(&self, sealed: &Sealed<'_>) -> Option<Vec<u8>> {
@@ -172,7 +249,7 @@ mod tests {
         open_at(opener, Instant::now(), word).map(|(objects, _)| objects)
     }
 
-    fn open_at(opener: &mut Opener, now: Instant, word: &[u8]) -> Result<(Vec<u8>, bool), Distrust> {
+    fn open_at(opener: &mut Opener, now: Instant, word: &[u8]) -> Result<(Vec<u8>, News), Distrust> {
         let Ok(Payload::Sealed(sealed)) = Payload::parse(word) else { panic!("it is encrypted") };
         opener.open(now, &sealed)
     }
@@ -208,26 +285,109 @@ mod tests {
         assert!(open(&mut opener, &word(7)).is_ok(), "sent several times");
         assert!(open(&mut opener, &word(300)).is_ok(), "some were not heard");
         assert_eq!(open(&mut opener, &word(7)), Err(Distrust::Replayed));
-        assert_eq!(open(&mut opener, &word(299)), Err(Distrust::Replayed));
+        assert_eq!(open(&mut opener, &word(299)), Err(Distrust::WentBack { from: 300, to: 299 }));
         let mut forged = word(u32::MAX);
         forged[3] ^= 1;
         assert_eq!(open(&mut opener, &forged), Err(Distrust::WrongKey));
         assert!(open(&mut opener, &word(301)).is_ok(), "what is forged moves no counter");
     }
 
+    /// An opener, and when it was made.
+    struct Hearing(Opener, Instant);
+
+    impl Hearing {
+        fn new() -> Self {
+            Self(opener(KEY), Instant::now())
+        }
+
+        /// So many seconds after it began.
+        fn hears(&mut self, after: u64, counter: u32) -> Result<News, Distrust> {
+            let now = self.1 + Duration::from_secs(after);
+            open_at(&mut self.0, now, &word(counter)).map(|(_, news)| news)
+        }
+    }
+
+    fn back(from: u32, to: u32) -> Result<News, Distrust> {
+        Err(Distrust::WentBack { from, to })
+    }
+
+    /// Wherever it begins: what counts from the beginning may have been heard late, or go on from what it once wrote down.
     #[test]
-    fn a_new_battery_is_believed_after_a_silence() {
-        let (mut opener, now) = (opener(KEY), Instant::now());
-        let mut heard = |after: u64, counter| {
-            open_at(&mut opener, now + Duration::from_secs(after), &word(counter)).map(|(_, is_new)| is_new)
-        };
-        assert_eq!(heard(0, 5000), Ok(true));
-        assert_eq!(heard(5, 5000), Ok(false), "the same again");
-        assert_eq!(heard(14, 3), Err(Distrust::Replayed), "it was heard nine seconds ago");
-        assert_eq!(heard(15, 4000), Err(Distrust::Replayed), "that is no beginning");
-        assert_eq!(heard(15, 4), Ok(true));
-        assert_eq!(heard(16, 5), Ok(true));
-        assert_eq!(heard(16, 4), Err(Distrust::Replayed));
+    fn a_device_that_was_restarted_is_believed_when_it_has_gone_on_for_ten_seconds() {
+        for began in [0, 257, 4000] {
+            let mut hearing = Hearing::new();
+            assert_eq!(hearing.hears(0, 5000), Ok(News::New));
+            assert_eq!(hearing.hears(1, 5000), Ok(News::Same));
+            for after in 0..10 {
+                let counter = began + u32::try_from(after).unwrap();
+                assert_eq!(hearing.hears(2 + after, counter), back(5000, began));
+            }
+            assert_eq!(hearing.hears(12, began + 9), back(5000, began), "that is no other word");
+            assert_eq!(hearing.hears(12, began + 10), Ok(News::Restarted));
+            assert_eq!(hearing.hears(13, began + 11), Ok(News::New));
+            assert_eq!(hearing.hears(14, began + 11), Ok(News::Same));
+        }
+    }
+
+    /// One that speaks seldom is believed by its second word.
+    #[test]
+    fn two_words_are_enough_when_they_are_apart() {
+        let mut hearing = Hearing::new();
+        assert_eq!(hearing.hears(0, 5000), Ok(News::New));
+        assert_eq!(hearing.hears(600, 1), back(5000, 1));
+        assert_eq!(hearing.hears(660, 2), Ok(News::Restarted));
+    }
+
+    #[test]
+    fn what_was_heard_before_restarts_nothing() {
+        let mut hearing = Hearing::new();
+        for counter in 4000..4010 {
+            assert_eq!(hearing.hears(0, counter), Ok(News::New));
+        }
+        for after in 0..30 {
+            let said = hearing.hears(after, 4000 + u32::try_from(after % 9).unwrap());
+            assert_eq!(said, Err(Distrust::Replayed));
+        }
+        // Nor does it keep one from being believed that was.
+        assert_eq!(hearing.hears(40, 7), back(4009, 7));
+        assert_eq!(hearing.hears(45, 4003), Err(Distrust::Replayed));
+        assert_eq!(hearing.hears(50, 8), Ok(News::Restarted));
+        assert!(hearing.0.heard.len() <= HEARD);
+    }
+
+    /// Whoever plays old words while the device is there is not believed: it goes on counting, or says the last word again.
+    #[test]
+    fn nothing_restarts_while_the_device_goes_on() {
+        let mut hearing = Hearing::new();
+        assert_eq!(hearing.hears(0, 5000), Ok(News::New));
+        for round in 0..20 {
+            let counter = 10 + u32::try_from(round).unwrap();
+            assert_eq!(hearing.hears(6 * round, counter), back(5000, counter));
+            assert_eq!(hearing.hears(6 * round + 1, 5000), Ok(News::Same));
+        }
+        assert_eq!(hearing.hears(130, 50), back(5000, 50));
+        assert_eq!(hearing.hears(135, 5001), Ok(News::New));
+        assert_eq!(hearing.hears(141, 51), back(5001, 51));
+    }
+
+    /// Another restart, or somebody else's words: it has to grow.
+    #[test]
+    fn a_counter_that_goes_back_again_begins_anew() {
+        let mut hearing = Hearing::new();
+        assert_eq!(hearing.hears(0, 5000), Ok(News::New));
+        assert_eq!(hearing.hears(1, 300), back(5000, 300));
+        assert_eq!(hearing.hears(9, 20), back(5000, 20));
+        assert_eq!(hearing.hears(12, 21), back(5000, 20));
+        assert_eq!(hearing.hears(19, 22), Ok(News::Restarted));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut hearing = Hearing::new();
+        for counter in 0..10_000 {
+            assert_eq!(hearing.hears(0, counter), Ok(News::New));
+        }
+        assert_eq!(hearing.0.heard.len(), HEARD);
     }
 
     #[test]

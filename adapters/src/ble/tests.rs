@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use usp_mapping::diagnostic::SourceFile;
 use usp_mapping::draft::site::Use;
 use usp_mapping::mapping::{BleChar, BleSource, BleUuid, Device, Mac, Site};
-use usp_mapping::port::{DeviceFault, Freshness, PointId, Reading};
+use usp_mapping::port::{AdapterReport, DeviceFault, Freshness, PointId, Reading};
 use usp_mapping::site::{NotFound, compile_site};
 use usp_mapping::value::Value;
 
@@ -18,9 +18,13 @@ use super::chat::{Chat, Order, is_for};
 use super::hearing::{BleEar, PAUSE};
 use super::model::{Answer, Ask, BleModel, What, Word};
 use super::slots::Idle;
+use crate::FromAdapter;
+use crate::bus::backoff::Jitter;
 use crate::bus::ear::{Ear, LinkState, Said};
 use crate::bus::queue::Target;
+use crate::bus::schedule::Scheduler;
 use crate::bus::{BusPlan, Model, Outcome, WriteStart};
+use crate::test_log::Log;
 
 /// The key of the example of BTHome's page, in a file that a test makes.
 const KEY: &str = "231d39c1d7cc1ab1aee224cd096db932";
@@ -396,6 +400,82 @@ async fn what_cannot_be_opened_keeps_nobody_online() {
     assert!(!heard.live && heard.readings[0].freshness.contact);
     let later = now + Duration::from_secs(2);
     assert!(!model.hear(later, Word::Rssi(-61)).readings[0].freshness.contact);
+}
+
+/// A device as its worker has it.
+struct Whole(Scheduler<BleModel>);
+
+impl Whole {
+    fn new(device: Device) -> Self {
+        let mut scheduler = Scheduler::new(Arc::default(), Jitter::seeded(1), Duration::ZERO);
+        scheduler.configure(Instant::now(), &[Arc::new(device)]);
+        Self(scheduler)
+    }
+
+    /// Whether it is there, or why not, as far as that is told to something being said.
+    fn says(&mut self, said: Said<Word>) -> Option<Result<(), String>> {
+        self.0.handle_said(Instant::now(), said);
+        let mut told = None;
+        while let Some(message) = self.0.poll_output() {
+            if let FromAdapter::Report(AdapterReport::Online { online, .. }) = message {
+                told = Some(online.map_err(|fault| fault.to_string()));
+            }
+        }
+        told
+    }
+}
+
+/// The reason of a device that is not there is the one that holds now: first that of its bus, then that nothing is heard, then why
+/// what is heard is not believed.
+#[test]
+fn the_reason_of_an_absence_is_never_an_older_one() {
+    let mut thermometer = Whole::new(device(THERMOMETER));
+    let unusable = |why: &str| Said::Word(Word::Unusable(BTHOME, DeviceFault::Garbled(why.to_owned())));
+    let has = |told: Option<Result<(), String>>, word: &str| {
+        assert!(
+            told.as_ref().is_some_and(|told| told.as_ref().is_err_and(|why| why.contains(word))),
+            "{told:?}"
+        );
+    };
+    has(thermometer.says(unusable("no key")), "no key");
+    assert_eq!(thermometer.says(Said::Word(advert(&[0x40, 2, 0xca, 9]))), Some(Ok(())));
+    assert_eq!(thermometer.says(unusable("replayed")), None, "who is there stays there");
+    has(thermometer.says(Said::LinkDown("there is no D-Bus".to_owned())), "D-Bus");
+    assert_eq!(thermometer.says(unusable("replayed")), None, "it was on its way");
+    has(thermometer.says(Said::LinkUp), "nothing was heard of it since");
+    has(thermometer.says(unusable("went back")), "went back");
+    has(thermometer.says(Said::Word(Word::Silent(Duration::from_secs(9), None))), "9 s");
+    has(thermometer.says(unusable("went back again")), "went back again");
+    assert_eq!(thermometer.says(Said::Word(advert(&[0x40, 2, 0xca, 9]))), Some(Ok(())));
+}
+
+/// One that was restarted is heard again, though its counter was used before; the log says so, once.
+#[tokio::test(start_paused = true)]
+async fn a_counter_that_went_back_is_told_and_believed_when_it_goes_on() {
+    let key = KeyFile::new("restarted", KEY);
+    let (board, mut ear) = listening(&key.site());
+    let log = Log::default();
+    // While there is but one, what another test logs first is looked up in that test's thread alone, and then logged nowhere.
+    let _another = tracing::Dispatch::new(log.clone());
+    let _logging = tracing::subscriber::set_default(log.clone());
+    let mut hear = async |counter: u32| {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        board.hear(MAC, said(&super::seal::sealed(KEY.as_bytes(), MAC, &[2, 0xca, 9], counter)));
+        word(&mut ear).await
+    };
+    for counter in 5000..5003 {
+        assert!(matches!(hear(counter).await, Word::Advert { .. }));
+    }
+    for counter in 257..267 {
+        let Word::Unusable(_, fault) = hear(counter).await else { panic!("{counter} is believed") };
+        assert!(fault.to_string().contains("went back from 5002 to 257"), "{fault}");
+    }
+    assert!(matches!(hear(267).await, Word::Advert { repeated: false, .. }));
+    assert!(matches!(hear(268).await, Word::Advert { .. }));
+    let log = log.text();
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+    assert!(log.contains("its counter went back from 5002 to 257") && log.contains("device=d"), "{log}");
+    assert!(log.contains("INFO") && !log.contains(KEY), "{log}");
 }
 
 /// Each word that was encrypted anew is another one, however soon it comes.

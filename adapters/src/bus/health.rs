@@ -126,6 +126,14 @@ impl Health {
         DeviceFault::Unreachable(cause.to_owned())
     }
 
+    /// It is not there for another reason than was thought.
+    pub(crate) fn explain(&mut self, why: &str) -> DeviceFault {
+        if let State::Away { cause } = &mut self.state {
+            why.clone_into(cause);
+        }
+        DeviceFault::Unreachable(why.to_owned())
+    }
+
     /// Whether the connection is down.
     pub(crate) fn is_cut(&self) -> bool {
         matches!(self.state, State::Cut { .. })

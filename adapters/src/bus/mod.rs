@@ -169,6 +169,8 @@ mod contract {
         pub(crate) live: bool,
         /// Somebody who keeps count of the device says that it is there, or why it is not.
         pub(crate) presence: Option<Result<(), String>>,
+        /// Why what was said does not show that it is there: the reason of one that is not.
+        pub(crate) doubt: Option<String>,
         /// It was away for a moment, and may have changed meanwhile: what is polled is due after so long.
         pub(crate) polls_in: Option<Duration>,
     }

@@ -724,7 +724,7 @@ async fn joining_ends_when_it_is_canceled() {
 /// Whoever may see anything sees no key.
 #[test]
 fn the_key_is_shown_nowhere() {
-    let log = stick::Log::default();
+    let log = crate::test_log::Log::default();
     let subscriber = log.clone();
     // While there is but one, what another test logs first is looked up in that test's thread alone, and then logged nowhere.
     let _another = tracing::Dispatch::new(log.clone());

@@ -30,6 +30,11 @@ impl Bind {
         let bits = u128::from_str_radix(text.trim(), 16).ok().filter(|_| text.trim().len() == 32)?;
         Some(Self { key: bits.to_be_bytes(), counter: 0x0100 })
     }
+
+    /// Counts from the beginning, as who has forgotten how far it was.
+    pub fn restart(&mut self) {
+        self.counter = 0;
+    }
 }
 
 impl std::fmt::Debug for Bind {

@@ -142,6 +142,10 @@ impl BleDevice for Thermometer {
 
     fn reboot(&mut self) {
         self.values.reboot();
+        self.count = 0;
+        if let Format::BthomeEncrypted(bind) = &mut self.format {
+            bind.restart();
+        }
     }
 
     fn get(&self, name: &str) -> Option<String> {

@@ -13,7 +13,7 @@ impl<M: Model> DeviceState<M> {
         if self.health.is_cut() {
             return;
         }
-        let Heard { readings, live, presence, polls_in } = self.model.hear(now, word);
+        let Heard { readings, live, presence, doubt, polls_in } = self.model.hear(now, word);
         self.wake_writes(now);
         let polls_at = polls_in.map_or(polls_at, |after| now + after);
         self.clock.poll_too(self.model.unsaid(), now);
@@ -25,6 +25,10 @@ impl<M: Model> DeviceState<M> {
             Some(Ok(())) => self.handle_contact(now, polls_at, out),
             None if live => self.handle_contact(now, polls_at, out),
             None => {}
+        }
+        if let Some(why) = doubt.filter(|_| !self.health.is_known_online()) {
+            let fault = self.health.explain(&why);
+            self.report_online(Err(fault), out);
         }
         if polls_in.is_some() {
             self.clock.restart(polls_at);

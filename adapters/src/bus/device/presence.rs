@@ -76,6 +76,15 @@ impl<M: Model> DeviceState<M> {
         if self.health.reconnected() {
             self.poll_all(polls_at);
             self.believe(out);
+            self.await_word(out);
+        }
+    }
+
+    /// Why the link was down is no longer the reason: whoever is watched has to be heard.
+    fn await_word(&mut self, out: &mut Outbox) {
+        if self.model.is_watched() && !self.health.is_known_online() {
+            let why = "its bus is back, and nothing was heard of it since";
+            self.report_online(Err(DeviceFault::Unreachable(why.to_owned())), out);
         }
     }
 
