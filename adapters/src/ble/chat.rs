@@ -333,6 +333,7 @@ impl Chat {
             _ => None,
         };
         let outcome = match outcome {
+            Ok(Answer::Unreadable) => Outcome::Taken(Answer::Unreadable),
             Ok(answer) => Outcome::Answered(answer),
             Err(Failure::Refused(words)) => Outcome::Answered(Answer::Refused(words)),
             Err(Failure::NotAsked(fault)) => Outcome::Taken(Answer::NotAsked(fault)),
@@ -351,6 +352,7 @@ impl Chat {
         let limit = self.options().map_or(Duration::from_secs(5), |options| options.timeout);
         self.drain();
         let answer = match what {
+            What::Read(char) if !self.peer()?.is_readable(&char) => return Ok(Answer::Unreadable),
             What::Read(char) => self.read(&char, limit).await,
             What::Write { char, body, response, answer, .. } => {
                 let peer = self.peer()?;

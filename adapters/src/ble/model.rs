@@ -1,6 +1,6 @@
 //! A Bluetooth device as the bus sees it: pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,8 @@ pub(crate) enum Answer {
     Written,
     /// The device does not do it.
     Refused(String),
+    /// Its characteristic is notified and cannot be read: it was not asked.
+    Unreadable,
     /// It was not asked, for a reason that is not the device's.
     NotAsked(DeviceFault),
 }
@@ -103,8 +105,10 @@ pub(crate) struct BleModel {
     options: Option<BleOptions>,
     /// What was last said of places that make a value only together.
     parts: BTreeMap<(PointId, usize), (Raw, Instant)>,
-    /// What was last said of each point that cannot be asked, and when.
+    /// What was last said unasked of each point, and when.
     last: BTreeMap<PointId, (Instant, Result<Value, DeviceFault>)>,
+    /// Characteristics of the device that it only notifies.
+    unreadable: BTreeSet<BleChar>,
     /// Why what was said of a point could not be used.
     unusable: BTreeMap<PointId, DeviceFault>,
     /// The numbers that only grow, as far as they were read.
@@ -247,8 +251,7 @@ impl BleModel {
         let mut asks: Vec<Ask> = Vec::new();
         for point in points {
             for place in places(&self.mapping, *point) {
-                let Some(char) = place.char() else { continue };
-                let what = question(place, char);
+                let Some(what) = self.question(place) else { continue };
                 match asks.iter_mut().find(|known| known.what == what) {
                     Some(known) if known.points.last() == Some(point) => {}
                     Some(known) => known.points.push(*point),
@@ -257,6 +260,13 @@ impl BleModel {
             }
         }
         asks
+    }
+
+    /// What a place is asked for; `None`: it cannot be.
+    fn question(&self, place: &BleRead) -> Option<What> {
+        let char = place.char()?;
+        let is_mute = place.ask.is_none() && self.unreadable.contains(char);
+        (!is_mute).then(|| question(place, char))
     }
 
     fn write_binding(&self, point: PointId) -> Result<&WriteBinding, DeviceFault> {
@@ -286,7 +296,7 @@ impl BleModel {
     }
 
     fn can_be_asked(&self, point: PointId) -> bool {
-        places(&self.mapping, point).any(|place| place.char().is_some())
+        places(&self.mapping, point).any(|place| self.question(place).is_some())
     }
 
     fn keeps(&self) -> bool {
@@ -296,7 +306,7 @@ impl BleModel {
     /// What it says unasked, kept for whoever asks.
     fn told(&mut self, now: Instant, readings: Readings) -> Heard {
         for Reading { point, result, freshness } in &readings {
-            if !self.can_be_asked(*point) && self.mapping.event(*point).is_none() {
+            if self.mapping.event(*point).is_none() {
                 let said_at = freshness.age.and_then(|age| now.checked_sub(age)).unwrap_or(now);
                 self.last.insert(*point, (said_at, result.clone()));
             }
@@ -366,6 +376,7 @@ impl Model for BleModel {
             options: options(&device.mapping).cloned(),
             parts: BTreeMap::new(),
             last: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
             unusable: BTreeMap::new(),
             counters: Counters::default(),
             apart: None,
@@ -403,6 +414,12 @@ impl Model for BleModel {
             }
             Answer::Refused(words) => faults(&ask.points, &DeviceFault::Refused(words)),
             Answer::NotAsked(fault) => faults(&ask.points, &fault),
+            Answer::Unreadable => {
+                if let What::Read(char) = &ask.what {
+                    self.unreadable.insert(char.clone());
+                }
+                Vec::new()
+            }
             Answer::Written => Vec::new(),
         };
         Understood { readings, again: Vec::new() }
@@ -455,7 +472,7 @@ impl Model for BleModel {
         match answer {
             Answer::Refused(words) => Err(DeviceFault::Refused(words)),
             Answer::NotAsked(fault) => Err(fault),
-            Answer::Value(_) | Answer::Written => Ok(()),
+            Answer::Value(_) | Answer::Written | Answer::Unreadable => Ok(()),
         }
     }
 
@@ -519,7 +536,7 @@ impl Model for BleModel {
         }
         let Some((said_at, result)) = self.last.get(&point) else {
             let never =
-                || DeviceFault::Unreachable("it has not advertised this yet, and cannot be asked".to_owned());
+                || DeviceFault::Unreachable("it has not told this yet, and cannot be asked".to_owned());
             let fault = self.unusable.get(&point).cloned().unwrap_or_else(never);
             return Some(Reading::kept(point, Err(fault)));
         };

@@ -8,7 +8,9 @@ use tokio::sync::watch;
 use usp_mapping::diagnostic::SourceFile;
 use usp_mapping::draft::site::Use;
 use usp_mapping::mapping::{BleChar, BleSource, BleUuid, Device, Mac, Site};
-use usp_mapping::port::{AdapterReport, DeviceFault, Freshness, PointId, Reading};
+use usp_mapping::port::{
+    Action, AdapterCall, AdapterReport, CallId, DeviceFault, DeviceId, Freshness, PointId, Reading,
+};
 use usp_mapping::site::{NotFound, compile_site};
 use usp_mapping::value::Value;
 
@@ -22,7 +24,7 @@ use crate::FromAdapter;
 use crate::bus::backoff::Jitter;
 use crate::bus::ear::{Ear, LinkState, Said};
 use crate::bus::queue::Target;
-use crate::bus::schedule::Scheduler;
+use crate::bus::schedule::{Command, Scheduler};
 use crate::bus::{BusPlan, Model, Outcome, WriteStart};
 use crate::test_log::Log;
 
@@ -423,6 +425,49 @@ impl Whole {
         }
         told
     }
+}
+
+/// What a device notifies and does not let be read is asked for once at most, and never shown as a failure; who asks gets what was
+/// told last.
+#[test]
+fn what_is_only_notified_is_what_was_told_last() {
+    let mut lamp = Whole::new(device(LAMP));
+    lamp.says(Said::LinkUp);
+    lamp.says(Said::Word(Word::Connected));
+    let mut asked = Vec::new();
+    while let Some(command) = lamp.0.poll_command(Instant::now()) {
+        let Command::Exchange(ask) = command else { panic!("{command:?}") };
+        let answer = match &ask.what {
+            What::Read(_) => Answer::Unreadable,
+            _ => Answer::Value(vec![0x57, 2, 40]),
+        };
+        asked.push(ask.what);
+        lamp.0.handle_exchange(Instant::now(), Outcome::Taken(answer), true);
+    }
+    assert_eq!(asked.iter().filter(|what| matches!(what, What::Read(_))).count(), 1, "{asked:?}");
+    while let Some(message) = lamp.0.poll_output() {
+        let FromAdapter::Report(AdapterReport::Readings { readings, .. }) = message else { continue };
+        assert!(readings.iter().all(|reading| reading.result.is_ok()), "{readings:?}");
+    }
+    let read = |lamp: &mut Whole, words: Option<Word>| {
+        words.into_iter().for_each(|word| drop(lamp.says(Said::Word(word))));
+        let action = Action::Read(vec![PointId(0)]);
+        let call = AdapterCall {
+            id: CallId(7),
+            device: DeviceId("d".into()),
+            action,
+            within: Duration::from_secs(5),
+        };
+        lamp.0.handle_call(Instant::now(), Instant::now(), call);
+        assert_eq!(lamp.0.poll_command(Instant::now()), None, "nothing is asked");
+        match lamp.0.poll_output() {
+            Some(FromAdapter::Reply(reply)) => reply.outcome.unwrap().remove(0).result,
+            other => panic!("{other:?}"),
+        }
+    };
+    let Err(DeviceFault::Unreachable(why)) = read(&mut lamp, None) else { panic!("it has a value") };
+    assert!(why.contains("not told this yet"), "{why}");
+    assert_eq!(read(&mut lamp, Some(Word::Notified(char(0xfff1), vec![1]))), Ok(Value::Bool(true)));
 }
 
 /// The reason of a device that is not there is the one that holds now: first that of its bus, then that nothing is heard, then why

@@ -101,7 +101,9 @@ impl<Ask: Clone> ReadJob<Ask> {
         call: &ReadCall,
         missing: &DeviceFault,
     ) -> Readings {
-        let told = |point| self.told.contains(&point).then(|| model.known(now, point)).flatten();
+        // What turned out not to be asked for is what was said last, too.
+        let is_told = |point| self.told.contains(&point) || self.plan.is_empty();
+        let told = |point| is_told(point).then(|| model.known(now, point)).flatten();
         let known = |point| self.got.get(&point).cloned().or_else(|| told(point));
         let reading = |point| known(point).unwrap_or_else(|| Reading::now(point, Err(missing.clone())));
         call.points.iter().map(|point| reading(*point)).collect()

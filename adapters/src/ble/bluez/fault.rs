@@ -24,6 +24,22 @@ const REFUSALS: [&str; 6] = [
 /// What BlueZ says of an exchange that was under way when the connection broke off.
 const BROKEN_OFF: &str = "ATT error: 0x0e";
 
+/// Nobody knows more.
+const NO_ANSWER: &str = "it does not answer: is it near, awake, and connected to nobody else?";
+
+/// Why BlueZ could not connect a device, as it calls that behind `le-connection-` or `br-connection-`.
+const UNCONNECTED: [(&str, &str); 9] = [
+    ("abort-by-local", NO_ANSWER),
+    ("page-timeout", NO_ANSWER),
+    ("timeout", NO_ANSWER),
+    ("refused", "it refused the connection"),
+    ("abort-by-remote", "it broke the connection off"),
+    ("terminated-by-remote", "it broke the connection off"),
+    ("canceled", "the connection was given up"),
+    ("adapter-not-powered", "the radio is switched off"),
+    ("concurrent-connection-limit", "the radio has no connection left"),
+];
+
 /// What is meant by an error of D-Bus.
 pub(super) fn words(error: &dbus::Error) -> String {
     let message = error.message().unwrap_or_default();
@@ -43,9 +59,15 @@ pub(super) fn words(error: &dbus::Error) -> String {
             "it does not let itself be paired, or the passkey is wrong".to_owned()
         }
         "AuthenticationTimeout" | "AuthenticationCanceled" => "pairing was not completed".to_owned(),
+        "ConnectionAttemptFailed" => NO_ANSWER.to_owned(),
         name if message.is_empty() => name.to_owned(),
-        _ => shortened(message),
+        _ => unconnected(message).map_or_else(|| shortened(message), str::to_owned),
     }
+}
+
+fn unconnected(message: &str) -> Option<&'static str> {
+    let why = message.strip_prefix("le-connection-").or_else(|| message.strip_prefix("br-connection-"))?;
+    UNCONNECTED.into_iter().find(|(known, _)| *known == why).map(|(_, words)| words)
 }
 
 /// Why D-Bus itself cannot be reached.
@@ -89,9 +111,20 @@ pub(super) fn of_peer(error: &btleplug::Error) -> Fault {
             }
             cause = known.source();
         }
-        return by_text(&other.to_string());
+        let shown = format!("{other:?}");
+        return error_in(&shown).map_or_else(|| by_text(&other.to_string()), |error| of_device(&error));
     }
     Fault::Gone(shortened(&error.to_string()))
+}
+
+/// The error of D-Bus within one that does not have it among its causes, as `bluez-async` makes them: it can be seen there all the
+/// same, as `D-Bus error: MESSAGE (NAME)`.
+fn error_in(shown: &str) -> Option<dbus::Error> {
+    let (message, name) = shown.split_once("D-Bus error: ")?.1.rsplit_once(" (")?;
+    let name = name.trim_end_matches(')');
+    let is_name = name.contains('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "._".contains(c));
+    let is_text = !message.contains('\0');
+    (is_name && is_text).then(|| dbus::Error::new_custom(name, message))
 }
 
 /// Where the error of D-Bus is not among the causes its text is.
@@ -136,6 +169,53 @@ mod tests {
         assert_eq!(of("org.bluez.Error.Failed", "Not connected"), Fault::Gone("Not connected".to_owned()));
         let unknown = of("org.freedesktop.DBus.Error.UnknownObject", "Method \"x\" …");
         assert_eq!(unknown, Fault::Gone("BlueZ does not know it any more".to_owned()));
+    }
+
+    /// As `bluez-async` hands it on: transparent, so that what it is made of is none of its causes.
+    #[derive(Debug, thiserror::Error)]
+    enum Wrapped {
+        #[error(transparent)]
+        DbusError(dbus::Error),
+    }
+
+    fn through_btleplug(name: &str, message: &str) -> Fault {
+        let error = Wrapped::DbusError(dbus::Error::new_custom(name, message));
+        of_peer(&btleplug::Error::Other(Box::new(error)))
+    }
+
+    #[test]
+    fn what_is_refused_is_known_through_btleplug_too() {
+        for (name, message) in [
+            ("org.bluez.Error.NotPermitted", "Read not permitted"),
+            ("org.bluez.Error.NotPermitted", "Write not permitted"),
+            ("org.bluez.Error.NotAuthorized", "Operation Not Authorized"),
+            ("org.bluez.Error.InvalidValueLength", "Invalid Length (of it)"),
+            ("org.bluez.Error.Failed", "Operation failed with ATT error: 0x80"),
+        ] {
+            assert_eq!(through_btleplug(name, message), Fault::Refused(message.to_owned()));
+        }
+        let gone = through_btleplug("org.bluez.Error.Failed", "Not connected");
+        assert_eq!(gone, Fault::Gone("Not connected".to_owned()));
+        let gone = through_btleplug("org.freedesktop.DBus.Error.ServiceUnknown", "The name …");
+        assert_eq!(gone, Fault::Gone("bluetoothd is not running".to_owned()));
+        for odd in
+            ["D-Bus error: x", "D-Bus error: x (a b)", "DbusError(D-Bus error:  ())", "D-Bus error: \0 (a.b)"]
+        {
+            assert!(error_in(odd).is_none(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn why_nothing_is_connected_is_told_in_words() {
+        for (said, told) in [
+            ("le-connection-abort-by-local", "does not answer"),
+            ("br-connection-canceled", "given up"),
+            ("le-connection-refused", "refused the connection"),
+            ("le-connection-odd", "le-connection-odd"),
+        ] {
+            let Fault::Gone(why) = through_btleplug("org.bluez.Error.Failed", said) else { panic!("{said}") };
+            assert!(why.contains(told), "{why}");
+        }
     }
 
     #[test]

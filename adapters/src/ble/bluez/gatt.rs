@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use btleplug::api::{Central, Characteristic, Peripheral as _, ValueNotification, WriteType};
+use btleplug::api::{Central, CharPropFlags, Characteristic, Peripheral as _, ValueNotification, WriteType};
 use btleplug::platform::Peripheral;
 use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::runtime::Handle;
@@ -124,6 +124,12 @@ impl Peer {
         };
         let found = self.chars.iter().find(is_it);
         found.ok_or_else(|| Fault::Refused(format!("it has no {wanted}")))
+    }
+
+    /// Whether a characteristic can be read: there are such as are notified or indicated alone. One that is not there is found
+    /// out by reading.
+    pub(in crate::ble) fn is_readable(&self, char: &BleChar) -> bool {
+        self.char(char).map_or(true, |char| char.properties.contains(CharPropFlags::READ))
     }
 
     /// Reads a characteristic.
