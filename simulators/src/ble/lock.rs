@@ -15,6 +15,9 @@ pub const COMMAND: Uuid = Uuid::new(0x7553_5042_0001_4c4f_434b_0000_0000_0003);
 /// Whether the door is open: 0 or 1.
 pub const DOOR: Uuid = Uuid::new(0x7553_5042_0001_4c4f_434b_0000_0000_0004);
 
+/// Where the bolt came to rest the last time: 0 unlocked, 1 locked; 2: it is jammed, and may be anywhere.
+pub const RESTS: Uuid = Uuid::new(0x7553_5042_0001_4c4f_434b_0000_0000_0005);
+
 const BATTERY: Uuid = Uuid::short(0x180f);
 const BATTERY_LEVEL: Uuid = Uuid::short(0x2a19);
 
@@ -23,6 +26,7 @@ const TRAVEL: Duration = Duration::from_millis(300);
 
 const ON_ITS_WAY: u8 = 2;
 const JAMMED: u8 = 3;
+const NOWHERE: u8 = 2;
 
 /// A lock on a door.
 #[derive(Clone, Debug)]
@@ -55,12 +59,17 @@ impl Lock {
         }
     }
 
+    fn rests(&self) -> u8 {
+        if self.values.is_on("jammed") { NOWHERE } else { u8::from(self.values.is_on("locked")) }
+    }
+
     fn tell(&mut self, characteristic: Uuid, value: u8) {
         self.told.push((At { service: SERVICE, characteristic }, vec![value]));
     }
 
     fn tell_all(&mut self) {
         self.tell(STATE, self.state());
+        self.tell(RESTS, self.rests());
         self.tell(DOOR, u8::from(self.values.is_on("open")));
     }
 }
@@ -92,6 +101,7 @@ impl BleDevice for Lock {
                     Characteristic::protected(STATE, &["read", "notify"]),
                     Characteristic::protected(COMMAND, &["write"]),
                     Characteristic::protected(DOOR, &["read", "notify"]),
+                    Characteristic::protected(RESTS, &["read", "notify"]),
                 ],
             },
             Service { uuid: BATTERY, characteristics: vec![battery] },
@@ -105,6 +115,7 @@ impl BleDevice for Lock {
     fn read(&mut self, at: At) -> Result<Vec<u8>, u8> {
         match at.characteristic {
             STATE => Ok(vec![self.state()]),
+            RESTS => Ok(vec![self.rests()]),
             DOOR => Ok(vec![u8::from(self.values.is_on("open"))]),
             BATTERY_LEVEL => Ok(vec![self.values.raw("battery", 1.0) as u8]),
             _ => Err(att::READ_NOT_PERMITTED),
@@ -121,7 +132,9 @@ impl BleDevice for Lock {
             [_] => return Err(att::APPLICATION),
             _ => return Err(att::LENGTH),
         };
-        if obeys && self.values.is_on("locked") != locks && !self.values.is_on("jammed") {
+        // One on its way is turned back.
+        let heads = self.moving.map_or(self.values.is_on("locked"), |(_, locks)| locks);
+        if obeys && heads != locks && !self.values.is_on("jammed") {
             self.moving = Some((TRAVEL, locks));
             self.tell(STATE, ON_ITS_WAY);
         }
@@ -139,6 +152,7 @@ impl BleDevice for Lock {
                 self.values.actuate("locked", f64::from(u8::from(locks)));
                 self.moving = None;
                 self.tell(STATE, self.state());
+                self.tell(RESTS, self.rests());
                 None
             }
             Some((left, locks)) => Some((left.saturating_sub(time), locks)),
@@ -170,5 +184,37 @@ impl BleDevice for Lock {
 
     fn names(&self) -> Vec<String> {
         self.values.names()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(lock: &mut Lock, characteristic: Uuid) -> Vec<u8> {
+        let told = lock.told().into_iter().filter(|(at, _)| at.characteristic == characteristic);
+        told.filter_map(|(_, value)| value.first().copied()).collect()
+    }
+
+    /// Where it rests is not where it is on its way.
+    #[test]
+    fn a_bolt_on_its_way_rests_where_it_was() {
+        let mut lock = Lock::new(Mac([1; 6]), 1, Duration::from_secs(1), 1);
+        let [state, rests, command] =
+            [STATE, RESTS, COMMAND].map(|characteristic| At { service: SERVICE, characteristic });
+        let read = |lock: &mut Lock| [lock.read(state), lock.read(rests)].map(|value| value.unwrap()[0]);
+        lock.write(command, &[0], true).unwrap();
+        assert_eq!(read(&mut lock), [ON_ITS_WAY, 1]);
+        assert!(told(&mut lock, RESTS).is_empty());
+        lock.step(TRAVEL);
+        assert_eq!(read(&mut lock), [0, 0]);
+        assert_eq!(told(&mut lock, RESTS), [0]);
+        lock.write(command, &[1], true).unwrap();
+        lock.step(TRAVEL / 2);
+        lock.write(command, &[0], true).unwrap();
+        lock.step(TRAVEL);
+        assert_eq!(read(&mut lock), [0, 0], "it was turned back");
+        lock.set("jammed", "true").unwrap();
+        assert_eq!(read(&mut lock), [JAMMED, NOWHERE]);
     }
 }
