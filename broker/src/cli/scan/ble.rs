@@ -11,7 +11,7 @@ use usp_adapters::ble_scan::{Found, STEP, listen};
 use usp_mapping::ble::bthome::{self, Payload};
 use usp_mapping::compile::compile_file;
 use usp_mapping::draft::site::{Requirement, Use};
-use usp_mapping::mapping::{BleAdapter, BleMatch, Mac, Protocol};
+use usp_mapping::mapping::{BleAdapter, BleMatch, BlePair, Mac, Protocol};
 
 use super::progress::Progress;
 use super::range::time;
@@ -20,9 +20,6 @@ use super::target;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
 use crate::site::Finder;
-
-/// Profiles of simulated devices.
-const DEMO: &str = "usp.demo-";
 
 /// Look for Bluetooth devices that advertise; nothing is sent to any of them
 ///
@@ -67,6 +64,8 @@ fn radio(text: &str) -> Result<BleAdapter, String> {
 struct Model {
     profile: String,
     known_by: BleMatch,
+    /// Devices are paired with, and have a passkey.
+    passkey: bool,
 }
 
 /// A device and the mappings for it, the most particular first.
@@ -74,6 +73,8 @@ struct Entry {
     key: String,
     found: Found,
     profiles: Vec<String>,
+    /// Whether the first of them wants a passkey.
+    passkey: bool,
 }
 
 pub(super) async fn scan(args: &Ble) -> Result<(), Failure> {
@@ -104,18 +105,25 @@ pub(super) async fn scan(args: &Ble) -> Result<(), Failure> {
     found.sort_by_key(|device| (std::cmp::Reverse(device.rssi), device.mac));
     let mut entries: Vec<Entry> = Vec::new();
     for found in found {
-        let profiles = fitting(&found, &models);
-        if args.shows(&profiles) {
+        let fitting = fitting(&found, &models);
+        if args.shows(&fitting) {
             let key = key(&found, &entries);
-            entries.push(Entry { key, found, profiles });
+            entries.push(Entry::new(key, &fitting, found.clone()));
         }
     }
     report(args, &entries, whole)
 }
 
 impl Ble {
-    fn shows(&self, profiles: &[String]) -> bool {
-        !self.known || !profiles.is_empty()
+    fn shows(&self, fitting: &[&Model]) -> bool {
+        !self.known || !fitting.is_empty()
+    }
+}
+
+impl Entry {
+    fn new(key: String, fitting: &[&Model], found: Found) -> Self {
+        let profiles = fitting.iter().map(|model| model.profile.clone()).collect();
+        Self { key, found, profiles, passkey: fitting.first().is_some_and(|model| model.passkey) }
     }
 }
 
@@ -147,14 +155,11 @@ fn models(folders: &[PathBuf]) -> Result<Vec<Model>, Failure> {
     let profiles: BTreeSet<String> =
         finder.catalog().profiles().map(|(profile, _)| profile.to_owned()).collect();
     let model = |profile: String| {
-        // What is made up for demonstrations describes no device that there is.
-        if profile.starts_with(DEMO) {
-            return None;
-        }
         let wanted = Use::Profile { name: profile.clone(), requirement: Requirement::Any };
         match compile_file(&finder.find(&wanted).ok()?).0?.protocol {
             Protocol::Ble(options) if !options.known_by.is_open() => {
-                Some(Model { known_by: options.known_by, profile })
+                let passkey = options.pair == BlePair::Passkey;
+                Some(Model { known_by: options.known_by, profile, passkey })
             }
             _ => None,
         }
@@ -162,10 +167,10 @@ fn models(folders: &[PathBuf]) -> Result<Vec<Model>, Failure> {
     Ok(profiles.into_iter().filter_map(model).collect())
 }
 
-fn fitting(found: &Found, models: &[Model]) -> Vec<String> {
+fn fitting<'m>(found: &Found, models: &'m [Model]) -> Vec<&'m Model> {
     let mut fitting: Vec<&Model> = models.iter().filter(|model| model.known_by.fits(&found.heard)).collect();
     fitting.sort_by_key(|model| std::cmp::Reverse(model.known_by.strictness()));
-    fitting.into_iter().map(|model| model.profile.clone()).collect()
+    fitting
 }
 
 /// A key of the site file.
@@ -263,11 +268,10 @@ fn site(radio: &BleAdapter, entries: &[Entry], sources: &Sources) -> String {
         let (key, mac) = (&entry.key, entry.found.mac);
         match entry.profiles.split_first() {
             Some((profile, others)) => {
-                let more = if is_encrypted(&entry.found) {
-                    format!(", key: \"file:{key}.key\"")
-                } else {
-                    String::new()
+                let secret = |name: &str, has: bool| {
+                    if has { format!(", {name}: \"file:{key}.{name}\"") } else { String::new() }
                 };
+                let more = secret("key", is_encrypted(&entry.found)) + &secret("passkey", entry.passkey);
                 let source = sources.of(profile);
                 write!(text, "  {key}: {{{source}, bus: air, mac: \"{mac}\"{more}}}").ok();
                 if !others.is_empty() {
@@ -343,6 +347,20 @@ mod tests {
         assert!(told("there is no D-Bus: its socket is not there").contains("install"));
     }
 
+    /// Those of the simulated home are known too: each by what nobody else says.
+    #[test]
+    fn every_mapping_with_a_match_is_tried() {
+        let models = models(&[]).unwrap();
+        let lock = models.iter().find(|model| model.profile == "usp.demo-lock").unwrap();
+        assert!(lock.passkey && lock.known_by.service.is_some());
+        let heard = BleHeard { services: lock.known_by.service.into_iter().collect(), ..BleHeard::default() };
+        let found = Found { mac: Mac([1; 6]), rssi: None, times: 1, heard };
+        let profiles: Vec<&str> =
+            fitting(&found, &models).into_iter().map(|model| model.profile.as_str()).collect();
+        assert_eq!(profiles, ["usp.demo-lock"]);
+        assert!(Entry::new("lock".to_owned(), &fitting(&found, &models), found.clone()).passkey);
+    }
+
     #[test]
     fn what_is_said_is_told_in_words() {
         let plain = found("ATC\x1b[2J 1", &[0x40, 2, 0xca, 9, 0xe0]);
@@ -357,6 +375,7 @@ mod tests {
             key: key(&found, known),
             found,
             profiles: profiles.iter().map(ToString::to_string).collect(),
+            passkey: profiles == ["usp.demo-lock"],
         };
         let first =
             entry(found("Küche 1", &[0x41, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0]), &["bthome.sensor", "a.b"], &[]);
@@ -364,9 +383,14 @@ mod tests {
         let second = entry(found("Küche 1", &[0x40]), &[], &entries);
         assert_eq!(second.key, "k-che-1-2");
         entries.push(second);
+        let lock = entry(found("Door lock", &[]), &["usp.demo-lock"], &entries);
+        entries.push(lock);
         let sources = Sources::new(&[], None).unwrap();
         let text = site(&BleAdapter::Name("hci0".to_owned()), &entries, &sources);
         assert!(text.contains("k-che-1: {use: bthome.sensor, bus: air, mac: \"01:01:01:01:01:01\", key: \"file:k-che-1.key\"}  # or a.b"));
+        assert!(text.contains(
+            "door-lock: {use: usp.demo-lock, bus: air, mac: \"01:01:01:01:01:01\", passkey: \"file:door-lock.passkey\"}\n"
+        ));
         assert!(
             text.contains("  # 01:01:01:01:01:01 -60 dBm, Küche 1, BTHome: : no mapping is known for it")
         );
