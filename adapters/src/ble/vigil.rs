@@ -74,6 +74,8 @@ pub(super) enum Event {
     Service(bool),
     /// The radio was switched on or off.
     Powered(bool),
+    /// There is a radio that was not there, be it this one or another; or this one was pulled out.
+    Radio(bool),
     /// The scan was started, or could not be.
     Started(Result<(), String>),
     /// The radio says whether it scans.
@@ -89,6 +91,7 @@ impl Event {
             Self::Lost(why) => Some(why.clone()),
             Self::Service(false) => Some("bluetoothd has ended".to_owned()),
             Self::Powered(false) => Some("the radio was switched off".to_owned()),
+            Self::Radio(false) => Some("the radio was pulled out".to_owned()),
             _ => None,
         }
     }
@@ -165,7 +168,12 @@ impl Vigil {
             (Event::Powered(false), _) => {
                 self.down("the radio is switched off".to_owned(), State::Waiting { at: now + SELDOM });
             }
-            (Event::Service(true) | Event::Powered(true), State::Waiting { at }) => *at = now,
+            (Event::Radio(false), _) => {
+                self.down("the radio was pulled out".to_owned(), State::Waiting { at: now + SELDOM });
+            }
+            (Event::Service(true) | Event::Powered(true) | Event::Radio(true), State::Waiting { at }) => {
+                *at = now;
+            }
             (Event::Started(Ok(())), _) => {
                 let scan = Scan { since: now, look_at: now + LOOK, looking: false, unanswered: 0 };
                 self.state = State::Scanning(scan);
@@ -351,6 +359,28 @@ mod tests {
         night.happens(Event::Service(true));
         assert_eq!(night.order(), Some(Order::Start));
         night.happens(Event::Started(Ok(())));
+        assert_eq!(night.why(), None);
+    }
+
+    /// It is switched on a moment later, which is told too.
+    #[test]
+    fn a_radio_that_was_pulled_out_is_used_at_once_when_it_is_back() {
+        let mut night = Night::scanning();
+        night.happens(Event::Powered(false));
+        night.happens(Event::Radio(false));
+        assert_eq!(night.why(), Some("the radio was pulled out"));
+        night.now += 5 * SECOND;
+        assert_eq!(night.order(), None);
+        night.happens(Event::Radio(true));
+        assert_eq!(night.order(), Some(Order::Start));
+        night.happens(Event::Started(Err("the radio hci0 is switched off".to_owned())));
+        assert_eq!(night.order(), None);
+        night.happens(Event::Powered(true));
+        assert_eq!(night.order(), Some(Order::Start));
+        night.happens(Event::Started(Ok(())));
+        assert_eq!(night.why(), None);
+        night.happens(Event::Radio(true));
+        assert_eq!(night.order(), None, "another one");
         assert_eq!(night.why(), None);
     }
 

@@ -195,6 +195,8 @@ impl Session {
     /// Errors: why that cannot be, in the user's words.
     pub(super) async fn start(&self, adapter: &BleAdapter, again: bool) -> Result<(), String> {
         self.rule(signals::SERVICE_RULE).await?;
+        // When there is a radio that was not there, that is told.
+        self.rule(signals::ADDED_RULE).await?;
         let objects = self.objects().await?;
         let path = radio_in(&objects, adapter)?;
         let properties = objects.get(&path).and_then(|object| object.get(ADAPTER));
@@ -209,7 +211,7 @@ impl Session {
         *locked(&self.radio) = Some(Radio { path: path.clone(), central });
         self.signals.set_radio(&path);
         self.rule(&signals::radio_rule(&path)).await?;
-        self.rule(signals::ADDED_RULE).await?;
+        self.rule(&signals::removed_rule(&path)).await?;
         self.listen().await?;
         self.tell_known(&objects, &path);
         self.agent.register(&self.wire.bus).await;

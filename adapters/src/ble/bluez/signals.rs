@@ -54,6 +54,13 @@ pub(super) const SERVICE_RULE: &str =
 /// BlueZ knows something new.
 pub(super) const ADDED_RULE: &str = "type='signal',sender='org.bluez',interface='org.freedesktop.DBus.ObjectManager',member='InterfacesAdded'";
 
+/// The radio is not there any more.
+pub(super) fn removed_rule(radio: &Path<'_>) -> String {
+    format!(
+        "type='signal',sender='org.bluez',interface='{OBJECTS}',member='InterfacesRemoved',arg0path='{radio}'"
+    )
+}
+
 const CHANGED: &str =
     "type='signal',sender='org.bluez',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'";
 
@@ -114,6 +121,7 @@ impl Signals {
             ("org.freedesktop.DBus", "NameOwnerChanged"),
             (PROPERTIES, "PropertiesChanged"),
             (OBJECTS, "InterfacesAdded"),
+            (OBJECTS, "InterfacesRemoved"),
         ] {
             let this = Arc::clone(self);
             let rule = MatchRule::new_signal(interface, member);
@@ -129,6 +137,7 @@ impl Signals {
         match member {
             "NameOwnerChanged" => self.owner(message),
             "PropertiesChanged" => self.changed(message),
+            "InterfacesRemoved" => self.removed(message),
             _ => self.added(message),
         }
     }
@@ -174,10 +183,19 @@ impl Signals {
         }
     }
 
-    /// A device that BlueZ did not know. Without any strength it was not heard: BlueZ remembers it.
+    /// Something that BlueZ did not know.
     fn added(&self, message: &Message) {
-        let Some(radio) = locked(&self.radio).clone() else { return };
-        let Some(mac) = message.get1::<Path<'_>>().and_then(|path| device_of(&radio, &path)) else { return };
+        let Some(path) = message.get1::<Path<'_>>() else { return };
+        let radio = locked(&self.radio).clone();
+        match radio.and_then(|radio| device_of(&radio, &path)) {
+            Some(mac) => self.added_device(mac, message),
+            None if is_radio(&path) => self.tell(Event::Radio(true)),
+            None => {}
+        }
+    }
+
+    /// Without any strength a device was not heard: BlueZ remembers it.
+    fn added_device(&self, mac: Mac, message: &Message) {
         if self.hears.wanted().is_some_and(|wanted| !wanted.contains(&mac)) {
             return;
         }
@@ -187,6 +205,20 @@ impl Signals {
             self.device(mac, properties);
         }
     }
+
+    /// A radio that was pulled out.
+    fn removed(&self, message: &Message) {
+        let Ok((path, interfaces)) = message.read2::<Path<'_>, Vec<String>>() else { return };
+        let is_ours = locked(&self.radio).as_ref().is_some_and(|radio| *radio == path);
+        if is_ours && interfaces.iter().any(|interface| interface == ADAPTER) {
+            self.tell(Event::Radio(false));
+        }
+    }
+}
+
+/// Whether BlueZ has a radio there, or something that belongs to radios.
+fn is_radio(path: &Path<'_>) -> bool {
+    path.strip_prefix("/org/bluez/").is_some_and(|name| !name.contains('/'))
 }
 
 /// What of the properties of a device is of any age.
@@ -235,5 +267,6 @@ mod tests {
         }
         let service = Path::new("/org/bluez/hci0/dev_A4_C1_38_11_22_33/service0010").unwrap();
         assert_eq!(device_of(&radio, &service), None);
+        assert!(is_radio(&radio) && !is_radio(&service) && !is_radio(&Path::new("/org/bluez").unwrap()));
     }
 }
