@@ -7,6 +7,7 @@ use btleplug::platform::Peripheral;
 use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 use usp_mapping::mapping::{BleAddress, BleChar, BleOptions, BleUuid, Mac};
 use uuid::Uuid;
 
@@ -63,21 +64,31 @@ impl Session {
     ) -> Result<(Peer, Notifications), Fault> {
         let device = self.peripheral(address.mac).await?;
         self.paired(address, options.pair).await?;
-        let connected = async {
-            device.connect().await?;
-            device.discover_services().await
-        };
-        let made = match connected.await.map_err(|error| fault::of_peer(&error)) {
+        let made = match self.linked(device).await {
             // A connection that is refused is none.
             Err(Fault::Refused(why) | Fault::Gone(why)) => {
                 Err(Fault::Gone(format!("it cannot be connected: {why}")))
             }
-            Ok(()) => Peer::new(device, notify, &self.wire.runtime).await,
+            Ok(device) => Peer::new(device, notify, &self.wire.runtime).await,
         };
         if made.is_err() {
             self.give_up(address.mac).await;
         }
         made
+    }
+
+    /// Makes the connection, in the session's thread: what `btleplug` listens to meanwhile it takes back where it is dropped, in a task
+    /// that panics when D-Bus is gone. So has the thread then.
+    async fn linked(&self, device: Peripheral) -> Result<Peripheral, Fault> {
+        let work = async move {
+            device.connect().await?;
+            device.discover_services().await?;
+            Ok(device)
+        };
+        match AbortOnDropHandle::new(self.wire.runtime.spawn(work)).await {
+            Ok(made) => made.map_err(|error: btleplug::Error| fault::of_peer(&error)),
+            Err(_) => Err(Fault::Gone("the connection to D-Bus is lost".to_owned())),
+        }
     }
 
     async fn peripheral(&self, mac: Mac) -> Result<Peripheral, Fault> {
