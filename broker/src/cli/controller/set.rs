@@ -34,20 +34,21 @@ pub(crate) struct Args {
 pub(super) async fn run(args: Args, session: &mut Session) -> Result<(), Failure> {
     let objects = group(args.settings)
         .map_err(|path| Failure::invalid(format!("{path} is set twice in one request")))?;
-    let update_objs = objects.into_iter().map(update).collect();
-    let request = Set { allow_partial: args.allow_partial, update_objs };
+    let request = request(args.allow_partial, objects);
     match session.ask(ReqType::Set(request)).await? {
         RespType::SetResp(response) => show(&Answer::from(response), session.json),
         other => Err(session.unexpected(&other)),
     }
 }
 
-fn update(settings: ObjectSettings) -> UpdateObject {
-    let setting = |(param, value)| UpdateParamSetting { param, value, required: true };
-    UpdateObject {
+/// With `allow_partial` no Parameter is required: one that fails would take the others of its object with it.
+fn request(allow_partial: bool, objects: Vec<ObjectSettings>) -> Set {
+    let setting = |(param, value)| UpdateParamSetting { param, value, required: !allow_partial };
+    let update = |settings: ObjectSettings| UpdateObject {
         obj_path: settings.object,
         param_settings: settings.parameters.into_iter().map(setting).collect(),
-    }
+    };
+    Set { allow_partial, update_objs: objects.into_iter().map(update).collect() }
 }
 
 /// `{"results":[{"requested_path":"…","values":{"Device.A.B":"…"},"errors":[…]}]}`: one result for each object written to.
@@ -133,6 +134,19 @@ mod tests {
         UpdatedObjectResult {
             requested_path: path.into(),
             oper_status: Some(OperationStatus { oper_status: Some(status) }),
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_fails_takes_others_with_it_only_without_allow_partial() {
+        for allow_partial in [false, true] {
+            let settings = ["Device.A.1.B=1", "Device.A.1.C=2", "Device.D.E=3"];
+            let objects = group(settings.map(|text| text.parse().unwrap()).into()).unwrap();
+            let request = request(allow_partial, objects);
+            assert_eq!(request.allow_partial, allow_partial);
+            let required = request.update_objs.iter().flat_map(|object| &object.param_settings);
+            let required: Vec<_> = required.map(|setting| setting.required).collect();
+            assert_eq!(required, [!allow_partial; 3]);
         }
     }
 
