@@ -33,8 +33,12 @@ const TURN: usize = 64;
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// From the last change of the devices until the memory is given back that it took: what is asked right after it comes
-/// first, and several changes are one.
+/// first, and several changes are one. As long after a peer is gone for which [`MUCH`] had to wait.
 const SETTLED: Duration = Duration::from_secs(1);
+
+/// Bytes that waited for a peer and are worth a look at what can be given back: a few such peers, one after the other, may
+/// leave a multiple of what all others need.
+const MUCH: usize = 1024 * 1024;
 
 /// Results of the store that may wait; the core has one batch under way.
 const STORED: usize = 32;
@@ -106,7 +110,7 @@ pub(crate) struct Driver {
     numbers: Numbers,
     /// The newest wish to read the site again.
     reloads: watch::Sender<u64>,
-    /// When memory is given back next; `None`: not before the devices change.
+    /// When memory is given back next; `None`: not before much was needed.
     memory_at: Option<Instant>,
     restart: Option<RestartCause>,
     ending: bool,
@@ -257,8 +261,11 @@ impl Driver {
                 self.handle(Input::Connected { conn, link });
             }
             Event::Input(input) => {
-                if let Input::Disconnected { conn, .. } = &input {
-                    self.conns.remove(conn);
+                if let Input::Disconnected { conn, .. } = &input
+                    && let Some(outbox) = self.conns.remove(conn)
+                    && outbox.most() > MUCH
+                {
+                    self.memory_at.get_or_insert(Instant::now() + SETTLED);
                 }
                 self.handle(input);
             }

@@ -1,6 +1,7 @@
 //! Transports: one task per connection, which also decodes and encodes; one bounded channel to the driver; one bounded
 //! outbox per connection back.
 
+pub(crate) mod letter;
 pub(crate) mod mqtt;
 pub(crate) mod outbox;
 pub(crate) mod shaking;

@@ -1,6 +1,7 @@
 //! What waits to be sent on one connection: bounded, so that a peer that does not read costs only itself.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prost::Message;
@@ -10,22 +11,46 @@ use usp_core::mqtt::port::MqttPublish;
 use usp_core::output::CloseReason;
 use usp_proto::record::Record;
 
+use super::letter::Letter;
+
 /// Records that are taken out in one turn: what is taken out can no longer be merged.
 const TURN: usize = 16;
 
-/// What an outbox holds.
-pub(crate) trait Parcel {
+/// Bytes that wait as they came: to pack what is soon sent would take the driver's time for nothing.
+const LOOSE: usize = 64 * 1024;
+
+/// What an outbox takes.
+pub(crate) trait Parcel: Sized {
+    /// What comes out of it.
+    type Letter: From<Self> + Debug;
+
     /// About its length in bytes.
     fn len(&self) -> usize;
-}
 
-impl Parcel for Record {
-    fn len(&self) -> usize {
-        self.msg().map_or(0, Message::encoded_len)
+    /// As it can wait in little memory.
+    fn pack(self) -> Self::Letter {
+        self.into()
     }
 }
 
+impl Parcel for Record {
+    type Letter = Letter;
+
+    fn len(&self) -> usize {
+        self.msg().map_or(0, Message::encoded_len)
+    }
+
+    fn pack(self) -> Letter {
+        let mut bytes = Vec::new();
+        self.encode_to(&mut bytes, Vec::reserve_exact);
+        Letter::Bytes(bytes)
+    }
+}
+
+/// Stays as it is: when it is too long for the server, its Message is needed to tell so.
 impl Parcel for MqttPublish {
+    type Letter = Self;
+
     fn len(&self) -> usize {
         Parcel::len(&self.record) + self.topic.len()
     }
@@ -33,7 +58,7 @@ impl Parcel for MqttPublish {
 
 /// The queue between the driver and one connection's task.
 #[derive(Debug)]
-pub(crate) struct Outbox<T = Record> {
+pub(crate) struct Outbox<T: Parcel = Record> {
     queue: Mutex<Queue<T>>,
     wake: Notify,
     overflowed: CancellationToken,
@@ -42,7 +67,7 @@ pub(crate) struct Outbox<T = Record> {
 }
 
 #[derive(Debug)]
-struct Queue<T> {
+struct Queue<T: Parcel> {
     /// By number, in the order in which they came.
     waiting: BTreeMap<u64, Waiting<T>>,
     /// The numbers of those that a newer one may replace.
@@ -50,6 +75,8 @@ struct Queue<T> {
     /// The number of the next one.
     next: u64,
     bytes: usize,
+    /// The most that there ever were.
+    most: usize,
     burst: Burst,
     close: Option<CloseReason>,
 }
@@ -65,8 +92,8 @@ struct Burst {
 }
 
 #[derive(Debug)]
-struct Waiting<T> {
-    record: T,
+struct Waiting<T: Parcel> {
+    letter: T::Letter,
     merge: Option<u64>,
     bytes: usize,
     /// The number of the first of those that it stands for.
@@ -75,9 +102,9 @@ struct Waiting<T> {
 
 /// What the connection's task is to do next.
 #[derive(Debug)]
-pub(crate) enum Turn<T = Record> {
+pub(crate) enum Turn<T: Parcel = Record> {
     /// Send these.
-    Send(Vec<T>),
+    Send(Vec<T::Letter>),
     /// All is sent: say goodbye.
     Close(CloseReason),
 }
@@ -111,7 +138,8 @@ impl<T: Parcel> Outbox<T> {
             queue.burst = self.burst(&queue, input);
         }
         let bytes = size(&queue, &record);
-        queue.put(record, merge, bytes);
+        let letter = if queue.bytes + bytes > LOOSE { record.pack() } else { record.into() };
+        queue.put(letter, merge, bytes);
         if !self.holds(&queue, queue.burst.records, queue.burst.bytes) {
             queue.waiting.clear();
             queue.merging.clear();
@@ -137,6 +165,11 @@ impl<T: Parcel> Outbox<T> {
             }
             self.wake.notified().await;
         }
+    }
+
+    /// Bytes that have waited at the worst of times, but for the first.
+    pub(crate) fn most(&self) -> usize {
+        self.lock().most
     }
 
     /// Fires when the outbox has overflowed.
@@ -166,26 +199,28 @@ impl<T: Parcel> Outbox<T> {
     }
 }
 
-impl<T> Queue<T> {
+impl<T: Parcel> Queue<T> {
     fn new() -> Self {
         Self {
             waiting: BTreeMap::new(),
             merging: HashMap::new(),
             next: 0,
             bytes: 0,
+            most: 0,
             burst: Burst::default(),
             close: None,
         }
     }
 
-    fn put(&mut self, record: T, merge: Option<u64>, bytes: usize) {
+    fn put(&mut self, letter: T::Letter, merge: Option<u64>, bytes: usize) {
         let before = (self.waiting.len(), self.bytes);
         let number = self.next;
         self.next = self.next.saturating_add(1);
         let since = merge.and_then(|key| self.take_older(key)).unwrap_or(number);
         self.merging.extend(merge.map(|key| (key, number)));
-        self.waiting.insert(number, Waiting { record, merge, bytes, since });
+        self.waiting.insert(number, Waiting { letter, merge, bytes, since });
         self.bytes += bytes;
+        self.most = self.most.max(self.bytes);
         if self.burst.excused {
             self.burst.records += self.waiting.len().saturating_sub(before.0);
             self.burst.bytes += self.bytes.saturating_sub(before.1);
@@ -210,19 +245,19 @@ impl<T> Queue<T> {
         if self.waiting.is_empty() {
             return self.close.clone().map(Turn::Close);
         }
-        let taken: Vec<T> = (0..TURN).map_while(|_| self.take_first()).collect();
+        let taken: Vec<_> = (0..TURN).map_while(|_| self.take_first()).collect();
         self.burst.records = self.burst.records.min(self.waiting.len());
         self.burst.bytes = self.burst.bytes.min(self.bytes);
         Some(Turn::Send(taken))
     }
 
-    fn take_first(&mut self) -> Option<T> {
+    fn take_first(&mut self) -> Option<T::Letter> {
         let (number, gone) = self.waiting.pop_first()?;
         self.bytes -= gone.bytes;
         if let Some(key) = gone.merge.filter(|key| self.merging.get(key) == Some(&number)) {
             self.merging.remove(&key);
         }
-        Some(gone.record)
+        Some(gone.letter)
     }
 }
 
@@ -236,6 +271,7 @@ fn size<T: Parcel>(queue: &Queue<T>, record: &T) -> usize {
 mod tests {
     use usp_proto::endpoint_id::EndpointId;
     use usp_proto::usp::{Header, Msg};
+    use usp_proto::usp_record::{self, record::RecordType};
 
     use super::*;
 
@@ -246,8 +282,14 @@ mod tests {
     }
 
     fn ids(turn: Turn) -> Vec<String> {
-        let Turn::Send(records) = turn else { panic!("closed") };
-        records.iter().map(|r| r.msg().unwrap().header.as_ref().unwrap().msg_id.clone()).collect()
+        let Turn::Send(letters) = turn else { panic!("closed") };
+        letters.into_iter().map(msg_id).collect()
+    }
+
+    fn msg_id(letter: Letter) -> String {
+        let record = usp_record::Record::decode(letter.into_bytes().as_slice()).unwrap();
+        let Some(RecordType::NoSessionContext(inside)) = record.record_type else { panic!("{record:?}") };
+        Msg::decode(inside.payload.as_slice()).unwrap().header.unwrap().msg_id
     }
 
     #[tokio::test]
@@ -340,6 +382,28 @@ mod tests {
         }
         assert_eq!(ids(outbox.next().await).len(), 1);
         assert_eq!(outbox.lock().bytes, 0);
+    }
+
+    /// A Message takes several times the memory of its bytes, and bytes are what is counted.
+    #[tokio::test]
+    async fn what_waits_behind_much_waits_in_bytes() {
+        let outbox = Outbox::new(1000, 1_000_000);
+        let names = ["first", "second", "third"].map(|name| format!("{name}{}", "x".repeat(LOOSE)));
+        for (name, merge) in names.iter().zip([None, Some(7), Some(7)]) {
+            outbox.push(record(name), merge, 0).unwrap();
+        }
+        (0..4).for_each(|_| outbox.push(record("short"), None, 0).unwrap());
+        let loose = |queue: &Queue<Record>| {
+            queue.waiting.values().filter(|waiting| matches!(waiting.letter, Letter::Record(_))).count()
+        };
+        assert_eq!(loose(&outbox.lock()), 1, "the first alone, which its task has as good as taken");
+        assert!(outbox.most() > LOOSE && outbox.most() < 2 * LOOSE, "{}", outbox.most());
+        let [first, _, third] = names;
+        let short = ["short"; 4].map(str::to_owned);
+        assert_eq!(ids(outbox.next().await), [&[first, third][..], &short].concat());
+        outbox.push(record("short"), None, 0).unwrap();
+        outbox.push(record("short"), None, 0).unwrap();
+        assert_eq!(loose(&outbox.lock()), 2, "whoever keeps up costs the driver nothing");
     }
 
     #[tokio::test]

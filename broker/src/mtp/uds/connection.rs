@@ -132,12 +132,12 @@ async fn receive(session: &Session, reader: &mut Reader<impl AsyncRead + Unpin>)
 async fn send(outbox: &Outbox, write: &mut (impl AsyncWrite + Unpin)) -> End {
     let mut buffer = Vec::new();
     loop {
-        let records = match outbox.next().await {
-            Turn::Send(records) => records,
+        let letters = match outbox.next().await {
+            Turn::Send(letters) => letters,
             Turn::Close(why) => return End::Closed(why),
         };
-        for record in records {
-            record.encode_to(&mut buffer, uds_frame::record_head);
+        for letter in letters {
+            letter.encode_to(&mut buffer, uds_frame::record_head);
             if buffer.len() >= WRITE
                 && let Err(error) = flush(write, &mut buffer).await
             {

@@ -21,6 +21,7 @@ use usp_proto::endpoint_id::EndpointId;
 
 use super::upgrade::{self, Refusal};
 use crate::config::WebSocketConfig;
+use crate::mtp::letter::Letter;
 use crate::mtp::outbox::{Outbox, Turn};
 use crate::mtp::shaking::Shaking;
 use crate::mtp::{End, GOODBYE, Gateway, Places, Session, close_text};
@@ -171,7 +172,7 @@ async fn send(
     loop {
         let done = tokio::select! {
             turn = outbox.next() => match turn {
-                Turn::Send(records) => transmit(sink, records.iter().map(|record| record.encode())).await,
+                Turn::Send(letters) => transmit(sink, letters.into_iter().map(Letter::into_bytes)).await,
                 Turn::Close(why) => return End::Closed(why),
             },
             _ = pings.tick() => sink.send(Message::Ping(Bytes::new())).await,

@@ -17,6 +17,9 @@ const BOUND: f64 = 1000.0;
 /// KiB that the broker may need at any time: its own, and 8 MiB (`max_outbox_bytes`) for each of the eight slow readers.
 const MOST: u64 = (64 + 8 * 8) * 1024;
 
+/// From the end of the siege to the last look at the memory: what is worth it is given back a second after a peer is gone.
+const SETTLED: Duration = Duration::from_secs(3);
+
 /// Measures and prints.
 pub(crate) async fn measure(minutes: f64) {
     let server = Path::new("/usr/sbin/mosquitto").exists().then(Mosquitto::start);
@@ -39,6 +42,7 @@ pub(crate) async fn measure(minutes: f64) {
     let paths = ["Device.DeviceInfo.Manufacturer".to_owned(), label];
     let seen = target.besiege(Duration::from_secs_f64(minutes * 60.0), &good, &paths).await;
     let most = broker.peak_kib();
+    tokio::time::sleep(SETTLED).await;
     let after = broker.resident_kib();
     let panics = place.log().matches("panicked").count();
     drop((service, server));
