@@ -97,6 +97,8 @@ pub(super) enum Unanswered {
     Missed,
     /// It may have been received.
     Silent(DeviceFault),
+    /// It may have been received, by a device that has left the network meanwhile: whoever serves it is told that.
+    Left,
 }
 
 impl Unanswered {
@@ -105,6 +107,7 @@ impl Unanswered {
         match self {
             Self::Unsent(fault) | Self::Silent(fault) => fault,
             Self::Missed => DeviceFault::Unreachable(Undelivered::Expired.to_string()),
+            Self::Left => unreachable("it has left the network meanwhile"),
         }
     }
 }
@@ -426,6 +429,10 @@ impl Board {
     /// A device is gone.
     pub(super) fn forget(&self, ieee: Ieee, why: &str) -> bool {
         let mut shared = self.shared();
+        // What it still says on its way out does not bring it back: for a while nobody there is asked who it is.
+        if let Some(nwk) = shared.members.get(ieee).and_then(|member| member.nwk) {
+            shared.looked.insert(Looked::Who(nwk), now());
+        }
         let was_there = shared.members.left(ieee);
         shared.talks.forget(now(), ieee);
         shared.failing.remove(&ieee);
@@ -464,7 +471,10 @@ impl Board {
         let waits = Waits { done, letters: letters.map(Arc::clone) };
         let open = self.open(to, question, waits).map_err(Unanswered::Unsent)?;
         let place = self.place(&open, until).await?;
-        let gone = |_| Unanswered::Silent(unreachable("the coordinator is gone"));
+        let gone = |_| match self.coordinator() {
+            Some(_) => Unanswered::Left,
+            None => Unanswered::Silent(unreachable("the coordinator is gone")),
+        };
         let sending = open.coordinator.clone();
         let sending = async {
             let message = question.message(open.nwk, open.number);

@@ -87,8 +87,8 @@ impl ZigbeeDevice {
             }
             Err(Unanswered::Unsent(DeviceFault::Expired)) => Outcome::Taken(Answer::Expired),
             Err(Unanswered::Missed) if ask.is_held => Outcome::Taken(Answer::Missed),
-            // That one that sleeps does not answer says nothing, nor what was not sent.
-            Err(why @ (Unanswered::Missed | Unanswered::Unsent(_))) => {
+            // That one that sleeps does not answer says nothing, nor what was not sent; that it has left is heard.
+            Err(why @ (Unanswered::Missed | Unanswered::Unsent(_) | Unanswered::Left)) => {
                 Outcome::Taken(Answer::Unreached(why.fault()))
             }
             Err(why) if ask.sleeps => Outcome::Taken(Answer::Unreached(why.fault())),

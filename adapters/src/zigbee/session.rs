@@ -78,8 +78,10 @@ pub(super) struct Session<'w> {
     counts: Tasks<Result<Backup, String>>,
     /// The network is opened, or closed, for a call.
     openings: Tasks<(BusCallId, Result<(), String>)>,
-    /// Devices that are told to leave.
-    farewells: Tasks<(BusCallId, Result<Vec<Newcomer>, String>)>,
+    /// Devices are told to leave.
+    farewells: Tasks<(BusCallId, Ieee, Result<Vec<Newcomer>, String>)>,
+    /// Those that are: that they leave is no news then.
+    removed: std::collections::BTreeSet<Ieee>,
     counted_at: Instant,
     /// Nobody was known at the beginning: routers are asked who is there.
     discovers: bool,
@@ -102,6 +104,7 @@ impl<'w> Session<'w> {
             counts: FuturesUnordered::new(),
             openings: FuturesUnordered::new(),
             farewells: FuturesUnordered::new(),
+            removed: std::collections::BTreeSet::new(),
             counted_at: Instant::now() + COUNTED,
             discovers: false,
             came: std::collections::BTreeMap::new(),
@@ -135,8 +138,8 @@ impl<'w> Session<'w> {
                     None => break None,
                 },
                 Some((ieee, how)) = self.cares.next(), if !self.cares.is_empty() => self.cared(ieee, how),
-                Some((id, outcome)) = self.farewells.next(), if !self.farewells.is_empty() => {
-                    self.done(id, outcome);
+                Some((id, ieee, outcome)) = self.farewells.next(), if !self.farewells.is_empty() => {
+                    self.left(id, ieee, outcome);
                 }
                 Some(held) = self.counts.next(), if !self.counts.is_empty() => match held {
                     Ok(held) => self.counted(held).await,
@@ -189,6 +192,7 @@ impl<'w> Session<'w> {
         match event {
             NcpEvent::Joined { ieee, nwk, .. } => self.came(ieee, nwk, self.lets_in()),
             NcpEvent::Rejoined { ieee, nwk, .. } => self.came(ieee, nwk, false),
+            NcpEvent::Left { ieee, .. } if self.removed.contains(&ieee) => self.is_removed(ieee),
             NcpEvent::Left { ieee, .. } => {
                 if self.warden.board.forget(ieee, "it has left the network") {
                     self.tell()(newcomer(ieee, None, JoinStage::Left, String::new()));
@@ -234,6 +238,9 @@ impl<'w> Session<'w> {
         };
         if has_joined {
             shared.members.set_up(ieee, None);
+        }
+        if is_new {
+            self.removed.remove(&ieee);
         }
         shared.failing.remove(&ieee);
         let member = shared.members.get(ieee).cloned().unwrap_or_default();
@@ -343,24 +350,38 @@ impl<'w> Session<'w> {
         if board.member(ieee).is_none() {
             return answer(&self.warden.way, call, Err(format!("{ieee} is not in the network")));
         }
-        let (coordinator, id, tell) = (Arc::clone(&self.coordinator), call.id, self.tell());
+        self.removed.insert(ieee);
+        let (coordinator, id) = (Arc::clone(&self.coordinator), call.id);
         let farewell = async move {
             let left = board.ask(ieee, &Question::zdo(zdo::LEAVE, zdo::leave(0, ieee)), LEAVING).await;
             // It may have said so in the other way: it is gone then.
             let is_gone = board.member(ieee).is_none();
-            let forgotten = coordinator.forget(ieee).await;
-            if board.forget(ieee, "it was removed from the network") {
-                tell(newcomer(ieee, None, JoinStage::Left, "removed".to_owned()));
-            }
-            if let Err(why) = forgotten {
+            if let Err(why) = coordinator.forget(ieee).await {
                 tracing::debug!(%ieee, %why, "the coordinator did not forget a device");
             }
-            (id, left_indeed(left, is_gone))
+            (id, ieee, left_indeed(left, is_gone))
         };
         self.farewells.push(farewell.boxed());
     }
 
+    /// A device was told to leave, and this came of it.
+    fn left(&mut self, id: BusCallId, ieee: Ieee, outcome: Result<Vec<Newcomer>, String>) {
+        if self.removed.remove(&ieee) {
+            self.is_removed(ieee);
+        }
+        self.done(id, outcome);
+    }
+
+    /// It is not there any more.
+    fn is_removed(&self, ieee: Ieee) {
+        if self.warden.board.forget(ieee, "it was removed from the network") {
+            self.tell()(newcomer(ieee, None, JoinStage::Left, "removed".to_owned()));
+        }
+    }
+
+    /// A call is done. What it has changed can be seen by whoever hears of it.
     fn done(&self, id: BusCallId, outcome: Result<Vec<Newcomer>, String>) {
+        self.facts();
         self.warden.way.post(FromAdapter::Bus(BusReport::Done { id, outcome }));
     }
 
@@ -421,8 +442,8 @@ impl<'w> Session<'w> {
         for id in open {
             self.done(id, Err(why.to_owned()));
         }
-        for (id, outcome) in farewells.collect::<Vec<_>>().await {
-            self.done(id, outcome);
+        for (id, ieee, outcome) in farewells.collect::<Vec<_>>().await {
+            self.left(id, ieee, outcome);
         }
     }
 }

@@ -199,6 +199,28 @@ impl World {
         .await
     }
 
+    /// What came of a device: whether it is there, in what is told first, and how far it is in joining.
+    fn told(&mut self, ieee: Ieee, device: &str) -> Vec<String> {
+        self.heard.extend(std::iter::from_fn(|| self.from.try_recv().ok()));
+        let mut told: Vec<_> = self
+            .heard
+            .drain(..)
+            .filter_map(|said| match said {
+                FromAdapter::Report(AdapterReport::Online { device: of, online }) if &*of.0 == device => {
+                    Some(online.map_or_else(|why| format!("offline: {why}"), |()| "online".to_owned()))
+                }
+                FromAdapter::Bus(BusReport::Newcomer { newcomer, .. })
+                    if newcomer.address == RadioAddress(ieee.0) =>
+                {
+                    Some(format!("{}: {}", newcomer.stage.name(), newcomer.detail))
+                }
+                _ => None,
+            })
+            .collect();
+        told.sort_unstable();
+        told
+    }
+
     /// Both devices join, and are ready.
     async fn join_all(&mut self) {
         self.stick.wait_up().await;
@@ -726,6 +748,34 @@ async fn joining_ends_when_it_is_canceled() {
 fn the_key_is_shown_nowhere() {
     let log = crate::test_log::Log::default();
     let subscriber = log.clone();
+/// It still says something before it is gone, and then that it leaves: it is removed, once, and does not come back by that.
+#[tokio::test(start_paused = true)]
+async fn who_is_removed_is_so_at_once_and_for_that_reason() {
+    for tells_first in [false, true] {
+        let mut world = started(&both());
+        world.join_all().await;
+        world.stick.stick().delay = SECOND;
+        let _asked = world.call("plug", Action::Read(vec![PointId(0)]), 30 * SECOND);
+        let id = world.bus_call(BusAction::Remove(RadioAddress(PLUG.0)));
+        if tells_first {
+            // Its answer is still to come.
+            tokio::time::sleep(SECOND / 2).await;
+            world.stick.says(NcpEvent::Left { ieee: PLUG, nwk: None });
+        }
+        assert_eq!(world.done(id).await, Ok(Vec::new()));
+        world.stick.reports(true);
+        tokio::time::sleep(3 * SECOND).await;
+        world.stick.says(NcpEvent::Left { ieee: PLUG, nwk: None });
+        tokio::time::sleep(3 * SECOND).await;
+        let told = world.told(PLUG, "plug");
+        assert_eq!(
+            told,
+            ["Left: removed", "offline: unreachable: it was removed from the network"],
+            "{tells_first}"
+        );
+    }
+}
+
     // While there is but one, what another test logs first is looked up in that test's thread alone, and then logged nowhere.
     let _another = tracing::Dispatch::new(log.clone());
     tracing::subscriber::with_default(subscriber, || {

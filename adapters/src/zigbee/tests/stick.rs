@@ -201,6 +201,12 @@ impl StickBox {
         self.message(nwk, (0x0104, 0x0402, 1), vec![0x18, 0xfe, 0x0a, 0x10, 0x00, 0x29, low, high]);
     }
 
+    /// The plug says what it is.
+    pub(super) fn reports(&self, is_on: bool) {
+        let nwk = address(&self.stick(), PLUG);
+        self.message(nwk, (0x0104, 0x0006, 1), vec![0x18, 0xfc, 0x0a, 0, 0, 0x10, u8::from(is_on)]);
+    }
+
     fn message(&self, from: u16, (profile, cluster, endpoint): (u16, u16, u8), payload: Vec<u8>) {
         let message = Message {
             from,
@@ -264,6 +270,10 @@ fn object(stick: &mut Stick, ieee: Ieee, message: &Aps) -> Option<Vec<u8>> {
             let what = format!("bind {}/{cluster:04x}", message.payload[9]);
             stick.set_up.entry(ieee).or_default().push(what);
             vec![number, if stick.refuses_bindings { 0x8c } else { 0 }]
+        }
+        0x0001 => {
+            let address = ieee.0.to_le_bytes();
+            [[number, 0].as_slice(), address.as_slice(), [low, high].as_slice()].concat()
         }
         0x0034 => vec![number, 0],
         _ => return None,
