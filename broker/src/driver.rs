@@ -16,6 +16,7 @@ use usp_core::Broker;
 use usp_core::input::{ConnId, Input};
 use usp_core::output::{BatchId, CloseReason, Output, RestartCause};
 use usp_mapping::mapping::Site;
+use usp_mapping::port::BusReport;
 
 use crate::clock::Clock;
 use crate::figures::Figures;
@@ -238,6 +239,12 @@ impl Driver {
         }
     }
 
+    fn count(&mut self) {
+        if let Some(figures) = self.figures.look_now(|| self.adapters.statistics()) {
+            self.handle(Input::Figures(figures));
+        }
+    }
+
     /// The devices have changed: much memory was needed for a moment, and will be free.
     fn loaded(&mut self) {
         self.memory_at = Some(Instant::now() + SETTLED);
@@ -273,6 +280,10 @@ impl Driver {
     }
 
     fn on_adapter(&mut self, from: FromAdapter) {
+        if matches!(from, FromAdapter::Bus(BusReport::Done { .. })) {
+            // What a command has changed can be seen once it is complete.
+            self.count();
+        }
         self.handle(match from {
             FromAdapter::Reply(reply) => Input::Reply(reply),
             FromAdapter::Report(report) => Input::Report(report),

@@ -38,10 +38,17 @@ impl Figures {
         &mut self,
         statistics: impl FnOnce() -> Vec<BusStatistics>,
     ) -> Option<Vec<BusFigures>> {
-        let now = Instant::now();
-        self.due.filter(|due| *due <= now)?;
+        self.due.filter(|due| *due <= Instant::now())?;
+        self.look_now(statistics)
+    }
+
+    /// The same, due or not.
+    pub(crate) fn look_now(
+        &mut self,
+        statistics: impl FnOnce() -> Vec<BusStatistics>,
+    ) -> Option<Vec<BusFigures>> {
         let figures: Vec<BusFigures> = statistics().into_iter().map(of_bus).collect();
-        self.due = (!figures.is_empty()).then(|| now + PAUSE);
+        self.due = (!figures.is_empty()).then(|| Instant::now() + PAUSE);
         if figures == self.told {
             return None;
         }
@@ -136,6 +143,8 @@ pub(crate) mod tests {
         let told = figures.look(|| vec![bus(1)]).unwrap();
         assert_eq!((told[0].traffic.requests, told[0].utilisation), (1, 13));
         assert_eq!(figures.look(|| vec![bus(2)]), None, "too soon");
+        assert!(figures.look_now(|| vec![bus(3)]).is_some(), "but not for who has to know");
+        assert!(figures.look_now(|| vec![bus(1)]).is_some());
         tokio::time::advance(PAUSE).await;
         assert_eq!(figures.look(|| vec![bus(1)]), None, "nothing new");
         tokio::time::advance(PAUSE).await;
