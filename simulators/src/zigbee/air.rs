@@ -110,6 +110,16 @@ pub(super) struct Sending {
     pub(super) heard: Heard,
 }
 
+/// What a device does once it has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Rejoins,
+    /// It was told to leave: as most do, it is as it came from the factory, and looks for a network that lets it in.
+    Looks,
+    /// Its owner has taken it away.
+    Stays,
+}
+
 #[derive(Debug)]
 enum What {
     Tell(Told),
@@ -117,7 +127,7 @@ enum What {
     Arrive(Ieee, Heard, Option<u64>),
     Join(Ieee),
     Announce(Ieee),
-    Leave(Ieee, bool),
+    Leave(Ieee, Then),
 }
 
 #[derive(Debug)]
@@ -313,6 +323,11 @@ impl Air {
         self.devices.iter_mut().map(|device| &mut device.node).find(|node| node.name == name)
     }
 
+    /// No device goes wrong any more.
+    pub(super) fn clear_faults(&mut self) {
+        self.devices.iter_mut().for_each(|device| device.node.faults.clear());
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         self.devices.iter().map(|device| device.node.name.clone()).collect()
     }
@@ -465,12 +480,13 @@ impl Air {
                 let said = self.device(ieee).map(|device| device.node.announcement());
                 self.say(now, ieee, said.into_iter().collect(), Duration::ZERO);
             }
-            What::Leave(ieee, rejoins) => {
+            What::Leave(ieee, then) => {
+                let rejoins = then == Then::Rejoins;
                 let Some(device) = self.device(ieee) else { return };
                 let address = device.node.address;
                 if !rejoins {
                     device.network = None;
-                    device.presence = Presence::Away;
+                    device.presence = if then == Then::Looks { Presence::Waiting } else { Presence::Away };
                     device.kept.clear();
                     device.node.forget();
                 }
@@ -499,7 +515,8 @@ impl Air {
         }
         self.say(now, ieee, said, FLIGHT);
         if let Some(rejoins) = leaves {
-            self.doing.push((now + 10 * FLIGHT, What::Leave(ieee, rejoins)));
+            let then = if rejoins { Then::Rejoins } else { Then::Looks };
+            self.doing.push((now + 10 * FLIGHT, What::Leave(ieee, then)));
         }
     }
 
@@ -592,7 +609,7 @@ impl Air {
 
     /// A device is told by its owner to leave.
     pub(super) fn leave(&mut self, now: Duration, ieee: Ieee) {
-        self.doing.push((now, What::Leave(ieee, false)));
+        self.doing.push((now, What::Leave(ieee, Then::Stays)));
     }
 
     /// A device is reset by its owner, and looks for a network.

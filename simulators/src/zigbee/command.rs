@@ -69,7 +69,7 @@ leave DEVICE                         it leaves the network
 rejoin DEVICE                        it comes back with another network address
 fault [DEVICE] NAME[=VALUE][*TIMES]  go wrong, such as fault lost*3 or fault plug undelivered
 faults                               the names of all faults
-clear [DEVICE]                       end all faults
+clear [DEVICE]                       end all faults, or those of a device
 show                                 network, devices, values and faults
 log                                  the newest commands of the host
 help                                 this list
@@ -195,7 +195,10 @@ fn faults() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
     use super::*;
+    use crate::zigbee::{Ieee, Kind, Model, Node, Place, Plan, Presence, Shown};
 
     #[test]
     fn lines_are_understood_or_refused_in_words() {
@@ -221,5 +224,32 @@ mod tests {
                 .all(|line| words(line.split_once("  ").unwrap().0.split('[').next().unwrap()).is_ok()
                     || line.contains("DEVICE"))
         );
+    }
+
+    /// What went wrong is over everywhere, or at the one device that is named.
+    #[test]
+    fn faults_end_where_it_is_said() {
+        let place = Place::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let plan = ["plug", "lamp"].into_iter().fold(Plan::new(Model::Ezsp(13), place), |plan, name| {
+            let ieee = Ieee(0x00e0_5400_0000_0000 + name.len() as u64 + u64::from(name.as_bytes()[0]));
+            plan.with(Node::new(Kind::Plug, ieee).named(name), Presence::Member)
+        });
+        let coordinator = Coordinator::start(plan).unwrap();
+        let told = |line: &str| coordinator.obey(&line.parse().unwrap()).unwrap();
+        let faults = || {
+            let of = |device: Shown| {
+                device.faults.into_iter().map(move |fault| format!("{} {fault}", device.name))
+            };
+            let devices = coordinator.show().into_iter().flat_map(of);
+            coordinator.faults().into_iter().chain(devices).collect::<Vec<_>>()
+        };
+        for line in ["fault busy", "fault plug gone", "fault lamp silent"] {
+            assert_eq!(told(line), "ok");
+        }
+        assert_eq!(faults(), ["busy", "plug gone", "lamp silent"]);
+        told("clear plug");
+        assert_eq!(faults(), ["busy", "lamp silent"]);
+        told("clear");
+        assert_eq!(faults(), [""; 0]);
     }
 }

@@ -208,21 +208,27 @@ impl Coordinator {
         self.with(name, |node| node.faults.start(order))
     }
 
-    /// Switches all faults off, of the coordinator or of one device. A coordinator gets its own key back.
+    /// Switches all faults of one device off, or all that there are.
     ///
     /// Errors: there is no such device.
     pub fn clear(&self, name: Option<&str>) -> Result<(), String> {
         match name {
             Some(name) => self.with(name, |node| node.faults.clear()),
             None => {
-                let state = &mut *self.state();
-                state.faults.clear();
-                if let Some(key) = state.right_key.take() {
-                    state.stick.replace_key(key);
-                    state.start(Start::Watchdog);
-                }
+                self.state().air.clear_faults();
+                self.clear_coordinator();
                 Ok(())
             }
+        }
+    }
+
+    /// Switches the faults of the coordinator itself off. It gets its own key back.
+    pub fn clear_coordinator(&self) {
+        let state = &mut *self.state();
+        state.faults.clear();
+        if let Some(key) = state.right_key.take() {
+            state.stick.replace_key(key);
+            state.start(Start::Watchdog);
         }
     }
 

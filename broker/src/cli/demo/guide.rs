@@ -9,11 +9,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 use usp_proto::usp::{Get, GetResp};
+use usp_simulators::zigbee::Ieee;
 
 use super::air::{LOCK, THERMOMETER};
 use super::files::WEBSOCKET_PORT;
 use super::place::Place;
-use super::things::{PLUG, STRIP, Things};
+use super::things::{PLUG, STRIP, Things, ZIGBEE};
 use crate::app::App;
 use crate::client::{Client, Options, Via, random_text};
 
@@ -27,8 +28,9 @@ const SERVICES: &str = "Device.USPServices.USPService.*.DataModelPaths";
 const DEVICES: &str = "Device.ProxiedDevice.*.Online";
 const SWITCHES: &str = "Device.ProxiedDevice.*.IoTCapability.*.BinaryControl.Value";
 
-/// The light on the Zigbee coordinator.
+/// The light on the Zigbee coordinator, and its address.
 const LAMP: &str = "Reading lamp";
+const LAMP_AT: Ieee = ZIGBEE[1].4;
 
 /// The name that a Zigbee2MQTT has as a device.
 const BRIDGE: &str = "Zigbee2MQTT Coordinator";
@@ -135,6 +137,7 @@ impl Guide {
             format!("{program} operate 'Device.ProxiedDevice.[Name==\"{BRIDGE}\"].X_ZIGBEE2MQTT_PermitJoin()' Time=60    # a lamp joins"),
             format!("{program} set 'Device.ProxiedDevice.[Name==\"{LAMP}\"].IoTCapability.[Name==\"Brightness\"].LevelControl.Value=100'"),
             format!("{program} operate 'Device.X_USPBROKER_Bus.[Name==\"mesh\"].PermitJoin()' Duration=30    # a door contact joins"),
+            format!("{program} operate 'Device.X_USPBROKER_Bus.[Name==\"mesh\"].RemoveDevice()' IEEEAddress={LAMP_AT}    # the lamp leaves; PermitJoin() lets it in again"),
         ]);
         if self.air {
             commands.push(format!(

@@ -123,6 +123,29 @@ fn who_waits_joins_when_it_may_and_announces_itself() {
     assert_eq!(air.address(Ieee(3)), None);
 }
 
+/// One that is told to leave can be let in again; one that its owner takes away looks for nothing.
+#[test]
+fn who_is_told_to_leave_looks_for_a_network_again() {
+    let mut air = air();
+    pass(&mut air, START, 100);
+    let now = START + Duration::from_secs(1);
+    let payload = Out::new().u8(1).u64(0).u8(0).done();
+    let heard =
+        Heard { profile: 0, cluster: 0x0034, from_endpoint: 0, endpoint: 0, broadcast: false, payload };
+    let to = air.address(Ieee(1)).unwrap();
+    air.send(now, Sending { tag: 1, to, group: None, heard });
+    air.leave(now, Ieee(2));
+    let told = pass(&mut air, now, 1000);
+    let left = |told: &Told| matches!(told, Told::Left { rejoins: false, .. });
+    assert_eq!(told.iter().filter(|(_, told)| left(told)).count(), 2);
+    assert_eq!((air.address(Ieee(1)), air.address(Ieee(2))), (None, None));
+    let now = now + Duration::from_secs(1);
+    air.open(now, Duration::from_secs(2));
+    pass(&mut air, now, 1500);
+    assert!(air.address(Ieee(1)).is_some());
+    assert_eq!(air.address(Ieee(2)), None);
+}
+
 #[test]
 fn faults_of_delivery_are_what_they_say() {
     let mut air = air();

@@ -146,7 +146,7 @@ impl Thing for Behind {
     fn clear(&self) {
         // The device was there when its key was read, and none ever goes.
         self.coordinator.clear(Some(&self.key)).ok();
-        self.coordinator.clear(None).ok();
+        self.coordinator.clear_coordinator();
     }
 
     fn act(&self, action: &str) -> Result<(), String> {
