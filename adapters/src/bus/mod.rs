@@ -264,6 +264,10 @@ mod contract {
         fn says_so(&self, by: PointId) -> bool {
             self.tells(by)
         }
+        /// Whether it has said before that it is what is written now, so that it has nothing to say: it is asked at once.
+        fn shows_already(&self, _written: PointId, _by: PointId, _wanted: &Value) -> bool {
+            false
+        }
         /// What the device has last said of a point that it says unasked, and how long ago; asked for where it cannot be
         /// asked.
         fn known(&self, _: Instant, _: PointId) -> Option<Reading> {

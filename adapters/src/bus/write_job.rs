@@ -232,8 +232,10 @@ impl<Ask: Clone> WriteJob<Ask> {
             (Err((fault, _)), _) => return self.settle(Err(fault), now),
         };
         let ((by, time), sent) = sent;
-        let shown = heard;
-        let verify = Verify { shown, ..Verify::new(now, by, time, model.says_so(by), sent) };
+        let mut verify = Verify { shown: heard, ..Verify::new(now, by, time, model.says_so(by), sent) };
+        if matches!(target, Target::Point(point) if model.shows_already(point, by, &value)) {
+            verify.next_at = now;
+        }
         // What it has said meanwhile is with the core already.
         self.judge(model, now, verify, target, &value);
     }

@@ -590,6 +590,10 @@ impl Model for ZigbeeModel {
         !self.options.sleepy && self.tells(by)
     }
 
+    fn shows_already(&self, written: PointId, by: PointId, wanted: &Value) -> bool {
+        matches!(self.last.get(&by), Some((_, Ok(shown))) if self.shows(written, by, wanted, shown))
+    }
+
     /// What was said last of what cannot be asked, or not now.
     fn known(&self, now: Instant, point: PointId) -> Option<Reading> {
         if self.can_be_asked(point) && self.is_worth_asking(now, point) || !self.tells(point) {

@@ -521,6 +521,22 @@ async fn a_write_is_done_when_the_device_shows_it() {
     assert_eq!(world.stick.stick().commands, [1, 0, 0], "each was sent once");
 }
 
+/// It reports what changes, and nothing changes: it is asked at once.
+#[tokio::test(start_paused = true)]
+async fn a_write_of_what_it_is_already_is_done_at_once() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.stick().is_on = true;
+    let mut write = async |value: bool| {
+        let began = tokio::time::Instant::now();
+        assert_eq!(world.write("plug", Value::Bool(value), 30 * SECOND).await, Ok(Value::Bool(value)));
+        began.elapsed()
+    };
+    let (first, again) = (write(true).await, write(true).await);
+    assert!(again < SECOND / 10 && first > SECOND, "{first:?}, then {again:?}");
+    assert!(write(false).await > SECOND, "what changes is told, and heard first");
+}
+
 /// The command line waits for ten seconds: whoever sets or gets is told what became of it before that.
 #[tokio::test(start_paused = true)]
 async fn whoever_asks_a_silent_plug_is_told_so_in_time() {
@@ -732,22 +748,6 @@ async fn who_leaves_is_offline_and_forgotten() {
     assert!(world.keeper.all("mesh").iter().all(|(key, _)| *key != device));
 }
 
-#[tokio::test(start_paused = true)]
-async fn joining_ends_when_it_is_canceled() {
-    let mut world = started(&both());
-    world.stick.wait_up().await;
-    let id = world.bus_call(BusAction::PermitJoin(200 * SECOND));
-    world.stick.wait_open().await;
-    world.bus_call(BusAction::Cancel(id));
-    assert_eq!(world.done(id).await, Ok(Vec::new()));
-    assert!(world.stick.stick().is_open.is_zero());
-}
-
-/// Whoever may see anything sees no key.
-#[test]
-fn the_key_is_shown_nowhere() {
-    let log = crate::test_log::Log::default();
-    let subscriber = log.clone();
 /// It still says something before it is gone, and then that it leaves: it is removed, once, and does not come back by that.
 #[tokio::test(start_paused = true)]
 async fn who_is_removed_is_so_at_once_and_for_that_reason() {
@@ -776,6 +776,22 @@ async fn who_is_removed_is_so_at_once_and_for_that_reason() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn joining_ends_when_it_is_canceled() {
+    let mut world = started(&both());
+    world.stick.wait_up().await;
+    let id = world.bus_call(BusAction::PermitJoin(200 * SECOND));
+    world.stick.wait_open().await;
+    world.bus_call(BusAction::Cancel(id));
+    assert_eq!(world.done(id).await, Ok(Vec::new()));
+    assert!(world.stick.stick().is_open.is_zero());
+}
+
+/// Whoever may see anything sees no key.
+#[test]
+fn the_key_is_shown_nowhere() {
+    let log = crate::test_log::Log::default();
+    let subscriber = log.clone();
     // While there is but one, what another test logs first is looked up in that test's thread alone, and then logged nowhere.
     let _another = tracing::Dispatch::new(log.clone());
     tracing::subscriber::with_default(subscriber, || {
