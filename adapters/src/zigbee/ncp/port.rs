@@ -1,6 +1,6 @@
 //! The way to a coordinator, and what is said when it is gone.
 
-use std::io;
+use std::io::{self, ErrorKind};
 
 use serial2::FlowControl;
 use usp_mapping::mapping::{Parity, SerialLine};
@@ -29,7 +29,11 @@ impl Lost {
     pub(super) fn words(&self, error: &io::Error) -> String {
         match &self.0 {
             Way::Serial { path, .. } => lost_port(path),
-            Way::Tcp(address) => format!("{address}: {}", io_words(error)),
+            Way::Tcp(address) => {
+                let closed = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset].contains(&error.kind());
+                let perhaps = if closed { ", as happens when another program connects to it" } else { "" };
+                format!("{address}: {}{perhaps}", io_words(error))
+            }
         }
     }
 }
@@ -55,4 +59,20 @@ pub(super) async fn open(port: &NcpPort) -> Result<(Wire, Lost), NcpFault> {
         Way::Tcp(address) => Wire::tcp(address).await,
     };
     wire.map(|wire| (wire, Lost::new(&port.way))).map_err(NcpFault::Gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use usp_mapping::mapping::BusAddress;
+
+    use super::*;
+
+    /// Two programs at one coordinator: nothing else tells of the other.
+    #[test]
+    fn a_connection_that_was_taken_over_may_be_told_by_its_end() {
+        let lost = Lost::new(&Way::Tcp(BusAddress::Host("stick".to_owned(), 6638)));
+        let words = |kind: ErrorKind| lost.words(&kind.into());
+        assert!(words(ErrorKind::UnexpectedEof).ends_with("as happens when another program connects to it"));
+        assert_eq!(words(ErrorKind::ConnectionRefused), "stick:6638: connection refused");
+    }
 }

@@ -21,19 +21,36 @@ pub(crate) struct RunningBus {
     pub(crate) address: String,
 }
 
-/// The buses of the broker that listens there; none where nobody listens, or nobody who tells.
-pub(crate) async fn buses(via: &Via) -> Vec<RunningBus> {
-    let Ok(endpoint_id) = default_endpoint_id() else { return Vec::new() };
+/// Who listens somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Running {
+    Nobody,
+    /// A broker with these buses.
+    Buses(Vec<RunningBus>),
+    /// Somebody who does not tell, and why.
+    Silent(String),
+}
+
+/// Asks whoever listens there for his buses.
+pub(crate) async fn buses(via: &Via) -> Running {
+    let Ok(endpoint_id) = default_endpoint_id() else { return Running::Nobody };
     let options = Options { via: via.clone(), endpoint_id, timeout: PATIENCE };
-    let Ok((client, _notifications)) = Client::connect(&options).await else { return Vec::new() };
+    let Ok((client, _notifications)) = Client::connect(&options).await else { return Running::Nobody };
     let request = Get { param_paths: vec!["Device.X_USPBROKER_Bus.".to_owned()], max_depth: 2 };
     let answer = client.request(ReqType::Get(request)).await;
     client.close().await;
-    let Ok(RespType::GetResp(answer)) = answer else { return Vec::new() };
+    let answer = match answer {
+        Ok(RespType::GetResp(answer)) => answer,
+        Ok(_) => return Running::Silent("its answer is of another kind".to_owned()),
+        Err(why) => return Running::Silent(why.to_string()),
+    };
+    if let Some(refused) = answer.req_path_results.iter().find(|result| result.err_code != 0) {
+        return Running::Silent(refused.err_msg.clone());
+    }
     let rows = answer.req_path_results.into_iter().flat_map(|result| result.resolved_path_results);
     let buses = rows.filter_map(|row| {
         let param = |name: &str| row.result_params.get(name).map(ToOwned::to_owned);
         Some(RunningBus { name: param("Name")?, protocol: param("Protocol")?, address: param("Address")? })
     });
-    buses.collect()
+    Running::Buses(buses.collect())
 }

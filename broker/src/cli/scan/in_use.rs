@@ -1,7 +1,8 @@
-//! Whether the broker that runs here has the coordinator that is to be looked at.
+//! Whether a broker has the coordinator that is to be looked at.
 //!
-//! A serial port is locked and cannot be opened twice; a coordinator behind a network often takes the newest connection for
-//! the only one, and the network would be without its broker.
+//! A serial port is locked and cannot be opened twice. A coordinator behind a network often takes the newest connection for
+//! the only one, and the network would be without its broker: so the broker of this machine is asked, and the one that is named. Of
+//! others nothing can be known before they have lost it.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -11,24 +12,45 @@ use tokio::net::lookup_host;
 use usp_mapping::mapping::{ZigbeeBus, ZigbeePort};
 
 use crate::cli::Failure;
-use crate::cli::controller::running::{RunningBus, buses};
+use crate::cli::controller::DEFAULT_VIA;
+use crate::cli::controller::running::{Running, RunningBus, buses};
 use crate::client::Via;
 
 /// # Errors
-/// It has; what can be done instead.
+/// One has it, or does not say whether; what can be done instead.
 pub(super) async fn check(zigbee: &ZigbeeBus, via: &Via) -> Result<(), Failure> {
-    for bus in buses(via).await {
-        if bus.protocol == "zigbee" && is_same(&zigbee.port, &bus).await {
-            return Err(Failure::failed(refusal(&bus)));
+    for via in whom(via) {
+        match buses(&via).await {
+            Running::Nobody => {}
+            Running::Buses(all) => {
+                for bus in all.iter().filter(|bus| bus.protocol == "zigbee") {
+                    if is_same(&zigbee.port, bus).await {
+                        return Err(Failure::failed(refusal(&via, bus)));
+                    }
+                }
+            }
+            Running::Silent(why) if matches!(zigbee.port, ZigbeePort::Tcp(_)) => {
+                return Err(Failure::failed(format!(
+                    "whoever listens at {via} does not say whether it uses that coordinator ({why}), and would lose it: stop it first"
+                )));
+            }
+            // Its port is locked if it has it.
+            Running::Silent(_) => {}
         }
     }
     Ok(())
 }
 
-fn refusal(bus: &RunningBus) -> String {
+/// Who is asked: the broker that is named, and that of this machine.
+fn whom(via: &Via) -> Vec<Via> {
+    let here = DEFAULT_VIA.parse().ok().filter(|here| here != via);
+    [via.clone()].into_iter().chain(here).collect()
+}
+
+fn refusal(via: &Via, bus: &RunningBus) -> String {
     let RunningBus { name, address, .. } = bus;
     format!(
-        "the broker that runs here uses {address} as its bus `{name}`; stop it first (systemctl stop usp-broker), or let \
+        "the broker that listens at {via} uses {address} as its bus `{name}`; stop it first (systemctl stop usp-broker), or let \
          devices join through it: usp-broker operate 'Device.X_USPBROKER_Bus.[Name==\"{name}\"].PermitJoin()' Duration=120"
     )
 }
@@ -93,8 +115,16 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let via = format!("uds:{}", place.path().join("agent").display()).parse().unwrap();
         assert!(check(&bus, &via).await.is_ok());
-        assert!(
-            refusal(&self::bus("stick:6638")).contains("uses stick:6638 as its bus `mesh`; stop it first")
-        );
+        let told = refusal(&via, &self::bus("stick:6638"));
+        assert!(told.contains("uses stick:6638 as its bus `mesh`; stop it first"), "{told}");
+    }
+
+    /// Who asks another broker by name is not to throw out the one beside it.
+    #[test]
+    fn the_broker_of_this_machine_is_always_asked() {
+        let here: Via = DEFAULT_VIA.parse().unwrap();
+        let other: Via = "ws://127.0.0.1:8080/usp".parse().unwrap();
+        assert_eq!(whom(&other), [other.clone(), here.clone()]);
+        assert_eq!(whom(&here), [here.clone()]);
     }
 }

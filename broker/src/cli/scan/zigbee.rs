@@ -33,7 +33,8 @@ const LONGEST: Duration = Duration::from_secs(254);
 ///
 /// Devices that are awake are found, and those that sleep below other devices; one that sleeps and hangs on the coordinator itself is found when
 /// it says something (wake it, by a button). Each is asked who it is and what it can do, and compared with the mappings. The site file that follows is printed or, with -o, written, and
-/// draft mappings beside it. No broker may be using the coordinator meanwhile: the one that runs here is asked.
+/// draft mappings beside it. No broker may be using the coordinator meanwhile: that of this machine is asked, and the one that --via names. A serial
+/// port is locked by whoever has it; a coordinator on the network often leaves whoever had it for the newest connection, so stop other brokers first.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("where").required(true).args(["port", "tcp"]))]
 pub(crate) struct Zigbee {
@@ -67,7 +68,7 @@ pub(crate) struct Zigbee {
     /// Write over files that are there
     #[arg(long, requires = "output")]
     force: bool,
-    /// Where the broker listens that runs here, if one does
+    /// Where a broker listens that may use the coordinator, to be asked beside that of this machine's well-known socket
     #[arg(
         long, value_name = "WHERE", env = "USP_BROKER_VIA", default_value = controller::DEFAULT_VIA,
         value_parser = controller::via
