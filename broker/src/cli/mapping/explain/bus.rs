@@ -35,7 +35,7 @@ pub(super) fn tell_buses(site: &Site, devices: &[Told], delay: Duration) -> Vec<
             devices: here.len(),
             delay_ms: ms(delay),
             load,
-            all_ms: here.iter().map(|device| device.all_ms).sum(),
+            all_ms: here.iter().map(|device| device.all_ms).sum::<f64>() + 0.0,
             warnings: warning(load, &here).into_iter().chain(late(site, &here)).collect(),
         }
     });

@@ -332,3 +332,17 @@ fn a_bluetooth_device_is_told_in_the_words_of_mappings() {
     );
     assert!(!told.contains("-0.0"), "{told}");
 }
+
+/// Nothing is named: a bus that takes over what is there has no times, and no empty table.
+#[test]
+fn a_site_whose_devices_are_adopted_is_told_as_it_is() {
+    let place = tempfile::tempdir().unwrap();
+    let site = "site: 1\nbuses:\n  mesh: {zigbee_tcp: \"127.0.0.1:6638\", ncp: znp, adopt: true}\n";
+    std::fs::write(place.path().join("site.yaml"), site).unwrap();
+    let told = explain(&place, "site.yaml", &[]).unwrap();
+    assert!(told.starts_with("The file names no device. What a bus adopts"), "{told}");
+    assert!(told.contains("mesh") && !told.contains("-0.0") && !told.contains("``"), "{told}");
+    let subject = Subject::of(&args(&[&place.path().join("site.yaml").display().to_string()])).unwrap();
+    let json = serde_json::to_string(&subject.explain().unwrap()).unwrap();
+    assert!(json.contains("\"all_ms\":0.0") && !json.contains("-0.0"), "{json}");
+}

@@ -74,7 +74,8 @@ fn place(device: &Told, bus: &BusTold, assumed: bool) -> String {
             let assumed = if assumed { " (assumed: --baud and --parity, or --tcp, say another)" } else { "" };
             format!("\nUnit {unit}; {}{assumed}; the device begins to answer after {delay}.", bus.kind)
         }
-        (None, address) => format!("\n{}, `{}`.", bus.kind, address.unwrap_or_default()),
+        (None, Some(address)) if !address.is_empty() => format!("\n{}, `{address}`.", bus.kind),
+        (None, _) => format!("\n{}.", bus.kind),
     }
 }
 
@@ -292,7 +293,12 @@ fn buses(report: &Report, screen: Screen) -> String {
             percent(bus.load),
         ]);
     }
-    devices.render(screen) + "\n" + &buses.render(screen)
+    let devices = if report.devices.is_empty() {
+        "The file names no device. What a bus adopts is described where the broker runs: Device.ProxiedDevice.\n".to_owned()
+    } else {
+        devices.render(screen)
+    };
+    devices + "\n" + &buses.render(screen)
 }
 
 fn percent(load: f64) -> Cell {
@@ -316,7 +322,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// A time that something takes.
 pub(in crate::cli::mapping) fn milliseconds(ms: f64) -> String {
-    if ms >= 10_000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{ms:.1} ms") }
+    // Nothing at all is a negative zero where it is a sum.
+    if ms >= 10_000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{:.1} ms", ms + 0.0) }
 }
 
 /// A time that a file gives.
