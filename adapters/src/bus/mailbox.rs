@@ -93,6 +93,7 @@ impl<T: Letter> Mailbox<T> {
     }
 
     /// Throws everything away.
+    #[cfg(any(feature = "line", feature = "mqtt-devices", test))]
     pub(crate) fn clear(&self) {
         let mut waiting = self.waiting();
         waiting.letters.clear();

@@ -46,7 +46,14 @@ impl Node {
         if let Some((attributes, motions)) = frozen {
             (self.attributes, self.motions) = (attributes, motions);
         }
-        let done = done.unwrap_or(Done::Status(status::MALFORMED));
+        let done = match done.unwrap_or(Done::Status(status::MALFORMED)) {
+            Done::Status(status::UNSUPPORTED_COMMAND)
+                if self.takes.contains(&(endpoint, cluster, frame.command)) =>
+            {
+                OK
+            }
+            done => done,
+        };
         if done != Done::Status(status::UNSUPPORTED_COMMAND) {
             let bytes: String = frame.payload.iter().map(|byte| format!("{byte:02x}")).collect();
             self.note(format!("command {cluster:#06x}/{:#04x} {bytes}", frame.command));

@@ -317,6 +317,7 @@ impl Maker {
             still: false,
             motions: Vec::new(),
             actions: Vec::new(),
+            takes: BTreeSet::new(),
             address: 0xfffe,
             coordinator: None,
             enrol: false,

@@ -76,6 +76,11 @@ impl Node {
                 builder.capability(window)?;
             }
         }
+        let written = draft.capabilities.iter().filter_map(|capability| capability.write.as_ref());
+        let steps = draft.commands.iter().flat_map(|command| &command.send);
+        for point in written.map(|write| &write.point).chain(steps.map(|step| &step.point)) {
+            builder.taken(point);
+        }
         draft.events.iter().for_each(|event| builder.event(event));
         Ok(builder.done(seed))
     }
@@ -236,6 +241,25 @@ impl Builder {
         let Some(place) = event.read.as_ref().and_then(|read| place(&read.point)) else { return };
         if place.attribute.is_none() {
             self.heard(&event.id.value, place);
+        }
+    }
+
+    /// Commands that are sent to it: it has their cluster, and takes them. One that is left to the table of what sets an attribute is
+    /// known to the cluster itself.
+    fn taken(&mut self, point: &PointDraft) {
+        let Some(place) = place(point) else { return };
+        let Ok(cluster) = self.cluster(place) else { return };
+        let endpoint = self.endpoint(place);
+        let one = self.node.endpoint(endpoint);
+        if !one.inputs.contains(&cluster) {
+            one.inputs.push(cluster);
+        }
+        for command in &place.commands {
+            let number = match &command.value {
+                ZigbeeName::Number(number) => u8::try_from(*number).ok(),
+                ZigbeeName::Name(name) => names::command(cluster, name),
+            };
+            self.node.takes.extend(number.map(|number| (endpoint, cluster, number)));
         }
     }
 

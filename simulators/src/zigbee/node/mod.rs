@@ -156,6 +156,8 @@ pub struct Node {
     still: bool,
     motions: Vec<Motion>,
     actions: Vec<act::Action>,
+    /// Commands that it takes without anything being known of what they do: endpoint, cluster, number.
+    takes: BTreeSet<(u8, u16, u8)>,
     /// Its address in the network.
     pub(super) address: u16,
     /// Whose network it is in.

@@ -271,3 +271,28 @@ fn devices_of_the_library_are_made_and_can_be_what_their_tests_expect() {
     }
     assert!(made >= 18, "{made}");
 }
+
+/// A siren that is only told to sound, and a command of a cluster that nobody knows: the device has both clusters.
+#[test]
+fn clusters_that_only_commands_name_are_there() {
+    use usp_mapping::diagnostic::SourceFile;
+    use usp_mapping::draft::MappingDraft;
+    let text = "uspmap: 1\nprofile: acme.siren\nversion: 1.0.0\ndevice: {type: Alarm}\nzigbee: {model: S1}\n\
+        capabilities:\n  battery: {class: LevelSensor, type: Battery, unit: '%', read: {cluster: power_configuration, attribute: battery_percentage_remaining}}\n\
+        commands:\n  X_ACME_Sound: {send: [{cluster: ias_wd, command: start_warning, fields: {u8: 0x17, u16: 10, u8: 0, u8: 0}}]}\n\
+        \x20 X_ACME_Own: {send: [{cluster: 0xfc00, endpoint: 2, command: 0x07}]}\n";
+    let draft = MappingDraft::parse(&SourceFile::new("siren.yaml", text)).0.unwrap();
+    let mut node = Node::from_draft(&draft, "it", Ieee(1), 1).unwrap();
+    let has = |node: &Node, id: u8, cluster| {
+        node.endpoints.iter().any(|one| one.id == id && one.inputs.contains(&cluster))
+    };
+    assert!(has(&node, 1, 0x0502) && has(&node, 2, 0xfc00) && !has(&node, 1, 0xfc00));
+    let mut tell = |endpoint, cluster, command| {
+        let frame = frame(true, command, Vec::new());
+        let heard = Heard { endpoint, ..heard(cluster, &frame) };
+        let said = node.hear(Duration::ZERO, &heard).said;
+        Frame::read(&said.first().unwrap().payload).unwrap().payload
+    };
+    assert_eq!(tell(2, 0xfc00, 0x07), [0x07, status::SUCCESS]);
+    assert_eq!(tell(2, 0xfc00, 0x08), [0x08, status::UNSUPPORTED_COMMAND]);
+}
