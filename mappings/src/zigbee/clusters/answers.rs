@@ -64,6 +64,14 @@ const ANSWERS: &[(u16, &[Row])] = &[
     ),
     // Alarms: Get Alarm.
     (0x0009, &[(0x02, 0x01, Standard(0))]),
+    // Commissioning: each has its status.
+    (
+        0x0015,
+        &[same(0x00, Standard(0)), same(0x01, Standard(0)), same(0x02, Standard(0)), same(0x03, Standard(0))],
+    ),
+    // Power Profile, and of appliances their state, alerts and logs.
+    (0x001a, &[(0x00, 0x01, Unsaid), (0x01, 0x02, Unsaid), (0x06, 0x0a, Unsaid), same(0x07, Unsaid)]),
+    (0x001b, &[(0x01, 0x00, Unsaid)]),
     // Door Lock: what is got of a schedule has its status behind its numbers.
     (
         0x0101,
@@ -111,8 +119,23 @@ const ANSWERS: &[(u16, &[Row])] = &[
             (0x09, 0x08, Unsaid),
         ],
     ),
-    // Metering and Electrical Measurement: profiles, whose status is behind their time.
-    (0x0702, &[same(0x00, Own(4)), same(0x03, Unsaid)]),
+    // Metering and Electrical Measurement: profiles, whose status is behind their time, and a snapshot, behind its number. Change
+    // Supply is answered if it asks for that, and otherwise by default.
+    (
+        0x0702,
+        &[
+            same(0x00, Own(4)),
+            same(0x03, Unsaid),
+            same(0x04, Unsaid),
+            same(0x05, Own(4)),
+            same(0x06, Unsaid),
+            (0x07, 0x0d, Unsaid),
+            (0x08, 0x07, Unsaid),
+            (0x0b, 0x0c, Unsaid),
+        ],
+    ),
+    (0x0b02, &[same(0x00, Unsaid)]),
+    (0x0b03, &[(0x00, 0x01, Unsaid), (0x01, 0x02, Unsaid)]),
     (0x0b04, &[same(0x00, Unsaid), same(0x01, Own(4))]),
     // Touchlink Commissioning: groups and endpoints.
     (0x1000, &[same(0x41, Unsaid), same(0x42, Unsaid)]),
@@ -243,6 +266,10 @@ mod tests {
         assert_eq!(refused(0x0101, 0x00, &[1]), "it did not do it (status 0x01)");
         assert_eq!(became(0x0101, 0x0c, &[1, 2, 0, 0, 0x7f, 8, 0, 9, 0]), Ok(()));
         assert!(refused(0x0101, 0x0c, &[0, 0, 0, 0x8b]).contains("0x8b"));
+        // A meter takes no snapshot for this cause; a start-up set that is not kept.
+        assert_eq!(became(0x0702, 0x05, &[1, 0, 0, 0, 0]), Ok(()));
+        assert!(refused(0x0702, 0x05, &[1, 0, 0, 0, 1]).contains("0x01"));
+        assert!(refused(0x0015, 0x02, &[0x8b]).contains("0x8b"));
         // Panels: armed, off already, a wrong code, an open window; zones that are passed over, or one not.
         assert_eq!(became(0x0501, 0x00, &[3]), Ok(()));
         assert_eq!(became(0x0501, 0x00, &[6]), Ok(()));
