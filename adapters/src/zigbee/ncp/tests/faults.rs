@@ -92,6 +92,24 @@ async fn an_answer_that_is_lost_is_not_taken_from_the_next() {
     assert!(!taken(&mut events).iter().any(|event| matches!(event, NcpEvent::Down(_))));
 }
 
+/// A bad cable, or a radio that is short of time: each frame is lost now and then, whichever it is.
+#[tokio::test(start_paused = true)]
+async fn a_network_is_formed_though_much_gets_lost() {
+    for has_tables in [true, false] {
+        for loses_of in 16..48 {
+            let fake = Arc::new(Mutex::new(ZnpFake::new(has_tables)));
+            let (ncp, mut events) = open_fake(Arc::clone(&fake), None).await;
+            let ncp = ncp.unwrap();
+            fake.lock().unwrap().loses_of = loses_of;
+            assert_eq!(ncp.form(&new_network()).await, Ok(network()), "one of {loses_of}");
+            let kept = ncp.backup().await.unwrap();
+            assert_eq!(ncp.restore(&kept).await, Ok(network()), "one of {loses_of}");
+            let told = taken(&mut events);
+            assert!(!told.iter().any(|event| matches!(event, NcpEvent::Down(_))), "one of {loses_of}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_coordinator_that_falls_silent_is_noticed_without_a_call() {
     let fake = Arc::new(Mutex::new(EzspFake::new(13)));

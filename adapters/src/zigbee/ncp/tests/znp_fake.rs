@@ -22,6 +22,10 @@ pub(super) struct ZnpFake {
     pub(super) lose: u32,
     /// What became of messages gets lost.
     pub(super) lose_fates: bool,
+    /// Of so many requests one is not heard, and what is said to the next gets lost; 0: none.
+    pub(super) loses_of: usize,
+    /// It has started its network.
+    is_up: bool,
     /// A PAN ID that is taken already.
     pub(super) taken: Option<u16>,
 }
@@ -42,6 +46,8 @@ impl ZnpFake {
             fate: 0,
             lose: 0,
             lose_fates: false,
+            loses_of: 0,
+            is_up: false,
             taken: None,
         };
         fake.clear();
@@ -116,10 +122,7 @@ impl ZnpFake {
                 self.items.insert(word(0), vec![0; word(2).into()]);
                 vec![0x09]
             }
-            0x2112 => {
-                self.items.remove(&word(0));
-                vec![0]
-            }
+            0x2112 => vec![if self.items.remove(&word(0)).is_some() { 0 } else { 0x09 }],
             0x2113 => {
                 u16::try_from(self.items.get(&word(0)).map_or(0, Vec::len)).unwrap().to_le_bytes().to_vec()
             }
@@ -158,9 +161,11 @@ impl ZnpFake {
                 if self.items.get(&0x55) != Some(&vec![1]) {
                     self.form();
                 }
+                self.is_up = true;
                 after = [frame(0x45c0, &[8]), frame(0x45c0, &[9])].concat();
                 vec![0]
             }
+            0x2700 => [[0; 12].as_slice(), &[if self.is_up { 9 } else { 0 }, 0]].concat(),
             0x2400 | 0x2536 | 0x253e | 0x2545 | 0x2546 | 0x2f08 => vec![0],
             _ => return None,
         };
@@ -169,7 +174,19 @@ impl ZnpFake {
 
     fn request(&mut self, command: u16, body: &[u8]) -> Vec<u8> {
         self.asked.push((command, body.to_vec()));
+        match self.asked.len().checked_rem(self.loses_of) {
+            Some(0) => vec![],
+            Some(1) => {
+                self.said(command, body);
+                vec![]
+            }
+            _ => self.said(command, body),
+        }
+    }
+
+    fn said(&mut self, command: u16, body: &[u8]) -> Vec<u8> {
         if command == 0x4100 {
+            self.is_up = false;
             if self.items.remove(&3) == Some(vec![3]) {
                 self.clear();
             }

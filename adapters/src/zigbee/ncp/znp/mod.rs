@@ -32,8 +32,10 @@ use super::{
 use self::nv::EXTADDR;
 use self::status::Status;
 
-/// How long an answer may take.
+/// How long an answer may take, and how long one may to what may be asked again: those are about its own memory, and whoever is late
+/// only answers twice.
 const ANSWER: Duration = Duration::from_secs(6);
+const ANSWER_AGAIN: Duration = Duration::from_secs(2);
 
 /// Messages to devices that may be under way, with much and with little memory.
 const UNDER_WAY: (usize, usize) = (16, 4);
@@ -94,7 +96,7 @@ async fn firmware(asker: Asker<'_>, has_tables: bool) -> Result<String, NcpFault
 }
 
 /// How often something is asked that may be asked again: a frame that got lost is not sent again by itself.
-const TIMES: u32 = 3;
+const TIMES: u32 = 4;
 
 /// Asks a coordinator.
 #[derive(Clone, Copy)]
@@ -111,10 +113,14 @@ impl Asker<'_> {
         self.0.ask(Request { id, body: body.done(), within: ANSWER, by }).await
     }
 
+    async fn ask_shortly(self, (id, _): Command, body: Write) -> Result<Vec<u8>, Failure> {
+        self.0.ask(Request { id, body: body.done(), within: ANSWER_AGAIN, by: None }).await
+    }
+
     /// The answer to a command that does the same when it is asked again.
     async fn try_ask(self, command: Command, body: Write) -> Result<Vec<u8>, Failure> {
         for _ in 1..TIMES {
-            match self.ask_once(command, body.clone()).await {
+            match self.ask_shortly(command, body.clone()).await {
                 Err(Failure::TooLate) => tracing::debug!(what = command.1, "a coordinator is asked again"),
                 answered => return answered,
             }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::super::bytes::Write;
 use super::super::link::Failure;
@@ -25,11 +25,19 @@ use super::{Command, Znp, expect};
 const AF_REGISTER: Command = (0x2400, "take our endpoint");
 const PERMIT_JOIN: Command = (0x2536, "let devices join");
 const ZDO_CALLBACKS: Command = (0x253e, "tell of ZDO messages");
+const DEVICE_INFO: Command = (0x2700, "say how far it is");
 const BDB_START: Command = (0x2f05, "start its network");
 const BDB_CHANNEL: Command = (0x2f08, "take a channel");
 
 /// How long a network may take to be up.
 const START: Duration = Duration::from_secs(60);
+
+/// How often it is asked meanwhile whether it is.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// What it is before it starts: not started by itself, and ready.
+const IDLE: u32 = 0;
+const READY: u32 = 1;
 
 /// How often its memory is looked at until it has the network, and the pauses between.
 const SETTLE: (u32, Duration) = (15, Duration::from_secs(1));
@@ -103,23 +111,46 @@ impl Znp {
 
     /// Starts what is in its memory, or forms what it says, and takes our endpoint.
     async fn start(&self) -> Result<(), NcpFault> {
-        const FORMATION: u8 = 0x04;
-        let mut listener = self.hub.listen();
-        match self.asker().ask_once(BDB_START, Write::new().u8(FORMATION)).await {
-            Ok(answer) => expect(BDB_START, Status(answer.first().copied().unwrap_or_default()))?,
-            // Whether it has begun will be seen; begun twice it would be refused.
-            Err(Failure::TooLate) => {}
-            Err(failure) => return Err(failure.of(BDB_START.1)),
+        let (mut listener, end) = (self.hub.listen(), Instant::now() + START);
+        let mut has_begun = self.begin().await?;
+        // What it tells of that may get lost, as anything.
+        while listener.until(LOOK, |state| state == UP).await.is_none() {
+            match self.state().await? {
+                Some(UP) => break,
+                Some(IDLE | READY) if !has_begun => has_begun = self.begin().await?,
+                _ if Instant::now() < end => {}
+                _ => {
+                    return Err(NcpFault::Refused(
+                        BDB_START.1,
+                        "it found no free channel; keep it away from other radios, disks and USB 3.0, on a cable"
+                            .to_owned(),
+                    ));
+                }
+            }
         }
-        let up = listener.until(START, |state| state == UP).await;
-        up.ok_or_else(|| {
-            NcpFault::Refused(
-                BDB_START.1,
-                "it found no free channel; keep it away from other radios, disks and USB 3.0, on a cable"
-                    .to_owned(),
-            )
-        })?;
         self.register().await
+    }
+
+    /// Has it start. Whether it has begun for sure: begun twice it would be refused, so that it is asked for only once.
+    async fn begin(&self) -> Result<bool, NcpFault> {
+        const FORMATION: u8 = 0x04;
+        match self.asker().ask_once(BDB_START, Write::new().u8(FORMATION)).await {
+            Ok(answer) => {
+                expect(BDB_START, Status(answer.first().copied().unwrap_or_default())).map(|()| true)
+            }
+            Err(Failure::TooLate) => Ok(false),
+            Err(failure) => Err(failure.of(BDB_START.1)),
+        }
+    }
+
+    /// How far it is; `None`: it does not say.
+    async fn state(&self) -> Result<Option<u32>, NcpFault> {
+        match self.asker().try_ask(DEVICE_INFO, Write::new()).await {
+            // A status, both its addresses, and what it can be stand before it.
+            Ok(answer) => Ok(answer.get(12).map(|state| u32::from(*state))),
+            Err(Failure::Unknown | Failure::TooLate) => Ok(None),
+            Err(failure) => Err(failure.of(DEVICE_INFO.1)),
+        }
     }
 
     async fn register(&self) -> Result<(), NcpFault> {
