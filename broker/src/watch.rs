@@ -62,17 +62,35 @@ impl Watch {
     }
 }
 
-/// Has the system tell of what happens in the folders of these paths, as far as it can: the period is there for the rest.
+/// Has the system tell of what happens in these folders and beside these files, as far as it can: the period is there for
+/// the rest.
 fn reports(paths: &[PathBuf], stirred: Arc<Notify>) -> Option<RecommendedWatcher> {
-    let tell = move |_: notify::Result<notify::Event>| stirred.notify_one();
+    let tell = move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !is_look(&event)) {
+            stirred.notify_one();
+        }
+    };
     let mut watcher = notify::recommended_watcher(tell).ok()?;
-    let folders = paths.iter().filter(|path| path.is_dir()).map(PathBuf::as_path);
-    let above = paths.iter().filter_map(|path| path.parent());
-    for folder in folders.chain(above).collect::<BTreeSet<_>>() {
+    for folder in folders(paths) {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         watcher.watch(folder, RecursiveMode::NonRecursive).ok();
     }
     Some(watcher)
+}
+
+fn folders(paths: &[PathBuf]) -> BTreeSet<&Path> {
+    paths.iter().filter_map(|path| folder(path)).collect()
+}
+
+/// Where changes of a path show. Not above a folder that is there: that may be one in which everybody writes, as `/tmp` is.
+fn folder(path: &Path) -> Option<&Path> {
+    if path.is_dir() { Some(path) } else { path.parent() }
+}
+
+/// Whether somebody has only opened or read something.
+fn is_look(event: &notify::Event) -> bool {
+    use notify::event::{AccessKind, AccessMode, EventKind};
+    matches!(event.kind, EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write))
 }
 
 fn marks(paths: &[PathBuf]) -> Marks {
@@ -90,6 +108,26 @@ mod tests {
 
     async fn is_noticed(watch: &mut Watch) -> bool {
         tokio::time::timeout(PERIOD * 10, watch.changed()).await.is_ok()
+    }
+
+    #[test]
+    fn what_is_above_a_folder_is_watched_only_while_the_folder_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::create_dir(path("maps")).unwrap();
+        fs::write(path("maps/a.yaml"), "uspmap: 1").unwrap();
+        let there = [path("maps"), path("maps/a.yaml"), path("maps/later.yaml")];
+        assert_eq!(folders(&there), BTreeSet::from([path("maps").as_path()]));
+        assert_eq!(folders(&[path("later")]), BTreeSet::from([dir.path()]));
+    }
+
+    #[test]
+    fn whoever_only_looks_stirs_nothing() {
+        use notify::event::{AccessKind, AccessMode, CreateKind, EventKind};
+        let is_look = |kind| is_look(&notify::Event::new(kind));
+        assert!(is_look(EventKind::Access(AccessKind::Open(AccessMode::Any))));
+        assert!(!is_look(EventKind::Access(AccessKind::Close(AccessMode::Write))));
+        assert!(!is_look(EventKind::Create(CreateKind::File)));
     }
 
     #[tokio::test(start_paused = true)]
