@@ -33,6 +33,7 @@ pub(crate) struct Run {
 }
 
 pub(crate) fn run(args: &Run) -> Result<(), Failure> {
+    usp_heap::share_one();
     telemetry::init(&args.log).map_err(Failure::invalid)?;
     let config = Config::load(&args.config).map_err(Failure::invalid)?;
     for warning in &config.warnings {
