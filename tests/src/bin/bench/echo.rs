@@ -36,7 +36,7 @@ const PLACE: &str = "USP_BENCH_ECHO";
 const READ: usize = 16 * 1024;
 const SOCKET_READ: usize = 8 * 1024;
 const WRITE: usize = 64 * 1024;
-const TURN: usize = 16;
+const TURN: usize = 64;
 const THREADS: usize = 2;
 
 /// A running echo server.
@@ -86,7 +86,8 @@ pub(crate) fn serve(place: &Path) -> ExitCode {
     })
 }
 
-fn own() -> EndpointId {
+/// The Endpoint ID.
+pub(crate) fn own() -> EndpointId {
     "self::echo".parse().unwrap()
 }
 
@@ -165,8 +166,9 @@ async fn on_unix(stream: UnixStream, answers: Answers) {
     tokio::select! { () = receive => {}, () = send => {} }
 }
 
+/// Takes whoever comes.
 #[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "the callback's type")]
-fn upgrade(
+pub(crate) fn upgrade(
     _: &Request,
     mut response: Response,
 ) -> Result<Response, tokio_tungstenite::tungstenite::handshake::server::ErrorResponse> {
@@ -174,11 +176,15 @@ fn upgrade(
     Ok(response)
 }
 
+/// How a WebSocket reads and writes.
+pub(crate) fn socket_config() -> WebSocketConfig {
+    WebSocketConfig::default().read_buffer_size(SOCKET_READ).write_buffer_size(WRITE)
+}
+
 async fn on_web(stream: TcpStream, answers: Answers) {
     stream.set_nodelay(true).unwrap();
-    let config = WebSocketConfig::default().read_buffer_size(SOCKET_READ).write_buffer_size(WRITE);
-    let socket =
-        tokio_tungstenite::accept_hdr_async_with_config(stream, upgrade, Some(config)).await.unwrap();
+    let socket = tokio_tungstenite::accept_hdr_async_with_config(stream, upgrade, Some(socket_config()));
+    let socket = socket.await.unwrap();
     let (mut sink, mut stream) = socket.split();
     let queue = Queue::default();
     queue.push(Record::connect(own(), "self::load".parse().unwrap(), Connect::WebSocket));

@@ -6,9 +6,11 @@ use usp_proto::usp::GetResp;
 use usp_tests::process::{Process, processor_time};
 use usp_tests::wait::eventually_async;
 
+use crate::Args;
 use crate::echo::Echo;
 use crate::load::Load;
 use crate::peer::Peer;
+use crate::relay::Relay;
 use crate::service::Plan;
 use crate::table::{median, percentile, print};
 use crate::world::{SERVICE, SERVICE_ID, World};
@@ -33,8 +35,8 @@ struct Case {
     transport: &'static str,
     owner: &'static str,
     path: String,
-    /// Echo, broker, and the peer, if there is one and it speaks this.
-    loads: Vec<Load>,
+    /// Echo, broker, and by name the peer and the relay, if they are there and speak this.
+    loads: Vec<(&'static str, Load)>,
     rounds: Vec<Vec<Figures>>,
     /// Microseconds of processor time for each answer of the broker: its own, the Service's, the Controller's.
     shares: Vec<[f64; 3]>,
@@ -48,21 +50,39 @@ struct Figures {
 }
 
 /// Measures and prints the cases whose transport and Parameter have this word in them.
-pub(crate) async fn measure(rounds: u32, only: &str, peer: Option<&Peer>) {
+pub(crate) async fn measure(args: &Args) {
     let world = World::start(&[]).await;
-    let (only, peer) = (only.to_owned(), peer.cloned());
+    let (rounds, wanted) = (args.rounds, Wanted::of(args));
     // A Controller of its own, on one thread: what wakes what between threads is not what is measured.
     let controller = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(rounds_of(world, rounds, &only, peer.as_ref()))
+        runtime.block_on(rounds_of(world, rounds, &wanted))
     });
     let cases = tokio::task::block_in_place(|| controller.join().unwrap());
     show(&cases, rounds);
 }
 
-async fn rounds_of(world: World, rounds: u32, only: &str, peer: Option<&Peer>) -> Vec<Case> {
-    let (mut cases, _echo, _service) = cases(&world, peer).await;
-    cases.retain(|case| format!("{} {}", case.transport, case.owner).contains(only));
+/// What is measured.
+struct Wanted {
+    only: String,
+    peer: Option<Peer>,
+    relay: bool,
+}
+
+impl Wanted {
+    fn of(args: &Args) -> Self {
+        Self { only: args.only.clone(), peer: args.peer.clone(), relay: args.relay }
+    }
+}
+
+/// What has to run as long as it is measured.
+struct Running {
+    _echo: Echo,
+    _others: Vec<Process>,
+}
+
+async fn rounds_of(world: World, rounds: u32, wanted: &Wanted) -> Vec<Case> {
+    let (mut cases, _running) = cases(&world, wanted).await;
     for _ in 0..rounds {
         for case in &mut cases {
             case.round(&world).await;
@@ -99,8 +119,7 @@ fn shares(cases: &[Case]) {
     print(&format!("Processor time of one such Get through the broker at {MANY} in flight"), &rows);
 }
 
-/// The echo server and the peer's Service live as long as their connections.
-async fn cases(world: &World, peer: Option<&Peer>) -> (Vec<Case>, Echo, Option<Process>) {
+async fn cases(world: &World, wanted: &Wanted) -> (Vec<Case>, Running) {
     let socket = world.place.path("agent");
     let url = world.place.websocket();
     let mut asking = Load::uds(&socket, "self::asking").await;
@@ -109,19 +128,34 @@ async fn cases(world: &World, peer: Option<&Peer>) -> (Vec<Case>, Echo, Option<P
         answers.req_path_results.extend(asking.answer(path).await.req_path_results);
     }
     let echo = Echo::start(world.place.dir(), &answers);
-    let service = peer.map(|peer| Plan::new(&peer.services, SERVICE_ID, SERVICE).start());
+    let service = wanted.peer.as_ref().map(|peer| Plan::new(&peer.services, SERVICE_ID, SERVICE).start());
+    let mut others = Vec::from_iter(service);
     let mut cases = Vec::new();
     for transport in ["UDS", "WebSocket"] {
         for (index, (owner, path)) in world.paths.iter().enumerate() {
+            if !format!("{transport} {owner}").contains(&wanted.only) {
+                continue;
+            }
             let own = format!("self::load-{transport}-{index}");
             let mut loads = match transport {
-                "UDS" => vec![Load::uds(&echo.socket, &own).await, Load::uds(&socket, &own).await],
-                _ => vec![Load::websocket(&echo.url, &own).await, Load::websocket(&url, &own).await],
+                "UDS" => vec![
+                    ("echo", Load::uds(&echo.socket, &own).await),
+                    ("broker", Load::uds(&socket, &own).await),
+                ],
+                _ => vec![
+                    ("echo", Load::websocket(&echo.url, &own).await),
+                    ("broker", Load::websocket(&url, &own).await),
+                ],
             };
-            if let (Some(peer), "UDS", 0 | 1) = (peer, transport, index) {
+            if let (Some(peer), "UDS", 0 | 1) = (&wanted.peer, transport, index) {
                 let mut load = Load::uds(&peer.agent, &format!("self::load-{index}")).await;
                 eventually_async("the peer's answer", async || load.has(path).await.then_some(())).await;
-                loads.push(load);
+                loads.push(("peer", load));
+            }
+            if wanted.relay && index == 1 {
+                let relay = Relay::start(world.place.dir(), transport, &own).await;
+                loads.push(("relay", relay.load));
+                others.extend(relay.processes);
             }
             cases.push(Case {
                 transport,
@@ -133,7 +167,7 @@ async fn cases(world: &World, peer: Option<&Peer>) -> (Vec<Case>, Echo, Option<P
             });
         }
     }
-    (cases, echo, service)
+    (cases, Running { _echo: echo, _others: others })
 }
 
 /// Microseconds of processor time so far: the broker's, the Service's, our own.
@@ -146,13 +180,13 @@ fn used(world: &World) -> [f64; 3] {
 impl Case {
     async fn round(&mut self, world: &World) {
         let mut round = Vec::new();
-        for load in &mut self.loads {
+        for (_, load) in &mut self.loads {
             // A first look, which is not counted, also says that the answer is one.
             load.answer(&self.path).await;
             let p50 = median(load.one_by_one(&self.path, TIME).await);
             round.push(Figures { p50, rate: 0.0 });
         }
-        for (who, (load, figures)) in self.loads.iter_mut().zip(&mut round).enumerate() {
+        for (who, ((_, load), figures)) in self.loads.iter_mut().zip(&mut round).enumerate() {
             let before = used(world);
             figures.rate = load.under_way(&self.path, MANY, TIME).await;
             if who == 1 {
@@ -171,13 +205,15 @@ impl Case {
     }
 
     fn rows(&self) -> Vec<Vec<String>> {
-        let names = ["echo", "broker", "peer"];
         let of_one = |who: usize| {
-            let mut row = vec![self.transport.to_owned(), self.owner.to_owned(), names[who].to_owned()];
+            let name = self.loads[who].0;
+            let mut row = vec![self.transport.to_owned(), self.owner.to_owned(), name.to_owned()];
             row.push(format!("{:.0} µs", self.of(|round| round[who].p50)));
             row.push(format!("{:.0}", self.of(|round| round[who].rate)));
-            if who == 1 {
-                row.extend(self.ratios());
+            match name {
+                "broker" => row.extend(self.ratios()),
+                "relay" => row.extend(self.to_echo(who).map(|ratio| format!("{ratio:.2}"))),
+                _ => {}
             }
             row
         };
@@ -191,19 +227,23 @@ impl Case {
             "a Service's" => Some(1),
             _ => None,
         };
-        let time = |of: usize| self.of(|round| round[1].p50 / round[of].p50);
-        let rate = |of: usize| self.of(|round| round[1].rate / round[of].rate);
         let text = |value: f64, target: Option<String>| match target {
             Some(target) => format!("{value:.2} ({target})"),
             None => format!("{value:.2}"),
         };
-        // The echo answers at once: at one in flight it is compared by what it has of the broker's time.
         let least = |all: [f64; 2]| targets.map(|index| format!("≥ {}", all[index]));
-        let mut ratios = vec![text(1.0 / time(0), least(OF_ECHO)), text(rate(0), least(OF_ECHO))];
-        if self.loads.len() > 2 {
-            ratios.push(text(time(2), targets.map(|_| format!("≤ {OF_PEER_TIME}"))));
-            ratios.push(text(rate(2), least(OF_PEER)));
+        let mut ratios = self.to_echo(1).map(|ratio| text(ratio, least(OF_ECHO))).to_vec();
+        if let Some(peer) = self.loads.iter().position(|(name, _)| *name == "peer") {
+            let time = self.of(|round| round[1].p50 / round[peer].p50);
+            ratios.push(text(time, targets.map(|_| format!("≤ {OF_PEER_TIME}"))));
+            ratios.push(text(self.of(|round| round[1].rate / round[peer].rate), least(OF_PEER)));
         }
         ratios
+    }
+
+    /// What somebody reaches of the echo, at one in flight and at many. The echo answers at once: at one in flight its
+    /// time is compared, as what it has of the other's.
+    fn to_echo(&self, who: usize) -> [f64; 2] {
+        [self.of(|round| round[0].p50 / round[who].p50), self.of(|round| round[who].rate / round[0].rate)]
     }
 }

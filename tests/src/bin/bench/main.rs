@@ -15,6 +15,7 @@ mod memory;
 mod model;
 mod peer;
 mod points;
+mod relay;
 mod serial;
 mod service;
 mod soak;
@@ -52,6 +53,9 @@ struct Args {
     /// The broker to measure, as an executable: a build as it is shipped; without it, the broker inside this program
     #[arg(long)]
     broker: Option<std::path::PathBuf>,
+    /// Of `get`, also what a relay reaches that passes on the bytes between the Controller and the Service unread
+    #[arg(long)]
+    relay: bool,
     /// Another Agent to measure beside the broker, as uds:AGENT_PATH,CONTROLLER_PATH
     #[arg(long, value_parser = peer::Peer::parse)]
     peer: Option<peer::Peer>,
@@ -92,6 +96,9 @@ fn main() -> ExitCode {
     if let Some(code) = service::play() {
         return code;
     }
+    if let Some(code) = relay::play() {
+        return code;
+    }
     if let Some(code) = points::play() {
         return code;
     }
@@ -110,7 +117,7 @@ fn main() -> ExitCode {
             table::line("This is a debug build: the figures say little. Build with --release.");
         }
         if wants(What::Get) {
-            get::measure(args.rounds, &args.only, args.peer.as_ref()).await;
+            get::measure(&args).await;
         }
         if wants(What::Large) {
             large::measure(args.rounds, args.peer.as_ref()).await;

@@ -74,6 +74,13 @@ impl Plan {
 
     /// Starts it and waits until it is registered and its model was read.
     pub(crate) fn start(&self) -> Process {
+        let process = self.launch();
+        assert_eq!(process.line(), "known");
+        process
+    }
+
+    /// Starts it and does not wait.
+    pub(crate) fn launch(&self) -> Process {
         let lines = [
             self.socket.display().to_string(),
             self.endpoint.clone(),
@@ -84,9 +91,7 @@ impl Plan {
             self.count.to_string(),
             self.delay.as_millis().to_string(),
         ];
-        let process = Process::start(Command::new(program()).env(PLAN, lines.join("\n")));
-        assert_eq!(process.line(), "known");
-        process
+        Process::start(Command::new(program()).env(PLAN, lines.join("\n")))
     }
 
     fn from_env() -> Option<Self> {
