@@ -168,9 +168,11 @@ impl Walk<'_> {
         self.at_table = child.table;
         if !child.table {
             let model = self.model;
-            let same = self.at.iter().filter(|at| at.object == parent);
-            let below = same.map(|at| ObjRef { object: id, numbers: at.numbers.clone() });
-            self.at = below.filter(|at| model.exists(at)).collect();
+            self.at.retain_mut(|at| {
+                let is_same = at.object == parent;
+                at.object = id;
+                is_same && model.exists(at)
+            });
         }
         Ok(None)
     }

@@ -82,6 +82,9 @@ impl Broker {
     /// Takes up a request that open Targets may be about: first it is found out what they mean. Gives it back if there are
     /// none.
     pub(crate) fn decide_first(&mut self, origin: Origin, request: &ReqType) -> Option<Origin> {
+        if !origin.rights.has_open_targets() {
+            return Some(origin);
+        }
         let paths = paths_of(request).into_iter().filter_map(|text| Path::parse(text).ok());
         let open = |path: Path| -> Vec<Steps> {
             origin.rights.open_for(&self.model, &path).map(|target| target.segments.clone()).collect()

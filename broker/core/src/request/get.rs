@@ -2,7 +2,6 @@
 //!
 //! Only an explicit Parameter Path may cause a read on a wire; everything else answers from memory (ARCHITECTURE.md).
 
-use std::collections::btree_map::Entry as Place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -35,10 +34,8 @@ struct Entry {
     requested: String,
     /// From our own model.
     own: Vec<ResolvedPathResult>,
-    /// From others, by the ask that brought it, so that the order of replies changes nothing.
-    others: BTreeMap<usize, Vec<ResolvedPathResult>>,
-    /// How many times others brought something.
-    brought: usize,
+    /// From others, with the ask that brought it, so that the order of replies changes nothing.
+    others: Vec<(usize, Vec<ResolvedPathResult>)>,
     /// The path as a whole failed.
     fault: Option<Fault>,
     /// Owners of parts of it that failed, by ask.
@@ -65,6 +62,16 @@ enum Ask {
         at: ObjRef,
         name: Name,
     },
+}
+
+/// A path that is looked at.
+struct Wish<'a> {
+    /// The entry that it belongs to.
+    entry: usize,
+    /// As it is written.
+    text: &'a str,
+    path: &'a Path,
+    depth: u32,
 }
 
 struct GetJob {
@@ -143,23 +150,18 @@ impl Broker {
                 return Err(wrong_form(requested, "an Object or Parameter Path"));
             }
         }
+        let wish = Wish { entry, text: requested, path: &path, depth };
         match resolve(&self.model, &path, &job.origin.rights)? {
-            Found::Service(service) => self.plan_service_whole(job, entry, service, &path, depth),
+            Found::Service(service) => self.plan_service_whole(job, service, &wish),
             Found::Local(local) => match &path.leaf {
-                Leaf::Parameter(name) => self.plan_parameter(job, entry, &path, &local, name, depth),
-                _ => self.plan_objects(job, entry, &path, &local, depth),
+                Leaf::Parameter(name) => self.plan_parameter(job, &wish, &local, name),
+                _ => self.plan_objects(job, &wish, &local),
             },
         }
     }
 
-    fn plan_service_whole(
-        &self,
-        job: &mut GetJob,
-        entry: usize,
-        service: ServiceId,
-        path: &Path,
-        depth: u32,
-    ) -> Result<(), Fault> {
+    fn plan_service_whole(&self, job: &mut GetJob, service: ServiceId, wish: &Wish<'_>) -> Result<(), Fault> {
+        let Wish { entry, text, path, depth } = *wish;
         if follows(path) {
             return Err(Fault::unsupported(path));
         }
@@ -170,7 +172,7 @@ impl Broker {
         }
         // Where a reference leads may be gone; what is not even supported is a mistake.
         let whole = !(job.followed && self.model.supports(path));
-        let part = Part { entry, path: path.to_string(), whole };
+        let part = Part { entry, path: text.to_owned(), whole };
         job.ask_service(service, depth, part);
         Ok(())
     }
@@ -178,12 +180,11 @@ impl Broker {
     fn plan_parameter(
         &self,
         job: &mut GetJob,
-        entry: usize,
-        path: &Path,
+        wish: &Wish<'_>,
         local: &Local,
         name: &Name,
-        depth: u32,
     ) -> Result<(), Fault> {
+        let Wish { entry, path, .. } = *wish;
         let missing = || Fault::unsupported(path);
         if let Some(object) = local.object.and_then(|id| self.model.schema.get(id)) {
             if local.table {
@@ -195,11 +196,11 @@ impl Broker {
                     job.count(service, count);
                     return Ok(());
                 }
-                return self.plan_service_whole(job, entry, service, path, depth);
+                return self.plan_service_whole(job, service, wish);
             }
         }
         let leaf = Leaf::Parameter(name.clone());
-        let rights = job.origin.rights.clone();
+        let rights = &job.origin.rights;
         let readable = |at: &ObjRef| self.may_read(job, Kind::Param, at, &leaf);
         if local.search {
             let found = local.at.iter().take_while(|_| job.budget.is_open()).filter(|at| readable(at));
@@ -244,14 +245,8 @@ impl Broker {
         Ok(())
     }
 
-    fn plan_objects(
-        &self,
-        job: &mut GetJob,
-        entry: usize,
-        path: &Path,
-        local: &Local,
-        depth: u32,
-    ) -> Result<(), Fault> {
+    fn plan_objects(&self, job: &mut GetJob, wish: &Wish<'_>, local: &Local) -> Result<(), Fault> {
+        let Wish { entry, path, depth, .. } = *wish;
         if local.at.is_empty() && !local.search {
             return Err(Fault::new(ErrCode::INVALID_PATH, format!("{path} does not exist")));
         }
@@ -416,8 +411,10 @@ impl GetJob {
         let mut results = Vec::with_capacity(self.entries.len());
         for entry in &mut self.entries {
             let own = std::mem::take(&mut entry.own);
-            let mut others = std::mem::take(&mut entry.others).into_values();
-            let resolved = match (own.is_empty(), entry.brought) {
+            let mut others = std::mem::take(&mut entry.others);
+            others.sort_by_key(|(tag, _)| *tag);
+            let mut others = others.into_iter().map(|(_, found)| found);
+            let resolved = match (own.is_empty(), others.len()) {
                 // One owner's answer to one path, which may be long, is passed on as it is.
                 (true, 1) => others.next().unwrap_or_default(),
                 (false, 0) => own,
@@ -440,6 +437,15 @@ impl GetJob {
         }
         RespType::GetResp(usp::GetResp { req_path_results: results })
     }
+}
+
+/// A path that was requested twice is asked once: answers are told apart by their paths.
+fn once(parts: &[Part]) -> Vec<String> {
+    if let [part] = parts {
+        return vec![part.path.clone()];
+    }
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    parts.iter().filter(|part| seen.insert(&part.path)).map(|part| part.path.clone()).collect()
 }
 
 impl Job for GetJob {
@@ -496,11 +502,7 @@ impl Job for GetJob {
         for (tag, ask) in self.asks.iter().enumerate() {
             match ask {
                 Ask::Service { service, depth, parts } => {
-                    // A path that was requested twice is asked once: answers are told apart by their paths.
-                    let mut seen: BTreeSet<&str> = BTreeSet::new();
-                    let once = parts.iter().filter(|part| seen.insert(&part.path));
-                    let param_paths = once.map(|part| part.path.clone()).collect();
-                    let get = usp::Get { param_paths, max_depth: *depth };
+                    let get = usp::Get { param_paths: once(parts), max_depth: *depth };
                     broker.ask_service(id, tag, *service, ReqType::Get(get));
                 }
                 Ask::Count { service, counts } => {
@@ -525,16 +527,11 @@ impl Job for GetJob {
 
 impl GetJob {
     fn fill(&mut self, tag: usize, entry: usize, whole: bool, object: bool, outcome: Outcome) {
-        let rights = self.origin.rights.clone();
         let Some(entry) = self.entries.get_mut(entry) else { return };
         match outcome {
             Ok(mut found) => {
-                shown::of_get(&rights, &mut found, object);
-                entry.brought += 1;
-                match entry.others.entry(tag) {
-                    Place::Vacant(place) => drop(place.insert(found)),
-                    Place::Occupied(place) => place.into_mut().extend(found),
-                }
+                shown::of_get(&self.origin.rights, &mut found, object);
+                entry.others.push((tag, found));
             }
             Err(fault) => {
                 self.budget.take(fault.text.len());
