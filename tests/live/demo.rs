@@ -120,7 +120,21 @@ fn things_on_zigbee_are_used(cli: &Cli) {
         cli.ok(&["set", &format!("{brightness}={level}")]);
         assert_eq!(cli.values(&brightness).into_values().collect::<Vec<_>>(), [level]);
     }
-    cli.ok(&["operate", r#"Device.X_USPBROKER_Bus.[Name=="mesh"].PermitJoin()"#, "Duration=3"]);
+    // Removed, the lamp looks for a network; the same call lets it in again, and a contact.
+    let mesh = r#"Device.X_USPBROKER_Bus.[Name=="mesh"]."#;
+    cli.ok(&["operate", &format!("{mesh}RemoveDevice()"), "IEEEAddress=0x00e0540000000102"]);
+    let lamp = r#"Device.ProxiedDevice.[Name=="Reading lamp"]."#;
+    let is = |name: &str| cli.values(&format!("{lamp}{name}")).into_values().next().unwrap_or_default();
+    // Its worker tells that beside the end of the command.
+    eventually("the lamp that was removed", || {
+        let why = is("IoTCapability.*.X_USPBROKER_LastError");
+        (is("Online") == "false" && why.contains("removed")).then_some(())
+    });
+    cli.ok(&["operate", &format!("{mesh}PermitJoin()"), "Duration=3"]);
+    let is_open = cli.values(&format!("{mesh}OpenToJoin"));
+    assert!(is_open.values().all(|open| open == "false") && is_open.len() == 1, "{is_open:?}");
+    eventually("the lamp that joins again", || (is("Online") == "true").then_some(()));
+    cli.ok(&["set", &format!("{brightness}=90")]);
     let addresses = "Device.ProxiedDevice.*.X_USPBROKER_Address";
     eventually("the contact that joins", || {
         cli.values(addresses).into_values().any(|at| at.contains("0x00e0540000000104")).then_some(())
