@@ -23,8 +23,8 @@ use rust_decimal::Decimal;
 
 pub use self::params::Params;
 use crate::code::Code;
-use crate::diagnostic::{Diagnostic, SourceFile, has_errors};
-use crate::draft::{At, MappingDraft, PollDraft, ReadDraft};
+use crate::diagnostic::{Diagnostic, Nature, SourceFile, has_errors};
+use crate::draft::{At, Flawed, MappingDraft, PollDraft, ReadDraft};
 use crate::library::Catalog;
 use crate::mapping::{Mapping, OnlineRule, Poll, PollGroup};
 use crate::port::PointId;
@@ -46,7 +46,7 @@ pub fn compile(draft: &MappingDraft, params: &Params) -> (Option<Mapping>, Vec<D
     let (draft, mut found) = draft.with_params(params);
     let Some(draft) = draft else { return (None, found) };
     let (mapping, mut more) = compile_given(&draft);
-    follow::follow(&draft, &found, &mut more);
+    follow::follow(&found, &mut more);
     found.extend(more);
     sort(&mut found);
     (mapping.filter(|_| !has_errors(&found)), found)
@@ -54,21 +54,29 @@ pub fn compile(draft: &MappingDraft, params: &Params) -> (Option<Mapping>, Vec<D
 
 /// Compiles a draft with the parameters that it was read with.
 fn compile_given(draft: &MappingDraft) -> (Option<Mapping>, Vec<Diagnostic>) {
-    let (mapping, mut found) = untested(draft);
+    let Untested { mapping, mut found, flawed } = untested(draft);
     let is_whole = draft.source.missing().is_empty();
-    if is_whole && !has_errors(&found) && draft.given == draft.source.examples() {
-        found.extend(vectors::run(draft, &mapping));
+    if is_whole && !flawed.whole && draft.given == draft.source.examples() {
+        found.extend(vectors::run(draft, &mapping, &flawed));
         follow::drop_unused(&mut found);
     }
     sort(&mut found);
     ((is_whole && !has_errors(&found)).then_some(mapping), found)
 }
 
-/// A mapping whose tests were not run; it is of no use if something is wrong.
-fn untested(draft: &MappingDraft) -> (Mapping, Vec<Diagnostic>) {
+/// A mapping whose tests were not run; what is flawed in it is of no use.
+struct Untested {
+    mapping: Mapping,
+    found: Vec<Diagnostic>,
+    flawed: Flawed,
+}
+
+fn untested(draft: &MappingDraft) -> Untested {
     let mut report = Report::of(draft.source.files());
     report.check_params(draft);
-    let mut compiler = Compiler { draft, report, used_polls: BTreeMap::new() };
+    let mut flawed = draft.flawed.clone();
+    flawed.whole |= report.errors(0) > 0;
+    let mut compiler = Compiler { draft, report, used_polls: BTreeMap::new(), flawed };
     let mapping = compiler.mapping();
     if !has_errors(&compiler.report.found) {
         compiler.check_overlaps();
@@ -78,7 +86,7 @@ fn untested(draft: &MappingDraft) -> (Mapping, Vec<Diagnostic>) {
     if !draft.source.missing().is_empty() {
         follow::drop_inherited(&mut found);
     }
-    (mapping, found)
+    Untested { mapping, found, flawed: compiler.flawed }
 }
 
 /// As [`compile_file_with`]; what the file extends must be in the library inside the program.
@@ -94,7 +102,7 @@ pub fn compile_file_with(file: &SourceFile, resolve: &Resolve<'_>) -> (Option<Ma
     let (draft, mut found) = MappingDraft::parse_with(file, resolve);
     let Some(draft) = draft else { return (None, found) };
     let (mapping, mut more) = compile(&draft, &draft.given);
-    follow::follow(&draft, &found, &mut more);
+    follow::follow(&found, &mut more);
     found.extend(more);
     variations::check(&draft, &mut found);
     // Whoever extends a file cannot better it.
@@ -114,6 +122,8 @@ pub(crate) struct Compiler<'d> {
     pub(crate) report: Report<'d>,
     /// Group and its points.
     used_polls: BTreeMap<String, Vec<PointId>>,
+    /// What cannot be relied on.
+    flawed: Flawed,
 }
 
 impl Compiler<'_> {
@@ -122,6 +132,7 @@ impl Compiler<'_> {
         let capabilities = self.capabilities();
         let settings = self.settings();
         Mapping {
+            protocol: self.relied_on(Self::options),
             profile: draft.profile.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
             version: draft.version.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
             device_type: self.device_type(),
@@ -134,8 +145,30 @@ impl Compiler<'_> {
             poll_groups: self.poll_groups(),
             online: self.online(),
             fingerprint: self.fingerprint(),
-            protocol: self.options(),
         }
+    }
+
+    /// What everything else depends on.
+    fn relied_on<T>(&mut self, compile: impl FnOnce(&mut Self) -> T) -> T {
+        let since = self.report.found.len();
+        let compiled = compile(self);
+        self.flawed.whole |= self.report.errors(since) > 0;
+        compiled
+    }
+
+    /// A capability, command or event. What is missing in one that could not be read wholly is not told.
+    fn member<T>(&mut self, id: &str, compile: impl FnOnce(&mut Self) -> T) -> T {
+        let since = self.report.found.len();
+        let compiled = compile(self);
+        if self.flawed.is_unread(id) {
+            let mut place = 0..;
+            let is_new = |place: Option<usize>| place.is_some_and(|place| place >= since);
+            self.report
+                .found
+                .retain(|found| !is_new(place.next()) || found.nature != Nature::Absence);
+        }
+        self.flawed.note(id, self.report.flaw(since));
+        compiled
     }
 
     fn device_type(&mut self) -> String {
@@ -154,9 +187,11 @@ impl Compiler<'_> {
                     every: every.value,
                     points: points.clone(),
                 }),
+                // It may be what could not be read that is in it.
+                None if self.flawed.has_members() => {}
                 None => self
                     .report
-                    .warn(
+                    .unfit(
                         Code::UnusedPoll,
                         name.span,
                         format!("no capability is in the poll group `{}`", name.value),
@@ -187,6 +222,7 @@ impl Compiler<'_> {
             Some((PollDraft::Group(group), span)) => {
                 match self.draft.poll.iter().find(|(name, _)| name.value == *group) {
                     Some((name, every)) => (name.value.clone(), every.value),
+                    None if self.flawed.poll => return Poll::OnDemand,
                     None => {
                         let names = self.draft.poll.iter().map(|(name, _)| name.value.as_str());
                         let names: Vec<&str> = names.chain(["on_demand", "once"]).collect();

@@ -93,6 +93,18 @@ impl fmt::Display for Severity {
     }
 }
 
+/// What else a problem depends on: what follows from another one is not told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nature {
+    /// On nothing: it is wrong by itself.
+    #[default]
+    Own,
+    /// Something is not there. It may be there and could not be read.
+    Absence,
+    /// Something does not fit what else is there, or nothing uses it. What else is there may be what is wrong.
+    Relation,
+}
+
 /// One problem of one file. Displays as `file:line:col: error[M004]: …; help: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -100,6 +112,8 @@ pub struct Diagnostic {
     pub code: Code,
     /// How bad it is.
     pub severity: Severity,
+    /// What else it depends on.
+    pub nature: Nature,
     /// Lower-case, in the words of the file.
     pub message: String,
     /// The file it is in.
@@ -135,7 +149,7 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { code, severity, message, file, span, help, fix: _ } = self;
+        let Self { code, severity, message, file, span, help, .. } = self;
         write!(f, "{}:{}:{}: {severity}[{code}]: {message}", file.name(), span.line, span.column)?;
         match help {
             Some(help) => write!(f, "; help: {help}"),
@@ -199,7 +213,7 @@ fn unsecret<'d>(diagnostic: &'d Diagnostic, all: &[Diagnostic]) -> Cow<'d, str> 
 }
 
 fn group<'d>(diagnostic: &'d Diagnostic, source: &'d str) -> Group<'d> {
-    let Diagnostic { code, severity, message, file, span, help, fix: _ } = diagnostic;
+    let Diagnostic { code, severity, message, file, span, help, .. } = diagnostic;
     let level = if *severity == Severity::Error { Level::ERROR } else { Level::WARNING };
     let end = span.end.max(span.start);
     let annotation = AnnotationKind::Primary.span(span.start..end);

@@ -4,6 +4,7 @@
 //! without an address goes where the read is, an order is inherited from the `modbus` section), and nothing more.
 
 mod extras;
+mod flawed;
 mod point;
 pub mod site;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 pub use self::extras::{ArgDraft, CommandDraft, EventDraft, FingerprintDraft, NodeDraft, OnDraft, StepDraft};
+pub(crate) use self::flawed::{Flaw, Flawed};
 pub use self::point::{MapDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
 pub use crate::ble::{BleAskDraft, BleDraft, BlePlaceDraft};
 pub use crate::coap::{CoapDraft, CoapPlaceDraft};
@@ -64,6 +66,8 @@ pub struct MappingDraft {
     pub(crate) source: Arc<Source>,
     /// The parameters that were put in.
     pub(crate) given: Params,
+    /// What of it could not be read.
+    pub(crate) flawed: Flawed,
     /// Place of the whole map.
     pub span: Span,
     /// `profile`: `vendor.model`.
@@ -241,6 +245,8 @@ pub struct TestDraft {
     pub command: Vec<CallDraft>,
     /// `refuses`: capability and a USP text that it does not take.
     pub refuses: Vec<(At<String>, At<String>)>,
+    /// Whether something of it could not be read.
+    pub(crate) flawed: bool,
 }
 
 /// What a device holds and says.

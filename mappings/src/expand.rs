@@ -80,7 +80,10 @@ impl Source {
     pub(crate) fn draft(self: &Arc<Self>, params: &Params) -> (Option<MappingDraft>, Vec<Diagnostic>) {
         let mut report = Report::of(&self.files);
         let root = fill::expand(&mut report, &self.root, &self.params, params);
-        let (draft, found) = read::mapping::read(self, root, params);
+        let (mut draft, found) = read::mapping::read(self, root, params);
+        if let Some(draft) = draft.as_mut().filter(|_| report.errors(0) > 0) {
+            draft.flawed.whole = true;
+        }
         report.found.extend(found);
         let mut found = report.found;
         if !self.missing.is_empty() {

@@ -63,13 +63,14 @@ pub fn mend(file: &SourceFile, diagnostics: &[Diagnostic]) -> (String, usize) {
 mod tests {
     use super::*;
     use crate::code::Code;
-    use crate::diagnostic::Severity;
+    use crate::diagnostic::{Nature, Severity};
 
     fn problem(file: &SourceFile, start: usize, end: usize, text: &str) -> Diagnostic {
         let span = Span { start, end, line: 1, column: start + 1, file: 0 };
         let fix = Some(Fix { span, text: text.to_owned() });
         let (code, severity) = (Code::Unit, Severity::Error);
-        Diagnostic { code, severity, message: String::new(), file: file.clone(), span, help: None, fix }
+        let nature = Nature::Own;
+        Diagnostic { code, severity, nature, message: String::new(), file: file.clone(), span, help: None, fix }
     }
 
     #[test]

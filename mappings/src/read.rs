@@ -16,9 +16,13 @@ mod spelling;
 mod vectors;
 
 use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Fix, Severity, SourceFile, Span};
+use crate::diagnostic::{Diagnostic, Fix, Nature, Severity, SourceFile, Span};
+use crate::draft::Flaw;
 use crate::mapping::ProtocolKind;
 use crate::words::{only_nearest, quoted, suggestion};
+
+/// What is read all the same, so that nothing seems to be missing for it.
+const READ: [Code; 2] = [Code::Notation, Code::Reversed];
 
 /// Collects the problems of one file and of those that it extends.
 pub(crate) struct Report<'f> {
@@ -59,10 +63,32 @@ impl<'f> Report<'f> {
         self.push(code, Severity::Warning, span, message.into())
     }
 
+    /// An error about something that is not there.
+    pub(crate) fn absent(&mut self, code: Code, span: Span, message: impl Into<String>) -> Help<'_> {
+        self.push(code, Severity::Error, span, message.into()).nature(Nature::Absence)
+    }
+
+    /// A warning about something that does not fit what else is there.
+    pub(crate) fn unfit(&mut self, code: Code, span: Span, message: impl Into<String>) -> Help<'_> {
+        self.push(code, Severity::Warning, span, message.into()).nature(Nature::Relation)
+    }
+
+    /// How many errors there were since then.
+    pub(crate) fn errors(&self, since: usize) -> usize {
+        self.found.iter().skip(since).filter(|found| found.is_error()).count()
+    }
+
+    /// What the errors since then mean for whatever they are about.
+    pub(crate) fn flaw(&self, since: usize) -> Option<Flaw> {
+        let errors = self.found.iter().skip(since).filter(|found| found.is_error());
+        errors.map(|error| if READ.contains(&error.code) { Flaw::Told } else { Flaw::Unread }).max()
+    }
+
     fn push(&mut self, code: Code, severity: Severity, span: Span, message: String) -> Help<'_> {
         let file = self.files.get(usize::from(span.file)).or(self.files.first()).cloned();
         let file = file.unwrap_or_else(|| SourceFile::new("", ""));
-        self.found.push(Diagnostic { code, severity, message, file, span, help: None, fix: None });
+        let nature = Nature::Own;
+        self.found.push(Diagnostic { code, severity, nature, message, file, span, help: None, fix: None });
         Help(self.found.last_mut())
     }
 }
@@ -75,6 +101,13 @@ impl Help<'_> {
         if let Some(diagnostic) = self.0 {
             diagnostic.help = Some(text.into());
         }
+    }
+
+    fn nature(mut self, nature: Nature) -> Self {
+        if let Some(diagnostic) = &mut self.0 {
+            diagnostic.nature = nature;
+        }
+        self
     }
 
     /// What to write instead of what the problem points at; only where there can be no doubt.

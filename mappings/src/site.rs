@@ -106,7 +106,7 @@ impl Compiler<'_> {
         };
         if kind.is_some() && !adopts && !self.draft.devices.iter().any(used) {
             let warning =
-                self.report.warn(Code::UnusedBus, bus.name.span, format!("no device is on the bus `{name}`"));
+                self.report.unfit(Code::UnusedBus, bus.name.span, format!("no device is on the bus `{name}`"));
             warning.help("remove it, or put a device on it");
         }
         Some(Bus { name: name.clone(), kind: self.located(kind?) })
@@ -259,7 +259,7 @@ impl<'r> Models<'r> {
             if let Some(draft) = &draft {
                 // Its tests are run, whatever the parameters of the devices.
                 let mut more = compile(draft, &draft.given).1;
-                follow(draft, &found, &mut more);
+                follow(&found, &mut more);
                 found.extend(more);
             }
             self.report(found);
@@ -277,7 +277,7 @@ impl<'r> Models<'r> {
         let of_model = |known: &Diagnostic| draft.source.files().contains(&known.file);
         let read: Vec<Diagnostic> = self.found.iter().filter(|known| of_model(known)).cloned().collect();
         let (mapping, mut found) = compile(draft, params);
-        follow(draft, &read, &mut found);
+        follow(&read, &mut found);
         self.report(found);
         let broken = self.found.iter().any(of_model);
         let mapping = mapping.filter(|_| !broken).map(Arc::new);

@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned};
 
 use crate::code::Code;
-use crate::diagnostic::{Diagnostic, MAX_BYTES, Severity, SourceFile, Span};
+use crate::diagnostic::{Diagnostic, MAX_BYTES, Nature, Severity, SourceFile, Span};
 
 /// Deepest nesting of maps and lists.
 pub(crate) const MAX_DEPTH: usize = 16;
@@ -136,7 +136,8 @@ fn syntax(file: &SourceFile, cause: &serde_saphyr::Error) -> Diagnostic {
 }
 
 fn error(file: &SourceFile, code: Code, span: Span, message: String) -> Diagnostic {
-    Diagnostic { code, severity: Severity::Error, message, file: file.clone(), span, help: None, fix: None }
+    let (severity, nature) = (Severity::Error, Nature::Own);
+    Diagnostic { code, severity, nature, message, file: file.clone(), span, help: None, fix: None }
 }
 
 fn to_usize(number: u64) -> usize {

@@ -138,7 +138,7 @@ impl Compiler<'_> {
         let read = read.filter(|(read, _)| place.char.is_none() && read.char.is_some());
         let from = if place.char.is_some() { Some(place) } else { read.map(|(read, _)| read) };
         let Some((from, uuid)) = from.and_then(|from| Some((from, from.char?))) else {
-            let error = self.report.error(Code::MissingKey, span, format!("{what} needs the key `char`"));
+            let error = self.report.absent(Code::MissingKey, span, format!("{what} needs the key `char`"));
             error.help("the characteristic that is written, such as `char: \"2a06\"`");
             return None;
         };

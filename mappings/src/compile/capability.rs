@@ -25,7 +25,8 @@ impl Compiler<'_> {
         let mut names: BTreeMap<(Option<NodeId>, String), Span> = BTreeMap::new();
         for (cap, place) in draft.capabilities.iter().zip(0u16..) {
             let Some(class) = cap.class else { continue };
-            let compiled = self.capability(cap, class.value, PointId(place));
+            let compiled =
+                self.member(&cap.id.value, |this| this.capability(cap, class.value, PointId(place)));
             let span = cap.name.as_ref().map_or(cap.id.span, |name| name.span);
             if let Some(first) = names.insert((cap.node, compiled.name.clone()), span) {
                 let message = format!("the name `{}` is already on line {}", compiled.name, first.line);
@@ -116,7 +117,7 @@ impl Compiler<'_> {
             }
             (None, true) => {
                 let message = format!("the capability `{}` needs a `unit`", cap.id.value);
-                let error = self.report.error(Code::UnitPresence, cap.id.span, message);
+                let error = self.report.absent(Code::UnitPresence, cap.id.span, message);
                 error.help("such as `unit: V`; `unit: \"-\"` for a number without one");
             }
             (None, false) => {}
@@ -163,7 +164,7 @@ impl Compiler<'_> {
         }
         if let Some(poll) = cap.poll.as_ref().filter(|_| cap.read.is_none() && cap.values.is_empty()) {
             let message = "there is nothing to poll";
-            self.report.error(Code::NoBinding, poll.span, message).help("add `read`, or remove `poll`");
+            self.report.absent(Code::NoBinding, poll.span, message).help("add `read`, or remove `poll`");
         }
     }
 
@@ -180,7 +181,7 @@ impl Compiler<'_> {
             }
             (None, true) => {
                 let message = format!("the {name} `{id}` needs `write`");
-                let error = self.report.error(Code::Access, cap.id.span, message);
+                let error = self.report.absent(Code::Access, cap.id.span, message);
                 error.help(format!(
                     "add `write: {{}}` to write where it is read, or make it {}",
                     class.a_name().replace("Control", "Sensor")
@@ -188,14 +189,14 @@ impl Compiler<'_> {
             }
             (None, false) if class == Class::MultiLevelSensor && cap.values.len() < 2 => {
                 let message = format!("the {name} `{id}` needs two `values` or more");
-                let error = self.report.error(Code::NoBinding, cap.id.span, message);
+                let error = self.report.absent(Code::NoBinding, cap.id.span, message);
                 error.help(
                     "such as `values: {Latitude: {input: 0, as: f32}, Longitude: {input: 2, as: f32}}`",
                 );
             }
             (None, false) if cap.read.is_none() && class != Class::MultiLevelSensor => {
                 let message = format!("the {name} `{id}` needs `read`");
-                self.report.error(Code::NoBinding, cap.id.span, message).help("such as `read: {input: 0}`");
+                self.report.absent(Code::NoBinding, cap.id.span, message).help("such as `read: {input: 0}`");
             }
             _ => {}
         }
@@ -258,7 +259,7 @@ impl Compiler<'_> {
             let keys = absent.join(" and ");
             let unit = cap.unit.as_ref().map_or("its unit", |unit| unit.value.as_str());
             let message = format!("the LevelControl `{}` needs {keys}", cap.id.value);
-            let error = self.report.error(Code::MissingKey, cap.id.span, message);
+            let error = self.report.absent(Code::MissingKey, cap.id.span, message);
             error.help(format!("add {keys}, in {unit}: nothing outside is written to the device"));
         }
     }

@@ -11,7 +11,8 @@ use crate::value::{Value, parse_decimal};
 impl Compiler<'_> {
     pub(super) fn commands(&mut self) -> Vec<Command> {
         let draft = self.draft;
-        draft.commands.iter().map(|command| self.command(command)).collect()
+        let commands = draft.commands.iter();
+        commands.map(|draft| self.member(&draft.id.value, |this| this.command(draft))).collect()
     }
 
     fn command(&mut self, draft: &CommandDraft) -> Command {
@@ -32,7 +33,7 @@ impl Compiler<'_> {
             // What is wrong with a step was told.
             if steps.len() == draft.send.len() && !steps.iter().any(is_sent) {
                 let name = &arg.name.value;
-                let warning = self.report.warn(
+                let warning = self.report.unfit(
                     Code::Command,
                     arg.name.span,
                     format!("the argument `{name}` is not sent"),

@@ -34,7 +34,9 @@ impl Compiler<'_> {
             .events
             .iter()
             .zip(places)
-            .filter_map(|(event, place)| self.event(event, PointId(place)))
+            .filter_map(|(event, place)| {
+                self.member(&event.id.value, |this| this.event(event, PointId(place)))
+            })
             .collect()
     }
 

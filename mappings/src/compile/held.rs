@@ -19,7 +19,7 @@ impl Compiler<'_> {
         held.map(|((of, (window, like)), id)| Setting {
             of,
             window: window.value,
-            like: self.setting(*window, like, id),
+            like: self.member(&like.id.value, |this| this.setting(*window, like, id)),
         })
         .collect()
     }

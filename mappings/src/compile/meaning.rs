@@ -184,7 +184,7 @@ impl Compiler<'_> {
         let name = class.a_name();
         let Some(map) = map else {
             if is_enum(class) && needed {
-                let error = self.report.error(Code::MapPresence, span, format!("{name} needs a `map`"));
+                let error = self.report.absent(Code::MapPresence, span, format!("{name} needs a `map`"));
                 error.help(
                     "such as `map: {0: Peak, 1: OffPeak}`; its order is that of ValidValues and of steps",
                 );
@@ -201,7 +201,7 @@ impl Compiler<'_> {
             error.help("a map needs whole numbers or texts");
         } else if map.entries.is_empty() && map.texts.is_empty() {
             self.report
-                .error(Code::MapPresence, map.span, "the `map` is empty")
+                .absent(Code::MapPresence, map.span, "the `map` is empty")
                 .help("write raw values and what they mean, such as `{0: Idle, 1: Heating}`");
         }
         self.check_raws(map, kind);
@@ -331,7 +331,7 @@ impl Compiler<'_> {
                     let fault = transform.encode(&Value::Bool(state), kind).err();
                     if let Some(fault) = fault {
                         let span = map.map_or(span, |map| map.span);
-                        let error = self.report.error(Code::MapPresence, span, format!("{state}: {fault}"));
+                        let error = self.report.absent(Code::MapPresence, span, format!("{state}: {fault}"));
                         error.help("give both true and false a raw value");
                     }
                 }

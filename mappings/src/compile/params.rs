@@ -105,7 +105,7 @@ impl Report<'_> {
             let placeholder = format!("${{{}}}", param.name.value);
             if !draft.source.uses(&param.name.value) {
                 let message = format!("the parameter `{}` is not used", param.name.value);
-                self.warn(Code::Placeholder, param.name.span, message).help(format!(
+                self.unfit(Code::Placeholder, param.name.span, message).help(format!(
                     "write `{placeholder}` in a name, a description or as a whole value, or remove it"
                 ));
             }

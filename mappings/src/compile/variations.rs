@@ -13,7 +13,7 @@ pub(super) fn check(draft: &MappingDraft, found: &mut Vec<Diagnostic>) {
     for params in draft.source.variations() {
         let (varied, mut more) = draft.with_params(&params);
         let Some(varied) = varied else { continue };
-        more.extend(untested(&varied).1);
+        more.extend(untested(&varied).found);
         // What is used with any parameters is used.
         found
             .retain(|known| known.code != Code::UnusedPoll || more.iter().any(|other| is_same(known, other)));

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::Params;
+use super::{Params, Untested};
 use super::fixture::{self, Fixture};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span, has_errors};
-use crate::draft::{At, MappingDraft, TestDraft};
+use crate::draft::{At, Flawed, MappingDraft, TestDraft};
 use crate::mapping::{Capability, Class, Mapping, ReadBinding, ReadPoint, WriteBinding, WritePoint};
 use crate::modbus::unused;
 use crate::port::DeviceFault;
@@ -15,8 +15,8 @@ use crate::transform::Transform;
 use crate::value::Value;
 
 /// Runs every test with its parameters, those left out at their defaults; what fails is reported where the file expects
-/// it. `mapping` is the one with the defaults.
-pub(super) fn run(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
+/// it. `mapping` is the one with the defaults. Tests of what is flawed, which has been told, say nothing more.
+pub(super) fn run(draft: &MappingDraft, mapping: &Mapping, flawed: &Flawed) -> Vec<Diagnostic> {
     let mut report = Report::of(draft.source.files());
     let mut sets: BTreeSet<Params> = BTreeSet::new();
     for test in &draft.tests {
@@ -25,15 +25,18 @@ pub(super) fn run(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
     let mut found = report.found;
     for params in sets.into_iter().take(MAX_SETS) {
         if params == draft.given {
-            found.extend(run_with(draft, mapping));
+            found.extend(run_with(draft, mapping, flawed));
+            continue;
+        }
+        if !flawed.is_empty() {
             continue;
         }
         let (varied, mut problems) = draft.with_params(&params);
         if let Some(varied) = varied {
-            let (mapping, more) = super::untested(&varied);
+            let Untested { mapping, found: more, flawed } = super::untested(&varied);
             problems.extend(more);
             if !has_errors(&problems) {
-                found.extend(run_with(&varied, &mapping));
+                found.extend(run_with(&varied, &mapping, &flawed));
             }
         }
         for mut problem in problems.into_iter().filter(Diagnostic::is_error) {
@@ -48,20 +51,31 @@ pub(super) fn run(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
 const MAX_SETS: usize = 64;
 
 /// Runs the tests that have the parameters of this draft.
-fn run_with(draft: &MappingDraft, mapping: &Mapping) -> Vec<Diagnostic> {
+fn run_with(draft: &MappingDraft, mapping: &Mapping, flawed: &Flawed) -> Vec<Diagnostic> {
     let files = draft.source.files();
     let mut runner = Runner { mapping, report: Report::of(files) };
     let (used, mut told) = (unused::used(mapping), Vec::new());
     for test in &draft.tests {
         let params = draft.source.of_test(&mut Report::of(files), &test.params);
-        if params.as_ref() == Some(&draft.given) {
+        if params.as_ref() == Some(&draft.given) && !depends(test, flawed) {
             runner.test(test);
+        }
+        if params.as_ref() == Some(&draft.given) && flawed.is_empty() && !test.flawed {
             told.extend(unused::unused(draft, test, &used));
             told.extend(unheard(draft, mapping, test));
         }
     }
     runner.report.found.extend(told);
     runner.report.found
+}
+
+/// Whether a test has mistakes of its own, or is about something that has.
+fn depends(test: &TestDraft, flawed: &Flawed) -> bool {
+    let values = test.expect.iter().chain(&test.write).chain(&test.refuses).map(|(id, _)| id);
+    let mut named = values.chain(&test.invalid).chain(test.command.iter().map(|(id, _)| id));
+    // Every event may happen, or not.
+    let happening = test.fires.is_some() && flawed.has_members();
+    test.flawed || happening || named.any(|id| flawed.has(&id.value))
 }
 
 pub(super) struct Runner<'m> {
@@ -256,7 +270,7 @@ fn unheard(draft: &MappingDraft, mapping: &Mapping, test: &TestDraft) -> Vec<Dia
     for held in [&test.holds, &test.before] {
         for said in fixture::unused(&held.said, &reads) {
             let message = format!("no capability reads `{}`", said.place.value);
-            let warning = report.warn(Code::UnusedCell, said.place.span, message);
+            let warning = report.unfit(Code::UnusedCell, said.place.span, message);
             warning.help("correct it here or in the capability, or remove it from the test");
         }
     }

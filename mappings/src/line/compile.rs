@@ -125,7 +125,7 @@ impl Compiler<'_> {
         (span, what): (Span, &str),
     ) -> Option<LineWrite> {
         let Some(send) = &place.send else {
-            let error = self.report.error(Code::MissingKey, span, format!("{what} needs the key `send`"));
+            let error = self.report.absent(Code::MissingKey, span, format!("{what} needs the key `send`"));
             error.help("what the device is told, such as `send: \"PWR $value\"`");
             return None;
         };

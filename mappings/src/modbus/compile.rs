@@ -21,7 +21,7 @@ impl Compiler<'_> {
     pub(crate) fn modbus_any(&mut self, draft: &PointDraft, span: Span, what: &str) -> Option<ReadPoint> {
         let Some(point) = draft.at.resolve(None, self.draft.order()) else {
             if draft.at.place.is_none() {
-                let error = self.report.error(Code::Table, span, format!("{what} has no address"));
+                let error = self.report.absent(Code::Table, span, format!("{what} has no address"));
                 error.help("add `holding` or `coil` with the address from 0");
             }
             return None;
@@ -46,7 +46,7 @@ impl Compiler<'_> {
         let inherited = read.and_then(|read| read.at.resolve(None, self.draft.order()));
         let Some(point) = write.point.at.resolve(inherited, self.draft.order()) else {
             if read.is_none() && write.point.at.place.is_none() {
-                let error = self.report.error(Code::Table, write.span, "`write` has no address");
+                let error = self.report.absent(Code::Table, write.span, "`write` has no address");
                 error.help(
                     "add `holding` or `coil` with the address from 0, or a `read` to write to the same place",
                 );

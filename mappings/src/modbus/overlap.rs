@@ -70,7 +70,7 @@ impl Compiler<'_> {
         let message = format!("this writes the whole register, of which `{name}` reads {range} alone");
         let keep = "if the whole register is meant to be written, add `rmw: false`";
         if part.name != write.place.name || point.bits.is_none() {
-            let warning = self.report.warn(Code::Clobber, write.place.span, message);
+            let warning = self.report.unfit(Code::Clobber, write.place.span, message);
             warning.help(format!("write only the bits that are its own, such as `bits: 0..3`; {keep}"));
             return;
         }
@@ -81,7 +81,7 @@ impl Compiler<'_> {
         let mended = text.starts_with('{').then(|| text.split_at_checked(cut)).flatten();
         let mended = mended.map(|(before, after)| format!("{before}, {bits}{after}"));
         let at = if mended.is_some() { write.whole } else { write.place.span };
-        let warning = self.report.warn(Code::Clobber, at, message);
+        let warning = self.report.unfit(Code::Clobber, at, message);
         let warning = if let Some(mended) = mended { warning.fix(mended) } else { warning };
         warning.help(format!("add `{bits}` to keep the others; {keep}"));
     }
@@ -113,7 +113,7 @@ impl Compiler<'_> {
             first.name,
             first.span.line
         );
-        let warning = self.report.warn(Code::Overlap, later.span, message);
+        let warning = self.report.unfit(Code::Overlap, later.span, message);
         let (one, other) = (span_of(&first.point), span_of(&later.point));
         let takes = |place: &Use<'_>, as_what: &str| format!("`{}` takes {as_what}", place.name);
         let linear = |place: &Use<'_>| {

@@ -20,7 +20,7 @@ pub(crate) fn unused(draft: &MappingDraft, test: &TestDraft, used: &BTreeSet<Cel
         let wanted = addresses.map(|address| (run.table, address)).any(|cell| used.contains(&cell));
         if !wanted {
             let message = format!("no capability uses {} {}", run.table.name(), run.address.value);
-            let warning = report.warn(Code::UnusedCell, run.address.span, message);
+            let warning = report.unfit(Code::UnusedCell, run.address.span, message);
             warning.help("correct the address here or in the capability, or remove it from the test");
         }
     }

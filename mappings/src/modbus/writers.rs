@@ -35,7 +35,7 @@ impl Compiler<'_> {
         let place =
             run(&(table, from.max(first.point.address.into()), last(&later.point).min(last(&first.point))));
         let message = format!("{place} is written by `{}` on line {} too", first.name, first.span.line);
-        let warning = self.report.warn(Code::Overlap, later.span, message);
+        let warning = self.report.unfit(Code::Overlap, later.span, message);
         let help = "what one sets changes the other: correct an address";
         let bits = "; a part of a register is written with `bits`";
         warning.help(if table.is_bits() { help.to_owned() } else { format!("{help}{bits}") });

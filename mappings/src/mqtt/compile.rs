@@ -45,7 +45,7 @@ impl Compiler<'_> {
         (span, what): (Span, &str),
     ) -> Option<MqttWrite> {
         let Some(topic) = &place.topic else {
-            let error = self.report.error(Code::MissingKey, span, format!("{what} needs the key `topic`"));
+            let error = self.report.absent(Code::MissingKey, span, format!("{what} needs the key `topic`"));
             error.help("where the device listens, such as `topic: ~/set`: what it says itself is elsewhere");
             return None;
         };

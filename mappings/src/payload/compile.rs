@@ -75,7 +75,7 @@ impl Compiler<'_> {
             // Told already.
             Some(_) => return None,
             None => {
-                let error = self.report.error(Code::MissingKey, span, "a value of a TLV body needs `as`");
+                let error = self.report.absent(Code::MissingKey, span, "a value of a TLV body needs `as`");
                 error.help("TLV does not say of what type a value is: write `as: float`, `int`, `uint`, `bool`, `string` or `raw`, as the registry of OMA has it");
                 return None;
             }

@@ -5,7 +5,7 @@ use super::fields::Fields;
 use super::protocol::{fingerprint_keys, step_keys};
 use crate::code::Code;
 use crate::draft::{
-    ArgDraft, At, CapabilityDraft, CommandDraft, EventDraft, FingerprintDraft, MessagePlace, NodeDraft,
+    ArgDraft, At, CapabilityDraft, CommandDraft, EventDraft, FingerprintDraft, Flawed, MessagePlace, NodeDraft,
     OnDraft, ParamKind, PointDraft, StepDraft,
 };
 use crate::mapping::{NodeId, ProtocolKind};
@@ -44,6 +44,16 @@ pub(super) struct Members {
     pub(super) capabilities: Vec<CapabilityDraft>,
     pub(super) commands: Vec<CommandDraft>,
     pub(super) events: Vec<EventDraft>,
+    pub(super) flawed: Flawed,
+    /// How many mistakes are in these, and not around them.
+    pub(super) errors: usize,
+}
+
+impl Members {
+    fn note(&mut self, id: &At<String>, report: &Report<'_>, since: usize) {
+        self.flawed.note(&id.value, report.flaw(since));
+        self.errors += report.errors(since);
+    }
 }
 
 impl Report<'_> {
@@ -75,19 +85,28 @@ impl Report<'_> {
         let number = node.map(|(_, number)| number);
         let capabilities =
             fields.node("capabilities").map(|node| self.capabilities(node)).unwrap_or_default();
-        all.capabilities.extend(capabilities.into_iter().map(|cap| {
-            let held = cap.held.into_iter();
-            let held = held.map(|(window, like)| (window, CapabilityDraft { id: own(like.id), ..like }));
-            CapabilityDraft { id: own(cap.id), node: number, held: held.collect(), ..cap }
-        }));
+        for (id, node) in capabilities {
+            let since = self.found.len();
+            let cap = self.capability(&id, node);
+            all.note(&own(id), self, since);
+            all.capabilities.extend(cap.map(|cap| {
+                let held = cap.held.into_iter();
+                let held = held.map(|(window, like)| (window, CapabilityDraft { id: own(like.id), ..like }));
+                CapabilityDraft { id: own(cap.id), node: number, held: held.collect(), ..cap }
+            }));
+        }
         let commands = fields.node("commands").map(|node| self.named(node, "`commands`")).unwrap_or_default();
         for (id, node) in commands {
+            let since = self.found.len();
             let command = self.command(&id, node);
+            all.note(&own(id.clone()), self, since);
             all.commands.extend(command.map(|command| CommandDraft { id: own(id), node: number, ..command }));
         }
         let events = fields.node("events").map(|node| self.named(node, "`events`")).unwrap_or_default();
         for (id, node) in events {
+            let since = self.found.len();
             let event = self.event(&id, node);
+            all.note(&own(id.clone()), self, since);
             all.events.extend(event.map(|event| EventDraft { id: own(id), node: number, ..event }));
         }
     }
@@ -249,7 +268,7 @@ impl Report<'_> {
         let given: Vec<&str> = kinds.iter().copied().filter(|kind| fields.key(kind).is_some()).collect();
         let [kind] = given.as_slice() else {
             let message = format!("{what}, `{}`, needs exactly one of `{}`", name.value, kinds.join("`, `"));
-            self.error(Code::MissingKey, fields.span, message).help(
+            self.absent(Code::MissingKey, fields.span, message).help(
                 "such as `enum: [L1, L2, L3]`, `int: [1, 8]`, `string: 32` (its greatest length) or `bool: false` (its default)",
             );
             return None;

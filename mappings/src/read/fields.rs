@@ -171,7 +171,7 @@ impl Report<'_> {
     pub(crate) fn missing(&mut self, span: Span, what: &str, key: &str, help: impl Into<String>) {
         // A slip of the finger is one mistake, not two.
         if !self.meant.iter().any(|meant| meant == key) {
-            self.error(Code::MissingKey, span, format!("{what} needs the key `{key}`")).help(help);
+            self.absent(Code::MissingKey, span, format!("{what} needs the key `{key}`")).help(help);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::fields::Fields;
 use crate::code::Code;
 use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::draft::{At, CapabilityDraft, MappingDraft, OnlineDraft, PollDraft, ReadDraft, site::Version};
+use crate::draft::{At, CapabilityDraft, Flawed, MappingDraft, OnlineDraft, PollDraft, ReadDraft, site::Version};
 use crate::expand::Source;
 use crate::mapping::{Class, Steps, Window};
 use crate::tr181;
@@ -96,10 +96,14 @@ pub(crate) fn read(
 
 impl Report<'_> {
     fn mapping(&mut self, source: &Arc<Source>, root: &Node, given: &Params) -> Option<MappingDraft> {
+        let mut flawed = Flawed::default();
+        let since = self.found.len();
         let fields = self.fields(root, "a mapping", &KEYS)?;
+        self.protocol = self.protocol_of(&fields);
+        flawed.whole = self.errors(since) > 0;
+        flawed.poll = self.meant.iter().any(|meant| meant == "poll");
         let top = Span { end: root.span.start, ..root.span };
         self.language(fields.node("uspmap"), top, "uspmap", "a mapping");
-        self.protocol = self.protocol_of(&fields);
         for (key, help) in [
             ("profile", "for example `profile: acme.meter`"),
             ("version", "for example `version: 1.0.0`"),
@@ -113,14 +117,20 @@ impl Report<'_> {
         }
         let (device_type, description) =
             fields.node("device").map(|node| self.device(node)).unwrap_or_default();
+        let since = self.found.len();
         let members = self.members(&fields);
-        Some(MappingDraft {
+        flawed.whole |= self.errors(since) > members.errors;
+        let since = self.found.len();
+        let poll = fields.node("poll").map(|node| self.poll_groups(node)).unwrap_or_default();
+        flawed.poll |= self.errors(since) > 0;
+        let since = self.found.len();
+        let draft = MappingDraft {
             file: source.files().first()?.clone(),
             source: Arc::clone(source),
             given: given.clone(),
             span: top,
-            profile: fields.node("profile").and_then(|node| self.profile(node)),
-            version: fields.node("version").and_then(|node| self.version(node)),
+            profile: None,
+            version: None,
             device_type,
             description,
             params: fields.node("params").map(|node| self.params(node)).unwrap_or_default(),
@@ -131,14 +141,25 @@ impl Report<'_> {
             line: fields.node("line").and_then(|node| self.line(node)).unwrap_or_default(),
             ble: fields.node("ble").and_then(|node| self.ble(node)).unwrap_or_default(),
             zigbee: fields.node("zigbee").and_then(|node| self.zigbee(node)).unwrap_or_default(),
-            poll: fields.node("poll").map(|node| self.poll_groups(node)).unwrap_or_default(),
-            online: fields.node("online").and_then(|node| self.online(node)).unwrap_or_default(),
+            poll,
+            online: OnlineDraft::default(),
             nodes: members.nodes,
             capabilities: members.capabilities,
             commands: members.commands,
             events: members.events,
+            fingerprint: Vec::new(),
+            tests: Vec::new(),
+            flawed: Flawed::default(),
+        };
+        flawed.whole |= self.errors(since) > 0;
+        Some(MappingDraft {
+            profile: fields.node("profile").and_then(|node| self.profile(node)),
+            version: fields.node("version").and_then(|node| self.version(node)),
+            online: fields.node("online").and_then(|node| self.online(node)).unwrap_or_default(),
             fingerprint: fields.node("fingerprint").map(|node| self.fingerprints(node)).unwrap_or_default(),
             tests: fields.node("tests").map(|node| self.tests(node)).unwrap_or_default(),
+            flawed: flawed.and(&members.flawed),
+            ..draft
         })
     }
 
@@ -200,7 +221,8 @@ impl Report<'_> {
                     .help("it has a meaning of its own as `poll` of a capability");
             }
             let every = self.duration(node).filter(|every| self.at_least_a_millisecond(*every, "a period"));
-            groups.extend(every.map(|every| (name, every)));
+            // There is such a group, whatever its period was to be.
+            groups.push((name, every.unwrap_or(At::new(Duration::ZERO, node.span))));
         }
         groups
     }
@@ -223,17 +245,17 @@ impl Report<'_> {
         Some(At::new((min.value, max.value), node.span))
     }
 
-    pub(super) fn capabilities(&mut self, node: &Node) -> Vec<CapabilityDraft> {
+    pub(super) fn capabilities<'n>(&mut self, node: &'n Node) -> Vec<(At<String>, &'n Node)> {
         let named = self.named(node, "`capabilities`");
         if matches!(&node.kind, yaml::Kind::Map(entries) if entries.is_empty()) {
-            self.error(Code::MissingKey, node.span, "there is no capability")
+            self.absent(Code::MissingKey, node.span, "there is no capability")
                 .help("a device needs at least one");
         }
-        named.into_iter().filter_map(|(id, node)| self.capability(id, node)).collect()
+        named
     }
 
-    fn capability(&mut self, id: At<String>, node: &Node) -> Option<CapabilityDraft> {
-        self.name(&id, "a capability");
+    pub(super) fn capability(&mut self, id: &At<String>, node: &Node) -> Option<CapabilityDraft> {
+        self.name(id, "a capability");
         let fields = self.fields(node, "a capability", &CAPABILITY_KEYS)?;
         let class = fields.node("class").and_then(yaml::word);
         let class = CLASSES.iter().find(|(word, _)| Some(*word) == class).map(|(_, class)| *class);
@@ -273,10 +295,10 @@ impl Report<'_> {
             sensitivity: first("sensitivity").and_then(|node| self.int(node, "`sensitivity`", 0, 100)),
             hold: first("hold").and_then(|node| self.duration(node)),
             rest: first("rest").and_then(|node| self.duration(node)),
-            held: self.windows(&id, &fields),
+            held: self.windows(id, &fields),
             max_age: fields.node("max_age").and_then(|node| self.duration(node)),
             serve_stale: fields.node("serve_stale").and_then(|node| self.boolean(node)),
-            id,
+            id: id.clone(),
         })
     }
 

@@ -38,8 +38,9 @@ impl Report<'_> {
     }
 
     fn test(&mut self, node: &Node) -> Option<TestDraft> {
+        let since = self.found.len();
         let fields = self.fields(node, "a test", &keys(self.protocol))?;
-        Some(TestDraft {
+        let test = TestDraft {
             span: node.span,
             holds: self.held(&fields),
             expect: self.values(&fields, "expect"),
@@ -51,7 +52,9 @@ impl Report<'_> {
             command: fields.node("command").map(|node| self.commands(node)).unwrap_or_default(),
             sends: fields.node("sends").map(|node| self.sends(node)).unwrap_or_default(),
             refuses: self.values(&fields, "refuses"),
-        })
+            flawed: false,
+        };
+        Some(TestDraft { flawed: self.flaw(since).is_some(), ..test })
     }
 
     fn values(&mut self, fields: &Fields<'_>, key: &str) -> Vec<(At<String>, At<String>)> {

@@ -94,7 +94,7 @@ impl Compiler<'_> {
             let draft = self.draft.buses.iter().find(|draft| draft.name.value == bus.name);
             if let Some(draft) = draft.filter(|_| serial && baud.is_none() && first.is_some()) {
                 let message = format!("nothing says how fast the bus `{}` is", bus.name);
-                let error = self.report.error(Code::MissingKey, draft.name.span, message);
+                let error = self.report.absent(Code::MissingKey, draft.name.span, message);
                 error.help("add `baud`, in bits a second: what the devices are set to, often 9600");
             }
         }

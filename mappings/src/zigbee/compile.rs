@@ -43,7 +43,7 @@ impl Compiler<'_> {
             setup: Vec::new(),
         };
         if let Some(first) = draft.manufacturers.first().filter(|_| draft.models.is_empty()) {
-            let error = self.report.error(Code::MissingKey, first.span, "`zigbee` needs the key `model`");
+            let error = self.report.absent(Code::MissingKey, first.span, "`zigbee` needs the key `model`");
             error.help("its ModelIdentifier: a manufacturer alone makes many models");
         }
         let open = draft.manufacturers.iter().chain(&draft.models).find(|word| word.value == "*");
@@ -190,7 +190,7 @@ impl Compiler<'_> {
     fn typeless(&mut self, id: u16, cluster: u16, span: Span) {
         let cluster = clusters::shown(cluster);
         let message = format!("nothing is known of the type of attribute 0x{id:04x} of `{cluster}`");
-        let error = self.report.error(Code::MissingKey, span, message);
+        let error = self.report.absent(Code::MissingKey, span, message);
         error.help("say it with `as`, such as `as: uint16`, `int16`, `bool`, `enum8`, `map8` or `string`");
     }
 

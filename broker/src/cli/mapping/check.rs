@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use usp_mapping::check::{check_file, file_kind};
-use usp_mapping::diagnostic::{self, Code, Diagnostic, Severity, SourceFile, Span, mend};
+use usp_mapping::diagnostic::{self, Code, Diagnostic, Nature, Severity, SourceFile, Span, mend};
 
 use super::files::yaml_files;
 use super::model::Folders;
@@ -159,6 +159,7 @@ fn unusable(what: &str, why: &Failure) -> Checked {
     let found = vec![Diagnostic {
         code,
         severity: Severity::Error,
+        nature: Nature::Own,
         message,
         file: file.clone(),
         span,

@@ -223,7 +223,7 @@ impl Compiler<'_> {
                     None => {
                         let message =
                             format!("the command `{}` needs the field `{}`", command.name, field.name);
-                        let error = self.report.error(Code::MissingKey, span, message);
+                        let error = self.report.absent(Code::MissingKey, span, message);
                         error.help(format!("such as `fields: {{{}: $value}}`", field.name));
                         return None;
                     }
