@@ -4,15 +4,31 @@
 //! The checker knows more than a schema can say.
 
 #[cfg(test)]
+mod ble;
+#[cfg(test)]
+mod coap;
+#[cfg(test)]
 mod current;
 #[cfg(test)]
+mod extras;
+#[cfg(test)]
+mod line;
+#[cfg(test)]
 mod mapping;
+#[cfg(test)]
+mod modbus;
+#[cfg(test)]
+mod mqtt;
 #[cfg(test)]
 mod point;
 #[cfg(test)]
 mod site;
 #[cfg(test)]
 mod values;
+#[cfg(test)]
+mod vectors;
+#[cfg(test)]
+mod zigbee;
 
 /// JSON Schema (draft 7) of a mapping file.
 pub const MAPPING: &str = include_str!("../schema/mapping.json");
