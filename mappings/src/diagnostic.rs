@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
 pub use crate::code::Code;
-pub use crate::fix::{Fix, FixFields, mend};
+pub use crate::fix::{Fix, FixFields, Mended, mend, mend_all};
 
 /// Most bytes of a mapping or site file.
 pub const MAX_BYTES: usize = 1 << 20;

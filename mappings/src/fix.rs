@@ -2,7 +2,11 @@
 
 use serde::Serialize;
 
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
+
+/// Nobody has that many layers of mistakes.
+const ROUNDS: usize = 16;
 
 /// What to write in the place of what stands there. An empty place is where something is added.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +63,52 @@ pub fn mend(file: &SourceFile, diagnostics: &[Diagnostic]) -> (String, usize) {
     (text, count)
 }
 
+/// A file after its fixes.
+#[derive(Clone, Debug)]
+pub struct Mended {
+    /// The file.
+    pub file: SourceFile,
+    /// What is left.
+    pub found: Vec<Diagnostic>,
+    /// How many fixes were carried out.
+    pub count: usize,
+}
+
+/// Mends a file again and again, since a fix can bring to light what it hid. A round that would leave more errors than
+/// there were is not made.
+pub fn mend_all(file: SourceFile, check: impl Fn(&SourceFile) -> Vec<Diagnostic>) -> Mended {
+    let found = check(&file);
+    let mut done = Mended { file, found, count: 0 };
+    for _ in 0..ROUNDS {
+        let (text, count) = mend(&done.file, &done.found);
+        if count == 0 {
+            break;
+        }
+        let file = SourceFile::new(done.file.name(), &text);
+        let found = check(&file);
+        if errors(&found) > errors(&done.found) && !hides(&done.found) {
+            break;
+        }
+        done = Mended { file, found, count: done.count + count };
+    }
+    done
+}
+
+/// A test that could not be run before may fail now; what it shows was wrong before.
+fn errors(found: &[Diagnostic]) -> usize {
+    found.iter().filter(|problem| problem.is_error() && problem.code != Code::TestFailed).count()
+}
+
+/// Whether this kept the file from being read, and hides whatever else is wrong with it.
+fn hides(found: &[Diagnostic]) -> bool {
+    let unread =
+        |problem: &Diagnostic| matches!(problem.code, Code::Syntax | Code::TooLarge | Code::YamlTrap);
+    !found.is_empty() && found.iter().all(unread)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::code::Code;
     use crate::diagnostic::{Nature, Severity};
 
     fn problem(file: &SourceFile, start: usize, end: usize, text: &str) -> Diagnostic {
@@ -70,7 +116,16 @@ mod tests {
         let fix = Some(Fix { span, text: text.to_owned() });
         let (code, severity) = (Code::Unit, Severity::Error);
         let nature = Nature::Own;
-        Diagnostic { code, severity, nature, message: String::new(), file: file.clone(), span, help: None, fix }
+        Diagnostic {
+            code,
+            severity,
+            nature,
+            message: String::new(),
+            file: file.clone(),
+            span,
+            help: None,
+            fix,
+        }
     }
 
     #[test]
@@ -84,6 +139,23 @@ mod tests {
         ];
         assert_eq!(mend(&file, &found), ("unit: kWh, scale: {}\n".to_owned(), 3));
         assert_eq!(mend(&SourceFile::new("y", "other"), &found), ("other".to_owned(), 0));
+    }
+
+    #[test]
+    fn a_round_that_would_make_it_worse_is_not_made() {
+        let file = SourceFile::new("x", "aa");
+        let worse = |file: &SourceFile| {
+            let places = if file.text() == "aa" { 1 } else { 2 };
+            (0..places).map(|at| problem(file, at, at + 1, "b")).collect::<Vec<_>>()
+        };
+        let left = mend_all(file.clone(), worse);
+        assert_eq!((left.file.text(), left.count, left.found.len()), ("aa", 0, 1));
+        let better = |file: &SourceFile| {
+            let found = file.text().find('a').map(|at| problem(file, at, at + 1, "b"));
+            found.into_iter().collect::<Vec<_>>()
+        };
+        let left = mend_all(file, better);
+        assert_eq!((left.file.text(), left.count, left.found.len()), ("bb", 2, 0));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use usp_mapping::check::check_file;
-use usp_mapping::diagnostic::{Code, Diagnostic, SourceFile, render};
+use usp_mapping::diagnostic::{Code, Diagnostic, SourceFile, mend, render};
 use usp_mapping::draft::site::Use;
 use usp_mapping::library::Catalog;
 use usp_mapping::site::NotFound;
@@ -91,4 +91,35 @@ fn the_rendering_shows_the_line() {
     assert!(text.contains("polls.yaml:7:76"), "{text}");
     assert!(text.contains("^^^^"), "{text}");
     assert!(text.contains("help: did you mean `fast`?"), "{text}");
+}
+
+/// Whether a file can be read at all; what hides behind that comes to light when it is mended.
+fn is_hidden(found: &[Diagnostic]) -> bool {
+    found.iter().any(|problem| matches!(problem.code, Code::Syntax | Code::TooLarge))
+        || found.len() == 1 && found[0].code == Code::YamlTrap
+}
+
+/// A test that could not be run may fail once it is: what it shows was wrong before.
+fn errors(found: &[Diagnostic]) -> usize {
+    found.iter().filter(|problem| problem.is_error() && problem.code != Code::TestFailed).count()
+}
+
+#[test]
+fn a_fix_never_leaves_more_errors_than_before() {
+    for name in names() {
+        let file = format!("{name}.yaml");
+        let mut source = SourceFile::new(&file, &fs::read_to_string(folder().join(&file)).expect("a file"));
+        let mut found = check_file(&source, &resolve);
+        for _ in 0..16 {
+            let (text, count) = mend(&source, &found);
+            if count == 0 {
+                break;
+            }
+            source = SourceFile::new(&file, &text);
+            let after = check_file(&source, &resolve);
+            let more = errors(&after) > errors(&found) && !is_hidden(&found);
+            assert!(!more, "{name}\n{text}\n{}\n{}", render(&found, false), render(&after, false));
+            found = after;
+        }
+    }
 }

@@ -5,9 +5,11 @@ use crate::code::Code;
 use crate::draft::{At, CapabilityDraft, EventDraft, FingerprintDraft, MappingDraft, OnDraft, ReadDraft};
 use crate::mapping::{Class, Event, EventArg, Fingerprint, Node, NodeId, ReadBinding, Trigger};
 use crate::port::PointId;
+use crate::read::mapping::is_name;
 use crate::tr181;
 use crate::transform::{Raw, RawKind};
 use crate::value::{Value, parse_decimal};
+use crate::words::nearest;
 
 impl Compiler<'_> {
     pub(super) fn nodes(&mut self) -> Vec<Node> {
@@ -166,8 +168,12 @@ impl Compiler<'_> {
                 self.report.error(code, name.span, message).help("name one that has `read`");
                 None
             }
+            // What was meant has a mistake in its key, which was told.
+            None if nearest(&name.value, self.flawed.misnamed()).is_some() => None,
             None => {
-                let ids: Vec<&str> = draft.capabilities.iter().map(|cap| cap.id.value.as_str()).collect();
+                let ids = draft.capabilities.iter().map(|cap| cap.id.value.as_str());
+                // A key that has to be changed is not what to write.
+                let ids: Vec<&str> = ids.filter(|id| is_name(id)).collect();
                 let message = format!("there is no capability `{}`", name.value);
                 self.report.error(code, name.span, message).suggest(&name.value, &ids);
                 None

@@ -41,8 +41,7 @@ pub(crate) fn follow(read: &[Diagnostic], found: &mut Vec<Diagnostic>) {
 
 /// Takes out what may be otherwise with the file that is extended, and cannot be had.
 pub(crate) fn drop_inherited(found: &mut Vec<Diagnostic>) {
-    found
-        .retain(|diagnostic| diagnostic.nature != Nature::Absence && !ELSEWHERE.contains(&diagnostic.code));
+    found.retain(|diagnostic| diagnostic.nature != Nature::Absence && !ELSEWHERE.contains(&diagnostic.code));
 }
 
 /// Takes out what seems unused, where its use may be what is wrong.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Params, Untested};
 use super::fixture::{self, Fixture};
+use super::{Params, Untested};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Span, has_errors};
 use crate::draft::{At, Flawed, MappingDraft, TestDraft};
@@ -11,8 +11,10 @@ use crate::mapping::{Capability, Class, Mapping, ReadBinding, ReadPoint, WriteBi
 use crate::modbus::unused;
 use crate::port::DeviceFault;
 use crate::read::Report;
+use crate::read::mapping::is_name;
 use crate::transform::Transform;
 use crate::value::Value;
+use crate::words::nearest;
 
 /// Runs every test with its parameters, those left out at their defaults; what fails is reported where the file expects
 /// it. `mapping` is the one with the defaults. Tests of what is flawed, which has been told, say nothing more.
@@ -53,7 +55,7 @@ const MAX_SETS: usize = 64;
 /// Runs the tests that have the parameters of this draft.
 fn run_with(draft: &MappingDraft, mapping: &Mapping, flawed: &Flawed) -> Vec<Diagnostic> {
     let files = draft.source.files();
-    let mut runner = Runner { mapping, report: Report::of(files) };
+    let mut runner = Runner { mapping, flawed, report: Report::of(files) };
     let (used, mut told) = (unused::used(mapping), Vec::new());
     for test in &draft.tests {
         let params = draft.source.of_test(&mut Report::of(files), &test.params);
@@ -80,6 +82,7 @@ fn depends(test: &TestDraft, flawed: &Flawed) -> bool {
 
 pub(super) struct Runner<'m> {
     pub(super) mapping: &'m Mapping,
+    flawed: &'m Flawed,
     report: Report<'m>,
 }
 
@@ -240,8 +243,10 @@ impl<'m> Runner<'m> {
         let mapping = self.mapping;
         let all = || mapping.capabilities.iter().chain(mapping.settings.iter().map(|setting| &setting.like));
         let found = all().find(|cap| cap.id == id.value);
-        if found.is_none() {
-            let ids: Vec<&str> = all().map(|cap| cap.id.as_str()).collect();
+        // What was meant may have a mistake in its key, which the test cannot have too.
+        if found.is_none() && nearest(&id.value, self.flawed.misnamed()).is_none() {
+            let ids = all().map(|cap| cap.id.as_str()).filter(|id| is_name(id));
+            let ids: Vec<&str> = ids.collect();
             let message = format!("there is no capability `{}`", id.value);
             self.report.error(Code::TestShape, id.span, message).suggest(&id.value, &ids);
         }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::read::mapping::is_name;
+
 /// What a mistake means for the thing that it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Flaw {
@@ -44,6 +46,11 @@ impl Flawed {
     pub(crate) fn has(&self, id: &str) -> bool {
         let of = id.rsplit_once('.').map_or(id, |(of, _)| of);
         self.members.contains_key(id) || self.members.contains_key(of)
+    }
+
+    /// Those whose mistake is their key, which has to be changed wherever it stands.
+    pub(crate) fn misnamed(&self) -> impl Iterator<Item = &str> {
+        self.members.keys().map(String::as_str).filter(|id| !is_name(id))
     }
 
     /// Whether any capability, command or event has one.

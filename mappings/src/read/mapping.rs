@@ -7,10 +7,13 @@ use rust_decimal::Decimal;
 
 use super::Report;
 use super::fields::Fields;
+use super::scalar::is_boolean_word;
 use crate::code::Code;
 use crate::compile::Params;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::draft::{At, CapabilityDraft, Flawed, MappingDraft, OnlineDraft, PollDraft, ReadDraft, site::Version};
+use crate::draft::{
+    At, CapabilityDraft, Flawed, MappingDraft, OnlineDraft, PollDraft, ReadDraft, site::Version,
+};
 use crate::expand::Source;
 use crate::mapping::{Class, Steps, Window};
 use crate::tr181;
@@ -354,9 +357,16 @@ impl Report<'_> {
     /// A name that the file chooses.
     pub(super) fn name(&mut self, name: &At<String>, what: &str) {
         if !is_word(&name.value) || name.value.len() > 64 {
-            self.error(Code::Name, name.span, format!("`{}` is no name for {what}", name.value))
-                .help("use small letters, digits, `-` and `_`, beginning with a letter, at most 64");
-        } else if crate::read::scalar::is_boolean_word(&name.value) {
+            let rule = "small letters, digits, `-` and `_`, beginning with a letter, at most 64";
+            let error = self.error(Code::Name, name.span, format!("`{}` is no name for {what}", name.value));
+            match proper(&name.value) {
+                // No fix: tests and others that name it would have to follow.
+                Some(proper) => {
+                    error.help(format!("write `{proper}`, here and wherever it is named: {rule}"));
+                }
+                None => error.help(format!("use {rule}")),
+            }
+        } else if is_boolean_word(&name.value) {
             self.error(
                 Code::YamlTrap,
                 name.span,
@@ -392,6 +402,18 @@ impl Report<'_> {
         }
         first <= last
     }
+}
+
+/// Whether a key, with its node if it has one, is as keys have to be.
+pub(crate) fn is_name(id: &str) -> bool {
+    id.split('.').all(is_word)
+}
+
+/// A name as it may be, out of one that may not.
+fn proper(name: &str) -> Option<String> {
+    let plain = name.trim().to_lowercase().replace([' ', '.', '/', ':'], "-");
+    let plain: String = plain.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+    (is_word(&plain) && plain.len() <= 64 && !is_boolean_word(&plain)).then_some(plain)
 }
 
 fn is_map(node: &Node) -> bool {

@@ -7,16 +7,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use usp_mapping::check::{check_file, file_kind};
-use usp_mapping::diagnostic::{self, Code, Diagnostic, Nature, Severity, SourceFile, Span, mend};
+use usp_mapping::diagnostic::{self, Code, Diagnostic, Mended, Nature, Severity, SourceFile, Span, mend_all};
 
 use super::files::yaml_files;
 use super::model::Folders;
 use super::show_diagnostics;
 use crate::cli::{Failure, print_line, without_numbers};
 use crate::site::Finder;
-
-/// A fix can bring to light what it hid; nobody has that many layers of mistakes.
-const ROUNDS: usize = 16;
 
 /// Check mapping and site files: every problem at once, with line, column, code and what to do
 #[derive(Debug, Args)]
@@ -169,31 +166,19 @@ fn unusable(what: &str, why: &Failure) -> Checked {
     Checked { file, found, fixed: 0 }
 }
 
-fn check(
-    mut file: SourceFile,
-    path: Option<&Path>,
-    args: &Check,
-    finder: &Finder,
-) -> Result<Checked, Failure> {
+fn check(file: SourceFile, path: Option<&Path>, args: &Check, finder: &Finder) -> Result<Checked, Failure> {
     let finder = finder.at(path.unwrap_or(Path::new("")));
     let problems = |file: &SourceFile| check_file(file, &|wanted| finder.find(wanted));
-    let (mut found, mut fixed) = (problems(&file), 0);
-    if let Some(path) = path.filter(|_| args.fix) {
-        for _ in 0..ROUNDS {
-            let (text, count) = mend(&file, &found);
-            if count == 0 {
-                break;
-            }
-            fixed += count;
-            file = SourceFile::new(file.name(), &text);
-            found = problems(&file);
-        }
-        if fixed > 0 {
-            let failed = |error| Failure::failed(format!("{}: {error}", path.display()));
-            fs::write(path, file.text()).map_err(failed)?;
-        }
+    let Some(path) = path.filter(|_| args.fix) else {
+        let found = problems(&file);
+        return Ok(Checked { file, found, fixed: 0 });
+    };
+    let Mended { file, found, count } = mend_all(file, problems);
+    if count > 0 {
+        let failed = |error| Failure::failed(format!("{}: {error}", path.display()));
+        fs::write(path, file.text()).map_err(failed)?;
     }
-    Ok(Checked { file, found, fixed })
+    Ok(Checked { file, found, fixed: count })
 }
 
 fn show(one: &Checked) -> Result<(), Failure> {
