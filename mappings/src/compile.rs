@@ -163,9 +163,7 @@ impl Compiler<'_> {
         if self.flawed.is_unread(id) {
             let mut place = 0..;
             let is_new = |place: Option<usize>| place.is_some_and(|place| place >= since);
-            self.report
-                .found
-                .retain(|found| !is_new(place.next()) || found.nature != Nature::Absence);
+            self.report.found.retain(|found| !is_new(place.next()) || found.nature != Nature::Absence);
         }
         self.flawed.note(id, self.report.flaw(since));
         compiled

@@ -105,8 +105,11 @@ impl Compiler<'_> {
             _ => false,
         };
         if kind.is_some() && !adopts && !self.draft.devices.iter().any(used) {
-            let warning =
-                self.report.unfit(Code::UnusedBus, bus.name.span, format!("no device is on the bus `{name}`"));
+            let warning = self.report.unfit(
+                Code::UnusedBus,
+                bus.name.span,
+                format!("no device is on the bus `{name}`"),
+            );
             warning.help("remove it, or put a device on it");
         }
         Some(Bus { name: name.clone(), kind: self.located(kind?) })

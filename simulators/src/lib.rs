@@ -26,6 +26,7 @@ pub mod mischief;
 pub mod modbus;
 pub mod mqtt;
 pub mod mqtt_devices;
+pub mod near;
 pub mod rng;
 pub mod service;
 pub mod timetable;

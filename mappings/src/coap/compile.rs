@@ -28,7 +28,8 @@ impl Compiler<'_> {
         let path = place.path.as_ref().or(inherited.and_then(|(place, _)| place.path.as_ref()));
         let Some(path) = path else {
             if read.is_none() {
-                let error = self.report.absent(Code::MissingKey, span, format!("{what} needs the key `path`"));
+                let error =
+                    self.report.absent(Code::MissingKey, span, format!("{what} needs the key `path`"));
                 error.help("the resource that is written, such as `path: /3311/0/5850`");
             }
             return None;

@@ -60,7 +60,8 @@ impl Compiler<'_> {
             }
             (None, Some(_)) if point.encoding != RegisterEncoding::Bcd => {
                 if let Some(span) = own {
-                    let error = self.report.absent(Code::MissingKey, span, "a text or bytes need `registers`");
+                    let error =
+                        self.report.absent(Code::MissingKey, span, "a text or bytes need `registers`");
                     error.help("say how long it is, two bytes a register, such as `registers: 8`");
                 }
             }

@@ -5,8 +5,8 @@ use super::fields::Fields;
 use super::protocol::{fingerprint_keys, step_keys};
 use crate::code::Code;
 use crate::draft::{
-    ArgDraft, At, CapabilityDraft, CommandDraft, EventDraft, FingerprintDraft, Flawed, MessagePlace, NodeDraft,
-    OnDraft, ParamKind, PointDraft, StepDraft,
+    ArgDraft, At, CapabilityDraft, CommandDraft, EventDraft, FingerprintDraft, Flawed, MessagePlace,
+    NodeDraft, OnDraft, ParamKind, PointDraft, StepDraft,
 };
 use crate::mapping::{NodeId, ProtocolKind};
 use crate::yaml::{Kind, Node};

@@ -12,6 +12,9 @@ use crate::yaml::{Kind, Node};
 /// Most entries of a map or list that grows with the device or the site.
 pub(crate) const MAX_NAMED: usize = 4096;
 
+/// A key, its place and its value.
+pub(crate) type Entry<'n> = (&'n str, Span, &'n Node);
+
 /// The entries of a map that has fixed keys.
 pub(crate) struct Fields<'n> {
     pub(crate) span: Span,
@@ -40,19 +43,15 @@ impl Report<'_> {
         let mut meant = Vec::new();
         let mut broken = None;
         let protocol = self.protocol;
-        for (key, span, value) in self.entries(node, what)? {
+        for (key, span, value) in self.pairs(node, what)? {
             if keys.contains(&key) {
                 entries.push((key, span, value));
             } else if let Some((last, ..)) = entries.last().filter(|last| is_fraction(last.2, key, value)) {
                 broken = Some(*last);
                 self.decimal_comma(entries.last().map_or(span, |last| last.2.span), span, key);
-            } else if let Some((word, rest)) = joined(key, value, keys) {
-                meant.push(word.to_owned());
-                let message = format!("the colon behind `{word}` has no space behind it");
-                let whole = format!("{word}: {rest}");
-                self.error(Code::YamlTrap, span, message)
-                    .fix(whole.as_str())
-                    .help(format!("write `{whole}`"));
+            } else if let Some((word, rest)) = joined(key, value).filter(|_| !self.is_quoted(span)) {
+                meant.extend(place::meant(word, keys));
+                self.no_space(span, word, &format!("{word}: {rest}"));
             } else {
                 meant.extend(place::meant(key, keys));
                 let message = format!("{what} has no key `{key}`");
@@ -67,6 +66,13 @@ impl Report<'_> {
         }
         self.meant = meant;
         Some(Fields { span: node.span, entries, broken })
+    }
+
+    /// `class:LevelSensor` is one word.
+    fn no_space(&mut self, span: Span, word: &str, whole: &str) {
+        let message = format!("the colon behind `{word}` has no space behind it");
+        let first = whole.lines().next().unwrap_or_default();
+        self.error(Code::YamlTrap, span, message).fix(whole).help(format!("write `{first}`"));
     }
 
     /// `{scale: 0,1}` is read as `{scale: 0, 1: null}`.
@@ -88,12 +94,21 @@ impl Report<'_> {
         entries.into_iter().map(|(key, span, node)| (At::new(key.to_owned(), span), node)).collect()
     }
 
+    /// Every entry of a map whose keys the file chooses, in the order of the file; of equal keys the first.
+    pub(crate) fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Option<Vec<Entry<'n>>> {
+        let mut entries = self.pairs(node, what)?;
+        entries.retain(|(key, span, value)| match joined(key, value).filter(|_| !self.is_quoted(*span)) {
+            Some((word, rest)) => {
+                self.no_space(*span, word, &format!("{word}: {rest}"));
+                false
+            }
+            None => true,
+        });
+        Some(entries)
+    }
+
     /// Every entry of a map in the order of the file; of equal keys the first.
-    pub(crate) fn entries<'n>(
-        &mut self,
-        node: &'n Node,
-        what: &str,
-    ) -> Option<Vec<(&'n str, Span, &'n Node)>> {
+    fn pairs<'n>(&mut self, node: &'n Node, what: &str) -> Option<Vec<Entry<'n>>> {
         let Kind::Map(pairs) = &node.kind else {
             self.wrong_kind(node, &format!("{what} must be a map"));
             return None;
@@ -155,6 +170,12 @@ impl Report<'_> {
     }
 
     pub(crate) fn wrong_kind(&mut self, node: &Node, message: &str) {
+        if message.ends_with("a map")
+            && let Some((word, whole)) = spaced(self.source(node.span))
+        {
+            self.no_space(node.span, &word, &whole);
+            return;
+        }
         if let Some(help) = shape(message) {
             self.error(Code::WrongKind, node.span, format!("{message}, not {}", node.describe())).help(help);
             return;
@@ -176,9 +197,29 @@ impl Report<'_> {
     }
 }
 
-/// `class:LevelSensor` is one word.
-fn joined<'k>(key: &'k str, value: &Node, keys: &[&str]) -> Option<(&'k str, &'k str)> {
-    key.split_once(':').filter(|(word, rest)| value.is_null() && keys.contains(word) && !rest.is_empty())
+/// What two words are, of which the first is a key, where a map has but one.
+fn joined<'k>(key: &'k str, value: &Node) -> Option<(&'k str, &'k str)> {
+    glued(key).filter(|_| value.is_null())
+}
+
+/// `input:5` or `input:5` and `as:u16` on lines of their own: the first key, and all of it with spaces.
+fn spaced(text: &str) -> Option<(String, String)> {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let mut whole = Vec::new();
+    for line in &lines {
+        let (word, rest) = glued(line)?;
+        whole.push(format!("{word}: {rest}"));
+    }
+    let (word, _) = glued(lines.first()?)?;
+    Some((word.to_owned(), whole.join("\n")))
+}
+
+/// The key and the value of `key:value`.
+pub(crate) fn glued(text: &str) -> Option<(&str, &str)> {
+    let (word, rest) = text.split_once(':')?;
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let begins = rest.starts_with(|c: char| !c.is_whitespace() && c != '/' && c != ':');
+    (!word.trim().is_empty() && word.trim().chars().all(is_key) && begins).then_some((word, rest))
 }
 
 /// How what was expected is written.

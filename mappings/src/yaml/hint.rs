@@ -2,6 +2,7 @@
 
 use super::traps::{SPACES, mend};
 use crate::diagnostic::{Fix, SourceFile, Span};
+use crate::read::fields::glued as glued_words;
 
 /// What cannot begin an unquoted value.
 const SIGNS: [char; 4] = ['%', '-', '@', '`'];
@@ -28,6 +29,8 @@ pub(super) fn hint(file: &SourceFile, span: Span, message: &str) -> (String, Opt
         return tabs(line_start, line, span.line);
     } else if let Some(at) = glued(line) {
         return space(line_start + at, line, at, span.line);
+    } else if let Some(found) = joined_lines(before, line, span.line) {
+        return found;
     } else if let Some((start, value)) = second_colon(line) {
         let (_, fix) = quote(line_start + start, line, start, value, span.line);
         return ("quote a text with `: ` in it".to_owned(), fix);
@@ -187,6 +190,25 @@ fn glued(line: &str) -> Option<usize> {
         before = c;
     }
     None
+}
+
+/// `type:Power` on this line, or on the one before, which then has no key.
+fn joined_lines(before: &str, line: &str, number: usize) -> Option<(String, Option<Fix>)> {
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    let above = before.get(..start.saturating_sub(1)).filter(|_| start > 0);
+    let above = above.map(|text| {
+        let start = text.rfind('\n').map_or(0, |at| at + 1);
+        (start, text.get(start..).unwrap_or_default(), number.saturating_sub(1))
+    });
+    std::iter::once((start, line, number)).chain(above).find_map(|(start, line, number)| {
+        let entry = line.trim_start_matches([' ', '-']);
+        let (word, rest) = glued_words(entry).filter(|_| !entry.contains(": "))?;
+        let at = line.len() - entry.len() + word.len() + 1;
+        let column = line.get(..at)?.chars().count() + 1;
+        let span = Span { start: start + at, end: start + at, line: number, column, file: 0 };
+        let help = format!("the colon behind `{word}` has no space behind it: write `{word}: {rest}`");
+        Some((help, Some(Fix { span, text: " ".to_owned() })))
+    })
 }
 
 /// Puts a space before what stands there.

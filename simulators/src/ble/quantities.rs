@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::near::hint;
 use crate::world::{Behaviour, World};
 
 /// Values by name, each a number; Booleans are 0 and 1.
@@ -130,6 +131,7 @@ impl Quantities {
     }
 
     fn unknown(&self, name: &str) -> String {
-        format!("there is no {name}; there are: {}", self.names().join(", "))
+        let known = self.names().join(", ");
+        format!("there is no {name}; there are: {known}{}", hint(name, &known))
     }
 }

@@ -16,6 +16,7 @@ use super::bluez::{Ask, Bluez, Call, Out, Signal};
 use super::bus::{BusError, PrivateBus};
 use super::device::{At, BleDevice, Pairing};
 use crate::mischief::{BleFault, Order};
+use crate::near::hint;
 
 /// How often it is looked at what has become due.
 const TICK: Duration = Duration::from_millis(20);
@@ -54,7 +55,7 @@ pub struct RadioHandle {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RadioError {
     /// There is no such device.
-    #[error("no device {0:?}; there are: {1}")]
+    #[error("no device {0:?}; there are: {1}{meant}", meant = hint(.0, .1))]
     NoDevice(String, String),
     /// The device says why.
     #[error("{0}")]

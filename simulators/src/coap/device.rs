@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::near::hint;
 use crate::value::SimValue;
 use crate::world::{Behaviour, World};
 
@@ -71,7 +72,7 @@ pub struct Resource {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CoapSetError {
     /// There is no such quantity.
-    #[error("no quantity {name:?}; there are: {known}")]
+    #[error("no quantity {name:?}; there are: {known}{meant}", meant = hint(.name, .known))]
     Unknown {
         /// What was given.
         name: String,

@@ -15,6 +15,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::near::hint;
+
 pub use ble::BleFault;
 pub use coap::CoapFault;
 pub use device::{Fault, HoleAt};
@@ -50,7 +52,7 @@ impl<F> Order<F> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
     /// No fault is called that.
-    #[error("unknown fault {0:?}; known are: {1}")]
+    #[error("unknown fault {0:?}; known are: {1}{meant}", meant = hint(.0, .1))]
     Unknown(String, String),
     /// The fault needs `=value`.
     #[error("fault {name} needs a value: {name}={value}")]

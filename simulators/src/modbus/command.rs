@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::str::FromStr;
 
 use crate::mischief::{Fault, FaultError, Order};
+use crate::near::hint;
 use crate::value::SimValue;
 
 use super::device::{SetError, Shown};
@@ -35,11 +36,14 @@ pub enum Command {
     Quit,
 }
 
+/// What there is to be said.
+const COMMANDS: &str = "set, release, fault, faults, clear, show, log, help, quit";
+
 /// Why a line is not obeyed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     /// No such command.
-    #[error("unknown command {0:?}; known are: set, release, fault, faults, clear, show, log, help, quit")]
+    #[error("unknown command {0:?}; known are: {known}{meant}", known = COMMANDS, meant = hint(.0, COMMANDS))]
     Unknown(String),
     /// Something is missing.
     #[error("this is written {0}")]
@@ -48,7 +52,7 @@ pub enum CommandError {
     #[error(transparent)]
     Fault(#[from] FaultError),
     /// No such device.
-    #[error("no device {name:?}; there are: {known}")]
+    #[error("no device {name:?}; there are: {known}{meant}", meant = hint(.name, .known))]
     Device {
         /// What was asked for.
         name: String,

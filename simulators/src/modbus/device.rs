@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::mischief::{Fault, HoleAt, Mischief};
+use crate::near::hint;
 use crate::rng::Rng;
 use crate::value::SimValue;
 use crate::world::World;
@@ -17,7 +18,7 @@ use super::quantities;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetError {
     /// The mapping has no such capability.
-    #[error("no capability {name:?}; there are: {known}")]
+    #[error("no capability {name:?}; there are: {known}{meant}", meant = hint(.name, .known))]
     Unknown {
         /// What was asked for.
         name: String,

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::near::hint;
+
 pub use home_assistant::HomeAssistantDevice;
 pub use mapped::{MappedError, MappedThing};
 pub use run::{ThingHandle, run};
@@ -58,7 +60,7 @@ impl Said {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ThingError {
     /// It has nothing of that name.
-    #[error("there is nothing called {0:?}; there are: {1}")]
+    #[error("there is nothing called {0:?}; there are: {1}{meant}", meant = hint(.0, .1))]
     Unknown(String, String),
     /// A value of the wrong kind, or out of bounds.
     #[error("{0:?} is no value for {1}")]

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::str::FromStr;
 
 use crate::mischief::{FaultError, Order, ZigbeeFault};
+use crate::near::hint;
 
 use super::Coordinator;
 
@@ -40,13 +41,14 @@ pub enum Command {
     Quit,
 }
 
+/// What there is to be said.
+const COMMANDS: &str = "set, release, do, pair, leave, rejoin, fault, faults, clear, show, log, help, quit";
+
 /// Why a line is not obeyed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     /// No such command.
-    #[error(
-        "unknown command {0:?}; known are: set, release, do, pair, leave, rejoin, fault, faults, clear, show, log, help, quit"
-    )]
+    #[error("unknown command {0:?}; known are: {known}{meant}", known = COMMANDS, meant = hint(.0, COMMANDS))]
     Unknown(String),
     /// Something is missing.
     #[error("this is written {0}")]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::ends::Ends;
 use crate::mischief::{Mischief, Order, ZigbeeFault};
+use crate::near::hint;
 use crate::rng::Rng;
 
 use super::air::{Air, Presence};
@@ -241,7 +242,7 @@ impl Coordinator {
         let state = &mut *self.state();
         let known = state.air.names().join(", ");
         let found = state.air.node_mut(name);
-        found.map(what).ok_or_else(|| format!("no device {name:?}; there are: {known}"))
+        found.map(what).ok_or_else(|| format!("no device {name:?}; there are: {known}{}", hint(name, &known)))
     }
 
     fn ieee(&self, name: &str) -> Result<Ieee, String> {

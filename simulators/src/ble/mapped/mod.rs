@@ -16,6 +16,7 @@ use super::bthome;
 use super::device::{Advert, At, BleDevice, Characteristic, Flags, Mac, Pairing, Service};
 use super::objects;
 use super::uuid::Uuid;
+use crate::near::hint;
 use crate::rng::Rng;
 
 /// What the passkey of a device is that wants one.
@@ -309,7 +310,7 @@ impl MappedBle {
         self.rows
             .iter()
             .find(|row| row.id == name)
-            .ok_or_else(|| format!("there is no {name}; there are: {}", names()))
+            .ok_or_else(|| format!("there is no {name}; there are: {}{}", names(), hint(name, &names())))
     }
 
     /// Puts a value where a row is read, and tells it.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::mischief::Mischief;
+use crate::near::hint;
 use crate::world::{Behaviour, World};
 
 use super::super::ieee::Ieee;
@@ -63,7 +64,7 @@ impl fmt::Display for Kind {
 
 /// There is no such kind of device.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown kind {0:?}; known are: {1}")]
+#[error("unknown kind {0:?}; known are: {1}{meant}", meant = hint(.0, .1))]
 pub struct NoKind(String, String);
 
 impl FromStr for Kind {

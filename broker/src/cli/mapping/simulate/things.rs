@@ -11,6 +11,7 @@ use usp_mapping::diagnostic::SourceFile;
 use usp_mapping::draft::MappingDraft;
 use usp_mapping::mapping::ProtocolKind;
 use usp_simulators::console::Typed;
+use usp_simulators::near::hint;
 use usp_simulators::timetable::{Step, Timetable};
 
 use super::plan::{absolute, key, mapping, quoted};
@@ -225,8 +226,10 @@ impl<T: Thing> Things<T> {
                 let (thing, capability) = self.found(name)?;
                 let known: Vec<String> = thing.values().into_iter().map(|(name, _)| name).collect();
                 let has = known.iter().any(|name| name == capability);
-                has.then_some(())
-                    .ok_or_else(|| format!("no capability {capability:?}; there are: {}", known.join(", ")))
+                let known = known.join(", ");
+                has.then_some(()).ok_or_else(|| {
+                    format!("no capability {capability:?}; there are: {known}{}", hint(capability, &known))
+                })
             }
             Command::Fault(text) => {
                 let (device, fault) = self.faulty(text);
@@ -266,7 +269,8 @@ impl<T: Thing> Things<T> {
         device: Option<&'t str>,
     ) -> Result<impl Iterator<Item = (&'t String, &'t T)>, String> {
         if let Some(name) = device.filter(|name| !self.0.contains_key(*name)) {
-            return Err(format!("no device {name:?}; there are: {}", self.names()));
+            let known = self.names();
+            return Err(format!("no device {name:?}; there are: {known}{}", hint(name, &known)));
         }
         Ok(self.0.iter().filter(move |(key, _)| device.is_none_or(|name| name == key.as_str())))
     }
