@@ -7,6 +7,8 @@ mod flow;
 mod hint;
 mod traps;
 
+pub(crate) use self::traps::tag_before;
+
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};

@@ -9,7 +9,7 @@ use super::model::{Capability, Model, Notes, Point, slug};
 use super::tree::{Map, decimal, parse_int, scalar};
 use super::{Models, nothing};
 use crate::mapping::Class;
-use crate::yaml::Node;
+use crate::yaml::{Kind, Node};
 
 /// A profile does not say how often anything is read.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -142,7 +142,17 @@ fn capability(map: &Map<'_>, notes: &mut Notes) -> Option<Capability> {
         }
         notes.add(map.line, format!("{what}: writing"), why);
     }
-    let mut capability = made(&resource, point);
+    let mut point = point;
+    let whole_register =
+        point.bits.is_some_and(|(first, _)| first > 0) && point.keeps_other_bits == Some(false);
+    if whole_register && resource.mode.contains('W') {
+        let why = "EdgeX reads one bit and writes the whole register; it is only read";
+        notes.add(map.line, format!("{what}: writing"), why);
+    }
+    if whole_register || !resource.mode.contains('W') {
+        point.keeps_other_bits = None;
+    }
+    let mut capability = made(&resource, point, whole_register);
     capability.description = map.text("description").unwrap_or_default().to_owned();
     capability.unit = units;
     if map.flag("isHidden") == Some(true) {
@@ -155,8 +165,8 @@ fn capability(map: &Map<'_>, notes: &mut Notes) -> Option<Capability> {
     Some(capability)
 }
 
-fn made(resource: &Resource<'_>, point: Point) -> Capability {
-    let writable = resource.mode.contains('W') && !matches!(point.table, "input" | "discrete");
+fn made(resource: &Resource<'_>, point: Point, fixed: bool) -> Capability {
+    let writable = !fixed && resource.mode.contains('W') && !matches!(point.table, "input" | "discrete");
     let binary = point.is_bit() || resource.value_type == "bool";
     let is_text = point.is_text();
     let writable = writable && !is_text;
@@ -171,7 +181,8 @@ fn made(resource: &Resource<'_>, point: Point) -> Capability {
     capability.kind = is_text.then(|| "text".to_owned());
     capability.range = resource.low.zip(resource.high).filter(|(low, high)| low < high);
     capability.write = writable.then(|| point.clone());
-    capability.read = (resource.mode.contains('R') || !writable).then_some(point);
+    let read = Point { keeps_other_bits: None, ..point };
+    capability.read = (resource.mode.contains('R') || !writable).then_some(read);
     capability
 }
 
@@ -189,10 +200,21 @@ fn point(
         "HOLDING_REGISTERS" => "holding",
         other => return Err(format!("`{other}` is no Modbus table")),
     };
-    let address = attributes.address("startingAddress").ok_or("its startingAddress is no register")?;
+    let (address, bit) =
+        attributes.node("startingAddress").and_then(place).ok_or("its startingAddress is no register")?;
     let mut point = Point::at(table, address);
     if point.is_bit() {
         return Ok(point);
+    }
+    if resource.value_type == "bool" {
+        // Of a register one bit is read, the lowest unless another is named, and the whole is written.
+        let bit = bit.unwrap_or(0);
+        (point.encoding, point.bits, point.keeps_other_bits) = ("u16", Some((bit, bit)), Some(false));
+        return if bit < 16 {
+            Ok(point)
+        } else {
+            Err("its startingAddress names no bit of a register".to_owned())
+        };
     }
     let raw = attributes.text("rawType").map(str::to_ascii_lowercase);
     point.encoding = encoding(raw.as_deref().unwrap_or(&resource.value_type))?;
@@ -201,7 +223,9 @@ fn point(
         point.registers = Some(u16::try_from(registers).map_err(|_| "its stringRegisterSize is no size")?);
     }
     let swap = |key| attributes.flag(key).unwrap_or(false);
-    point.order = match (swap("isByteSwap"), swap("isWordSwap")) {
+    // Only what has two registers is swapped, whatever the profile says.
+    let two = matches!(point.encoding, "u32" | "s32" | "f32");
+    point.order = match (swap("isByteSwap") && two, swap("isWordSwap") && two) {
         (false, false) => "",
         (false, true) => "CDAB",
         (true, false) => "BADC",
@@ -215,6 +239,17 @@ fn point(
     }
     bits(&mut point, value, resource, notes)?;
     Ok(point)
+}
+
+/// `100`, or with a bit `10.3`. A number that is not in quotes has two decimals to EdgeX, so that 10.1 is bit 10.
+fn place(node: &Node) -> Option<(u16, Option<u8>)> {
+    let plain = matches!(node.kind, Kind::Scalar { plain: true, .. });
+    let text = scalar(node)?.trim();
+    let Some((register, bit)) = text.split_once('.') else {
+        return Some((u16::try_from(parse_int(text)?).ok()?, None));
+    };
+    let bit = if plain && bit.len() == 1 { format!("{bit}0") } else { bit.to_owned() };
+    Some((register.parse().ok()?, Some(bit.parse().ok()?)))
 }
 
 /// A mask and a shift by as many bits as it has zeros at its end are a field of bits.
@@ -253,8 +288,8 @@ fn bits(
 
 fn encoding(value_type: &str) -> Result<&'static str, String> {
     Ok(match value_type {
-        "bool" | "uint16" | "uint8" => "u16",
-        "int16" | "int8" => "s16",
+        "uint16" => "u16",
+        "int16" => "s16",
         "uint32" => "u32",
         "int32" => "s32",
         "uint64" => "u64",

@@ -1,6 +1,7 @@
 //! Home Assistant's `modbus:` YAML: each hub and unit becomes a device.
 
 mod entities;
+mod number;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

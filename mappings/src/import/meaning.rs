@@ -153,6 +153,10 @@ fn degrees<'g>(given: &'g str, capability: &Capability, notes: &mut Notes) -> &'
         "F" => ("degF", "Fahrenheit"),
         _ => return given,
     };
+    let told = format!("{} {}", capability.name, capability.description).to_lowercase();
+    if ["charge", "coulomb", "capacit", "farad"].iter().any(|word| told.contains(word)) {
+        return given;
+    }
     let why = format!("taken for degrees {name}; `{unit}` was written");
     notes.add(capability.line, format!("{}: unit {given}", capability.name), why);
     unit

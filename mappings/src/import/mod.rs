@@ -130,10 +130,12 @@ pub fn import(format: Option<Format>, file: &SourceFile) -> Result<Imported, Imp
     let cleaned = json::cleaned(file, &mut notes);
     if let Some(line) = notes.jinja() {
         // What is left without it may look like a template and be wrong.
-        let why = "this is a Jinja template, which makes JSON only when it is rendered; import what it makes";
+        let why = "this is a Jinja template, which makes JSON only when it is rendered; import what it makes: \
+                   `python3 -c 'import jinja2,sys; print(jinja2.Template(sys.stdin.read()).render())' < FILE > FILE.json`";
         return Err(ImportError::Nothing { line, why: why.to_owned() });
     }
-    let root = yaml::parse(&cleaned).map_err(ImportError::Syntax)?;
+    let mut root = yaml::parse(&cleaned).map_err(ImportError::Syntax)?;
+    tree::drop_secrets(&cleaned, &mut root, &mut notes);
     own(&root)?;
     let guessed = guess(&root);
     let strange = guessed.filter(|guessed| format.is_some_and(|format| format != *guessed));

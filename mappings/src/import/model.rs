@@ -1,6 +1,6 @@
 //! What every format is turned into before it is written as a mapping.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rust_decimal::Decimal;
@@ -19,6 +19,8 @@ pub(super) struct Model {
     pub(super) guard: Option<Duration>,
     pub(super) max_registers: Option<u16>,
     pub(super) max_gap: Option<u16>,
+    /// Parameters that the site gives: name, values, default.
+    pub(super) params: Vec<(String, Vec<i128>, i128)>,
     pub(super) capabilities: Vec<Capability>,
     /// Where it is: the bus as a site file has it, and the unit.
     pub(super) place: Option<(String, String, u8)>,
@@ -42,6 +44,8 @@ pub(super) struct Capability {
     pub(super) step: Option<Decimal>,
     /// Whether it only grows.
     pub(super) monotonic: bool,
+    /// What the parameters have to be, for it to be there.
+    pub(super) when: Vec<(String, Vec<i128>)>,
 }
 
 /// How often it is read.
@@ -128,6 +132,7 @@ impl Capability {
             range: None,
             step: None,
             monotonic: false,
+            when: Vec::new(),
         }
     }
 }
@@ -164,8 +169,37 @@ impl Notes {
     pub(super) fn sorted(mut self) -> Vec<LeftOut> {
         self.found.sort();
         self.found.dedup();
-        self.found
+        folded(self.found)
     }
+}
+
+/// So often a key is told of singly.
+const SINGLY: usize = 4;
+
+/// What is left out of very many things for the same reason is told once, where it is first.
+fn folded(found: Vec<LeftOut>) -> Vec<LeftOut> {
+    let key = |left: &LeftOut| {
+        let (_, key) = left.what.rsplit_once(": ")?;
+        Some((key.to_owned(), left.why.clone()))
+    };
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for key in found.iter().filter_map(key) {
+        *counts.entry(key).or_default() += 1;
+    }
+    let mut told = BTreeSet::new();
+    let mut kept = Vec::new();
+    for mut left in found {
+        let often = key(&left)
+            .and_then(|key| Some((counts.get(&key).copied().filter(|count| *count > SINGLY)?, key)));
+        if let Some((count, key)) = often {
+            if !told.insert(key) {
+                continue;
+            }
+            left.what = format!("{}, and {} more like it", left.what, count - 1);
+        }
+        kept.push(left);
+    }
+    kept
 }
 
 /// A name of small letters, digits and hyphens, beginning with a letter.

@@ -323,16 +323,131 @@ fn a_wiren_board_template_becomes_a_mapping() {
             "input-1: class: BinarySensor type: X_WIRENBOARD_Input1 read: {discrete: 0} poll: every-10s",
             "brightness: class: LevelControl type: Position unit: \"%\" min: 0 max: 100 read: {holding: 32, as: u16} write: {holding: 32, as: u16} poll: every-10s",
             "fan: class: EnumSensor type: X_WIRENBOARD_Fan read: {holding: 40, as: u16, map: {0: \"Still\", 2: \"Turning\"}} poll: every-10s",
-            "speed: class: LevelSensor type: Meter unit: \"-\" read: {holding: 50, as: u16, bits: 4..6} poll: every-10s",
+            "speed: class: LevelSensor when: {mode: [\"1\"]} type: Meter unit: \"-\" read: {holding: 50, as: u16, bits: 4..6} poll: every-10s",
             "counter: class: LevelSensor type: Energy unit: \"kWh\" read: {input: 60, as: bcd, registers: 2} poll: every-10s",
             "buzz: class: BinaryControl type: Switch write: {coil: 7}",
         ]
     );
     has(&imported, 12, "setup: Baud", "at the start");
     has(&imported, 13, "parameters: mode", "installer");
-    has(&imported, 22, "condition", "mode==1");
     has(&imported, 23, "Colour", "several registers");
     has(&imported, 16, "sporadic", "polled");
+}
+
+const CONDITIONS: &str = r#"{
+    "device_type": "AC",
+    "device": {
+        "name": "AC", "id": "ac",
+        "parameters": {
+            "Show_modes": {"title": "Modes", "address": 9, "enum": [0, 1], "default": 1},
+            "Units": {"title": "Units", "address": 10, "min": 1, "max": 3}
+        },
+        "channels": [
+            {"name": "Mode", "reg_type": "holding", "address": 1, "type": "value", "enum": [1, 2], "enum_titles": ["Heat", "Cool"], "condition": "Show_modes==1"},
+            {"name": "Second", "reg_type": "input", "address": 2, "type": "temperature", "format": "s8", "condition": "(Units>=2)&&(Show_modes!=0)"},
+            {"name": "Either", "reg_type": "input", "address": 3, "type": "value", "condition": "Units==1||Show_modes==1"},
+            {"name": "Fan", "reg_type": "holding", "address": 4, "type": "range", "max": 9, "format": "u8"},
+            {"name": "Filter", "reg_type": "holding", "address": 5, "type": "value"},
+            {"name": "Model", "reg_type": "input", "address": 200, "type": "text", "format": "string8", "string_data_size": 6},
+            {"name": "Serial", "reg_type": "input", "address": 210, "type": "text", "format": "string", "string_data_size": 6}
+        ]
+    }
+}"#;
+
+#[test]
+fn conditions_of_a_wiren_board_template_are_parameters() {
+    let imported = imported("config-ac.json", CONDITIONS);
+    let text = &imported.mappings[0].text;
+    let params = "params:\n  show-modes: {enum: [\"0\", \"1\"], default: \"1\"}\n  units: {enum: [\"1\", \"2\", \"3\"], default: \"1\"}\n";
+    assert!(text.contains(params), "{text}");
+    assert_eq!(
+        lines(&imported.mappings[0]),
+        [
+            "mode: class: EnumControl when: {show-modes: [\"1\"]} type: OperatingMode read: {holding: 1, as: u16, map: {1: \"Heat\", 2: \"Cool\"}} write: {holding: 1, as: u16, map: {1: \"Heat\", 2: \"Cool\"}} poll: every-10s",
+            "second: class: LevelSensor when: {show-modes: [\"1\"], units: [\"2\", \"3\"]} type: Temperature unit: \"degC\" read: {input: 2, as: s8} poll: every-10s",
+            "either: class: LevelSensor type: Meter unit: \"-\" read: {input: 3, as: u16} poll: every-10s",
+            "fan: class: LevelControl type: Meter unit: \"-\" min: 0 max: 9 read: {holding: 4, as: u8} write: {holding: 4, as: u8, rmw: false} poll: every-10s",
+            "filter: class: LevelSensor type: Meter unit: \"-\" read: {holding: 5, as: u16} poll: every-10s",
+            "model: class: BlobSensor type: text read: {input: 200, as: string, registers: 6} poll: every-10s",
+        ]
+    );
+    has(&imported, 12, "Either: condition", "Units==1||Show_modes==1");
+    has(&imported, 14, "Filter: writing", "least and greatest");
+    has(&imported, 16, "Serial", "one character");
+}
+
+#[test]
+fn a_key_that_many_have_is_told_once() {
+    let channel = |at: usize| {
+        format!("{{\"name\": \"C{at}\", \"reg_type\": \"input\", \"address\": {at}, \"group\": \"g\"}}")
+    };
+    let channels: Vec<String> = (0..9).map(channel).collect();
+    let text =
+        format!("{{\"device_type\": \"x\", \"device\": {{\"channels\": [\n{}]}}}}", channels.join(",\n"));
+    let imported = imported("x.json", &text);
+    let told: Vec<&str> = imported.left_out.iter().map(|left| left.what.as_str()).collect();
+    assert_eq!(told, ["channel C0: group, and 8 more like it"]);
+}
+
+/// A Boolean of EdgeX is one bit of a register, and 10.1 without quotes is its bit 10.
+#[test]
+fn an_edgex_profile_names_bits() {
+    let text = "name: x\ndeviceResources:\n\
+        - {name: A, attributes: {primaryTable: HOLDING_REGISTERS, startingAddress: 10.1}, properties: {valueType: Bool, readWrite: R}}\n\
+        - {name: B, attributes: {primaryTable: HOLDING_REGISTERS, startingAddress: \"10.1\"}, properties: {valueType: Bool, readWrite: RW}}\n\
+        - {name: C, attributes: {primaryTable: HOLDING_REGISTERS, startingAddress: 11}, properties: {valueType: Bool, readWrite: RW}}\n\
+        - {name: D, attributes: {primaryTable: INPUT_REGISTERS, startingAddress: 12, isByteSwap: true}, properties: {valueType: Int16, readWrite: R}}\n\
+        - {name: Charge, attributes: {primaryTable: INPUT_REGISTERS, startingAddress: 13}, properties: {valueType: Int16, readWrite: R, units: C}}\n\
+        - {name: E, attributes: {primaryTable: INPUT_REGISTERS, startingAddress: 14}, properties: {valueType: Int8, readWrite: R}}\n";
+    let imported = imported("x.yaml", text);
+    assert_eq!(
+        lines(&imported.mappings[0]),
+        [
+            "a: class: BinarySensor type: X_IMPORTED_A read: {holding: 10, as: u16, bits: 10} poll: every-10s",
+            "b: class: BinarySensor type: X_IMPORTED_B read: {holding: 10, as: u16, bits: 1} poll: every-10s",
+            "c: class: BinaryControl type: Switch read: {holding: 11, as: u16, bits: 0} write: {holding: 11, as: u16, bits: 0, rmw: false} poll: every-10s",
+            "d: class: LevelSensor type: Meter unit: \"-\" read: {input: 12, as: s16} poll: every-10s",
+            "charge: class: LevelSensor type: Meter unit: \"C\" read: {input: 13, as: s16} poll: every-10s",
+        ]
+    );
+    has(&imported, 4, "B: writing", "writes the whole register");
+    has(&imported, 8, "resource E", "int8");
+}
+
+#[test]
+fn structures_and_sentinels_of_home_assistant_keep_their_meaning() {
+    let text = r#"
+- type: tcp
+  host: h
+  sensors:
+    - {name: A, slave: 1, address: 1, data_type: custom, structure: ">f", count: 2}
+    - {name: B, slave: 1, address: 3, data_type: custom, structure: "<i"}
+    - {name: C, slave: 1, address: 5, data_type: custom, structure: "<i", swap: word}
+    - {name: D, slave: 1, address: 7, data_type: int16, nan_value: 0x8000}
+    - {name: E, slave: 1, address: 8, data_type: int16, nan_value: 7}
+    - {name: F, slave: 1, address: 9, data_type: float32, nan_value: 7}
+  switches:
+    - {name: G, slave: 1, address: 11, write_type: holding, verify: }
+  climates:
+    - {name: H, slave: 1, address: 12, target_temp_register: [13, 14], scale: 0.1, target_temp_scale: 0.5}
+"#;
+    let imported = imported("x", text);
+    assert_eq!(
+        lines(&imported.mappings[0]),
+        [
+            "a: class: LevelSensor type: Meter unit: \"-\" read: {holding: 1, as: f32} poll: every-15s",
+            "b: class: LevelSensor type: Meter unit: \"-\" read: {holding: 3, as: s32, order: DCBA} poll: every-15s",
+            "d: class: LevelSensor type: Meter unit: \"-\" read: {holding: 7, as: s16, invalid: [-32768]} poll: every-15s",
+            "e: class: LevelSensor type: Meter unit: \"-\" read: {holding: 8, as: s16, invalid: [7, -7]} poll: every-15s",
+            "f: class: LevelSensor type: Meter unit: \"-\" read: {holding: 9, as: f32} poll: every-15s",
+            "g: class: BinaryControl type: Switch read: {holding: 11, map: {0: false, 1: true}} write: {holding: 11} poll: every-15s",
+            "h: class: LevelSensor type: Temperature unit: \"degC\" read: {holding: 12, as: s16, scale: 0.1} poll: every-15s",
+            "h-target: class: LevelControl type: Temperature unit: \"degC\" min: 5 max: 35 step: 0.5 read: {holding: 13, as: s16, scale: 0.5} write: {holding: 13, as: s16, scale: 0.5} poll: every-15s",
+        ]
+    );
+    has(&imported, 7, "sensor C", "both turn bytes");
+    has(&imported, 10, "F: nan_value", "no place");
+    has(&imported, 14, "target_temp_register", "only the first");
 }
 
 #[test]
@@ -373,6 +488,9 @@ fn a_text_of_home_assistant_needs_its_length() {
 fn a_value_of_the_wrong_kind_is_listed() {
     let text = "modbus:\n  - name: hub\n    type: tcp\n    host: 192.0.2.7\n    sensors:\n      - name: Flow\n        address: 3\n        scale: !secret factor\n        offset: abc\n        unit_of_measurement: W\n";
     let imported = imported("configuration.yaml", text);
-    has(&imported, 8, "scale", "cannot be read");
+    has(&imported, 8, "scale: !secret factor", "in another file");
     has(&imported, 9, "offset", "cannot be read");
+    let hidden = "modbus:\n  - {name: hub, type: tcp, host: !secret inverter, sensors: [{name: A, slave: 1, address: 3}]}\n";
+    let imported = import(None, &SourceFile::new("x", hidden)).unwrap();
+    assert_eq!(imported.site, None, "the name of a secret is no host");
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use rust_decimal::Decimal;
 
 use super::model::Notes;
+use crate::diagnostic::SourceFile;
 use crate::value::parse_decimal;
-use crate::yaml::{Kind, Node};
+use crate::yaml::{self, Kind, Node};
 
 /// A map of which it is noted what was looked at.
 pub(super) struct Map<'n> {
@@ -102,6 +103,16 @@ impl<'n> Map<'n> {
         self.node(key).and_then(Self::of)
     }
 
+    /// A whole number that does not count as looked at.
+    pub(super) fn peek_int(&self, key: &str) -> Option<i128> {
+        int(self.find(key)?.1)
+    }
+
+    /// Whether there is such a key, though it may have nothing.
+    pub(super) fn has_key(&self, key: &str) -> bool {
+        self.entries.iter().any(|(node, _)| scalar(node) == Some(key))
+    }
+
     /// A map that does not count as looked at.
     pub(super) fn peek(&self, key: &str) -> Option<Self> {
         Self::of(self.find(key)?.1)
@@ -144,6 +155,30 @@ impl<'n> Map<'n> {
                 None => general,
             };
             notes.add(key.span.line, format!("{what}: {name}"), reason);
+        }
+    }
+}
+
+/// Takes out values that stand in another file: what is here is only what they are called.
+pub(super) fn drop_secrets(file: &SourceFile, root: &mut Node, notes: &mut Notes) {
+    match &mut root.kind {
+        Kind::Scalar { .. } => {}
+        Kind::List(items) => items.iter_mut().for_each(|item| drop_secrets(file, item, notes)),
+        Kind::Map(entries) => {
+            for (key, value) in entries {
+                let tag = yaml::tag_before(file, value).map(|(_, tag)| tag);
+                let Some(tag) = tag.filter(|tag| ["!secret", "!env_var"].contains(tag)) else {
+                    drop_secrets(file, value, notes);
+                    continue;
+                };
+                let what = format!(
+                    "{}: {tag} {}",
+                    scalar(key).unwrap_or_default(),
+                    scalar(value).unwrap_or_default()
+                );
+                notes.add(value.span.line, what, "it stands in another file, and counts as not given");
+                value.kind = Kind::Scalar { text: String::new(), plain: true };
+            }
         }
     }
 }

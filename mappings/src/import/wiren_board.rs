@@ -1,9 +1,13 @@
 //! Templates of Wiren Board's wb-mqtt-serial.
 
+mod condition;
+mod depends;
+
 use std::time::Duration;
 
 use rust_decimal::Decimal;
 
+use self::depends::Depends;
 use super::model::{Capability, Model, Notes, Point, slug};
 use super::tree::{Map, int, parse_int, scalar};
 use super::{Models, nothing};
@@ -96,11 +100,13 @@ pub(super) fn read(root: &Node, notes: &mut Notes) -> Models {
         ..Model::default()
     };
     device.text("id");
+    let depends = Depends::new(&device);
     for channel in device.items("channels") {
         if let Some(map) = Map::of(channel) {
-            take(&map, &mut model, notes);
+            take(&map, &depends, &mut model, notes);
         }
     }
+    model.params = depends.params();
     settings(&device, notes);
     device.leave_rest("device", DEVICE, NO_PLACE, notes);
     template.leave_rest("template", TEMPLATE, NO_PLACE, notes);
@@ -135,20 +141,40 @@ fn settings(device: &Map<'_>, notes: &mut Notes) {
     }
 }
 
-fn take(map: &Map<'_>, model: &mut Model, notes: &mut Notes) {
+fn take(map: &Map<'_>, depends: &Depends, model: &mut Model, notes: &mut Notes) {
     let name = map.text("name").or_else(|| map.text("id")).unwrap_or("channel");
     let what = format!("channel {name}");
     match channel(map, name) {
-        Ok(capability) => {
+        Ok(mut capability) => {
             if let Some(condition) = map.text("condition") {
-                let why = format!("it is there only if {condition}; see `when` and `params`");
-                notes.add(map.line_of("condition"), format!("{what}: condition"), why);
+                match depends.when(condition) {
+                    Some(when) => capability.when = when,
+                    None => {
+                        let why = format!("it is there only if {condition}; see `when` and `params`");
+                        notes.add(map.line_of("condition"), format!("{what}: condition"), why);
+                    }
+                }
+            }
+            if let Some(why) = unwritten(&capability, map) {
+                notes.add(map.line, format!("{what}: writing"), why);
             }
             model.capabilities.push(capability);
             map.leave_rest(&what, CHANNEL, NO_PLACE, notes);
         }
         Err(why) => notes.add(map.line, what, why),
     }
+}
+
+/// Why what can be set there cannot be set here.
+fn unwritten(capability: &Capability, map: &Map<'_>) -> Option<&'static str> {
+    let fixed = map.flag("readonly") == Some(true);
+    let place = capability.read.as_ref()?;
+    let settable = matches!(place.table, "holding" | "coil") && !fixed && capability.write.is_none();
+    settable.then_some(match capability.class {
+        Class::BlobSensor => "a BlobSensor is only read: write it with a command",
+        Class::BinarySensor | Class::EnumSensor => "it is a sensor there; if it can be set, make it a control",
+        _ => "a LevelControl needs its least and greatest value, which the template does not have; it is only read",
+    })
 }
 
 fn channel(map: &Map<'_>, name: &str) -> Result<Capability, String> {
@@ -174,7 +200,11 @@ fn channel(map: &Map<'_>, name: &str) -> Result<Capability, String> {
     let fixed = map.flag("readonly") == Some(true) || matches!(table, "input" | "discrete");
     let only_written = kind == "wo-switch" || kind == "pushbutton" || read.is_none();
     let titles = titles(map);
-    let class = class(kind, table, fixed, !titles.is_empty(), map)?;
+    let is_text = read.as_ref().is_some_and(Point::is_text);
+    let class = match is_text {
+        true => Class::BlobSensor,
+        false => class(kind, table, fixed, !titles.is_empty(), map)?,
+    };
     let controls = matches!(class, Class::BinaryControl | Class::LevelControl | Class::EnumControl);
     let period = map
         .int("read_period_ms")
@@ -190,8 +220,10 @@ fn channel(map: &Map<'_>, name: &str) -> Result<Capability, String> {
     meaning(&mut capability, map, &titles);
     if let Some(write) = &mut capability.write {
         write.function = functions;
+        // The template's driver writes the whole register.
+        write.keeps_other_bits = matches!(write.encoding, "u8" | "s8").then_some(false);
     }
-    capability.kind = Some(kind.to_owned());
+    capability.kind = Some(if is_text { "text" } else { kind }.to_owned());
     let measured = TYPES.iter().find(|(known, _)| *known == kind).map(|(_, unit)| *unit);
     if matches!(class, Class::LevelControl | Class::LevelSensor) {
         capability.unit = map.text("units").or(measured).map(str::to_owned);
@@ -284,20 +316,35 @@ fn place(map: &Map<'_>, table: &'static str, node: &Node) -> Result<Point, Strin
         _ => return Err(format!("its address {text} is no field of bits")),
     };
     point.encoding = match map.text("format").unwrap_or("u16") {
-        "u16" | "u8" => "u16",
-        "s16" | "s8" => "s16",
+        "u16" => "u16",
+        "s16" => "s16",
+        // The lower byte; the upper one may be anything.
+        "u8" => "u8",
+        "s8" => "s8",
+        "u24" => "u24",
+        "s24" => "s24",
         "u32" => "u32",
         "s32" => "s32",
         "u64" => "u64",
         "s64" => "s64",
         "float" => "f32",
         "double" => "f64",
-        "bcd8" | "bcd16" | "bcd24" | "bcd32" => "bcd",
+        "bcd16" | "bcd32" => "bcd",
+        "string8" => "string",
+        "string" => return Err("each register of its text has one character, and here two".to_owned()),
+        "bcd8" | "bcd24" => {
+            return Err("some digits of its registers do not count; read it `as: bcd` if they are always 0"
+                .to_owned());
+        }
         other => return Err(format!("values of format {other} cannot be had here")),
     };
     point.registers = match map.text("format") {
-        Some("bcd8" | "bcd16") => Some(1),
-        Some("bcd24" | "bcd32") => Some(2),
+        Some("bcd16") => Some(1),
+        Some("bcd32") => Some(2),
+        Some("string8") => {
+            let size = map.int("string_data_size").and_then(|size| u16::try_from(size).ok());
+            Some(size.ok_or("its string_data_size is no number of registers")?)
+        }
         _ => None,
     };
     point.order = match (map.text("word_order"), map.text("byte_order")) {

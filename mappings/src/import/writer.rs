@@ -125,6 +125,7 @@ impl Written {
                 writeln!(text, "device: {{type: {kind}, description: {}}}", quoted(description)).ok()
             }
         };
+        text.push_str(&params(model));
         text.push_str(&modbus(model));
         let groups = groups(model);
         text.push_str(&poll(&groups));
@@ -139,6 +140,29 @@ impl Written {
         let end = text.lines().count() + 1;
         Self { text, starts, end }
     }
+}
+
+/// What something depends on.
+fn params(model: &Model) -> String {
+    let used =
+        |name: &str| model.capabilities.iter().any(|cap| cap.when.iter().any(|(known, _)| known == name));
+    let mut text = String::new();
+    for (name, values, default) in model.params.iter().filter(|(name, ..)| used(name)) {
+        let values: Vec<String> = values.iter().map(|value| format!("\"{value}\"")).collect();
+        let values = values.join(", ");
+        writeln!(text, "  {name}: {{enum: [{values}], default: \"{default}\"}}").ok();
+    }
+    if text.is_empty() { text } else { format!("params:\n{text}") }
+}
+
+/// `when: {mode: "1"}`.
+fn when(capability: &Capability) -> Option<String> {
+    let entries = capability.when.iter().map(|(name, values)| {
+        let values: Vec<String> = values.iter().map(|value| format!("\"{value}\"")).collect();
+        format!("{name}: [{}]", values.join(", "))
+    });
+    let entries: Vec<String> = entries.collect();
+    (!entries.is_empty()).then(|| format!("{{{}}}", entries.join(", ")))
 }
 
 fn modbus(model: &Model) -> String {
@@ -183,6 +207,7 @@ fn written(capability: &Capability, key: &str, groups: &BTreeMap<Duration, Strin
             writeln!(text, "    {key}: {value}").ok();
         }
     };
+    line("when", when(capability));
     line("type", capability.kind.clone());
     line("unit", capability.unit.as_deref().map(quoted));
     line("name", Some(quoted(&capability.name)));

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 
 use super::site::Parity;
 use super::values::{
-    AnyBaud, Checksums, Count, DataBits, Duration, Flag, LineText, MaxFrame, Said, Several, StopBits, Text,
+    AnyBaud, Checksums, Count, DataBits, Duration, Flag, LineText, MaxFrame, Several, StopBits, Text,
 };
 
 /// How devices of this model speak on a serial line.

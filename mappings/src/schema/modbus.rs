@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 
 use super::point::Order;
-use super::values::{Connections, Duration, Flag, Gap, MaxBits, One, Registers, Word};
+use super::values::{Connections, Duration, Flag, Gap, MaxBits, Registers, Word};
 
 /// What devices of this model can take.
 #[derive(JsonSchema)]

@@ -3,7 +3,6 @@
 #![expect(dead_code, reason = "only their schema is wanted")]
 
 use schemars::JsonSchema;
-use serde_json::json;
 
 use super::point::{Encoding, Get, Order};
 use super::values::{

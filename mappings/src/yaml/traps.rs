@@ -28,8 +28,8 @@ fn walk(file: &SourceFile, node: &Node, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A tag before a value, which would be read and ignored.
-fn tag(file: &SourceFile, node: &Node) -> Option<Diagnostic> {
+/// The tag before a value, and where it begins: `!secret`.
+pub(crate) fn tag_before<'f>(file: &'f SourceFile, node: &Node) -> Option<(usize, &'f str)> {
     let before = file.text().get(..node.span.start)?;
     let bare = before.trim_end();
     let start = bare.rfind([' ', '\t', '\n', ',', '[', '{']).map_or(0, |at| at + 1);
@@ -38,9 +38,13 @@ fn tag(file: &SourceFile, node: &Node) -> Option<Diagnostic> {
     let begins = lead.ends_with('\n')
         || lead.trim_end().is_empty()
         || lead.trim_end().ends_with([':', '-', '[', '{', ',', '?']);
-    if !tag.starts_with('!') || !begins {
-        return None;
-    }
+    (tag.starts_with('!') && begins).then_some((start, tag))
+}
+
+/// A tag before a value, which would be read and ignored.
+fn tag(file: &SourceFile, node: &Node) -> Option<Diagnostic> {
+    let (start, tag) = tag_before(file, node)?;
+    let before = file.text().get(..node.span.start)?;
     let same_line = !before.get(start..)?.contains('\n');
     let span = at(file, start, if same_line { node.span.start } else { start + tag.len() });
     let message = format!("`{tag}` is a tag, which has no meaning here");

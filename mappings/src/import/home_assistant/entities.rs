@@ -5,6 +5,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::duration;
+use super::number::number;
 use crate::import::model::{Capability, Notes, Point, Poll};
 use crate::import::tree::{Map, int, scalar};
 use crate::mapping::Class;
@@ -83,41 +84,6 @@ fn address(map: &Map<'_>, key: &str) -> Result<u16, String> {
     map.address(key).ok_or_else(|| format!("its {key} is no register"))
 }
 
-/// A number in registers, as the keys of the entity say it.
-fn number(map: &Map<'_>, table: &'static str, address: u16) -> Result<Point, String> {
-    let mut point = Point::at(table, address);
-    let data_type = map.text("data_type").unwrap_or("int16");
-    point.encoding = match data_type {
-        "int16" => "s16",
-        "uint16" => "u16",
-        "int32" => "s32",
-        "uint32" => "u32",
-        "int64" => "s64",
-        "uint64" => "u64",
-        "float16" => "f16",
-        "float32" => "f32",
-        "float64" => "f64",
-        "string" => {
-            let count = map.int("count").and_then(|count| u16::try_from(count).ok());
-            point.registers = Some(count.ok_or("a text without a count of registers")?);
-            "string"
-        }
-        "custom" => return Err("its structure is Python's; say it with `as`".to_owned()),
-        other => return Err(format!("values of type {other} are not known")),
-    };
-    point.order = match map.text("swap").unwrap_or("none") {
-        "none" | "false" => "",
-        "byte" => "BADC",
-        "word" => "CDAB",
-        "word_byte" => "DCBA",
-        other => return Err(format!("`{other}` is no order of bytes")),
-    };
-    point.scale = map.decimal("scale");
-    point.offset = map.decimal("offset");
-    point.invalid = map.int("nan_value").into_iter().collect();
-    Ok(point)
-}
-
 /// How many entities follow this one in the registers behind it.
 fn followers(map: &Map<'_>) -> u16 {
     let count = map.int("virtual_count").or_else(|| map.int("slave_count")).unwrap_or(0);
@@ -185,7 +151,7 @@ fn switch(map: &Map<'_>, notes: &mut Notes) -> Found {
     let mut capability = new(map, name(map), Class::BinaryControl);
     // The class of a switch is how it is shown.
     capability.kind = None;
-    if map.has("verify") {
+    if map.has_key("verify") {
         let verify = map.map("verify");
         let int_or = |key: &str, default: i128| -> Vec<i128> {
             let states: Vec<i128> = verify
@@ -200,7 +166,12 @@ fn switch(map: &Map<'_>, notes: &mut Notes) -> Found {
         let table =
             verify.as_ref().map_or(Ok(table_written), |verify| table(verify, "input_type", table_written))?;
         let place = verify.as_ref().and_then(|verify| verify.address("address")).unwrap_or(address);
-        capability.read = Some(two_states(table, place, &int_or("state_on", on), &int_or("state_off", off))?);
+        let mut read = two_states(table, place, &int_or("state_on", on), &int_or("state_off", off))?;
+        if !read.is_bit() && read.map.is_empty() {
+            // Any other value says nothing of it.
+            read.map = vec![(0, "false".to_owned()), (1, "true".to_owned())];
+        }
+        capability.read = Some(read);
         if let Some(verify) = verify {
             verify.leave_rest(
                 &format!("{}: verify", name(map)),
@@ -268,7 +239,7 @@ fn cover(map: &Map<'_>) -> Found {
 fn climate(map: &Map<'_>, notes: &mut Notes) -> Found {
     let title = name(map);
     let table_read = table(map, "input_type", "holding")?;
-    let point = number(map, table_read, address(map, "address")?)?;
+    let mut point = number(map, table_read, address(map, "address")?)?;
     let unit = match map.text("temperature_unit").unwrap_or("C") {
         "F" | "f" | "°F" => "degF",
         _ => "degC",
@@ -284,7 +255,17 @@ fn climate(map: &Map<'_>, notes: &mut Notes) -> Found {
     target.step = Some(map.decimal("temp_step").unwrap_or(Decimal::new(5, 1))).filter(|step| !step.is_zero());
     let first = first_int(map.node("target_temp_register")).and_then(|register| u16::try_from(register).ok());
     let register = first.ok_or("its target_temp_register is no register")?;
+    if map.peek_items("target_temp_register").len() > 1 {
+        let why = "each mode has a register of its own; only the first is there";
+        notes.add(map.line_of("target_temp_register"), format!("climate {title}: target_temp_register"), why);
+    }
+    let own = |point: &mut Point, part: &str| {
+        point.scale = map.decimal(&format!("{part}_scale")).or(point.scale);
+        point.offset = map.decimal(&format!("{part}_offset")).or(point.offset);
+    };
     let mut set_point = Point { table: "holding", address: register, ..point.clone() };
+    own(&mut set_point, "target_temp");
+    own(&mut point, "current_temp");
     target.read = Some(set_point.clone());
     set_point.function = (map.flag("target_temp_write_registers") == Some(true)).then_some(16);
     target.write = Some(set_point);
@@ -324,7 +305,9 @@ fn modes(
     let values = register.map("values").ok_or("it has no values")?;
     let mut write = read.clone();
     for (state, raws) in values.all() {
-        let name = names.iter().find(|(known, _)| *known == state).map_or(state, |(_, name)| name);
+        // Older files leave `state_` away.
+        let same = |known: &str| known == state || known.strip_prefix("state_") == Some(state);
+        let name = names.iter().find(|(known, _)| same(known)).map_or(state, |(_, name)| name);
         let raws: Vec<i128> = match &raws.kind {
             Kind::List(items) => items.iter().filter_map(int).collect(),
             _ => int(raws).into_iter().collect(),
