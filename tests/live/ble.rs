@@ -161,12 +161,29 @@ async fn devices_in_the_air_are_heard_switched_and_watched() {
     let locked = path(&cli, "lock", "Locked", "BinaryControl");
     let bolt = path(&cli, "lock", "Bolt", "EnumSensor");
     eventually("the bolt", || (shown(&cli, &bolt) == "Locked").then_some(()));
+    eventually("where it rests", || (shown(&cli, &locked) == "true").then_some(()));
     assert!(air.is_paired("lock"));
+    let capability = locked.trim_end_matches("BinaryControl.Value");
+    let watch = cli.watch(&[capability, "--count", "2"]);
     cli.ok(&["set", &format!("{locked}=false")]);
     assert_eq!(air.get("lock", "locked").as_deref(), Some("false"));
     cli.ok(&["operate", &format!("{}Toggle()", locked.trim_end_matches("Value"))]);
     assert_eq!(air.get("lock", "locked").as_deref(), Some("true"));
     assert_eq!(shown(&cli, &locked), "true");
+    // A bolt on its way is no failure: nothing is told but where it came to rest.
+    for value in ["false", "true"] {
+        let line = watch.line();
+        assert!(line.contains("BinaryControl.Value") && line.contains(value), "{line}");
+    }
+
+    // What the thermometer indicates cannot be read: who wants all of it anew gets what it told last, and nothing fails.
+    let fever = &rows(&cli, "Device.ProxiedDevice.*.Name")["fever"];
+    cli.ok(&["operate", &format!("{fever}.X_USPBROKER_Refresh()")]);
+    assert!(is_same(&shown(&cli, &path(&cli, "fever", "Temperature", "LevelSensor")), "36.4"));
+    for figure in ["Failures", "Refusals", "Timeouts"] {
+        assert_eq!(shown(&cli, &format!("{fever}.X_USPBROKER_Stats.{figure}")), "0", "{figure}");
+    }
+    assert!(!home.place.log().contains("not permitted"), "{}", home.place.log());
 
     // The lamp: acknowledged writes and commands, both read back.
     let (on, level) =
@@ -367,6 +384,53 @@ async fn the_radio_and_its_daemons_fail_and_come_back() {
     }
     assert!(home.broker.end().is_none(), "the broker has ended");
     nothing_secret_is_told(&home, &cli);
+}
+
+/// While nobody hears it, a thermometer gets a new battery, and counts from the beginning: that is its reason, not what was before,
+/// the log says so once, and it is believed when it has gone on so for a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thermometer_that_counts_from_the_beginning_is_told_and_believed() {
+    let home = Home::start().await;
+    let (cli, air) = (home.place.cli(), home.air());
+    home.is_heard(&cli, "attic", "20.5", "at first");
+    let temperature = path(&cli, "attic", "Temperature", "LevelSensor");
+    let why = temperature.replace("LevelSensor.Value", "X_USPBROKER_LastError");
+    let told = |words: &str| {
+        eventually_ok(
+            || {
+                let told = shown(&cli, &why);
+                if told.contains(words) { Ok(()) } else { Err(told) }
+            },
+            |told| format!("{words}: {told}\n{}", home.place.log()),
+        );
+    };
+    air.fault_all(BleFault::DbusKilled);
+    told("D-Bus");
+    air.fault("attic", BleFault::Reboot).unwrap();
+    air.clear_all();
+    told("its counter went back");
+    assert!(cli.fails(1, &["get", &temperature]).contains("its counter went back"));
+    home.is_heard(&cli, "attic", "19.25", "after it has gone on");
+    assert_eq!(shown(&cli, &why), "");
+    let log = home.place.log();
+    assert_eq!(log.matches("what it says is not believed").count(), 1, "{log}");
+}
+
+/// What `scan ble` proposes for the simulated home is a site file that holds, with a place for each secret.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_file_is_proposed_for_whoever_is_heard() {
+    let mut place = Place::new(ACTOR, "");
+    let radio = bus(&mut place, household(EVERY, true)).await;
+    let scan = ["scan", "ble", "--for", "3s", "--known", "-o", "found.yaml"];
+    let mut scan = place.cli().command(&scan);
+    let ended = scan.env("DBUS_SYSTEM_BUS_ADDRESS", radio.address()).output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let found = fs::read_to_string(place.path("found.yaml")).unwrap();
+    let mac = radio.handle().mac("lock").unwrap();
+    let lock = format!("door-lock: {{use: usp.demo-lock, bus: air, mac: \"{mac}\", passkey: \"file:door-lock.passkey\"}}");
+    assert!(found.contains(&lock), "{found}");
+    assert!(found.contains("use: bluetooth.health-thermometer") && found.contains(".key\""), "{found}");
+    place.cli().ok(&["mapping", "check", "found.yaml"]);
 }
 
 /// What hangs answers nothing and breaks nothing off: the devices go offline because nothing is heard of them, a Set ends with an
