@@ -1,9 +1,10 @@
-//! Exchanges as Modbus has them: what is asked and answered, and what is in it of our points. How it is written on the wire is in
-//! [`pdu`](crate::modbus::pdu).
+//! Exchanges as Modbus has them: our terms to tokio-modbus requests, its responses to checked answers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio_modbus::{ExceptionCode, Request, Response};
 use usp_mapping::mapping::{ModbusPoint, ModbusTable, ModbusWriteFunction};
 use usp_mapping::port::DeviceFault;
 use usp_mapping::transform::Raw;
@@ -69,8 +70,87 @@ pub(crate) enum Answer {
     Exception(u8),
 }
 
+/// The request for a query.
+pub(crate) fn request(query: &Query) -> Request<'_> {
+    match query {
+        Query::Read(block) => match block.table {
+            ModbusTable::Coil => Request::ReadCoils(block.address, block.count),
+            ModbusTable::Discrete => Request::ReadDiscreteInputs(block.address, block.count),
+            ModbusTable::Holding => Request::ReadHoldingRegisters(block.address, block.count),
+            ModbusTable::Input => Request::ReadInputRegisters(block.address, block.count),
+        },
+        Query::WriteCoil(address, on) => Request::WriteSingleCoil(*address, *on),
+        Query::WriteCoils(address, coils) => Request::WriteMultipleCoils(*address, Cow::Borrowed(coils)),
+        Query::WriteRegister(address, word) => Request::WriteSingleRegister(*address, *word),
+        Query::WriteRegisters(address, words) => {
+            Request::WriteMultipleRegisters(*address, Cow::Borrowed(words))
+        }
+        Query::MaskWrite { address, and, or } => Request::MaskWriteRegister(*address, *and, *or),
+        Query::ReadWrite(address, words) => {
+            let count = words.len() as u16;
+            Request::ReadWriteMultipleRegisters(*address, count, *address, Cow::Borrowed(words))
+        }
+    }
+}
+
+/// The answer in a response; `Err` when it does not fit the query, so that the connection cannot be trusted.
+pub(crate) fn answer(query: &Query, response: Response) -> Result<Answer, DeviceFault> {
+    match (query, response) {
+        (Query::Read(block), Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits)) => {
+            // The protocol carries whole bytes of bits.
+            let count = usize::from(block.count);
+            let fits = bits.len().div_ceil(8) == count.div_ceil(8);
+            fits.then(|| Answer::Bits(bits.into_iter().take(count).collect()))
+                .ok_or_else(|| garbled("it holds another number of bits than asked for"))
+        }
+        (Query::Read(block), Response::ReadHoldingRegisters(words) | Response::ReadInputRegisters(words)) => {
+            let fits = words.len() == usize::from(block.count);
+            fits.then_some(Answer::Registers(words))
+                .ok_or_else(|| garbled("it holds another number of registers than asked for"))
+        }
+        (Query::WriteCoil(address, on), Response::WriteSingleCoil(at, echo)) => {
+            acknowledged(*address == at && *on == echo)
+        }
+        (Query::WriteRegister(address, word), Response::WriteSingleRegister(at, echo)) => {
+            acknowledged(*address == at && *word == echo)
+        }
+        (Query::WriteCoils(address, coils), Response::WriteMultipleCoils(at, count)) => {
+            acknowledged(*address == at && coils.len() == usize::from(count))
+        }
+        (Query::WriteRegisters(address, words), Response::WriteMultipleRegisters(at, count)) => {
+            acknowledged(*address == at && words.len() == usize::from(count))
+        }
+        (Query::MaskWrite { address, and, or }, Response::MaskWriteRegister(at, keeps, sets)) => {
+            acknowledged(*address == at && (*and, *or) == (keeps, sets))
+        }
+        (Query::ReadWrite(_, words), Response::ReadWriteMultipleRegisters(read)) => {
+            let fits = words.len() == read.len();
+            fits.then_some(Answer::Registers(read))
+                .ok_or_else(|| garbled("it holds another number of registers than asked for"))
+        }
+        _ => Err(garbled("it belongs to another function")),
+    }
+}
+
+fn acknowledged(fits: bool) -> Result<Answer, DeviceFault> {
+    fits.then_some(Answer::Written).ok_or_else(|| garbled("it acknowledges another write than the one sent"))
+}
+
 fn garbled(text: &str) -> DeviceFault {
     DeviceFault::Garbled(text.to_owned())
+}
+
+/// What becomes of an exception: most are the device's word, two are a gateway's that it cannot reach the device.
+pub(crate) fn exception(code: ExceptionCode) -> Result<Answer, DeviceFault> {
+    match code {
+        ExceptionCode::GatewayPathUnavailable => {
+            Err(DeviceFault::Unreachable("the gateway has no path to it (exception 10)".to_owned()))
+        }
+        ExceptionCode::GatewayTargetDevice => {
+            Err(DeviceFault::Unreachable("the gateway gets no answer from it (exception 11)".to_owned()))
+        }
+        code => Ok(Answer::Exception(code.into())),
+    }
 }
 
 /// The exception of a device that does not have a function.
@@ -162,9 +242,40 @@ mod tests {
     use super::*;
     use usp_mapping::mapping::{ByteOrder, RegisterEncoding};
 
+    fn read(table: ModbusTable, address: u16, count: u16) -> Query {
+        Query::Read(Block::new(table, address, count).into())
+    }
+
     fn point(table: ModbusTable, address: u16, encoding: RegisterEncoding) -> ModbusPoint {
         let count = encoding.registers();
         ModbusPoint { table, address, count, encoding, order: ByteOrder::Abcd, bits: None }
+    }
+
+    #[test]
+    fn bits_come_in_whole_bytes() {
+        let query = read(ModbusTable::Coil, 0, 10);
+        let bits = answer(&query, Response::ReadCoils([[true; 8], [false; 8]].concat())).unwrap();
+        assert_eq!(bits, Answer::Bits([[true; 8].as_slice(), &[false; 2]].concat()));
+        for wrong in [8, 24] {
+            assert!(answer(&query, Response::ReadCoils(vec![true; wrong])).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_answer_to_something_else_is_garbled() {
+        for (query, response) in [
+            (read(ModbusTable::Holding, 0, 2), Response::ReadHoldingRegisters(vec![1])),
+            (read(ModbusTable::Holding, 0, 2), Response::ReadHoldingRegisters(vec![1, 2, 3])),
+            (read(ModbusTable::Holding, 0, 2), Response::WriteSingleRegister(0, 2)),
+            (Query::WriteRegister(3, 7), Response::WriteSingleRegister(3, 8)),
+            (Query::WriteRegister(3, 7), Response::WriteSingleRegister(4, 7)),
+            (Query::WriteCoil(3, true), Response::WriteSingleCoil(3, false)),
+            (Query::WriteCoils(3, vec![true]), Response::WriteMultipleCoils(3, 2)),
+            (Query::WriteRegisters(3, vec![1, 2]), Response::WriteMultipleRegisters(3, 1)),
+        ] {
+            let outcome = answer(&query, response);
+            assert!(matches!(outcome, Err(DeviceFault::Garbled(_))), "{query:?} {outcome:?}");
+        }
     }
 
     /// Every encoding at an offset within a larger read; the orders are tested where they are made.
@@ -204,5 +315,14 @@ mod tests {
         assert_eq!(coils, Ok(Query::WriteCoils(9, vec![false])));
         assert!(write(&coil, ModbusWriteFunction::SingleCoil, &seven, None).is_err());
         assert!(write(&register, single, &Raw::Int(65_536), None).is_err());
+    }
+
+    #[test]
+    fn a_gateways_exceptions_are_no_answer_of_the_device() {
+        assert_eq!(exception(ExceptionCode::IllegalDataAddress), Ok(Answer::Exception(2)));
+        assert_eq!(exception(ExceptionCode::Custom(99)), Ok(Answer::Exception(99)));
+        for code in [ExceptionCode::GatewayPathUnavailable, ExceptionCode::GatewayTargetDevice] {
+            assert!(matches!(exception(code), Err(DeviceFault::Unreachable(_))));
+        }
     }
 }

@@ -3,17 +3,19 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_modbus::client::{Client, Context, tcp};
+use tokio_modbus::slave::{Slave, SlaveContext};
+use tokio_modbus::{Error, ProtocolError};
 use usp_mapping::mapping::BusAddress;
 use usp_mapping::port::DeviceFault;
 
 use crate::bus::ear::Deaf;
 use crate::bus::{Medium, Outcome};
-use crate::modbus::codec::{Answer, Ask, Query};
-use crate::modbus::mbap::{self, Head};
-use crate::modbus::{CLOSED, io_words, pdu};
+use crate::modbus::codec::{self, Answer, Ask};
+use crate::modbus::stream::SharedStream;
+use crate::modbus::{CLOSED, io_words};
 
 /// How long the connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -25,13 +27,8 @@ pub(crate) struct ModbusTcp {
 }
 
 struct Connection {
-    stream: TcpStream,
-    /// The last request's.
-    transaction: u16,
-    /// Has room for more than a frame, so that a read which brings one has always brought all that is there.
-    received: Vec<u8>,
-    /// More came than was asked for.
-    surplus: bool,
+    context: Context,
+    stream: SharedStream,
 }
 
 impl ModbusTcp {
@@ -48,51 +45,8 @@ async fn open(address: &BusAddress) -> io::Result<Connection> {
     };
     // A request is one small segment that is waited for: nothing is gained by holding it back.
     stream.set_nodelay(true)?;
-    Ok(Connection { stream, transaction: 0, received: vec![0; mbap::LONGEST + 1], surplus: false })
-}
-
-impl Connection {
-    /// Sends a request and waits for its answer: what that comes to, and whether the next can be trusted after it.
-    async fn exchange(&mut self, ask: &Ask) -> Result<(Outcome<Answer>, bool), DeviceFault> {
-        self.transaction = self.transaction.wrapping_add(1);
-        let head = Head { transaction: self.transaction, unit: ask.unit };
-        self.stream.write_all(&mbap::request(head, &ask.query)).await.map_err(lost)?;
-        let mut filled = 0;
-        loop {
-            let room = self.received.get_mut(filled..).unwrap_or_default();
-            match self.stream.read(room).await.map_err(lost)? {
-                0 => return Err(DeviceFault::Unreachable(CLOSED.to_owned())),
-                count => filled += count,
-            }
-            let received = self.received.get(..filled).unwrap_or_default();
-            if let Some((pdu, surplus)) = mbap::response(head, received)? {
-                self.surplus = surplus;
-                return Ok(understood(&ask.query, pdu));
-            }
-        }
-    }
-
-    /// Whether nothing has come since the last answer. An end of the stream means that the peer has gone; bytes are a
-    /// late or duplicate reply, after which no other can be trusted.
-    fn is_quiet(&self) -> bool {
-        let nothing = self.stream.try_read(&mut [0; 1]);
-        !self.surplus && nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-}
-
-fn lost(error: io::Error) -> DeviceFault {
-    DeviceFault::Unreachable(io_words(&error))
-}
-
-/// What an answer comes to, and whether the next can be trusted after it.
-fn understood(query: &Query, pdu: &[u8]) -> (Outcome<Answer>, bool) {
-    if let Some(code) = pdu::exception(query, pdu) {
-        return (pdu::word_of(code).map_or_else(Outcome::Silent, Outcome::Answered), true);
-    }
-    match pdu::answer(query, pdu) {
-        Ok(answer) => (Outcome::Answered(answer), true),
-        Err(fault) => (Outcome::Silent(fault), false),
-    }
+    let stream = SharedStream::new(stream);
+    Ok(Connection { context: tcp::attach(stream.clone()), stream })
 }
 
 impl Medium for ModbusTcp {
@@ -122,18 +76,46 @@ impl Medium for ModbusTcp {
         let Some(mut connection) = self.connection.take() else {
             return Outcome::Silent(DeviceFault::Unreachable("not connected".to_owned()));
         };
-        match timeout(ask.timeout, connection.exchange(&ask)).await {
+        connection.context.set_slave(Slave(ask.unit));
+        let call = connection.context.call(codec::request(&ask.query));
+        match timeout(ask.timeout, call).await {
             Err(_) => Outcome::Silent(DeviceFault::Timeout(ask.timeout)),
-            Ok(Err(fault)) => Outcome::Silent(fault),
-            Ok(Ok((outcome, clean))) => {
-                self.connection = Some(connection).filter(|_| clean);
-                outcome
+            // tokio-modbus reports the end of the stream as whatever the system's last error was.
+            Ok(Err(_)) if connection.stream.is_closed() => {
+                Outcome::Silent(DeviceFault::Unreachable(CLOSED.to_owned()))
+            }
+            Ok(Err(error)) => Outcome::Silent(error_fault(&error)),
+            Ok(Ok(Ok(response))) => match codec::answer(&ask.query, response) {
+                Ok(answer) => {
+                    self.connection = Some(connection);
+                    Outcome::Answered(answer)
+                }
+                Err(fault) => Outcome::Silent(fault),
+            },
+            Ok(Ok(Err(code))) => {
+                self.connection = Some(connection);
+                codec::exception(code).map_or_else(Outcome::Silent, Outcome::Answered)
             }
         }
     }
 
     fn is_up(&mut self) -> bool {
-        self.connection.take_if(|connection| !connection.is_quiet());
+        self.connection.take_if(|connection| !connection.stream.is_quiet());
         self.connection.is_some()
+    }
+}
+
+fn error_fault(error: &Error) -> DeviceFault {
+    match error {
+        Error::Protocol(ProtocolError::HeaderMismatch { .. }) => {
+            DeviceFault::Garbled("it belongs to another request".to_owned())
+        }
+        Error::Protocol(ProtocolError::FunctionCodeMismatch { .. }) => {
+            DeviceFault::Garbled("it belongs to another function".to_owned())
+        }
+        Error::Transport(error) if error.kind() == io::ErrorKind::InvalidData => {
+            DeviceFault::Garbled("it is no Modbus response".to_owned())
+        }
+        Error::Transport(error) => DeviceFault::Unreachable(io_words(error)),
     }
 }

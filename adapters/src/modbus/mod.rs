@@ -7,13 +7,12 @@ mod assembly;
 pub(crate) mod codec;
 pub mod explain;
 pub(crate) mod io;
-mod mbap;
 pub(crate) mod model;
-mod pdu;
 mod plain;
 pub(crate) mod poll;
 mod rtu;
 pub mod scan;
+mod stream;
 
 #[cfg(test)]
 mod server;

@@ -2,11 +2,12 @@
 //!
 //! Source: Modbus over Serial Line V1.02, 2.5.1; Modbus Application Protocol V1.1b3, section 6.
 
+use bytes::Bytes;
+use tokio_modbus::{ExceptionCode, Response};
+use usp_mapping::mapping::ModbusTable;
 use usp_mapping::port::DeviceFault;
 
-use crate::modbus::codec::{Answer, Ask, Query};
-use crate::modbus::pdu;
-pub(crate) use crate::modbus::pdu::{function, mark};
+use crate::modbus::codec::{self, Answer, Ask, Query};
 
 /// Bytes of an exception response, the shortest of all frames.
 pub(crate) const EXCEPTION: usize = 5;
@@ -14,17 +15,89 @@ pub(crate) const EXCEPTION: usize = 5;
 /// The bytes that ask.
 pub(crate) fn request(ask: &Ask) -> Vec<u8> {
     let mut frame = vec![ask.unit];
-    pdu::put(&ask.query, &mut frame);
+    pdu(&ask.query, &mut frame);
     let crc = crc(&frame);
     frame.extend(crc.to_le_bytes());
     frame
 }
 
+fn pdu(query: &Query, to: &mut Vec<u8>) {
+    to.push(function(query));
+    match query {
+        Query::Read(block) => words(to, &[block.address, block.count]),
+        Query::WriteCoil(address, on) => words(to, &[*address, if *on { 0xff00 } else { 0 }]),
+        Query::WriteRegister(address, word) => words(to, &[*address, *word]),
+        Query::WriteCoils(address, coils) => {
+            words(to, &[*address, coils.len() as u16]);
+            to.push(coils.len().div_ceil(8) as u8);
+            let byte = |bits: &[bool]| bits.iter().rev().fold(0, |byte, on| byte << 1 | u8::from(*on));
+            to.extend(coils.chunks(8).map(byte));
+        }
+        Query::WriteRegisters(address, values) => {
+            words(to, &[*address, values.len() as u16]);
+            to.push(2 * values.len() as u8);
+            words(to, values);
+        }
+        Query::MaskWrite { address, and, or } => words(to, &[*address, *and, *or]),
+        Query::ReadWrite(address, values) => {
+            let count = values.len() as u16;
+            words(to, &[*address, count, *address, count]);
+            to.push(2 * values.len() as u8);
+            words(to, values);
+        }
+    }
+}
+
+fn words(to: &mut Vec<u8>, words: &[u16]) {
+    to.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+}
+
+pub(crate) fn function(query: &Query) -> u8 {
+    match query {
+        Query::Read(block) => match block.table {
+            ModbusTable::Coil => 1,
+            ModbusTable::Discrete => 2,
+            ModbusTable::Holding => 3,
+            ModbusTable::Input => 4,
+        },
+        Query::WriteCoil(..) => 5,
+        Query::WriteRegister(..) => 6,
+        Query::WriteCoils(..) => 15,
+        Query::WriteRegisters(..) => 16,
+        Query::MaskWrite { .. } => 22,
+        Query::ReadWrite(..) => 23,
+    }
+}
+
 /// How many bytes a good answer has.
 pub(crate) fn answer_length(query: &Query) -> usize {
-    // Unit, function, checksum, and in what was read the number of its bytes.
-    let around = if matches!(query, Query::Read(_) | Query::ReadWrite(..)) { 5 } else { 4 };
-    around + pdu::data_length(query)
+    match query {
+        Query::Read(block) if block.table.is_bits() => 5 + usize::from(block.count).div_ceil(8),
+        Query::Read(block) => 5 + 2 * usize::from(block.count),
+        Query::WriteCoil(..)
+        | Query::WriteRegister(..)
+        | Query::WriteCoils(..)
+        | Query::WriteRegisters(..) => 8,
+        Query::MaskWrite { .. } => 10,
+        Query::ReadWrite(_, values) => 5 + 2 * values.len(),
+    }
+}
+
+/// How the PDU of a good answer begins: all that tells it from those to other queries of the same unit. To reads that is
+/// no more than function and length, so that replies to two of them may look alike.
+pub(crate) fn mark(query: &Query) -> Vec<u8> {
+    let mut pdu = Vec::new();
+    self::pdu(query, &mut pdu);
+    let told = match query {
+        Query::Read(_) | Query::ReadWrite(..) => {
+            let bytes = answer_length(query) - EXCEPTION;
+            return vec![function(query), u8::try_from(bytes).unwrap_or(u8::MAX)];
+        }
+        Query::WriteCoils(..) | Query::WriteRegisters(..) => 5,
+        Query::WriteCoil(..) | Query::WriteRegister(..) | Query::MaskWrite { .. } => pdu.len(),
+    };
+    pdu.truncate(told);
+    pdu
 }
 
 /// Whether a good answer may be the very bytes of the request, as to functions 5, 6 and 22: an echo of the line then looks
@@ -37,10 +110,15 @@ pub(crate) fn mirrors(ask: &Ask) -> bool {
 
 /// What an answer says: a frame of the right unit and function, without its checksum.
 pub(crate) fn understood(query: &Query, body: &[u8]) -> Result<Answer, DeviceFault> {
-    let pdu = body.get(1..).unwrap_or_default();
-    match pdu::exception(query, pdu) {
-        Some(code) => pdu::word_of(code),
-        None => pdu::answer(query, pdu),
+    match body {
+        [_, 0x80..=0xff, code] => codec::exception(ExceptionCode::new(*code)),
+        [_, pdu @ ..] => {
+            let response = Response::try_from(Bytes::copy_from_slice(pdu));
+            let response =
+                response.map_err(|_| DeviceFault::Garbled("it is no Modbus response".to_owned()))?;
+            codec::answer(query, response)
+        }
+        [] => Err(DeviceFault::Garbled("it is empty".to_owned())),
     }
 }
 
@@ -60,8 +138,6 @@ pub(crate) fn crc_with(crc: u16, byte: u8) -> u16 {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use usp_mapping::mapping::ModbusTable;
 
     use super::*;
     use crate::modbus::poll::Block;
