@@ -427,7 +427,9 @@ async fn a_site_file_is_proposed_for_whoever_is_heard() {
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     let found = fs::read_to_string(place.path("found.yaml")).unwrap();
     let mac = radio.handle().mac("lock").unwrap();
-    let lock = format!("door-lock: {{use: usp.demo-lock, bus: air, mac: \"{mac}\", passkey: \"file:door-lock.passkey\"}}");
+    let lock = format!(
+        "door-lock: {{use: usp.demo-lock, bus: air, mac: \"{mac}\", passkey: \"file:door-lock.passkey\"}}"
+    );
     assert!(found.contains(&lock), "{found}");
     assert!(found.contains("use: bluetooth.health-thermometer") && found.contains(".key\""), "{found}");
     place.cli().ok(&["mapping", "check", "found.yaml"]);

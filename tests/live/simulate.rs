@@ -230,6 +230,6 @@ fn a_script_changes_devices_that_speak_in_messages() {
         assert!(told(&[profile, "--script", "script.txt"]).contains("line 1"), "{profile}");
     }
     assert!(told(&["usp.demo-light", "tasmota.pow"]).contains("simulated apart"));
-    assert!(told(&["usp.demo-light", "--serial"]).contains("only Modbus"));
+    assert!(told(&["usp.demo-light", "--serial"]).contains("no serial line"));
     assert!(told(&["usp.demo-light", "--mqtt", "127.0.0.1:1"]).contains("--mqtt is for"));
 }

@@ -1,17 +1,19 @@
 //! Encrypted advertisements of BTHome: AES-CCM with a counter that never goes back.
 //!
 //! Source: <https://bthome.io/encryption>. The nonce is made of the device's address, the service, the device information
-//! byte and the counter, so that nothing of another device, and nothing that was heard before, can be taken for a new word.
+//! byte and the counter, so that nothing of another device can be taken for a word of this one.
 //!
 //! A device with a new battery, or one that was restarted, may count from the beginning, and would never be heard again. Anybody may
 //! also send once more what it said long ago, and nothing in a word tells the one from the other. So a counter that went back is
 //! believed when it has gone on growing from there for [`RESTART`], in words of which none is among the last [`HEARD`] ones that
-//! came before, and when nothing of the former count was heard meanwhile. Until then it is a fault, which says so.
+//! were believed, and when nothing of the former count was heard meanwhile. Until then it is a fault, which says so. After a
+//! restart words of the former count are greater than those of the device: a counter that jumps by more than [`LOST`] while
+//! there may be such words is taken as one that went back. The last word may be said again, for [`REPEATS`].
 //!
 //! What that does not keep out: somebody who has recorded words that are older than those, keeps the device from being heard or
-//! finds it silent for so long, and plays them in their order. What is remembered lives as long as the site's entry of the device
-//! does in this process and is never written to a disk: so the first word after a start is believed whatever its counter is, and
-//! one that was recorded before may be taken for it.
+//! finds it silent for so long, as contacts and buttons are, and plays them in their order. What is remembered lives as long as
+//! the site's entry of the device does in this process and is never written to a disk: so the first word after a start is
+//! believed whatever its counter is, and one that was recorded before may be taken for it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -62,6 +64,13 @@ pub(super) const RESTART: Duration = Duration::from_secs(10);
 /// So many words are known again.
 const HEARD: usize = 64;
 
+/// So many words in a row may be lost after a restart without a doubt. If more are, it costs [`RESTART`].
+const LOST: u32 = 8;
+
+/// A word is that of a device which is there for so long after it was first heard: devices say each several times, and some
+/// the last one until there is another.
+pub(super) const REPEATS: Duration = Duration::from_secs(15 * 60);
+
 /// Why a word is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Distrust {
@@ -69,7 +78,9 @@ pub(super) enum Distrust {
     WrongKey,
     /// It is another one than the last, and was heard before.
     Replayed,
-    /// Its counter is not greater than that of an older word.
+    /// It is the last one, which was first heard [`REPEATS`] ago.
+    Repeated,
+    /// Its counter is not greater than that of an older word, or so much greater that it may be of a former count.
     WentBack {
         /// That of the older word.
         from: u32,
@@ -83,6 +94,17 @@ impl fmt::Display for Distrust {
         match self {
             Self::WrongKey => f.write_str("it cannot be decrypted with the key of this device"),
             Self::Replayed => f.write_str("it was heard before: somebody repeats what the device said"),
+            Self::Repeated => write!(
+                f,
+                "it says the same word for more than {} min: somebody may repeat what the device said",
+                REPEATS.as_secs() / 60
+            ),
+            Self::WentBack { from, to } if to > from => write!(
+                f,
+                "its counter jumped from {from} to {to} after a restart: it is believed when it has gone on so for {} s; or somebody \
+                 repeats what it said",
+                RESTART.as_secs()
+            ),
             Self::WentBack { from, to } => write!(
                 f,
                 "its counter went back from {from} to {to}: it was restarted, as by a new battery, and is believed when it has gone on \
@@ -107,6 +129,14 @@ pub(super) enum News {
 /// What is known again of a word: its counter, and what authenticates it.
 type Trace = (u32, [u8; 4]);
 
+/// The last word that was believed.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    word: Trace,
+    /// When it was first heard.
+    since: Instant,
+}
+
 /// A counter that went back, as long as nothing of the former one is heard.
 #[derive(Clone, Copy, Debug)]
 struct Restart {
@@ -120,9 +150,11 @@ struct Restart {
 pub(super) struct Opener {
     key: BindKey,
     mac: Mac,
-    /// The last word that was believed: none has a greater counter.
-    last: Option<Trace>,
-    /// The last words that were made with the key, be they believed or not.
+    /// Of this count none has a greater counter.
+    last: Option<Last>,
+    /// The greatest counter before a restart, as long as it was not passed.
+    former: Option<u32>,
+    /// The last words that were believed. What is not must not push them out.
     heard: VecDeque<Trace>,
     restart: Option<Restart>,
 }
@@ -130,7 +162,7 @@ pub(super) struct Opener {
 impl Opener {
     /// Nothing was heard yet.
     pub(super) fn new(key: BindKey, mac: Mac) -> Self {
-        Self { key, mac, last: None, heard: VecDeque::new(), restart: None }
+        Self { key, mac, last: None, former: None, heard: VecDeque::new(), restart: None }
     }
 
     /// Whether this is the key that it has.
@@ -144,25 +176,43 @@ impl Opener {
     pub(super) fn open(&mut self, now: Instant, sealed: &Sealed<'_>) -> Result<(Vec<u8>, News), Distrust> {
         let objects = self.decrypt(sealed).ok_or(Distrust::WrongKey)?;
         let word = (u32::from_le_bytes(sealed.counter), sealed.mic);
-        let news = self.judge(now, word);
-        self.remember(word);
-        Ok((objects, news?))
+        Ok((objects, self.judge(now, word)?))
     }
 
     fn judge(&mut self, now: Instant, word: Trace) -> Result<News, Distrust> {
         let news = match self.last {
-            Some(last) if word == last => News::Same,
-            Some(last) if word.0 <= last.0 => {
-                self.goes_back(now, word, last.0)?;
+            Some(last) if word == last.word => return self.says_again(now, last),
+            Some(last) if word.0 <= last.word.0 || self.jumps(last.word.0, word.0) => {
+                self.goes_back(now, word, last.word.0)?;
+                self.former = self.former.max(Some(last.word.0));
                 News::Restarted
             }
+            _ if self.heard.contains(&word) => return Err(Distrust::Replayed),
             _ => News::New,
         };
-        (self.last, self.restart) = (Some(word), None);
+        self.former = self.former.filter(|former| *former > word.0);
+        (self.last, self.restart) = (Some(Last { word, since: now }), None);
+        self.remember(word);
         Ok(news)
     }
 
-    /// The counter is not greater than one before.
+    /// The last word again, which shows that the device is there and goes on.
+    ///
+    /// Errors: it does so for too long.
+    fn says_again(&mut self, now: Instant, last: Last) -> Result<News, Distrust> {
+        if now.saturating_duration_since(last.since) > REPEATS {
+            return Err(Distrust::Repeated);
+        }
+        self.restart = None;
+        Ok(News::Same)
+    }
+
+    /// Whether a greater counter may be one of before a restart.
+    fn jumps(&self, from: u32, to: u32) -> bool {
+        self.former.is_some_and(|former| to <= former) && to.saturating_sub(from) > LOST
+    }
+
+    /// The counter is not greater than one before, or may be of before a restart.
     ///
     /// Errors: it is not believed yet.
     fn goes_back(&mut self, now: Instant, word: Trace, from: u32) -> Result<(), Distrust> {
@@ -186,9 +236,6 @@ impl Opener {
     }
 
     fn remember(&mut self, word: Trace) {
-        if self.heard.contains(&word) {
-            return;
-        }
         if self.heard.len() == HEARD {
             self.heard.pop_front();
         }
@@ -368,6 +415,55 @@ mod tests {
         assert_eq!(hearing.hears(130, 50), back(5000, 50));
         assert_eq!(hearing.hears(135, 5001), Ok(News::New));
         assert_eq!(hearing.hears(141, 51), back(5001, 51));
+    }
+
+    /// What was said before a restart has greater counters than what is said after it.
+    #[test]
+    fn after_a_restart_nothing_of_before_is_believed() {
+        let mut hearing = Hearing::new();
+        for counter in 4000..=5000 {
+            assert_eq!(hearing.hears(0, counter), Ok(News::New));
+        }
+        assert_eq!(hearing.hears(1, 0), back(5000, 0));
+        assert_eq!(hearing.hears(11, 1), Ok(News::Restarted));
+        assert_eq!(hearing.hears(12, 5000), Err(Distrust::Replayed));
+        for after in 0..60 {
+            let old = 4000 + u32::try_from(after).unwrap();
+            let own = 2 + u32::try_from(after).unwrap();
+            assert!(matches!(hearing.hears(13 + after, old), Err(Distrust::WentBack { .. })), "{old}");
+            assert_eq!(hearing.hears(13 + after, own), Ok(News::New));
+        }
+        // Few are lost without a doubt, for more it has to go on; what is greater than all before is new.
+        assert_eq!(hearing.hears(80, 61 + LOST), Ok(News::New));
+        assert_eq!(hearing.hears(90, 200), back(61 + LOST, 200));
+        assert_eq!(hearing.hears(100, 201), Ok(News::Restarted));
+        assert_eq!(hearing.hears(101, 6000), Ok(News::New));
+        assert_eq!(hearing.hears(102, 7000), Ok(News::New));
+    }
+
+    /// What is not believed makes room for no word that was.
+    #[test]
+    fn old_words_do_not_make_others_forgotten() {
+        let mut hearing = Hearing::new();
+        for counter in 4000..4010 {
+            assert_eq!(hearing.hears(0, counter), Ok(News::New));
+        }
+        for counter in (0..200).rev() {
+            assert_eq!(hearing.hears(1, counter), back(4009, counter));
+        }
+        assert_eq!(hearing.hears(20, 4008), Err(Distrust::Replayed));
+    }
+
+    #[test]
+    fn the_last_word_is_said_again_for_a_time() {
+        let mut hearing = Hearing::new();
+        assert_eq!(hearing.hears(0, 5000), Ok(News::New));
+        assert_eq!(hearing.hears(REPEATS.as_secs(), 5000), Ok(News::Same));
+        assert_eq!(hearing.hears(REPEATS.as_secs() + 1, 5000), Err(Distrust::Repeated));
+        // Nor does it keep the device from being believed then.
+        assert_eq!(hearing.hears(1000, 0), back(5000, 0));
+        assert_eq!(hearing.hears(1005, 5000), Err(Distrust::Repeated));
+        assert_eq!(hearing.hears(1010, 1), Ok(News::Restarted));
     }
 
     /// Another restart, or somebody else's words: it has to grow.

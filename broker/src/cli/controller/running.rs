@@ -7,7 +7,7 @@ use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 
 use super::default_endpoint_id;
-use crate::client::{Client, Options, Via};
+use crate::client::{Client, ConnectError, Options, Via};
 
 /// How long it may take: whoever asks has something else to do.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -33,9 +33,17 @@ pub(crate) enum Running {
 
 /// Asks whoever listens there for his buses.
 pub(crate) async fn buses(via: &Via) -> Running {
-    let Ok(endpoint_id) = default_endpoint_id() else { return Running::Nobody };
+    let endpoint_id = match default_endpoint_id() {
+        Ok(endpoint_id) => endpoint_id,
+        Err(why) => return Running::Silent(why.to_string()),
+    };
     let options = Options { via: via.clone(), endpoint_id, timeout: PATIENCE };
-    let Ok((client, _notifications)) = Client::connect(&options).await else { return Running::Nobody };
+    let (client, _notifications) = match Client::connect(&options).await {
+        Ok(connected) => connected,
+        Err(ConnectError::NobodyListens(_)) => return Running::Nobody,
+        // There is somebody: that he cannot be asked does not mean that he uses nothing.
+        Err(why) => return Running::Silent(why.to_string()),
+    };
     let request = Get { param_paths: vec!["Device.X_USPBROKER_Bus.".to_owned()], max_depth: 2 };
     let answer = client.request(ReqType::Get(request)).await;
     client.close().await;

@@ -102,16 +102,26 @@ mod tests {
         assert!(!is_same(&tcp("localhost"), &bus("127.0.0.1:6639")).await);
     }
 
+    fn coordinator(port: ZigbeePort) -> ZigbeeBus {
+        ZigbeeBus { port, ncp: None, channel: None, pan_id: None, network_key: None, adopt: false }
+    }
+
+    /// Who listens may use it, though he says nothing; a serial port is locked then.
+    #[tokio::test(start_paused = true)]
+    async fn who_listens_and_says_nothing_is_not_robbed() {
+        let place = tempfile::tempdir().unwrap();
+        let socket = place.path().join("agent");
+        let _silent = tokio::net::UnixListener::bind(&socket).unwrap();
+        let via = format!("uds:{}", socket.display()).parse().unwrap();
+        let tcp = coordinator(ZigbeePort::Tcp(BusAddress::Host("stick.invalid".to_owned(), 6638)));
+        let told = check(&tcp, &via).await.unwrap_err().to_string();
+        assert!(told.contains("does not say whether it uses that coordinator"), "{told}");
+        assert!(check(&coordinator(serial("/dev/ttyUSB0")), &via).await.is_ok());
+    }
+
     #[tokio::test]
     async fn where_no_broker_runs_nobody_has_it() {
-        let bus = ZigbeeBus {
-            port: serial("/dev/ttyUSB0"),
-            ncp: None,
-            channel: None,
-            pan_id: None,
-            network_key: None,
-            adopt: false,
-        };
+        let bus = coordinator(serial("/dev/ttyUSB0"));
         let place = tempfile::tempdir().unwrap();
         let via = format!("uds:{}", place.path().join("agent").display()).parse().unwrap();
         assert!(check(&bus, &via).await.is_ok());
