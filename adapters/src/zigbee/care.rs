@@ -191,9 +191,7 @@ async fn set_up(board: &Board, ieee: Ieee, (known, mapping): (&Known, &Mapping),
             board.shared().members.set_up(ieee, Some(digest));
             board.expect_reports(ieee);
             board.changes.notify_one();
-            if !known.node.listens {
-                first_words(board, ieee, mapping).await;
-            }
+            first_words(board, ieee, mapping).await;
             tell(newcomer(ieee, Some(known), JoinStage::Ready, refused.join("; ")));
             true
         }
@@ -204,14 +202,15 @@ async fn set_up(board: &Board, ieee: Ieee, (known, mapping): (&Known, &Mapping),
     }
 }
 
-/// A device that sleeps says what it has while it is awake. What it does not say now it reports in its time.
+/// A device says what it has: one that sleeps while it is awake, any other because what has changed between its first read and this moment
+/// was not to be reported yet. What it does not say now it reports in its time.
 pub(super) async fn first_words(board: &Board, ieee: Ieee, mapping: &Mapping) {
     for (endpoint, cluster, question) in first_questions(mapping) {
         match board.ask(ieee, &question, ANSWER).await {
             Ok(Said::Zcl(frame)) => board.tell_first(ieee, Word::frame(endpoint, cluster, frame)),
             Ok(Said::Zdo(_)) => {}
             Err(why) => {
-                tracing::debug!(%ieee, %why, "a device that sleeps was not read");
+                tracing::debug!(%ieee, %why, "a device that was set up was not read");
                 return;
             }
         }

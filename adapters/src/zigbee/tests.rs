@@ -338,6 +338,20 @@ async fn devices_join_are_interviewed_and_set_up() {
     assert_eq!(world.write("plug", Value::Bool(true), 30 * SECOND).await, Ok(Value::Bool(true)));
 }
 
+/// It is read when it joins, and is to report only once it is set up: what changes in between is reported by nobody.
+#[tokio::test(start_paused = true)]
+async fn what_changes_before_a_device_is_set_up_is_seen() {
+    let mut world = started(&both());
+    world.stick.wait_up().await;
+    world.stick.stick().delay = 4 * SECOND;
+    world.stick.joins(PLUG);
+    assert_eq!(world.reading("plug").await, Value::Bool(false));
+    world.stick.stick().is_on = true;
+    world.stage(PLUG, JoinStage::Ready).await;
+    let seen = timeout(60 * SECOND, world.reading("plug")).await;
+    assert_eq!(seen, Ok(Value::Bool(true)), "long before its reports are due");
+}
+
 /// As all of a home do after a power cut: it is read, once and in its turn, and is what it was.
 #[tokio::test(start_paused = true)]
 async fn who_only_announces_itself_is_read_once_and_not_set_up_anew() {
