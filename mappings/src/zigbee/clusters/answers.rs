@@ -1,7 +1,8 @@
 //! What servers answer to commands.
 //!
 //! Facts of ZCL revision 8 (07-5123-08): the Default Response (2.5.12) answers every command but those that are here, and any
-//! that is refused as such. A command with a manufacturer code is the manufacturer's, and not one of these.
+//! that is refused as such. Not here are RSSI Location and Partition, which have answers of their own too: a command to them is
+//! told as unanswered though it may be done. A command with a manufacturer code is the manufacturer's, and not one of these.
 
 use self::Outcome::{Arming, Each, Own, Standard, Unsaid};
 use crate::port::DeviceFault;
