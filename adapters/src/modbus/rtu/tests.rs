@@ -379,11 +379,15 @@ async fn frames_go_over_tcp_too() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = thread::spawn(move || {
-        for _ in 0..2 {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 8];
-            stream.read_exact(&mut request).unwrap();
-            stream.write_all(&registers(9, &[u16::from(request[3])])).unwrap();
+        let (mut first, _) = listener.accept().unwrap();
+        let mut request = [0; 8];
+        first.read_exact(&mut request).unwrap();
+        first.write_all(&registers(9, &[u16::from(request[3])])).unwrap();
+        drop(first);
+        let (mut second, _) = listener.accept().unwrap();
+        // More than one, if a request was still handed over before the first connection's end was noticed.
+        while second.read_exact(&mut request).is_ok() {
+            second.write_all(&registers(9, &[u16::from(request[3])])).unwrap();
         }
     });
     let mut medium = ModbusRtu::tcp(BusAddress::Socket(address));
@@ -393,6 +397,7 @@ async fn frames_go_over_tcp_too() {
     assert!(matches!(closed, Outcome::Silent(DeviceFault::Unreachable(_))), "{closed:?}");
     medium.connect().await.unwrap();
     assert_eq!(answer(medium.exchange(read(9, 6, 1)).await), [6]);
+    drop(medium);
     server.join().unwrap();
 }
 
