@@ -40,10 +40,32 @@ const UNCONNECTED: [(&str, &str); 9] = [
     ("concurrent-connection-limit", "the radio has no connection left"),
 ];
 
+/// An error as it came over D-Bus. Its name and text are what somebody else has written.
+#[derive(Clone, Copy, Debug)]
+struct Said<'e> {
+    name: &'e str,
+    message: &'e str,
+}
+
+impl<'e> Said<'e> {
+    fn of(error: &'e dbus::Error) -> Self {
+        Self { name: error.name().unwrap_or_default(), message: error.message().unwrap_or_default() }
+    }
+
+    /// Its name without whose it is.
+    fn kind(&self) -> &'e str {
+        self.name.rsplit('.').next().unwrap_or_default()
+    }
+}
+
 /// What is meant by an error of D-Bus.
 pub(super) fn words(error: &dbus::Error) -> String {
-    let message = error.message().unwrap_or_default();
-    match error.name().and_then(|name| name.rsplit('.').next()).unwrap_or_default() {
+    words_of(Said::of(error))
+}
+
+fn words_of(error: Said<'_>) -> String {
+    let message = error.message;
+    match error.kind() {
         "ServiceUnknown" | "NameHasNoOwner" | "SpawnFailed" => "bluetoothd is not running".to_owned(),
         "AccessDenied" => {
             "D-Bus does not let this user talk to BlueZ: it has to be in the group bluetooth".to_owned()
@@ -60,7 +82,7 @@ pub(super) fn words(error: &dbus::Error) -> String {
         }
         "AuthenticationTimeout" | "AuthenticationCanceled" => "pairing was not completed".to_owned(),
         "ConnectionAttemptFailed" => NO_ANSWER.to_owned(),
-        name if message.is_empty() => name.to_owned(),
+        name if message.is_empty() => shortened(name),
         _ => unconnected(message).map_or_else(|| shortened(message), str::to_owned),
     }
 }
@@ -89,16 +111,18 @@ fn shortened(text: &str) -> String {
 
 /// What is meant by an error of D-Bus about a device.
 pub(super) fn of_device(error: &dbus::Error) -> Fault {
-    let name = error.name().and_then(|name| name.rsplit('.').next()).unwrap_or_default();
-    let message = error.message().unwrap_or_default();
+    of_said(Said::of(error))
+}
+
+fn of_said(error: Said<'_>) -> Fault {
+    let (kind, message) = (error.kind(), error.message);
     if message.contains(BROKEN_OFF) {
         return Fault::Gone("the connection broke off".to_owned());
     }
-    if REFUSALS.contains(&name) || name == "Failed" && message.contains("ATT error") {
-        let words = if message.is_empty() { name.to_owned() } else { shortened(message) };
-        return Fault::Refused(words);
+    if REFUSALS.contains(&kind) || kind == "Failed" && message.contains("ATT error") {
+        return Fault::Refused(shortened(if message.is_empty() { kind } else { message }));
     }
-    Fault::Gone(words(error))
+    Fault::Gone(words_of(error))
 }
 
 /// What is meant by an error of `btleplug`.
@@ -112,19 +136,18 @@ pub(super) fn of_peer(error: &btleplug::Error) -> Fault {
             cause = known.source();
         }
         let shown = format!("{other:?}");
-        return error_in(&shown).map_or_else(|| by_text(&other.to_string()), |error| of_device(&error));
+        return said_in(&shown).map_or_else(|| by_text(&other.to_string()), of_said);
     }
     Fault::Gone(shortened(&error.to_string()))
 }
 
 /// The error of D-Bus within one that does not have it among its causes, as `bluez-async` makes them: it can be seen there all the
 /// same, as `D-Bus error: MESSAGE (NAME)`.
-fn error_in(shown: &str) -> Option<dbus::Error> {
+fn said_in(shown: &str) -> Option<Said<'_>> {
     let (message, name) = shown.split_once("D-Bus error: ")?.1.rsplit_once(" (")?;
     let name = name.trim_end_matches(')');
     let is_name = name.contains('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "._".contains(c));
-    let is_text = !message.contains('\0');
-    (is_name && is_text).then(|| dbus::Error::new_custom(name, message))
+    is_name.then_some(Said { name, message })
 }
 
 /// Where the error of D-Bus is not among the causes its text is.
@@ -198,11 +221,45 @@ mod tests {
         assert_eq!(gone, Fault::Gone("Not connected".to_owned()));
         let gone = through_btleplug("org.freedesktop.DBus.Error.ServiceUnknown", "The name …");
         assert_eq!(gone, Fault::Gone("bluetoothd is not running".to_owned()));
-        for odd in
-            ["D-Bus error: x", "D-Bus error: x (a b)", "DbusError(D-Bus error:  ())", "D-Bus error: \0 (a.b)"]
-        {
-            assert!(error_in(odd).is_none(), "{odd}");
+        for odd in ["D-Bus error: x", "D-Bus error: x (a b)", "DbusError(D-Bus error:  ())"] {
+            assert!(said_in(odd).is_none(), "{odd}");
         }
+    }
+
+    /// Whose text is what somebody else has made up.
+    struct MadeUp(String);
+
+    impl std::fmt::Debug for MadeUp {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+
+    impl std::fmt::Display for MadeUp {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+
+    impl Error for MadeUp {}
+
+    /// They come from whoever is on the bus.
+    #[test]
+    fn a_name_that_is_none_for_d_bus_is_told_all_the_same() {
+        let long = format!("a.{}", "b".repeat(300));
+        let names =
+            ["a..b", ".a", "a.", "..", "a.1b", "1a.b", "a.b-c", "ä.ö", "", "a", "a.b\0", long.as_str()];
+        for name in names {
+            for message in ["it is odd", "", "a \0 (b) D-Bus error: (", "\u{1b}[2J"] {
+                let text = format!("D-Bus error: {message} ({name})");
+                let (Fault::Gone(why) | Fault::Refused(why)) =
+                    of_peer(&btleplug::Error::Other(Box::new(MadeUp(text))));
+                assert!(why.chars().count() <= 200 && !why.contains(char::is_control), "{why:?}");
+            }
+        }
+        let refused = "D-Bus error: Read not permitted (org.bluez..NotPermitted)".to_owned();
+        let refused = of_peer(&btleplug::Error::Other(Box::new(MadeUp(refused))));
+        assert_eq!(refused, Fault::Refused("Read not permitted".to_owned()));
     }
 
     #[test]
