@@ -467,34 +467,137 @@ async fn daemons_that_hang_keep_nobody_online_and_nobody_waiting() {
     assert!(home.broker.end().is_none(), "the broker has ended");
 }
 
-/// python-dbusmock's BlueZ shares no code with ours: its adapter scans, and what it advertises is heard.
+/// A lamp that is connected all the time, and what it is to say by itself is not asked.
+const GATT_LAMP: &str = r#"uspmap: 1
+profile: test.gatt-lamp
+version: 1.0.0
+device: {type: Light}
+ble: {timeout: 5s, connect: keep}
+poll: {slow: 1h}
+capabilities:
+  switch: {class: BinaryControl, type: Switch, read: {char: fff1, as: u8, notify: true}, write: {}, poll: slow}
+  level: {class: LevelControl, type: Brightness, unit: "%", min: 1, max: 100, read: {char: fff2, as: u8}, write: {response: false}, poll: slow}
+"#;
+
+/// A BlueZ of python-dbusmock, and what it is told to do.
+struct Mock {
+    bluez: Process,
+    _bus: PrivateBus,
+}
+
+impl Mock {
+    async fn start(place: &mut Place) -> Self {
+        dbus_daemon();
+        let bus = PrivateBus::start(Some(&place.path("dbus"))).await.unwrap();
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(here("python/bluez_mock.py")).env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
+        let bluez = Process::start(command.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::piped()));
+        assert_eq!(bluez.line(), "ready");
+        place.env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address());
+        Self { bluez, _bus: bus }
+    }
+
+    /// Its answer to an order.
+    fn obeys(&mut self, order: &str) -> String {
+        self.bluez.stdin().write_all(format!("{order}\n").as_bytes()).unwrap();
+        self.bluez.line()
+    }
+
+    /// Has the thermometer say something until the broker shows it.
+    fn is_heard(&mut self, cli: &Cli, temperature: &str, data: &str, value: &str) {
+        eventually("the advertisement", || {
+            assert_eq!(self.obeys(&format!("advertise {data}")), "advertised");
+            (shown(cli, temperature) == value).then_some(())
+        });
+    }
+}
+
+/// python-dbusmock's BlueZ shares no code with ours: its adapter scans, what it advertises is heard, its devices are connected, read,
+/// written and notify, and its adapter is pulled out and comes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bluez_that_shares_no_code_is_understood() {
-    dbus_daemon();
     let mut place = Place::new(ACTOR, "");
-    let bus = PrivateBus::start(Some(&place.path("dbus"))).await.unwrap();
-    let mut command = Command::new("/usr/bin/python3");
-    command.arg(here("python/bluez_mock.py")).env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
-    let mut bluez = Process::start(command.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::piped()));
-    assert_eq!(bluez.line(), "ready");
-    place.env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address());
+    let mut mock = Mock::start(&mut place).await;
+    place.write("lamp.yaml", GATT_LAMP);
     place.write(
         "site.yaml",
         "site: 1\nbuses: {radio: {ble: hci0}}\ndevices:\n  \
-         thermometer: {use: bthome.thermometer, bus: radio, mac: \"A4:C1:38:00:02:01\"}\n",
+         thermometer: {use: bthome.thermometer, bus: radio, mac: \"A4:C1:38:00:02:01\"}\n  \
+         lamp: {file: lamp.yaml, bus: radio, mac: \"A4:C1:38:00:02:02\"}\n",
     );
     let _broker = place.start();
     let cli = place.cli();
     let temperature = path(&cli, "thermometer", "Temperature", "LevelSensor");
-    for (line, value) in [("advertise 40016102ca09\n", "25.06"), ("advertise 4001610218fc\n", "-10")] {
-        eventually("the advertisement", || {
-            bluez.stdin().write_all(line.as_bytes()).unwrap();
-            assert_eq!(bluez.line(), "advertised");
-            (shown(&cli, &temperature) == value).then_some(())
-        });
+    mock.is_heard(&cli, &temperature, "40016102ca09", "25.06");
+    mock.is_heard(&cli, &temperature, "4001610218fc", "-10");
+    assert_eq!(mock.obeys("scans"), "scans True");
+
+    let (on, level) =
+        (path(&cli, "lamp", "switch", "BinaryControl"), path(&cli, "lamp", "level", "LevelControl"));
+    eventually("the lamp is connected", || online(&cli, "lamp").then_some(()));
+    cli.ok(&["set", &format!("{on}=true")]);
+    assert_eq!(mock.obeys("value fff1"), "value 01");
+    cli.ok(&["set", &format!("{level}=35")]);
+    assert_eq!(mock.obeys("value fff2"), "value 23");
+    assert_eq!((shown(&cli, &on), shown(&cli, &level)), ("true".to_owned(), "35".to_owned()));
+    let watch = cli.watch(&[&on, "--count", "1"]);
+    assert_eq!(mock.obeys("notify fff1 00"), "notified");
+    let line = watch.line();
+    assert!(line.contains("BinaryControl.Value") && line.contains("false"), "{line}");
+
+    // The connection breaks off, and is made again.
+    assert_eq!((mock.obeys("connects"), mock.obeys("drop")), ("connects 1".to_owned(), "dropped".to_owned()));
+    eventually("another connection", || (mock.obeys("connects") == "connects 2").then_some(()));
+    eventually("the lamp obeys again", || (cli.run(&["set", &format!("{on}=true")]).code == 0).then_some(()));
+    assert_eq!(mock.obeys("value fff1"), "value 01");
+
+    // So does the radio.
+    assert_eq!(mock.obeys("pull"), "pulled");
+    let why = || shown(&cli, "Device.X_USPBROKER_Bus.1.LastError");
+    eventually("the bus says why", || (why() == "the radio was pulled out").then_some(()));
+    assert!(!online(&cli, "thermometer") && !online(&cli, "lamp"));
+    assert_eq!(mock.obeys("plug"), "plugged");
+    eventually("the radio is back", || why().is_empty().then_some(()));
+    mock.is_heard(&cli, &temperature, "40016202ca09", "25.06");
+    assert_eq!(mock.obeys("scans"), "scans True");
+}
+
+/// Of one device BlueZ says too little, over another the library panics: both are told why, and nobody else is concerned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_the_library_cannot_read_is_told_and_costs_nobody_else() {
+    let mut place = Place::new(ACTOR, "");
+    let mut mock = Mock::start(&mut place).await;
+    place.write("lamp.yaml", GATT_LAMP);
+    let mut site = "site: 1\nbuses: {radio: {ble: hci0}}\ndevices:\n".to_owned();
+    for (name, number) in [("lamp", 2), ("bare", 3), ("nameless", 4)] {
+        writeln!(site, "  {name}: {{file: lamp.yaml, bus: radio, mac: \"A4:C1:38:00:02:0{number}\"}}")
+            .unwrap();
     }
-    bluez.stdin().write_all(b"scans\n").unwrap();
-    assert_eq!(bluez.line(), "scans True");
+    place.write("site.yaml", &site);
+    let mut broker = place.start();
+    let cli = place.cli();
+    eventually("the lamp is connected", || {
+        assert_eq!(mock.obeys("advertise 40016102ca09"), "advertised");
+        online(&cli, "lamp").then_some(())
+    });
+    for (device, why) in [
+        ("bare", "BlueZ does not say of it what is needed to connect it"),
+        ("nameless", "the Bluetooth library failed over what BlueZ says of it"),
+    ] {
+        let on = path(&cli, device, "switch", "BinaryControl");
+        eventually_ok(
+            || {
+                let told = cli.fails(1, &["set", &format!("{on}=true")]);
+                if told.contains(why) { Ok(()) } else { Err(told) }
+            },
+            |told| format!("{device}: {told}\n{}", place.log()),
+        );
+        assert!(!online(&cli, device), "{device}");
+    }
+    assert!(place.log().contains("the Bluetooth library failed"), "{}", place.log());
+    cli.ok(&["set", &format!("{}=true", path(&cli, "lamp", "switch", "BinaryControl"))]);
+    assert_eq!(mock.obeys("value fff1"), "value 01");
+    assert!(broker.end().is_none(), "the broker has ended");
 }
 
 /// A device that acknowledges everything, and says afterwards whether it has done it, is believed what it says.

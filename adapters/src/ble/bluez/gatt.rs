@@ -4,10 +4,10 @@ use std::pin::Pin;
 
 use btleplug::api::{Central, CharPropFlags, Characteristic, Peripheral as _, ValueNotification, WriteType};
 use btleplug::platform::Peripheral;
+use dbus::nonblock::stdintf::org_freedesktop_dbus::Properties;
 use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use tokio_util::task::AbortOnDropHandle;
 use usp_mapping::mapping::{BleAddress, BleChar, BleOptions, BleUuid, Mac};
 use uuid::Uuid;
 
@@ -77,27 +77,39 @@ impl Session {
         made
     }
 
-    /// Makes the connection, in the session's thread: what `btleplug` listens to meanwhile it takes back where it is dropped, in a task
-    /// that panics when D-Bus is gone. So has the thread then.
+    /// Makes the connection.
     async fn linked(&self, device: Peripheral) -> Result<Peripheral, Fault> {
         let work = async move {
             device.connect().await?;
             device.discover_services().await?;
             Ok(device)
         };
-        match AbortOnDropHandle::new(self.wire.runtime.spawn(work)).await {
-            Ok(made) => made.map_err(|error: btleplug::Error| fault::of_peer(&error)),
-            Err(_) => Err(Fault::Gone("the connection to D-Bus is lost".to_owned())),
-        }
+        let made: Result<_, btleplug::Error> = self.wire.run(work).await.map_err(Fault::Gone)?;
+        made.map_err(|error| fault::of_peer(&error))
     }
 
     async fn peripheral(&self, mac: Mac) -> Result<Peripheral, Fault> {
         let no_radio = || Fault::Gone("there is no radio".to_owned());
         let central = locked(&self.radio).as_ref().map(|radio| radio.central.clone()).ok_or_else(no_radio)?;
-        let all = central.peripherals().await.map_err(|error| fault::of_peer(&error))?;
-        let is_it = |device: &Peripheral| device.address().into_inner() == mac.0;
-        let unheard = || Fault::Gone("the radio has not heard it: is it near, and awake?".to_owned());
-        all.into_iter().find(is_it).ok_or_else(unheard)
+        let all = self.wire.run(async move { central.peripherals().await }).await.map_err(Fault::Gone)?;
+        let all = all.map_err(|error| fault::of_peer(&error))?;
+        match all.into_iter().find(|device| device.address().into_inner() == mac.0) {
+            Some(device) => Ok(device),
+            None => Err(Fault::Gone(self.unheard(mac).await.to_owned())),
+        }
+    }
+
+    /// Why `btleplug` has no such device: it leaves out one of which BlueZ says too little.
+    async fn unheard(&self, mac: Mac) -> &'static str {
+        let known = match self.device_path(mac) {
+            Some(path) => self.proxy(path, CALL).get::<String>(DEVICE, "Address").await.is_ok(),
+            None => false,
+        };
+        if known {
+            "BlueZ does not say of it what is needed to connect it"
+        } else {
+            "the radio has not heard it: is it near, and awake?"
+        }
     }
 
     /// Ends whatever there is of a connection.

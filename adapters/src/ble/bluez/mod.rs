@@ -10,6 +10,7 @@ mod gatt;
 mod signals;
 
 use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -25,6 +26,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 use usp_mapping::mapping::{BleAdapter, Mac};
 
 use self::agent::Agent;
@@ -44,6 +46,9 @@ const OPEN: Duration = Duration::from_secs(10);
 
 /// Longest time for what BlueZ can answer by itself.
 pub(super) const CALL: Duration = Duration::from_secs(5);
+
+/// What is said when the connection to D-Bus has ended.
+const LOST: &str = "the connection to D-Bus is lost";
 
 /// Most devices that D-Bus is told of one by one: it admits 512 rules for each connection.
 const RULES: usize = 400;
@@ -83,6 +88,26 @@ impl std::fmt::Debug for Wire {
     }
 }
 
+impl Wire {
+    /// Has `btleplug` do something, in the session's thread: what it listens to meanwhile it takes back where it is dropped, in a
+    /// task that panics when D-Bus is gone, as the thread has then; and it panics itself over some things that BlueZ may say.
+    ///
+    /// Errors: it came to no end.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, String> {
+        AbortOnDropHandle::new(self.runtime.spawn(work)).await.map_err(|error| {
+            if error.is_panic() {
+                tracing::error!("the Bluetooth library failed over what BlueZ says");
+                "the Bluetooth library failed over what BlueZ says of it".to_owned()
+            } else {
+                LOST.to_owned()
+            }
+        })
+    }
+}
+
 /// The radio that was found.
 #[derive(Clone, Debug)]
 struct Radio {
@@ -106,7 +131,16 @@ impl Door {
         let (stop, opening, lost) = (CancellationToken::new(), Arc::clone(&self.0), events.clone());
         let stopped = stop.clone();
         let thread = thread::Builder::new().name("ble-dbus".to_owned());
-        let started = thread.spawn(move || drive(&opening, ready, stopped, &lost));
+        let started = thread.spawn(move || {
+            let driven = catch_unwind(AssertUnwindSafe(|| drive(&opening, ready, stopped, &lost)));
+            opening.store(false, Ordering::Release);
+            if driven.is_err() {
+                let why = "an internal error ended the connection to D-Bus";
+                tracing::error!("{why}");
+                // Whoever keeps the scan may be gone.
+                drop(lost.blocking_send(Event::Lost(why.to_owned())));
+            }
+        });
         if let Err(error) = started {
             self.0.store(false, Ordering::Release);
             return Err(format!("no thread can be started: {error}"));
@@ -140,10 +174,7 @@ fn drive(
     events: &mpsc::Sender<Event>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else {
-        opening.store(false, Ordering::Release);
-        return;
-    };
+    let Ok(runtime) = runtime else { return };
     runtime.block_on(async {
         let told = std::env::var("DBUS_SYSTEM_BUS_ADDRESS");
         let place = told.map_or_else(|_| String::new(), |at| format!(" at DBUS_SYSTEM_BUS_ADDRESS={at}"));
@@ -172,8 +203,8 @@ fn drive(
         tokio::select! {
             () = stop.cancelled() => {}
             error = resource => {
-                tracing::debug!(%error, "the connection to D-Bus is lost");
-                drop(events.send(Event::Lost("the connection to D-Bus is lost".to_owned())).await);
+                tracing::debug!(%error, "{LOST}");
+                drop(events.send(Event::Lost(LOST.to_owned())).await);
             }
         }
     });
@@ -220,16 +251,18 @@ impl Session {
 
     /// The same radio as `btleplug` has it.
     async fn central(&self, path: &Path<'_>) -> Result<Adapter, String> {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let all = timeout(CALL, self.wire.manager.adapters()).await;
-        let all = all.map_err(|_| "BlueZ does not answer".to_owned())?.map_err(|error| error.to_string())?;
-        for central in all {
-            let info = timeout(CALL, central.adapter_info()).await.ok().and_then(Result::ok);
-            if info.is_some_and(|info| info.split(' ').next() == Some(name)) {
-                return Ok(central);
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let (manager, wanted) = (self.wire.manager.clone(), name.clone());
+        let found = self.wire.run(async move {
+            for central in manager.adapters().await.map_err(|error| error.to_string())? {
+                let info = central.adapter_info().await;
+                if info.is_ok_and(|info| info.split(' ').next() == Some(&*wanted)) {
+                    return Ok(central);
+                }
             }
-        }
-        Err(format!("the radio {name} is not there any more"))
+            Err(format!("the radio {wanted} is not there any more"))
+        });
+        timeout(2 * CALL, found).await.map_err(|_| "BlueZ does not answer".to_owned())??
     }
 
     async fn discover(&self, path: &Path<'static>, again: bool) -> Result<(), String> {
