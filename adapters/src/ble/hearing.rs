@@ -258,7 +258,8 @@ impl Sense {
         }
     }
 
-    /// Whether data are about the same occurrence as the last ones; `news`: what an encrypted word says of that.
+    /// Whether data are about the same occurrence as the last ones; `news`: what an encrypted word says of that. A word by which
+    /// a counter is believed that went back is about none: who has recorded it may play it at any time.
     fn is_repeated(&mut self, now: Instant, source: &BleSource, data: &[u8], news: Option<News>) -> bool {
         let before = self.last.insert(source.clone(), (now, data.to_vec()));
         let counted = match Payload::parse(data) {
@@ -267,6 +268,9 @@ impl Sense {
         };
         let is_same = before.as_ref().is_some_and(|(_, known)| known == data);
         let is_soon = before.is_some_and(|(at, _)| now - at < PAUSE);
+        if news == Some(News::Restarted) {
+            return true;
+        }
         is_same && (counted.is_some() || news.map_or(is_soon, |news| news == News::Same))
     }
 
