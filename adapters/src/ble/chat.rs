@@ -137,8 +137,7 @@ impl Chat {
                     Err(_) => return,
                 },
                 changed = self.link.changed() => match changed {
-                    // What was told before is not the reason any more.
-                    Ok(()) => self.told = None,
+                    Ok(()) => self.link_changed(),
                     Err(_) => return,
                 },
                 () = wait_until(again_at), if again_at.is_some() => self.connect_again().await,
@@ -203,6 +202,14 @@ impl Chat {
             }
         }
         self.board.give_up(&self.id);
+    }
+
+    /// What was told before is not the reason any more, and who still is connected is not there by that alone.
+    fn link_changed(&mut self) {
+        self.told = None;
+        if *self.link.borrow() == LinkState::Up && self.peer.is_some() && self.keeps() {
+            self.tell(Word::Connected);
+        }
     }
 
     /// The connection is gone, though nobody has ended it.

@@ -113,8 +113,8 @@ pub(crate) struct BleModel {
     unusable: BTreeMap<PointId, DeviceFault>,
     /// The numbers that only grow, as far as they were read.
     counters: Counters,
-    /// Why it is not connected, if it is to be so all the time.
-    apart: Option<String>,
+    /// It is connected, as far as that is told: of whoever is to be so all the time.
+    connected: bool,
     /// What is not encrypted with its key shows nobody that it is there.
     is_sealed: bool,
     /// When something was heard last that was encrypted with it, or would be.
@@ -312,7 +312,7 @@ impl BleModel {
             }
         }
         // Who advertises, and is to be connected, is there; but what is told over a connection is not told.
-        Heard { readings, live: self.apart.is_none(), ..Heard::default() }
+        Heard { readings, live: self.connected || !self.keeps(), ..Heard::default() }
     }
 
     fn advert(&mut self, now: Instant, source: &BleSource, data: &[u8], repeated: bool) -> Heard {
@@ -379,7 +379,7 @@ impl Model for BleModel {
             unreadable: BTreeSet::new(),
             unusable: BTreeMap::new(),
             counters: Counters::default(),
-            apart: None,
+            connected: false,
             opened: None,
             is_sealed: matches!(&device.address, DeviceAddress::Ble(address) if address.key.is_some()),
         }
@@ -495,6 +495,8 @@ impl Model for BleModel {
 
     fn reconnected(&mut self) {
         self.parts.clear();
+        // Whoever still is says so.
+        self.connected = false;
     }
 
     fn hear(&mut self, now: Instant, word: Word) -> Heard {
@@ -508,11 +510,11 @@ impl Model for BleModel {
                 self.told(now, readings)
             }
             Word::Connected => {
-                self.apart = None;
+                self.connected = true;
                 presence(Ok(()))
             }
             Word::Apart(why) => {
-                self.apart = Some(why.clone());
+                self.connected = false;
                 presence(Err(why))
             }
             Word::Silent(patience, why) => {

@@ -494,6 +494,26 @@ fn the_reason_of_an_absence_is_never_an_older_one() {
     assert_eq!(thermometer.says(Said::Word(advert(&[0x40, 2, 0xca, 9]))), Some(Ok(())));
 }
 
+/// It advertises, as who is not connected does: that does not make it there until it turns out that it cannot be connected.
+#[test]
+fn a_device_that_cannot_be_connected_is_not_there_before_that_is_found_out() {
+    let mut lamp = Whole::new(device(LAMP));
+    let why = "it cannot be paired: the passkey is wrong";
+    let apart = || Said::Word(Word::Apart(why.to_owned()));
+    let strong = || Said::Word(Word::Rssi(-50));
+    assert_eq!(lamp.says(Said::LinkUp), None);
+    assert_eq!(lamp.says(strong()), None);
+    let told = lamp.says(apart());
+    assert!(matches!(&told, Some(Err(told)) if told.contains(why)), "{told:?}");
+    assert_eq!((lamp.says(strong()), lamp.says(apart())), (None, None), "that is known");
+    assert_eq!(lamp.says(Said::Word(Word::Connected)), Some(Ok(())));
+    assert!(matches!(lamp.says(Said::LinkDown("bluetoothd has ended".to_owned())), Some(Err(_))));
+    let told = lamp.says(Said::LinkUp);
+    assert!(matches!(&told, Some(Err(told)) if told.contains("its bus is back")), "{told:?}");
+    assert_eq!(lamp.says(strong()), None, "it was connected before, and is not yet");
+    assert_eq!(lamp.says(Said::Word(Word::Connected)), Some(Ok(())));
+}
+
 /// Somebody may have recorded it: what counts again from the beginning sets what the device shows, and presses nothing.
 #[tokio::test(start_paused = true)]
 async fn the_word_by_which_a_restart_is_believed_is_no_event() {
