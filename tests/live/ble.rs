@@ -366,10 +366,10 @@ async fn the_radio_and_its_daemons_fail_and_come_back() {
             || if online(&cli, "kitchen") { Err(()) } else { Ok(()) },
             |()| format!("kitchen is still online: {fault}\n{}", home.place.log()),
         );
-        if fault != BleFault::ScanSilent {
-            let why = || !shown(&cli, "Device.X_USPBROKER_Bus.1.LastError").is_empty();
-            eventually(&format!("the bus says why: {fault}"), || why().then_some(()));
-        }
+        let why = || shown(&cli, "Device.X_USPBROKER_Bus.1.LastError");
+        eventually(&format!("the bus says why: {fault}"), || (!why().is_empty()).then_some(()));
+        assert!(fault != BleFault::ScanSilent || why().contains("heard nobody"), "{}", why());
+        assert_eq!(shown(&cli, "Device.X_USPBROKER_Bus.1.Online"), "false", "{fault}");
         let ended = cli.run(&["set", &format!("{locked}=true")]);
         // A connection that is kept outlives a scan that is silent; nothing else does.
         let turned = air.get("lock", "locked").as_deref() == Some("true");
@@ -377,6 +377,7 @@ async fn the_radio_and_its_daemons_fail_and_come_back() {
         air.clear_all();
         home.is_heard(&cli, "kitchen", &format!("24.{number}"), &format!("after {fault}"));
         assert!(online(&cli, "kitchen"), "{fault}");
+        eventually(&format!("the bus is well after {fault}"), || why().is_empty().then_some(()));
         eventually(&format!("the lock obeys after {fault}"), || {
             (cli.run(&["set", &format!("{locked}=false")]).code == 0).then_some(())
         });

@@ -1,7 +1,7 @@
 //! What a radio and the devices on it share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::bus::statistics::{BusCounters, Signal};
 
 use super::bluez::{Advert, Session};
 use super::model::{Word, all_places, options};
+use super::rhythm::{Rhythm, Silence};
 use super::slots::{Idle, Slots};
 
 /// The same data, or the strength, is not told again before this time.
@@ -42,7 +43,9 @@ impl Spoken {
             Word::Unusable(source, _) => (source.to_string(), 0),
             Word::Rssi(_) => ("rssi".to_owned(), 0),
             Word::Notified(char, bytes) => (char.to_string(), bytes.len()),
-            Word::Connected | Word::Apart(_) | Word::Silent(..) => ("presence".to_owned(), 0),
+            Word::Connected | Word::Apart(_) | Word::Silent(..) | Word::Unheard(_) | Word::Audible => {
+                ("presence".to_owned(), 0)
+            }
         };
         Self { word, subject, length }
     }
@@ -84,6 +87,8 @@ struct Seen {
     contact: Option<Instant>,
     /// When its strength was told last.
     rated: Option<Instant>,
+    /// How often it is heard.
+    rhythm: Rhythm,
 }
 
 impl Listener {
@@ -95,6 +100,7 @@ impl Listener {
             told: BTreeMap::new(),
             contact: None,
             rated: None,
+            rhythm: Rhythm::default(),
         };
         let listener = Self {
             id: device.id.clone(),
@@ -116,7 +122,7 @@ impl Listener {
         let mac = address.map(|address| address.mac);
         if seen.mac != mac {
             seen.told.clear();
-            (seen.contact, seen.rated) = (None, None);
+            (seen.contact, seen.rated, seen.rhythm) = (None, None, Rhythm::default());
         }
         seen.mac = mac;
         seen.is_sealed = address.is_some_and(|address| address.key.is_some());
@@ -163,6 +169,7 @@ impl Listener {
     fn hear(&self, now: Instant, advert: Advert) {
         let mut told = false;
         let mut seen = self.seen();
+        seen.rhythm.word(now);
         if !seen.is_sealed {
             seen.contact = Some(now);
             self.news.notify_waiters();
@@ -206,7 +213,20 @@ pub(super) struct Board {
     slots: Mutex<Slots<DeviceId>>,
     /// Who has a slot, or wants one, has changed.
     turned: Notify,
-    heard: Mutex<Instant>,
+    heard: Mutex<Heard>,
+    /// Strangers are listened to.
+    curious: AtomicBool,
+    /// While they are: somebody was heard.
+    pub(super) stirred: Notify,
+}
+
+/// When somebody was heard the last time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// Any of the devices.
+    pub(super) device: Instant,
+    /// Anybody.
+    pub(super) anybody: Instant,
 }
 
 impl Board {
@@ -219,7 +239,9 @@ impl Board {
             listeners: Mutex::default(),
             slots: Mutex::new(Slots::new(slots.into())),
             turned: Notify::new(),
-            heard: Mutex::new(now()),
+            heard: Mutex::new(Heard { device: now(), anybody: now() }),
+            curious: AtomicBool::new(false),
+            stirred: Notify::new(),
         })
     }
 
@@ -256,15 +278,38 @@ impl Board {
         self.changed.notify_one();
     }
 
-    /// Whose advertisements are wanted.
-    pub(super) fn wanted(&self) -> BTreeSet<Mac> {
+    /// Whose advertisements are wanted; `None`: everybody's.
+    pub(super) fn wanted(&self) -> Option<BTreeSet<Mac>> {
+        (!self.curious.load(Ordering::Acquire)).then(|| self.macs())
+    }
+
+    /// Whether strangers are to be listened to; and whether that is news.
+    pub(super) fn be_curious(&self, curious: bool) -> bool {
+        self.curious.swap(curious, Ordering::AcqRel) != curious
+    }
+
+    fn macs(&self) -> BTreeSet<Mac> {
         locked(&self.listeners).values().filter_map(|(_, listener)| listener.seen().mac).collect()
     }
 
-    /// How long the most talkative device may be silent; `None`: nobody knows.
-    pub(super) fn patience(&self) -> Option<Duration> {
+    /// How long nothing may be heard. Who is connected does not advertise. `None`: nobody knows.
+    pub(super) fn silence(&self) -> Option<Silence> {
         let listeners = locked(&self.listeners);
-        listeners.values().filter_map(|(device, _)| options(&device.mapping)?.patience()).min()
+        let advertise = listeners.values().filter(|(_, listener)| !listener.is_connected());
+        let all: Vec<(Rhythm, Duration)> = advertise
+            .filter_map(|(device, listener)| {
+                Some((listener.seen().rhythm.clone(), options(&device.mapping)?.patience()?))
+            })
+            .collect();
+        Silence::of(self.heard().device, all.iter().map(|(rhythm, told)| (rhythm, *told)))
+    }
+
+    /// The radio seems to hear nothing, and why, or something again: who is only heard is not there, or may be.
+    pub(super) fn hears_nothing(&self, why: Option<&str>) {
+        for (_, listener) in locked(&self.listeners).values() {
+            let word = why.map_or(Word::Audible, |why| Word::Unheard(why.to_owned()));
+            listener.letters.put(Spoken::new(word));
+        }
     }
 
     fn of(&self, mac: Mac) -> Vec<Arc<Listener>> {
@@ -275,14 +320,27 @@ impl Board {
 
     /// Something of a device was heard.
     pub(super) fn hear(&self, mac: Mac, advert: Advert) {
-        let now = now();
-        for listener in self.of(mac) {
-            *locked(&self.heard) = now;
+        let (now, listeners) = (now(), self.of(mac));
+        self.note(now, !listeners.is_empty());
+        for listener in listeners {
             if let Some(rssi) = advert.rssi {
                 let strength = i8::try_from(rssi.clamp(-128, 127)).ok();
                 self.counters.signal(&listener.id, Signal { quality: None, strength });
             }
             listener.hear(now, advert.clone());
+        }
+    }
+
+    /// Somebody was heard, be it a device or a stranger.
+    fn note(&self, now: Instant, is_device: bool) {
+        let mut heard = locked(&self.heard);
+        let is_news = now.saturating_duration_since(heard.anybody) >= AGAIN;
+        heard.anybody = now;
+        if is_device {
+            heard.device = now;
+        }
+        if self.curious.load(Ordering::Acquire) && (is_device || is_news) {
+            self.stirred.notify_one();
         }
     }
 
@@ -301,12 +359,11 @@ impl Board {
 
     /// No device is connected: bluetoothd has gone.
     pub(super) fn none_is_connected(&self) {
-        let macs = self.wanted();
-        macs.into_iter().for_each(|mac| self.is_connected(mac, false));
+        self.macs().into_iter().for_each(|mac| self.is_connected(mac, false));
     }
 
-    /// When any device was heard the last time.
-    pub(super) fn heard_at(&self) -> Instant {
+    /// When somebody was heard the last time.
+    pub(super) fn heard(&self) -> Heard {
         *locked(&self.heard)
     }
 
@@ -316,6 +373,7 @@ impl Board {
             let mut seen = listener.seen();
             seen.told.clear();
             seen.contact = None;
+            seen.rhythm.broken();
         }
     }
 

@@ -107,6 +107,12 @@ impl BleEar {
                 self.distrust = Some(reason(fault));
                 return;
             }
+            // By itself it says nothing then, and that is known.
+            Word::Unheard(_) => {
+                self.silent_at = None;
+                return;
+            }
+            Word::Audible => return self.begin(),
             Word::Rssi(_) if is_sealed => return,
             Word::Advert { source, .. } if is_sealed && *source != BleSource::ServiceData(SERVICE) => return,
             _ => {}

@@ -46,6 +46,7 @@ impl BleLink {
             vigil: Vigil::new(now()),
             jitter: Jitter::random(),
             told: None,
+            hears_nothing: None,
         };
         let task = runtime.spawn(keeper.keep(stop.clone()));
         Self { board, stop: stop.drop_guard(), task }
@@ -75,7 +76,7 @@ impl SharedLink for BleLink {
 
 impl Hears for Board {
     fn wanted(&self) -> Option<BTreeSet<Mac>> {
-        Some(Self::wanted(self))
+        Self::wanted(self)
     }
 
     fn hear(&self, mac: Mac, advert: Advert) {
@@ -101,6 +102,8 @@ struct Keeper {
     jitter: Jitter,
     /// Why it did not go on the last time.
     told: Option<String>,
+    /// Why it seems to hear nothing.
+    hears_nothing: Option<String>,
 }
 
 impl Keeper {
@@ -120,20 +123,27 @@ impl Keeper {
 
     async fn serve(&mut self, events: &mpsc::Sender<Event>, happened: &mut mpsc::Receiver<Event>) {
         loop {
-            self.vigil.heard(self.board.heard_at());
-            let patience = self.board.patience();
-            if let Some(order) = self.vigil.poll(now(), patience) {
+            let (heard, silence) = (self.board.heard(), self.board.silence());
+            self.vigil.heard(heard.device);
+            self.vigil.stirred(heard.anybody);
+            let order = self.vigil.poll(now(), silence);
+            self.tell();
+            if self.board.be_curious(self.vigil.is_curious()) {
+                self.listen().await;
+            }
+            if let Some(order) = order {
                 let event = self.carry_out(order, events).await;
                 self.take_in(event);
                 continue;
             }
-            let wake = self.vigil.wakes_at(patience).unwrap_or_else(|| now() + LOOK);
+            let wake = self.vigil.wakes_at(silence).unwrap_or_else(|| now() + LOOK);
             tokio::select! {
                 event = happened.recv() => match event {
                     Some(event) => self.take_in(event),
                     None => return,
                 },
                 () = self.board.changed.notified() => self.listen().await,
+                () = self.board.stirred.notified() => {}
                 () = sleep_until(TokioInstant::from_std(wake)) => {}
             }
         }
@@ -183,6 +193,35 @@ impl Keeper {
         if let Some(why) = self.vigil.told.take() {
             tracing::warn!(%bus, %why, "the radio's scan is started again");
         }
+        self.tell();
+    }
+
+    /// Tells how the radio is, if that is another state than before.
+    fn tell(&mut self) {
+        self.tell_link();
+        let (bus, counters) = (&self.name, &self.board.counters);
+        let why = self.vigil.hears_nothing();
+        if self.hears_nothing.as_deref() == why {
+            return;
+        }
+        match why {
+            Some(why) => {
+                tracing::warn!(%bus, %why, "the radio hears nothing");
+                counters.down(why);
+            }
+            None if *self.vigil.link() == LinkState::Up => {
+                tracing::info!(%bus, "the radio hears again");
+                counters.up();
+            }
+            // The link's own reason is told.
+            None => {}
+        }
+        self.board.hears_nothing(why);
+        self.hears_nothing = why.map(str::to_owned);
+    }
+
+    fn tell_link(&mut self) {
+        let (bus, counters) = (&self.name, &self.board.counters);
         let state = self.vigil.link().clone();
         if *self.board.state.borrow() == state {
             return;

@@ -30,6 +30,7 @@ mod device;
 mod hearing;
 mod link;
 mod model;
+mod rhythm;
 pub mod scan;
 mod seal;
 mod slots;

@@ -96,6 +96,10 @@ pub(crate) enum Word {
     Apart(String),
     /// Nothing was heard of it for so long, or nothing that can be believed, and why not.
     Silent(Duration, Option<String>),
+    /// Its radio seems to hear nothing at all, and why.
+    Unheard(String),
+    /// Its radio hears something again.
+    Audible,
 }
 
 /// A device with what it has said so far.
@@ -115,6 +119,10 @@ pub(crate) struct BleModel {
     counters: Counters,
     /// It is connected, as far as that is told: of whoever is to be so all the time.
     connected: bool,
+    /// Its radio seems to hear nothing, and it was there before.
+    unheard: Option<bool>,
+    /// It was there when something was heard of it last.
+    is_there: bool,
     /// What is not encrypted with its key shows nobody that it is there.
     is_sealed: bool,
     /// When something was heard last that was encrypted with it, or would be.
@@ -339,6 +347,58 @@ impl BleModel {
         Heard { readings, doubt: Some(reason(fault)), ..Heard::default() }
     }
 
+    fn word(&mut self, now: Instant, word: Word) -> Heard {
+        let presence = |presence| Heard { presence: Some(presence), ..Heard::default() };
+        match word {
+            Word::Advert { source, data, repeated } => self.advert(now, &source, &data, repeated),
+            Word::Unusable(source, fault) => self.unusable(&source, &fault),
+            Word::Rssi(rssi) => self.rssi(now, rssi),
+            Word::Notified(char, bytes) => {
+                let readings = self.readings(now, &self.all_points(), &bytes, From::Notified(&char));
+                self.told(now, readings)
+            }
+            Word::Connected => {
+                self.connected = true;
+                presence(Ok(()))
+            }
+            Word::Apart(why) => {
+                self.connected = false;
+                presence(Err(why))
+            }
+            Word::Unheard(why) if self.is_only_heard() => {
+                self.unheard = Some(self.is_there);
+                presence(Err(why))
+            }
+            Word::Audible => self.audible(),
+            Word::Unheard(_) => Heard::default(),
+            Word::Silent(patience, why) => {
+                self.is_there = false;
+                let seconds = patience.as_secs();
+                presence(Err(match why {
+                    None => format!("nothing was heard of it for {seconds} s"),
+                    Some(why) => format!("nothing of use was heard of it for {seconds} s: {why}"),
+                }))
+            }
+        }
+    }
+
+    /// Nobody can ask it anything.
+    fn is_only_heard(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.connect == BleConnect::Never)
+    }
+
+    /// Its radio hears again, though not yet this device: who says nothing for days is believed to be where it was.
+    fn audible(&mut self) -> Heard {
+        match self.unheard.take() {
+            Some(true) if self.is_taciturn() => Heard { presence: Some(Ok(())), ..Heard::default() },
+            Some(_) => {
+                let why = "its radio hears again, and nothing was heard of it since";
+                Heard { doubt: Some(why.to_owned()), ..Heard::default() }
+            }
+            None => Heard::default(),
+        }
+    }
+
     fn rssi(&mut self, now: Instant, rssi: i16) -> Heard {
         let taken = |place: &BleRead| (place.from == BleSource::Rssi).then(|| Ok(Raw::Int(rssi.into())));
         let points = self.all_points();
@@ -380,6 +440,8 @@ impl Model for BleModel {
             unusable: BTreeMap::new(),
             counters: Counters::default(),
             connected: false,
+            unheard: None,
+            is_there: false,
             opened: None,
             is_sealed: matches!(&device.address, DeviceAddress::Ble(address) if address.key.is_some()),
         }
@@ -500,31 +562,11 @@ impl Model for BleModel {
     }
 
     fn hear(&mut self, now: Instant, word: Word) -> Heard {
-        let presence = |presence| Heard { presence: Some(presence), ..Heard::default() };
-        match word {
-            Word::Advert { source, data, repeated } => self.advert(now, &source, &data, repeated),
-            Word::Unusable(source, fault) => self.unusable(&source, &fault),
-            Word::Rssi(rssi) => self.rssi(now, rssi),
-            Word::Notified(char, bytes) => {
-                let readings = self.readings(now, &self.all_points(), &bytes, From::Notified(&char));
-                self.told(now, readings)
-            }
-            Word::Connected => {
-                self.connected = true;
-                presence(Ok(()))
-            }
-            Word::Apart(why) => {
-                self.connected = false;
-                presence(Err(why))
-            }
-            Word::Silent(patience, why) => {
-                let seconds = patience.as_secs();
-                presence(Err(match why {
-                    None => format!("nothing was heard of it for {seconds} s"),
-                    Some(why) => format!("nothing of use was heard of it for {seconds} s: {why}"),
-                }))
-            }
+        let heard = self.word(now, word);
+        if heard.live {
+            (self.unheard, self.is_there) = (None, true);
         }
+        heard
     }
 
     fn tells(&self, point: PointId) -> bool {

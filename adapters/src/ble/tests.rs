@@ -233,7 +233,7 @@ async fn word(ear: &mut BleEar) -> Word {
 #[tokio::test(start_paused = true)]
 async fn the_same_data_are_told_once_a_second_and_as_a_repetition() {
     let (board, mut ear) = listening(&site(THERMOMETER, ""));
-    assert_eq!(board.wanted(), BTreeSet::from([MAC]));
+    assert_eq!(board.wanted(), Some(BTreeSet::from([MAC])));
     for _ in 0..100 {
         board.hear(MAC, said(&[0x40, 0, 7, 2, 0xca, 9]));
     }
@@ -512,6 +512,80 @@ fn a_device_that_cannot_be_connected_is_not_there_before_that_is_found_out() {
     assert!(matches!(&told, Some(Err(told)) if told.contains("its bus is back")), "{told:?}");
     assert_eq!(lamp.says(strong()), None, "it was connected before, and is not yet");
     assert_eq!(lamp.says(Said::Word(Word::Connected)), Some(Ok(())));
+}
+
+/// Which says nothing for days.
+const BUTTON: &str = r#"
+uspmap: 1
+profile: acme.button
+version: 1.0.0
+device: {type: Sensor}
+ble: {connect: never}
+capabilities:
+  battery: {class: LevelSensor, type: Battery, unit: "%", read: {bthome: battery}}
+"#;
+
+/// Who is only heard is not there while its radio hears nothing; then it has to be heard, or was there before.
+#[test]
+fn a_radio_that_hears_nothing_takes_away_who_is_only_heard() {
+    let unheard = || Said::Word(Word::Unheard("it hangs".to_owned()));
+    let audible = || Said::Word(Word::Audible);
+    let word = || Said::Word(advert(&[0x40, 2, 0xca, 9, 1, 90]));
+    let has = |told: &Option<Result<(), String>>, words: &str| {
+        assert!(matches!(told, Some(Err(why)) if why.contains(words)), "{told:?}");
+    };
+    let mut thermometer = Whole::new(device(THERMOMETER));
+    thermometer.says(Said::LinkUp);
+    assert_eq!(thermometer.says(word()), Some(Ok(())));
+    has(&thermometer.says(unheard()), "it hangs");
+    has(&thermometer.says(audible()), "its radio hears again");
+    assert_eq!(thermometer.says(word()), Some(Ok(())));
+    assert_eq!(thermometer.says(audible()), None);
+    let mut button = Whole::new(device(BUTTON));
+    button.says(Said::LinkUp);
+    has(&button.says(unheard()), "it hangs");
+    has(&button.says(audible()), "its radio hears again");
+    assert_eq!(button.says(word()), Some(Ok(())));
+    has(&button.says(unheard()), "it hangs");
+    assert_eq!(button.says(audible()), Some(Ok(())), "it was there");
+    let mut lamp = Whole::new(device(LAMP));
+    lamp.says(Said::LinkUp);
+    assert_eq!(lamp.says(Said::Word(Word::Connected)), Some(Ok(())));
+    assert_eq!((lamp.says(unheard()), lamp.says(audible())), (None, None), "it is connected");
+}
+
+/// Nobody is asked to say again that the radio hears nothing, and nobody is missed who does not advertise.
+#[tokio::test(start_paused = true)]
+async fn who_is_connected_does_not_make_a_scan_silent() {
+    let (board, mut ear) = listening(&site(THERMOMETER, ""));
+    board.state.send_replace(LinkState::Up);
+    assert!(matches!(ear.hear().await, Said::LinkUp));
+    assert_eq!(board.silence().map(|silence| silence.odd.as_secs()), Some(120));
+    board.hears_nothing(Some("it hangs"));
+    assert_eq!(word(&mut ear).await, Word::Unheard("it hangs".to_owned()));
+    let hearing = tokio::time::timeout(Duration::from_secs(3600), word(&mut ear)).await;
+    assert!(hearing.is_err(), "that is the reason: {hearing:?}");
+    board.hears_nothing(None);
+    assert_eq!(word(&mut ear).await, Word::Audible);
+    assert_eq!(word(&mut ear).await, Word::Silent(Duration::from_secs(120), None));
+    board.is_connected(MAC, true);
+    assert_eq!(board.silence(), None);
+}
+
+/// Strangers count while they are listened to, and are kept nowhere.
+#[tokio::test(start_paused = true)]
+async fn strangers_show_that_the_radio_hears() {
+    let (board, _ear) = listening(&site(THERMOMETER, ""));
+    let before = board.heard();
+    assert!(board.be_curious(true) && !board.be_curious(true));
+    assert_eq!(board.wanted(), None);
+    tokio::time::advance(Duration::from_secs(5)).await;
+    board.hear(Mac([1; 6]), said(&[0x40]));
+    let heard = board.heard();
+    assert_eq!((heard.device, heard.anybody - before.anybody), (before.device, Duration::from_secs(5)));
+    board.stirred.notified().await;
+    board.hear(MAC, said(&[0x40]));
+    assert_eq!(board.heard().device, heard.anybody);
 }
 
 /// Somebody may have recorded it: what counts again from the beginning sets what the device shows, and presses nothing.

@@ -15,8 +15,10 @@
 //! - Devices are told that the link is there only while the scan goes on, and why if not. A scan that is started again because
 //!   it ended or fell silent does not take them away unless that fails.
 //! - A scan that has ended by itself is started again at once.
-//! - A scan from which nothing was heard for as long as one of the devices may be silent is ended and started again: after
+//! - A scan from which nothing was heard for as long as the most talkative device may be silent is ended and started again: after
 //!   twice that time the next time, and so on up to an hour, because perhaps nobody is near.
+//! - When it is started again because of that, all who advertise are listened to, strangers too. If nobody is heard for as long as
+//!   two of the devices may be silent the radio is deaf, which is told, until anybody is heard.
 //! - A look that is not answered twice means that D-Bus or bluetoothd hangs: the connection is given up and made anew. Nothing
 //!   else would show that, because no call ends.
 
@@ -24,6 +26,8 @@ use std::time::{Duration, Instant};
 
 use crate::bus::backoff::{Backoff, Jitter};
 use crate::bus::ear::LinkState;
+
+use super::rhythm::Silence;
 
 /// How often a scan is looked after.
 pub(super) const LOOK: Duration = Duration::from_secs(10);
@@ -39,6 +43,9 @@ const SELDOM: Duration = Duration::from_secs(60);
 
 /// Longest time after which a silent scan is started again.
 const DEAF: Duration = Duration::from_secs(3600);
+
+/// Where strangers were heard, though none of the devices, nobody is missed before this time.
+const STRANGERS: Duration = Duration::from_secs(600);
 
 /// Looks without an answer after which nothing more is waited for.
 const UNANSWERED: u32 = 2;
@@ -120,8 +127,14 @@ pub(super) struct Vigil {
     heard: Instant,
     /// How often the scan was started again since then.
     deaf: u32,
+    /// When anybody was heard the last time, be it a stranger.
+    stirred: Instant,
     /// Started again because nothing was heard.
     silent: bool,
+    /// Since when the first scan goes on that was started again because of that.
+    again: Option<Instant>,
+    /// Why the radio seems to hear nothing at all.
+    hears_nothing: Option<String>,
     /// Why the last scan had to be started again.
     pub(super) told: Option<String>,
 }
@@ -135,7 +148,10 @@ impl Vigil {
             backoff: Backoff::new(PAUSES.0, PAUSES.1),
             heard: now,
             deaf: 0,
+            stirred: now,
             silent: false,
+            again: None,
+            hears_nothing: None,
             told: None,
         }
     }
@@ -150,7 +166,30 @@ impl Vigil {
         if at > self.heard {
             self.heard = at;
             self.deaf = 0;
+            self.forget_silence();
         }
+    }
+
+    /// Anybody was heard, be it a stranger.
+    pub(super) fn stirred(&mut self, at: Instant) {
+        if at > self.stirred {
+            self.stirred = at;
+            self.hears_nothing = None;
+        }
+    }
+
+    /// Whether it is of use to hear strangers.
+    pub(super) fn is_curious(&self) -> bool {
+        self.silent
+    }
+
+    /// Why the radio seems to hear nothing, though it scans.
+    pub(super) fn hears_nothing(&self) -> Option<&str> {
+        self.hears_nothing.as_deref()
+    }
+
+    fn forget_silence(&mut self) {
+        (self.silent, self.again, self.hears_nothing) = (false, None, None);
     }
 
     /// Something has happened.
@@ -177,7 +216,9 @@ impl Vigil {
             (Event::Started(Ok(())), _) => {
                 let scan = Scan { since: now, look_at: now + LOOK, looking: false, unanswered: 0 };
                 self.state = State::Scanning(scan);
-                if !self.silent {
+                if self.silent {
+                    self.again = self.again.or(Some(now));
+                } else {
                     self.heard = now;
                 }
                 self.link = LinkState::Up;
@@ -221,16 +262,17 @@ impl Vigil {
 
     fn down(&mut self, why: String, state: State) {
         self.state = state;
-        self.silent = false;
+        self.forget_silence();
         self.link = LinkState::Down(why);
     }
 
-    /// What to do now. `patience`: how long the most talkative device may be silent, if anybody knows.
-    pub(super) fn poll(&mut self, now: Instant, patience: Option<Duration>) -> Option<Order> {
-        if self.wakes_at(patience).is_none_or(|at| at > now) {
+    /// What to do now. `silence`: how long nothing may be heard, if anybody knows.
+    pub(super) fn poll(&mut self, now: Instant, silence: Option<Silence>) -> Option<Order> {
+        self.judge(now, silence);
+        if self.wakes_at(silence).is_none_or(|at| at > now) {
             return None;
         }
-        let deaf_at = self.deaf_at(patience);
+        let deaf_at = self.deaf_at(silence);
         match &mut self.state {
             State::Apart { .. } => {
                 self.state = State::Opening;
@@ -256,24 +298,42 @@ impl Vigil {
     }
 
     /// When to poll at the latest.
-    pub(super) fn wakes_at(&self, patience: Option<Duration>) -> Option<Instant> {
+    pub(super) fn wakes_at(&self, silence: Option<Silence>) -> Option<Instant> {
         match &self.state {
             State::Apart { at } | State::Waiting { at } => Some(*at),
             State::Opening | State::Starting => None,
             State::Scanning(scan) if scan.looking => None,
             State::Scanning(scan) => {
-                let deaf_at = self.deaf_at(patience).unwrap_or(scan.look_at);
-                Some(scan.look_at.min(deaf_at))
+                let silent = [self.deaf_at(silence), self.hears_nothing_at(silence)];
+                silent.into_iter().flatten().chain([scan.look_at]).min()
             }
         }
     }
 
     /// When the scan will have been silent for too long.
-    fn deaf_at(&self, patience: Option<Duration>) -> Option<Instant> {
-        let patience = patience?;
+    fn deaf_at(&self, silence: Option<Silence>) -> Option<Instant> {
+        let patience = silence?.odd;
         let State::Scanning(scan) = &self.state else { return None };
         let times = 1u32.checked_shl(self.deaf.min(16)).unwrap_or(u32::MAX);
         Some(self.heard.max(scan.since) + patience.saturating_mul(times).min(DEAF))
+    }
+
+    /// When nobody at all will have been heard for too long since the scan was started again.
+    fn hears_nothing_at(&self, silence: Option<Silence>) -> Option<Instant> {
+        let (again, common) = (self.again?, silence?.common);
+        let is_told = self.hears_nothing.is_some() || !matches!(self.state, State::Scanning(_));
+        // Who has heard strangers is not deaf, and they may be few.
+        let common = if self.stirred > self.heard { common.max(STRANGERS) } else { common };
+        (!is_told).then(|| self.stirred.max(again) + common)
+    }
+
+    fn judge(&mut self, now: Instant, silence: Option<Silence>) {
+        if self.hears_nothing_at(silence).is_some_and(|at| at <= now) {
+            let seconds = now.saturating_duration_since(self.heard.max(self.stirred)).as_secs();
+            self.hears_nothing = Some(format!(
+                "the radio scans and has heard nobody for {seconds} s, though its scan was started again: it hangs, or nobody is near"
+            ));
+        }
     }
 }
 
@@ -282,18 +342,19 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const SILENCE: Silence = Silence { odd: Duration::from_secs(20), common: Duration::from_secs(30) };
 
     struct Night {
         vigil: Vigil,
         now: Instant,
         jitter: Jitter,
-        patience: Option<Duration>,
+        silence: Option<Silence>,
     }
 
     impl Night {
         fn new() -> Self {
             let now = Instant::now();
-            Self { vigil: Vigil::new(now), now, jitter: Jitter::seeded(1), patience: Some(20 * SECOND) }
+            Self { vigil: Vigil::new(now), now, jitter: Jitter::seeded(1), silence: Some(SILENCE) }
         }
 
         /// One whose scan goes on.
@@ -312,14 +373,39 @@ mod tests {
         }
 
         fn order(&mut self) -> Option<Order> {
-            self.vigil.poll(self.now, self.patience)
+            self.vigil.poll(self.now, self.silence)
         }
 
         /// Waits for the next order.
         fn next(&mut self) -> (Duration, Order) {
             let before = self.now;
-            self.now = self.vigil.wakes_at(self.patience).expect("something is to be done").max(self.now);
+            self.now = self.vigil.wakes_at(self.silence).expect("something is to be done").max(self.now);
             (self.now - before, self.order().expect("an order"))
+        }
+
+        /// Waits for the next order, however often it is only thought about before.
+        fn wait(&mut self) -> Order {
+            loop {
+                self.now = self.vigil.wakes_at(self.silence).expect("something is to be done").max(self.now);
+                if let Some(order) = self.order() {
+                    return order;
+                }
+            }
+        }
+
+        /// Waits for so long, in which nobody hangs.
+        fn passes(&mut self, time: Duration) {
+            let until = self.now + time;
+            while let Some(at) = self.vigil.wakes_at(self.silence).filter(|at| *at <= until) {
+                self.now = at.max(self.now);
+                match self.order() {
+                    Some(Order::Look) => self.happens(Event::Looked(Some(true))),
+                    Some(Order::Restart) => self.happens(Event::Started(Ok(()))),
+                    None => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            self.now = until;
         }
 
         fn why(&self) -> Option<&str> {
@@ -415,8 +501,9 @@ mod tests {
         let mut restarts = Vec::new();
         let mut silent = Duration::ZERO;
         while restarts.len() < 3 {
-            let (pause, order) = night.next();
-            silent += pause;
+            let before = night.now;
+            let order = night.wait();
+            silent += night.now - before;
             match order {
                 Order::Look => night.happens(Event::Looked(Some(true))),
                 Order::Restart => {
@@ -432,6 +519,42 @@ mod tests {
         assert_eq!(night.vigil.deaf, 0);
     }
 
+    /// First the scan is started again, then it is told: by the time that two devices may be silent, no sooner.
+    #[test]
+    fn a_radio_that_hears_nobody_is_told_until_anybody_is_heard() {
+        let mut night = Night::scanning();
+        night.passes(49 * SECOND);
+        assert!(night.vigil.is_curious() && night.vigil.hears_nothing().is_none());
+        night.passes(SECOND);
+        assert!(night.vigil.hears_nothing().is_some_and(|why| why.contains("heard nobody for 50 s")));
+        assert_eq!(night.why(), None, "connections go on");
+        night.passes(600 * SECOND);
+        assert!(night.vigil.hears_nothing().is_some_and(|why| why.contains("for 50 s")), "it stays the same");
+        night.vigil.heard(night.now);
+        assert!(night.vigil.hears_nothing().is_none() && !night.vigil.is_curious());
+        night.passes(49 * SECOND);
+        night.happens(Event::Powered(false));
+        night.happens(Event::Powered(true));
+        assert_eq!(night.order(), Some(Order::Start));
+        night.happens(Event::Started(Ok(())));
+        night.passes(49 * SECOND);
+        assert!(night.vigil.hears_nothing().is_none(), "it has only just begun to scan");
+    }
+
+    /// They show that the radio hears; but where they are few they are not waited for.
+    #[test]
+    fn who_hears_strangers_is_not_deaf() {
+        let mut night = Night::scanning();
+        night.passes(30 * SECOND);
+        night.vigil.stirred(night.now);
+        night.passes(STRANGERS - SECOND);
+        assert!(night.vigil.hears_nothing().is_none() && night.vigil.is_curious());
+        night.passes(SECOND);
+        assert!(night.vigil.hears_nothing().is_some());
+        night.vigil.stirred(night.now);
+        assert!(night.vigil.hears_nothing().is_none());
+    }
+
     #[test]
     fn who_hears_something_restarts_nothing() {
         let mut night = Night::scanning();
@@ -441,7 +564,7 @@ mod tests {
             night.happens(Event::Looked(Some(true)));
             night.vigil.heard(night.now);
         }
-        night.patience = None;
+        night.silence = None;
         for _ in 0..100 {
             assert_eq!(night.next().1, Order::Look, "of nobody is it known how often it speaks");
             night.happens(Event::Looked(Some(true)));
@@ -451,7 +574,7 @@ mod tests {
     #[test]
     fn what_hangs_is_given_up() {
         let mut night = Night::scanning();
-        night.patience = None;
+        night.silence = None;
         for _ in 0..UNANSWERED {
             assert_eq!(night.next().1, Order::Look);
             assert_eq!(night.why(), None);
