@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_modbus::client::tcp;
+use tokio_modbus::client::{Context, tcp};
 use tokio_modbus::prelude::{Reader, Slave};
 use usp_tests::process::Process;
 
@@ -38,9 +38,13 @@ pub(super) fn play() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
+/// Connects to one device.
+pub(super) async fn connect(port: u16) -> Context {
+    tcp::connect_slave(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Slave(1)).await.unwrap()
+}
+
 async fn poll(port: u16, blocks: u16) {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut device = tcp::connect_slave(address, Slave(1)).await.unwrap();
+    let mut device = connect(port).await;
     let mut due = interval(Duration::from_secs(1));
     due.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
