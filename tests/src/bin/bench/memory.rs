@@ -1,9 +1,10 @@
 //! Resident memory of the broker after very many Gets.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use usp_broker::client::{Client, Options};
 use usp_proto::usp::Get;
 use usp_proto::usp::request::ReqType;
@@ -18,6 +19,9 @@ const WARM: u64 = 20_000;
 
 /// KiB of a broker that has nothing to do.
 const IDLE: u64 = 12 * 1024;
+
+/// Until what only a start needs has been given back.
+const SETTLED: Duration = Duration::from_secs(3);
 
 /// Milliseconds from the start of the process to `ready`.
 const READY: f64 = 50.0;
@@ -45,6 +49,7 @@ pub(crate) async fn measure(gets: u64) {
     let mut web = Load::websocket(&world.place.websocket(), "self::memory-web").await;
     let paths: Vec<&str> = world.paths.iter().map(|(_, path)| path.as_str()).collect();
     let mut rows = vec![["Gets", "resident"].map(str::to_owned).to_vec()];
+    sleep(SETTLED).await;
     rows.push(vec!["0".to_owned(), format!("{} KiB (idle: ≤ {IDLE})", idle(&world))]);
     let mut seen = Vec::new();
     let mut done = 0;
