@@ -188,9 +188,12 @@ impl Model {
     }
 }
 
-/// Whether a command or event of this name is declared by mappings.
+/// The one command that each device has, whatever its mapping: another one of this name is not heeded.
+const REFRESH: &str = "X_USPBROKER_Refresh";
+
+/// Whether a command or event of this name is declared by mappings. Those of the library begin as our own elements do.
 pub(crate) fn is_of_mapping(name: &str) -> bool {
-    name.starts_with("X_") && !name.starts_with("X_USPBROKER_")
+    name.starts_with("X_") && name != REFRESH
 }
 
 /// What a mapping says of a capability.

@@ -32,7 +32,7 @@ impl Broker {
             if !seen.insert(std::sync::Arc::as_ptr(&device.mapping)) {
                 continue;
             }
-            for command in &device.mapping.commands {
+            for command in device.mapping.commands.iter().filter(|command| is_of_mapping(&command.name)) {
                 if let Ok(name) = Name::new(&command.name) {
                     commands
                         .entry((object(command.node), name))

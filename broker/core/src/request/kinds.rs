@@ -100,7 +100,8 @@ impl Broker {
     ) -> bool {
         let Some(object) = self.model.schema.get(id) else { return false };
         let (Leaf::Parameter(name) | Leaf::Command(name) | Leaf::Event(name)) = leaf else { return true };
-        if (object.when.is_none() && !is_of_mapping(name)) || !self.is_below_devices(id, kinds) {
+        let is_of_mapping = !matches!(leaf, Leaf::Parameter(_)) && is_of_mapping(name);
+        if (object.when.is_none() && !is_of_mapping) || !self.is_below_devices(id, kinds) {
             return true;
         }
         self.rows_with(id, instance, kinds).iter().any(|at| match leaf {

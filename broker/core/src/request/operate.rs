@@ -155,6 +155,7 @@ impl Broker {
         if local.at.is_empty() && !local.search {
             return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist")));
         }
+        let no_such_command = self.no_such_command(&path, local.at.first());
         let mut tasks = Vec::new();
         for at in local.at {
             budget.check_more(1);
@@ -185,9 +186,20 @@ impl Broker {
             tasks.push((task, outcome));
         }
         if tasks.is_empty() && !local.search {
-            return Err(Fault::unsupported(&path));
+            return Err(no_such_command);
         }
         budget.check().map(|()| tasks)
+    }
+
+    /// Of devices each has its own Commands; which, `supported` of its row tells.
+    fn no_such_command(&self, path: &Path, at: Option<&ObjRef>) -> Fault {
+        match at.and_then(|at| self.model.devices.of(at)) {
+            Some(device) => {
+                let text = format!("{path}: device {} has no such Command", device.id);
+                Fault::new(ErrCode::INVALID_PATH, text)
+            }
+            None => Fault::unsupported(path),
+        }
     }
 
     /// What runs at a Service can be canceled there alone.

@@ -85,6 +85,39 @@ fn they_are_supported_where_the_mapping_has_them() {
     assert_eq!(w.supported(c, RESET), format!("{RESET}: 7026"));
 }
 
+/// Mappings of the library give their commands names that begin as the broker's own do.
+#[test]
+fn names_that_begin_as_ours_belong_to_their_mapping_too() {
+    let mut w = World::new();
+    let ours = |mapping: &mut usp_mapping::mapping::Mapping| {
+        vendor(mapping);
+        mapping.commands[0].name = "X_USPBROKER_Siren".to_owned();
+        mapping.events[0].name = "X_USPBROKER_Alarm".to_owned();
+    };
+    let mut site = edited("a: box", ours).as_ref().clone();
+    site.devices.push(crate::bench::site::site("b: plain").devices[0].clone());
+    w.load(site.into());
+    let c = w.controller("self::c");
+    let rows = w.supported(c, "Device.ProxiedDevice.");
+    assert!(rows.contains("Device.ProxiedDevice.1.") && rows.contains("Device.ProxiedDevice.2."), "{rows}");
+    let (first, second) =
+        (w.supported(c, "Device.ProxiedDevice.1."), w.supported(c, "Device.ProxiedDevice.2."));
+    for name in ["X_USPBROKER_Siren()", "X_USPBROKER_Alarm!"] {
+        assert!(first.contains(name) && !second.contains(name), "{name}: {first}\n{second}");
+    }
+    for own in ["X_USPBROKER_Refresh()", "X_USPBROKER_Mapping"] {
+        assert!(first.contains(own) && second.contains(own), "{own}: {first}\n{second}");
+    }
+    let other = "Device.ProxiedDevice.2.X_USPBROKER_Siren()";
+    let operate = crate::bench::peer::operate(other, "", &[]);
+    let answer = crate::bench::text::loud(&w.ask(c, operate));
+    assert_eq!(answer, format!("{other} -> 7026 {other}: device b has no such Command"));
+    w.site("b: plain");
+    let gone = "Device.ProxiedDevice.2.X_USPBROKER_Siren()";
+    assert_eq!(w.supported(c, gone), format!("{gone}: 7026"));
+    assert!(w.calls.is_empty());
+}
+
 #[test]
 fn an_event_happens_when_its_reading_becomes_what_it_waits_for() {
     let (mut w, c) = world();
