@@ -627,8 +627,11 @@ async fn a_bot_that_refuses_is_not_taken_by_its_acknowledgement() {
     }
     cli.ok(&["operate", &press]);
     air.fault("bot", BleFault::Frozen).unwrap();
-    for told in [cli.fails(1, &["set", &format!("{switch}=true")]), cli.fails(1, &["operate", &press])] {
-        assert!(told.contains("the device refused: an error (it says 02)"), "{told}");
+    for (code, told) in [
+        ("error 7002", cli.fails(1, &["set", &format!("{switch}=true")])),
+        ("error 7022", cli.fails(1, &["operate", &press])),
+    ] {
+        assert!(told.contains(code) && told.contains("the device refused: an error (it says 02)"), "{told}");
     }
     assert_eq!(air.get("bot", "switch").as_deref(), Some("false"));
 }

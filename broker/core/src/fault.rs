@@ -39,32 +39,52 @@ impl Fault {
         Self::new(ErrCode::PERMISSION_DENIED, format!("no permission for {what}"))
     }
 
-    /// What a device's fault is when a Parameter of it was to be read or written.
-    pub fn from_device(device: &str, fault: &DeviceFault) -> Self {
+    /// What a device's fault is when a Parameter of it was to be read. For a device that gives no value the standard has no
+    /// code that a Get may answer with but 7003.
+    pub fn from_device_read(device: &str, fault: &DeviceFault) -> Self {
+        Self::from_device(device, fault, ErrCode::INTERNAL_ERROR)
+    }
+
+    /// The same of one that was to be written: 7009, because neither the value nor the broker is to blame.
+    pub fn from_device_write(device: &str, fault: &DeviceFault) -> Self {
+        let failed = Self::from_device(device, fault, ErrCode::PARAMETER_ACTION_FAILED);
+        match fault {
+            DeviceFault::Timeout(_) | DeviceFault::Garbled(_) => {
+                Self { text: format!("{}; whether it was done is not known", failed.text), ..failed }
+            }
+            _ => failed,
+        }
+    }
+
+    /// A device is offline, so that nothing of it was written.
+    pub fn offline_write(why: String) -> Self {
+        Self::new(ErrCode::PARAMETER_ACTION_FAILED, why)
+    }
+
+    fn from_device(device: &str, fault: &DeviceFault, otherwise: ErrCode) -> Self {
         let code = match fault {
             DeviceFault::QueueFull => ErrCode::RESOURCES_EXCEEDED,
             DeviceFault::Unwritable(_) => ErrCode::INVALID_VALUE,
-            DeviceFault::HalfDone { .. } => ErrCode::INTERNAL_ERROR,
-            DeviceFault::Timeout(_)
+            DeviceFault::Refused(_) => ErrCode::REQUEST_DENIED,
+            DeviceFault::HalfDone { .. }
+            | DeviceFault::Timeout(_)
             | DeviceFault::Unreachable(_)
-            | DeviceFault::Refused(_)
             | DeviceFault::Garbled(_)
             | DeviceFault::Invalid(_)
             | DeviceFault::NotConfirmed { .. }
             | DeviceFault::Expired
             | DeviceFault::NotTried
             | DeviceFault::Unknown
-            | DeviceFault::Stopping => ErrCode::INTERNAL_ERROR,
+            | DeviceFault::Stopping => otherwise,
         };
         Self::new(code, format!("device {device}: {fault}"))
     }
 
     /// What a device's fault is when a Command of it was to run.
     pub fn from_device_command(device: &str, fault: &DeviceFault) -> Self {
-        let parameter = Self::from_device(device, fault);
-        match parameter.code {
-            ErrCode::RESOURCES_EXCEEDED => parameter,
-            _ => Self { code: ErrCode::COMMAND_FAILURE, ..parameter },
+        match fault {
+            DeviceFault::QueueFull => Self::from_device(device, fault, ErrCode::COMMAND_FAILURE),
+            _ => Self::new(ErrCode::COMMAND_FAILURE, format!("device {device}: {fault}")),
         }
     }
 }

@@ -179,7 +179,7 @@ impl Broker {
         point: PointId,
         outcome: &DeviceOutcome,
     ) -> Result<Value, Fault> {
-        let gone = || Fault::from_device("that is gone", &DeviceFault::Unknown);
+        let gone = || Fault::from_device_read("that is gone", &DeviceFault::Unknown);
         let id = self.model.devices.get(number).map(|d| d.id.clone()).ok_or_else(gone)?;
         let (result, freshness) = result_of(outcome, point);
         self.take_result(number, point, result.clone(), Word::Read(freshness));
@@ -193,7 +193,7 @@ impl Broker {
                 return Ok(reading.map_or(value, |r| r.value.clone()));
             }
             Ok(_) => Fault::new(ErrCode::INTERNAL_ERROR, device.why_old(capability)),
-            Err(fault) => Fault::from_device(&id.0, &fault),
+            Err(fault) => Fault::from_device_read(&id.0, &fault),
         };
         let stale = reading.filter(|_| device.model(capability).is_some_and(|m| m.serve_stale));
         stale.map(|r| r.value.clone()).ok_or(fault)

@@ -224,7 +224,7 @@ impl Model {
             .map_err(|why| Fault::new(ErrCode::INVALID_TYPE, format!("{}: {why}", path())))?;
         check_bounds(model, &value).map_err(|fault| fault.about(path()))?;
         if let Some(why) = device.offline() {
-            return Err(Fault::new(ErrCode::INTERNAL_ERROR, why));
+            return Err(Fault::offline_write(why));
         }
         Ok(Effect::Write {
             device: device.number,

@@ -86,7 +86,7 @@ fn what_cannot_be_written_is_refused_before_anything_is_sent() {
     }
     assert_eq!(w.devices.values[&("a".to_owned(), HOLD)], number("5000"));
     w.report_online("a", Err(DeviceFault::Unreachable("gone".to_owned())));
-    assert!(w.set(c, DOOR, &["HoldTime=1"]).starts_with("Error 7003"));
+    assert!(w.set(c, DOOR, &["HoldTime=1"]).starts_with("Error 7009"));
     assert_eq!(get(&mut w, c, "HoldTime"), ": 7003");
 }
 

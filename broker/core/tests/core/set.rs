@@ -169,9 +169,9 @@ fn a_refused_write_is_an_error_that_names_the_device() {
     w.device("a", Behaviour::FailsAfter(0, shown));
     let answer = text::loud(&w.ask(c, set(false, &[(&relay, &["Value=true"])])));
     let why = "device a: written but not confirmed: wanted true, the device shows false";
-    assert_eq!(answer, format!("Error 7003 {why}\n{relay}Value: 7003 {why}"));
+    assert_eq!(answer, format!("Error 7009 {why}\n{relay}Value: 7009 {why}"));
     let answer = text::loud(&w.ask(c, set(true, &[(&relay, &["Value=true"])])));
-    assert_eq!(answer, format!("{relay}: 7003 {why}\n{relay}Value: 7003 {why}"));
+    assert_eq!(answer, format!("{relay}: 7009 {why}\n{relay}Value: 7009 {why}"));
     assert_eq!(w.get(c, &format!("{relay}Value")), format!("{relay}Value=false"));
 }
 
@@ -182,7 +182,7 @@ fn an_offline_device_is_not_asked() {
     let relay = format!("{CAPABILITY}2.BinaryControl.");
     let answer = text::loud(&w.ask(c, set(false, &[(&relay, &["Value=true"])])));
     assert!(
-        answer.starts_with("Error 7003 device a is offline and was not asked: unreachable: cable cut"),
+        answer.starts_with("Error 7009 device a is offline and was not asked: unreachable: cable cut"),
         "{answer}"
     );
     assert!(w.calls.is_empty());
@@ -265,7 +265,7 @@ fn a_mixed_unit_is_taken_back_and_says_what_stayed() {
         ("Device.ProxiedDevice.2.IoTCapability.2.BinaryControl.", &["Value=true"]),
     ];
     let answer = text::loud(&w.ask(c, set(false, entries)));
-    assert!(answer.starts_with("Error 7003 device b: the device refused: illegal address"), "{answer}");
+    assert!(answer.starts_with("Error 7002 device b: the device refused: illegal address"), "{answer}");
     let stayed = "stayed changed: Device.ProxiedDevice.1.IoTCapability.2.BinaryControl.Value";
     assert!(answer.lines().next().unwrap().ends_with(stayed), "{answer}");
     assert_eq!(w.services[&s].values["Device.X_Lamp.Colour"], "red");
@@ -356,7 +356,7 @@ fn a_device_that_gets_another_mapping_fails_what_it_was_asked() {
     let id =
         w.begin(c, set(false, &[("Device.ProxiedDevice.1.IoTCapability.2.BinaryControl.", &["Value=true"])]));
     w.site("a: plain, b: box");
-    assert!(text::answer(&w.answer(c, &id).unwrap()).starts_with("Error 7003"));
+    assert!(text::answer(&w.answer(c, &id).unwrap()).starts_with("Error 7009"));
     w.wait(2);
     assert_eq!(
         w.get(c, "Device.ProxiedDevice.1.IoTCapability.*.Name"),

@@ -115,7 +115,7 @@ impl Unit {
                     if self.steps.len() > 1 && may_be_done(&fault) {
                         self.written.push(effect.clone());
                     }
-                    let fault = Fault::from_device(&id, &fault);
+                    let fault = Fault::from_device_write(&id, &fault);
                     if let UnitKind::Set { entries, .. } = kind
                         && let Some(entry) = entries.get_mut(entry)
                     {
