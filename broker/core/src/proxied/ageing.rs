@@ -126,7 +126,8 @@ impl Device {
     /// What has become old since the last look and is to be told, and when the next look is due. Of a device that is
     /// away, or of a capability that gives no valid reading, the quality was told already.
     fn grow_old(&mut self, now: Mono) -> (Vec<Place>, Option<Mono>) {
-        let (online, mut old, mut next) = (self.is_online(), Vec::new(), None);
+        let (online, away) = (self.is_online(), self.away);
+        let (mut old, mut next) = (Vec::new(), None);
         for (place, capability) in self.capabilities.iter_mut().filter(|(_, c)| c.ages) {
             let model = self.mapping.capabilities.get(usize::from(capability.point.0));
             let read = capability.reading.as_ref();
@@ -134,7 +135,8 @@ impl Device {
                 Some(at) if at > now => next = Some(next.map_or(at, |known: Mono| known.min(at))),
                 due => {
                     capability.ages = false;
-                    if due.is_some() && online && capability.failed.is_none() {
+                    let was_good = read.is_some_and(|read| !read.is_before(away));
+                    if due.is_some() && online && was_good && capability.failed.is_none() {
                         old.push(place);
                     }
                 }

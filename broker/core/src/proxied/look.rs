@@ -95,11 +95,16 @@ impl Model {
         value.map_or(Have::Absent, Have::Value)
     }
 
+    /// Whether a capability's reading is shown.
+    pub(super) fn shows(&self, device: &Device, capability: &Capability) -> bool {
+        let serves_stale = || device.model(capability).is_some_and(|model| model.serve_stale);
+        capability.reading.is_some() && (self.quality(device, capability) == Quality::Good || serves_stale())
+    }
+
     /// Why a capability's reading is not shown; `None`: it is.
     fn unread(&self, device: &Device, capability: &Capability) -> Option<Unread> {
         let model = device.model(capability)?;
-        let is_good = self.quality(device, capability) == Quality::Good;
-        if capability.reading.is_some() && (is_good || model.serve_stale) {
+        if self.shows(device, capability) {
             return None;
         }
         Some(Unread {

@@ -39,6 +39,12 @@ use sensor::Sensor;
 /// Why a value that a server has kept is not good.
 const OF_ANY_AGE: &str = "what is known was kept of former times and may be of any age";
 
+/// Why a value from before an absence is not good.
+const FROM_BEFORE: &str = "the device was away, and has not said it again since";
+
+/// The same of a value that cannot be read.
+const SET_BEFORE: &str = "the device was away after this was set, and may have lost it";
+
 /// All devices of the site, by the number of their row.
 #[derive(Debug)]
 pub struct Devices {
@@ -99,6 +105,8 @@ pub struct Capability {
     pub settled: Cell<bool>,
     /// The reading becomes old, and that is not told yet.
     pub ages: bool,
+    /// Its value is another than was told last, and was not good when it came: it is told once it is shown.
+    pub untold: bool,
     /// Of a BinarySensor: what the windows make of what the device says, and when they can next change it.
     pub sensor: Option<Box<(Sensor, Option<Mono>)>>,
 }
@@ -287,7 +295,7 @@ impl Device {
         if model.read.is_none() {
             // What was last written and confirmed; nothing newer can be known while the device is there. Who was away may
             // have lost it.
-            let kept = !matches!(self.online, Some(Err(_))) && self.away.is_none_or(|away| away < reading.at);
+            let kept = !matches!(self.online, Some(Err(_))) && !self.may_have_lost(reading);
             return if kept { Quality::Good } else { Quality::Stale };
         }
         match &capability.failed {
@@ -296,22 +304,38 @@ impl Device {
             Some(_) if self.is_online() => Quality::Bad,
             _ if reading.kept && self.is_believed() => Quality::Stale,
             // What it was before an absence is not what it must be now.
-            _ if self.away.is_some_and(|away| reading.at < away) => Quality::Stale,
+            _ if reading.is_before(self.away) => Quality::Stale,
             _ if self.is_online() && reading.is_fresh(model.max_age, now) => Quality::Good,
             _ => Quality::Stale,
         }
     }
 
-    /// `X_USPBROKER_LastError`: why the last attempt to read brought nothing, or why what is known may be of any age; empty after a
-    /// success.
+    /// `X_USPBROKER_LastError`: why the last attempt to read brought nothing, or why what is known may not be so any more, but for
+    /// its age; empty after a success.
     pub fn last_error(&self, capability: &Capability) -> String {
         let is_read = self.model(capability).is_some_and(|m| m.read.is_some());
         match (&self.online, &capability.failed) {
             (Some(Err(fault)), _) if is_read => format!("the device is offline: {fault}"),
             (_, Some(fault)) => fault.to_string(),
-            (_, None) if self.is_of_any_age(capability) => OF_ANY_AGE.to_owned(),
-            (_, None) => String::new(),
+            (_, None) => self.why_doubtful(capability).unwrap_or_default().to_owned(),
         }
+    }
+
+    /// Why a reading that did not fail may not be so any more, whatever its age.
+    fn why_doubtful(&self, capability: &Capability) -> Option<&'static str> {
+        let is_read = self.model(capability).is_some_and(|m| m.read.is_some());
+        let reading = capability.reading.as_ref()?;
+        match is_read {
+            true if self.is_of_any_age(capability) => Some(OF_ANY_AGE),
+            true if reading.is_before(self.away) => Some(FROM_BEFORE),
+            false if self.may_have_lost(reading) => Some(SET_BEFORE),
+            _ => None,
+        }
+    }
+
+    /// It was away after what cannot be read was set.
+    fn may_have_lost(&self, reading: &Reading) -> bool {
+        self.away.is_some_and(|away| reading.at <= away)
     }
 
     /// A server has kept it of former times, and nobody says that the device is there or it may not be old.
@@ -332,13 +356,16 @@ impl Device {
         match (&self.offline(), &capability.failed) {
             (Some(offline), _) => offline.clone(),
             (_, Some(error)) => format!("device {}: {error}", self.id),
-            (_, None) if capability.reading.as_ref().is_some_and(|reading| reading.kept) => {
-                format!("device {}: {OF_ANY_AGE}", self.id)
+            (_, None) => {
+                let is_kept = capability.reading.as_ref().is_some_and(|reading| reading.kept);
+                let why = match self.why_doubtful(capability) {
+                    Some(why) => why,
+                    None if is_kept => OF_ANY_AGE,
+                    None if capability.reading.is_some() => "the last reading is too old",
+                    None => "not read yet",
+                };
+                format!("device {}: {why}", self.id)
             }
-            (_, None) if capability.reading.is_some() => {
-                format!("device {}: the last reading is too old", self.id)
-            }
-            (_, None) => format!("device {}: not read yet", self.id),
         }
     }
 
@@ -359,6 +386,7 @@ impl Capability {
             failed: None,
             settled: Cell::new(false),
             ages: false,
+            untold: false,
             sensor: None,
         }
     }
@@ -366,7 +394,7 @@ impl Capability {
     /// The same capability where what was read before means something else, or comes from elsewhere.
     fn anew(&self, point: PointId) -> Self {
         let earlier = self.reading.clone().map(Box::new).or_else(|| self.earlier.clone());
-        Self { earlier, settled: self.settled.clone(), ..Self::new(point) }
+        Self { earlier, settled: self.settled.clone(), untold: self.untold, ..Self::new(point) }
     }
 
     /// The reading as a number, if it is one.
@@ -440,6 +468,11 @@ impl Capability {
 }
 
 impl Reading {
+    /// Whether it is of before an absence.
+    fn is_before(&self, away: Option<Mono>) -> bool {
+        away.is_some_and(|away| self.at < away)
+    }
+
     /// Whether it can be taken for what the device has now.
     fn is_fresh(&self, max_age: Duration, now: Mono) -> bool {
         if self.kept { max_age >= mapping::FOR_EVER } else { now.since(self.at) <= max_age }

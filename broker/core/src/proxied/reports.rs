@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::gather::DeviceOutcome;
 use crate::request::check::Effect;
 use crate::subscriptions::NotifKind;
-use crate::time::{Now, Wall};
+use crate::time::{Mono, Now, Wall};
 
 impl Broker {
     /// A device reports.
@@ -84,7 +84,9 @@ impl Broker {
         let Some(device) = self.model.devices.get_mut(number) else { return };
         let was = device.is_online();
         let is_news = device.online.is_none() || was != online.is_ok();
-        let before = if is_news { device.qualities(now) } else { Vec::new() };
+        // Another reason is told too.
+        let is_other = device.online.as_ref() != Some(&online);
+        let before = if is_other { device.qualities(now) } else { Vec::new() };
         if online.is_err() {
             (device.away, device.spoken) = (Some(now.monotonic), false);
         }
@@ -222,6 +224,8 @@ struct Usual<'d> {
     last_contact: &'d mut Option<Wall>,
     /// Whether the device may have such readings.
     is_there: bool,
+    /// When it was last out of reach: what was read before is not good, and that it is again is told.
+    away: Option<Mono>,
     now: Now,
     /// Somebody is told of changes.
     watched: bool,
@@ -231,10 +235,10 @@ struct Usual<'d> {
 
 impl<'d> Usual<'d> {
     fn of(device: &'d mut Device, now: Now, watched: bool) -> Self {
-        let is_there = device.is_online() && device.spoken;
+        let (is_there, away) = (device.is_online() && device.spoken, device.away);
         let Device { mapping, capabilities, last_contact, .. } = device;
         let models = &mapping.capabilities;
-        Self { models, capabilities, last_contact, is_there, now, watched, soonest: None }
+        Self { models, capabilities, last_contact, is_there, away, now, watched, soonest: None }
     }
 
     /// Gives back what is not usual.
@@ -247,7 +251,7 @@ impl<'d> Usual<'d> {
         };
         let fits = model.class != Class::BinarySensor && fits(&value, model.class);
         let is_usual = self.is_there && fits && freshness.is_now();
-        if !is_usual || (self.watched && !is_no_news(model, capability, &value, self.now)) {
+        if !is_usual || (self.watched && !is_no_news(model, capability, &value, self.away, self.now)) {
             return special(value);
         }
         capability.take(value, model.deadband, Word::Read(Freshness::NOW), self.now);
@@ -261,11 +265,22 @@ impl<'d> Usual<'d> {
     }
 }
 
-/// Whether a value says nothing that was not known.
-fn is_no_news(model: &mapping::Capability, capability: &Capability, value: &Value, now: Now) -> bool {
-    let is_good = |r: &Reading| model.max_age.is_zero() || r.is_fresh(model.max_age, now.monotonic);
+/// Whether a value says nothing that was not known, nor makes good what was not.
+fn is_no_news(
+    model: &mapping::Capability,
+    capability: &Capability,
+    value: &Value,
+    away: Option<Mono>,
+    now: Now,
+) -> bool {
+    let is_fresh = |r: &Reading| match model.max_age.is_zero() {
+        true => !r.kept,
+        false => r.is_fresh(model.max_age, now.monotonic),
+    };
+    let is_good = |r: &Reading| !r.is_before(away) && is_fresh(r);
     let is_known = |r: &Reading| is_good(r) && is_same(&r.value, value, model.deadband);
-    capability.failed.is_none() && capability.reading.as_ref().is_some_and(is_known)
+    let is_told = capability.failed.is_none() && !capability.untold;
+    is_told && capability.reading.as_ref().is_some_and(is_known)
 }
 
 impl Device {

@@ -40,15 +40,16 @@ impl Broker {
 
     /// A capability has another value.
     pub(super) fn tell_value(&mut self, number: u32, place: Place, levels: &Levels) {
-        if let Some(window) = place.window {
-            let at = self.model.devices.objects.class_object(number, place, Class::BinarySensor);
-            return self.emit_change(&at, window.name());
+        let shown = self.is_shown(number, place);
+        if let Some(capability) = self.model.devices.capability_mut(number, place) {
+            capability.untold = !shown;
         }
-        let Some(class) = self.class_of(number, place) else { return };
+        if shown {
+            self.tell_shown(number, place);
+        }
+        let Some(class) = self.class_of(number, place).filter(|_| place.window.is_none()) else { return };
         let at = self.model.devices.objects.class_object(number, place, class);
-        for name in ["Value", "Values", "LastChange"] {
-            self.emit_change(&at, name);
-        }
+        self.emit_change(&at, "LastChange");
         if levels.iter().all(Option::is_none) {
             return;
         }
@@ -56,6 +57,42 @@ impl Broker {
             if *was != is {
                 self.emit_change(&at, name);
             }
+        }
+    }
+
+    /// Whether a Get shows the value.
+    fn is_shown(&self, number: u32, place: Place) -> bool {
+        let device = self.model.devices.get(number);
+        let found = device.and_then(|device| Some((device, device.capabilities.get(place)?)));
+        found.is_some_and(|(device, capability)| self.model.shows(device, capability))
+    }
+
+    /// The value itself.
+    fn tell_shown(&mut self, number: u32, place: Place) {
+        let class = match place.window {
+            Some(_) => Some(Class::BinarySensor),
+            None => self.class_of(number, place),
+        };
+        let Some(class) = class else { return };
+        let at = self.model.devices.objects.class_object(number, place, class);
+        match place.window {
+            Some(window) => self.emit_change(&at, window.name()),
+            None => ["Value", "Values"].into_iter().for_each(|name| self.emit_change(&at, name)),
+        }
+    }
+
+    /// A value that was not good when it came is told when it is.
+    fn tell_untold(&mut self, number: u32, place: Place) {
+        let shown = self.is_shown(number, place);
+        let capability = self.model.devices.capability_mut(number, place);
+        let Some(capability) = capability.filter(|known| shown && known.untold) else { return };
+        capability.untold = false;
+        self.tell_shown(number, place);
+        if self.levels(number, place).iter().any(Option::is_some)
+            && let Some(class) = self.class_of(number, place)
+        {
+            let at = self.model.devices.objects.class_object(number, place, class);
+            LEVELS.into_iter().for_each(|name| self.emit_change(&at, name));
         }
     }
 
@@ -70,6 +107,7 @@ impl Broker {
 
     /// Quality and LastError that are not what they were; `heard`: this settles what they were at first.
     pub(super) fn tell_quality(&mut self, number: u32, place: Place, before: &Told, heard: bool) {
+        self.tell_untold(number, place);
         let now = self.model.now.monotonic;
         let Some(device) = self.model.devices.get(number) else { return };
         let Some(capability) = device.capabilities.get(place) else { return };

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use usp_mapping::mapping::Window;
+use usp_mapping::port::PointId;
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Leaf, Name, Path};
 use usp_proto::usp::get_resp::ResolvedPathResult;
@@ -482,7 +483,9 @@ impl Job for GetJob {
                     let result_params = [(name.as_str(), value)].into();
                     vec![ResolvedPathResult { resolved_path: broker.model.path(at), result_params }]
                 });
+                let (device, point) = (unread.device, unread.point);
                 self.fill(tag, entry, true, false, outcome);
+                self.look_again(broker, device, point);
             }
             _ => {}
         }
@@ -526,6 +529,41 @@ impl Job for GetJob {
 }
 
 impl GetJob {
+    /// A capability was read: what else this Get says of it, and of its device's row, is answered as it is now, so that one
+    /// answer does not show parts of two readings.
+    fn look_again(&mut self, broker: &Broker, device: u32, point: PointId) {
+        let devices = &broker.model.devices;
+        let Some(place) = devices.get(device).and_then(|device| device.place(point)) else { return };
+        let row = broker.model.path(&devices.objects.device_row(device));
+        let capability = broker.model.path(&devices.objects.capability_row(device, place));
+        let mut entries = std::mem::take(&mut self.entries);
+        for Entry { requested, own, .. } in &mut entries {
+            let is_object = requested.ends_with('.');
+            let concerned = |r: &&mut ResolvedPathResult| {
+                r.resolved_path == row || r.resolved_path.starts_with(&capability)
+            };
+            for result in own.iter_mut().filter(concerned) {
+                self.renew(broker, result, is_object);
+            }
+        }
+        self.entries = entries;
+    }
+
+    /// All of an object, or those of its Parameters that were asked for.
+    fn renew(&self, broker: &Broker, result: &mut ResolvedPathResult, is_object: bool) {
+        let Some(at) = broker.model.locate(&result.resolved_path) else { return };
+        if is_object {
+            if let Some(now) = broker.parameters(self, &at) {
+                *result = now;
+            }
+            return;
+        }
+        let shown = |name: &str| self.origin.rights.shown(&broker.model, &at, name);
+        let renewed = result.result_params.iter();
+        let renewed = renewed.map(|(name, value)| (name, shown(name).unwrap_or_else(|| value.to_owned())));
+        result.result_params = renewed.collect();
+    }
+
     fn fill(&mut self, tag: usize, entry: usize, whole: bool, object: bool, outcome: Outcome) {
         let Some(entry) = self.entries.get_mut(entry) else { return };
         match outcome {

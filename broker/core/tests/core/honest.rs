@@ -99,10 +99,10 @@ fn an_offline_device_was_not_asked_and_its_errors_say_so() {
     let (mut w, c) = world();
     w.wait(10);
     w.report_online("a", Err(DeviceFault::Timeout(Duration::from_millis(500))));
-    let told = "7003 device a is offline and was not asked: no answer within 500 ms";
-    assert_eq!(text::loud(&w.ask(c, get(&[LEVEL], 0))), format!("{LEVEL}: {told}"));
+    let told = "device a is offline and was not asked: no answer within 500 ms";
+    assert_eq!(text::loud(&w.ask(c, get(&[LEVEL], 0))), format!("{LEVEL}: 7003 {told}"));
     let answer = text::loud(&w.ask(c, set(false, &[(RELAY, &["Value=true"])])));
-    assert!(answer.starts_with(&format!("Error {told}")), "{answer}");
+    assert!(answer.starts_with(&format!("Error 7009 {told}")), "{answer}");
     let error = w.get(c, "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_LastError");
     assert!(error.ends_with("=the device is offline: no answer within 500 ms"), "{error}");
     assert!(w.calls.is_empty());
@@ -184,28 +184,104 @@ fn another_address_is_another_device_until_it_is_heard() {
     assert_eq!(quality(&mut w, c), "Good");
 }
 
+/// The README has the table of codes.
 #[test]
 fn a_set_fails_unless_the_device_did_it() {
-    for behaviour in [
-        Behaviour::Fails(DeviceFault::Expired),
-        Behaviour::Fails(DeviceFault::Timeout(Duration::from_secs(1))),
-        Behaviour::Fails(DeviceFault::Stopping),
-        Behaviour::FailsAfter(
-            0,
-            DeviceFault::NotConfirmed { wanted: "true".to_owned(), shown: "false".to_owned() },
+    let unconfirmed = DeviceFault::NotConfirmed { wanted: "true".to_owned(), shown: "false".to_owned() };
+    let unknown = "; whether it was done is not known";
+    for (behaviour, told) in [
+        (
+            Behaviour::Fails(DeviceFault::Expired),
+            "7009 device a: expired before it could be sent, and was not sent".to_owned(),
         ),
-        Behaviour::FailsAfter(0, DeviceFault::Refused("no".to_owned())),
-        Behaviour::Silent,
+        (
+            Behaviour::Fails(DeviceFault::Timeout(Duration::from_secs(1))),
+            format!("7009 device a: no answer within 1000 ms{unknown}"),
+        ),
+        (
+            Behaviour::Fails(DeviceFault::Unreachable("cable cut".to_owned())),
+            "7009 device a: unreachable: cable cut".to_owned(),
+        ),
+        (
+            Behaviour::Fails(DeviceFault::Garbled("short".to_owned())),
+            format!("7009 device a: unusable answer: short{unknown}"),
+        ),
+        (Behaviour::Fails(DeviceFault::Stopping), "7009 device a: the adapter is shutting down".to_owned()),
+        (
+            Behaviour::FailsAfter(0, unconfirmed),
+            "7009 device a: written but not confirmed: wanted true, the device shows false".to_owned(),
+        ),
+        (
+            Behaviour::FailsAfter(0, DeviceFault::Refused("no".to_owned())),
+            "7002 device a: the device refused: no".to_owned(),
+        ),
+        (
+            Behaviour::Fails(DeviceFault::Unwritable("too long".to_owned())),
+            "7012 device a: value cannot be written: too long".to_owned(),
+        ),
+        (
+            Behaviour::Fails(DeviceFault::QueueFull),
+            "7005 device a: too many requests are waiting for this device".to_owned(),
+        ),
+        (Behaviour::Silent, "7009 device a: unreachable: the adapter does not answer".to_owned()),
     ] {
         let (mut w, c) = world();
         w.device("a", behaviour.clone());
         let asked = w.begin(c, set(false, &[(RELAY, &["Value=true"])]));
         w.wait(30);
-        let answer = text::answer(&w.answer(c, &asked).unwrap());
-        assert!(answer.starts_with("Error 7003"), "{behaviour:?}: {answer}");
+        let answer = text::loud(&w.answer(c, &asked).unwrap());
+        assert_eq!(answer, format!("Error {told}\n{RELAY}Value: {told}"), "{behaviour:?}");
         w.report("a", &[(1, Value::Bool(false))]);
         assert_eq!(w.get(c, &format!("{RELAY}Value")), format!("{RELAY}Value=false"), "{behaviour:?}");
     }
+}
+
+/// What a device is asked for first belongs to all that the same Get says of it.
+#[test]
+fn one_reading_is_answered_as_one() {
+    let last_change = "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.LastChange";
+    let online = "Device.ProxiedDevice.1.Online";
+    let (mut w, c) = world();
+    w.wait(10);
+    w.report_fault("a", 0, DeviceFault::Invalid("sensor broken".to_owned()));
+    w.devices.values.insert(("a".to_owned(), 0), number("33"));
+    let error = "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_LastError";
+    let paths = [QUALITY, LEVEL, last_change, error, online, "Device.ProxiedDevice.1.IoTCapability.1."];
+    let answer = text::answer(&w.ask(c, get(&paths, 0)));
+    let lines: Vec<&str> = answer.lines().collect();
+    assert_eq!(
+        lines[..5],
+        [
+            format!("{QUALITY}=Good"),
+            format!("{LEVEL}=33"),
+            format!("{last_change}=2026-01-01T00:00:10Z"),
+            format!("{error}="),
+            format!("{online}=true"),
+        ]
+    );
+    for told in
+        ["X_USPBROKER_Quality=Good", "LevelSensor.Value=33", "LevelSensor.LastChange=2026-01-01T00:00:10Z"]
+    {
+        assert!(lines[5..].iter().any(|line| line.ends_with(told)), "{told}: {answer}");
+    }
+    w.wait(10);
+    w.device("a", Behaviour::Fails(DeviceFault::Invalid("sensor broken".to_owned())));
+    let answer = text::answer(&w.ask(c, get(&[QUALITY, LEVEL], 0)));
+    assert_eq!(answer, format!("{QUALITY}=Bad\n{LEVEL}: 7003"));
+}
+
+#[test]
+fn what_was_there_before_an_absence_says_so() {
+    let (mut w, c) = world();
+    w.load(edited("a: box", |mapping| mapping.capabilities[0].max_age = Duration::from_secs(600)));
+    w.report("a", &[(0, number("20"))]);
+    w.advance(Duration::from_millis(10));
+    w.report_online("a", Err(DeviceFault::Timeout(Duration::from_secs(1))));
+    w.report_online("a", Ok(()));
+    let error = "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_LastError";
+    assert_eq!(w.get(c, error), format!("{error}=the device was away, and has not said it again since"));
+    w.report("a", &[(0, number("20"))]);
+    assert_eq!(w.get(c, error), format!("{error}="));
 }
 
 #[test]

@@ -54,6 +54,7 @@ mod shadows;
 mod site_changes;
 mod store;
 mod subscriptions;
+mod told;
 mod triggers;
 mod unrestorable;
 mod vendor;

@@ -18,7 +18,7 @@ use crate::bench::service::{Manner, lamp};
 use crate::bench::text;
 
 /// Few by default, for a quick run; the environment variable `PROPTEST_CASES` asks for more.
-fn cases(few: u32) -> ProptestConfig {
+pub(crate) fn cases(few: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { few };
     ProptestConfig { cases, failure_persistence: None, ..default }
