@@ -1,9 +1,10 @@
 //! How connecting and asking can fail, in the words of whoever typed the command.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use usp_proto::usp;
+use usp_proto::usp::{self, request::ReqType};
 
 use super::Via;
 
@@ -96,19 +97,51 @@ pub enum RequestError {
     #[error("error {}: {}", .0.err_code, .0.err_msg)]
     Refused(usp::Error),
     /// No answer in time.
-    #[error("the Agent did not answer within {} s", .0.as_secs_f32())]
-    TimedOut(Duration),
+    #[error("the Agent did not answer within {} s{}", .0.as_secs_f32(), .1)]
+    TimedOut(Duration, Fate),
     /// No answer in time through an MQTT server, where a wrong address is not told otherwise.
     #[error(
         "nothing came back over MQTT within {} s: does an Agent with this Endpoint ID listen to this topic, in the same \
-         version of MQTT?",
-        .0.as_secs_f32()
+         version of MQTT?{}",
+        .0.as_secs_f32(),
+        .1
     )]
-    SilentOverMqtt(Duration),
+    SilentOverMqtt(Duration, Fate),
     /// The connection ended before the answer came.
     #[error("the connection ended: {0}")]
     Closed(String),
     /// The answer fits no request, or is none that this program understands.
     #[error("the Agent's answer cannot be used: {0}")]
     Unusable(String),
+}
+
+/// What may become of a request that nobody waits for any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It only asked.
+    Nothing,
+    /// It may be done all the same: a device that sleeps is waited for, and one that was told something need not say so.
+    Open,
+}
+
+impl Fate {
+    /// Of this request.
+    pub(super) fn of(request: &ReqType) -> Self {
+        match request {
+            ReqType::Set(_) | ReqType::Add(_) | ReqType::Delete(_) | ReqType::Operate(_) => Self::Open,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Open => f.write_str(
+                "; what was wanted may have been done, or may yet be: `get` tells how things are, `watch` when they change, and \
+                 --timeout SECONDS waits longer",
+            ),
+        }
+    }
 }

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use usp_proto::endpoint_id::EndpointId;
 
-pub use error::{ConnectError, RequestError};
+pub use error::{ConnectError, Fate, RequestError};
 pub use mqtt_url::{MqttUrl, PasswordPlace};
 pub(crate) use session::random_text;
 pub use session::{Client, Notifications};

@@ -16,7 +16,7 @@ use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 use usp_proto::usp::{Msg, Notify, NotifyResp};
 
-use super::error::{ConnectError, RequestError};
+use super::error::{ConnectError, Fate, RequestError};
 use super::link::Link;
 use super::{Options, Via, mqtt, uds, websocket};
 
@@ -103,6 +103,7 @@ impl Client {
     ///
     /// Errors: [`RequestError::Refused`] for an Error message; the others when there is no answer.
     pub async fn request(&self, request: ReqType) -> Result<RespType, RequestError> {
+        let fate = Fate::of(&request);
         let number = self.ids.next.fetch_add(1, Ordering::Relaxed);
         let msg_id = format!("{}-{number}", self.ids.stem);
         let (answer, answered) = oneshot::channel();
@@ -111,12 +112,12 @@ impl Client {
             self.orders.send(order).await.map_err(|_| closed(&self.end))?;
             answered.await.map_err(|_| closed(&self.end))?
         };
-        tokio::time::timeout(self.timeout, ask).await.map_err(|_| self.silence())?
+        tokio::time::timeout(self.timeout, ask).await.map_err(|_| self.silence(fate))?
     }
 
-    fn silence(&self) -> RequestError {
+    fn silence(&self, fate: Fate) -> RequestError {
         let silent = if self.over_mqtt { RequestError::SilentOverMqtt } else { RequestError::TimedOut };
-        silent(self.timeout)
+        silent(self.timeout, fate)
     }
 
     /// Waits until the Agent has come to the MQTT server anew (R-MTP.8): it may have been restarted, and not know any

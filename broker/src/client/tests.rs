@@ -16,7 +16,7 @@ use usp_proto::uds_frame::{self, Tlv};
 use usp_proto::usp::notify::{Notification, ObjectDeletion};
 use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
-use usp_proto::usp::{Get, Notify};
+use usp_proto::usp::{Get, Notify, Set};
 
 use super::fake::{Peer, agent, controller, echo, message_in, socket};
 use super::{Client, ConnectError, Options, RequestError, Via};
@@ -112,8 +112,27 @@ async fn silence_ends_at_the_deadline_and_hurts_nobody_else() {
     });
     let options = Options { timeout: Duration::from_millis(300), ..options(via) };
     let (client, _notifications) = Client::connect(&options).await.unwrap();
-    assert!(matches!(client.request(get("Device.A.")).await, Err(RequestError::TimedOut(_))));
+    assert!(matches!(client.request(get("Device.A.")).await, Err(RequestError::TimedOut(..))));
     assert_eq!(path_of(client.request(get("Device.B.")).await.unwrap()), "Device.B.");
+}
+
+/// A write may wait for a device that sleeps, longer than we do.
+#[tokio::test]
+async fn who_gives_a_change_up_is_told_that_it_may_yet_be_done() {
+    let (_dir, via) = socket(async |mut peer: Peer| {
+        peer.greet().await;
+        let _unanswered = (peer.message().await, peer.message().await);
+        peer.part().await;
+    });
+    let options = Options { timeout: Duration::from_millis(300), ..options(via) };
+    let (client, _notifications) = Client::connect(&options).await.unwrap();
+    let asked = client.request(get("Device.A.")).await.unwrap_err().to_string();
+    assert_eq!(asked, "the Agent did not answer within 0.3 s");
+    let set = ReqType::Set(Set { allow_partial: false, update_objs: Vec::new() });
+    let told = client.request(set).await.unwrap_err().to_string();
+    for word in ["did not answer within 0.3 s", "may yet be", "`get`", "`watch`", "--timeout"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
 }
 
 #[tokio::test]
