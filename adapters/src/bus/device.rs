@@ -25,6 +25,9 @@ use crate::bus::statistics::DeviceCounters;
 use crate::bus::write_job::WriteJob;
 use crate::bus::{Model, Outcome};
 
+/// How often in a row a read gives way to a write: whoever writes all the time would otherwise keep it from ever being answered.
+const MOST_YIELDS: u8 = 4;
+
 /// When a device has something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
@@ -69,6 +72,8 @@ pub(crate) struct DeviceState<M: Model> {
     /// What a probe reads; `None`: there is nothing to read.
     sign_of_life: Option<PointId>,
     flying: Option<Purpose>,
+    /// How often in a row a read was given up for a write.
+    yielded: u8,
     /// The poll at which the device was lost, and how often in a row.
     suspect: Option<(M::Ask, DeviceFault, u32)>,
     /// It is left alone until then.
@@ -102,6 +107,7 @@ impl<M: Model> DeviceState<M> {
             polls: ReadPlan::default(),
             precedence: Precedence::default(),
             flying: None,
+            yielded: 0,
             suspect: None,
             rests_until: None,
             cycle: (now, Vec::new()),
@@ -246,12 +252,14 @@ impl<M: Model> DeviceState<M> {
             Some(Purpose::Nobody) => self.unknown.is_empty(),
             Some(Purpose::Write) | None => false,
         };
-        is_read && self.write.is_none() && matches!(self.write_turn(now), Turn::Now(_))
+        let may_yield = self.yielded < MOST_YIELDS;
+        is_read && may_yield && self.write.is_none() && matches!(self.write_turn(now), Turn::Now(_))
     }
 
     /// Its exchange was given up. What was asked stays first of what is to be asked.
     pub(crate) fn yields(&mut self) {
         self.flying = None;
+        self.yielded = self.yielded.saturating_add(1);
     }
 
     /// Takes the outcome of its exchange in.
@@ -264,6 +272,9 @@ impl<M: Model> DeviceState<M> {
     ) {
         self.rest(now + self.model.guard());
         let purpose = self.flying.take();
+        if purpose != Some(Purpose::Write) {
+            self.yielded = 0;
+        }
         let polled = self.polls.next().filter(|_| purpose == Some(Purpose::Poll));
         let silence = match &outcome {
             Outcome::Answered(answer) => {
