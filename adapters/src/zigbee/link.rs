@@ -229,7 +229,7 @@ impl Warden {
         }
         self.board.counters.down(cause);
         self.board.counters.network(None);
-        self.board.down(&format!("Zigbee coordinator {}: {cause}", self.port.way));
+        self.board.down(&named(&self.port.way.to_string(), cause));
     }
 
     /// Answers what is ordered while there is no coordinator, until the end.
@@ -276,5 +276,25 @@ impl Warden {
         let ended = Session::new(self, coordinator, kept).run(events, stop).await;
         self.board.counters.ended();
         ended
+    }
+}
+
+/// Why there is no coordinator, with its place, which most causes name already.
+fn named(way: &str, cause: &str) -> String {
+    if cause.contains(way) {
+        format!("Zigbee coordinator: {cause}")
+    } else {
+        format!("Zigbee coordinator {way}: {cause}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_place_is_named_once() {
+        let named = |cause| super::named("127.0.0.1:6638", cause);
+        let refused = named("cannot connect to 127.0.0.1:6638: connection refused");
+        assert_eq!(refused, "Zigbee coordinator: cannot connect to 127.0.0.1:6638: connection refused");
+        assert_eq!(named("it resets itself"), "Zigbee coordinator 127.0.0.1:6638: it resets itself");
     }
 }
