@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::SystemTime;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use usp_mapping::line::Broken;
@@ -116,7 +116,7 @@ impl Board {
     }
 
     /// Something was said; whether anybody understands it.
-    pub(crate) fn hand_out(&self, now: Instant, frame: &[u8]) -> bool {
+    pub(crate) fn hand_out(&self, frame: &[u8]) -> bool {
         let listeners = self.listeners();
         let mut understood = false;
         for listener in listeners.values().filter(|listener| hears(&listener.mapping, frame)) {
@@ -125,13 +125,15 @@ impl Board {
             understood = true;
         }
         if !understood && !frame.trim_ascii().is_empty() {
+            let now = SystemTime::now();
             listeners.values().for_each(|it| it.useless.send_modify(|useless| useless.strange(now, frame)));
         }
         understood
     }
 
     /// Something was said that cannot be used: by whom is not known.
-    pub(crate) fn broken(&self, now: Instant, why: Broken) {
+    pub(crate) fn broken(&self, why: Broken) {
+        let now = SystemTime::now();
         self.counters.garbled();
         self.listeners().values().for_each(|it| it.useless.send_modify(|useless| useless.broken(now, why)));
     }

@@ -276,12 +276,12 @@ impl<'b> Talk<'b> {
         for happened in happened {
             match happened {
                 Happened::Heard(frame) => {
-                    if !self.board.hand_out(now(), &frame) {
+                    if !self.board.hand_out(&frame) {
                         self.conversation.was_strange(&frame);
                     }
                 }
                 Happened::Broken(why) => {
-                    self.board.broken(now(), why);
+                    self.board.broken(why);
                     tracing::debug!(%why, "something on a serial line cannot be used");
                 }
                 Happened::Done(outcome) => {

@@ -312,7 +312,7 @@ impl Model for LineModel {
             Word::Frame(frame) => frame,
             Word::Nothing(patience) => {
                 let seconds = patience.as_secs();
-                let cause = match self.useless.told(now) {
+                let cause = match self.useless.told() {
                     None => format!("nothing was heard of it for {seconds} s"),
                     Some(why) => format!("nothing of use was heard of it for {seconds} s: {why}"),
                 };
@@ -344,7 +344,7 @@ impl Model for LineModel {
             return None;
         }
         let Some((said_at, result)) = self.last.get(&point) else {
-            let why = self.useless.told(now).map(|why| format!(": {why}")).unwrap_or_default();
+            let why = self.useless.told().map(|why| format!(": {why}")).unwrap_or_default();
             let words = format!("it has not said this yet, and cannot be asked{why}");
             return Some(Reading::kept(point, Err(DeviceFault::Unreachable(words))));
         };
