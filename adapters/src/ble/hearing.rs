@@ -148,7 +148,7 @@ impl Ear for BleEar {
         match self.shared.hear_before(mark)? {
             Said::Word(spoken) => self.take_in(spoken.word),
             Said::LinkUp => Some(Said::LinkUp),
-            Said::LinkDown(cause) => Some(Said::LinkDown(cause)),
+            Said::LinkDown(cause) | Said::LinkRefused(cause) => Some(Said::LinkDown(cause)),
             Said::Doubt => Some(Said::Doubt),
         }
     }
@@ -182,7 +182,7 @@ impl Ear for BleEar {
                         self.begin();
                         return Said::LinkUp;
                     }
-                    Said::LinkDown(cause) => {
+                    Said::LinkDown(cause) | Said::LinkRefused(cause) => {
                         self.silent_at = None;
                         return Said::LinkDown(cause);
                     }

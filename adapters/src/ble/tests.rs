@@ -225,7 +225,7 @@ async fn word(ear: &mut BleEar) -> Word {
     loop {
         match ear.hear().await {
             Said::Word(word) => return word,
-            Said::LinkUp | Said::LinkDown(_) | Said::Doubt => {}
+            Said::LinkUp | Said::LinkDown(_) | Said::LinkRefused(_) | Said::Doubt => {}
         }
     }
 }

@@ -23,6 +23,10 @@ pub(crate) enum Said<W> {
     LinkUp,
     /// It is not, and why.
     LinkDown(String),
+    /// The same of one that is made again without being asked for: each time that it is refused counts as an exchange without an
+    /// answer.
+    #[cfg_attr(not(any(feature = "line", test)), expect(dead_code, reason = "lines alone are made so"))]
+    LinkRefused(String),
     /// What it was asked in passing was not answered, or its session has ended: perhaps it is gone.
     Doubt,
 }

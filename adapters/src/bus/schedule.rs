@@ -284,6 +284,7 @@ impl<M: Model> Scheduler<M> {
             Said::LinkUp | Said::LinkDown(_) if self.busy == Busy::Connecting => {}
             Said::LinkUp => self.link_up(now),
             Said::LinkDown(cause) => self.link_down(now, cause, DeviceState::cut),
+            Said::LinkRefused(cause) => self.link_down(now, cause, DeviceState::not_connected),
             Said::Doubt => self.devices.values_mut().for_each(|state| state.look_for(now)),
             Said::Word(word) => self.handle_word(now, word),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use usp_mapping::mapping::{Device, Protocol};
+use usp_mapping::mapping::{BusKind, Device, LinePort, Protocol};
 use usp_mapping::port::DeviceId;
 
 use crate::bus::ear::{Ear, LinkState, Said, SharedEar, linked};
@@ -70,8 +70,13 @@ impl Medium for LineDevice {
         LineEar { shared, useless, plan: self.plan.clone(), silent_at: None, is_unexplained: false }
     }
 
+    /// Each refusal of a connection is told by the ear, and counts: only that it is made is waited for.
     async fn connect(&mut self) -> Result<(), String> {
-        linked(&mut self.link).await
+        if !is_connection(&self.plan) {
+            return linked(&mut self.link).await;
+        }
+        let made = self.link.wait_for(|state| *state == LinkState::Up).await;
+        made.map(drop).map_err(|_| "its bus has stopped".to_owned())
     }
 
     async fn exchange(&mut self, ask: Ask) -> Outcome<Answer> {
@@ -112,6 +117,12 @@ impl LineEar {
         self.is_unexplained = false;
         self.silent_at = self.patience().map(|patience| Instant::now() + patience);
     }
+}
+
+/// Whether the line is behind a device server: its connection is refused or ends now and then, and a port that is gone was pulled
+/// out.
+fn is_connection(plan: &watch::Receiver<Arc<BusPlan>>) -> bool {
+    matches!(&plan.borrow().bus.kind, BusKind::Line(line) if matches!(line.port, LinePort::Tcp(_)))
 }
 
 async fn next(useless: &mut watch::Receiver<Useless>) -> Useless {
@@ -159,9 +170,9 @@ impl Ear for LineEar {
                 self.begin();
                 Said::LinkUp
             }
-            Said::LinkDown(cause) => {
+            Said::LinkDown(cause) | Said::LinkRefused(cause) => {
                 self.silent_at = None;
-                Said::LinkDown(cause)
+                if is_connection(&self.plan) { Said::LinkRefused(cause) } else { Said::LinkDown(cause) }
             }
             Said::Doubt => Said::Doubt,
         }

@@ -149,7 +149,7 @@ impl Adoption {
                     self.roll_call.begin();
                     false
                 }
-                ear::Said::LinkDown(_) => {
+                ear::Said::LinkDown(_) | ear::Said::LinkRefused(_) => {
                     self.roll_call.end();
                     false
                 }

@@ -312,7 +312,7 @@ impl Ear for ZigbeeEar {
                 self.is_up = true;
                 self.begin();
             }
-            Said::LinkDown(_) => {
+            Said::LinkDown(_) | Said::LinkRefused(_) => {
                 self.is_up = false;
                 self.silent_at = None;
             }

@@ -692,6 +692,59 @@ fn a_refused_connection_counts_as_an_exchange_without_an_answer() {
     assert_eq!(failures(), 5);
 }
 
+/// So does one that a shared link makes by itself, and tells each time.
+#[test]
+fn what_a_link_is_refused_counts_too() {
+    let mut bench = Bench::connected(&[vec![polled(100)]]);
+    bench.settle();
+    assert_eq!(bench.messages()[0], online("a", Ok(())));
+    let refuse = |bench: &mut Bench| {
+        bench.pass(2000 * MS);
+        bench.scheduler.handle_said(bench.now, Said::LinkRefused("refused".to_owned()));
+        bench.messages()
+    };
+    let told: Vec<_> = (0..2).map(|_| refuse(&mut bench)).collect();
+    assert_eq!(told, [vec![], vec![]]);
+    bench.call(call(1, "a", read(&[0])));
+    let cause = DeviceFault::Unreachable("refused".to_owned());
+    assert_eq!(bench.replies(), [(1, Err(cause))], "who asks is told at once");
+    bench.scheduler.handle_said(bench.now, Said::LinkUp);
+    assert_eq!(bench.settle(), [(0, What::Read(vec![0]))]);
+    assert!(bench.messages().iter().all(|message| reported(message).is_some()), "it was never offline");
+    assert_eq!(refuse(&mut bench), []);
+    // Whoever waits for the link hears of it all the same.
+    assert_eq!(bench.scheduler.poll_command(bench.now), None);
+    bench.pass(2000 * MS);
+    assert_eq!(bench.scheduler.poll_command(bench.now), Some(Command::Connect));
+    assert_eq!(refuse(&mut bench), []);
+    assert_eq!(refuse(&mut bench), [online("a", Err("refused"))]);
+    bench.scheduler.handle_connect(bench.now, Ok(()));
+    assert_eq!(bench.settle(), [(0, What::Read(vec![0]))]);
+    assert_eq!(bench.messages()[0], online("a", Ok(())));
+}
+
+#[test]
+fn a_read_gives_way_to_so_many_writes_and_no_more() {
+    let mut bench = Bench::connected(&[vec![on_demand(), writable()]]);
+    bench.call(call(1, "a", read(&[0])));
+    for turn in 0..4 {
+        assert_eq!(bench.next(), (0, What::Read(vec![0])));
+        assert!(!bench.scheduler.is_pressed(bench.now), "nothing waits");
+        bench.call(call(10 + turn, "a", write(1, 5)));
+        assert!(bench.scheduler.is_pressed(bench.now), "turn {turn}");
+        bench.scheduler.handle_yield();
+        assert_eq!(bench.next().1, What::Write(1, number(5)));
+        bench.answer(FakeAnswer::Shows(5));
+        assert_eq!(bench.replies().len(), 1);
+    }
+    assert_eq!(bench.next(), (0, What::Read(vec![0])));
+    bench.call(call(20, "a", write(1, 5)));
+    assert!(!bench.scheduler.is_pressed(bench.now), "now it is the read's turn");
+    bench.answer(FakeAnswer::Shows(1));
+    assert_eq!(bench.replies(), [(1, Ok(vec![Ok(1)]))]);
+    assert_eq!(bench.next().1, What::Write(1, number(5)));
+}
+
 #[test]
 fn the_line_is_left_alone_between_exchanges() {
     let mut model = mapping(&[on_demand()]);
