@@ -42,7 +42,7 @@ pub struct BusFigures {
     pub waiting: usize,
     /// Exchanges of all its devices.
     pub traffic: Traffic,
-    /// Of a radio network; `None`: it is none, or its coordinator is not there.
+    /// Of a radio network; `None`: it is none, or its coordinator is not there, so that what was known before stays.
     pub network: Option<NetworkFacts>,
     /// What hangs on it.
     pub devices: Vec<DeviceFigures>,
@@ -164,10 +164,18 @@ impl BusFigures {
 }
 
 impl Figures {
-    /// Whether the row of a bus has a Parameter: what is said of a radio network, no other bus has.
+    /// Whether the row of a bus has a Parameter: what is said of a radio network, no other bus has. A channel it has once its
+    /// coordinator was there.
     pub(crate) fn has(&self, number: u32, name: &str) -> bool {
         let is_network = self.described(number).is_some_and(|(_, protocol)| is_network(protocol));
-        is_network || !NetworkFacts::PARAMS.contains(&name)
+        match name {
+            "Channel" => is_network && self.network(number).is_some(),
+            _ => is_network || !NetworkFacts::PARAMS.contains(&name),
+        }
+    }
+
+    fn network(&self, number: u32) -> Option<&NetworkFacts> {
+        self.buses.get(&number)?.figures.as_ref()?.network.as_ref()
     }
 
     /// The name and protocol of the bus in this row.
@@ -218,6 +226,14 @@ impl Figures {
     fn forget_devices(&mut self, all: &[BusFigures]) {
         if self.devices.len() != all.iter().map(|bus| bus.devices.len()).sum() {
             self.devices.clear();
+        }
+    }
+
+    /// While its coordinator is not there a network is what it was when it was last heard of, and closed.
+    fn keep_network(&self, number: Option<u32>, figures: &mut BusFigures) {
+        let known = number.and_then(|number| self.network(number));
+        if let (None, Some(network)) = (&figures.network, known) {
+            figures.network = Some(NetworkFacts { is_open: false, ..network.clone() });
         }
     }
 
@@ -284,10 +300,11 @@ impl Broker {
         let Some(table) = self.model.table(BUSES) else { return };
         self.model.figures.forget_devices(&all);
         for mut figures in all {
+            let number = self.model.figures.numbers.get(&*figures.name).copied();
+            self.model.figures.keep_network(number, &mut figures);
             std::mem::take(&mut figures.devices)
                 .into_iter()
                 .for_each(|device| self.model.figures.put(device));
-            let number = self.model.figures.numbers.get(&*figures.name).copied();
             let known = number.and_then(|n| Some((n, self.model.figures.buses.get_mut(&n)?)));
             let Some((number, bus)) = known else { continue };
             let at = ObjRef::new(table, &[number]);

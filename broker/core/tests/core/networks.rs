@@ -113,7 +113,7 @@ fn the_network_is_told_and_changes_of_it_are() {
         Input::Figures(vec![bus])
     };
     let shown = w.get(c, BUS);
-    assert!(shown.contains(&format!("{BUS}Channel=0")), "before there is a coordinator: {shown}");
+    assert!(!shown.contains("Channel=") && shown.contains("OpenToJoin=false"), "no coordinator yet: {shown}");
     w.input(of(0, false));
     for (name, value) in [("Channel", "15"), ("PANID", "0x1a62"), ("Firmware", "EmberZNet 7.4.3.0")] {
         assert_eq!(w.get(c, &format!("{BUS}{name}")), format!("{BUS}{name}={value}"));
@@ -123,4 +123,10 @@ fn the_network_is_told_and_changes_of_it_are() {
     let (devices, open) =
         (format!("v: ValueChange {BUS}JoinedDevices=1"), format!("v: ValueChange {BUS}OpenToJoin=true"));
     assert_eq!(w.notes(c), [devices, open]);
+    // Its coordinator is gone: it is the same network, and nobody joins.
+    w.input(Input::Figures(vec![BusFigures { name: "mesh".into(), ..BusFigures::default() }]));
+    assert_eq!(w.notes(c), [format!("v: ValueChange {BUS}OpenToJoin=false")]);
+    for (name, value) in [("Channel", "15"), ("PANID", "0x1a62"), ("JoinedDevices", "1")] {
+        assert_eq!(w.get(c, &format!("{BUS}{name}")), format!("{BUS}{name}={value}"));
+    }
 }
