@@ -148,6 +148,12 @@ fn coap_manner(options: &CoapOptions, asks_per_hour: f64, observed: bool) -> Man
              told for so long. Each change that is told is one message and its acknowledgement."
         ),
     });
+    if observed {
+        words.push(format!(
+            "When it has said nothing for {} (`silence`) it is asked whether it is still there, and is offline if it does not answer.",
+            period(options.silence.as_millis())
+        ));
+    }
     MannerTold { timeout_ms: options.timeout.as_millis(), again_ms, asks_per_hour, words }
 }
 

@@ -295,9 +295,15 @@ capabilities:
         "within 5s that is 2 times, at the earliest after 1s, 3s.",
         "more than 1024 bytes go in blocks; all blocks together have 30s.",
         "Polls ask it at most 61 times an hour",
+        "When it has said nothing for 5min (`silence`) it is asked whether it is still there",
     ] {
         assert!(told.contains(line), "{line}\n---\n{told}");
     }
+    std::fs::write(place.path().join("light.yaml"), LIGHT.replace("5s}", "5s, silence: 12h}")).unwrap();
+    assert!(explain(&place, "light.yaml", &[]).unwrap().contains("said nothing for 12h (`silence`)"));
+    let unobserved = LIGHT.replace(", observe: true", "");
+    std::fs::write(place.path().join("light.yaml"), unobserved).unwrap();
+    assert!(!explain(&place, "light.yaml", &[]).unwrap().contains("`silence`"));
     std::fs::write(place.path().join("light.yaml"), LIGHT.replace("5s", "500ms, confirmable: false"))
         .unwrap();
     let told = explain(&place, "light.yaml", &[]).unwrap();
