@@ -2,7 +2,7 @@
 #![cfg(feature = "demo")]
 #![expect(clippy::unwrap_used, reason = "what fails in a test may panic, in its helpers too")]
 
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
@@ -26,6 +26,7 @@ impl Demo {
             .args(["demo", "--dir"])
             .arg(dir.path())
             .env_remove("USP_BROKER_VIA")
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -39,6 +40,12 @@ impl Demo {
     fn ready(&mut self) -> String {
         let line = self.lines.next().expect("the demo ended before it was ready").unwrap();
         line.strip_prefix("ready endpoint_id=").expect(&line).to_owned()
+    }
+
+    /// Types a line; what is said to it.
+    fn says(&mut self, line: &str) -> String {
+        writeln!(self.process.stdin.as_ref().unwrap(), "{line}").unwrap();
+        self.lines.next().expect("the demo ended").unwrap()
     }
 
     fn uds(&self) -> String {
@@ -216,4 +223,30 @@ fn a_reboot_restarts_the_demo_with_the_same_identity() {
     assert!(demo.ok(&["get", &format!("{}ID", row.trim())]).ends_with(" = keep\n"));
     assert!(Path::new(&demo.dir.path().join("demo.log")).exists());
     assert_eq!(demo.stop(), 0);
+}
+
+#[test]
+fn devices_are_changed_and_go_wrong_on_demand() {
+    let mut demo = Demo::start();
+    let brightness = r#"Device.ProxiedDevice.[Name=="Reading lamp"].IoTCapability.[Name=="Brightness"].LevelControl.Value"#;
+    let watch = ["watch", brightness, "--count", "1", "--json"];
+    let mut watch = demo.command(&demo.uds(), &watch);
+    let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    BufReader::new(watch.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+    assert_eq!(demo.says("set lamp.level 127"), "lamp.level 127");
+    let change: Value = serde_json::from_slice(&watch.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(change["value"], "127", "{change}");
+
+    assert_eq!(demo.says("fault meter1 exception=4"), "fault exception=4");
+    let (switch, before) = demo.switch();
+    let (code, told) = demo.fails(&["set", &format!("{switch}={}", opposite(&before))]);
+    assert!(code == 1 && told.contains("error 7002"), "{told}");
+    assert!(demo.says("fault exception=4").contains("write fault DEVICE NAME, of boiler, "));
+    assert!(demo.says("fault nobody silent").starts_with("error: "));
+    assert_eq!(demo.says("clear"), "no faults");
+    demo.ok(&["set", &format!("{switch}={}", opposite(&before))]);
+
+    assert!(demo.says("set zigbee2mqtt.Coffee machine.state=ON").ends_with("Coffee machine.state ON"));
+    writeln!(demo.process.stdin.as_ref().unwrap(), "quit").unwrap();
+    assert!(demo.process.wait().unwrap().success());
 }

@@ -4,6 +4,7 @@ mod air;
 mod files;
 mod guide;
 mod logs;
+mod orders;
 mod place;
 mod things;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use files::{any_port, websocket_port, write_files};
 use guide::Guide;
+use orders::Orders;
 use place::Place;
 use things::Things;
 
@@ -45,14 +47,18 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 async fn demonstrate(place: &Place, bus: Option<PathBuf>) -> Result<(), Failure> {
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
     let mut things = Things::start(bus).await?;
-    let mut port = websocket_port()?;
+    let (mut port, mut orders) = (websocket_port()?, Orders::new());
     let mut restarted = None;
     loop {
         let mut app = start(place, &things, &mut port).await?;
         things.start_service(place).await;
         greet(place, &app, &things, restarted).await?;
         let config = Config::load(&place.config()).map_err(Failure::invalid)?;
-        let end = Reload::new(&place.config(), &config)?.attend(&mut app, &mut interrupt).await;
+        let mut reload = Reload::new(&place.config(), &config)?;
+        let end = tokio::select! {
+            end = reload.attend(&mut app, &mut interrupt) => end,
+            quit = orders.obey(&things) => quit.map(|()| End::Interrupted)?,
+        };
         let exit = match end {
             End::Ended(exit) => exit,
             End::Interrupted => Exit::Stopped,

@@ -48,6 +48,8 @@ enum Command {
     Backup(backup::Backup),
     Restore(backup::Restore),
     /// Runs a broker with simulated devices and a sample USP Service: everything to try, nothing to prepare
+    ///
+    /// While it runs, lines on standard input are obeyed: `set plug.power 1500`, `fault meter1 silent`, `clear`, `show`, `help`, `quit`.
     #[cfg(feature = "demo")]
     Demo(demo::Args),
     #[command(flatten)]

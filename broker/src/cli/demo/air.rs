@@ -10,11 +10,12 @@ use std::time::Duration;
 use usp_simulators::ble::bthome::Bind;
 use usp_simulators::ble::device::BleDevice;
 use usp_simulators::ble::household::{BIND_KEY, PASSKEY};
-use usp_simulators::ble::{Format, Lock, Mac, PrivateBus, Radio, Thermometer, address_in};
+use usp_simulators::ble::{Format, Lock, Mac, PrivateBus, Radio, RadioHandle, Thermometer, address_in};
 
 use super::guide::say;
 use super::place::Place;
 use crate::cli::Failure;
+use crate::cli::mapping::simulate::ble::InTheAir;
 use crate::client::random_text;
 
 /// Where the bus is to be; set by ourselves.
@@ -81,6 +82,16 @@ impl Air {
         let radio =
             radio.map_err(|error| Failure::failed(format!("the simulated Bluetooth devices: {error}")))?;
         Ok(Self { radio: Some(radio), dir })
+    }
+
+    /// They, by their keys.
+    pub(super) fn devices(&self) -> Vec<InTheAir> {
+        let handle = self.radio.as_ref().map(Radio::handle);
+        let of = |radio: RadioHandle| {
+            let keys = radio.devices().into_iter();
+            keys.map(move |key| InTheAir { radio: radio.clone(), key }).collect()
+        };
+        handle.map_or_else(Vec::new, of)
     }
 
     pub(super) async fn stop(mut self) {

@@ -155,7 +155,10 @@ impl Guide {
         }
         commands.push(format!("{program} operate 'Device.Reboot()'"));
         let lines: String = commands.iter().map(|command| format!("  {command}\n")).collect();
-        format!("Try in a second terminal:\n\n{lines}\nCtrl-C ends it.\n\n")
+        format!(
+            "Try in a second terminal:\n\n{lines}\nHere, the devices can be changed and go wrong:\n\n  fault meter1 silent\n  set \
+             plug.power 1500\n  clear\n  help\n\nCtrl-C or quit ends it.\n\n"
+        )
     }
 }
 

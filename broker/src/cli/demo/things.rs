@@ -3,14 +3,15 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use usp_mapping::diagnostic::{SourceFile, render};
 use usp_mapping::draft::MappingDraft;
 use usp_mapping::library;
-use usp_simulators::coap::{CoapDevice, CoapServer, oma};
+use usp_simulators::coap::{CoapDevice, CoapHandle, CoapServer, oma};
 use usp_simulators::line::{LinePlace, LineServer, Meter};
-use usp_simulators::modbus::{ModbusDevice, ModbusServer};
+use usp_simulators::modbus::{ModbusDevice, ModbusHandle, ModbusServer};
 use usp_simulators::mqtt::Relay;
 use usp_simulators::mqtt_devices::{TasmotaSwitch, ThingHandle, Zigbee2Mqtt, ZigbeeDevice, ZigbeeModel, run};
 use usp_simulators::service::{Service, ServiceConfig, ServiceHandle};
@@ -19,6 +20,9 @@ use usp_simulators::zigbee::{self, Coordinator, Ieee, Kind, Model, Node, Plan, P
 use super::air::{self, Air};
 use super::place::Place;
 use crate::cli::Failure;
+use crate::cli::mapping::simulate::ble::InTheAir;
+use crate::cli::mapping::simulate::things::{self, Thing};
+use crate::cli::mapping::simulate::zigbee::Behind;
 
 /// The mapping of the meters, in the library inside the program.
 const MAPPING: &str = "modbus/usp-demo-meter.yaml";
@@ -45,6 +49,15 @@ pub(super) const ZIGBEE: [(Kind, &str, &str, &str, Ieee); 3] = [
 
 /// A contact that joins when somebody lets it.
 const CONTACT: Ieee = Ieee(0x00e0_5400_0000_0104);
+
+/// What it is called by who types.
+const CONTACT_KEY: &str = "contact";
+
+/// The keys of the meters, of the things on CoAP and on MQTT, and of the smart meter, for who types.
+const METERS: [&str; UNITS.len()] = ["meter1", "meter2"];
+const ON_COAP: [&str; 2] = ["light", "climate"];
+const ON_MQTT: [&str; 2] = ["zigbee2mqtt", "boiler"];
+const SMART_METER: &str = "smart-meter";
 
 /// How often the sensor that sleeps asks for what has come.
 const POLLS: Duration = Duration::from_secs(1);
@@ -82,9 +95,18 @@ pub(super) struct Things {
     relay: Relay,
     on_mqtt: [ThingHandle; 2],
     p1: LineServer,
-    mesh: Coordinator,
+    mesh: Arc<Coordinator>,
     air: Option<Air>,
     service: Option<ServiceHandle>,
+    told: Told,
+}
+
+/// Those of the devices that can be told something by handles of their own.
+struct Told {
+    units: Vec<ModbusHandle>,
+    coap: [CoapHandle; 2],
+    mesh: Vec<Behind>,
+    air: Vec<InTheAir>,
 }
 
 impl Things {
@@ -113,7 +135,27 @@ impl Things {
             Some(dir) => Some(Air::start(dir).await?),
             None => None,
         };
-        Ok(Self { meters, light, climate, relay, on_mqtt, p1, mesh, air, service: None })
+        let mesh = Arc::new(mesh);
+        let behind = |key: &str| Behind { coordinator: Arc::clone(&mesh), key: key.to_owned() };
+        let told = Told {
+            units: meters.units(),
+            coap: [light.handle(), climate.handle()],
+            mesh: ZIGBEE.iter().map(|device| device.2).chain([CONTACT_KEY]).map(behind).collect(),
+            air: air.iter().flat_map(Air::devices).collect(),
+        };
+        Ok(Self { meters, light, climate, relay, on_mqtt, p1, mesh, air, service: None, told })
+    }
+
+    /// The devices as whoever types knows them, by their keys in the site file.
+    pub(super) fn stage(&self) -> things::Things<&dyn Thing> {
+        let Told { units, coap, mesh, air } = &self.told;
+        let meters = METERS.iter().zip(units).map(|(key, unit)| named(key, unit));
+        let coap = ON_COAP.iter().zip(coap).map(|(key, thing)| named(key, thing));
+        let mqtt = ON_MQTT.iter().zip(&self.on_mqtt).map(|(key, thing)| named(key, thing));
+        let mesh = mesh.iter().map(|device| named(&device.key, device));
+        let air = air.iter().map(|device| named(&device.key, device));
+        let all = meters.chain(coap).chain(mqtt).chain(mesh).chain(air);
+        things::Things(all.chain([named(SMART_METER, &self.p1)]).collect())
     }
 
     /// How many devices show up by themselves.
@@ -165,6 +207,10 @@ impl Things {
     }
 }
 
+fn named<'t>(key: &str, thing: &'t dyn Thing) -> (String, &'t dyn Thing) {
+    (key.to_owned(), thing)
+}
+
 /// A bridge with a plug, a motion sensor and a strip, and a lamp that joins when somebody lets it.
 fn zigbee() -> Zigbee2Mqtt {
     let device = |model, address, name| ZigbeeDevice::new(model, address, name);
@@ -183,7 +229,7 @@ fn mesh() -> Plan {
     let device = |(kind, _, key, _, ieee): (Kind, &str, &str, &str, Ieee)| {
         (Node::new(kind, ieee).named(key).polling(POLLS), Presence::Member)
     };
-    let contact = Node::new(Kind::Contact, CONTACT).polling(POLLS);
+    let contact = Node::new(Kind::Contact, CONTACT).named(CONTACT_KEY).polling(POLLS);
     let plan = ZIGBEE.into_iter().map(device).fold(plan, |plan, (node, there)| plan.with(node, there));
     plan.with(contact, Presence::Waiting)
 }

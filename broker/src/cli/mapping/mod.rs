@@ -20,7 +20,7 @@ mod model;
 mod new;
 mod schema;
 #[cfg(feature = "demo")]
-mod simulate;
+pub(in crate::cli) mod simulate;
 mod test;
 
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use usp_simulators::ble::device::BleDevice;
 use usp_simulators::ble::{Mac, MappedBle, Radio, RadioHandle, mapped};
 use usp_simulators::mischief::{BleFault, Order};
 
-use super::things::{Planned, Thing, Things, params};
+use super::things::{Faults, Planned, Thing, Things, params};
 use super::{Simulate, guide, write_site};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
@@ -18,9 +18,10 @@ const PASSKEY: &str = "USP_BROKER_PASSKEY";
 
 /// A device in the air.
 #[derive(Clone)]
-struct InTheAir {
-    radio: RadioHandle,
-    key: String,
+pub(in crate::cli) struct InTheAir {
+    pub(in crate::cli) radio: RadioHandle,
+    /// Its name there.
+    pub(in crate::cli) key: String,
 }
 
 /// Runs them until `quit`, Ctrl-C or SIGTERM.
@@ -83,7 +84,9 @@ fn greet(args: &Simulate, address: &str, things: &Things<InTheAir>, site: &str) 
 }
 
 impl Thing for InTheAir {
-    const FAULTS: &[(&str, &str)] = &BleFault::ALL;
+    fn all_faults(&self) -> Faults {
+        &BleFault::ALL
+    }
 
     fn set(&self, capability: &str, value: &str) -> Result<(), String> {
         self.radio.set(&self.key, capability, value).map_err(|error| error.to_string())
@@ -99,7 +102,7 @@ impl Thing for InTheAir {
         Ok(order.to_string())
     }
 
-    fn knows_fault(text: &str) -> Result<(), String> {
+    fn knows_fault(&self, text: &str) -> Result<(), String> {
         text.parse::<Order<BleFault>>().map(drop).map_err(|error| error.to_string())
     }
 

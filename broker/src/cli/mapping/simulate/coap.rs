@@ -8,7 +8,7 @@ use usp_simulators::coap::{CoapDevice, CoapHandle, CoapServer};
 use usp_simulators::mischief::{CoapFault, Order};
 use usp_simulators::value::SimValue;
 
-use super::things::{Planned, Thing, Things, params};
+use super::things::{Faults, Planned, Thing, Things, params};
 use super::{Simulate, guide, write_site};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
@@ -88,7 +88,9 @@ fn names(thing: &CoapHandle) -> Vec<String> {
 }
 
 impl Thing for CoapHandle {
-    const FAULTS: &[(&str, &str)] = &CoapFault::ALL;
+    fn all_faults(&self) -> Faults {
+        &CoapFault::ALL
+    }
 
     fn set(&self, capability: &str, value: &str) -> Result<(), String> {
         self.set(capability, SimValue::typed(value)).map_err(|error| error.to_string())
@@ -104,7 +106,7 @@ impl Thing for CoapHandle {
         Ok(order.to_string())
     }
 
-    fn knows_fault(text: &str) -> Result<(), String> {
+    fn knows_fault(&self, text: &str) -> Result<(), String> {
         text.parse::<Order<CoapFault>>().map(drop).map_err(|error| error.to_string())
     }
 

@@ -9,7 +9,7 @@ use usp_mapping::line::readable;
 use usp_simulators::line::{LinePlace, LineServer, MappedLine};
 use usp_simulators::mischief::{LineFault, Order};
 
-use super::things::{Planned, Thing, Things, params};
+use super::things::{Faults, Planned, Thing, Things, params};
 use super::{Simulate, guide, write_site};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
@@ -42,9 +42,9 @@ pub(super) async fn simulate(args: &Simulate, devices: Vec<Planned>) -> Result<(
     }
     let site = site_file(args, &running);
     write_site(args, &site)?;
-    let things = Things(running);
+    let things = Things(running.iter().map(|(key, running)| (key.clone(), &running.server)).collect());
     let script = things.prepare(args)?;
-    greet(args, &things.0, &site)?;
+    greet(args, &running, &site)?;
     things.live(args, script.as_ref(), interrupt).await
 }
 
@@ -93,11 +93,13 @@ fn greet(args: &Simulate, running: &BTreeMap<String, Running>, site: &str) -> Re
     print_line("ready")
 }
 
-impl Thing for Running {
-    const FAULTS: &[(&str, &str)] = &LineFault::ALL;
+impl Thing for LineServer {
+    fn all_faults(&self) -> Faults {
+        &LineFault::ALL
+    }
 
     fn set(&self, capability: &str, value: &str) -> Result<(), String> {
-        self.server.set(capability, value)
+        Self::set(self, capability, value)
     }
 
     fn release(&self, _: &str) -> Result<(), String> {
@@ -106,30 +108,30 @@ impl Thing for Running {
 
     fn fault(&self, text: &str) -> Result<String, String> {
         let order: Order<LineFault> = text.parse().map_err(|error| format!("{error}"))?;
-        self.server.fault(order.clone());
+        self.fault(order.clone());
         Ok(order.to_string())
     }
 
-    fn knows_fault(text: &str) -> Result<(), String> {
+    fn knows_fault(&self, text: &str) -> Result<(), String> {
         text.parse::<Order<LineFault>>().map(drop).map_err(|error| error.to_string())
     }
 
     fn clear(&self) {
-        self.server.clear();
+        self.clear();
     }
 
     fn log(&self) -> Result<Vec<String>, String> {
-        Ok(self.server.seen().iter().map(|request| format!("\"{}\"", readable(request))).collect())
+        Ok(self.seen().iter().map(|request| format!("\"{}\"", readable(request))).collect())
     }
 
     fn state(&self) -> String {
-        let faults = self.server.faults();
+        let faults = self.faults();
         let faults =
             if faults.is_empty() { String::new() } else { format!(", faults: {}", faults.join(", ")) };
-        format!("{} requests{faults}", self.server.seen().len())
+        format!("{} requests{faults}", self.seen().len())
     }
 
     fn values(&self) -> Vec<(String, String)> {
-        self.server.show()
+        self.show()
     }
 }

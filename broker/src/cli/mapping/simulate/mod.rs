@@ -1,14 +1,14 @@
 //! `usp-broker mapping simulate`: devices made from their mappings, to try everything without hardware.
 
-mod ble;
+pub(in crate::cli) mod ble;
 mod coap;
 mod guide;
 mod line;
 mod live;
 mod mqtt;
 mod plan;
-mod things;
-mod zigbee;
+pub(in crate::cli) mod things;
+pub(in crate::cli) mod zigbee;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

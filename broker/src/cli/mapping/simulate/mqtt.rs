@@ -8,7 +8,7 @@ use usp_simulators::mischief::{MqttFault, Order};
 use usp_simulators::mqtt::Relay;
 use usp_simulators::mqtt_devices::{MappedThing, ThingHandle, run};
 
-use super::things::{Planned, Thing, Things, params};
+use super::things::{Faults, Planned, Thing, Things, params};
 use super::{Simulate, guide, write_site};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
@@ -76,7 +76,9 @@ fn greet(
 }
 
 impl Thing for ThingHandle {
-    const FAULTS: &[(&str, &str)] = &MqttFault::ALL;
+    fn all_faults(&self) -> Faults {
+        &MqttFault::ALL
+    }
 
     fn set(&self, capability: &str, value: &str) -> Result<(), String> {
         self.set(capability, value).map_err(|error| error.to_string())
@@ -92,7 +94,7 @@ impl Thing for ThingHandle {
         Ok(order.to_string())
     }
 
-    fn knows_fault(text: &str) -> Result<(), String> {
+    fn knows_fault(&self, text: &str) -> Result<(), String> {
         text.parse::<Order<MqttFault>>().map(drop).map_err(|error| error.to_string())
     }
 

@@ -79,11 +79,13 @@ pub(super) fn params(args: &Simulate) -> String {
     format!(", params: {{{}}}", all.join(", "))
 }
 
-/// A simulated device.
-pub(super) trait Thing {
-    /// Every fault as it is written, and what it does.
-    const FAULTS: &[(&str, &str)];
+/// Faults as they are written, each with what it does.
+pub(in crate::cli) type Faults = &'static [(&'static str, &'static str)];
 
+/// A simulated device.
+pub(in crate::cli) trait Thing {
+    /// Every fault that it may have.
+    fn all_faults(&self) -> Faults;
     /// Holds a value.
     fn set(&self, capability: &str, value: &str) -> Result<(), String>;
     /// Lets it move by itself again.
@@ -91,7 +93,7 @@ pub(super) trait Thing {
     /// Goes wrong, if there is such a fault; how it is written.
     fn fault(&self, text: &str) -> Result<String, String>;
     /// Whether there is such a fault.
-    fn knows_fault(text: &str) -> Result<(), String>;
+    fn knows_fault(&self, text: &str) -> Result<(), String>;
     /// Ends all faults.
     fn clear(&self);
     /// Somebody does something at it.
@@ -108,9 +110,51 @@ pub(super) trait Thing {
     fn values(&self) -> Vec<(String, String)>;
 }
 
+impl<T: Thing + ?Sized> Thing for &T {
+    fn all_faults(&self) -> Faults {
+        (**self).all_faults()
+    }
+
+    fn knows_fault(&self, text: &str) -> Result<(), String> {
+        (**self).knows_fault(text)
+    }
+
+    fn set(&self, capability: &str, value: &str) -> Result<(), String> {
+        (**self).set(capability, value)
+    }
+
+    fn release(&self, capability: &str) -> Result<(), String> {
+        (**self).release(capability)
+    }
+
+    fn fault(&self, text: &str) -> Result<String, String> {
+        (**self).fault(text)
+    }
+
+    fn clear(&self) {
+        (**self).clear();
+    }
+
+    fn act(&self, action: &str) -> Result<(), String> {
+        (**self).act(action)
+    }
+
+    fn log(&self) -> Result<Vec<String>, String> {
+        (**self).log()
+    }
+
+    fn state(&self) -> String {
+        (**self).state()
+    }
+
+    fn values(&self) -> Vec<(String, String)> {
+        (**self).values()
+    }
+}
+
 /// One line, understood.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Command {
+pub(in crate::cli) enum Command {
     Nothing,
     Set(String, String),
     Release(String),
@@ -137,7 +181,7 @@ impl FromStr for Command {
             "" => Self::Nothing,
             comment if comment.starts_with('#') => Self::Nothing,
             "set" => {
-                let (name, value) = rest.split_once(['=', ' ']).ok_or(SET)?;
+                let (name, value) = setting(rest).ok_or(SET)?;
                 Self::Set(name.trim().to_owned(), value.trim().trim_start_matches('=').trim().to_owned())
             }
             "release" => Self::Release(device.ok_or("this is written release [DEVICE.]CAPABILITY")?),
@@ -161,6 +205,14 @@ impl FromStr for Command {
     }
 }
 
+/// The name and the value. A name with spaces, as those of Zigbee2MQTT may be, has `=` behind it.
+fn setting(text: &str) -> Option<(&str, &str)> {
+    let with_spaces = text
+        .split_once('=')
+        .filter(|(name, _)| name.trim().rsplit_once(' ').is_some_and(|(_, last)| last.contains('.')));
+    with_spaces.or_else(|| text.split_once(['=', ' ']))
+}
+
 const HELP: &str = "set [DEVICE.]CAPABILITY VALUE   holds this value and tells it\n\
                     release [DEVICE.]CAPABILITY   lets it move by itself again\n\
                     do DEVICE ACTION   presses a button (Zigbee)\n\
@@ -171,15 +223,15 @@ const HELP: &str = "set [DEVICE.]CAPABILITY VALUE   holds this value and tells i
                     quit   the end";
 
 /// Devices by their keys in the site file.
-pub(super) struct Things<T>(pub(super) BTreeMap<String, T>);
+pub(in crate::cli) struct Things<T>(pub(in crate::cli) BTreeMap<String, T>);
 
 impl<T: Thing> Things<T> {
     /// What is said to a command.
-    fn obey(&self, command: &Command) -> Result<String, String> {
+    pub(in crate::cli) fn obey(&self, command: &Command) -> Result<String, String> {
         Ok(match command {
             Command::Nothing | Command::Quit => String::new(),
             Command::Help => HELP.to_owned(),
-            Command::Faults => faults(T::FAULTS),
+            Command::Faults => self.faults(),
             Command::Set(name, value) => {
                 let (thing, capability) = self.found(name)?;
                 thing.set(capability, value)?;
@@ -192,6 +244,10 @@ impl<T: Thing> Things<T> {
             }
             Command::Fault(text) => {
                 let (device, fault) = self.faulty(text);
+                // All of them, or none.
+                self.chosen(device)?.try_for_each(|(_, thing)| thing.knows_fault(fault)).map_err(|why| {
+                    if device.is_none() && self.is_mixed() { self.of_which(fault) } else { why }
+                })?;
                 let told: Result<Vec<String>, String> =
                     self.chosen(device)?.map(|(_, thing)| thing.fault(fault)).collect();
                 format!("fault {}", told?.pop().unwrap_or_default())
@@ -233,8 +289,7 @@ impl<T: Thing> Things<T> {
             }
             Command::Fault(text) => {
                 let (device, fault) = self.faulty(text);
-                self.chosen(device).map(drop)?;
-                T::knows_fault(fault)
+                self.chosen(device)?.try_for_each(|(_, thing)| thing.knows_fault(fault))
             }
             Command::Clear(device) | Command::Show(device) | Command::Log(device) => {
                 self.chosen(device.as_deref()).map(drop)
@@ -242,6 +297,36 @@ impl<T: Thing> Things<T> {
             Command::Do(device, _) => self.chosen(Some(device)).map(drop),
             _ => Ok(()),
         }
+    }
+
+    /// All faults; where the devices differ, those of each kind.
+    fn faults(&self) -> String {
+        let mut kinds: Vec<(Faults, Vec<&str>)> = Vec::new();
+        for (key, thing) in &self.0 {
+            let own = thing.all_faults();
+            match kinds.iter_mut().find(|(known, _)| *known == own) {
+                Some((_, keys)) => keys.push(key),
+                None => kinds.push((own, vec![key])),
+            }
+        }
+        if let [(all, _)] = kinds.as_slice() {
+            return faults(all);
+        }
+        let told = kinds.into_iter().map(|(all, keys)| format!("{}:\n{}", keys.join(", "), faults(all)));
+        told.collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// Whether there are devices of several kinds.
+    fn is_mixed(&self) -> bool {
+        let mut kinds = self.0.values().map(Thing::all_faults);
+        kinds.next().is_some_and(|first| kinds.any(|other| other != first))
+    }
+
+    fn of_which(&self, fault: &str) -> String {
+        let names = self.names();
+        format!(
+            "not all devices may have {fault:?}: write fault DEVICE NAME, of {names}; faults lists what each may have"
+        )
     }
 
     /// The device, if one is named, and the fault.

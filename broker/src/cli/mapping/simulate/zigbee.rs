@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use usp_simulators::mischief::{Order, ZigbeeFault};
 use usp_simulators::zigbee::{Coordinator, Ieee, Model, Node, Place, Plan, Presence};
 
-use super::things::{Planned, Thing, Things, params};
+use super::things::{Faults, Planned, Thing, Things, params};
 use super::{Simulate, guide, write_site};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::{Failure, print_line};
@@ -39,9 +39,10 @@ impl Ncp {
 }
 
 /// A device behind the coordinator.
-struct Behind {
-    coordinator: Arc<Coordinator>,
-    key: String,
+pub(in crate::cli) struct Behind {
+    pub(in crate::cli) coordinator: Arc<Coordinator>,
+    /// Its name there.
+    pub(in crate::cli) key: String,
 }
 
 /// Runs them until `quit`, Ctrl-C or SIGTERM: the coordinator on a pseudo-terminal with `--serial`, otherwise over TCP.
@@ -118,7 +119,9 @@ fn greet(
 }
 
 impl Thing for Behind {
-    const FAULTS: &[(&str, &str)] = &ZigbeeFault::ALL;
+    fn all_faults(&self) -> Faults {
+        &ZigbeeFault::ALL
+    }
 
     fn set(&self, capability: &str, value: &str) -> Result<(), String> {
         self.coordinator.set(&self.key, capability, value)
@@ -139,7 +142,7 @@ impl Thing for Behind {
         Ok(order.to_string())
     }
 
-    fn knows_fault(text: &str) -> Result<(), String> {
+    fn knows_fault(&self, text: &str) -> Result<(), String> {
         text.parse::<Order<ZigbeeFault>>().map(drop).map_err(|error| error.to_string())
     }
 
