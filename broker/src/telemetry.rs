@@ -128,7 +128,8 @@ pub fn flush() {
     }
 }
 
-fn targets(levels: &str) -> Result<Targets, LevelError> {
+/// What is logged by these levels.
+pub(crate) fn targets(levels: &str) -> Result<Targets, LevelError> {
     let wrong = |problem: String| LevelError { text: levels.to_owned(), problem };
     // A bare word that is no level would be taken for a module.
     let mut bare = levels.split(',').map(str::trim).filter(|item| !item.contains('='));
@@ -141,7 +142,9 @@ fn targets(levels: &str) -> Result<Targets, LevelError> {
         .with_target("tungstenite", LevelFilter::WARN)
         .with_target("rumqttc", LevelFilter::WARN)
         .with_target("bluez_async", LevelFilter::WARN)
-        .with_target("btleplug", LevelFilter::WARN);
+        .with_target("btleplug", LevelFilter::WARN)
+        // A log in a folder that is watched would be about itself, without end.
+        .with_target("notify", LevelFilter::WARN);
     let default = targets.default_level().unwrap_or(LevelFilter::OFF);
     Ok(quiet.with_targets(targets).with_default(default))
 }
@@ -249,6 +252,17 @@ mod tests {
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         assert!(text.contains("one\ntwo reason=bye\\n2026-01-01 ERROR all is lost\\u{1b}[31mxxx"), "{text}");
         assert!(text.len() < 500 && text.ends_with("… name=\"a\\nb\"\n"), "{text}");
+    }
+
+    #[test]
+    fn libraries_are_heard_when_they_are_asked_by_name() {
+        let is_on = |levels: &str, target: &str| {
+            targets(levels).unwrap().would_enable(target, &tracing::Level::TRACE)
+        };
+        for target in ["notify::inotify", "btleplug::bluez", "bluez_async::events", "rumqttc"] {
+            assert!(!is_on("trace", target), "{target}");
+        }
+        assert!(is_on("trace,notify=trace", "notify::inotify") && is_on("trace", "usp_core::session"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Mutex;
 
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::prelude::*;
 
@@ -18,9 +18,8 @@ pub(super) fn start(place: &Place) -> Result<(), Failure> {
     let file =
         File::create(&path).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
     let levels = std::env::var(telemetry::ENV).unwrap_or_else(|_| "info".to_owned());
-    let targets: Targets = levels
-        .parse()
-        .map_err(|error| Failure::invalid(format!("{} {levels:?}: {error}", telemetry::ENV)))?;
+    let targets = telemetry::targets(&levels)
+        .map_err(|error| Failure::invalid(format!("{}: {error}", telemetry::ENV)))?;
     let to_file = layer().with_writer(Mutex::new(file)).with_ansi(false).with_filter(targets);
     let to_terminal =
         layer().with_writer(io::stderr).without_time().with_target(false).with_filter(LevelFilter::ERROR);
