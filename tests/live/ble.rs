@@ -16,6 +16,7 @@ use usp_simulators::ble::household::{BIND_KEY, PASSKEY};
 use usp_simulators::ble::{Mac, MappedBle, PrivateBus, Radio, RadioHandle, household, mapped};
 use usp_simulators::mischief::BleFault;
 use usp_tests::cli::Cli;
+use usp_tests::leaks::Secret;
 use usp_tests::place::Place;
 use usp_tests::process::Process;
 use usp_tests::wait::{eventually, eventually_ok};
@@ -50,6 +51,11 @@ struct Home {
 impl Home {
     /// The simulated household, heard often.
     async fn start() -> Self {
+        Self::prepared(|_| ()).await
+    }
+
+    /// The same, with something else in its place before the broker starts.
+    async fn prepared(prepare: impl FnOnce(&mut Place)) -> Self {
         let mut place = Place::new(ACTOR, "");
         let radio = bus(&mut place, household(EVERY, true)).await;
         for (file, of) in [
@@ -99,6 +105,7 @@ impl Home {
                 mac("lock"),
             ),
         );
+        prepare(&mut place);
         let broker = place.start();
         Self { place, radio, broker }
     }
@@ -226,6 +233,71 @@ fn nothing_secret_is_told(home: &Home, cli: &Cli) {
     }
     let open = home.place.open_files_with(&secrets.each_ref().map(String::as_str));
     assert!(open.is_empty(), "others may read a secret in {open:?}");
+}
+
+/// With everything logged, of the libraries below too: keys and passkeys, right and wrong, of who pairs and who does not, over replays
+/// and ends of all daemons. Whoever plants a leak on the way sees this fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_logged_whatever_happens() {
+    const WRONG_KEY: &str = "8f0a5be6c47d21930e96d8ba73f1245c";
+    const WRONG_PASSKEY: u32 = 908_152;
+    let home = Home::prepared(|place| {
+        let all = "trace,btleplug=trace,bluez_async=trace,dbus=trace,dbus_tokio=trace";
+        place.env("USP_BROKER_LOG", all);
+        secret(&place.path("attic.key"), WRONG_KEY);
+        secret(&place.path("lock.passkey"), &WRONG_PASSKEY.to_string());
+    })
+    .await;
+    let (cli, air) = (home.place.cli(), home.air());
+    home.is_heard(&cli, "kitchen", "21.5", "at first");
+    let (locked, temperature) =
+        (path(&cli, "lock", "Locked", "BinaryControl"), path(&cli, "attic", "Temperature", "LevelSensor"));
+    let is_told = |at: &str, words: &str| {
+        let told = || cli.run(&["get", at]).told;
+        eventually_ok(
+            || if told().contains(words) { Ok(()) } else { Err(told()) },
+            |told| format!("{at}: {told}, not {words}"),
+        );
+    };
+    is_told(&locked, "the passkey is wrong");
+    is_told(&temperature, "cannot be decrypted");
+
+    secret(&home.place.path("attic.key"), BIND_KEY);
+    secret(&home.place.path("lock.passkey"), &PASSKEY.to_string());
+    home.is_heard(&cli, "attic", "20.5", "with its key");
+    eventually("the lock pairs and obeys", || {
+        (cli.run(&["set", &format!("{locked}=false")]).code == 0).then_some(())
+    });
+    assert!(air.is_paired("lock"));
+    for (fault, value) in [(BleFault::Replay, "22.25"), (BleFault::WrongKey, "22.5")] {
+        air.fault("attic", fault.clone()).unwrap();
+        home.is_heard(&cli, "kitchen", value, &fault.to_string());
+        air.clear("attic").unwrap();
+        home.is_heard(&cli, "attic", value, &fault.to_string());
+    }
+    for (fault, value) in [(BleFault::BluetoothdKilled, "23.25"), (BleFault::DbusKilled, "23.5")] {
+        air.fault_all(fault.clone());
+        eventually(&fault.to_string(), || (!online(&cli, "attic")).then_some(()));
+        air.clear_all();
+        home.is_heard(&cli, "attic", value, &fault.to_string());
+        eventually(&format!("the lock obeys after {fault}"), || {
+            (cli.run(&["set", &format!("{locked}=true")]).code == 0).then_some(())
+        });
+    }
+
+    let log = home.place.log();
+    assert!(!log.contains("of this log are lost"), "it has to be whole");
+    for seen in ["TRACE bluez_async", " DEBUG usp_", "passkey is wrong", "the radio scans"] {
+        assert!(log.contains(seen), "nothing of {seen:?} is logged in {} bytes", log.len());
+    }
+    let secrets = [
+        Secret::key(BIND_KEY),
+        Secret::key(WRONG_KEY),
+        Secret::passkey(PASSKEY),
+        Secret::passkey(WRONG_PASSKEY),
+    ];
+    let found: Vec<Option<String>> = secrets.iter().map(|secret| secret.found_in(&log)).collect();
+    assert_eq!(found, [None, None, None, None], "{} bytes of log", log.len());
 }
 
 /// What a device does wrong costs no wrong value, no false success, and nobody else's time.

@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod hostile;
 pub mod household;
+pub mod leaks;
 pub mod libcoap;
 pub mod modbus;
 pub mod mosquitto;
