@@ -633,6 +633,7 @@ async fn a_bluez_that_shares_no_code_is_understood() {
     eventually("the radio is back", || why().is_empty().then_some(()));
     mock.is_heard(&cli, &temperature, "40016202ca09", "25.06");
     assert_eq!(mock.obeys("scans"), "scans True");
+    assert!(!online(&cli, "lamp"), "nobody has said of it that it is not connected any more, and it is not");
 }
 
 /// Of one device BlueZ says too little, over another the library panics: both are told why, and nobody else is concerned.

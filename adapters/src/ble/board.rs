@@ -357,9 +357,9 @@ impl Board {
         }
     }
 
-    /// No device is connected: bluetoothd has gone.
-    pub(super) fn none_is_connected(&self) {
-        self.macs().into_iter().for_each(|mac| self.is_connected(mac, false));
+    /// These are connected, and none else.
+    pub(super) fn are_connected(&self, all: &BTreeSet<Mac>) {
+        self.macs().into_iter().for_each(|mac| self.is_connected(mac, all.contains(&mac)));
     }
 
     /// When somebody was heard the last time.

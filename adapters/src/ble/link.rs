@@ -87,8 +87,8 @@ impl Hears for Board {
         Self::is_connected(self, mac, connected);
     }
 
-    fn none_is_connected(&self) {
-        Self::none_is_connected(self);
+    fn are_connected(&self, all: &BTreeSet<Mac>) {
+        Self::are_connected(self, all);
     }
 }
 
@@ -154,7 +154,7 @@ impl Keeper {
         match (order, session) {
             (Order::Open, _) => {
                 self.board.session.send_replace(None);
-                self.board.none_is_connected();
+                self.board.are_connected(&BTreeSet::new());
                 let hears: Arc<dyn Hears> = Arc::clone(&self.board) as Arc<dyn Hears>;
                 let opened = self.door.open(hears, events.clone()).await;
                 Event::Opened(

@@ -98,7 +98,7 @@ impl Hears for Collector {
 
     fn is_connected(&self, _: Mac, _: bool) {}
 
-    fn none_is_connected(&self) {}
+    fn are_connected(&self, _: &BTreeSet<Mac>) {}
 }
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

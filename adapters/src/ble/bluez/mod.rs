@@ -320,15 +320,16 @@ impl Session {
 
     /// Which devices are connected, be it by somebody else, and what BlueZ remembers of them.
     fn tell_known(&self, objects: &Objects, radio: &Path<'_>) {
+        let mut connected = BTreeSet::new();
         for (path, interfaces) in objects {
             let Some(mac) = signals::device_of(radio, path) else { continue };
-            let properties = interfaces.get(DEVICE);
-            let connected = properties.and_then(|known| prop_cast::<bool>(known, "Connected")).copied();
-            self.hears.is_connected(mac, connected.unwrap_or(false));
-            if let Some(properties) = properties {
-                self.hears.remember(mac, signals::remembered(properties));
+            let Some(properties) = interfaces.get(DEVICE) else { continue };
+            if prop_cast::<bool>(properties, "Connected") == Some(&true) {
+                connected.insert(mac);
             }
+            self.hears.remember(mac, signals::remembered(properties));
         }
+        self.hears.are_connected(&connected);
     }
 
     /// Whether the radio scans; `None`: that cannot be found out.

@@ -43,8 +43,8 @@ pub(in crate::ble) trait Hears: Debug + Send + Sync {
     fn remember(&self, _: Mac, _: Advert) {}
     /// BlueZ says that a device is connected, or not any more.
     fn is_connected(&self, mac: Mac, connected: bool);
-    /// bluetoothd is gone, and every connection with it.
-    fn none_is_connected(&self);
+    /// These are connected, and nobody else: where bluetoothd or the radio is gone, nobody is told so of each.
+    fn are_connected(&self, all: &BTreeSet<Mac>);
 }
 
 /// bluetoothd comes and goes.
@@ -151,7 +151,7 @@ impl Signals {
         let (Some(name), _, Some(new)) = message.get3::<&str, &str, &str>() else { return };
         if name == BLUEZ {
             if new.is_empty() {
-                self.hears.none_is_connected();
+                self.hears.are_connected(&BTreeSet::new());
             }
             self.tell(Event::Service(!new.is_empty()));
         }
@@ -211,6 +211,7 @@ impl Signals {
         let Ok((path, interfaces)) = message.read2::<Path<'_>, Vec<String>>() else { return };
         let is_ours = locked(&self.radio).as_ref().is_some_and(|radio| *radio == path);
         if is_ours && interfaces.iter().any(|interface| interface == ADAPTER) {
+            self.hears.are_connected(&BTreeSet::new());
             self.tell(Event::Radio(false));
         }
     }
