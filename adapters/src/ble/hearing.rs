@@ -100,19 +100,23 @@ impl BleEar {
     /// anybody can say it.
     fn believe(&mut self, word: &Word) {
         let device = self.device();
+        let options = device.as_ref().and_then(|device| options(&device.mapping));
+        let is_only_heard = options.is_some_and(|options| options.connect == BleConnect::Never);
         let is_sealed = device
+            .as_ref()
             .is_some_and(|device| matches!(&device.address, DeviceAddress::Ble(it) if it.key.is_some()));
         match word {
             Word::Unusable(_, fault) => {
                 self.distrust = Some(reason(fault));
                 return;
             }
-            // By itself it says nothing then, and that is known.
-            Word::Unheard(_) => {
+            // Who is only heard says nothing then, and that is known; who can be asked may be there all the same.
+            Word::Unheard(_) if is_only_heard => {
                 self.silent_at = None;
                 return;
             }
-            Word::Audible => return self.begin(),
+            Word::Audible if is_only_heard => return self.begin(),
+            Word::Unheard(_) | Word::Audible => return,
             Word::Rssi(_) if is_sealed => return,
             Word::Advert { source, .. } if is_sealed && *source != BleSource::ServiceData(SERVICE) => return,
             _ => {}

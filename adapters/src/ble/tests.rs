@@ -572,6 +572,20 @@ async fn who_is_connected_does_not_make_a_scan_silent() {
     assert_eq!(board.silence(), None);
 }
 
+/// Who can be asked may be there though the radio hears nothing: its own silence goes on.
+#[tokio::test(start_paused = true)]
+async fn who_can_be_asked_is_missed_by_its_own_silence() {
+    let (board, mut ear) = listening(&site(&THERMOMETER.replace("connect: never, ", ""), ""));
+    board.state.send_replace(LinkState::Up);
+    assert!(matches!(ear.hear().await, Said::LinkUp));
+    let began = tokio::time::Instant::now();
+    tokio::time::advance(Duration::from_secs(50)).await;
+    board.hears_nothing(Some("it hangs"));
+    assert_eq!(word(&mut ear).await, Word::Unheard("it hangs".to_owned()));
+    assert_eq!(word(&mut ear).await, Word::Silent(Duration::from_secs(120), None));
+    assert_eq!(began.elapsed().as_secs(), 120);
+}
+
 /// Strangers count while they are listened to, and are kept nowhere.
 #[tokio::test(start_paused = true)]
 async fn strangers_show_that_the_radio_hears() {
