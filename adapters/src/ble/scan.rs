@@ -16,6 +16,9 @@ pub const STEP: Duration = Duration::from_millis(250);
 /// Most devices that are told of.
 const DEVICES: usize = 10_000;
 
+/// Most services, and data of each kind, that are known of one.
+const KINDS: usize = 64;
+
 /// A device that was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -41,7 +44,7 @@ impl Found {
         let heard = &mut self.heard;
         heard.name = advert.name.or(heard.name.take());
         for service in advert.services {
-            if !heard.services.contains(&service) {
+            if heard.services.len() < KINDS && !heard.services.contains(&service) {
                 heard.services.push(service);
             }
         }
@@ -56,9 +59,11 @@ impl Found {
 }
 
 fn put<K: PartialEq>(all: &mut Vec<(K, Vec<u8>)>, key: K, bytes: Vec<u8>) {
+    let has_room = all.len() < KINDS;
     match all.iter_mut().find(|(known, _)| *known == key) {
         Some((_, known)) => *known = bytes,
-        None => all.push((key, bytes)),
+        None if has_room => all.push((key, bytes)),
+        None => {}
     }
 }
 
@@ -131,4 +136,34 @@ pub async fn listen(
     }
     session.stop().await;
     Ok(collector.all())
+}
+
+#[cfg(test)]
+mod tests {
+    use usp_mapping::mapping::BleUuid;
+
+    use super::*;
+
+    /// Whoever says something else each time fills nobody's memory.
+    #[test]
+    fn what_is_known_of_a_device_is_bounded() {
+        let mut found = Found::new(Mac([1; 6]));
+        for number in 0..1000u16 {
+            let uuid = BleUuid::short(number.into());
+            found.take_in(Advert {
+                rssi: Some(-60),
+                data: vec![
+                    (BleSource::ServiceData(uuid), vec![1]),
+                    (BleSource::Manufacturer(number), vec![2]),
+                ],
+                services: vec![uuid],
+                ..Advert::default()
+            });
+        }
+        let heard = &found.heard;
+        let kinds = [heard.services.len(), heard.service_data.len(), heard.manufacturer.len()];
+        assert_eq!((found.times, kinds), (1000, [KINDS; 3]));
+        found.take_in(Advert { data: vec![(BleSource::Manufacturer(7), vec![9])], ..Advert::default() });
+        assert!(found.heard.manufacturer.contains(&(7, vec![9])), "the newest of what is known");
+    }
 }
