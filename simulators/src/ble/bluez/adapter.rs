@@ -17,7 +17,7 @@ use crate::mischief::BleFault;
 /// By how many dB a signal has to change to be told, when no client has a filter (`RSSI_THRESHOLD`).
 const RSSI_THRESHOLD: u16 = 8;
 
-/// The most strangers that are remembered.
+/// The most strangers that are remembered: the oldest makes room for the newest.
 const MOST_STRANGERS: usize = 1_000;
 
 /// What a client wants to hear.
@@ -316,8 +316,13 @@ impl Bluez {
             self.faults.active().iter().find(|order| count(&order.fault)).map(|order| order.fault.clone());
         let Some(BleFault::AdvertFlood(rate)) = flood else { return };
         self.strangers.due += f64::from(rate) * time.as_secs_f64().min(1.0);
-        while self.strangers.due >= 1.0 && self.known.len() < MOST_STRANGERS {
+        while self.strangers.due >= 1.0 {
             self.strangers.due -= 1.0;
+            if self.strangers.known.len() >= MOST_STRANGERS
+                && let Some(oldest) = self.strangers.known.pop_front()
+            {
+                self.forget(&oldest);
+            }
             let bits = self.strangers.rng.next_u64().to_be_bytes();
             let [_, _, first, rest @ ..] = bits;
             let mut mac = [0; 6];
@@ -326,8 +331,8 @@ impl Bluez {
             let data = vec![0x02, 0x15, bits[2], bits[3], bits[4]];
             let manufacturer = BTreeMap::from([(0x004c, data)]);
             let advert = Advert { manufacturer, connectable: false, ..Advert::default() };
+            self.strangers.known.push_back(path_of(Mac(mac)));
             self.heard((Mac(mac), true), None, advert, -85);
         }
-        self.strangers.due = self.strangers.due.min(f64::from(rate));
     }
 }

@@ -14,7 +14,7 @@ mod object;
 mod pairing;
 mod said;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use zbus::Message;
@@ -72,6 +72,8 @@ struct Strangers {
     rng: Rng,
     /// Parts of one that are due.
     due: f64,
+    /// Where they are, the oldest first.
+    known: VecDeque<String>,
 }
 
 impl Bluez {
@@ -85,7 +87,7 @@ impl Bluez {
             known: BTreeMap::new(),
             later: Vec::new(),
             out: Vec::new(),
-            strangers: Strangers { rng: Rng::named(1, "strangers"), due: 0.0 },
+            strangers: Strangers { rng: Rng::named(1, "strangers"), due: 0.0, known: VecDeque::new() },
         }
     }
 
@@ -95,6 +97,7 @@ impl Bluez {
         self.agents = Agents::default();
         self.later.clear();
         self.known.clear();
+        self.strangers.known.clear();
         self.out.clear();
         for (number, peer) in self.peers.iter_mut().enumerate() {
             peer.linked = false;
