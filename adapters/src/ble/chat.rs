@@ -106,10 +106,10 @@ impl Chat {
     }
 
     /// Serves until it is stopped.
-    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>, stop: CancellationToken) {
+    pub(super) async fn run(mut self, orders: &mut mpsc::Receiver<Order>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.serve(&mut orders) => {}
+            () = self.serve(orders) => {}
         }
         self.hang_up("").await;
     }

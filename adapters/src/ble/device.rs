@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use usp_mapping::port::DeviceFault;
+use usp_mapping::port::{DeviceFault, DeviceId};
 
 use crate::bus::ear::{LinkState, Mark, linked};
+use crate::bus::statistics::count;
 use crate::bus::{BusPlan, Ends, Medium, Outcome};
 
 use super::board::{Board, Listener};
 use super::chat::{Chat, Order};
+use super::guard::guarded;
 use super::hearing::BleEar;
 use super::model::{Answer, Ask};
 
@@ -36,8 +38,8 @@ impl BleDevice {
         let (orders, taken) = mpsc::channel(1);
         let stop = CancellationToken::new();
         if let (Some(device), Some(listener)) = (&device, &listener) {
-            let chat = Chat::new(board, device.id.clone(), plan.clone(), Arc::clone(listener));
-            tokio::spawn(chat.run(taken, stop.clone()));
+            let (board, id, plan) = (Arc::clone(board), device.id.clone(), plan.clone());
+            tokio::spawn(keep(board, id, plan, Arc::clone(listener), taken, stop.clone()));
         }
         Self {
             board: Arc::clone(board),
@@ -60,6 +62,28 @@ impl BleDevice {
         self.answered = answered;
         outcome
     }
+}
+
+/// Keeps the connection of a device until it is stopped.
+async fn keep(
+    board: Arc<Board>,
+    id: DeviceId,
+    plan: watch::Receiver<Arc<BusPlan>>,
+    listener: Arc<Listener>,
+    orders: mpsc::Receiver<Order>,
+    stop: CancellationToken,
+) {
+    let orders = Mutex::new(orders);
+    let chat = || async {
+        let chat = Chat::new(&board, id.clone(), plan.clone(), Arc::clone(&listener));
+        chat.run(&mut *orders.lock().await, stop.clone()).await;
+    };
+    let broken = || {
+        tracing::error!(device = %id, "an internal error ended its connection, which is begun anew");
+        count(&board.counters.restarts);
+        board.give_up(&id);
+    };
+    guarded(&stop, chat, broken).await;
 }
 
 impl Drop for BleDevice {

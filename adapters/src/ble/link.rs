@@ -19,6 +19,7 @@ use crate::site::{End, SharedLink};
 use super::bluez::{Advert, Door, Hears};
 use super::board::{Board, now};
 use super::device::BleDevice;
+use super::guard::guarded;
 use super::model::BleModel;
 use super::vigil::{Event, LOOK, Order, Vigil};
 
@@ -38,17 +39,11 @@ impl BleLink {
     pub(crate) fn start(radio: BleRadio, bus: &Bus, counters: &Arc<BusCounters>, runtime: &Runtime) -> Self {
         let board = Board::new(Arc::clone(counters), radio.slots);
         let stop = CancellationToken::new();
-        let keeper = Keeper {
-            board: Arc::clone(&board),
-            name: bus.name.clone(),
-            radio,
-            door: Door::default(),
-            vigil: Vigil::new(now()),
-            jitter: Jitter::random(),
-            told: None,
-            hears_nothing: None,
-        };
-        let task = runtime.spawn(keeper.keep(stop.clone()));
+        let (shared, name, stopped) = (Arc::clone(&board), bus.name.clone(), stop.clone());
+        let task = runtime.spawn(async move {
+            let keep = || Keeper::new(&shared, &name, &radio).keep(stopped.clone());
+            guarded(&stopped, keep, || broken(&shared, &name)).await;
+        });
         Self { board, stop: stop.drop_guard(), task }
     }
 }
@@ -106,7 +101,31 @@ struct Keeper {
     hears_nothing: Option<String>,
 }
 
+/// A panic has ended what kept a radio.
+fn broken(board: &Board, bus: &str) {
+    let why = "an internal error stopped its radio, which is being restarted";
+    tracing::error!(%bus, "{why}");
+    count(&board.counters.restarts);
+    board.counters.down(why);
+    board.session.send_replace(None);
+    board.are_connected(&BTreeSet::new());
+    board.state.send_replace(LinkState::Down(why.to_owned()));
+}
+
 impl Keeper {
+    fn new(board: &Arc<Board>, bus: &str, radio: &BleRadio) -> Self {
+        Self {
+            board: Arc::clone(board),
+            name: bus.to_owned(),
+            radio: radio.clone(),
+            door: Door::default(),
+            vigil: Vigil::new(now()),
+            jitter: Jitter::random(),
+            told: None,
+            hears_nothing: None,
+        }
+    }
+
     async fn keep(mut self, stop: CancellationToken) {
         let (events, mut happened) = mpsc::channel(EVENTS);
         tokio::select! {

@@ -27,6 +27,7 @@ mod bluez;
 mod board;
 mod chat;
 mod device;
+mod guard;
 mod hearing;
 mod link;
 mod model;

@@ -682,10 +682,11 @@ async fn a_write_that_finds_no_slot_in_time_is_not_sent() {
     board.slot(&usp_mapping::port::DeviceId("other".into()), Idle::Keep).await;
     let plan = BusPlan { bus: site.buses[0].clone(), names: Vec::new(), devices: vec![Arc::clone(&device)] };
     let (_plan, plans) = watch::channel(Arc::new(plan));
-    let (orders, taken) = tokio::sync::mpsc::channel(1);
+    let (orders, mut taken) = tokio::sync::mpsc::channel(1);
     let chat = Chat::new(&board, device.id.clone(), plans, listener);
     let stop = tokio_util::sync::CancellationToken::new();
-    let running = tokio::spawn(chat.run(taken, stop.clone()));
+    let stopped = stop.clone();
+    let running = tokio::spawn(async move { chat.run(&mut taken, stopped).await });
     let model = BleModel::new(&device);
     let mut ask = written(&model, 0, Value::Bool(true));
     let began = tokio::time::Instant::now();
