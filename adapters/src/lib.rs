@@ -11,13 +11,18 @@
 //! - A write that was not begun within the smaller of `within` and its binding's `ttl` is never sent. One that was begun
 //!   is sent once: a write whose acknowledgement is lost is not repeated. `within` should leave room for `verify` and one
 //!   exchange more, or the caller is gone before the device has had its time.
-//! - The answer of a write without `verify` is all that is said about the new value: the core takes what it wrote. With
-//!   `verify`, the value that was read back is also reported as a reading, before the reply.
+//! - The answer of a write without `verify` says that the device took it, and nothing of what it has now: what can be read is
+//!   read soon, and once more a second later. With `verify`, the value that was read back is also reported as a reading,
+//!   before the reply.
+//! - A [`Refresh`](usp_mapping::port::Action::Refresh) of a device that sleeps waits until that is heard, for as long as its caller
+//!   does.
 //! - The readings of a [`Read`](usp_mapping::port::Action::Read) or [`Refresh`](usp_mapping::port::Action::Refresh) are in the
 //!   reply alone, those of polls in [`AdapterReport::Readings`], one report for each exchange on the wire. A poll
 //!   without an answer reports nothing; it is repeated until the device answers or counts as offline.
 //! - What a device says unasked is in [`AdapterReport::Readings`] too. It is reported in its order; while the core takes
 //!   nothing, the newest reading of each point stays.
+//! - Whoever is only believed to be there, because its link is back and nobody can ask it, is
+//!   [`Believed`](usp_mapping::port::AdapterReport::Believed): that is no contact.
 //! - A device counts as online with its first answer, be it a refusal, and as offline after `online.fails` exchanges
 //!   without a usable answer in a row, or when the connection cannot be made. Each change is reported once.
 //! - A point that is read together with others and refused is read again by itself, so that a hole in a device's

@@ -135,6 +135,15 @@ impl Mapping {
         self.capabilities.get(at).or_else(|| Some(&setting()?.like))
     }
 
+    /// How long what is sent to its device may wait for it to wake up, where nothing else is said; `None`: it does not sleep, and
+    /// can be asked at any time.
+    pub fn hold(&self) -> Option<Duration> {
+        match &self.protocol {
+            Protocol::Zigbee(options) => options.sleepy.then_some(options.ttl),
+            _ => None,
+        }
+    }
+
     /// The event that a point is for.
     pub fn event(&self, id: PointId) -> Option<&Event> {
         self.events.get(usize::from(id.0).checked_sub(self.capabilities.len() + self.settings.len())?)
@@ -310,6 +319,11 @@ pub enum Steps {
 }
 
 impl Capability {
+    /// Whether a write of it says nothing of what it has: it can be read or is said, and nothing verifies it.
+    pub fn shows_itself(&self) -> bool {
+        self.read.is_some() && self.write.as_ref().is_some_and(|write| write.verify.is_none())
+    }
+
     /// The step commands that it has, by name without parentheses.
     pub fn step_commands(&self) -> &'static [&'static str] {
         let has_steps = match self.class {

@@ -143,6 +143,11 @@ pub enum AdapterReport {
         /// `Err` says why it is unreachable.
         online: Result<(), DeviceFault>,
     },
+    /// Its link is back, and it passes for being where it was: it has not been heard, and cannot be asked.
+    Believed {
+        /// Which.
+        device: DeviceId,
+    },
 }
 
 /// Why a device did not do what it was asked. The text is for people and names no register.

@@ -242,6 +242,8 @@ pub struct ZigbeeOptions {
     pub sleepy: bool,
     /// How often it is heard at least; `None`: at each longest interval of its reports.
     pub checkin: Option<Duration>,
+    /// How long what is sent may wait, unless it says otherwise.
+    pub ttl: Duration,
     /// How long an answer may take once the device has been reached.
     pub timeout: Duration,
     /// IAS zones that it reads are enrolled.
@@ -257,12 +259,16 @@ impl Default for ZigbeeOptions {
             models: Vec::new(),
             sleepy: false,
             checkin: None,
+            ttl: SLEEPY_TTL,
             timeout: TIMEOUT,
             enroll: true,
             setup: Vec::new(),
         }
     }
 }
+
+/// Longest time to live of writes to a device that sleeps, unless the file says otherwise: most check in once an hour.
+const SLEEPY_TTL: Duration = Duration::from_secs(3600);
 
 /// How long an answer may take unless a mapping says otherwise, of a device that sleeps: seven retransmissions of the APS sublayer and more.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -16,6 +16,8 @@ pub(crate) struct PollClock {
     once_at: Option<Instant>,
     /// Points that the device has said unasked: no longer with their group, but a period after they were last heard.
     heard: BTreeMap<PointId, Heard>,
+    /// Points that were written and are to be read for that: when, and whether once more a moment later.
+    written: BTreeMap<PointId, (Instant, bool)>,
     /// Points that the device does not say by itself after all: those of `once` are polled, so often.
     unsaid: Vec<(PointId, Duration)>,
 }
@@ -25,6 +27,10 @@ struct Heard {
     every: Duration,
     due_at: Instant,
 }
+
+/// How long after a write that nothing verifies its point is read, and how long after that once more: many devices need a moment.
+const SOON: Duration = Duration::from_millis(200);
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// After so long another attempt is made at what is read once and could not be.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -55,6 +61,7 @@ impl PollClock {
             missing: Vec::new(),
             once_at: None,
             heard: BTreeMap::new(),
+            written: BTreeMap::new(),
             unsaid: Vec::new(),
         };
         clock.begin_once(now);
@@ -65,7 +72,8 @@ impl PollClock {
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let groups = self.groups.iter().map(|group| group.due_at);
         let heard = self.heard.values().map(|heard| heard.due_at);
-        groups.chain(heard).chain(self.once_at).min()
+        let written = self.written.values().map(|(at, _)| *at);
+        groups.chain(heard).chain(written).chain(self.once_at).min()
     }
 
     /// The points of all groups that are due, whose next turn is then a multiple of their period later.
@@ -82,7 +90,30 @@ impl PollClock {
             points.push(*point);
             heard.due_at = next_beat(heard.due_at, heard.every, now);
         }
+        points.extend(
+            self.take_written(now).into_iter().filter(|point| !points.contains(point)).collect::<Vec<_>>(),
+        );
         points
+    }
+
+    /// A point was written, and nothing has shown yet what became of it: it is read soon, and once more a moment later. A stream of writes
+    /// does not put that off.
+    pub(crate) fn written(&mut self, point: PointId, now: Instant) {
+        let (_, again) = self.written.entry(point).or_insert((now + SOON, true));
+        *again = true;
+    }
+
+    fn take_written(&mut self, now: Instant) -> Vec<PointId> {
+        let mut due = Vec::new();
+        self.written.retain(|point, (at, again)| {
+            if *at > now {
+                return true;
+            }
+            due.push(*point);
+            *at = now + A_MOMENT;
+            std::mem::replace(again, false)
+        });
+        due
     }
 
     /// Makes all groups due at this instant.

@@ -3,6 +3,7 @@
 mod hearing;
 mod intake;
 mod presence;
+mod refreshing;
 mod writing;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use usp_mapping::mapping::Device;
-use usp_mapping::port::{AdapterReply, AdapterReport, CallId, DeviceFault, PointId, Readings};
+use usp_mapping::port::{AdapterReply, AdapterReport, CallId, DeviceFault, PointId, Reading, Readings};
 
 use crate::FromAdapter;
 use crate::bus::backoff::Jitter;
@@ -19,7 +20,7 @@ use crate::bus::clock::PollClock;
 use crate::bus::health::{Allowed, Health};
 use crate::bus::plan::ReadPlan;
 use crate::bus::precedence::{Class, Precedence};
-use crate::bus::queue::{Queue, Turn};
+use crate::bus::queue::{Caller, Queue, Turn};
 use crate::bus::read_job::ReadJob;
 use crate::bus::statistics::DeviceCounters;
 use crate::bus::write_job::WriteJob;
@@ -63,6 +64,8 @@ pub(crate) struct DeviceState<M: Model> {
     /// on meanwhile, but for writes to the same.
     parked: Vec<WriteJob<M::Ask>>,
     read: Option<ReadJob<M::Ask>>,
+    /// Who wants all of it to be read once it wakes up.
+    refreshes: Vec<Caller>,
     /// What the write that is under way for nobody writes.
     unknown: Vec<PointId>,
     polls: ReadPlan<M::Ask>,
@@ -103,6 +106,7 @@ impl<M: Model> DeviceState<M> {
             write: None,
             parked: Vec::new(),
             read: None,
+            refreshes: Vec::new(),
             unknown: Vec::new(),
             polls: ReadPlan::default(),
             precedence: Precedence::default(),
@@ -301,7 +305,7 @@ impl<M: Model> DeviceState<M> {
             Some(Purpose::Nobody) => self.lost_write_outcome(now),
             Some(Purpose::Probe) | None => {}
         }
-        self.wake_writes(now);
+        self.wake(now, out);
         if let Some(fault) = silence
             && self.health.is_lost()
         {
@@ -328,7 +332,8 @@ impl<M: Model> DeviceState<M> {
                 self.polls.silent(&mut self.model, now, self.health.silences(), &fault)
             }
         };
-        for reading in readings.iter().filter(|reading| reading.result.is_err()) {
+        let is_missed = |reading: &&Reading| reading.result.is_err() || !reading.freshness.contact;
+        for reading in readings.iter().filter(is_missed) {
             self.clock.missed(reading.point, now);
         }
         self.report(readings, out);
@@ -348,6 +353,7 @@ impl<M: Model> DeviceState<M> {
         if let Some(job) = &mut self.read {
             push_replies(out, job.expire(&self.model, now));
         }
+        self.expire_refreshes(now, out);
         self.forget_writes(now);
         if self.read.take_if(|job| job.waiting() == 0).is_some() {
             self.orphan(Purpose::Read);
@@ -365,7 +371,8 @@ impl<M: Model> DeviceState<M> {
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         let write = self.write_jobs().filter_map(WriteJob::next_expiry).min();
         let read = self.read.as_ref().and_then(ReadJob::next_expiry);
-        [self.queue.next_expiry(), write, read].into_iter().flatten().min()
+        let refreshes = self.refreshes.iter().map(|caller| caller.deadline).min();
+        [self.queue.next_expiry(), write, read, refreshes].into_iter().flatten().min()
     }
 
     fn report(&self, readings: Readings, out: &mut Outbox) {
@@ -378,7 +385,8 @@ impl<M: Model> DeviceState<M> {
     fn count_waiting(&self) {
         let writes: usize = self.write_jobs().map(WriteJob::waiting).sum();
         let jobs = writes + self.read.as_ref().map_or(0, ReadJob::waiting);
-        self.counters.waiting.store(self.queue.len() + jobs, Ordering::Relaxed);
+        let waiting = self.queue.len() + self.refreshes.len() + jobs;
+        self.counters.waiting.store(waiting, Ordering::Relaxed);
     }
 }
 

@@ -106,6 +106,11 @@ pub(crate) fn writable() -> Capability {
     Capability { write: Some(write), ..on_demand() }
 }
 
+/// Like [`writable`], and cannot be read.
+pub(crate) fn blind() -> Capability {
+    Capability { read: None, ..writable() }
+}
+
 /// Like [`writable`], verified.
 pub(crate) fn verified(verify_ms: u32) -> Capability {
     let mut capability = writable();

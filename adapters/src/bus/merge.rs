@@ -32,11 +32,13 @@ pub(crate) fn merge(waiting: &mut VecDeque<FromAdapter>, message: FromAdapter) -
             known.extend(readings);
             u64::try_from(dropped).unwrap_or(u64::MAX)
         }
-        FromAdapter::Report(AdapterReport::Online { device, online }) => {
+        FromAdapter::Report(
+            AdapterReport::Online { ref device, .. } | AdapterReport::Believed { ref device },
+        ) => {
             let before = waiting.len();
-            waiting.retain(|other| !is_online_of(other, &device));
+            waiting.retain(|other| !is_presence_of(other, device));
             let dropped = before - waiting.len();
-            waiting.push_back(FromAdapter::Report(AdapterReport::Online { device, online }));
+            waiting.push_back(message);
             u64::try_from(dropped).unwrap_or(u64::MAX)
         }
         // As many as there are calls; and no scheduler adopts anything.
@@ -47,6 +49,11 @@ pub(crate) fn merge(waiting: &mut VecDeque<FromAdapter>, message: FromAdapter) -
     }
 }
 
-fn is_online_of(message: &FromAdapter, id: &DeviceId) -> bool {
-    matches!(message, FromAdapter::Report(AdapterReport::Online { device, .. }) if device == id)
+fn is_presence_of(message: &FromAdapter, id: &DeviceId) -> bool {
+    match message {
+        FromAdapter::Report(AdapterReport::Online { device, .. } | AdapterReport::Believed { device }) => {
+            device == id
+        }
+        _ => false,
+    }
 }

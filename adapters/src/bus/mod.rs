@@ -268,8 +268,8 @@ mod contract {
         fn shows_already(&self, _written: PointId, _by: PointId, _wanted: &Value) -> bool {
             false
         }
-        /// What the device has last said of a point that it says unasked, and how long ago; asked for where it cannot be
-        /// asked.
+        /// What the device has last said of a point that it says unasked, and how long ago; of one that sleeps of any point.
+        /// Asked for where it cannot be asked, or not now.
         fn known(&self, _: Instant, _: PointId) -> Option<Reading> {
             None
         }

@@ -87,7 +87,10 @@ impl<Ask: Clone> ReadJob<Ask> {
         let late: Vec<_> = self.calls.extract_if(.., |call| call.caller.deadline <= now).collect();
         let reply = |call: ReadCall| {
             let fault = DeviceFault::Timeout(call.caller.within);
-            let readings = self.readings(model, now, &call, &fault);
+            let mut readings = self.readings(model, now, &call, &fault);
+            if model.sleeps(now) {
+                readings.iter_mut().for_each(|reading| asleep(model, now, reading, &fault));
+            }
             let is_empty = readings.iter().all(|reading| reading.result.as_ref() == Err(&fault));
             AdapterReply { id: call.caller.id, outcome: if is_empty { Err(fault) } else { Ok(readings) } }
         };
@@ -125,5 +128,14 @@ impl<Ask: Clone> ReadJob<Ask> {
     /// Gives up: who still waits.
     pub(crate) fn abandon(self) -> impl Iterator<Item = CallId> {
         self.calls.into_iter().map(|call| call.caller.id)
+    }
+}
+
+/// Nobody knows when one that sleeps can be asked: what it has not answered in time is what it said last.
+fn asleep<M: Model>(model: &M, now: Instant, reading: &mut Reading, missing: &DeviceFault) {
+    if reading.result.as_ref() == Err(missing)
+        && let Some(known) = model.known(now, reading.point)
+    {
+        *reading = known;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use usp_mapping::mapping::Mapping;
+use usp_mapping::mapping::{Capability, Mapping};
 use usp_mapping::port::{AdapterReply, CallId, DeviceFault, Freshness, PointId, Reading, Readings};
 use usp_mapping::value::Value;
 
@@ -321,6 +321,17 @@ impl<Ask: Clone> WriteJob<Ask> {
             Target::Step(..) => None,
         };
         self.call.targets().filter_map(point).collect()
+    }
+
+    /// What it has written and what may show something else: the device took it, and nobody has looked.
+    pub(crate) fn unseen(&self, mapping: &Mapping) -> Vec<PointId> {
+        let done = self.call.targets().zip(&self.results).filter(|(_, result)| result.is_ok());
+        let point = |(target, _)| match target {
+            Target::Point(point) => Some(point),
+            Target::Step(..) => None,
+        };
+        let shows_itself = |point: &PointId| mapping.model(*point).is_some_and(Capability::shows_itself);
+        done.filter_map(point).filter(shows_itself).collect()
     }
 
     /// The replies of a job that is done.

@@ -12,7 +12,7 @@ use usp_mapping::zigbee::zcl;
 
 use super::board::{Board, Question, Said as Reply, Unanswered, ieee_of, now};
 use super::hold::{Hold, Step};
-use super::model::{Answer, Ask, clears, patience};
+use super::model::{Answer, Ask, PAUSES, clears, patience};
 use super::ncp::Ieee;
 use super::word::Word;
 use crate::bus::ear::{Ear, LinkState, Mark, Said, SharedEar, linked};
@@ -213,6 +213,15 @@ impl ZigbeeEar {
         self.silent_at = self.patience().map(|(patience, _)| now() + patience);
     }
 
+    /// Its link is back. Its silence began when it was heard last, but whoever had something to say meanwhile is given the time to say it
+    /// again.
+    fn resume(&mut self) {
+        let Some((patience, _)) = self.patience() else { return };
+        let heard_at = *self.heard.borrow();
+        let again = now() + patience / PAUSES;
+        self.silent_at = Some(heard_at.map_or(now() + patience, |at| (at + patience).max(again)));
+    }
+
     fn note(&mut self, word: &Word) {
         match word {
             Word::Frame { endpoint, cluster, frame, .. } => {
@@ -310,7 +319,7 @@ impl Ear for ZigbeeEar {
             Said::Word(word) => self.note(word),
             Said::LinkUp => {
                 self.is_up = true;
-                self.begin();
+                self.resume();
             }
             Said::LinkDown(_) | Said::LinkRefused(_) => {
                 self.is_up = false;

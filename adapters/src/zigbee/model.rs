@@ -26,7 +26,7 @@ const AT_ONCE: usize = 5;
 const REFUSED: Duration = Duration::from_secs(600);
 
 /// A device that speaks by itself counts as away when it has been silent for so many of its longest pauses.
-const PAUSES: u32 = 3;
+pub(super) const PAUSES: u32 = 3;
 
 /// The same of one that sleeps and of which nobody knows how often it speaks: all of them do once a day.
 const A_DAY: Duration = Duration::from_secs(90_000);
@@ -231,6 +231,12 @@ impl ZigbeeModel {
         Some(Reading { point: id, result, freshness: Freshness { contact: true, age } })
     }
 
+    fn said_last(&self, now: Instant, point: PointId) -> Option<Reading> {
+        let (said_at, result) = self.last.get(&point)?;
+        let age = Some(now.saturating_duration_since(*said_at));
+        Some(Reading { point, result: result.clone(), freshness: Freshness { contact: false, age } })
+    }
+
     fn note(&mut self, now: Instant, id: PointId, said_at: Instant, result: &Result<Value, DeviceFault>) {
         match result {
             Err(DeviceFault::Refused(_)) => drop(self.refused.insert(id, now + REFUSED)),
@@ -425,7 +431,10 @@ impl Model for ZigbeeModel {
                     false => fault,
                 };
                 let freshness = Freshness { contact: false, age: Some(Duration::ZERO) };
-                let asleep = |point: &PointId| Reading { point: *point, result: Err(why.clone()), freshness };
+                let asleep = |point: &PointId| {
+                    let known = self.said_last(now, *point).filter(|_| self.options.sleepy);
+                    known.unwrap_or_else(|| Reading { point: *point, result: Err(why.clone()), freshness })
+                };
                 return Understood { readings: ask.points.iter().map(asleep).collect(), again: Vec::new() };
             }
             Answer::Refused(fault) => return self.rest(ask, Vec::new(), &fault),
@@ -594,18 +603,15 @@ impl Model for ZigbeeModel {
         matches!(self.last.get(&by), Some((_, Ok(shown))) if self.shows(written, by, wanted, shown))
     }
 
-    /// What was said last of what cannot be asked, or not now.
+    /// What was said last of what cannot be asked, or not now. Whether one that sleeps can be asked is another thing at each moment.
     fn known(&self, now: Instant, point: PointId) -> Option<Reading> {
-        if self.can_be_asked(point) && self.is_worth_asking(now, point) || !self.tells(point) {
+        if !self.options.sleepy && (self.can_be_asked(point) || !self.tells(point)) {
             return None;
         }
-        let Some((said_at, result)) = self.last.get(&point) else {
+        self.said_last(now, point).or_else(|| {
             let words = "it has not said this yet, and cannot be asked while it sleeps".to_owned();
-            return Some(Reading::kept(point, Err(DeviceFault::Unreachable(words))));
-        };
-        let age = Some(now.saturating_duration_since(*said_at));
-        let freshness = Freshness { contact: false, age };
-        Some(Reading { point, result: result.clone(), freshness })
+            Some(Reading::kept(point, Err(DeviceFault::Unreachable(words))))
+        })
     }
 
     fn is_watched(&self) -> bool {

@@ -3,6 +3,7 @@
 mod commands;
 mod first;
 pub(in crate::zigbee) mod points;
+mod sleepers;
 mod stick;
 
 use std::collections::BTreeMap;
@@ -139,6 +140,15 @@ impl World {
             _ => None,
         })
         .await
+    }
+
+    /// Waits until a device passes for being there.
+    async fn believed(&mut self, device: &str) {
+        self.until(|said| match said {
+            FromAdapter::Report(AdapterReport::Believed { device: of }) => (&*of.0 == device).then_some(()),
+            _ => None,
+        })
+        .await;
     }
 
     async fn reading(&mut self, device: &str) -> Value {

@@ -9,16 +9,15 @@ use std::time::Duration;
 use super::clusters::{self, Attribute, Cluster};
 use super::draft::{ZigbeeName, ZigbeePlaceDraft, ZigbeeSetupDraft};
 use super::zcl::{ZclType, encode};
-use super::{AWAKE_TIMEOUT, TIMEOUT, ZigbeeBy, ZigbeeFrame, ZigbeeOptions, ZigbeeWord, ZigbeeWrite};
+use super::{
+    AWAKE_TIMEOUT, SLEEPY_TTL, TIMEOUT, ZigbeeBy, ZigbeeFrame, ZigbeeOptions, ZigbeeWord, ZigbeeWrite,
+};
 use crate::code::Code;
 use crate::compile::Compiler;
 use crate::diagnostic::Span;
 use crate::draft::{At, ZigbeeConstDraft};
 use crate::read::Help;
 use crate::transform::Raw;
-
-/// Longest time to live of writes to a device that sleeps, unless the file says otherwise: most check in once an hour.
-const SLEEPY_TTL: Duration = Duration::from_secs(3600);
 
 /// The same of one that is awake, and how long it may take to show what was written: with a second for the way they are over before
 /// whoever waits for a Set loses patience (10 s on the command line).
@@ -38,6 +37,7 @@ impl Compiler<'_> {
             models: words(&draft.models),
             sleepy: self.zigbee_sleeps(),
             checkin: draft.checkin.map(|checkin| checkin.value),
+            ttl: self.zigbee_ttl(),
             timeout: self.zigbee_timeout(),
             enroll: draft.enroll.is_none_or(|enroll| enroll.value),
             setup: Vec::new(),

@@ -14,7 +14,7 @@ impl<M: Model> DeviceState<M> {
             return;
         }
         let Heard { readings, live, presence, doubt, polls_in } = self.model.hear(now, word);
-        self.wake_writes(now);
+        self.wake(now, out);
         let polls_at = polls_in.map_or(polls_at, |after| now + after);
         self.clock.poll_too(self.model.unsaid(), now);
         match presence {
@@ -68,7 +68,7 @@ impl<M: Model> DeviceState<M> {
     /// The link is back, of a device that was believed to be there when it went and of which nothing else can be known.
     pub(super) fn believe(&mut self, out: &mut Outbox) {
         if self.model.is_taciturn() && self.health.was_online() {
-            self.report_online(Ok(()), out);
+            self.report_believed(out);
         }
     }
 }

@@ -8,7 +8,7 @@ use usp_mapping::port::{
 };
 use usp_mapping::value::Value;
 
-use super::{DeviceState, Outbox, push_reply, readable};
+use super::{DeviceState, Outbox, push_reply};
 use crate::bus::Model;
 use crate::bus::queue::{Caller, ReadCall, Target, WriteCall};
 
@@ -22,7 +22,7 @@ impl<M: Model> DeviceState<M> {
             (None, Action::Write(items)) => self.take_write(caller, items, received),
             (None, Action::Read(points)) => self.take_read(caller, points),
             (None, Action::Command(command, args)) => self.take_command(caller, command, &args, received),
-            (None, Action::Refresh) => self.take_read(caller, readable(&self.device)),
+            (None, Action::Refresh) => self.take_refresh(caller, received),
         };
         match outcome {
             Ok(None) => {}
@@ -80,7 +80,11 @@ impl<M: Model> DeviceState<M> {
     }
 
     /// Points that are unknown or cannot be read are so in the answer, the others are read.
-    fn take_read(&mut self, caller: Caller, points: Vec<PointId>) -> Result<Option<Readings>, DeviceFault> {
+    pub(super) fn take_read(
+        &mut self,
+        caller: Caller,
+        points: Vec<PointId>,
+    ) -> Result<Option<Readings>, DeviceFault> {
         let mapping = &self.device.mapping;
         let readable = |point: &PointId| mapping.point(*point).is_some_and(|it| it.read.is_some());
         if !points.iter().any(readable) {

@@ -100,7 +100,8 @@ impl<M: Model> DeviceState<M> {
         if read.is_some() {
             self.orphan(Purpose::Read);
         }
-        let waiting = read.into_iter().flat_map(ReadJob::abandon).chain(self.queue.drain());
+        let refreshes = std::mem::take(&mut self.refreshes).into_iter().map(|caller| caller.id);
+        let waiting = read.into_iter().flat_map(ReadJob::abandon).chain(self.queue.drain()).chain(refreshes);
         refuse_all(out, waiting, fault);
         self.polls = ReadPlan::default();
         self.count_waiting();
@@ -122,6 +123,14 @@ impl<M: Model> DeviceState<M> {
     fn poll_all(&mut self, at: Instant) {
         self.polls = ReadPlan::default();
         self.clock.restart(at);
+    }
+
+    /// It passes for being there, and was not heard.
+    pub(super) fn report_believed(&mut self, out: &mut Outbox) {
+        self.counters.online.store(true, Ordering::Relaxed);
+        if self.health.tell(&Ok(())) {
+            out.push(FromAdapter::Report(AdapterReport::Believed { device: self.device.id.clone() }));
+        }
     }
 
     pub(super) fn report_online(&mut self, online: Result<(), DeviceFault>, out: &mut Outbox) {

@@ -98,16 +98,18 @@ impl<M: Model> DeviceState<M> {
         ask
     }
 
-    /// Writes that waited for the device to wake up go on, if it has.
-    pub(super) fn wake_writes(&mut self, now: Instant) {
+    /// What waited for the device to wake up goes on, if it has.
+    pub(super) fn wake(&mut self, now: Instant, out: &mut Outbox) {
         if !self.model.sleeps(now) {
             self.parked.iter_mut().for_each(|job| job.wake(now));
+            self.begin_refreshes(out);
         }
     }
 
-    /// Until when writes wait for the device to wake up.
+    /// Until when something waits for the device to wake up.
     pub(crate) fn held_until(&self) -> Option<Instant> {
-        self.parked.iter().filter_map(WriteJob::held_until).max()
+        let refreshes = self.refreshes.iter().map(|caller| caller.deadline);
+        self.parked.iter().filter_map(WriteJob::held_until).chain(refreshes).max()
     }
 
     pub(super) fn write_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
@@ -151,6 +153,9 @@ impl<M: Model> DeviceState<M> {
         let done: Vec<_> = done.chain(self.parked.extract_if(.., |job| job.is_done())).collect();
         for job in done {
             self.read_again(now, &job.points());
+            for point in job.unseen(&self.device.mapping) {
+                self.clock.written(point, now);
+            }
             push_replies(out, job.finish());
         }
         let waits = self.write.as_ref().and_then(|job| self.waits_until(job)).is_some_and(|at| at > now);

@@ -9,7 +9,7 @@ use usp_mapping::port::{Action, AdapterReport, CallId, PointId, Reading, Reading
 
 use super::*;
 use crate::bus::fake::{
-    FakeAnswer, FakeAsk, FakeModel, MS, What, call, call_within, device, mapping, modified, number,
+    FakeAnswer, FakeAsk, FakeModel, MS, What, blind, call, call_within, device, mapping, modified, number,
     on_demand, polled, read, verified, writable, write,
 };
 use crate::bus::statistics::Described;
@@ -224,7 +224,7 @@ fn a_reading_from_before_a_write_that_nobody_waits_for_does_not_answer_after_it(
 
 #[test]
 fn devices_take_turns_and_no_stream_of_calls_stops_the_polls() {
-    let mut bench = Bench::connected(&[vec![writable()], vec![writable()], vec![polled(10)]]);
+    let mut bench = Bench::connected(&[vec![blind()], vec![blind()], vec![polled(10)]]);
     let mut served = [0i32; 3];
     for id in 0..200 {
         bench.call(call(2 * id, "a", write(0, 1)));
@@ -479,6 +479,27 @@ fn a_verified_write_waits_until_the_device_shows_the_value() {
     assert!(
         matches!(&messages[1], FromAdapter::Reply(reply) if reply.id == CallId(1) && reply.outcome.is_ok())
     );
+}
+
+/// It took the command, and takes its time: it is read soon and once more, whatever it shows.
+#[test]
+fn what_nothing_verifies_is_read_after_a_write() {
+    let mut bench = Bench::connected(&[vec![writable(), on_demand()]]);
+    bench.call(call(1, "a", write(0, 7)));
+    assert_eq!(bench.next().1, What::Write(0, number(7)));
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.replies(), [(1, Ok(vec![Ok(7)]))], "nobody waits for that");
+    bench.wake(200 * MS);
+    assert_eq!(bench.next().1, What::Read(vec![0]));
+    bench.answer(FakeAnswer::Shows(1));
+    let shown = |bench: &mut Bench| bench.messages().iter().find_map(reported).unwrap()[0].clone();
+    assert_eq!(shown(&mut bench), Reading::now(PointId(0), Ok(number(1))));
+    bench.wake(1000 * MS);
+    assert_eq!(bench.next().1, What::Read(vec![0]));
+    bench.answer(FakeAnswer::Shows(4));
+    assert_eq!(shown(&mut bench), Reading::now(PointId(0), Ok(number(4))));
+    bench.pass(60_000 * MS);
+    assert_eq!(bench.settle(), []);
 }
 
 #[test]

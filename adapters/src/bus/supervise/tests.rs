@@ -79,7 +79,7 @@ impl Bench {
 
 #[tokio::test(start_paused = true)]
 async fn polls_keep_their_beat_and_calls_are_answered() {
-    let mut bench = Bench::start(64, &[fake::polled(100), fake::writable()], &[]);
+    let mut bench = Bench::start(64, &[fake::polled(100), fake::blind()], &[]);
     bench.call(call(1, "a", write(1, 5))).await;
     assert_eq!(
         bench.reply().await.outcome,

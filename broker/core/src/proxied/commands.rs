@@ -22,7 +22,7 @@ use crate::proxied::turns::TurnKey;
 use crate::request::check::Effect;
 use crate::services::commands::command_failed;
 
-/// How long reading everything may take.
+/// How long reading everything may take, of a device that can be asked.
 const REFRESH_WITHIN: Duration = Duration::from_secs(30);
 
 /// So often at most a present value is read anew because somebody else has written meanwhile.
@@ -80,6 +80,11 @@ impl Broker {
         Some((device.number, capability.point))
     }
 
+    /// How long what is sent to a device may wait until it is heard; `None`: it does not sleep.
+    fn hold_of(&self, device: u32) -> Option<Duration> {
+        self.model.devices.get(device)?.mapping.hold()
+    }
+
     fn capability_model(&self, at: &ObjRef) -> Option<&mapping::Capability> {
         let (device, _, capability) = self.model.devices.capability(at)?;
         device.model(capability)
@@ -88,7 +93,7 @@ impl Broker {
     /// The present value of a Parameter that a device holds, if memory has a good one.
     pub(crate) fn present_value(&self, at: &ObjRef, name: &str) -> Option<Value> {
         let (device, _, capability) = self.model.devices.shown(at, name)?;
-        let good = self.model.quality(device, capability) == super::Quality::Good;
+        let good = self.model.quality(device, capability).is_good();
         capability.reading.as_ref().filter(|_| good).map(|r| r.value.clone())
     }
 
@@ -147,7 +152,8 @@ impl Job for CommandJob {
                 Phase::Start if self.name.as_str() == "X_USPBROKER_Refresh" => {
                     self.phase = Phase::Acting;
                     let number = self.at.number();
-                    broker.ask_device(id, 0, number, Action::Refresh, REFRESH_WITHIN);
+                    let within = broker.hold_of(number).unwrap_or_default() + REFRESH_WITHIN;
+                    broker.ask_device(id, 0, number, Action::Refresh, within);
                     return Some(self);
                 }
                 Phase::Start if self.is_vendors(broker) => return self.send(broker, id),
@@ -214,7 +220,13 @@ impl CommandJob {
                 if let Some((_, key)) = self.turn {
                     broker.gather.turns.settle(key);
                 }
-                broker.ask_device(id, 0, device, Action::Read(vec![point]), within);
+                // One that sleeps cannot be asked now: what it said last is good enough if it is good, or else it is waited for.
+                let hold = broker.hold_of(device).filter(|_| !broker.is_good(device, point));
+                let (action, within) = match hold {
+                    Some(hold) => (Action::Refresh, hold + REFRESH_WITHIN),
+                    None => (Action::Read(vec![point]), within),
+                };
+                broker.ask_device(id, 0, device, action, within);
                 Some(self)
             }
             _ => {
@@ -298,7 +310,12 @@ impl CommandJob {
             // A command that mappings declare has no results.
             Ok(results) => {
                 if !results.is_empty() && results.iter().all(|reading| !reading.freshness.contact) {
-                    let text = format!("device {id} cannot be asked: it tells its values by itself");
+                    let asleep = results.iter().find_map(|reading| reading.result.as_ref().err());
+                    let text = match (broker.hold_of(self.at.number()), asleep) {
+                        (Some(_), Some(fault)) => format!("device {id}: {fault}"),
+                        (Some(_), None) => format!("device {id} did not answer: it sleeps again"),
+                        (None, _) => format!("device {id} cannot be asked: it tells its values by itself"),
+                    };
                     self.outcome = Err(Fault::new(ErrCode::COMMAND_FAILURE, text));
                 }
                 let number = self.at.numbers.first().copied().unwrap_or_default();

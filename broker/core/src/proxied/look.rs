@@ -98,7 +98,7 @@ impl Model {
     /// Whether a capability's reading is shown.
     pub(super) fn shows(&self, device: &Device, capability: &Capability) -> bool {
         let serves_stale = || device.model(capability).is_some_and(|model| model.serve_stale);
-        capability.reading.is_some() && (self.quality(device, capability) == Quality::Good || serves_stale())
+        capability.reading.is_some() && (self.quality(device, capability).is_good() || serves_stale())
     }
 
     /// Why a capability's reading is not shown; `None`: it is.

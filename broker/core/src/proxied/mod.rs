@@ -158,16 +158,26 @@ pub enum Quality {
     /// Read within `max_age`, and the device is online. What was kept of former times may be of any age, so that it is good
     /// only where readings do not become old.
     Good,
+    /// What was last written, which the device took: it cannot be read, and nothing else shows it.
+    Assumed,
     /// There is a reading, but it is old or the device is not online.
     Stale,
     /// There is none, or the last attempt gave no valid one.
     Bad,
 }
 
+impl Quality {
+    /// Whether the value is the best that can be known now: it is shown, and can be gone on from.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Good | Self::Assumed)
+    }
+}
+
 impl fmt::Display for Quality {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Good => "Good",
+            Self::Assumed => "Assumed",
             Self::Stale => "Stale",
             Self::Bad => "Bad",
         })
@@ -293,10 +303,14 @@ impl Device {
             return Quality::Bad;
         };
         if model.read.is_none() {
-            // What was last written and confirmed; nothing newer can be known while the device is there. Who was away may
-            // have lost it.
+            // What was last written; nothing newer can be known while the device is there. Who was away may have lost it.
             let kept = !matches!(self.online, Some(Err(_))) && !self.may_have_lost(reading);
-            return if kept { Quality::Good } else { Quality::Stale };
+            let is_confirmed = model.write.as_ref().is_some_and(|write| write.verify.is_some());
+            return match kept {
+                true if is_confirmed => Quality::Good,
+                true => Quality::Assumed,
+                false => Quality::Stale,
+            };
         }
         match &capability.failed {
             // It was there and had no value to give: the older one is not what it would give now.
@@ -336,6 +350,11 @@ impl Device {
     /// It was away after what cannot be read was set.
     fn may_have_lost(&self, reading: &Reading) -> bool {
         self.away.is_some_and(|away| reading.at <= away)
+    }
+
+    /// A write of this is done when the device has taken it, which says nothing of what it has: that is read, or said.
+    pub(crate) fn shows_itself(&self, point: PointId) -> bool {
+        self.mapping.model(point).is_some_and(mapping::Capability::shows_itself)
     }
 
     /// A server has kept it of former times, and nobody says that the device is there or it may not be old.

@@ -11,7 +11,7 @@ use usp_proto::err_code::ErrCode;
 use super::ageing::{becomes_old, old_after};
 use super::capabilities::Capabilities;
 use super::objects::Place;
-use super::{Capability, Device, Quality, Reading, Word, is_contact, is_same};
+use super::{Capability, Device, Reading, Word, is_contact, is_same};
 use crate::Broker;
 use crate::fault::Fault;
 use crate::gather::DeviceOutcome;
@@ -30,7 +30,12 @@ impl Broker {
             }
             AdapterReport::Online { device, online } => {
                 if let Some(number) = self.model.devices.number(&device) {
-                    self.take_online(number, online);
+                    self.take_online(number, online, true);
+                }
+            }
+            AdapterReport::Believed { device } => {
+                if let Some(number) = self.model.devices.number(&device) {
+                    self.take_online(number, Ok(()), false);
                 }
             }
         }
@@ -79,7 +84,8 @@ impl Broker {
         }
     }
 
-    fn take_online(&mut self, number: u32, online: Result<(), DeviceFault>) {
+    /// It is there, which was heard or is only believed, or it is not.
+    fn take_online(&mut self, number: u32, online: Result<(), DeviceFault>, is_heard: bool) {
         let now = self.model.now;
         let Some(device) = self.model.devices.get_mut(number) else { return };
         let was = device.is_online();
@@ -91,7 +97,8 @@ impl Broker {
             (device.away, device.spoken) = (Some(now.monotonic), false);
         }
         match &online {
-            Ok(()) => device.last_contact = now.known_wall(),
+            Ok(()) if is_heard => device.last_contact = now.known_wall(),
+            Ok(()) => {}
             Err(_) if !is_news => {}
             Err(fault) => tracing::warn!(device = %device.id, %fault, "a device is offline"),
         }
@@ -128,23 +135,26 @@ impl Broker {
         let Some(device) = self.model.devices.get_mut(number) else { return };
         let Some(place) = device.place(point).filter(|_| device.fits(point, &result)) else { return };
         let was_online = device.is_online();
-        let is_contact = |result: &Result<_, _>| result.as_ref().err().is_none_or(is_contact);
-        if word.is_contact() && is_contact(&result) && !device.spoken {
+        let is_answer = |result: &Result<_, _>| result.as_ref().err().is_none_or(is_contact);
+        if word.is_contact() && is_answer(&result) && !device.spoken {
             self.note_spoken(number);
         }
         if result.is_ok() && !was_online && word.is_contact() {
-            self.take_online(number, Ok(()));
+            self.take_online(number, Ok(()), true);
         }
         let Some(device) = self.model.devices.get_mut(number) else { return };
         let before = device.told(place, now.monotonic);
-        if word.is_contact() && is_contact(&result) {
+        if word.is_contact() && is_answer(&result) {
             device.last_contact = now.known_wall();
         }
         match result {
             Ok(value) => self.take_value(number, place, value, word),
             Err(fault) => {
-                if let Some(capability) = device.capabilities.get_mut(place) {
-                    capability.failed = Some(Box::new(fault));
+                // That it could not be asked says nothing against what it said before.
+                let is_doubt = word.is_contact() || is_contact(&fault);
+                let capability = device.capabilities.get_mut(place);
+                if let Some(known) = capability.filter(|known| is_doubt || known.reading.is_none()) {
+                    known.failed = Some(Box::new(fault));
                 }
             }
         }
@@ -205,12 +215,14 @@ impl Broker {
     pub(super) fn is_good(&self, number: u32, point: PointId) -> bool {
         let device = self.model.devices.get(number);
         let capability = device.and_then(|device| device.at_point(point));
-        device.zip(capability).is_some_and(|(device, it)| self.model.quality(device, it) == Quality::Good)
+        device.zip(capability).is_some_and(|(device, it)| self.model.quality(device, it).is_good())
     }
 
-    /// A write that the device confirmed so long ago: what it showed then.
+    /// A write that the device confirmed so long ago: what it showed then. What it only took, and can show, is no reading.
     pub(crate) fn take_written(&mut self, effect: &Effect, value: Value, age: Duration) {
-        if let Effect::Write { device, point, .. } = effect {
+        let Effect::Write { device, point, .. } = effect else { return };
+        let shows_itself = self.model.devices.get(*device).is_some_and(|known| known.shows_itself(*point));
+        if !shows_itself {
             self.take_result(*device, *point, Ok(value), Word::Written(age));
         }
     }

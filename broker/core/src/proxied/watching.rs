@@ -163,7 +163,7 @@ impl Broker {
     /// What a capability reads, if that can be believed.
     fn good_value<'a>(&self, device: &'a Device, point: PointId) -> Option<&'a Value> {
         let capability = device.at_point(point)?;
-        let good = self.model.quality(device, capability) == Quality::Good;
+        let good = self.model.quality(device, capability).is_good();
         capability.reading.as_ref().filter(|_| good).map(|reading| &reading.value)
     }
 }

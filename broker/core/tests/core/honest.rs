@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use usp_mapping::port::{Action, DeviceFault, PointId, Reading};
+use usp_core::input::Input;
+use usp_mapping::port::{Action, AdapterReport, DeviceFault, DeviceId, Freshness, PointId, Reading};
 use usp_mapping::value::Value;
 
 use crate::bench::World;
@@ -330,4 +331,78 @@ fn a_write_that_makes_no_sense_any_more_is_not_sent() {
     assert!(!w.calls.iter().any(|call| matches!(call.action, Action::Write(_))));
     w.manner(service, Manner::Good);
     assert_eq!(w.get(c, "Device.X_Lamp.Colour"), "Device.X_Lamp.Colour=red", "taken back");
+}
+
+const DIMMER: &str = "Device.ProxiedDevice.1.IoTCapability.4.LevelControl.";
+const DIMMED: &str = "Device.ProxiedDevice.1.IoTCapability.4.X_USPBROKER_Quality";
+
+/// A blind takes the command at once, and its time for the rest.
+#[test]
+fn what_a_device_only_took_is_no_reading() {
+    let (mut w, c) = world();
+    w.load(edited("a: box", |mapping| {
+        mapping.capabilities[3].max_age = Duration::from_secs(600);
+        mapping.capabilities[3].write.as_mut().unwrap().verify = None;
+    }));
+    w.report("a", &[(3, number("0"))]);
+    w.subscribe(c, "all", "ValueChange", &format!("{DIMMER}Value"));
+    assert_eq!(w.set(c, DIMMER, &["Value=60"]), format!("{DIMMER} Value=60"), "it has taken it");
+    w.wait(20);
+    assert_eq!(w.get(c, &format!("{DIMMER}Value")), format!("{DIMMER}Value=0"), "as it was last seen");
+    assert_eq!(w.get(c, DIMMED), format!("{DIMMED}=Good"));
+    assert_eq!(w.notes(c), [""; 0], "it has not moved");
+    w.report("a", &[(3, number("25"))]);
+    w.report("a", &[(3, number("60"))]);
+    let note = |value: &str| format!("all: ValueChange {DIMMER}Value={value}");
+    assert_eq!(w.notes(c), [note("25"), note("60")]);
+}
+
+#[test]
+fn what_can_only_be_written_says_that_it_is_assumed() {
+    let (mut w, c) = world();
+    w.load(edited("a: box", |mapping| {
+        mapping.capabilities[3].read = None;
+        mapping.capabilities[3].write.as_mut().unwrap().verify = None;
+    }));
+    w.set(c, DIMMER, &["Value=30"]);
+    assert_eq!(w.get(c, &format!("{DIMMER}Value")), format!("{DIMMER}Value=30"));
+    assert_eq!(w.get(c, DIMMED), format!("{DIMMED}=Assumed"));
+    w.operate(c, &format!("{DIMMER}StepUp()"), "", &[]);
+    assert_eq!(w.get(c, &format!("{DIMMER}Value")), format!("{DIMMER}Value=60"), "it can be gone on from");
+}
+
+/// The coordinator of a door contact was reset: that is no contact with the door.
+#[test]
+fn who_is_believed_to_be_there_was_not_heard() {
+    let (mut w, c) = world();
+    let error = "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_LastError";
+    w.load(edited("a: box", |mapping| mapping.capabilities[0].max_age = Duration::from_secs(600)));
+    w.report("a", &[(0, number("20"))]);
+    let contact = "Device.ProxiedDevice.1.LastTimeContacted";
+    let heard_at = w.get(c, contact);
+    w.wait(60);
+    w.report_online("a", Err(DeviceFault::Unreachable("reset".to_owned())));
+    w.wait(1);
+    w.input(Input::Report(AdapterReport::Believed { device: DeviceId("a".into()) }));
+    let online = "Device.ProxiedDevice.1.Online";
+    assert_eq!(w.get(c, online), format!("{online}=true"));
+    assert_eq!(w.get(c, contact), heard_at, "it has said nothing since");
+    assert_eq!(quality(&mut w, c), "Stale", "it may have changed meanwhile");
+    assert!(w.get(c, error).contains("has not said it again since"), "{}", w.get(c, error));
+    w.report("a", &[(0, number("20"))]);
+    assert_eq!((quality(&mut w, c), w.get(c, error)), ("Good".to_owned(), format!("{error}=")));
+    assert_ne!(w.get(c, contact), heard_at);
+}
+
+/// It sleeps, and did not hear the question.
+#[test]
+fn that_a_device_could_not_be_asked_says_nothing_against_what_it_said() {
+    let (mut w, c) = world();
+    w.load(edited("a: box", |mapping| mapping.capabilities[0].max_age = Duration::from_secs(600)));
+    w.report("a", &[(0, number("20"))]);
+    let freshness = Freshness { contact: false, age: Some(Duration::ZERO) };
+    let asleep = Err(DeviceFault::Unreachable("it sleeps".to_owned()));
+    let mapping = w.mapping("a");
+    w.report_under(mapping, "a", vec![Reading { point: PointId(0), result: asleep, freshness }]);
+    assert_eq!(quality(&mut w, c), "Good");
 }

@@ -84,11 +84,11 @@ fn a_write_waits_for_one_exchange_at_most() {
 
 #[test]
 fn writes_keep_their_least_time_and_hold_up_no_others() {
-    let mut slow = writable();
+    let mut slow = blind();
     if let Some(write) = &mut slow.write {
         write.rate = 500 * MS;
     }
-    let mut bench = Bench::connected(&[vec![slow, writable()]]);
+    let mut bench = Bench::connected(&[vec![slow, blind()]]);
     bench.call(call(1, "a", write(0, 1)));
     bench.call(call(2, "a", write(0, 2)));
     bench.call(call(3, "a", write(1, 3)));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use usp_mapping::port::PointId;
 use usp_proto::path::{Leaf, Name};
 use usp_proto::usp::set_resp::updated_object_result::{
     OperationStatus,
@@ -90,6 +91,10 @@ impl Broker {
             && rights.shown(&self.model, at, name).is_none_or(|text| text.is_empty())
     }
 
+    fn shows_itself(&self, device: u32, point: PointId) -> bool {
+        self.model.devices.get(device).is_some_and(|known| known.shows_itself(point))
+    }
+
     /// What was set, as far as the Controller may read it (R-SET.3), under the names that it used. Of a device's Parameter
     /// that is what the device confirmed: it may have rounded.
     fn updated_params(&self, target: &Target, rights: &Rights) -> BTreeMap<String, String> {
@@ -103,6 +108,10 @@ impl Broker {
                     // Not what it reads now: that may be a newer value, which is promised to nobody yet.
                     Effect::Store { at, name, .. } if self.is_veiled(at, name, rights) => String::new(),
                     Effect::Store { value, .. } => value.clone(),
+                    // What it has taken, and does not show yet.
+                    Effect::Write { device, point, value, .. } if self.shows_itself(*device, *point) => {
+                        value.to_usp()
+                    }
                     Effect::Write { at, name, value, .. } => {
                         self.model.text(at, name).unwrap_or_else(|| value.to_usp())
                     }
