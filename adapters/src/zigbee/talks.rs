@@ -25,8 +25,15 @@ pub(super) const LATE: Duration = Duration::from_secs(60);
 pub(super) enum Expect {
     /// An answer of the device object.
     Zdo { cluster: u16 },
-    /// An answer to a general command, or to one of the cluster; which of its own the cluster has for it.
-    Zcl { endpoint: u8, cluster: u16, of_cluster: bool, command: u8, answer: Option<Answer> },
+    /// An answer to a general command, or to one of the cluster, which begins with this octet; which of its own the cluster has for it.
+    Zcl {
+        endpoint: u8,
+        cluster: u16,
+        of_cluster: bool,
+        command: u8,
+        begins: Option<u8>,
+        answer: Option<Answer>,
+    },
 }
 
 /// Something that was said, and may be an answer.
@@ -51,7 +58,8 @@ impl Expect {
         let (of_cluster, command) = (frame.is_specific, frame.command);
         let is_standard = of_cluster && frame.manufacturer.is_none();
         let answer = if is_standard { answers::answer(cluster, command) } else { None };
-        Self::Zcl { endpoint, cluster, of_cluster, command, answer }
+        let begins = frame.payload.first().copied();
+        Self::Zcl { endpoint, cluster, of_cluster, command, begins, answer }
     }
 
     /// What became of a command of a cluster, of which this is the answer that the cluster itself has for it.
@@ -59,7 +67,9 @@ impl Expect {
     /// Errors: it is refused, or the answer is cut off.
     pub(super) fn became(self, frame: &Frame) -> Result<(), DeviceFault> {
         match self {
-            Self::Zcl { answer: Some(answer), .. } if frame.is_specific => answer.became(&frame.payload),
+            Self::Zcl { answer: Some(answer), begins, .. } if frame.is_specific => {
+                answer.became(begins, &frame.payload)
+            }
             _ => Ok(()),
         }
     }
@@ -68,7 +78,7 @@ impl Expect {
         match (self, reply) {
             (Self::Zdo { cluster }, Reply::Zdo { cluster: said, .. }) => cluster | zdo::RESPONSE == *said,
             (
-                Self::Zcl { endpoint, cluster, of_cluster, command, answer },
+                Self::Zcl { endpoint, cluster, of_cluster, command, answer, .. },
                 Reply::Zcl { endpoint: from, cluster: said, frame },
             ) => endpoint == *from && cluster == *said && fits(frame, (of_cluster, command), answer),
             _ => false,
@@ -171,8 +181,10 @@ mod tests {
     use super::*;
 
     const A: Ieee = Ieee(1);
-    const READ: Expect = Expect::Zcl { endpoint: 1, cluster: 6, of_cluster: false, command: 0, answer: None };
-    const ON: Expect = Expect::Zcl { endpoint: 1, cluster: 6, of_cluster: true, command: 1, answer: None };
+    const READ: Expect =
+        Expect::Zcl { endpoint: 1, cluster: 6, of_cluster: false, command: 0, begins: None, answer: None };
+    const ON: Expect =
+        Expect::Zcl { endpoint: 1, cluster: 6, of_cluster: true, command: 1, begins: None, answer: None };
 
     fn frame(bytes: &[u8]) -> Frame {
         Frame::parse(bytes).unwrap()

@@ -1,10 +1,9 @@
 //! What servers answer to commands.
 //!
 //! Facts of ZCL revision 8 (07-5123-08): the Default Response (2.5.12) answers every command but those that are here, and any
-//! that is refused as such. Not here are RSSI Location and Partition, which have answers of their own too: a command to them is
-//! told as unanswered though it may be done. A command with a manufacturer code is the manufacturer's, and not one of these.
+//! that is refused as such. A command with a manufacturer code is the manufacturer's, and not one of these.
 
-use self::Outcome::{Arming, Each, Own, Standard, Unsaid};
+use self::Outcome::{Arming, Each, Number, Own, Pairs, Standard, Unsaid};
 use crate::port::DeviceFault;
 use crate::zigbee::zcl::Status;
 
@@ -24,8 +23,12 @@ pub enum Outcome {
     Standard(usize),
     /// 0, or a failure that is the cluster's own.
     Own(usize),
-    /// What a panel says when it is to be armed (8.3.2.4.1).
+    /// What a panel says when it is to be armed (8.3.2.4.1): how it is armed now.
     Arming,
+    /// From this octet on a number and what became of it, each: 0, or a failure.
+    Pairs(usize),
+    /// The number that it is known by from now on; 0xffff: it was not done.
+    Number,
     /// How many results there are, and each: 0, or a failure.
     Each,
     /// Nothing: it has what was asked for.
@@ -65,11 +68,15 @@ const ANSWERS: &[(u16, &[Row])] = &[
     ),
     // Alarms: Get Alarm.
     (0x0009, &[(0x02, 0x01, Standard(0))]),
+    // RSSI Location: how a device is set up, and where it is (3.13.2.4).
+    (0x000b, &[(0x02, 0x00, Standard(0)), (0x03, 0x01, Standard(0))]),
     // Commissioning: each has its status.
     (
         0x0015,
         &[same(0x00, Standard(0)), same(0x01, Standard(0)), same(0x02, Standard(0)), same(0x03, Standard(0))],
     ),
+    // Partition: frames are acknowledged several at once, and what is asked for is in the answer (9.6.2.4).
+    (0x0016, &[same(0x00, Unsaid), same(0x01, Unsaid)]),
     // Power Profile, and of appliances their state, alerts and logs.
     (0x001a, &[(0x00, 0x01, Unsaid), (0x01, 0x02, Unsaid), (0x06, 0x0a, Unsaid), same(0x07, Unsaid)]),
     (0x001b, &[(0x01, 0x00, Unsaid)]),
@@ -120,17 +127,18 @@ const ANSWERS: &[(u16, &[Row])] = &[
             (0x09, 0x08, Unsaid),
         ],
     ),
-    // Metering and Electrical Measurement: profiles, whose status is behind their time, and a snapshot, behind its number. Change
+    // Metering and Electrical Measurement: profiles, whose status is behind their time, and a snapshot, behind its number; schedules of
+    // snapshots, each with what became of it, and the number of what is sampled (SE 1.4, D.3.2.3.1). Change
     // Supply is answered if it asks for that, and otherwise by default.
     (
         0x0702,
         &[
             same(0x00, Own(4)),
             same(0x03, Unsaid),
-            same(0x04, Unsaid),
+            same(0x04, Pairs(4)),
             same(0x05, Own(4)),
             same(0x06, Unsaid),
-            (0x07, 0x0d, Unsaid),
+            (0x07, 0x0d, Number),
             (0x08, 0x07, Unsaid),
             (0x0b, 0x0c, Unsaid),
         ],
@@ -163,14 +171,11 @@ impl Answer {
         self.outcome != Unsaid
     }
 
-    /// What became of the command.
+    /// What became of the command, which began with this octet.
     ///
-    /// Errors: the response refuses it, or is cut off.
-    pub fn became(self, payload: &[u8]) -> Result<(), DeviceFault> {
-        let octet = |at: usize| {
-            let cut = || DeviceFault::Garbled("its answer to a command is cut off".to_owned());
-            payload.get(at).copied().ok_or_else(cut)
-        };
+    /// Errors: the response refuses it, says that something else was done, or is cut off.
+    pub fn became(self, asked: Option<u8>, payload: &[u8]) -> Result<(), DeviceFault> {
+        let octet = |at: usize| payload.get(at).copied().ok_or_else(cut);
         match self.outcome {
             Unsaid => Ok(()),
             Standard(at) => match Status(octet(at)?) {
@@ -184,13 +189,34 @@ impl Answer {
                 octet(count)?;
                 payload.iter().skip(1).take(count).try_for_each(|result| done(*result))
             }
-            Arming => match octet(0)? {
-                0x04 => Err(DeviceFault::Refused("the code is invalid (0x04)".to_owned())),
-                0x05 => Err(DeviceFault::Refused("it is not ready to be armed (0x05)".to_owned())),
+            Arming => armed(asked, octet(0)?),
+            Pairs(at) => {
+                octet(at + 1)?;
+                let results = payload.get(at..).unwrap_or_default();
+                results.chunks(2).try_for_each(|pair| done(*pair.get(1).ok_or_else(cut)?))
+            }
+            Number => match [octet(0)?, octet(1)?] {
+                [0xff, 0xff] => Err(DeviceFault::Refused("it gives it no number (0xffff)".to_owned())),
                 _ => Ok(()),
             },
         }
     }
+}
+
+fn cut() -> DeviceFault {
+    DeviceFault::Garbled("its answer to a command is cut off".to_owned())
+}
+
+/// Whether a panel that says this was armed as it was asked to be. Who disarms it may be told that it was off already (6).
+fn armed(asked: Option<u8>, said: u8) -> Result<(), DeviceFault> {
+    let why = match (said, asked) {
+        (0x04, _) => "the code is invalid",
+        (0x05, _) => "it is not ready to be armed",
+        (0x06, None | Some(0x00)) | (0x00..=0x03, None) => return Ok(()),
+        (said, Some(asked)) if said == asked => return Ok(()),
+        _ => "it is armed otherwise now",
+    };
+    Err(DeviceFault::Refused(format!("{why} (0x{said:02x})")))
 }
 
 fn done(status: u8) -> Result<(), DeviceFault> {
@@ -251,7 +277,9 @@ mod tests {
 
     #[test]
     fn what_is_said_is_done_or_refused() {
-        let became = |cluster, command, payload: &[u8]| answer(cluster, command).unwrap().became(payload);
+        let became =
+            |cluster, command, payload: &[u8]| answer(cluster, command).unwrap().became(None, payload);
+        let arms = |asked, said| answer(0x0501, 0x00).unwrap().became(Some(asked), &[said]);
         let refused = |cluster, command, payload: &[u8]| match became(cluster, command, payload) {
             Err(DeviceFault::Refused(why)) => why,
             other => panic!("{cluster:04x} {command:02x}: {other:?}"),
@@ -270,17 +298,43 @@ mod tests {
         // A meter takes no snapshot for this cause; a start-up set that is not kept.
         assert_eq!(became(0x0702, 0x05, &[1, 0, 0, 0, 0]), Ok(()));
         assert!(refused(0x0702, 0x05, &[1, 0, 0, 0, 1]).contains("0x01"));
+        // Schedules of snapshots, of which the second is not taken; what is sampled, and not.
+        assert_eq!(became(0x0702, 0x04, &[1, 0, 0, 0, 1, 0, 2, 0]), Ok(()));
+        assert!(refused(0x0702, 0x04, &[1, 0, 0, 0, 1, 0, 2, 3]).contains("0x03"));
+        assert_eq!(became(0x0702, 0x07, &[7, 0]), Ok(()));
+        assert!(refused(0x0702, 0x07, &[0xff, 0xff]).contains("no number"));
+        // Where it is, which it does not know.
+        assert_eq!(became(0x000b, 0x03, &[0, 0, 1, 0, 2, 0]), Ok(()));
+        assert!(refused(0x000b, 0x02, &[0x8b]).contains("not found"));
+        assert!(is_answer(0x0016, 0x00) && is_answer(0x0016, 0x01) && answer(0x0016, 0x02).is_none());
         assert!(refused(0x0015, 0x02, &[0x8b]).contains("0x8b"));
         // Panels: armed, off already, a wrong code, an open window; zones that are passed over, or one not.
         assert_eq!(became(0x0501, 0x00, &[3]), Ok(()));
         assert_eq!(became(0x0501, 0x00, &[6]), Ok(()));
         assert!(refused(0x0501, 0x00, &[4]).contains("code"));
         assert!(refused(0x0501, 0x00, &[5]).contains("not ready"));
+        for (asked, said, is) in [
+            (0, 0, true),
+            (0, 6, true),
+            (0, 3, false),
+            (3, 3, true),
+            (3, 1, false),
+            (3, 0, false),
+            (2, 6, false),
+            (1, 9, false),
+        ] {
+            assert_eq!(arms(asked, said).is_ok(), is, "asked {asked}, said {said}");
+        }
         assert_eq!(became(0x0501, 0x01, &[2, 0, 0]), Ok(()));
         assert!(refused(0x0501, 0x01, &[2, 0, 3]).contains("0x03"));
-        for (cluster, command, payload) in
-            [(4, 0x00, &[][..]), (0x0101, 0x0c, &[0, 0, 0]), (0x0501, 0x01, &[2, 0])]
-        {
+        for (cluster, command, payload) in [
+            (4, 0x00, &[][..]),
+            (0x0101, 0x0c, &[0, 0, 0]),
+            (0x0501, 0x01, &[2, 0]),
+            (0x0702, 0x04, &[1, 0, 0, 0]),
+            (0x0702, 0x04, &[1, 0, 0, 0, 1, 0, 2]),
+            (0x0702, 0x07, &[1]),
+        ] {
             let cut = became(cluster, command, payload);
             assert!(matches!(cut, Err(DeviceFault::Garbled(_))), "{cluster:04x}: {cut:?}");
         }
