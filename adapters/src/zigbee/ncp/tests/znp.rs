@@ -49,6 +49,18 @@ async fn a_pan_id_that_is_taken_is_told() {
     assert!(refusal.contains("another one with the PAN ID 0x1a62 on channel 15"), "{refusal}");
 }
 
+/// It answers everything else, and so could be told for ever.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_never_heard_is_given_up_in_its_time() {
+    let fake = fake(true);
+    fake.lock().unwrap().is_deaf = true;
+    let (ncp, _events) = opened(&fake).await;
+    let began = tokio::time::Instant::now();
+    let refusal = ncp.form(&new_network()).await.unwrap_err().to_string();
+    assert!(refusal.contains("does not begin"), "{refusal}");
+    assert!(began.elapsed() < Duration::from_secs(90), "{:?}", began.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_network_moves_to_another_coordinator() {
     for has_tables in [true, false] {

@@ -24,6 +24,8 @@ pub(super) struct ZnpFake {
     pub(super) lose_fates: bool,
     /// Of so many requests one is not heard, and what is said to the next gets lost; 0: none.
     pub(super) loses_of: usize,
+    /// It does not hear that it is to start.
+    pub(super) is_deaf: bool,
     /// It has started its network.
     is_up: bool,
     /// A PAN ID that is taken already.
@@ -47,6 +49,7 @@ impl ZnpFake {
             lose: 0,
             lose_fates: false,
             loses_of: 0,
+            is_deaf: false,
             is_up: false,
             taken: None,
         };
@@ -185,6 +188,9 @@ impl ZnpFake {
     }
 
     fn said(&mut self, command: u16, body: &[u8]) -> Vec<u8> {
+        if command == 0x2f05 && self.is_deaf {
+            return vec![];
+        }
         if command == 0x4100 {
             self.is_up = false;
             if self.items.remove(&3) == Some(vec![3]) {

@@ -117,15 +117,9 @@ impl Znp {
         while listener.until(LOOK, |state| state == UP).await.is_none() {
             match self.state().await? {
                 Some(UP) => break,
+                _ if Instant::now() >= end => return Err(not_started(has_begun)),
                 Some(IDLE | READY) if !has_begun => has_begun = self.begin().await?,
-                _ if Instant::now() < end => {}
-                _ => {
-                    return Err(NcpFault::Refused(
-                        BDB_START.1,
-                        "it found no free channel; keep it away from other radios, disks and USB 3.0, on a cable"
-                            .to_owned(),
-                    ));
-                }
+                _ => {}
             }
         }
         self.register().await
@@ -328,4 +322,13 @@ impl Znp {
 
 fn channels(channel: u8) -> u32 {
     1_u32.checked_shl(channel.into()).unwrap_or_default()
+}
+
+/// It is not up after all its time.
+fn not_started(has_begun: bool) -> NcpFault {
+    let why = match has_begun {
+        true => "it found no free channel; keep it away from other radios, disks and USB 3.0, on a cable",
+        false => "it was told to again and again, and does not begin",
+    };
+    NcpFault::Refused(BDB_START.1, why.to_owned())
 }
