@@ -227,6 +227,11 @@ impl<'w> Session<'w> {
         let board = Arc::clone(&self.warden.board);
         let came = Came { nwk, at: now(), has_joined };
         self.came.retain(|_, came| now().saturating_duration_since(came.at) < SAME);
+        // That it had left got lost: what becomes of its leaving is of before.
+        let has_returned = has_joined && self.removed.remove(&ieee);
+        if has_returned {
+            self.came.remove(&ieee);
+        }
         if self.came.get(&ieee).is_some_and(|before| before.tells(&came)) && board.member(ieee).is_some() {
             return;
         }

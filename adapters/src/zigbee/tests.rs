@@ -800,6 +800,25 @@ async fn who_is_removed_is_so_at_once_and_for_that_reason() {
     }
 }
 
+/// The coordinator does not tell that it has left, and it joins again before it has answered.
+#[tokio::test(start_paused = true)]
+async fn who_joins_again_while_it_is_removed_is_there() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.bus_call(BusAction::PermitJoin(200 * SECOND));
+    world.stick.wait_open().await;
+    world.stick.stick().delay = 3 * SECOND;
+    let id = world.bus_call(BusAction::Remove(RadioAddress(PLUG.0)));
+    tokio::time::sleep(SECOND).await;
+    world.stick.joins(PLUG);
+    world.done(id).await.unwrap();
+    world.stick.stick().delay = Duration::ZERO;
+    tokio::time::sleep(60 * SECOND).await;
+    let told = world.told(PLUG, "plug");
+    assert!(!told.iter().any(|it| it.starts_with("offline")), "{told:?}");
+    assert_eq!(world.write("plug", Value::Bool(true), 30 * SECOND).await, Ok(Value::Bool(true)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn joining_ends_when_it_is_canceled() {
     let mut world = started(&both());
