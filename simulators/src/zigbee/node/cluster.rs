@@ -40,11 +40,13 @@ impl Node {
         if cluster == 0x0020 {
             return self.poll_control(frame.command, &mut reader);
         }
-        // What is only acknowledged is done to a copy of the attributes that nobody sees.
-        let frozen = self.has(&ZigbeeFault::Frozen).then(|| (self.attributes.clone(), self.motions.clone()));
+        // What is only acknowledged is done to a copy of all that it changes, which nobody sees.
+        let frozen = self
+            .has(&ZigbeeFault::Frozen)
+            .then(|| (self.attributes.clone(), self.motions.clone(), self.world.clone()));
         let done = self.obey(endpoint, cluster, frame.command, &mut reader);
-        if let Some((attributes, motions)) = frozen {
-            (self.attributes, self.motions) = (attributes, motions);
+        if let Some((attributes, motions, world)) = frozen {
+            (self.attributes, self.motions, self.world) = (attributes, motions, world);
         }
         let done = match done.unwrap_or(Done::Status(status::MALFORMED)) {
             Done::Status(status::UNSUPPORTED_COMMAND)

@@ -79,6 +79,27 @@ fn commands_do_what_they_say_and_faults_do_not() {
     assert_eq!(plug.get("on").unwrap(), "true");
 }
 
+/// What follows from a command is not done either.
+#[test]
+fn a_frozen_plug_goes_on_taking_power() {
+    let mut plug = device(Kind::Plug);
+    plug.still = false;
+    let power = |plug: &mut Node| {
+        (0..600).for_each(|_| plug.measure(Duration::from_secs(1)));
+        plug.get("power").unwrap().parse::<f64>().unwrap()
+    };
+    ask(&mut plug, 0x0006, &frame(true, 0x01, Vec::new()));
+    let on = power(&mut plug);
+    plug.faults.start(ZigbeeFault::Frozen.into());
+    ask(&mut plug, 0x0006, &frame(true, 0x00, Vec::new()));
+    let frozen = power(&mut plug);
+    assert!(frozen > on / 2.0, "{on} W, and {frozen} W of one that is on still");
+    plug.faults.clear();
+    ask(&mut plug, 0x0006, &frame(true, 0x00, Vec::new()));
+    let off = power(&mut plug);
+    assert!(off < on / 2.0, "{on} W, and {off} W of one that is off");
+}
+
 #[test]
 fn groups_and_scenes_say_what_became_of_them() {
     let mut light = device(Kind::Light);
