@@ -48,3 +48,56 @@ impl tracing::Subscriber for Log {
 
     fn exit(&self, _: &tracing::span::Id) {}
 }
+
+/// How a text spells six bytes or more of a key, if it does: as digits with or without something between them, as numbers in a list, as a
+/// text; in either order of bytes.
+pub(crate) fn spelled(text: &str, key: &[u8; 16]) -> Option<String> {
+    let lower = text.to_lowercase();
+    let mut turned = *key;
+    turned.reverse();
+    let parts = [key, &turned].map(|key| key.windows(6).map(<[u8]>::to_vec).collect::<Vec<_>>()).concat();
+    parts.iter().flat_map(|part| spellings(part)).find(|spelling| lower.contains(spelling))
+}
+
+fn spellings(part: &[u8]) -> Vec<String> {
+    let joined =
+        |each: fn(&u8) -> String, between: &str| part.iter().map(each).collect::<Vec<_>>().join(between);
+    let digits = ["", ":", " ", "-", ", "].map(|between| joined(|byte| format!("{byte:02x}"), between));
+    let bare = ["", ", ", ","].map(|between| joined(|byte| format!("{byte:x}"), between));
+    let hex = [", ", ","].map(|between| joined(|byte| format!("0x{byte:02x}"), between));
+    let lists = [", ", ","].map(|between| joined(u8::to_string, between));
+    let escaped = part.escape_ascii().to_string().to_lowercase();
+    let debug = format!("{:?}", String::from_utf8_lossy(part)).trim_matches('"').to_lowercase();
+    // What is of letters alone is looked for as it is.
+    let plain = [escaped, debug].into_iter().filter(|text| !text.contains('\u{fffd}'));
+    [digits.as_slice(), &bare, &hex, &lists].concat().into_iter().chain(plain).collect()
+}
+
+#[test]
+fn a_key_is_found_however_it_is_spelled() {
+    let key: [u8; 16] = *b"Zq7#kP!x9Lm@2vR$";
+    let other: [u8; 16] =
+        [0xd1, 0x05, 0xa5, 0x0f, 0x7a, 0xc3, 0x28, 0x91, 0xee, 0x46, 0xb7, 0x1d, 0x84, 0x6b, 0xf2, 0x39];
+    let mut turned = other;
+    turned.reverse();
+    let hex = |between: &str| other.map(|byte| format!("{byte:02X}")).join(between);
+    let told = [
+        hex(""),
+        hex(":"),
+        hex(" "),
+        hex("-"),
+        format!("{other:?}"),
+        format!("{turned:?}"),
+        format!("{other:x?}"),
+    ];
+    for text in told.iter().chain([
+        &format!("{:02x?}", turned),
+        &format!("{:#04x?}", other).replace('\n', "").replace("    ", " "),
+    ]) {
+        assert!(spelled(text, &other).is_some(), "{text}");
+        assert!(spelled(&format!("[1, 2, {text}, 3]"), &other).is_some());
+        assert_eq!(spelled(text, &key), None);
+    }
+    assert!(spelled("Key(\"Zq7#kP!x9Lm@2vR$\")", &key).is_some());
+    assert_eq!(spelled("a Zigbee network was formed", &key), None);
+}

@@ -3,6 +3,7 @@
 mod ezsp;
 mod ezsp_fake;
 mod faults;
+mod secrets;
 mod znp;
 mod znp_fake;
 
