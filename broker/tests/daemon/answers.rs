@@ -147,7 +147,12 @@ impl Known {
 async fn nothing_that_was_answered_is_lost_by_kill_9() {
     let place = Place::new(CONFIG);
     let (mut known, mut coin) = (Known::default(), Coin::new(7));
-    for round in 0..rounds() {
+    // On a busy machine one round may be too short for any answer: then there are more of them.
+    for round in 0.. {
+        if round >= rounds() && known.highest > 3 && known.answered > 3 {
+            break;
+        }
+        assert!(round < 100 * rounds(), "{known:?}");
         let daemon = place.start();
         let client = connect(&place).await;
         known.check(&client, &format!("round {round}")).await;
@@ -158,7 +163,6 @@ async fn nothing_that_was_answered_is_lost_by_kill_9() {
         }
         daemon.signal("KILL");
     }
-    assert!(known.highest > 3 && known.answered > 3, "{known:?}");
 }
 
 /// The reset is promised first and done at the end: killed in between, it is done at the next start.
