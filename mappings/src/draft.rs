@@ -15,7 +15,7 @@ use rust_decimal::Decimal;
 
 pub use self::extras::{ArgDraft, CommandDraft, EventDraft, FingerprintDraft, NodeDraft, OnDraft, StepDraft};
 pub(crate) use self::flawed::{Flaw, Flawed};
-pub use self::point::{MapDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
+pub use self::point::{MapDraft, PointDraft, ReadDraft, Sentinel, VerifyDraft, WriteDraft};
 pub use crate::ble::{BleAskDraft, BleDraft, BlePlaceDraft};
 pub use crate::coap::{CoapDraft, CoapPlaceDraft};
 use crate::compile::Params;

@@ -81,6 +81,16 @@ impl RawKind {
             Self::F16 | Self::F32 | Self::F64 | Self::Text(_) | Self::Bytes(_) | Self::Any => None,
         }
     }
+
+    /// How many bits a float has; `None` for what is none.
+    pub fn float_bits(self) -> Option<u32> {
+        match self {
+            Self::F16 => Some(16),
+            Self::F32 => Some(32),
+            Self::F64 => Some(64),
+            _ => None,
+        }
+    }
 }
 
 /// The steps from raw to value, in this order: refuse sentinels, map or scale, check the valid range. Writing goes the
@@ -89,6 +99,8 @@ impl RawKind {
 pub struct Transform {
     /// Raw integers that mean "no reading".
     pub invalid: Vec<i128>,
+    /// The same of floats by their bits, of which a half or single one has the lower 16 or 32.
+    pub invalid_bits: Vec<u64>,
     /// Raw integer to name; in the order of ValidValues.
     pub map: Option<ValueMap>,
     /// value = raw × scale + offset, exactly.
@@ -226,7 +238,7 @@ impl Transform {
 
     /// Whether a raw value is one of the `invalid` ones; a text is the number that it spells.
     fn is_sentinel(&self, raw: &Raw) -> bool {
-        !self.invalid.is_empty() && self.is_listed(raw)
+        (!self.invalid.is_empty() && self.is_listed(raw)) || self.has_listed_bits(raw)
     }
 
     fn is_listed(&self, raw: &Raw) -> bool {
@@ -240,6 +252,16 @@ impl Transform {
             Raw::Text(text) => parse_decimal(text.trim()).is_ok_and(|number| self.is_sentinel_number(number)),
             Raw::Bool(_) | Raw::Bytes(_) => false,
         }
+    }
+
+    fn has_listed_bits(&self, raw: &Raw) -> bool {
+        let bits = match raw {
+            Raw::F16(bits) => u64::from(*bits),
+            Raw::F32(value) => u64::from(value.to_bits()),
+            Raw::F64(value) => value.to_bits(),
+            _ => return false,
+        };
+        self.invalid_bits.contains(&bits)
     }
 
     fn is_sentinel_number(&self, number: Decimal) -> bool {

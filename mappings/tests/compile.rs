@@ -14,7 +14,7 @@ use usp_mapping::mapping::{
 };
 use usp_mapping::port::PointId;
 use usp_mapping::site::compile_site;
-use usp_mapping::transform::{Raw, RawKind};
+use usp_mapping::transform::{Raw, RawKind, Transform};
 use usp_mapping::value::Value;
 
 const HEAD: &str = "uspmap: 1\nprofile: acme.x\nversion: 1.2.3\ndevice: {type: Sensor}\n";
@@ -139,6 +139,24 @@ fn sentinels_of_signed_registers_may_be_written_in_hexadecimal() {
         "{class: LevelSensor, type: Power, unit: W, read: {input: 0, as: s16, invalid: [0x8000, -1]}}",
     );
     assert_eq!(cap.read.expect("a read").parts[0].transform.invalid, [-32768, -1]);
+}
+
+/// As a vendor prints it, and as a number.
+#[test]
+fn a_sentinel_of_a_float_in_hexadecimal_is_a_pattern_of_bits() {
+    let transform = |encoding: &str, invalid: &str| {
+        let read = format!("{{input: 0, as: {encoding}, invalid: {invalid}}}");
+        let cap = capability(&format!("{{class: LevelSensor, type: Power, unit: W, read: {read}}}"));
+        cap.read.expect("a read").parts[0].transform.clone()
+    };
+    let is_none = |transform: &Transform, raw: Raw| transform.decode(raw, Class::LevelSensor).is_err();
+    let single = transform("f32", "[0xc61c3c00, 0xc479ffae, -1]");
+    for float in [-9999.0, f32::from_bits(0xc479_ffae), -1.0] {
+        assert!(is_none(&single, Raw::F32(float)), "{float}");
+    }
+    assert!(!is_none(&single, Raw::F32(-9998.0)));
+    assert!(is_none(&transform("f16", "0xf0e2"), Raw::F16(0xf0e2)));
+    assert!(is_none(&transform("f64", "0xc0c3878000000000"), Raw::F64(-9999.0)));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::Compiler;
 use super::capability::{is_binary, is_enum, is_level, limits};
 use crate::code::Code;
 use crate::diagnostic::Span;
-use crate::draft::{At, CapabilityDraft, MapDraft, PointDraft, WriteDraft};
+use crate::draft::{At, CapabilityDraft, MapDraft, PointDraft, Sentinel, WriteDraft};
 use crate::mapping::Class;
 use crate::transform::{MapTarget, Raw, RawKind, Transform, ValueMap};
 use crate::value::Value;
@@ -55,7 +55,7 @@ impl Compiler<'_> {
         }
         let mut transform = self.steps(cap, meaning, kind);
         if !write.point.invalid.is_empty() {
-            transform.invalid = self.raws(&write.point.invalid, kind);
+            (transform.invalid, transform.invalid_bits) = self.sentinels(&write.point.invalid, kind);
         }
         transform.valid = limits(cap).filter(|(min, max)| min <= max);
         self.check_step_size(cap, &transform, kind);
@@ -64,8 +64,10 @@ impl Compiler<'_> {
     }
 
     pub(super) fn steps(&mut self, cap: &CapabilityDraft, draft: &PointDraft, kind: RawKind) -> Transform {
+        let (invalid, invalid_bits) = self.sentinels(&draft.invalid, kind);
         Transform {
-            invalid: self.raws(&draft.invalid, kind),
+            invalid,
+            invalid_bits,
             map: draft.map.as_ref().map(|map| self.value_map(map, kind)),
             scale: draft.scale.map(|scale| scale.value).filter(|scale| !scale.is_zero()),
             offset: draft.offset.map(|offset| offset.value),
@@ -93,6 +95,28 @@ impl Compiler<'_> {
             bools: bools.iter().map(|(raw, target)| (raw.value == "true", target.value.clone())).collect(),
             default: map.default.as_ref().map(|target| target.value.clone()),
         }
+    }
+
+    /// The numbers, and the patterns of bits: a vendor prints what a float is then as the register has it.
+    fn sentinels(&mut self, invalid: &[At<Sentinel>], kind: RawKind) -> (Vec<i128>, Vec<u64>) {
+        let is_pattern = |at: &&At<Sentinel>| kind.float_bits().is_some() && at.value.hexadecimal;
+        let (patterns, numbers): (Vec<&At<Sentinel>>, Vec<&At<Sentinel>>) =
+            invalid.iter().partition(is_pattern);
+        let numbers: Vec<_> = numbers.into_iter().map(|at| at.map(|sentinel| sentinel.number)).collect();
+        let patterns = patterns.into_iter().filter_map(|at| self.pattern(*at, kind.float_bits()?));
+        let patterns = patterns.collect();
+        (self.raws(&numbers, kind), patterns)
+    }
+
+    fn pattern(&mut self, sentinel: At<Sentinel>, bits: u32) -> Option<u64> {
+        let pattern = u64::try_from(sentinel.value.number).ok();
+        let pattern = pattern.filter(|pattern| pattern.checked_shr(bits).is_none_or(|more| more == 0));
+        if pattern.is_none() {
+            let message = format!("the raw value {:#x} can never occur", sentinel.value.number);
+            let error = self.report.error(Code::RawRange, sentinel.span, message);
+            error.help(format!("the point delivers {bits} bits; a float in hexadecimal is their pattern"));
+        }
+        pattern
     }
 
     /// Raw values as the point delivers them: `0x8000` of a signed register is -32768.

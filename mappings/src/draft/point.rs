@@ -78,7 +78,16 @@ pub struct PointDraft {
     /// `invert`.
     pub invert: Option<At<bool>>,
     /// `invalid`.
-    pub invalid: Vec<At<i128>>,
+    pub invalid: Vec<At<Sentinel>>,
+}
+
+/// A raw value that means "no reading".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sentinel {
+    /// The number.
+    pub number: i128,
+    /// It is written with `0x`: of a float it is the pattern of bits.
+    pub hexadecimal: bool,
 }
 
 /// `map`: raw integers or texts and what they are called, in the order of the file.

@@ -6,7 +6,7 @@ use super::Report;
 use super::fields::Fields;
 use super::protocol::{read_keys, write_keys};
 use crate::code::Code;
-use crate::draft::{At, MapDraft, PlaceDraft, PointDraft, ReadDraft, VerifyDraft, WriteDraft};
+use crate::draft::{At, MapDraft, PlaceDraft, PointDraft, ReadDraft, Sentinel, VerifyDraft, WriteDraft};
 use crate::mapping::ProtocolKind;
 use crate::transform::{Curve, MapTarget};
 use crate::yaml::{Kind, Node};
@@ -89,11 +89,17 @@ impl Report<'_> {
         }
     }
 
-    fn sentinels(&mut self, node: &Node) -> Vec<At<i128>> {
+    fn sentinels(&mut self, node: &Node) -> Vec<At<Sentinel>> {
         match &node.kind {
-            Kind::List(items) => items.iter().filter_map(|item| self.integer(item)).collect(),
-            Kind::Scalar { .. } | Kind::Map(_) => self.integer(node).into_iter().collect(),
+            Kind::List(items) => items.iter().filter_map(|item| self.sentinel(item)).collect(),
+            Kind::Scalar { .. } | Kind::Map(_) => self.sentinel(node).into_iter().collect(),
         }
+    }
+
+    fn sentinel(&mut self, node: &Node) -> Option<At<Sentinel>> {
+        let number = self.integer(node)?;
+        let hexadecimal = matches!(&node.kind, Kind::Scalar { text, .. } if text.starts_with("0x"));
+        Some(number.map(|number| Sentinel { number, hexadecimal }))
     }
 
     fn verify(&mut self, node: &Node) -> Option<At<VerifyDraft>> {

@@ -244,7 +244,7 @@ with_place! {
         offset: Option<Number>,
         /// `true`: the other way round (Binary classes).
         invert: Option<Flag>,
-        /// Raw values that mean "no reading": one, or a list. `0x8000` of an `s16` is -32768.
+        /// Raw values that mean "no reading": one, or a list. `0x8000` of an `s16` is -32768, `0xc61c3c00` of an `f32` -9999.
         invalid: Option<Sentinels>,
         /// What asks the device for a fresh value (MQTT); that of `mqtt` unless told otherwise.
         get: Option<Get>,

@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
-use usp_mapping::draft::{At, CapabilityDraft, MapDraft, MappingDraft, PointDraft, ReadDraft};
+use usp_mapping::draft::{At, CapabilityDraft, MapDraft, MappingDraft, PointDraft, ReadDraft, Sentinel};
 use usp_mapping::mapping::{ByteHalf, ByteOrder, ModbusPoint, ModbusTable, RegisterEncoding};
 use usp_mapping::transform::MapTarget;
 
 use self::extras::Exponents;
 use super::device::ModbusDevice;
-use super::encoding::{Encoding, Order};
+use super::encoding::{Encoding, Number, Order};
 use super::pdu::Table;
 use super::point::{Blueprint, Codec, Nature, Place, Point};
 
@@ -183,8 +183,20 @@ fn place(
         order: order(point.order),
         bits: point.bits,
         codec,
-        sentinel: meaning.invalid.first().map(|at| at.value),
+        sentinel: meaning.invalid.first().map(|at| sentinel(at.value, encoding(point.encoding, point.count))),
     })
+}
+
+/// What a float is in hexadecimal are its bits.
+fn sentinel(sentinel: Sentinel, encoding: Encoding) -> Number {
+    match encoding {
+        Encoding::F16 | Encoding::F32 | Encoding::F64 if sentinel.hexadecimal => {
+            let place = |word: u16| (sentinel.number >> (16 * word)) as u16;
+            let words: Vec<u16> = (0..encoding.words()).rev().map(place).collect();
+            encoding.decode(Order::default(), &words)
+        }
+        _ => Number::Int(sentinel.number),
+    }
 }
 
 fn codec(meaning: &PointDraft, nature: Nature, states: &[String]) -> Codec {

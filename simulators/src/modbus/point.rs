@@ -108,8 +108,8 @@ pub struct Place {
     pub bits: Option<(u8, u8)>,
     /// What the number means.
     pub codec: Codec,
-    /// The integer that means "no reading", if the mapping names one.
-    pub sentinel: Option<i128>,
+    /// The number that means "no reading", if the mapping names one.
+    pub sentinel: Option<Number>,
 }
 
 /// What a raw number means.
@@ -218,16 +218,18 @@ impl Place {
         match self.table {
             Table::Coil | Table::Discrete => cells.to_vec(),
             Table::Holding | Table::Input => {
-                self.put(self.sentinel.map_or(usual, |raw| Number::Int(self.signed(raw))), cells)
+                self.put(self.sentinel.map_or(usual, |raw| self.signed(raw)), cells)
             }
         }
     }
 
     /// A raw value as its bits say it, where the file gives it without its sign: 0x8000 of an `s16` is -32768.
-    fn signed(&self, raw: i128) -> i128 {
-        match (self.encoding.integers(), self.bits) {
-            (Some((low, high)), None) if low < 0 && raw > high && raw <= 2 * high + 1 => raw - 2 * (high + 1),
-            _ => raw,
+    fn signed(&self, number: Number) -> Number {
+        match (number, self.encoding.integers(), self.bits) {
+            (Number::Int(raw), Some((low, high)), None) if low < 0 && raw > high && raw <= 2 * high + 1 => {
+                Number::Int(raw - 2 * (high + 1))
+            }
+            _ => number,
         }
     }
 
@@ -392,9 +394,9 @@ mod tests {
         assert_eq!(flag.encode(1.0, &[1]), [0]);
         assert_eq!(place(S16, linear("1", "0")).without_reading(&[0]), [0x8000]);
         assert_eq!(place(Encoding::F32, linear("1", "0")).without_reading(&[0, 0]), [0x7fc0, 0]);
-        let named = Place { sentinel: Some(32767), ..place(S16, linear("0.1", "0")) };
+        let named = Place { sentinel: Some(Number::Int(32767)), ..place(S16, linear("0.1", "0")) };
         assert_eq!(named.without_reading(&[0]), [32767]);
-        let bits = Place { sentinel: Some(0x8000), ..place(S16, linear("0.1", "0")) };
+        let bits = Place { sentinel: Some(Number::Int(0x8000)), ..place(S16, linear("0.1", "0")) };
         assert_eq!(bits.without_reading(&[0]), [0x8000]);
     }
 

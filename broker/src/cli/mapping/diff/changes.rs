@@ -390,8 +390,10 @@ fn meaning(transform: &Transform) -> String {
         let pairs: Vec<String> = raw.chain(texts).map(|(raw, to)| format!("{raw}: {}", target(to))).collect();
         text += &format!(" {{{}}}", pairs.join(", "));
     }
-    if !transform.invalid.is_empty() {
-        let none: Vec<String> = transform.invalid.iter().map(ToString::to_string).collect();
+    let numbers = transform.invalid.iter().map(ToString::to_string);
+    let none: Vec<String> =
+        numbers.chain(transform.invalid_bits.iter().map(|bits| format!("{bits:#x}"))).collect();
+    if !none.is_empty() {
         text += &format!(" none at {}", none.join(", "));
     }
     text
