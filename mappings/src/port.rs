@@ -162,6 +162,12 @@ pub enum DeviceFault {
     /// It answered with a refusal of its protocol.
     #[error("the device refused: {0}")]
     Refused(String),
+    /// It answered that it cannot just now. Of a value that was to be read that says nothing: the one before may stand.
+    #[error("the device refused: {0}")]
+    Busy(String),
+    /// It was sent, or may have been, and nothing shows whether it was done.
+    #[error("{0}")]
+    Unsettled(String),
     /// Its answer cannot be understood.
     #[error("unusable answer: {0}")]
     Garbled(String),

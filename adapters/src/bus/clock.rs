@@ -11,7 +11,7 @@ use usp_mapping::port::PointId;
 pub(crate) struct PollClock {
     groups: Vec<Group>,
     once: Vec<PointId>,
-    /// Those of it that are still to be read, and when; `None`: all have been.
+    /// Those of it that are still to be read, with such as the device could not give just now, and when; `None`: all have been.
     missing: Vec<PointId>,
     once_at: Option<Instant>,
     /// Points that the device has said unasked: no longer with their group, but a period after they were last heard.
@@ -32,7 +32,7 @@ struct Heard {
 const SOON: Duration = Duration::from_millis(200);
 const A_MOMENT: Duration = Duration::from_secs(1);
 
-/// After so long another attempt is made at what is read once and could not be.
+/// After so long another attempt is made at what is read once and could not be, or seldom and not just now.
 const AGAIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
@@ -78,16 +78,17 @@ impl PollClock {
 
     /// The points of all groups that are due, whose next turn is then a multiple of their period later.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<PointId> {
-        let mut points = Vec::new();
-        if self.once_at.take_if(|at| *at <= now).is_some() {
-            points.append(&mut self.missing);
-        }
+        let is_time = self.once_at.take_if(|at| *at <= now).is_some();
+        let again = if is_time { std::mem::take(&mut self.missing) } else { Vec::new() };
+        let mut points = again.clone();
         for group in self.groups.iter_mut().filter(|group| group.due_at <= now) {
-            points.extend_from_slice(&group.points);
+            points.extend(group.points.iter().filter(|point| !again.contains(point)));
             group.due_at = next_beat(group.due_at, group.every, now);
         }
         for (point, heard) in self.heard.iter_mut().filter(|(_, heard)| heard.due_at <= now) {
-            points.push(*point);
+            if !again.contains(point) {
+                points.push(*point);
+            }
             heard.due_at = next_beat(heard.due_at, heard.every, now);
         }
         points.extend(
@@ -172,12 +173,20 @@ impl PollClock {
         (since, due().map(|group| group.every).collect())
     }
 
-    /// A point could not be read, or rests: if that was to be done once, it is tried again.
-    pub(crate) fn missed(&mut self, point: PointId, now: Instant) {
-        if self.once.contains(&point) && !self.missing.contains(&point) {
+    /// A point could not be read, or rests: if that was to be done once, it is tried again. So it is where the device could
+    /// not give it just now (`passes`) and its turn comes only later.
+    pub(crate) fn missed(&mut self, point: PointId, now: Instant, passes: bool) {
+        let is_wanted = self.once.contains(&point) || passes && self.comes_after(point, now + AGAIN);
+        if is_wanted && !self.missing.contains(&point) {
             self.missing.push(point);
             self.once_at.get_or_insert(now + AGAIN);
         }
+    }
+
+    fn comes_after(&self, point: PointId, at: Instant) -> bool {
+        let group = self.groups.iter().find(|group| group.points.contains(&point)).map(|group| group.due_at);
+        let due_at = group.or_else(|| self.heard.get(&point).map(|heard| heard.due_at));
+        due_at.is_some_and(|due_at| due_at > at)
     }
 }
 
@@ -230,7 +239,7 @@ mod tests {
         let mut clock = PollClock::new(&fake::mapping(&[once.clone(), once]), start);
         assert_eq!(clock.take_due(start), [PointId(0), PointId(1)]);
         assert_eq!(clock.next_due(), None);
-        clock.missed(PointId(1), start);
+        clock.missed(PointId(1), start, false);
         assert_eq!(clock.take_due(start), []);
         assert_eq!(clock.take_due(start + AGAIN), [PointId(1)]);
         clock.restart(start + AGAIN);

@@ -232,7 +232,7 @@ impl<M: Model> DeviceState<M> {
             let mut due = self.clock.take_due(now);
             let may_rest = self.model.may_rest();
             for resting in due.extract_if(.., |point| may_rest && self.model.rests(now, *point)) {
-                self.clock.missed(resting, now);
+                self.clock.missed(resting, now, false);
             }
             self.polls = ReadPlan::new(&mut self.model, now, &due);
         }
@@ -334,7 +334,8 @@ impl<M: Model> DeviceState<M> {
         };
         let is_missed = |reading: &&Reading| reading.result.is_err() || !reading.freshness.contact;
         for reading in readings.iter().filter(is_missed) {
-            self.clock.missed(reading.point, now);
+            let passes = matches!(reading.result, Err(DeviceFault::Busy(_)));
+            self.clock.missed(reading.point, now, passes);
         }
         self.report(readings, out);
         if self.polls.is_empty() {

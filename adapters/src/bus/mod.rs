@@ -244,6 +244,11 @@ mod contract {
         /// Whether a write was not done, and is to be begun again: the device does not know this way of writing, and there is
         /// another, which [`Model::write`] now gives; or it slept, and did not receive it.
         fn knows_better(&mut self, ask: &Self::Ask, answer: &Self::Answer) -> bool;
+        /// What a device says that is at something else and has done nothing of a write, or of the read before it: the same is
+        /// sent again in a while. `None`: it says something else.
+        fn busy(&self, _ask: &Self::Ask, _answer: &Self::Answer) -> Option<DeviceFault> {
+            None
+        }
         /// Whether the answer to a write acknowledges it.
         fn acknowledge(&self, ask: &Self::Ask, answer: Self::Answer) -> Result<(), DeviceFault>;
         /// Whether an answer is a refusal of the protocol.

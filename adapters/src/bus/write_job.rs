@@ -13,6 +13,9 @@ use crate::bus::{Model, Outcome, WriteStart};
 /// Shortest and longest pause between two looks at a value that is to be verified.
 const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
+/// After so long the same is sent again to a device that was at something else.
+const BUSY: Duration = Duration::from_millis(500);
+
 /// What a job does next.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Step<Ask> {
@@ -41,6 +44,8 @@ enum Phase<Ask> {
     Fetch(Ask),
     /// Nothing was sent: the device sleeps. It is looked at again at this instant.
     Asleep(Instant),
+    /// Nothing was done: the device said this. It is asked again at this instant.
+    Busy(Instant, DeviceFault),
     Send {
         ask: Ask,
         sent: bool,
@@ -73,7 +78,7 @@ impl<Ask: Clone> WriteJob<Ask> {
     pub(crate) fn waits_until(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Verify(verify) => Some(verify.next_at),
-            Phase::Asleep(until) => Some(*until),
+            Phase::Asleep(until) | Phase::Busy(until, _) => Some(*until),
             Phase::Begin | Phase::Fetch(_) | Phase::Send { .. } => None,
         }
     }
@@ -111,13 +116,13 @@ impl<Ask: Clone> WriteJob<Ask> {
 
     /// What to do now. An item whose time to live is over is not sent.
     pub(crate) fn next<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant) -> Step<Ask> {
-        if matches!(self.phase, Phase::Begin | Phase::Asleep(_)) {
+        if matches!(self.phase, Phase::Begin | Phase::Asleep(_) | Phase::Busy(..)) {
             self.begin(model, now);
         }
         let Some(((_, value), begin_by)) = self.current() else { return Step::Done };
         let value = value.clone();
         match &mut self.phase {
-            Phase::Begin | Phase::Asleep(_) => Step::Done,
+            Phase::Begin | Phase::Asleep(_) | Phase::Busy(..) => Step::Done,
             Phase::Fetch(_) | Phase::Send { sent: false, .. } if now >= begin_by => {
                 self.settle(Err(DeviceFault::Expired), now);
                 Step::Done
@@ -153,8 +158,14 @@ impl<Ask: Clone> WriteJob<Ask> {
     ) -> Readings {
         let Some(((target, value), _)) = self.current() else { return Vec::new() };
         let (target, value) = (*target, value.clone());
+        if let Phase::Fetch(ask) | Phase::Send { ask, .. } = &self.phase
+            && let Some(fault) = is_busy(model, ask, &outcome)
+        {
+            self.put_off(now, fault);
+            return Vec::new();
+        }
         match std::mem::replace(&mut self.phase, Phase::Begin) {
-            Phase::Begin | Phase::Asleep(_) => Vec::new(),
+            Phase::Begin | Phase::Asleep(_) | Phase::Busy(..) => Vec::new(),
             Phase::Fetch(ask) => self.fetched(model, now, ask, (target, &value), outcome),
             Phase::Send { ask, heard, .. } => {
                 let sent = match outcome {
@@ -186,8 +197,20 @@ impl<Ask: Clone> WriteJob<Ask> {
         }
     }
 
+    /// Nothing was done yet, and the device may take the same in a while: for as long as the write may begin.
+    fn put_off(&mut self, now: Instant, fault: DeviceFault) {
+        if let Some((_, begin_by)) = self.current() {
+            self.phase = Phase::Busy((now + BUSY).min(begin_by), fault);
+        }
+    }
+
     fn begin<M: Model<Ask = Ask>>(&mut self, model: &M, now: Instant) {
-        let Some(((target, value), _)) = self.current() else { return };
+        let Some(((target, value), begin_by)) = self.current() else { return };
+        if let Phase::Busy(_, fault) = &self.phase
+            && now >= begin_by
+        {
+            return self.settle(Err(fault.clone()), now);
+        }
         match model.write(*target, value) {
             Ok(WriteStart::Send(ask)) => self.phase = Phase::Send { ask, sent: false, heard: None },
             Ok(WriteStart::Fetch(ask)) => self.phase = Phase::Fetch(ask),
@@ -227,7 +250,9 @@ impl<Ask: Clone> WriteJob<Ask> {
             (Ok(()), None) => return self.settle(Ok(value), now),
             (Ok(()), Some(verify)) => (verify, Ok(())),
             // It took the request, and may need a moment for what was asked.
-            (Err((DeviceFault::NotConfirmed { .. }, true)), Some(verify)) => (verify, Ok(())),
+            (Err((DeviceFault::NotConfirmed { .. } | DeviceFault::Unsettled(_), true)), Some(verify)) => {
+                (verify, Ok(()))
+            }
             (Err((fault, false)), Some(verify)) => (verify, Err(fault)),
             (Err((fault, _)), _) => return self.settle(Err(fault), now),
         };
@@ -325,7 +350,8 @@ impl<Ask: Clone> WriteJob<Ask> {
 
     /// What it has written and what may show something else: the device took it, and nobody has looked.
     pub(crate) fn unseen(&self, mapping: &Mapping) -> Vec<PointId> {
-        let done = self.call.targets().zip(&self.results).filter(|(_, result)| result.is_ok());
+        let is_taken = |result: &Result<_, _>| matches!(result, Ok(_) | Err(DeviceFault::Unsettled(_)));
+        let done = self.call.targets().zip(&self.results).filter(|(_, result)| is_taken(result));
         let point = |(target, _)| match target {
             Target::Point(point) => Some(point),
             Target::Step(..) => None,
@@ -342,7 +368,12 @@ impl<Ask: Clone> WriteJob<Ask> {
     /// Gives up: what was done is told, `fault` is what became of the item in progress.
     pub(crate) fn abandon(mut self, fault: impl Fn(&Caller) -> DeviceFault) -> Vec<AdapterReply> {
         let callers = std::mem::take(&mut self.call.callers);
-        callers.iter().map(|caller| self.reply(caller.id, fault(caller))).collect()
+        callers.iter().map(|caller| self.reply(caller.id, self.perhaps_done(fault(caller)))).collect()
+    }
+
+    /// Why nobody waits for the item in progress any more: what was sent may be done all the same.
+    fn perhaps_done(&self, fault: DeviceFault) -> DeviceFault {
+        if self.has_sent() { DeviceFault::Unsettled(fault.to_string()) } else { fault }
     }
 
     /// Replies to whom an answer comes too late.
@@ -362,6 +393,7 @@ impl<Ask: Clone> WriteJob<Ask> {
         match (&self.phase, wanted) {
             (Phase::Verify(verify), Some(wanted)) if verify.shown.is_some() => verify.failure(wanted),
             (Phase::Verify(_) | Phase::Send { sent: true, .. }, _) => DeviceFault::Timeout(caller.within),
+            (Phase::Busy(_, fault), _) => fault.clone(),
             (Phase::Begin | Phase::Fetch(_) | Phase::Asleep(_) | Phase::Send { .. }, _) => {
                 DeviceFault::Expired
             }
@@ -470,6 +502,13 @@ impl<Ask: Clone> Verify<Ask> {
             None => "nothing".to_owned(),
         };
         DeviceFault::NotConfirmed { wanted: wanted.to_usp(), shown }
+    }
+}
+
+fn is_busy<M: Model>(model: &M, ask: &M::Ask, outcome: &Outcome<M::Answer>) -> Option<DeviceFault> {
+    match outcome {
+        Outcome::Answered(answer) | Outcome::Taken(answer) => model.busy(ask, answer),
+        Outcome::Silent(_) | Outcome::Held(_) => None,
     }
 }
 

@@ -153,6 +153,12 @@ pub(crate) fn exception(code: ExceptionCode) -> Result<Answer, DeviceFault> {
     }
 }
 
+/// The exception of a device that has begun what was asked and needs time for it.
+pub(crate) const ACKNOWLEDGE: u8 = 5;
+
+/// The exception of a device that has not begun, because it is at something else.
+pub(crate) const BUSY: u8 = 6;
+
 /// The exception of a device that does not have a function.
 pub(crate) const ILLEGAL_FUNCTION: u8 = 1;
 
@@ -171,6 +177,14 @@ pub(crate) fn refusal(code: u8) -> DeviceFault {
         _ => "for a reason of its own",
     };
     DeviceFault::Refused(format!("{words} (exception {code})"))
+}
+
+/// The exception to a read. That the device failed, needs more time or is busy says nothing of what it has there.
+pub(crate) fn unread(code: u8) -> DeviceFault {
+    match refusal(code) {
+        DeviceFault::Refused(text) if matches!(code, 4..=6) => DeviceFault::Busy(text),
+        fault => fault,
+    }
 }
 
 /// What the exception to a read says about the device; `None`: nothing about what was read, which is not worth trying in

@@ -229,7 +229,7 @@ impl Model for ModbusModel {
     fn understand(&mut self, now: Instant, ask: &Ask, answer: Answer) -> Understood<Ask> {
         let Query::Read(block) = &ask.query else { return Understood::default() };
         if let Answer::Exception(code) = answer {
-            let fault = codec::refusal(code);
+            let fault = codec::unread(code);
             return match codec::lesson(code) {
                 Some(cause) => self.failed(now, (ask.round, block), cause, &fault),
                 None => Understood { readings: faults(&block.points, &fault), again: Vec::new() },
@@ -312,6 +312,16 @@ impl Model for ModbusModel {
         unknown
     }
 
+    fn busy(&self, ask: &Ask, answer: &Answer) -> Option<DeviceFault> {
+        match (&ask.query, answer) {
+            (_, Answer::Exception(codec::BUSY)) | (Query::Read(_), Answer::Exception(codec::ACKNOWLEDGE)) => {
+                let Answer::Exception(code) = answer else { return None };
+                Some(codec::refusal(*code))
+            }
+            _ => None,
+        }
+    }
+
     fn reconnected(&mut self) {
         self.lacks = Lacks::default();
     }
@@ -319,6 +329,11 @@ impl Model for ModbusModel {
     fn acknowledge(&self, ask: &Ask, answer: Answer) -> Result<(), DeviceFault> {
         match (&ask.query, answer) {
             (_, Answer::Written) => Ok(()),
+            // It will be done, so that reading back can show it.
+            (_, Answer::Exception(codec::ACKNOWLEDGE)) => {
+                let why = "the device took it and needs more time for it (exception 5)";
+                Err(DeviceFault::Unsettled(why.to_owned()))
+            }
             (_, Answer::Exception(code)) => Err(codec::refusal(code)),
             // The device writes before it reads (Modbus Application Protocol V1.1b3, 6.17).
             (Query::ReadWrite(_, wanted), Answer::Registers(shown)) if shown == *wanted => Ok(()),

@@ -3,6 +3,7 @@
 mod counters;
 mod field;
 mod once;
+mod passing;
 
 use std::sync::Arc;
 

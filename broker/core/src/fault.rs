@@ -49,7 +49,7 @@ impl Fault {
     pub fn from_device_write(device: &str, fault: &DeviceFault) -> Self {
         let failed = Self::from_device(device, fault, ErrCode::PARAMETER_ACTION_FAILED);
         match fault {
-            DeviceFault::Timeout(_) | DeviceFault::Garbled(_) => {
+            DeviceFault::Timeout(_) | DeviceFault::Garbled(_) | DeviceFault::Unsettled(_) => {
                 Self { text: format!("{}; whether it was done is not known", failed.text), ..failed }
             }
             _ => failed,
@@ -65,8 +65,9 @@ impl Fault {
         let code = match fault {
             DeviceFault::QueueFull => ErrCode::RESOURCES_EXCEEDED,
             DeviceFault::Unwritable(_) => ErrCode::INVALID_VALUE,
-            DeviceFault::Refused(_) => ErrCode::REQUEST_DENIED,
+            DeviceFault::Refused(_) | DeviceFault::Busy(_) => ErrCode::REQUEST_DENIED,
             DeviceFault::HalfDone { .. }
+            | DeviceFault::Unsettled(_)
             | DeviceFault::Timeout(_)
             | DeviceFault::Unreachable(_)
             | DeviceFault::Garbled(_)
@@ -84,8 +85,18 @@ impl Fault {
     pub fn from_device_command(device: &str, fault: &DeviceFault) -> Self {
         match fault {
             DeviceFault::QueueFull => Self::from_device(device, fault, ErrCode::COMMAND_FAILURE),
-            _ => Self::new(ErrCode::COMMAND_FAILURE, format!("device {device}: {fault}")),
+            _ => {
+                let unsettled = if is_unsettled(fault) { "; whether it was done is not known" } else { "" };
+                Self::new(ErrCode::COMMAND_FAILURE, format!("device {device}: {fault}{unsettled}"))
+            }
         }
+    }
+}
+
+fn is_unsettled(fault: &DeviceFault) -> bool {
+    match fault {
+        DeviceFault::HalfDone { fault, .. } => is_unsettled(fault),
+        fault => matches!(fault, DeviceFault::Unsettled(_)),
     }
 }
 

@@ -833,6 +833,25 @@ fn a_reload_disturbs_only_what_changed() {
     assert_eq!(bench.settle(), [(1, What::Read(vec![1]))]);
 }
 
+/// It is on the wire, or waits to be shown.
+#[test]
+fn a_reload_says_of_a_write_that_was_sent_that_it_may_have_been_done() {
+    for acknowledged in [false, true] {
+        let mut bench = Bench::connected(&[vec![verified(200)]]);
+        bench.call(call(1, "a", write(0, 7)));
+        bench.next();
+        if acknowledged {
+            bench.answer(FakeAnswer::Shows(0));
+        }
+        let new = device("a", 0, mapping(&[verified(300)]));
+        bench.scheduler.configure(bench.now, &[Arc::new(new)]);
+        let replies = bench.replies();
+        let [(1, Ok(results))] = replies.as_slice() else { panic!("{replies:?}") };
+        let fault = results[0].clone().unwrap_err();
+        assert!(!matches!(fault, DeviceFault::Unreachable(_)), "{fault}");
+    }
+}
+
 #[test]
 fn an_answer_for_a_device_that_is_gone_is_nobodys() {
     let mut bench = Bench::connected(&[vec![on_demand()]]);

@@ -312,7 +312,8 @@ impl Device {
                 false => Quality::Stale,
             };
         }
-        match &capability.failed {
+        // That it could not just now says nothing of the value: it stands as long as it is not too old.
+        match capability.failed.as_deref().filter(|fault| !matches!(fault, DeviceFault::Busy(_))) {
             // It was there and had no value to give: the older one is not what it would give now.
             Some(fault) if is_contact(fault) => Quality::Bad,
             Some(_) if self.is_online() => Quality::Bad,
@@ -503,6 +504,7 @@ fn is_contact(fault: &DeviceFault) -> bool {
     matches!(
         fault,
         DeviceFault::Refused(_)
+            | DeviceFault::Busy(_)
             | DeviceFault::Garbled(_)
             | DeviceFault::Invalid(_)
             | DeviceFault::NotConfirmed { .. }

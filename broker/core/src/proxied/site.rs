@@ -88,9 +88,9 @@ impl Broker {
         }
         let old = old.cloned();
         if old.is_some() && !(same_model && same_place) {
-            // Points mean something else now: what was asked by the old ones is not believed.
-            let why = "its configuration has just changed".to_owned();
-            self.fail_device_legs(number, &DeviceFault::Unreachable(why));
+            // Points mean something else now: what was asked by the old ones is not believed. It may have been done.
+            let why = "unreachable: its configuration has just changed".to_owned();
+            self.fail_device_legs(number, &DeviceFault::Unsettled(why));
         }
         let at = self.model.devices.objects.device_row(number);
         self.put_named_row(&at, &device.name);
@@ -255,7 +255,8 @@ impl Broker {
         let row = self.model.devices.objects.device_row(number);
         self.park(&row);
         self.model.devices.remove(number);
-        self.fail_device_legs(number, &DeviceFault::Unknown);
+        let why = "it is no longer in the configuration".to_owned();
+        self.fail_device_legs(number, &DeviceFault::Unsettled(why));
         self.remove_row(&row);
     }
 }

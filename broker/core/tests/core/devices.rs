@@ -223,6 +223,22 @@ fn a_sentinel_reading_is_bad_and_never_shown() {
     assert_eq!(w.get(c, "Device.ProxiedDevice.1.Online"), "Device.ProxiedDevice.1.Online=true");
 }
 
+/// That it could not be read just now says nothing of the value; that it is too old does.
+#[test]
+fn a_device_that_is_busy_keeps_its_reading_as_long_as_that_is_fresh() {
+    let (mut w, c) = polled();
+    w.report_fault("a", 0, DeviceFault::Busy("it is busy (exception 6)".to_owned()));
+    let at = "Device.ProxiedDevice.1.IoTCapability.1.";
+    let shown = |w: &mut World, what: &str| w.get(c, &format!("{at}{what}")).replace(at, "");
+    assert_eq!(shown(&mut w, "X_USPBROKER_Quality"), "X_USPBROKER_Quality=Good");
+    assert_eq!(shown(&mut w, "LevelSensor.Value"), "LevelSensor.Value=20");
+    let why = "X_USPBROKER_LastError=the device refused: it is busy (exception 6)";
+    assert_eq!(shown(&mut w, "X_USPBROKER_LastError"), why);
+    w.wait(600);
+    assert_eq!(shown(&mut w, "X_USPBROKER_Quality"), "X_USPBROKER_Quality=Stale");
+    assert_eq!(shown(&mut w, "X_USPBROKER_LastError"), why);
+}
+
 #[test]
 fn one_silent_device_delays_nobody() {
     let mut w = World::new();

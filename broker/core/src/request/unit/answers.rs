@@ -178,7 +178,13 @@ impl Unit {
 
 /// Whether a write that failed like this may have reached the device all the same.
 fn may_be_done(fault: &DeviceFault) -> bool {
-    matches!(fault, DeviceFault::Timeout(_) | DeviceFault::NotConfirmed { .. } | DeviceFault::Garbled(_))
+    matches!(
+        fault,
+        DeviceFault::Timeout(_)
+            | DeviceFault::NotConfirmed { .. }
+            | DeviceFault::Garbled(_)
+            | DeviceFault::Unsettled(_)
+    )
 }
 
 /// Gives each entry its one result: in order, or by their paths if some are missing. What is left out has failed. The first
