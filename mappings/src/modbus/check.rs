@@ -34,8 +34,15 @@ impl Compiler<'_> {
         self.check_bits(draft, point);
     }
 
-    /// Whether what comes right after another write can wait for its turn; `span` is where its `ttl` would be.
+    /// Whether there is time to send a write, and what comes right after another can wait for its turn; `span` is where its
+    /// `ttl` would be.
     pub(crate) fn check_ttl(&mut self, ttl: Option<At<Duration>>, span: Span) {
+        if let Some(ttl) = ttl.filter(|ttl| ttl.value.is_zero()) {
+            let message = "with a `ttl` of 0 every write is given up before it is sent";
+            let error = self.report.error(Code::NumberRange, ttl.span, message);
+            error.help("write how long it may wait, such as `ttl: 5s`, or remove `ttl`");
+            return;
+        }
         let time = ttl.map_or(Duration::from_secs(5), |ttl| ttl.value);
         let Some(rate) = self.draft.modbus.write_rate.filter(|rate| rate.value >= time) else { return };
         let (time, rate) = (time.as_millis(), rate.value.as_millis());
