@@ -15,6 +15,7 @@ pub(crate) mod site;
 mod spelling;
 mod vectors;
 
+pub(crate) use self::scalar::is_boolean_word;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Fix, Nature, Severity, SourceFile, Span};
 use crate::draft::Flaw;

@@ -86,6 +86,7 @@ fn controllers(whole: &Map<'_>, notes: &mut Notes) -> Controllers {
     let line = serial_line(whole, notes);
     let node_name = whole.peek("esphome").and_then(|node| node.text("name").map(str::to_owned));
     let node_name = node_name.unwrap_or_default();
+    let lines = lines(whole, notes);
     let mut controllers = Vec::new();
     for (place, node) in whole.items("modbus_controller").iter().enumerate() {
         let Some(map) = Map::of(node) else { continue };
@@ -98,6 +99,7 @@ fn controllers(whole: &Map<'_>, notes: &mut Notes) -> Controllers {
                 same if same == id => id.clone(),
                 name => format!("{name} {id}").trim().to_owned(),
             },
+            timeout: timeout(&lines, map.text("modbus_id")),
             guard: map.text("command_throttle").and_then(duration).filter(|guard| !guard.is_zero()),
             place: line.clone().zip(unit).map(|(line, unit)| ("line".to_owned(), line, unit)),
             ..Model::default()
@@ -109,7 +111,6 @@ fn controllers(whole: &Map<'_>, notes: &mut Notes) -> Controllers {
                 "it is no unit number; the site file needs one",
             );
         }
-        map.node("modbus_id");
         let reasons = [
             ("setup_priority", "it is about the ESPHome node itself"),
             ("offline_skip_updates", "see `online` in the mapping"),
@@ -119,6 +120,35 @@ fn controllers(whole: &Map<'_>, notes: &mut Notes) -> Controllers {
         controllers.push((id, period, model));
     }
     controllers
+}
+
+/// ID and time-out of each line. ESPHome waits for an answer before it sends the next request.
+type Lines = Vec<(Option<String>, Option<Duration>)>;
+
+fn lines(whole: &Map<'_>, notes: &mut Notes) -> Lines {
+    let mut lines = Vec::new();
+    for (place, node) in whole.items("modbus").iter().enumerate() {
+        let Some(map) = Map::of(node) else { continue };
+        let id = map.text("id").map(str::to_owned);
+        let timeout = map.text("send_wait_time").and_then(duration);
+        let name = id.clone().unwrap_or_else(|| place.to_string());
+        let reasons = [
+            ("uart_id", "the port of an ESPHome node is no port of this hub"),
+            ("flow_control_pin", "the pins of an ESPHome node are no pins of this hub"),
+        ];
+        map.leave_rest(&format!("modbus {name}"), &reasons, NO_PLACE, notes);
+        lines.push((id, timeout.filter(|timeout| !timeout.is_zero())));
+    }
+    lines
+}
+
+/// The time-out of the line that a controller names, or of the only one.
+fn timeout(lines: &Lines, id: Option<&str>) -> Option<Duration> {
+    match (id, lines.as_slice()) {
+        (Some(id), _) => lines.iter().find(|(line, _)| line.as_deref() == Some(id))?.1,
+        (None, [(_, timeout)]) => *timeout,
+        (None, _) => None,
+    }
 }
 
 /// The bus of a site file. ESPHome names pins; the port of the hub is to be put in.

@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 
 use super::LeftOut;
 use crate::mapping::Class;
+use crate::read::is_boolean_word;
 
 /// One device.
 #[derive(Clone, Debug, Default)]
@@ -215,6 +216,8 @@ pub(super) fn slug(text: &str) -> String {
     let slug: String = slug.trim_end_matches('-').chars().take(56).collect();
     match slug.chars().next() {
         None => "point".to_owned(),
+        // A key like `off` is a Boolean to some readers of YAML.
+        Some(_) if is_boolean_word(&slug) => format!("point-{slug}"),
         Some(first) if first.is_ascii_digit() => format!("n{slug}"),
         Some(_) => slug.trim_end_matches('-').to_owned(),
     }

@@ -137,9 +137,10 @@ const ESPHOME: &str = r#"
 substitutions: {upper: Solar, unit_no: "1"}
 esphome: {name: charger}
 uart: {id: mod_bus, baud_rate: 115200, parity: EVEN, tx_pin: 17}
-modbus: {id: modbus1}
+modbus: {id: modbus1, send_wait_time: 800ms}
 modbus_controller:
   - id: ${upper}_Ctrl
+    modbus_id: modbus1
     address: 0x1
     update_interval: 5s
     command_throttle: 15ms
@@ -193,9 +194,10 @@ fn esphome_becomes_a_device_for_each_controller() {
             "battery-type: class: EnumControl type: OperatingMode read: {holding: 0x9000, as: u16, map: {0: \"User\", 1: \"Sealed\", 2: \"Gel\"}} write: {holding: 0x9000, as: u16, map: {0: \"User\", 1: \"Sealed\", 2: \"Gel\"}} poll: every-5s",
         ]
     );
-    has(&imported, 25, "Odd", "0xf0f");
-    has(&imported, 26, "Computed", "lambda");
-    has(&imported, 27, "Air", "dht");
+    assert!(mapping.text.contains("modbus: {guard: 15ms, timeout: 800ms}"), "{}", mapping.text);
+    has(&imported, 26, "Odd", "0xf0f");
+    has(&imported, 27, "Computed", "lambda");
+    has(&imported, 28, "Air", "dht");
     has(&imported, 4, "uart", "port");
     has(&imported, 3, "esphome", "node itself");
     assert!(imported.site.unwrap().contains("baud: 115200, parity: even"));
@@ -412,6 +414,25 @@ fn an_edgex_profile_names_bits() {
     );
     has(&imported, 4, "B: writing", "writes the whole register");
     has(&imported, 8, "resource E", "int8");
+}
+
+/// A key like this would be a Boolean to some readers of YAML.
+#[test]
+fn what_is_called_off_keeps_its_name() {
+    let text = r#"
+- type: tcp
+  host: h
+  name: "No"
+  switches:
+    - {name: "Off", slave: 1, address: 11, write_type: holding}
+    - {name: "Yes", slave: 1, address: 12, write_type: holding}
+    - {name: "Y", slave: 1, address: 13, write_type: holding}
+"#;
+    let imported = imported("x", text);
+    let keys: Vec<_> =
+        lines(&imported.mappings[0]).iter().map(|line| line.split(": ").next().unwrap().to_owned()).collect();
+    assert_eq!(keys, ["point-off", "point-yes", "point-y"], "{:#?}", imported.left_out);
+    assert!(imported.mappings[0].text.contains("name: \"Off\""), "{}", imported.mappings[0].text);
 }
 
 #[test]
