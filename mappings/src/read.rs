@@ -56,6 +56,11 @@ impl<'f> Report<'f> {
         self.source(span).starts_with(['"', '\''])
     }
 
+    /// Whether this was found there already.
+    pub(crate) fn has(&self, code: Code, span: Span) -> bool {
+        self.found.iter().any(|found| found.code == code && found.span == span)
+    }
+
     pub(crate) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> Help<'_> {
         self.push(code, Severity::Error, span, message.into())
     }

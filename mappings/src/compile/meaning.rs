@@ -133,6 +133,10 @@ impl Compiler<'_> {
         if min < 0 && raw.value > max && raw.value < span {
             return raw.value - span;
         }
+        // A write that takes its meaning from the read has the same entry once more.
+        if self.report.has(Code::RawRange, raw.span) {
+            return raw.value;
+        }
         let message = format!("the raw value {} can never occur", raw.value);
         let signed = if min == 0 && raw.value < 0 { "; a signed number is `as: s16` or wider" } else { "" };
         self.report
