@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_modbus::{ExceptionCode, Request, Response};
-use usp_mapping::mapping::{ModbusPoint, ModbusTable, ModbusWriteFunction};
+use usp_mapping::mapping::{ModbusPoint, ModbusTable, ModbusWriteFunction, RegisterEncoding};
 use usp_mapping::port::DeviceFault;
 use usp_mapping::transform::Raw;
 
@@ -244,17 +244,29 @@ pub(crate) fn extract(point: &ModbusPoint, block: &Block, answer: &Answer) -> Re
         Answer::Bits(bits) => bits.get(offset).map(|bit| Raw::Bool(*bit)),
         Answer::Registers(words) => {
             let end = offset.saturating_add(usize::from(point.count));
-            words.get(offset..end).and_then(|words| point.decode_registers(words))
+            let words = words.get(offset..end).ok_or_else(missing)?;
+            return point.decode_registers(words).ok_or_else(|| no_reading(point, words));
         }
         Answer::Written | Answer::Exception(_) => None,
     }
     .ok_or_else(missing)
 }
 
+/// Why registers hold nothing of the kind that they should.
+fn no_reading(point: &ModbusPoint, words: &[u16]) -> DeviceFault {
+    let shown: Vec<String> = words.iter().map(|word| format!("{word:#06x}")).collect();
+    let shown = shown.join(" ");
+    match point.encoding {
+        RegisterEncoding::Bcd => DeviceFault::Invalid(format!("{shown} has a digit above 9")),
+        RegisterEncoding::Text => DeviceFault::Invalid(format!("{shown} is no text")),
+        _ => garbled("it does not hold the value"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use usp_mapping::mapping::{ByteOrder, RegisterEncoding};
+    use usp_mapping::mapping::ByteOrder;
 
     fn read(table: ModbusTable, address: u16, count: u16) -> Query {
         Query::Read(Block::new(table, address, count).into())
@@ -312,6 +324,19 @@ mod tests {
         for outside in [99, 106] {
             let point = point(ModbusTable::Holding, outside, RegisterEncoding::U32);
             assert!(extract(&point, &block, &words).is_err(), "{outside}");
+        }
+    }
+
+    #[test]
+    fn what_holds_no_digits_or_no_text_is_named() {
+        let block = Block::new(ModbusTable::Holding, 9, 1);
+        for (encoding, word, why) in [
+            (RegisterEncoding::Bcd, 0x12af, "not a valid reading: 0x12af has a digit above 9"),
+            (RegisterEncoding::Text, 0xff41, "not a valid reading: 0xff41 is no text"),
+        ] {
+            let point = ModbusPoint { count: 1, ..point(ModbusTable::Holding, 9, encoding) };
+            let fault = extract(&point, &block, &Answer::Registers(vec![word])).unwrap_err();
+            assert_eq!(fault.to_string(), why);
         }
     }
 
