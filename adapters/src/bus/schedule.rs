@@ -31,7 +31,7 @@ const OUTBOX: usize = 64;
 
 /// After the search for a device that does not answer, so many times as long goes to its neighbours: those that are
 /// offline have less than a twentieth of the bus' time together.
-const PROBE_SHARE: u32 = 20;
+pub(crate) const PROBE_SHARE: u32 = 20;
 
 /// What the driver is to do. It answers each with the `handle_` method of the same name.
 #[derive(Debug, PartialEq)]

@@ -18,7 +18,14 @@ use super::model::ModbusModel;
 use super::rtu::{Timing, frame};
 use crate::bus::clock::PollClock;
 use crate::bus::queue::Target;
+use crate::bus::schedule::PROBE_SHARE;
 use crate::bus::{Model, WriteStart};
+
+/// How often at most a device that is offline is asked while others of its bus are there, whatever its `backoff`; it costs them a
+/// `timeout` each time.
+pub fn lost_every(timeout: Duration) -> Duration {
+    timeout * (PROBE_SHARE + 1)
+}
 
 /// Rounds that are looked at to find out how often each comes.
 const ROUNDS: usize = 2000;

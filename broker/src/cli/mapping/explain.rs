@@ -97,7 +97,7 @@ With --json, one object; times in milliseconds, `load` as a share of 1, frames i
      "writes":[{"capability":"relay","value":"true","exchanges":[EXCHANGE],"verify":{"by":"relay","within_ms":1000},
         "ttl_ms":3000,"rate_ms":0,"coalesce":false,"undo":false}]}],
    "buses":[{"bus":"line","kind":"serial line, 9600 baud, 8E1","devices":1,"delay_ms":10,"load":0.06,"all_ms":120.5,
-     "warnings":[]}]}
+     "warnings":[]}]}, and of a Modbus bus with several devices "lost_every_ms":21000, see `online` in the language
 Of a mapping for MQTT, CoAP or a serial line there are no frames and no times, but messages (topics with `~` for that of the device):
   in a device   "address":"zigbee2mqtt/plug","hears":[{"from":"~","what":"json /state","how":"published","for":["relay"]}]
   in a write or command   "messages":[{"to":"~/set","how":"QoS 0","body":"{\"state\":\"ON\"}"}]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use usp_adapters::explain;
 use usp_mapping::mapping::Site;
 
 use super::device::{Told, ms};
@@ -21,6 +22,9 @@ pub(in crate::cli::mapping) struct BusTold {
     pub(super) load: f64,
     /// Everything that is polled, read at once: as at the start.
     pub(super) all_ms: f64,
+    /// How often at most a device that is offline is asked while others are there; of a bus where that costs them something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lost_every_ms: Option<u128>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -36,10 +40,17 @@ pub(super) fn tell_buses(site: &Site, devices: &[Told], delay: Duration) -> Vec<
             delay_ms: ms(delay),
             load,
             all_ms: here.iter().map(|device| device.all_ms).sum::<f64>() + 0.0,
+            lost_every_ms: lost_every(site, &bus.name).map(|every| every.as_millis()),
             warnings: warning(load, &here).into_iter().chain(late(site, &here)).collect(),
         }
     });
     told.collect()
+}
+
+fn lost_every(site: &Site, bus: &str) -> Option<Duration> {
+    let here: Vec<_> = site.devices.iter().filter(|device| device.bus == bus).collect();
+    let timeouts = here.iter().filter_map(|device| Some(device.mapping.protocol.modbus()?.timeout));
+    timeouts.max().filter(|_| here.len() > 1).map(explain::lost_every)
 }
 
 /// Devices whose `timeout` is over before the longest reply is there, at each attempt.

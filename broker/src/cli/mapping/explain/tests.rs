@@ -122,6 +122,7 @@ line  serial line, 1200 baud, 8N1        3       1585.0 ms  138.8 %
 ";
     assert!(told.starts_with(tables), "{told}");
     assert!(told.contains("warning of `line`: the polls need 139 % of the bus' time"), "{told}");
+    assert!(told.contains("`line` that is offline is asked every 21s at most while others"), "{told}");
     let one = explain(&place, "site.yaml", &["--device", "b"]).unwrap();
     assert!(one.starts_with("acme.heater 1.2.0: HVAC, Heater at home\nUnit 2;"), "{one}");
     assert!(one.contains("below Device.ProxiedDevice.2.\n"), "{one}");

@@ -298,7 +298,19 @@ fn buses(report: &Report, screen: Screen) -> String {
     } else {
         devices.render(screen)
     };
-    devices + "\n" + &buses.render(screen)
+    devices + "\n" + &buses.render(screen) + &lost(report)
+}
+
+/// How soon who was lost is found, where that is not what `backoff` says.
+fn lost(report: &Report) -> String {
+    let lost = report.buses.iter().filter_map(|bus| {
+        let every = period(bus.lost_every_ms?);
+        Some(format!(
+            "A device of `{}` that is offline is asked every {every} at most while others answer, whatever its `backoff`: it costs them a `timeout`.\n",
+            bus.bus
+        ))
+    });
+    lost.collect()
 }
 
 fn percent(load: f64) -> Cell {
