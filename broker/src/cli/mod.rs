@@ -20,7 +20,7 @@ mod run;
 mod scan;
 mod table;
 
-pub(crate) use output::{Failure, print_line, without_numbers};
+pub(crate) use output::{Failure, in_json, print_line, without_numbers};
 
 use crate::telemetry;
 

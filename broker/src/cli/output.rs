@@ -70,6 +70,16 @@ pub(crate) fn print_line(line: impl Display) -> Result<(), Failure> {
     }
 }
 
+/// As [`print_line`], why something failed as one object, for whoever asked for JSON; standard error has it too.
+pub(crate) fn in_json<T>(json: bool, outcome: Result<T, Failure>) -> Result<T, Failure> {
+    if let Err(failure @ (Failure::Failed(_) | Failure::Invalid(_))) = &outcome
+        && json
+    {
+        print_line(serde_json::json!({"error": failure.to_string()}))?;
+    }
+    outcome
+}
+
 #[cfg(test)]
 mod tests {
     use super::without_numbers;

@@ -7,7 +7,7 @@ use clap::Args;
 use self::subject::{Report, Subject};
 use super::model::Folders;
 use crate::cli::table::Screen;
-use crate::cli::{Failure, print_line};
+use crate::cli::{Failure, in_json, print_line};
 
 mod bluetooth;
 mod bus;
@@ -84,7 +84,7 @@ characters, the silences of Modbus RTU (t3.5), the delay of the device and the m
   usp-broker mapping explain heater.yaml --tcp --set setpoint=21.5
   usp-broker mapping explain site.yaml --device meter1
 
-With --json, one object; times in milliseconds, `load` as a share of 1, frames in hexadecimal:
+With --json, one object, {"error":"…"} if there is nothing to explain; times in milliseconds, `load` as a share of 1, frames in hexadecimal:
   {"devices":[{"device":"meter1","path":"Device.ProxiedDevice.1.","bus":"line","unit":1,
      "profile":"acme.meter","version":"1.0.0","type":"Meter","description":"…",
      "capabilities":[{"capability":"voltage","path":"Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.","name":"…",
@@ -117,8 +117,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(args: &Explain) -> Result<(), Failure> {
-    let subject = Subject::of(args)?;
-    let report = subject.explain()?;
+    let subject = in_json(args.json, Subject::of(args))?;
+    let report = in_json(args.json, subject.explain())?;
     if args.json {
         print_line(serde_json::to_string(&report).map_err(Failure::failed)?)?;
         return refused(&report, &subject);

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 use usp_mapping::import::{Format, Imported, ImportedMapping, LeftOut, import};
 
-use crate::cli::{Failure, print_line};
+use crate::cli::{Failure, in_json, print_line};
 use crate::site;
 
 /// Make mappings of Home Assistant's modbus YAML, ESPHome's modbus_controller, EdgeX profiles or Wiren Board templates
@@ -26,12 +26,16 @@ pub(in crate::cli) struct Import {
     /// Where to write: a file for one mapping, a folder for any number and the site file
     #[arg(short = 'o', long, value_name = "FILE|DIR")]
     output: Option<PathBuf>,
-    /// One JSON object: {"format", "mappings", "site", "left_out"}
+    /// One JSON object: {"format", "mappings", "site", "left_out"}, or {"error"}
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &Import) -> Result<(), Failure> {
+    in_json(args.json, made(args))
+}
+
+fn made(args: &Import) -> Result<(), Failure> {
     let name = args.file.display().to_string();
     let file = site::read(&args.file).map_err(|error| Failure::invalid(format!("{name}: {error}")))?;
     let format = args.from.as_deref().and_then(Format::named);

@@ -3,15 +3,16 @@
 use std::path::Path;
 
 use clap::Args;
+use serde_json::json;
 use usp_mapping::check::{FileKind, file_kind};
-use usp_mapping::diagnostic::SourceFile;
+use usp_mapping::diagnostic::{Diagnostic, SourceFile};
 
 use self::run::{Outcome, Ran, run_file};
 use super::files::yaml_files;
 use super::model::Folders;
 use super::show_diagnostics;
 use crate::cli::table::Screen;
-use crate::cli::{Failure, print_line};
+use crate::cli::{Failure, in_json, print_line};
 
 mod report;
 pub(super) mod run;
@@ -42,10 +43,12 @@ With --json, one object a file:
              "invalid":[],"write":{},"sends":{},"refuses":{},
              "failures":[{"line":20,"column":42,"message":"`voltage` reads 230.2, not 231"}]}],
    "untested":{"read":["current"],"write":[],"commands":[],"events":[]}}
-A test with `params`, `before`, `fires` or `command` has these too."#;
+A test with `params`, `before`, `fires` or `command` has these too. Of a file that cannot be used, the "diagnostics" of `mapping check`; if
+one cannot be read, {"error":"…"}."#;
 
 pub(super) fn run(args: &Test) -> Result<(), Failure> {
-    let files = args.what.iter().map(|what| files(what, &args.folders)).collect::<Result<Vec<_>, _>>()?;
+    let files = args.what.iter().map(|what| files(what, &args.folders)).collect::<Result<Vec<_>, _>>();
+    let files = in_json(args.json, files)?;
     let files: Vec<SourceFile> = files.into_iter().flatten().collect();
     let (mut ran, mut unusable) = (Vec::new(), 0);
     for file in &files {
@@ -53,7 +56,12 @@ pub(super) fn run(args: &Test) -> Result<(), Failure> {
         match run_file(file, &|wanted| finder.find(wanted)) {
             Outcome::Unusable(found) => {
                 unusable += 1;
-                show_diagnostics(&found);
+                if args.json {
+                    let found: Vec<_> = found.iter().map(Diagnostic::fields).collect();
+                    print_line(json!({"file": file.name(), "ok": false, "diagnostics": found}))?;
+                } else {
+                    show_diagnostics(&found);
+                }
             }
             Outcome::Ran(one) if args.json => {
                 print_line(serde_json::to_string(&one).map_err(Failure::failed)?)?;
