@@ -200,7 +200,7 @@ fn a_set_over_services_is_written_back_in_one_message_and_what_stays_is_named() 
     w.wait(1);
     let answer = text::loud(&w.answer(c, &id).unwrap());
     assert!(
-        answer.lines().next().unwrap().ends_with("stayed changed: Device.X_Lamp.Zone.2.Level"),
+        answer.lines().next().unwrap().ends_with("; stayed changed: Device.X_Lamp.Zone.2.Level"),
         "{answer}"
     );
 }
@@ -256,7 +256,7 @@ fn a_row_that_a_service_deleted_is_named_when_the_rest_fails() {
         obj_paths: vec!["Device.X_Lamp.Zone.1.".to_owned(), row],
     });
     let answer = text::loud(&w.ask(c, request));
-    assert!(answer.contains("stayed changed: Device.X_Lamp.Zone.1."), "{answer}");
+    assert!(answer.contains("; stayed changed: Device.X_Lamp.Zone.1."), "{answer}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod add_delete;
 #[path = "../model/mod.rs"]
 mod against_model;
 mod agent;
+mod answers;
 mod bench;
 mod borders;
 mod controllers;

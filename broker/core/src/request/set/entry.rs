@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::path::{Name, Path};
+use usp_proto::usp::error::ParamError;
 use usp_proto::usp::set::UpdateObject;
 use usp_proto::usp::set_resp::updated_object_result::operation_status::{OperStatus, OperationSuccess};
-use usp_proto::usp::set_resp::{UpdatedInstanceFailure, UpdatedInstanceResult, UpdatedObjectResult};
+use usp_proto::usp::set_resp::{
+    ParameterError, UpdatedInstanceFailure, UpdatedInstanceResult, UpdatedObjectResult,
+};
 
 use super::answer::updated;
 use super::{Failed, SetEntry, Target, parameter_error};
@@ -16,6 +19,8 @@ use crate::fault::Fault;
 use crate::gather::failed;
 use crate::request::check::{Effect, contradiction};
 use crate::request::delete::left_out;
+use crate::request::judged::named;
+use crate::request::operated::is_search;
 use crate::request::unit::Step;
 
 impl Target {
@@ -54,7 +59,7 @@ impl SetEntry {
     pub(crate) fn blame(&mut self, step: &Step, fault: &Fault) {
         let Step::SetAtService { object, .. } = step else { return };
         let instance = match object.param_settings.as_slice() {
-            [one] => Some(UpdatedInstanceFailure {
+            [one] if !is_search(&object.obj_path) => Some(UpdatedInstanceFailure {
                 affected_path: object.obj_path.clone(),
                 param_errs: vec![parameter_error(&one.param, fault)],
             }),
@@ -64,6 +69,21 @@ impl SetEntry {
             Some(failed) => failed.instances.extend(instance),
             None => self.failed = Some(Failed::of(fault.clone(), instance.into_iter().collect())),
         }
+    }
+
+    /// A Service has refused to make its settings, and names Parameters: those that are among them, by their objects. `false`:
+    /// none is.
+    pub(crate) fn blame_named(&mut self, step: &Step, fault: &Fault, params: &[ParamError]) -> bool {
+        let Step::SetAtService { object, .. } = step else { return false };
+        let instances = instances_named(object, params);
+        if instances.is_empty() {
+            return false;
+        }
+        match &mut self.failed {
+            Some(failed) => failed.instances.extend(instances),
+            None => self.failed = Some(Failed::of(fault.clone(), instances)),
+        }
+        true
     }
 
     /// One of its settings contradicts one of an earlier entry.
@@ -143,4 +163,28 @@ impl SetEntry {
         self.service.push(result);
         fault
     }
+}
+
+/// What an Error of a Service says of the objects that a setting means: one entry an object, each with its Parameters.
+pub(crate) fn instances_named(object: &UpdateObject, params: &[ParamError]) -> Vec<UpdatedInstanceFailure> {
+    let Ok(written) = Path::parse(&object.obj_path) else { return Vec::new() };
+    let mut found: BTreeMap<String, Vec<ParameterError>> = BTreeMap::new();
+    for error in params {
+        let Some((instance, param)) = split_at(&error.param_path, written.segments.len()) else { continue };
+        let is_set = object.param_settings.iter().any(|setting| setting.param == param);
+        if is_set && named(instance, &written).is_some() {
+            let fault = Fault::new(failed(error.err_code), error.err_msg.clone());
+            found.entry(instance.to_owned()).or_default().push(parameter_error(param, &fault));
+        }
+    }
+    let instances = found.into_iter();
+    instances
+        .map(|(affected_path, param_errs)| UpdatedInstanceFailure { affected_path, param_errs })
+        .collect()
+}
+
+/// An object of so many steps, with its final dot, and what is behind it.
+fn split_at(path: &str, steps: usize) -> Option<(&str, &str)> {
+    let (dot, _) = path.match_indices('.').nth(steps.checked_sub(1)?)?;
+    path.split_at_checked(dot + 1)
 }

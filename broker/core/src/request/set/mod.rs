@@ -18,6 +18,7 @@ use crate::Broker;
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
+pub(crate) use entry::instances_named;
 use keys::blame_conflicts;
 use plan::Plan;
 

@@ -1,13 +1,14 @@
 //! What owners answer to a unit, spread over the entries that it is for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use usp_mapping::port::DeviceFault;
 use usp_proto::err_code::ErrCode;
 use usp_proto::usp::add_resp::CreatedObjectResult;
+use usp_proto::usp::error::ParamError;
 use usp_proto::usp::response::RespType;
 
-use super::{Step, Unit, UnitKind};
+use super::{Phase, Step, Unit, UnitKind};
 use crate::Broker;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
@@ -16,6 +17,18 @@ use crate::request::Origin;
 use crate::request::add::AddItem;
 use crate::request::check::Effect;
 use crate::request::delete::DeleteEntry;
+use crate::request::operated::is_search;
+use crate::request::set::instances_named;
+
+/// So often a Service is asked again for the rest of what it has refused.
+const MOST_AGAIN: u32 = 8;
+
+impl Step {
+    /// Whether an Error names Parameters of what this asks of a Service.
+    fn is_named_by(&self, params: &[ParamError]) -> bool {
+        matches!(self, Self::SetAtService { object, .. } if !instances_named(object, params).is_empty())
+    }
+}
 
 impl Unit {
     /// A Service's answer, spread over the entries that it is for.
@@ -56,6 +69,9 @@ impl Unit {
                 if error.doubtful && self.is_mixed() {
                     self.doubt_service(service);
                 }
+                if self.goes_on_without(service, name, &error, kind) {
+                    return;
+                }
                 return self.refused_by(service, name, error, kind);
             }
         };
@@ -74,12 +90,52 @@ impl Unit {
         kind: &mut UnitKind,
     ) {
         let fault = error.fault.about(format!("Service {name}"));
-        if error.params.is_empty() {
-            for (entry, step) in self.of_service(service) {
+        for (entry, step) in self.of_service(service) {
+            if !kind.blame_named(*entry, step, &fault, &error.params) && error.params.is_empty() {
                 kind.blame(*entry, step, &fault);
             }
         }
         self.fail(fault, error.params);
+    }
+
+    /// An Error to several entries that hold or fail each by itself is about one that means several objects (R-SET.2a):
+    /// about those that it names, else about all such. They fail, and the Service is asked for the others once more
+    /// (R-SET.0). `false`: it is about all of them.
+    fn goes_on_without(
+        &mut self,
+        service: ServiceId,
+        name: &str,
+        error: &ServiceFault,
+        kind: &mut UnitKind,
+    ) -> bool {
+        if !self.apart
+            || !matches!(kind, UnitKind::Set { .. })
+            || error.may_pass()
+            || self.again >= MOST_AGAIN
+        {
+            return false;
+        }
+        let fault = error.fault.clone().about(format!("Service {name}"));
+        let named = |(_, step): &&(usize, Step)| step.is_named_by(&error.params);
+        let mut guilty: Vec<usize> =
+            self.of_service(service).filter(named).map(|(entry, _)| *entry).collect();
+        if guilty.is_empty() {
+            let searches = self.of_service(service).filter(|(_, step)| is_search(&step.path()));
+            guilty = searches.map(|(entry, _)| *entry).collect();
+        }
+        if guilty.is_empty() || guilty.len() == self.steps.len() {
+            return false;
+        }
+        for (entry, step) in self.steps.iter().filter(|(entry, _)| guilty.contains(entry)) {
+            if !kind.blame_named(*entry, step, &fault, &error.params) {
+                kind.blame(*entry, step, &fault);
+            }
+        }
+        self.entries.retain(|entry| !guilty.contains(entry));
+        self.steps.retain(|(entry, _)| !guilty.contains(entry));
+        self.again += 1;
+        self.phase = Phase::Services;
+        true
     }
 
     pub(super) fn take_device(
@@ -113,6 +169,7 @@ impl Unit {
                 }
                 Err(fault) => {
                     if self.steps.len() > 1 && may_be_done(&fault) {
+                        self.unsure.insert(broker.path_of(&effect));
                         self.written.push(effect.clone());
                     }
                     let fault = Fault::from_device_write(&id, &fault);
@@ -177,7 +234,7 @@ impl Unit {
 }
 
 /// Whether a write that failed like this may have reached the device all the same.
-fn may_be_done(fault: &DeviceFault) -> bool {
+pub(super) fn may_be_done(fault: &DeviceFault) -> bool {
     matches!(
         fault,
         DeviceFault::Timeout(_)
@@ -187,27 +244,37 @@ fn may_be_done(fault: &DeviceFault) -> bool {
     )
 }
 
-/// Gives each entry its one result: in order, or by their paths if some are missing. What is left out has failed. The first
-/// failure is given back.
+/// Gives each entry its one result. What is left out has failed. The first failure is given back.
 fn give<R>(
     entries: &[(usize, String)],
     results: Vec<R>,
     path_of: impl Fn(&R) -> &String,
     mut take: impl FnMut(usize, Option<R>) -> Option<Fault>,
 ) -> Option<Fault> {
-    let in_order = entries.len() == results.len();
-    let mut results: Vec<Option<R>> = results.into_iter().map(Some).collect();
-    let mut first = None;
-    for (index, (entry, path)) in entries.iter().enumerate() {
-        let is_for = |r: &&mut Option<R>| r.as_ref().is_some_and(|r| path_of(r) == path);
-        let result = match in_order {
-            true => results.get_mut(index),
-            false => results.iter_mut().find(is_for),
-        };
-        let fault = take(*entry, result.and_then(Option::take));
-        first = first.or(fault);
+    let paths: Vec<&str> = entries.iter().map(|(_, path)| path.as_str()).collect();
+    let matched = in_place(&paths, results, |result| path_of(result));
+    entries.iter().zip(matched).fold(None, |first, ((entry, _), result)| {
+        let fault = take(*entry, result);
+        first.or(fault)
+    })
+}
+
+/// The results in the order of the paths that they are for, those for one path as they came. One that names none of them may
+/// write the path differently: it is taken by its place, unless results are missing.
+pub(super) fn in_place<R>(paths: &[&str], results: Vec<R>, path_of: impl Fn(&R) -> &str) -> Vec<Option<R>> {
+    let complete = results.len() == paths.len();
+    let mut known: BTreeMap<&str, VecDeque<R>> = paths.iter().map(|path| (*path, VecDeque::new())).collect();
+    let mut strange = VecDeque::new();
+    for result in results {
+        match known.get_mut(path_of(&result)) {
+            Some(same) => same.push_back(result),
+            None => strange.push_back(result),
+        }
     }
-    first
+    let found: Vec<Option<R>> =
+        paths.iter().map(|path| known.get_mut(path).and_then(VecDeque::pop_front)).collect();
+    let mut by_place = || strange.pop_front().filter(|_| complete);
+    found.into_iter().map(|result| result.or_else(&mut by_place)).collect()
 }
 
 /// Gives results to the items with their path: one each, and the rest to the last of them, because a search path can make

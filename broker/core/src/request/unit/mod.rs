@@ -13,7 +13,7 @@ mod foreign;
 mod held;
 mod undo;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use usp_mapping::port::{Action, PointId};
 use usp_mapping::value::Value;
@@ -36,6 +36,7 @@ use crate::input::ConnId;
 use crate::services::creations::Adding;
 use crate::time::Mono;
 use held::Held;
+use undo::Undone;
 
 /// One thing to do.
 #[derive(Clone, Debug)]
@@ -112,9 +113,15 @@ pub(crate) struct Unit {
     deleted_at_services: Vec<String>,
     /// Entries of one Service that hold or fail each by itself: one Message carries them all.
     apart: bool,
+    /// How often it was asked again for what an Error was not about.
+    again: u32,
     /// Device writes that were confirmed.
     written: Vec<Effect>,
     stayed: Vec<String>,
+    /// What of this was perhaps never changed, or is perhaps taken back: who was asked did not say.
+    unsure: BTreeSet<String>,
+    /// Services that did not say whether they did what they were asked.
+    doubted: BTreeSet<ServiceId>,
     /// What capabilities showed before they were written.
     shown: Vec<(ObjRef, Name, Value)>,
 }
@@ -132,8 +139,11 @@ impl Unit {
             created_at_services: Vec::new(),
             deleted_at_services: Vec::new(),
             apart: false,
+            again: 0,
             written: Vec::new(),
             stayed: Vec::new(),
+            unsure: BTreeSet::new(),
+            doubted: BTreeSet::new(),
             shown: Vec::new(),
         }
     }
@@ -216,8 +226,8 @@ enum What {
     Service(ServiceId),
     Device(u32),
     Store,
-    /// Paths that each result of the answer is about.
-    UndoService(Vec<Vec<String>>),
+    /// What each result of the answer is about.
+    UndoService(Vec<Undone>),
     UndoDevice(Vec<Effect>),
 }
 
@@ -255,7 +265,7 @@ impl Job for UnitJob {
                 unit.take_device(broker, device, &outcome, &mut self.kind);
             }
             (What::Store, LegReply::Stored(Err(fault))) => unit.fail(fault, Vec::new()),
-            (What::UndoService(paths), LegReply::Service(outcome)) => unit.take_undone_at(paths, outcome),
+            (What::UndoService(undone), LegReply::Service(outcome)) => unit.take_undone_at(undone, outcome),
             (What::UndoDevice(effects), LegReply::Device(outcome)) => {
                 unit.take_undone(broker, effects, &outcome);
             }
@@ -396,8 +406,8 @@ impl UnitJob {
         let Some(unit) = self.units.get_mut(index) else { return };
         let requests = unit.undo_requests();
         let writes = unit.undo_writes(broker);
-        for (service, paths, request) in requests {
-            let tag = self.ask(index, What::UndoService(paths));
+        for (service, undone, request) in requests {
+            let tag = self.ask(index, What::UndoService(undone));
             broker.ask_service(id, tag, service, request);
         }
         for (device, effects) in writes {
@@ -412,9 +422,7 @@ impl UnitJob {
         let mut params = Vec::new();
         for unit in &mut self.units {
             let Some(mut fault) = unit.fault.take() else { continue };
-            if !unit.stayed.is_empty() {
-                fault.text = format!("{}; stayed changed: {}", fault.text, unit.stayed.join(", "));
-            }
+            fault.text.push_str(&unit.what_stayed());
             self.kind.fail_entries(&unit.entries, &fault);
             params.append(&mut unit.params);
         }
@@ -441,6 +449,12 @@ impl UnitKind {
             | Self::Add { allow_partial, .. }
             | Self::Delete { allow_partial, .. } => *allow_partial,
         }
+    }
+
+    /// What a Service has refused of a step, of all Parameters that it names. `false`: none of them is the step's.
+    fn blame_named(&mut self, entry: usize, step: &Step, fault: &Fault, params: &[ParamError]) -> bool {
+        let Self::Set { entries, .. } = self else { return false };
+        entries.get_mut(entry).is_some_and(|entry| entry.blame_named(step, fault, params))
     }
 
     /// A Service has refused a step and does not say what of it.

@@ -10,6 +10,7 @@ use usp_proto::usp::set_resp::updated_object_result::operation_status::OperStatu
 use usp_proto::usp::set_resp::{UpdatedInstanceResult, UpdatedObjectResult};
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
+use super::answers::{in_place, may_be_done};
 use super::{Step, Unit, UnitKind};
 use crate::Broker;
 use crate::dm::schema::ServiceId;
@@ -17,6 +18,14 @@ use crate::fault::Fault;
 use crate::gather::{DeviceOutcome, ServiceFault};
 use crate::request::check::Effect;
 use crate::request::param_error;
+
+/// What one result of an answer is about when a change is taken back.
+#[derive(Clone, Debug)]
+pub(super) struct Undone {
+    path: String,
+    /// What stays changed if it fails.
+    changed: Vec<String>,
+}
 
 impl Unit {
     /// What a Service holds now. If it cannot be known, the unit fails before anything is sent: it could not be taken back.
@@ -69,19 +78,29 @@ impl Unit {
     /// or deleted cannot be found, so they are named, and so is what cannot be written back.
     pub(super) fn doubt_service(&mut self, service: ServiceId) {
         self.done_services.push(service);
+        self.doubted.insert(service);
         let unknown = self.of_service(service).filter_map(|(_, step)| match step {
             Step::AddAtService { object, .. } => Some(object.obj_path.clone()),
             Step::DeleteAtService { path, .. } => Some(path.clone()),
             _ => None,
         });
-        let unknown: Vec<String> = unknown.collect();
+        let unknown: Vec<String> = unknown.chain(self.held.unread_at(service)).collect();
+        self.unsure.extend(unknown.iter().cloned());
         self.stayed.extend(unknown);
-        self.stayed.extend(self.held.unread_at(service));
     }
 
-    /// One Message to each Service: what it held is written back, or rows that it made are deleted. With each, the paths
-    /// that the results of its answer are about.
-    pub(super) fn undo_requests(&mut self) -> Vec<(ServiceId, Vec<Vec<String>>, ReqType)> {
+    /// What the fault says of changes that were not taken back.
+    pub(super) fn what_stayed(&self) -> String {
+        let (unsure, sure): (Vec<&str>, Vec<&str>) =
+            self.stayed.iter().map(String::as_str).partition(|path| self.unsure.contains(*path));
+        let parts = [("stayed changed", sure), ("may have stayed changed", unsure)];
+        let told = parts.into_iter().filter(|(_, paths)| !paths.is_empty());
+        told.map(|(what, paths)| format!("; {what}: {}", paths.join(", "))).collect()
+    }
+
+    /// One Message to each Service: what it held is written back, or rows that it made are deleted. With each, what the
+    /// results of its answer are about.
+    pub(super) fn undo_requests(&mut self) -> Vec<(ServiceId, Vec<Undone>, ReqType)> {
         self.stayed.append(&mut self.deleted_at_services);
         let done = std::mem::take(&mut self.done_services);
         let objects = self.held.give_back(&done);
@@ -90,38 +109,47 @@ impl Unit {
             rows.entry(service).or_default().push(path);
         }
         let sets = objects.into_iter().map(|(service, objects)| {
-            let paths = objects.iter().map(|(object, params)| {
-                params.iter().map(|(param, _)| format!("{object}{param}")).collect::<Vec<_>>()
+            let undone = objects.iter().map(|(object, params)| Undone {
+                path: object.clone(),
+                changed: params.iter().map(|(param, _)| format!("{object}{param}")).collect(),
             });
-            let paths = paths.collect();
+            let undone: Vec<Undone> = undone.collect();
+            if self.doubted.contains(&service) {
+                self.unsure.extend(undone.iter().flat_map(|undone| undone.changed.iter().cloned()));
+            }
             let update_objs = objects.into_iter().map(write_back).collect();
-            (service, paths, ReqType::Set(usp::Set { allow_partial: true, update_objs }))
+            (service, undone, ReqType::Set(usp::Set { allow_partial: true, update_objs }))
         });
         let deletes = rows.into_iter().map(|(service, obj_paths)| {
-            let paths = obj_paths.iter().map(|path| vec![path.clone()]).collect();
-            (service, paths, ReqType::Delete(usp::Delete { allow_partial: true, obj_paths }))
+            let undone = obj_paths.iter().map(|row| Undone { path: row.clone(), changed: vec![row.clone()] });
+            let undone = undone.collect();
+            (service, undone, ReqType::Delete(usp::Delete { allow_partial: true, obj_paths }))
         });
         sets.chain(deletes).collect()
     }
 
     /// What a Service did not take back stays changed, and so does what it says nothing about.
-    pub(super) fn take_undone_at(
-        &mut self,
-        paths: Vec<Vec<String>>,
-        outcome: Result<RespType, ServiceFault>,
-    ) {
+    pub(super) fn take_undone_at(&mut self, undone: Vec<Undone>, outcome: Result<RespType, ServiceFault>) {
+        let paths: Vec<&str> = undone.iter().map(|undone| undone.path.as_str()).collect();
+        if outcome.as_ref().is_err_and(|error| error.doubtful) {
+            self.unsure.extend(undone.iter().flat_map(|undone| undone.changed.iter().cloned()));
+        }
         let left: Vec<Option<Vec<String>>> = match outcome {
-            Ok(RespType::SetResp(response)) => response.updated_obj_results.iter().map(not_set).collect(),
+            Ok(RespType::SetResp(response)) => {
+                let results = in_place(&paths, response.updated_obj_results, |r| &r.requested_path);
+                results.iter().map(|result| not_set(result.as_ref()?)).collect()
+            }
             Ok(RespType::DeleteResp(response)) => {
-                response.deleted_obj_results.iter().map(not_deleted).collect()
+                let results = in_place(&paths, response.deleted_obj_results, |r| &r.requested_path);
+                results.iter().map(|result| not_deleted(result.as_ref()?)).collect()
             }
             _ => Vec::new(),
         };
         let mut left = left.into_iter();
-        for of_object in paths {
+        for Undone { changed, .. } in undone {
             match left.next().flatten() {
-                Some(failed) => self.stayed.extend(of_object.into_iter().filter(|p| failed.contains(p))),
-                None => self.stayed.extend(of_object),
+                Some(failed) => self.stayed.extend(changed.into_iter().filter(|p| failed.contains(p))),
+                None => self.stayed.extend(changed),
             }
         }
     }
@@ -142,10 +170,19 @@ impl Unit {
         for (order, effect) in effects.into_iter().enumerate() {
             let reading = outcome.as_ref().ok().and_then(|r| r.get(order));
             let age = reading.and_then(|reading| reading.freshness.age).unwrap_or_default();
-            match reading.map(|r| &r.result) {
-                Some(Ok(value)) => broker.take_written(&effect, value.clone(), age),
-                _ => self.stayed.push(broker.path_of(&effect)),
+            let fault = match (reading.map(|r| &r.result), outcome) {
+                (Some(Ok(value)), _) => {
+                    broker.take_written(&effect, value.clone(), age);
+                    continue;
+                }
+                (Some(Err(fault)), _) | (None, Err(fault)) => Some(fault),
+                (None, Ok(_)) => None,
+            };
+            let path = broker.path_of(&effect);
+            if fault.is_none_or(may_be_done) {
+                self.unsure.insert(path.clone());
             }
+            self.stayed.push(path);
         }
     }
 }

@@ -60,10 +60,22 @@ pub(crate) struct FakeService {
     pub(crate) whole_objects_only: bool,
     /// What it supports below rows that differ from others of their table, by the row's path.
     pub(crate) rows: BTreeMap<String, Vec<SupportedObjectResult>>,
+    /// Rows that refuse to be deleted, with the code.
+    pub(crate) lasting: BTreeMap<String, u32>,
     /// Tables that refuse new rows, with the code.
     pub(crate) full: BTreeMap<String, u32>,
     /// It leaves the last result out of each answer to a Set, Add or Delete.
     pub(crate) forgetful: bool,
+    /// What it calls an object of a Set in its answer, by the path that it was asked with.
+    pub(crate) renamed: BTreeMap<String, String>,
+    /// It answers a Set with an Error when an object that a search path means refuses (R-SET.2a), and names what refused.
+    pub(crate) strict: bool,
+    /// Its Errors do not name what refused.
+    pub(crate) tight_lipped: bool,
+    /// Parameters that may be set once and then refuse, with the code.
+    pub(crate) set_once: BTreeMap<String, u32>,
+    /// It gives the results of a Set, Add or Delete from last to first.
+    pub(crate) backwards: bool,
     /// What it adds to every answer to a Get, asked or not.
     pub(crate) lies: Vec<usp::get_resp::ResolvedPathResult>,
     /// Every request it got.
@@ -170,6 +182,14 @@ impl FakeService {
                 _ => {}
             }
         }
+        if self.backwards {
+            match &mut response {
+                RespType::SetResp(r) => r.updated_obj_results.reverse(),
+                RespType::AddResp(r) => r.created_obj_results.reverse(),
+                RespType::DeleteResp(r) => r.deleted_obj_results.reverse(),
+                _ => {}
+            }
+        }
         message::response(msg_id, response)
     }
 
@@ -272,14 +292,16 @@ impl FakeService {
                 }
             }
             let status = match failed {
-                Some((code, path)) if !set.allow_partial => {
+                Some((code, path))
+                    if !set.allow_partial || (self.strict && object.obj_path.contains('*')) =>
+                {
                     let param = usp::error::ParamError {
                         param_path: path,
                         err_code: code,
                         err_msg: "stubborn".to_owned(),
                     };
                     self.values = before;
-                    return Err((code, vec![param]));
+                    return Err((code, if self.tight_lipped { Vec::new() } else { vec![param] }));
                 }
                 Some((code, _)) => OperStatus::OperFailure(OperationFailure {
                     err_code: code,
@@ -289,6 +311,9 @@ impl FakeService {
                 None => {
                     for (own, params) in &instances {
                         self.values.extend(params.iter().map(|(n, v)| (format!("{own}{n}"), v.clone())));
+                        let used_up = |name: &String| self.set_once.remove_entry(&format!("{own}{name}"));
+                        let used_up: Vec<_> = params.keys().filter_map(used_up).collect();
+                        self.stubborn.extend(used_up);
                     }
                     let result = |(affected_path, updated_params)| usp::set_resp::UpdatedInstanceResult {
                         affected_path,
@@ -304,8 +329,9 @@ impl FakeService {
                     })
                 }
             };
+            let requested_path = self.renamed.get(&object.obj_path).unwrap_or(&object.obj_path);
             results.push(usp::set_resp::UpdatedObjectResult {
-                requested_path: object.obj_path.clone(),
+                requested_path: requested_path.clone(),
                 oper_status: Some(usp::set_resp::updated_object_result::OperationStatus {
                     oper_status: Some(status),
                 }),
@@ -354,6 +380,10 @@ impl FakeService {
         use usp::delete_resp::deleted_object_result::operation_status::{OperStatus, OperationSuccess};
         let mut results = Vec::new();
         for path in &delete.obj_paths {
+            if let Some(code) = self.lasting.get(path) {
+                results.push(not_deleted(path, *code));
+                continue;
+            }
             let mut affected: Vec<String> =
                 self.values.keys().filter(|k| self.means(path, k)).map(|k| split(k).0.to_owned()).collect();
             affected.dedup();
@@ -488,6 +518,15 @@ fn not_added(object: &usp::add::CreateObject, err_code: u32) -> usp::add_resp::C
     let failure = status::OperationFailure { err_code, err_msg: String::new() };
     usp::add_resp::CreatedObjectResult {
         requested_path: object.obj_path.clone(),
+        oper_status: Some(OperationStatus { oper_status: Some(status::OperStatus::OperFailure(failure)) }),
+    }
+}
+
+fn not_deleted(path: &str, err_code: u32) -> usp::delete_resp::DeletedObjectResult {
+    use usp::delete_resp::deleted_object_result::{OperationStatus, operation_status as status};
+    let failure = status::OperationFailure { err_code, err_msg: String::new() };
+    usp::delete_resp::DeletedObjectResult {
+        requested_path: path.to_owned(),
         oper_status: Some(OperationStatus { oper_status: Some(status::OperStatus::OperFailure(failure)) }),
     }
 }
