@@ -46,6 +46,7 @@ use proxied::Devices;
 use proxied::buses::BusCommands;
 use proxied::figures::Figures;
 use proxied::objects::Objects;
+use request::untold::Untold;
 use rng::Rng;
 use services::Services;
 use services::commands::RunningCommands;
@@ -73,6 +74,7 @@ pub struct Broker {
     commands: RunningCommands,
     bus_commands: BusCommands,
     creations: Creations,
+    untold: Untold,
     subs: Subscriptions,
     leads: Leads,
     notices: Notices,
@@ -136,6 +138,7 @@ impl Broker {
             commands: RunningCommands::default(),
             bus_commands: BusCommands::default(),
             creations: Creations::default(),
+            untold: Untold::default(),
             subs: Subscriptions::default(),
             leads: Leads::default(),
             notices: Notices::default(),

@@ -23,6 +23,7 @@ pub(crate) mod shown;
 pub(crate) mod supported;
 mod supported_at;
 pub(crate) mod unit;
+pub(crate) mod untold;
 
 use std::sync::Arc;
 

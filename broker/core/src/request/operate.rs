@@ -14,6 +14,7 @@ use super::operated::{
     canceled_at_service, check_arguments, check_key, failure, is_search, may_be_same, own_result,
     request_path, result,
 };
+use super::untold::rows_of;
 use super::{Origin, resolve, wrong_form};
 use crate::Broker;
 use crate::access::{Act, Kind};
@@ -335,8 +336,11 @@ impl Job for OperateJob {
                     Outcome::Done(results) => std::mem::take(results),
                     Outcome::Open => Vec::new(),
                 });
-                let results = results.collect();
+                let results: Vec<OperationResult> = results.collect();
+                let rows =
+                    self.requests.values().copied().chain(rows_of(&results)).collect::<BTreeSet<u32>>();
                 broker.respond_operate(&self.origin, &self.operate, results);
+                broker.tell_rows(rows);
                 for deed in std::mem::take(&mut self.deeds) {
                     broker.carry_out(deed);
                 }
@@ -356,11 +360,11 @@ impl Job for OperateJob {
 }
 
 impl OperateJob {
-    fn fail_all(&mut self, broker: &Broker, fault: &Fault) {
+    fn fail_all(&mut self, broker: &mut Broker, fault: &Fault) {
         for (task, outcome) in &mut self.tasks {
             *outcome = Outcome::Done(vec![failure(&task.text(broker), fault)]);
         }
-        self.requests.clear();
+        std::mem::take(&mut self.requests).into_values().for_each(|row| broker.untold.forget(row));
         self.deeds.clear();
     }
 
@@ -389,6 +393,7 @@ impl OperateJob {
             match broker.add_request(&self.origin, &command, &self.operate.command_key) {
                 Ok(number) => {
                     self.requests.insert(index, number);
+                    broker.untold.add(number);
                     if let Task::Async { name, .. } = task {
                         broker.prepare_async(name, number, &self.operate.input_args);
                     }

@@ -57,6 +57,8 @@ struct Asked<'a> {
     free: Option<u32>,
     /// The Controller's command_key.
     key: &'a str,
+    /// The Controller has its answer.
+    answered: bool,
 }
 
 /// One of them.
@@ -138,7 +140,7 @@ impl Broker {
         key: &str,
         results: Vec<OperationResult>,
     ) -> Vec<OperationResult> {
-        let asked = Asked { service, row, free: row, key };
+        let asked = Asked { service, row, free: row, key, answered: false };
         self.adopt(origin, asked, results)
     }
 
@@ -151,7 +153,7 @@ impl Broker {
         key: &str,
         results: Vec<OperationResult>,
     ) -> Vec<OperationResult> {
-        self.adopt(origin, Asked { service, row, free: None, key }, results)
+        self.adopt(origin, Asked { service, row, free: None, key, answered: true }, results)
     }
 
     fn adopt(
@@ -160,7 +162,7 @@ impl Broker {
         asked: Asked<'_>,
         mut results: Vec<OperationResult>,
     ) -> Vec<OperationResult> {
-        let Asked { service, row, mut free, key } = asked;
+        let Asked { service, row, mut free, key, answered } = asked;
         // What came early for a command that did not start is forgotten with this.
         let mut early = self.commands.forget_asked(row);
         let seen_key = row.map_or_else(|| key.to_owned(), own_key);
@@ -175,7 +177,12 @@ impl Broker {
                     let text = format!("{} is running already with this command_key", id.1);
                     Err(Fault::new(ErrCode::REQUEST_DENIED, text))
                 }
-                None => self.add_request(origin, &id.1, key).inspect(|row| self.note_status(*row, "Active")),
+                None => self.add_request(origin, &id.1, key).inspect(|row| {
+                    self.note_status(*row, "Active");
+                    if !answered {
+                        self.untold.add(*row);
+                    }
+                }),
             };
             match row {
                 Ok(row) => {

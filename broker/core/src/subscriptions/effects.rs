@@ -20,6 +20,9 @@ impl Broker {
         let controllers = self.bring_in_line(changes);
         let mourners = self.mourners(changes);
         for change in changes {
+            if self.is_untold(change) {
+                continue;
+            }
             match (&change.before, &change.after) {
                 (None, Some(_)) if self.is_row(&change.at) => self.tell_created(&change.at),
                 (None, Some(after)) => self.tell_changed(&change.at, &self.defaults(&change.at), after),
@@ -143,7 +146,7 @@ impl Broker {
         self.model.schema.get(at.object).is_some_and(|o| o.table)
     }
 
-    fn tell_created(&mut self, at: &ObjRef) {
+    pub(crate) fn tell_created(&mut self, at: &ObjRef) {
         if !self.is_row(at) || !self.model.rows.contains(at) {
             return;
         }

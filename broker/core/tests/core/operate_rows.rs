@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use usp_core::input::ConnId;
-use usp_proto::usp::operate_resp::operation_result::OperationResp;
+use usp_proto::usp::body::MsgBody;
+use usp_proto::usp::operate_resp::operation_result::{CommandFailure, OperationResp};
 use usp_proto::usp::request::ReqType;
 
 use crate::bench::peer::operate;
@@ -112,4 +113,65 @@ fn a_service_that_answers_for_another_command_gives_no_second_row() {
     assert_eq!(w.operate(c, TWO, "k", &[]), format!("{ONE} -> 7002"));
     assert_eq!(rows(&mut w, c), format!("Device.LocalAgent.Request.1.Command={ONE}"));
     assert_eq!(operated(&w, s).last().unwrap(), "Device.LocalAgent.Request.72.Cancel()");
+}
+
+/// What is told to a Controller that watches Request rows, and its answers, in the order in which they go out.
+fn seen(w: &mut World, c: ConnId) -> Vec<String> {
+    let records = std::mem::take(w.inbox.entry(c).or_default());
+    let msgs = records.iter().filter_map(|record| record.msg());
+    let texts = msgs.map(|msg| match usp_proto::message::body(msg) {
+        Some(MsgBody::Request(request)) => match &request.req_type {
+            Some(ReqType::Notify(notify)) => text::notify(notify),
+            _ => panic!("a Controller is asked nothing"),
+        },
+        _ => text::answer(msg),
+    });
+    texts.collect()
+}
+
+fn watch_rows(w: &mut World, c: ConnId) {
+    w.subscribe(c, "new", "ObjectCreation", "Device.LocalAgent.Request.");
+    w.subscribe(c, "gone", "ObjectDeletion", "Device.LocalAgent.Request.*.");
+    w.subscribe(c, "status", "ValueChange", "Device.LocalAgent.Request.");
+    seen(w, c);
+}
+
+#[test]
+fn a_row_is_told_after_the_answer() {
+    let (mut w, c, s) = world();
+    watch_rows(&mut w, c);
+    accepts(&mut w, s, 1);
+    w.manner(s, Manner::Slow(Duration::from_secs(1)));
+    w.begin(c, operate("Device.X_Lamp.Fade()", "k", &[]));
+    assert!(seen(&mut w, c).is_empty(), "nothing before the answer");
+    assert_eq!(rows(&mut w, c).lines().count(), 1, "and yet it can be found");
+    seen(&mut w, c);
+    w.wait(1);
+    let told = seen(&mut w, c);
+    assert_eq!(told[0], "Device.X_Lamp.Fade() -> Device.LocalAgent.Request.1.");
+    assert!(told[1].starts_with("new: ObjectCreation Device.LocalAgent.Request.1."), "{told:?}");
+    accepts(&mut w, s, 2);
+    w.manner(s, Manner::Good);
+    w.begin(c, operate(ALL, "l", &[]));
+    let told = seen(&mut w, c);
+    assert!(told[0].starts_with(ONE), "{told:?}");
+    assert_eq!(told.iter().filter(|text| text.starts_with("new: ")).count(), 2, "{told:?}");
+}
+
+#[test]
+fn nothing_is_told_of_a_row_whose_command_never_ran() {
+    let (mut w, c, s) = world();
+    watch_rows(&mut w, c);
+    let failed = CommandFailure { err_code: 7027, err_msg: "no".to_owned() };
+    w.services.get_mut(&s).unwrap().outcomes.push_back(OperationResp::CmdFailure(failed));
+    w.begin(c, operate(ONE, "k", &[]));
+    assert_eq!(seen(&mut w, c), [format!("{ONE} -> 7027")]);
+    w.manner(s, Manner::Refuses(7003));
+    w.begin(c, operate(ONE, "k", &[]));
+    assert_eq!(seen(&mut w, c), [format!("{ONE} -> 7003")]);
+    w.manner(s, Manner::Silent);
+    w.begin(c, operate(ONE, "k", &[]));
+    w.wait(60);
+    assert_eq!(seen(&mut w, c), [format!("{ONE} -> 7003")]);
+    assert_eq!(rows(&mut w, c), "");
 }
