@@ -217,6 +217,10 @@ impl Broker {
             tracing::warn!(%path, wanted = wanted.path, service = self.services.name(service), "a Notify beside its Subscription");
             return;
         }
+        if !self.model.is_declared(&path) {
+            tracing::warn!(%path, service = self.services.name(service), "a Notify about what its Service never declared");
+            return;
+        }
         self.doubt_targets(service, &wanted);
         for number in serves {
             if self.is_copy(service, number, &notify.subscription_id, &path, &notification) {

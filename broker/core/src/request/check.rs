@@ -141,8 +141,11 @@ impl Model {
     ///
     /// Errors: as [`Self::check_setting`].
     pub(crate) fn check_at_service(&self, full: &Path, text: &str, creating: bool) -> Result<(), Fault> {
-        // Rows of one table may differ in what they support: the Service says what it has not.
-        let Some(param) = self.param_at_service(full) else { return Ok(()) };
+        // Where rows of one table differ in what they support, the Service says what it has not.
+        let Some(param) = self.param_at_service(full) else {
+            let unknown = || Fault::new(ErrCode::UNSUPPORTED_PARAMETER, format!("{full} is not supported"));
+            return if self.is_declared(full) { Ok(()) } else { Err(unknown()) };
+        };
         if param.access == ParamAccess::Read && !creating {
             return Err(Fault::new(ErrCode::NON_WRITEABLE_PARAMETER, format!("{full} is read-only")));
         }

@@ -459,6 +459,7 @@ impl Job for GetJob {
                 for (part, mut outcome) in parts.iter().zip(filled) {
                     if let Ok(found) = &mut outcome {
                         broker.services.keep_owned(service, &part.path, found);
+                        broker.model.keep_declared(found);
                         part.keep_asked(found);
                     }
                     self.fill(tag, part.entry, part.whole, part.path.ends_with('.'), outcome);

@@ -2,6 +2,7 @@
 
 pub(crate) mod commands;
 pub(crate) mod creations;
+mod declared;
 pub(crate) mod discovery;
 pub(crate) mod forward;
 pub(crate) mod overdue;

@@ -182,7 +182,7 @@ fn an_error_over_several_owners_names_what_failed() {
     let ask = |w: &mut World, params: &[&str]| {
         text::answer(&w.ask(c, set(false, &[own, ("Device.X_Lamp.", params)])))
     };
-    assert_eq!(ask(&mut w, &["Nope=1", "Colour=x"]), "Error 7026\nDevice.X_Lamp.Nope: 7026");
+    assert_eq!(ask(&mut w, &["Nope=1", "Colour=x"]), "Error 7010\nDevice.X_Lamp.Nope: 7010");
     w.services.get_mut(&lamp).unwrap().stubborn.insert("Device.X_Lamp.Colour".to_owned(), 7012);
     assert_eq!(ask(&mut w, &["Colour=x"]), "Error 7012\nDevice.X_Lamp.Colour: 7012");
     w.manner(lamp, Manner::Refuses(7002));
@@ -214,7 +214,8 @@ fn what_a_service_says_beside_the_question_is_not_passed_on() {
     let service = w.services.get_mut(&lamp).unwrap();
     service.lies = vec![
         lie("Device.X_Lamp.", "Mode"),
-        lie("Device.X_Lamp.Zone.1.", "Colour"),
+        lie("Device.X_Lamp.Zone.1.", "Dimness"),
+        lie("Device.X_Lamp.Zone.3.", "Level"),
         lie("Device.DeviceInfo.", "ModelName"),
     ];
     let colour = "Device.X_Lamp.Colour";
@@ -224,8 +225,8 @@ fn what_a_service_says_beside_the_question_is_not_passed_on() {
         w.get(c, "Device.X_Lamp.Zone.2."),
         "Device.X_Lamp.Zone.2.Level=20\nDevice.X_Lamp.Zone.2.Name=south"
     );
-    let both = text::answer(&w.ask(c, get(&[colour, "Device.X_Lamp.Zone.*.Colour"], 0)));
-    assert_eq!(both, "Device.X_Lamp.Colour=red\nDevice.X_Lamp.Zone.1.Colour=lie");
+    let both = text::answer(&w.ask(c, get(&[colour, "Device.X_Lamp.Zone.[Name==\"none\"].Level"], 0)));
+    assert_eq!(both, "Device.X_Lamp.Colour=red\nDevice.X_Lamp.Zone.3.Level=lie");
     w.services.get_mut(&lamp).unwrap().set_lies = vec![UpdatedInstanceResult {
         affected_path: "Device.DeviceInfo.".to_owned(),
         param_errs: Vec::new(),

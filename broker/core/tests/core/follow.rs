@@ -1,6 +1,7 @@
 //! References that lead into Services, out of them, and from one to another.
 
 use usp_core::input::ConnId;
+use usp_proto::usp::get_supported_dm_resp::SupportedEventResult;
 
 use crate::bench::World;
 use crate::bench::peer::{add, get, operate, set};
@@ -19,6 +20,8 @@ pub(crate) fn world() -> (World, ConnId, ConnId, ConnId) {
             let mut param = object.supported_params[0].clone();
             param.param_name = "Buddy".to_owned();
             object.supported_params.push(param);
+            let event_name = "Lit!".to_owned();
+            object.supported_events.push(SupportedEventResult { event_name, arg_names: Vec::new() });
         }
         let values =
             refs.iter().map(|(row, to)| (format!("Device.{own}.Zone.{row}.Buddy"), (*to).to_owned()));

@@ -57,6 +57,7 @@ mod store;
 mod subscriptions;
 mod told;
 mod triggers;
+mod undeclared;
 mod unrestorable;
 mod vendor;
 mod wishes;

@@ -15,7 +15,7 @@ fn world() -> (World, ConnId, ConnId) {
     let c = w.controller("self::c");
     let supported = vec![
         object(TOP, &["Colour"]),
-        object("Device.X_Lamp.Zone.{i}.", &["Name", "Level", "Opened!"]),
+        object("Device.X_Lamp.Zone.{i}.", &["Name", "Level", "Opened!", "Closed!"]),
         object("Device.X_Lamp.Zone.{i}.Spot.{i}.", &["Name"]),
         object("Device.X_Lamp.Zone.{i}.Timer.", &["Enable"]),
         object("Device.X_Lamp.Zone.{i}.Timer.Slot.{i}.", &["Start"]),

@@ -1,4 +1,5 @@
-//! What a Service says of what is not its own: nothing of it is passed on, and none of it is taken back by it either.
+//! What a Service says of what is not its own, or of what it never declared: nothing of it is passed on, and none of it is
+//! taken back by it either.
 
 use usp_proto::err_code::ErrCode;
 use usp_proto::usp::add_resp::created_object_result as created;
@@ -8,6 +9,7 @@ use usp_proto::usp::set_resp::ParameterError;
 use usp_proto::usp::set_resp::updated_object_result::operation_status::OperStatus as SetStatus;
 use usp_proto::usp::{AddResp, DeleteResp, SetResp};
 
+use crate::dm::Model;
 use crate::dm::schema::ServiceId;
 use crate::gather::ServiceFault;
 use crate::services::Services;
@@ -15,12 +17,16 @@ use crate::services::Services;
 /// Leaves out of an answer what is not the Service's.
 pub(super) fn keep_own(
     services: &Services,
+    model: &Model,
     service: ServiceId,
     outcome: &mut Result<RespType, ServiceFault>,
 ) {
     let owns = |path: &str| services.owns(service, path);
     match outcome {
-        Ok(RespType::SetResp(response)) => of_set(&owns, response),
+        Ok(RespType::SetResp(response)) => {
+            of_set(&owns, response);
+            keep_declared(model, response);
+        }
         Ok(RespType::AddResp(response)) => of_add(&owns, response),
         Ok(RespType::DeleteResp(response)) => of_delete(&owns, response),
         Ok(_) => {}
@@ -47,6 +53,17 @@ fn of_set(owns: &dyn Fn(&str) -> bool, response: &mut SetResp) {
                 !instance.param_errs.is_empty()
             }),
             None => {}
+        }
+    }
+}
+
+fn keep_declared(model: &Model, response: &mut SetResp) {
+    for status in response.updated_obj_results.iter_mut().filter_map(|r| r.oper_status.as_mut()) {
+        let Some(SetStatus::OperSuccess(success)) = &mut status.oper_status else { continue };
+        for instance in &mut success.updated_inst_results {
+            if let Some(object) = model.object_of(&instance.affected_path) {
+                instance.updated_params.retain(|name, _| object.params.contains_key(&**name));
+            }
         }
     }
 }

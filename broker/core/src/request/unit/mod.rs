@@ -258,7 +258,7 @@ impl Job for UnitJob {
             }
             (What::Service(service), LegReply::Service(mut outcome)) => {
                 let name = broker.services.name(service);
-                foreign::keep_own(&broker.services, service, &mut outcome);
+                foreign::keep_own(&broker.services, &broker.model, service, &mut outcome);
                 unit.take_service(service, &name, outcome, &mut self.kind);
             }
             (What::Device(device), LegReply::Device(outcome)) => {
