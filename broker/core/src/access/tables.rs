@@ -92,6 +92,16 @@ impl Rights {
         })
     }
 
+    /// Whether some entry lets an object be read that a path means, or one below it.
+    pub(crate) fn may_see_within(&self, path: &Path) -> bool {
+        let mut entries = self.roles.iter().flat_map(|role| &role.entries);
+        self.all
+            || entries.any(|entry| {
+                entry.bits(Kind::Obj).0 & Act::Read as u8 != 0
+                    && entry.targets.iter().any(|target| may_meet(target, path))
+            })
+    }
+
     /// Whether all rows that a path means are treated alike, and what is below them: no target tells rows apart.
     fn is_same_for_all(&self, path: &Path) -> bool {
         let plain = |s: &Segment| matches!(s, Segment::Name(_) | Segment::Wildcard);

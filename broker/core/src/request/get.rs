@@ -19,7 +19,7 @@ use super::merge::{Outcome, Part, join, result, service_parts, size};
 use super::{Origin, resolve, shown, wrong_form};
 use crate::Broker;
 use crate::access::tables::Tables;
-use crate::access::{Act, Kind};
+use crate::access::{Act, Kind, Rights};
 use crate::dm::compute::{Have, Unread};
 use crate::dm::resolve::{Found, Local, follows};
 use crate::dm::rows::ObjRef;
@@ -166,9 +166,13 @@ impl Broker {
         if follows(path) {
             return Err(Fault::unsupported(path));
         }
-        let kind = if matches!(path.leaf, Leaf::Object) { Kind::Obj } else { Kind::Param };
-        // R-GET.1: what may not be read is not there.
-        if !path.is_search() && !job.origin.rights.allow_path(kind, Act::Read, path) {
+        // R-GET.1: what may not be read is not there. What is below a hidden object may be shown by an entry of its own.
+        let rights = &job.origin.rights;
+        let shows = match &path.leaf {
+            Leaf::Object => is_seen(rights, path) || rights.may_see_within(path),
+            _ => rights.allow_path(Kind::Param, Act::Read, path),
+        };
+        if (!path.is_search() && !shows) || !self.model.is_declared(path) {
             return Err(Fault::unsupported(path));
         }
         // Where a reference leads may be gone; what is not even supported is a mistake.
@@ -462,6 +466,7 @@ impl Job for GetJob {
                         broker.model.keep_declared(found);
                         part.keep_asked(found);
                     }
+                    let outcome = self.as_if_absent(part, outcome);
                     self.fill(tag, part.entry, part.whole, part.path.ends_with('.'), outcome);
                 }
             }
@@ -529,6 +534,11 @@ impl Job for GetJob {
     }
 }
 
+/// Whether an object of a Service is seen itself, whatever is below it.
+fn is_seen(rights: &Rights, path: &Path) -> bool {
+    rights.allow_path(Kind::Obj, Act::Read, path)
+}
+
 impl GetJob {
     /// A capability was read: what else this Get says of it, and of its device's row, is answered as it is now, so that one
     /// answer does not show parts of two readings.
@@ -563,6 +573,26 @@ impl GetJob {
         let renewed = result.result_params.iter();
         let renewed = renewed.map(|(name, value)| (name, shown(name).unwrap_or_else(|| value.to_owned())));
         result.result_params = renewed.collect();
+    }
+
+    /// A hidden object of a Service with nothing to show below it is not there, whatever the Service says of it.
+    fn as_if_absent(&self, part: &Part, outcome: Outcome) -> Outcome {
+        let rights = &self.origin.rights;
+        let path = Path::parse(&part.path).ok().filter(|path| part.whole && path.leaf == Leaf::Object);
+        let Some(path) = path.filter(|path| !path.is_search() && !is_seen(rights, path)) else {
+            return outcome;
+        };
+        match outcome {
+            Ok(mut found) => {
+                shown::of_get(rights, &mut found, true);
+                found.retain(|object| !object.result_params.is_empty());
+                if found.is_empty() { Err(Fault::unsupported(path)) } else { Ok(found) }
+            }
+            Err(fault) if matches!(fault.code, ErrCode::INVALID_PATH | ErrCode::OBJECT_DOES_NOT_EXIST) => {
+                Err(Fault::unsupported(path))
+            }
+            failed => failed,
+        }
     }
 
     fn fill(&mut self, tag: usize, entry: usize, whole: bool, object: bool, outcome: Outcome) {

@@ -64,6 +64,26 @@ fn objects_within_a_service_are_hidden_one_by_one() {
     assert!(all.contains("\nDevice.X_Lamp.Zone.1.Name") && !all.contains("\nDevice.X_Lamp.Zone.2."), "{all}");
 }
 
+/// R-GET.4: as with tables of ours, what an entry of its own shows is shown, though the object above it is hidden.
+#[test]
+fn a_row_within_a_hidden_object_is_shown() {
+    let (mut w, c, _, lamp) = world(&[("Device.X_Lamp.Zone.1.", ["r---", "r---", "r---", "----"])]);
+    let row = "Device.X_Lamp.Zone.1.Level=10\nDevice.X_Lamp.Zone.1.Name=north";
+    for path in
+        ["Device.", "Device.X_Lamp.", "Device.X_Lamp.Zone.", "Device.X_Lamp.Zone.*.", "Device.X_Lamp.Zone.1."]
+    {
+        assert_eq!(w.get(c, path), row, "{path}");
+    }
+    let hidden = |path: &str| format!("{path}: 7026");
+    assert_eq!(w.get(c, "Device.X_Lamp.Zone.2."), hidden("Device.X_Lamp.Zone.2."));
+    assert_eq!(w.get(c, "Device.X_Lamp.Colour"), hidden("Device.X_Lamp.Colour"));
+    // Nothing of what the Service says of it is told, while there is nothing to show.
+    w.services.get_mut(&lamp).unwrap().values.retain(|path, _| !path.contains(".Zone.1."));
+    for path in ["Device.X_Lamp.", "Device.X_Lamp.Zone."] {
+        assert_eq!(w.get(c, path), hidden(path));
+    }
+}
+
 /// R-GIN.0, R-GIN.1
 #[test]
 fn instances_and_their_keys_are_filtered() {
