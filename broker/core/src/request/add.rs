@@ -262,7 +262,13 @@ impl Broker {
             return Err(Fault::new(ErrCode::NON_CREATABLE_OBJECT, text).into());
         }
         if local.at.is_empty() && !local.search {
-            return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist")).into());
+            // Whether the row above is there is not told by how the new one is refused.
+            let mut row = path.clone();
+            row.segments.push(Segment::Instance(TRIAL));
+            return Err(match origin.rights.allow_path(Kind::Obj, Act::Write, &row) {
+                true => Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist")).into(),
+                false => Fault::denied(path).into(),
+            });
         }
         let budget = trial.budget;
         let mut plan = |broker: &mut Self, above: ObjRef| {

@@ -218,6 +218,13 @@ impl Broker {
         if local.table || local.object.is_some_and(|id| self.model.schema.get(id).is_some_and(|o| !o.table)) {
             return Err(wrong_form(requested, "the path of a row"));
         }
+        // Whether a row is there is not told by how its deletion is refused (R-DEL.1).
+        if local.at.is_empty()
+            && !local.search
+            && !rights.allow_path(Kind::InstantiatedObj, Act::Write, &path)
+        {
+            return Err(Fault::denied(path));
+        }
         let mut steps = Vec::new();
         for at in local.at {
             // R-DEL.2, R-DEL.4: what it may not know of is not told.
@@ -248,6 +255,13 @@ impl Broker {
     pub(super) fn may_know_row(&self, at: &ObjRef, rights: &Rights) -> bool {
         let kinds = [Kind::InstantiatedObj, Kind::Obj];
         kinds.iter().any(|kind| rights.allow(&self.model, *kind, Act::Read, at, &Leaf::Object))
+    }
+
+    /// Whether nothing of an object is shown: for whoever asks it is not there.
+    pub(super) fn shows_nothing(&self, at: &ObjRef, rights: &Rights) -> bool {
+        let params = self.model.schema.get(at.object).into_iter().flat_map(|object| object.params.keys());
+        !self.may_know_row(at, rights)
+            && params.into_iter().all(|name| !rights.may_read(&self.model, at, name))
     }
 
     fn may_delete(&self, at: &ObjRef, rights: &Rights) -> Result<(), Fault> {

@@ -253,7 +253,10 @@ impl Broker {
     fn plan_objects(&self, job: &mut GetJob, wish: &Wish<'_>, local: &Local) -> Result<(), Fault> {
         let Wish { entry, path, depth, .. } = *wish;
         if local.at.is_empty() && !local.search {
-            return Err(Fault::new(ErrCode::INVALID_PATH, format!("{path} does not exist")));
+            return Err(match job.origin.rights.is_all() {
+                true => Fault::new(ErrCode::INVALID_PATH, format!("{path} does not exist")),
+                false => Fault::unsupported(path),
+            });
         }
         let mut own = Vec::new();
         for at in self.chosen(local) {
@@ -270,6 +273,11 @@ impl Broker {
             if !job.budget.is_open() {
                 break;
             }
+        }
+        // Nor is a table there within a row that is not.
+        let hidden = |row: &ObjRef| !row.numbers.is_empty() && self.shows_nothing(row, &job.origin.rights);
+        if local.table && !local.search && own.is_empty() && local.at.first().is_some_and(hidden) {
+            return Err(Fault::unsupported(path));
         }
         job.own(entry, own);
         Ok(())

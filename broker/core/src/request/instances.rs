@@ -126,23 +126,34 @@ impl Broker {
             }
             Found::Local(local) => local,
         };
+        let absent = || Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist"));
         if local.at.is_empty() && !local.search {
-            return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist")));
+            return Err(absent());
         }
+        // R-GIN.0: what is hidden is not there.
+        let hidden = |at: &ObjRef| !local.search && self.shows_nothing(at, &job.origin.rights);
+        let (hidden, is_row) =
+            local.at.first().map_or((false, false), |at| (hidden(at), !at.numbers.is_empty()));
         if let Some(table) = local.object.filter(|_| local.table) {
             let rows = local.at.iter().flat_map(|above| self.model.rows.of_table(table, &above.numbers));
             for (row, _) in rows {
                 self.add_instance(job, row, &mut entry.own);
             }
-            return Ok(());
+            return if hidden && is_row && entry.own.is_empty() { Err(absent()) } else { Ok(()) };
         }
         let tables_below = local.object.is_some_and(|o| self.has_tables_below(o));
         if !tables_below && local.object.is_some() {
+            if hidden {
+                return Err(if is_row { absent() } else { Fault::unsupported(&path) });
+            }
             return Err(Fault::new(ErrCode::OBJECT_IS_NOT_A_TABLE, format!("{path} is not a table")));
         }
         for at in &local.at {
             self.instances_below(job, at, &mut entry.own);
             self.ask_services_below(job, index, at);
+        }
+        if hidden && is_row && entry.own.is_empty() {
+            return Err(absent());
         }
         Ok(())
     }

@@ -153,8 +153,16 @@ impl Broker {
         let usable = check_arguments(command, &operate.input_args)
             .and_then(|()| check_values(&object.path, name, &operate.input_args));
         let is_async = command.is_async;
-        if local.at.is_empty() && !local.search {
-            return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist")));
+        if !local.search {
+            // Whether a row is there, and what it has, is not told by how a command is refused.
+            let operable = match local.at.first() {
+                Some(at) => self.check_operable(origin, at, name),
+                None if origin.rights.allow_path(Kind::CommandEvent, Act::Execute, &path) => {
+                    Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist")))
+                }
+                None => Err(Fault::denied(&path)),
+            };
+            operable?;
         }
         let no_such_command = self.no_such_command(&path, local.at.first());
         let mut tasks = Vec::new();

@@ -6,10 +6,12 @@ use usp_core::output::CloseReason;
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::message;
 use usp_proto::record::Record;
+use usp_proto::usp;
+use usp_proto::usp::request::ReqType;
 
 use crate::bench::World;
 use crate::bench::device::number;
-use crate::bench::peer::get;
+use crate::bench::peer::{add, get, operate, set, supported};
 use crate::bench::text;
 
 fn permission(order: u32, target: &str, bits: [&str; 4]) -> PermissionSeed {
@@ -276,4 +278,55 @@ fn a_row_that_gets_another_name_is_its_former_peers_no_more() {
     assert!(w.get(r, "Device.DeviceInfo.ModelName").starts_with("Error 7006"));
     let heir = w.connect(MtpKind::WebSocket, Side::Agent, "self::heir", true);
     assert!(!w.notes(heir).is_empty());
+}
+
+/// R-GIN.0: whether a row is there is not told to whoever may see and do nothing with it, by no code and by no text.
+#[test]
+fn a_hidden_row_is_not_told_from_one_that_is_not_there() {
+    let nothing = permission(1, "Device.DeviceInfo.UpTime", ["r---", "----", "----", "----"]);
+    let mut config = crate::bench::config();
+    config.seed.roles.push(RoleSeed { name: "Blind".to_owned(), permissions: vec![nothing] });
+    for (id, role) in [("self::admin", "Full Access"), ("self::blind", "Blind")] {
+        config.seed.controllers.push(ControllerSeed {
+            endpoint_id: EndpointId::parse(id).unwrap(),
+            role: role.to_owned(),
+            params: Vec::new(),
+            mqtt: None,
+        });
+    }
+    let mut w = World::with(config);
+    let c = w.controller("self::blind");
+    let mut told = |number: u32| {
+        let row = format!("Device.LocalAgent.Controller.{number}.");
+        let below = |rest: &str| format!("{row}{rest}");
+        let mut all = Vec::new();
+        for path in [&*row, &below("MTP."), &below("MTP.1."), &below("BootParameter."), &below("Alias")] {
+            all.push(w.ask(c, get(&[path], 0)));
+        }
+        for path in [&*row, &below("MTP."), &below("MTP.1."), &below("E2ESession.")] {
+            let request = usp::GetInstances { obj_paths: vec![path.to_owned()], first_level_only: false };
+            all.push(w.ask(c, ReqType::GetInstances(request)));
+            all.push(w.ask(c, supported(&[path], false)));
+        }
+        for partial in [false, true] {
+            let obj_paths = vec![row.clone(), below("BootParameter.1.")];
+            all.push(w.ask(c, ReqType::Delete(usp::Delete { allow_partial: partial, obj_paths })));
+            for settings in [&["Alias=x"][..], &["Alias?=x"], &["Nope=x"], &["Alias?=x", "Nope?=y"]] {
+                all.push(w.ask(c, set(partial, &[(&row, settings)])));
+            }
+            all.push(w.ask(c, set(partial, &[(&below("MTP.1."), &["Enable=x"])])));
+            let add = add(partial, &[(&below("BootParameter."), &["ParameterName=Device."])]);
+            all.push(w.ask(c, add));
+        }
+        all.push(w.ask(c, operate(&below("SendOnBoardRequest()"), "", &[])));
+        let texts =
+            all.iter().map(|msg| text::loud(msg).replace(&format!("Controller.{number}."), "Controller.N."));
+        texts.collect::<Vec<String>>()
+    };
+    let (hidden, absent) = (told(1), told(99));
+    for (hidden, absent) in hidden.iter().zip(&absent) {
+        assert_eq!(hidden, absent);
+    }
+    let hidden = "Device.MQTT.Capabilities.";
+    assert_eq!(w.instances(c, hidden, true), format!("{hidden}: 7026"), "as a Get says");
 }

@@ -103,9 +103,9 @@ impl Broker {
             let wanted = "the path of a row: a number, a key, an expression or * is missing at its end";
             return Err(wrong_form(&object.obj_path, wanted).into());
         }
+        let does_not_exist = || Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, format!("{path} does not exist"));
         if local.at.is_empty() && !local.search {
-            let text = format!("{path} does not exist");
-            return Err(Fault::new(ErrCode::OBJECT_DOES_NOT_EXIST, text).into());
+            return Err(does_not_exist().into());
         }
         let params = object.param_settings.iter().map(|setting| setting.param.as_str());
         let absent = self.model.absent_settings(&path, local.object, params, rights);
@@ -121,6 +121,8 @@ impl Broker {
             if is_hidden && absent.are_all() {
                 continue;
             }
+            // Nor is a row there of which nothing may be seen.
+            let is_absent = !local.search && !at.numbers.is_empty() && self.shows_nothing(&at, rights);
             match self.plan_target(at, object, plan, (&absent, is_hidden)) {
                 Ok(t)
                     if is_hidden
@@ -128,6 +130,17 @@ impl Broker {
                         && t.elsewhere.is_empty()
                         && shown::are_unknown(&t.errors) => {}
                 Err((failure, _)) if is_hidden && shown::are_unknown(&failure.param_errs) => {}
+                Ok(t)
+                    if is_absent
+                        && t.effects.is_empty()
+                        && t.elsewhere.is_empty()
+                        && shown::are_unknown(&t.errors) =>
+                {
+                    return Err(does_not_exist().into());
+                }
+                Err((failure, _)) if is_absent && shown::are_unknown(&failure.param_errs) => {
+                    return Err(does_not_exist().into());
+                }
                 Ok(target) => entry.targets.push(target),
                 Err((failure, fault)) => failures.push((failure, fault)),
             }
