@@ -55,6 +55,7 @@ use session::Sessions;
 use subscriptions::Subscriptions;
 use subscriptions::flood::Told;
 use subscriptions::leads::Leads;
+use subscriptions::saving::Saving;
 use subscriptions::told::Undecided;
 use subscriptions::waiting::Notices;
 use time::{Mono, Now};
@@ -78,6 +79,7 @@ pub struct Broker {
     subs: Subscriptions,
     leads: Leads,
     notices: Notices,
+    saving: Saving,
     told: Told,
     undecided: Undecided,
     gather: Gatherer,
@@ -142,6 +144,7 @@ impl Broker {
             subs: Subscriptions::default(),
             leads: Leads::default(),
             notices: Notices::default(),
+            saving: Saving::default(),
             told: Told::default(),
             undecided: Undecided::default(),
             gather: Gatherer::default(),
@@ -219,6 +222,7 @@ impl Broker {
                 Timer::Silence(service) => self.handle_silence(service),
                 Timer::Review(service) => self.review_again(service),
                 Timer::Creations => self.deliver_creations(),
+                Timer::Notices => self.save_notices(),
                 Timer::Leads => self.follow_failed(),
                 Timer::Store => self.retry_store(),
                 Timer::Periodic(controller) => self.handle_periodic(controller),

@@ -24,6 +24,7 @@ impl Broker {
     /// Says goodbye to everybody.
     pub(crate) fn shut_down(&mut self) {
         self.model.rows.settle_marks();
+        self.save_last_notices();
         self.commit(None);
         let open = self.sessions.by_conn.iter().filter(|(_, s)| !s.closing);
         let conns: Vec<ConnId> = open.map(|(conn, _)| *conn).collect();

@@ -1,7 +1,7 @@
 //! Notifications on their way: sent, sent again until they are confirmed, kept for a Controller that is away.
 //!
-//! Only the broker retries towards Controllers (R-NOT.1, R-NOT.2, R-NOT.3, R-NOT.4). OperationComplete of a persistent Subscription is on
-//! disk until it is delivered; Boot! is made anew at each start; everything else that waits, waits in memory.
+//! Only the broker retries towards Controllers (R-NOT.1, R-NOT.2, R-NOT.3, R-NOT.4). What a Persistent Subscription owes goes to disk
+//! (`saving.rs`); Boot! is made anew at each start; everything else that waits, waits in memory.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::notify::{Notification, OnBoardRequest};
 use usp_proto::usp::{self, body::MsgBody, request::ReqType, response::RespType};
 
+use super::saving::{Kept, decode_kept, is_precious};
 use super::waiting::Notice;
 use super::{Subscription, resend_key};
 use crate::Broker;
@@ -28,9 +29,6 @@ const MAX_BYTES: usize = 8 << 20;
 const BURST: usize = 64;
 const BURST_BYTES: usize = 1 << 20;
 const BURST_PAUSE: Duration = Duration::from_secs(1);
-
-/// What a kept notification needs to be found again: a Notify Message, and whom it is for.
-const KEPT_FORMAT: u8 = 1;
 
 impl Broker {
     /// Sends a notification for a Subscription, and keeps it if it must arrive.
@@ -59,7 +57,6 @@ impl Broker {
     ) {
         let size = message_size(&subscription.id, &notification);
         self.make_room(subscription.controller, merge, size, connected.is_some());
-        let kept = subscription.persistent && matches!(notification, Notification::OperComplete(_));
         let id = self.notices.next();
         let notice = Notice {
             controller: subscription.controller,
@@ -68,7 +65,7 @@ impl Broker {
             msg_id: self.next_msg_id(),
             notification,
             retry: subscription.retry,
-            kept,
+            kept: false,
             size,
             tries: 0,
             put_off: false,
@@ -76,14 +73,13 @@ impl Broker {
             expires: subscription.expiration.map(|after| self.model.now.monotonic + after),
             merge,
         };
-        if kept {
-            self.extra_ops.push(StoreOp::PutNotification { id, bytes: notice.encode() });
-            self.commit(None);
-        }
         if let Some(at) = notice.expires {
             self.timers.set(at, Timer::Notice(id));
         }
         self.notices.insert(id, notice);
+        if subscription.persistent {
+            self.save_notice(id);
+        }
         if let Some(conn) = connected {
             self.send_notice(id, conn);
         }
@@ -286,10 +282,7 @@ impl Broker {
         for at in [notice.due, notice.expires].into_iter().flatten() {
             self.timers.clear(at, Timer::Notice(id));
         }
-        if notice.kept {
-            self.extra_ops.push(StoreOp::DeleteNotification { id });
-            self.commit(None);
-        }
+        self.unsave_notice(id, &notice);
     }
 
     /// A Subscription is gone: what it still had to say is not said any more.
@@ -343,18 +336,22 @@ impl Broker {
     pub(crate) fn restore_notices(&mut self, kept: Vec<(u64, Vec<u8>)>) {
         for (id, bytes) in kept {
             self.notices.note(id);
-            let restored = decode_kept(&bytes).and_then(|(controller, subscription_id, notification)| {
-                self.controller_row(controller).filter(|row| self.model.rows.contains(row))?;
-                let subscription =
-                    self.subs.0.iter().find(|(_, s)| s.controller == controller && s.id == subscription_id);
+            let restored = decode_kept(&bytes, self.model.now).and_then(|kept| {
+                self.controller_row(kept.controller).filter(|row| self.model.rows.contains(row))?;
+                let of_row =
+                    |s: &Subscription| s.controller == kept.controller && s.id == kept.subscription_id;
+                let subscription = self.subs.0.iter().find(|(_, s)| of_row(s));
                 let subscription = subscription.map(|(number, s)| (*number, s.expiration));
-                Some((controller, subscription_id, notification, subscription))
+                // Whose Subscription is gone is told of nothing but the end of its commands.
+                (subscription.is_some() || is_precious(&kept.notification)).then_some((kept, subscription))
             });
-            let Some((controller, subscription_id, notification, subscription)) = restored else {
+            let Some((kept, subscription)) = restored else {
                 self.extra_ops.push(StoreOp::DeleteNotification { id });
                 continue;
             };
-            let expires = subscription.and_then(|(_, e)| e).map(|after| self.model.now.monotonic + after);
+            let Kept { controller, subscription_id, notification, left } = kept;
+            let left = left.unwrap_or_else(|| subscription.and_then(|(_, expiration)| expiration));
+            let expires = left.map(|left| self.model.now.monotonic + left);
             if let Some(at) = expires {
                 self.timers.set(at, Timer::Notice(id));
             }
@@ -384,34 +381,12 @@ impl Broker {
     }
 }
 
-impl Notice {
-    fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![KEPT_FORMAT];
-        bytes.extend(self.controller.to_be_bytes());
-        let msg = notify_message(&self.msg_id, &self.subscription_id, true, self.notification.clone());
-        bytes.extend(message::encode(&msg));
-        bytes
-    }
-}
-
-fn decode_kept(bytes: &[u8]) -> Option<(u32, String, Notification)> {
-    let (format, rest) = bytes.split_first()?;
-    let (number, msg) = rest.split_first_chunk::<4>().filter(|_| *format == KEPT_FORMAT)?;
-    let msg = message::decode(msg)?;
-    match msg.body?.msg_body? {
-        MsgBody::Request(usp::Request { req_type: Some(ReqType::Notify(notify)) }) => {
-            Some((u32::from_be_bytes(*number), notify.subscription_id, notify.notification?))
-        }
-        _ => None,
-    }
-}
-
 fn is_confirmation(answer: &usp::Msg) -> bool {
     let Some(MsgBody::Response(response)) = message::body(answer) else { return false };
     matches!(response.resp_type, Some(RespType::NotifyResp(_)))
 }
 
-fn is_boot(notification: &Notification) -> bool {
+pub(super) fn is_boot(notification: &Notification) -> bool {
     matches!(notification, Notification::Event(e) if e.obj_path == "Device." && e.event_name == "Boot!")
 }
 

@@ -39,6 +39,7 @@ mod open_targets;
 mod operate;
 mod operate_late;
 mod operate_rows;
+mod owed;
 mod permissions;
 mod profiles;
 mod promises;

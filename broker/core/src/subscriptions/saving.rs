@@ -1,0 +1,204 @@
+//! What Persistent Subscriptions still owe their Controllers (NotifRetry), on disk (R-NOT.1, R-NOT.2, R-NOT.4).
+//!
+//! Nearly all of it is confirmed at once and never written. What is not goes to disk together, after a second at first, then after
+//! pauses that grow to a minute while there is always more: a flood for a Controller that is away wears no flash. A stop writes all.
+//! Only what cannot come again by itself, the end of a command, is written as it comes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use usp_proto::message;
+use usp_proto::usp::notify::Notification;
+use usp_proto::usp::{self, body::MsgBody, request::ReqType};
+
+use super::notices::{is_boot, notify_message};
+use super::waiting::Notice;
+use crate::Broker;
+use crate::output::StoreOp;
+use crate::time::{Mono, Now, Wall};
+use crate::timers::Timer;
+
+/// The least and the longest pause between two writes, and the calm after which the least counts again.
+const SOON: Duration = Duration::from_secs(1);
+const SELDOM: Duration = Duration::from_secs(64);
+
+/// Whom a notification is for, until when, and a Notify Message. Formerly without a time.
+const WITHOUT_END: u8 = 1;
+const FORMAT: u8 = 2;
+/// Bytes of the times: how long it is still to be tried, and when that was written, each in milliseconds.
+const NEVER: u64 = u64::MAX;
+const NO_CLOCK: i64 = i64::MIN;
+
+/// What is not on disk as it should be.
+#[derive(Debug, Default)]
+pub(crate) struct Saving {
+    /// To be written, if they are not confirmed before.
+    unsaved: BTreeSet<u64>,
+    /// To be taken away.
+    stale: BTreeSet<u64>,
+    due: Option<Mono>,
+    last: Option<Mono>,
+    pause: Duration,
+    /// The process is going to end: nothing waits any more.
+    ending: bool,
+}
+
+/// One as it was on disk.
+pub(super) struct Kept {
+    pub(super) controller: u32,
+    pub(super) subscription_id: String,
+    pub(super) notification: Notification,
+    /// How long it is still to be tried; `None`: nothing is known, `Some(None)`: without end.
+    pub(super) left: Option<Option<Duration>>,
+}
+
+/// Whether it is written as it comes, and taken away as it is confirmed.
+pub(super) fn is_precious(notification: &Notification) -> bool {
+    matches!(notification, Notification::OperComplete(_))
+}
+
+impl Broker {
+    /// One has to outlive a restart. Boot! is made anew at each start.
+    pub(super) fn save_notice(&mut self, id: u64) {
+        let Some(notice) = self.notices.get(id) else { return };
+        if is_boot(&notice.notification) {
+            return;
+        }
+        let at_once = self.saving.ending || is_precious(&notice.notification);
+        self.saving.unsaved.insert(id);
+        match at_once {
+            true => self.write_notices(&[id]),
+            false => self.save_later(),
+        }
+    }
+
+    /// One is not owed any more.
+    pub(super) fn unsave_notice(&mut self, id: u64, notice: &Notice) {
+        self.saving.unsaved.remove(&id);
+        if !notice.kept {
+            return;
+        }
+        if self.saving.ending || is_precious(&notice.notification) {
+            self.extra_ops.push(StoreOp::DeleteNotification { id });
+            return self.commit(None);
+        }
+        self.saving.stale.insert(id);
+        self.save_later();
+    }
+
+    fn save_later(&mut self) {
+        if self.saving.due.is_some() {
+            return;
+        }
+        let now = self.model.now.monotonic;
+        let paused = self.saving.last.map_or(now, |last| last + self.saving.pause);
+        let at = paused.max(now + SOON);
+        self.saving.due = Some(at);
+        self.timers.set(at, Timer::Notices);
+    }
+
+    /// It is time to write what was not confirmed meanwhile.
+    pub(crate) fn save_notices(&mut self) {
+        if let Some(due) = self.saving.due.take() {
+            self.timers.clear(due, Timer::Notices);
+        }
+        if self.saving.unsaved.is_empty() && self.saving.stale.is_empty() {
+            return;
+        }
+        let now = self.model.now.monotonic;
+        let calm = self.saving.last.is_none_or(|last| now.since(last) >= SELDOM * 2);
+        self.saving.pause = if calm { SOON } else { (self.saving.pause * 2).min(SELDOM) };
+        self.saving.last = Some(now);
+        let stale = std::mem::take(&mut self.saving.stale);
+        self.extra_ops.extend(stale.into_iter().map(|id| StoreOp::DeleteNotification { id }));
+        let unsaved: Vec<u64> = self.saving.unsaved.iter().copied().collect();
+        self.write_notices(&unsaved);
+    }
+
+    /// The process is going to end.
+    pub(crate) fn save_last_notices(&mut self) {
+        self.saving.ending = true;
+        self.save_notices();
+    }
+
+    fn write_notices(&mut self, ids: &[u64]) {
+        let now = self.model.now;
+        for id in ids {
+            self.saving.unsaved.remove(id);
+            if let Some(notice) = self.notices.get_mut(*id) {
+                notice.kept = true;
+                self.extra_ops.push(StoreOp::PutNotification { id: *id, bytes: notice.encode(now) });
+            }
+        }
+        self.commit(None);
+    }
+}
+
+impl Notice {
+    fn encode(&self, now: Now) -> Vec<u8> {
+        let left = self
+            .expires
+            .map_or(NEVER, |at| u64::try_from(at.since(now.monotonic).as_millis()).unwrap_or(NEVER));
+        let written = now.known_wall().map_or(NO_CLOCK, |wall| wall.0);
+        let mut bytes = vec![FORMAT];
+        bytes.extend(self.controller.to_be_bytes());
+        bytes.extend(left.to_be_bytes());
+        bytes.extend(written.to_be_bytes());
+        let msg = notify_message(&self.msg_id, &self.subscription_id, true, self.notification.clone());
+        bytes.extend(message::encode(&msg));
+        bytes
+    }
+}
+
+/// Takes back one. `None`: it cannot be understood, or its time is over.
+pub(super) fn decode_kept(bytes: &[u8], now: Now) -> Option<Kept> {
+    let (format, rest) = bytes.split_first()?;
+    let (controller, rest) = rest.split_first_chunk::<4>()?;
+    let (left, msg) = match *format {
+        WITHOUT_END => (None, rest),
+        FORMAT => {
+            let (left, rest) = rest.split_first_chunk::<8>()?;
+            let (written, rest) = rest.split_first_chunk::<8>()?;
+            let left = still_left(u64::from_be_bytes(*left), i64::from_be_bytes(*written), now);
+            if left == Some(Duration::ZERO) {
+                return None;
+            }
+            (Some(left), rest)
+        }
+        _ => return None,
+    };
+    match message::decode(msg)?.body?.msg_body? {
+        MsgBody::Request(usp::Request { req_type: Some(ReqType::Notify(notify)) }) => Some(Kept {
+            controller: u32::from_be_bytes(*controller),
+            subscription_id: notify.subscription_id,
+            notification: notify.notification?,
+            left,
+        }),
+        _ => None,
+    }
+}
+
+/// The time that the process was not there counts, where a clock can tell it.
+fn still_left(left: u64, written: i64, now: Now) -> Option<Duration> {
+    let left = Some(left).filter(|left| *left != NEVER).map(Duration::from_millis)?;
+    let written = Some(Wall(written)).filter(|wall| wall.0 != NO_CLOCK);
+    let away = now.known_wall().zip(written).map_or(0, |(now, written)| now.0.saturating_sub(written.0));
+    Some(left.saturating_sub(Duration::from_millis(u64::try_from(away).unwrap_or_default())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_away_counts_where_a_clock_tells_it() {
+        let at = |wall, wall_is_true| Now { wall: Wall(wall), wall_is_true, ..Now::default() };
+        let left = |left, written, now| still_left(left, written, now).map(|left| left.as_millis());
+        assert_eq!(left(5000, 10_000, at(12_000, true)), Some(3000));
+        assert_eq!(left(5000, 10_000, at(99_000, true)), Some(0));
+        assert_eq!(left(5000, 10_000, at(99_000, false)), Some(5000), "not known yet");
+        assert_eq!(left(5000, NO_CLOCK, at(99_000, true)), Some(5000), "not known then");
+        assert_eq!(left(5000, 10_000, at(8000, true)), Some(5000), "it went back");
+        assert_eq!(left(NEVER, 10_000, at(99_000, true)), None);
+    }
+}
