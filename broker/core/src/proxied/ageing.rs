@@ -10,7 +10,7 @@ use usp_mapping::port::PointId;
 use usp_mapping::value::Value;
 
 use super::objects::Place;
-use super::{Device, Reading};
+use super::{Device, Quality, Reading, Word};
 use crate::Broker;
 use crate::time::Mono;
 use crate::timers::Timer;
@@ -55,13 +55,15 @@ impl Broker {
     }
 
     /// What the windows of a BinarySensor make of what its device says.
-    pub(super) fn sense(&mut self, device: u32, place: Place, heard: Value) -> Value {
+    pub(super) fn sense(&mut self, device: u32, place: Place, heard: Value, word: Word) -> Value {
         let Some(windows) = self.model.windows(device, place) else { return heard };
-        let now = self.model.now.monotonic;
+        let (now, good) = (self.model.now.monotonic, self.is_good_at(device, place));
+        // Of what is of any age nobody knows whether it is later than anything.
+        let said = word.said_at(now).unwrap_or_default();
         match (heard, self.model.devices.capability_mut(device, place)) {
             (Value::Bool(stimulus), Some(capability)) => {
                 let (sensor, _) = &mut **capability.sensor.get_or_insert_default();
-                let value = sensor.hear(stimulus, windows, now);
+                let value = sensor.hear(stimulus, said, windows, good, now);
                 self.watch_sensor(device, place);
                 Value::Bool(value)
             }
@@ -72,9 +74,10 @@ impl Broker {
     /// A window may have ended, or was changed.
     pub(crate) fn handle_sensor(&mut self, device: u32, place: Place) {
         let (now, Some(windows)) = (self.model.now, self.model.windows(device, place)) else { return };
+        let good = self.is_good_at(device, place);
         let Some(capability) = self.model.devices.capability_mut(device, place) else { return };
         let (sensor, _) = &mut **capability.sensor.get_or_insert_default();
-        let value = sensor.look(windows, now.monotonic);
+        let value = sensor.look(windows, good, now.monotonic);
         let changed = capability.turn(Value::Bool(value), now);
         self.watch_sensor(device, place);
         if changed {
@@ -88,6 +91,13 @@ impl Broker {
         if let Some((device, place)) = found {
             self.handle_sensor(device, place);
         }
+    }
+
+    /// Whether the reading of a row can be taken for what the device has now.
+    fn is_good_at(&self, device: u32, place: Place) -> bool {
+        let device = self.model.devices.get(device);
+        let found = device.and_then(|device| Some((device, device.capabilities.get(place)?)));
+        found.is_some_and(|(device, it)| self.model.quality(device, it) == Quality::Good)
     }
 
     fn watch_sensor(&mut self, device: u32, place: Place) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rust_decimal::Decimal;
-use usp_mapping::mapping::{self, Command, Event, Window};
+use usp_mapping::mapping::{self, Command, Event, Poll, Window};
 use usp_mapping::port::CommandId;
 use usp_mapping::value::decimal_text;
 use usp_proto::tr106;
@@ -149,6 +149,7 @@ impl Model {
             sensitive: model.sensitivity.is_none() || sensitivity > 0,
             hold: window("HoldTime", model.hold),
             rest: window("RestTime", model.rest),
+            asked: model.read.as_ref().is_some_and(|read| read.poll != Poll::Once),
         })
     }
 

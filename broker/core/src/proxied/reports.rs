@@ -175,7 +175,7 @@ impl Broker {
         }
         let has_levels = model.low_threshold.is_some() || model.high_threshold.is_some();
         let levels = if has_levels { self.levels(number, place) } else { Default::default() };
-        let value = if class == Class::BinarySensor { self.sense(number, place, value) } else { value };
+        let value = if class == Class::BinarySensor { self.sense(number, place, value, word) } else { value };
         let Some(capability) = self.model.devices.capability_mut(number, place) else { return };
         let changed = capability.take(value, deadband, word, now);
         self.watch_age(number, place);

@@ -19,6 +19,8 @@ pub struct Windows {
     pub hold: Duration,
     /// RestTime; zero: off.
     pub rest: Duration,
+    /// The device is asked: a word of it is true of its own moment, and a later one is sure to come.
+    pub asked: bool,
 }
 
 /// What is known of a sensor.
@@ -26,6 +28,8 @@ pub struct Windows {
 pub struct Sensor {
     /// What the device last said.
     stimulus: bool,
+    /// When it said so.
+    said: Mono,
     /// The stimulus is there and not ignored.
     counts: bool,
     /// When Value last became true.
@@ -34,22 +38,20 @@ pub struct Sensor {
 }
 
 impl Sensor {
-    /// The device says whether the stimulus is there. Gives Value.
-    pub fn hear(&mut self, stimulus: bool, windows: Windows, now: Mono) -> bool {
-        self.look(windows, now);
-        if stimulus && !self.stimulus {
-            self.counts = windows.sensitive && !self.rests(windows, now);
-        }
-        self.stimulus = stimulus;
+    /// The device says whether the stimulus is there, or said so at an instant; `good`: what it had said before could be
+    /// believed until now. Gives Value.
+    pub fn hear(&mut self, stimulus: bool, said: Mono, windows: Windows, good: bool, now: Mono) -> bool {
+        self.look(windows, good, now);
+        (self.stimulus, self.said) = (stimulus, said);
         self.counts &= stimulus;
-        self.look(windows, now)
+        self.look(windows, true, now)
     }
 
-    /// Time has passed, or the settings have changed. Gives Value.
-    pub fn look(&mut self, windows: Windows, now: Mono) -> bool {
+    /// Time has passed, or the settings have changed; `good`: what the device said last can be believed. Gives Value.
+    pub fn look(&mut self, windows: Windows, good: bool, now: Mono) -> bool {
         if !windows.sensitive {
             self.counts = false;
-        } else if self.stimulus && !self.rests(windows, now) {
+        } else if good && self.stimulus && !self.rests(windows, now) {
             self.counts = true;
         }
         if self.value && !self.counts && self.triggered.is_none_or(|at| at + windows.hold <= now) {
@@ -65,13 +67,16 @@ impl Sensor {
     /// When [`look`](Self::look) can bring something new without the device.
     pub fn due(&self, windows: Windows) -> Option<Mono> {
         let falls = (self.value && !self.counts).then_some(windows.hold);
-        let rises = (self.stimulus && !self.counts && windows.sensitive).then_some(windows.rest);
+        let stands = self.stimulus && !windows.asked;
+        let rises = (stands && !self.counts && windows.sensitive).then_some(windows.rest);
         let next = [falls, rises].into_iter().flatten().min()?;
         Some(self.triggered? + next)
     }
 
+    /// Whether the stimulus is not known to have outlasted RestTime.
     fn rests(&self, windows: Windows, now: Mono) -> bool {
-        self.triggered.is_some_and(|at| now < at + windows.rest)
+        let known = if windows.asked { self.said } else { now };
+        self.triggered.is_some_and(|at| known < at + windows.rest)
     }
 }
 
@@ -80,21 +85,26 @@ mod tests {
     use super::*;
 
     fn windows(hold: u64, rest: u64) -> Windows {
-        Windows { sensitive: true, hold: Duration::from_secs(hold), rest: Duration::from_secs(rest) }
+        let [hold, rest] = [hold, rest].map(Duration::from_secs);
+        Windows { sensitive: true, hold, rest, asked: false }
+    }
+
+    fn at(second: u64) -> Mono {
+        Mono(Duration::from_secs(second))
     }
 
     /// Plays stimuli (from, to) in seconds, looking when it is due, and gives the times at which Value was true.
     fn play(windows: Windows, stimuli: &[(u64, u64)]) -> Vec<(u64, u64)> {
         let (mut sensor, mut seen, mut since) = (Sensor::default(), Vec::new(), None);
         for second in 0..60 {
-            let now = Mono(Duration::from_secs(second));
+            let now = at(second);
             let is_there = stimuli.iter().any(|(from, to)| (*from..*to).contains(&second));
             let due = sensor.due(windows).is_some_and(|at| at <= now);
             let mut value = sensor.value;
             if is_there != sensor.stimulus {
-                value = sensor.hear(is_there, windows, now);
+                value = sensor.hear(is_there, now, windows, true, now);
             } else if due {
-                value = sensor.look(windows, now);
+                value = sensor.look(windows, true, now);
             }
             match (since, value) {
                 (None, true) => since = Some(second),
@@ -160,7 +170,44 @@ mod tests {
         let off = Windows { sensitive: false, ..windows(5, 0) };
         assert_eq!(play(off, &[(1, 20)]), []);
         let mut sensor = Sensor::default();
-        assert!(!sensor.hear(true, off, Mono::default()));
-        assert!(sensor.look(windows(0, 0), Mono(Duration::from_secs(1))), "it is still there");
+        assert!(!sensor.hear(true, at(0), off, true, at(0)));
+        assert!(sensor.look(windows(0, 0), true, at(1)), "it is still there");
+    }
+
+    #[test]
+    fn of_a_device_that_is_asked_only_a_word_after_the_rest_counts() {
+        let asked = Windows { asked: true, ..windows(0, 12) };
+        let polls = |words: &[(u64, bool)]| {
+            let mut sensor = Sensor::default();
+            words.iter().map(|(s, word)| sensor.hear(*word, at(*s), asked, true, at(*s))).collect::<Vec<_>>()
+        };
+        let mut sensor = Sensor::default();
+        for (second, word, value) in [(0, true, true), (5, false, false), (10, true, false)] {
+            assert_eq!(sensor.hear(word, at(second), asked, true, at(second)), value, "{second}");
+        }
+        assert_eq!(sensor.due(asked), None, "time alone tells nothing");
+        assert!(!sensor.look(asked, true, at(12)));
+        assert_eq!(polls(&[(0, true), (5, false), (10, true), (15, false)]), [true, false, false, false]);
+        assert_eq!(polls(&[(0, true), (5, false), (10, true), (15, true)]), [true, false, false, true]);
+        assert_eq!(polls(&[(0, true), (6, false), (12, true)]), [true, false, true], "at the very end");
+        let late = Windows { rest: Duration::ZERO, ..asked };
+        assert!(sensor.look(late, true, at(14)), "RestTime was taken away: what was seen after it counts");
+        let mut old = Sensor::default();
+        old.hear(true, at(0), asked, true, at(0));
+        old.hear(false, at(5), asked, true, at(5));
+        assert!(!old.hear(true, at(10), asked, true, at(14)), "what was so at 10 s says nothing of 12 s");
+    }
+
+    #[test]
+    fn what_cannot_be_believed_any_more_triggers_nothing() {
+        let rest = windows(0, 10);
+        let mut sensor = Sensor::default();
+        sensor.hear(true, at(1), rest, true, at(1));
+        sensor.hear(false, at(2), rest, true, at(2));
+        sensor.hear(true, at(5), rest, true, at(5));
+        assert_eq!(sensor.due(rest), Some(at(11)));
+        assert!(!sensor.look(rest, false, at(11)));
+        assert!(!sensor.clone().hear(false, at(20), rest, false, at(20)));
+        assert!(sensor.hear(true, at(20), rest, false, at(20)), "it is there again, and wet");
     }
 }

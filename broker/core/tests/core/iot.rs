@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use usp_core::input::ConnId;
-use usp_mapping::mapping::{Class, Steps};
+use usp_mapping::mapping::{Class, Poll, Steps};
 use usp_mapping::port::DeviceFault;
 use usp_mapping::value::Value;
 
@@ -17,6 +17,10 @@ const LEVEL: &str = "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.";
 
 /// A door that offers all windows, watched.
 fn door() -> (World, ConnId) {
+    door_with(Poll::Every(Duration::from_secs(1)))
+}
+
+fn door_with(poll: Poll) -> (World, ConnId) {
     let mut w = World::new();
     w.load(edited("a: plain", |mapping| {
         let sensor = &mut mapping.capabilities[0];
@@ -24,6 +28,7 @@ fn door() -> (World, ConnId) {
         sensor.hold = Some(Duration::ZERO);
         sensor.rest = Some(Duration::ZERO);
         sensor.max_age = Duration::from_secs(3600);
+        sensor.read.as_mut().unwrap().poll = poll;
     }));
     let c = w.controller("self::c");
     w.report("a", &[(0, Value::Bool(false))]);
@@ -89,6 +94,42 @@ fn both_windows_make_pulses() {
     assert_eq!(play(&mut w, c, &says, 30), [(1, true), (6, false), (11, true), (16, false)]);
     let at = w.get(c, &format!("{DOOR}LastChange"));
     assert!(at.ends_with("=2026-01-01T00:00:16Z"), "{at}");
+}
+
+/// What a poll saw within RestTime says nothing of its end: the next poll does.
+#[test]
+fn rest_time_of_a_polled_sensor_ends_with_a_reading() {
+    let (mut w, c) = door();
+    w.set(c, DOOR, &["RestTime=12000"]);
+    let polls = [(5, true), (10, false), (15, true), (20, false), (25, false), (30, true), (35, false)];
+    assert_eq!(play(&mut w, c, &polls, 39), [(5, true), (10, false), (30, true), (35, false)]);
+    let polls = [(1, false), (6, true), (11, false), (16, true), (21, true)];
+    assert_eq!(play(&mut w, c, &polls, 25), [(6, true), (11, false), (21, true)], "it is still there");
+}
+
+/// Nobody knows whether a stimulus outlasts RestTime that was last seen before the device was lost.
+#[test]
+fn rest_time_that_ends_while_a_sensor_is_away_triggers_nothing() {
+    for poll in [Poll::Once, Poll::Every(Duration::from_secs(1))] {
+        let (mut w, c) = door_with(poll);
+        w.set(c, DOOR, &["RestTime=12000"]);
+        assert_eq!(play(&mut w, c, &[(1, true), (2, false), (10, true)], 11), [(1, true), (2, false)]);
+        w.report_online("a", Err(DeviceFault::Unreachable("gone".to_owned())));
+        let changed = w.get(c, &format!("{DOOR}LastChange"));
+        assert_eq!(play(&mut w, c, &[], 20), []);
+        assert_eq!(w.get(c, &format!("{DOOR}LastChange")), changed);
+        w.report_online("a", Ok(()));
+        assert_eq!(play(&mut w, c, &[(2, true), (4, false)], 5), [(2, true), (4, false)]);
+    }
+}
+
+/// Of a sensor that tells its changes the last word stands.
+#[test]
+fn rest_time_of_a_sensor_that_tells_changes_ends_by_itself() {
+    let (mut w, c) = door_with(Poll::Once);
+    w.set(c, DOOR, &["RestTime=12000"]);
+    let says = [(1, true), (2, false), (10, true), (20, false)];
+    assert_eq!(play(&mut w, c, &says, 25), [(1, true), (2, false), (13, true), (20, false)]);
 }
 
 #[test]
