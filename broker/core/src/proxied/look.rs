@@ -117,13 +117,7 @@ impl Model {
 
     /// LowLevel and HighLevel: the reading against a threshold. Without a reading neither is true.
     pub(crate) fn level_at(&self, at: &ObjRef, level: &str, threshold: &str) -> Option<String> {
-        let reading = self.devices.capability(at)?.2.number();
-        let threshold: Decimal = threshold.parse().ok()?;
-        let reached = reading.is_some_and(|value| match level {
-            "LowLevel" => value <= threshold,
-            _ => value >= threshold,
-        });
-        Some(reached.to_string())
+        level_of(self.devices.capability(at)?.2.number(), level, threshold)
     }
 
     /// What the mapping gives a Parameter of a class object, before a Controller changes it.
@@ -200,6 +194,16 @@ const REFRESH: &str = "X_USPBROKER_Refresh";
 /// Whether a command or event of this name is declared by mappings. Those of the library begin as our own elements do.
 pub(crate) fn is_of_mapping(name: &str) -> bool {
     name.starts_with("X_") && name != REFRESH
+}
+
+/// Whether a number has reached a threshold.
+pub(super) fn level_of(number: Option<Decimal>, level: &str, threshold: &str) -> Option<String> {
+    let threshold: Decimal = threshold.parse().ok()?;
+    let reached = number.is_some_and(|value| match level {
+        "LowLevel" => value <= threshold,
+        _ => value >= threshold,
+    });
+    Some(reached.to_string())
 }
 
 /// What a mapping says of a capability.

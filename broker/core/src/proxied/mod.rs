@@ -419,10 +419,12 @@ impl Capability {
 
     /// The reading as a number, if it is one.
     pub fn number(&self) -> Option<Decimal> {
-        match &self.reading.as_ref()?.value {
-            Value::Number(number) => Some(*number),
-            Value::Bool(_) | Value::Text(_) | Value::Numbers(_) | Value::Bytes(_) => None,
-        }
+        self.reading.as_ref()?.number()
+    }
+
+    /// The last reading, be it by a mapping that was replaced since.
+    fn last(&self) -> Option<&Reading> {
+        self.reading.as_ref().or(self.earlier.as_deref())
     }
 
     /// Takes a value in that the device has, or had until now. `true`: it is not the one before. What is read first, after
@@ -488,6 +490,13 @@ impl Capability {
 }
 
 impl Reading {
+    fn number(&self) -> Option<Decimal> {
+        match &self.value {
+            Value::Number(number) => Some(*number),
+            Value::Bool(_) | Value::Text(_) | Value::Numbers(_) | Value::Bytes(_) => None,
+        }
+    }
+
     /// Whether it is of before an absence.
     fn is_before(&self, away: Option<Mono>) -> bool {
         away.is_some_and(|away| self.at < away)

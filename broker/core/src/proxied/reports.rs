@@ -11,6 +11,7 @@ use usp_proto::err_code::ErrCode;
 use super::ageing::{becomes_old, old_after};
 use super::capabilities::Capabilities;
 use super::objects::Place;
+use super::watching::Levels;
 use super::{Capability, Device, Reading, Word, is_contact, is_same};
 use crate::Broker;
 use crate::fault::Fault;
@@ -168,19 +169,30 @@ impl Broker {
         let Some(device) = self.model.devices.get(number) else { return };
         let model = device.capabilities.get(place).and_then(|c| device.model(c));
         let Some(model) = model else { return };
-        let (class, deadband) = (model.class, model.deadband.filter(|_| !matches!(word, Word::Written(_))));
+        let (class, has_levels) = (model.class, has_levels(model));
+        let deadband = model.deadband.filter(|_| !matches!(word, Word::Written(_)));
+        let levels = if has_levels { self.levels(number, place) } else { Default::default() };
+        // That a threshold is crossed is told, be the step ever so small.
+        let deadband = deadband.filter(|_| !has_levels || !self.crosses(number, place, &value, &levels));
         let knows_better = device.capabilities.get(place);
         if knows_better.is_some_and(|known| known.knows_better(&value, deadband, word, now)) {
             return;
         }
-        let has_levels = model.low_threshold.is_some() || model.high_threshold.is_some();
-        let levels = if has_levels { self.levels(number, place) } else { Default::default() };
-        let value = if class == Class::BinarySensor { self.sense(number, place, value, word) } else { value };
+        let is_sensor = class == Class::BinarySensor;
+        let value = if is_sensor { self.sense(number, place, value, word) } else { value };
         let Some(capability) = self.model.devices.capability_mut(number, place) else { return };
         let changed = capability.take(value, deadband, word, now);
         self.watch_age(number, place);
         if changed {
             self.tell_value(number, place, &levels);
+        }
+    }
+
+    /// Whether a value is beyond a threshold that the last one had not reached, or the other way round.
+    fn crosses(&self, number: u32, place: Place, value: &Value, before: &Levels) -> bool {
+        match value {
+            Value::Number(value) => self.levels_of(number, place, Some(*value)) != *before,
+            Value::Bool(_) | Value::Text(_) | Value::Numbers(_) | Value::Bytes(_) => false,
         }
     }
 
@@ -262,7 +274,7 @@ impl<'d> Usual<'d> {
             return special(value);
         };
         let fits = model.class != Class::BinarySensor && fits(&value, model.class);
-        let is_usual = self.is_there && fits && freshness.is_now();
+        let is_usual = self.is_there && fits && freshness.is_now() && !may_cross(model, capability, &value);
         if !is_usual || (self.watched && !is_no_news(model, capability, &value, self.away, self.now)) {
             return special(value);
         }
@@ -275,6 +287,16 @@ impl<'d> Usual<'d> {
         *self.last_contact = self.now.known_wall();
         None
     }
+}
+
+fn has_levels(model: &mapping::Capability) -> bool {
+    model.low_threshold.is_some() || model.high_threshold.is_some()
+}
+
+/// Whether a value that the deadband would keep away may lie on the other side of a threshold.
+fn may_cross(model: &mapping::Capability, capability: &Capability, value: &Value) -> bool {
+    let is_another = || capability.last().is_none_or(|known| known.value != *value);
+    model.deadband.is_some() && has_levels(model) && is_another()
 }
 
 /// Whether a value says nothing that was not known, nor makes good what was not.

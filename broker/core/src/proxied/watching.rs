@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use rust_decimal::Decimal;
 use usp_mapping::mapping::{Class, EventArg, Mapping};
 use usp_mapping::port::{DeviceFault, PointId};
 use usp_mapping::value::Value;
 use usp_proto::path::Path;
 use usp_proto::usp::notify::{Event, Notification};
 
+use super::look::level_of;
 use super::objects::Place;
 use super::{Device, Quality};
 use crate::Broker;
@@ -25,12 +27,16 @@ pub(super) type Told = (Quality, String);
 impl Broker {
     /// What LowLevel and HighLevel would say of the last reading.
     pub(super) fn levels(&self, number: u32, place: Place) -> Levels {
+        let device = self.model.devices.get(number);
+        let known = device.and_then(|device| device.capabilities.get(place));
+        self.levels_of(number, place, known.and_then(|known| known.last()?.number()))
+    }
+
+    /// The same of a number.
+    pub(super) fn levels_of(&self, number: u32, place: Place, value: Option<Decimal>) -> Levels {
         let Some(class) = self.class_of(number, place) else { return Levels::default() };
         let at = self.model.devices.objects.class_object(number, place, class);
-        LEVELS.map(|name| {
-            let threshold = self.model.text(&at, &format!("{name}Threshold"))?;
-            self.model.level_at(&at, name, &threshold)
-        })
+        LEVELS.map(|name| level_of(value, name, &self.model.text(&at, &format!("{name}Threshold"))?))
     }
 
     fn class_of(&self, number: u32, place: Place) -> Option<Class> {

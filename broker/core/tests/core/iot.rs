@@ -206,6 +206,38 @@ fn levels_follow_value_and_threshold_and_hide_with_it() {
     assert_eq!(w.calls.len(), 1);
 }
 
+/// A step below the deadband that crosses a threshold is a frost alarm.
+#[test]
+fn a_deadband_hides_no_threshold() {
+    const FROST: &str = "LowLevel";
+    for watched in [true, false] {
+        let mut w = World::new();
+        w.load(edited("a: box", |mapping| {
+            let level = &mut mapping.capabilities[0];
+            (level.low_threshold, level.deadband) = (Some(3.into()), Some(1.into()));
+        }));
+        let c = w.controller("self::c");
+        if watched {
+            w.subscribe(c, "v", "ValueChange", &format!("{LEVEL}Value"));
+            w.subscribe(c, "l", "ValueChange", &format!("{LEVEL}{FROST}"));
+        }
+        w.report("a", &[(0, number("3.5"))]);
+        w.report("a", &[(0, number("3.1"))]);
+        assert_eq!(w.get(c, &format!("{LEVEL}Value")), format!("{LEVEL}Value=3.5"), "no change");
+        w.report("a", &[(0, number("2.6"))]);
+        assert_eq!(w.get(c, &format!("{LEVEL}{FROST}")), format!("{LEVEL}{FROST}=true"));
+        assert_eq!(w.get(c, &format!("{LEVEL}Value")), format!("{LEVEL}Value=2.6"));
+        w.report("a", &[(0, number("2.2"))]);
+        assert_eq!(w.get(c, &format!("{LEVEL}Value")), format!("{LEVEL}Value=2.6"), "no change");
+        w.report("a", &[(0, number("3.2"))]);
+        assert_eq!(w.get(c, &format!("{LEVEL}{FROST}")), format!("{LEVEL}{FROST}=false"));
+        let told = ["v Value=2.6", "l LowLevel=true", "v Value=3.2", "l LowLevel=false"];
+        let told = told.map(|note| note.split_once(' ').unwrap());
+        let told = told.map(|(id, change)| format!("{id}: ValueChange {LEVEL}{change}"));
+        assert_eq!(w.notes(c), if watched { &told[..] } else { &[] });
+    }
+}
+
 #[test]
 fn levels_are_clamped_and_states_wrap_around() {
     let mut w = World::new();
