@@ -69,8 +69,8 @@ impl Compiler<'_> {
             deadband: self.positive(cap.deadband, "`deadband`"),
             monotonic: cap.monotonic.is_some_and(|monotonic| monotonic.value),
             sensitivity: cap.sensitivity.map(|sensitivity| sensitivity.value),
-            hold: cap.hold.map(|hold| hold.value),
-            rest: cap.rest.map(|rest| rest.value),
+            hold: self.window(cap.hold, Window::HoldTime),
+            rest: self.window(cap.rest, Window::RestTime),
             max_age: self.max_age(cap, poll),
             serve_stale: cap.serve_stale.is_some_and(|stale| stale.value),
             read_within: self.read_within(cap.read.as_ref().or(cap.values.first().map(|(_, read)| read))),
@@ -294,6 +294,18 @@ impl Compiler<'_> {
             MessagePlace::Zigbee(place) => self.zigbee_age(place),
             _ => None,
         }
+    }
+
+    /// A first HoldTime or RestTime.
+    fn window(&mut self, first: Option<At<Duration>>, window: Window) -> Option<Duration> {
+        let first = first?;
+        let most = window.most();
+        if u64::try_from(first.value.as_millis()).is_ok_and(|given| Decimal::from(given) > most) {
+            let message = format!("`{}` must be at most {most}ms", window.key());
+            let error = self.report.error(Code::NumberRange, first.span, message);
+            error.help(format!("write 49d or less: {} is an unsignedInt in milliseconds", window.name()));
+        }
+        Some(first.value)
     }
 
     /// Two exchanges and a second of waiting for the bus, unless the file says otherwise.
