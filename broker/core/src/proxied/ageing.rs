@@ -10,7 +10,7 @@ use usp_mapping::port::PointId;
 use usp_mapping::value::Value;
 
 use super::objects::Place;
-use super::{Device, Quality, Reading, Word};
+use super::{Device, Reading, Word};
 use crate::Broker;
 use crate::time::Mono;
 use crate::timers::Timer;
@@ -91,13 +91,6 @@ impl Broker {
         if let Some((device, place)) = found {
             self.handle_sensor(device, place);
         }
-    }
-
-    /// Whether the reading of a row can be taken for what the device has now.
-    fn is_good_at(&self, device: u32, place: Place) -> bool {
-        let device = self.model.devices.get(device);
-        let found = device.and_then(|device| Some((device, device.capabilities.get(place)?)));
-        found.is_some_and(|(device, it)| self.model.quality(device, it) == Quality::Good)
     }
 
     fn watch_sensor(&mut self, device: u32, place: Place) {

@@ -279,11 +279,14 @@ impl Broker {
             kept.insert(number);
             let (protocol, address) = bus.kind.described();
             let known = self.model.figures.buses.remove(&number);
+            let was = known.as_ref().map(|known| (known.protocol, known.address.clone()));
             let same = known.filter(|k| k.address == address && k.protocol == protocol);
             let figures = same.and_then(|known| known.figures);
             let bus = Bus { name: bus.name.clone(), protocol, address, figures };
             self.model.figures.buses.insert(number, bus);
-            self.put_bare_row(&ObjRef::new(table, &[number]));
+            let row = ObjRef::new(table, &[number]);
+            self.put_bare_row(&row);
+            self.tell_moved(&row, was);
         }
         self.model.figures.buses.retain(|number, _| kept.contains(number));
         self.model.figures.number();
@@ -291,6 +294,18 @@ impl Broker {
         for row in rows.filter(|row| !kept.contains(&row.number())).collect::<Vec<_>>() {
             self.park(&row);
             self.remove_row(&row);
+        }
+    }
+
+    /// A bus may be elsewhere now.
+    fn tell_moved(&mut self, row: &ObjRef, was: Option<(&'static str, String)>) {
+        let now = self.model.figures.buses.get(&row.number()).map(|bus| (bus.protocol, bus.address.clone()));
+        let Some(((protocol, address), now)) = was.zip(now) else { return };
+        if protocol != now.0 {
+            self.emit_change(row, "Protocol");
+        }
+        if address != now.1 {
+            self.emit_change(row, "Address");
         }
     }
 

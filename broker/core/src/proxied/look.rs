@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rust_decimal::Decimal;
-use usp_mapping::mapping::{self, Command, Event, Poll, Window};
+use usp_mapping::mapping::{self, Command, Event, Mapping, NodeId, Poll, Window};
 use usp_mapping::port::CommandId;
 use usp_mapping::value::decimal_text;
 use usp_proto::tr106;
@@ -206,8 +206,32 @@ pub(super) fn level_of(number: Option<Decimal>, level: &str, threshold: &str) ->
     Some(reached.to_string())
 }
 
+/// What is said of a device by its description.
+pub(super) const DEVICE_WORDS: [&str; 5] =
+    ["Type", "Description", "ProxyProtocol", "X_USPBROKER_Mapping", "X_USPBROKER_Address"];
+
+/// The same of a node.
+pub(super) const NODE_WORDS: [&str; 2] = ["Type", "Description"];
+
+/// The same in the class object of a capability.
+pub(super) const WORDS: [&str; 13] = [
+    "Type",
+    "Description",
+    "Unit",
+    "MinValue",
+    "MaxValue",
+    "StepValue",
+    "ValidValues",
+    "ValueNames",
+    "LowLevelThreshold",
+    "HighLevelThreshold",
+    "Sensitivity",
+    "HoldTime",
+    "RestTime",
+];
+
 /// What a mapping says of a capability.
-fn model_param(model: &mapping::Capability, name: &str) -> Option<String> {
+pub(super) fn model_param(model: &mapping::Capability, name: &str) -> Option<String> {
     let number = |n: Option<Decimal>| n.map(decimal_text);
     let list = |items: &[String]| tr106::join_list(items.iter().map(|item| tr106::escape_item(item)));
     match name {
@@ -228,7 +252,8 @@ fn model_param(model: &mapping::Capability, name: &str) -> Option<String> {
     }
 }
 
-fn device_param(device: &Device, name: &str) -> Have {
+/// A Parameter of the row of a device.
+pub(super) fn device_param(device: &Device, name: &str) -> Have {
     Have::Value(match name {
         "Type" => device.mapping.device_type.clone(),
         "Description" => device.mapping.description.clone(),
@@ -246,14 +271,19 @@ fn device_param(device: &Device, name: &str) -> Have {
 }
 
 fn node_param(device: &Device, at: &ObjRef, name: &str) -> Have {
-    let id = device.nodes.get(&at.number());
-    let Some(node) = id.and_then(|id| device.mapping.nodes.get(usize::from(id.0))) else {
-        return Have::Absent;
-    };
-    Have::Value(match name {
-        "Type" => node.kind.clone(),
-        "Description" => node.description.clone(),
-        "Alias" => String::new(),
-        _ => return Have::Absent,
-    })
+    let Some(id) = device.nodes.get(&at.number()) else { return Have::Absent };
+    match name {
+        "Alias" => Have::Value(String::new()),
+        _ => node_word(&device.mapping, *id, name).map_or(Have::Absent, |word| Have::Value(word.to_owned())),
+    }
+}
+
+/// What a mapping says of a node.
+pub(super) fn node_word<'m>(mapping: &'m Mapping, id: NodeId, name: &str) -> Option<&'m str> {
+    let node = mapping.nodes.get(usize::from(id.0))?;
+    match name {
+        "Type" => Some(&node.kind),
+        "Description" => Some(&node.description),
+        _ => None,
+    }
 }

@@ -12,6 +12,7 @@ pub mod figures;
 pub(crate) mod look;
 pub mod objects;
 mod parked;
+mod replaced;
 pub mod reports;
 pub mod sensor;
 pub mod site;

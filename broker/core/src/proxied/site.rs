@@ -11,6 +11,7 @@ use usp_mapping::port::{DeviceFault, PointId};
 
 use super::capabilities::Capabilities;
 use super::objects::Place;
+use super::replaced::is_read_alike;
 use super::{Capability, Device};
 use crate::Broker;
 use crate::dm::rows::ObjRef;
@@ -120,14 +121,6 @@ impl Broker {
         self.drop_capabilities(number);
         if let Some(old) = old {
             self.tell_replaced(number, &old);
-        }
-    }
-
-    /// What a device was believed to be under its old description, and is not any more.
-    fn tell_replaced(&mut self, number: u32, old: &Device) {
-        self.tell_online(number, old.is_online());
-        for (place, before) in old.qualities(self.model.now) {
-            self.tell_quality(number, place, &before, false);
         }
     }
 
@@ -262,11 +255,12 @@ impl Broker {
 }
 
 impl Device {
-    /// The next point of the mapping is there. What is read by the same words from the same device, `here`, goes on.
+    /// The next point of the mapping is there. What is read as before from the same device, `here`, goes on.
     fn put_point(&mut self, place: Place, point: PointId, here: Option<&Self>, old: Option<&Self>) {
         let model = self.mapping.model(point);
         let same = here.and_then(|here| Some((here, here.capabilities.get(place)?)));
-        let same = same.filter(|(here, known)| here.model(known) == model);
+        let same = same
+            .filter(|(here, known)| here.model(known).zip(model).is_some_and(|(a, b)| is_read_alike(a, b)));
         let other = || old.and_then(|old| old.capabilities.get(place));
         let capability = match same {
             Some((_, known)) => Capability { point, ..known.clone() },

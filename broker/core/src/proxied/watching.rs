@@ -16,7 +16,7 @@ use crate::Broker;
 use crate::subscriptions::{Happening, NotifKind};
 use crate::time::{Mono, Now};
 
-const LEVELS: [&str; 2] = ["LowLevel", "HighLevel"];
+pub(super) const LEVELS: [&str; 2] = ["LowLevel", "HighLevel"];
 
 /// What LowLevel and HighLevel read.
 pub(super) type Levels = [Option<String>; 2];

@@ -1,8 +1,10 @@
 //! A changed site, by difference: what is as it was notices nothing, and what is known by name keeps its number.
 
+use std::time::Duration;
+
 use usp_core::input::Input;
 use usp_core::output::{Output, StoreOp};
-use usp_mapping::mapping::Mapping;
+use usp_mapping::mapping::{BusAddress, BusKind, Mapping};
 use usp_mapping::port::{Action, DeviceFault, PointId, Reading};
 use usp_mapping::value::Value;
 
@@ -70,16 +72,130 @@ fn a_capability_by_the_same_words_keeps_its_reading() {
     }));
     assert_eq!(w.get(c, LEVEL), format!("{LEVEL}=20"), "whatever its place");
     let relay = "Device.ProxiedDevice.1.IoTCapability.2.";
-    assert_eq!(w.notes(c), [format!("v: ValueChange {relay}X_USPBROKER_Quality=Bad")]);
+    assert_eq!(w.notes(c), [format!("v: ValueChange {relay}BinaryControl.Description=The big one")]);
+    assert_eq!(w.get(c, &format!("{relay}X_USPBROKER_Quality")), format!("{relay}X_USPBROKER_Quality=Good"));
     w.report("a", &[(6, number("20")), (0, Value::Bool(true))]);
-    assert_eq!(
-        w.notes(c),
-        [format!("v: ValueChange {relay}X_USPBROKER_Quality=Good")],
-        "the value is the same"
-    );
+    assert_eq!(w.notes(c), [""; 0], "nothing is another");
     w.operate(c, &format!("{relay}BinaryControl.Toggle()"), "", &[]);
     let written = w.calls.iter().rfind(|call| matches!(call.action, Action::Write(_))).unwrap();
     assert_eq!(written.action, Action::Write(vec![(PointId(0), Value::Bool(false))]));
+}
+
+/// What was read under another meaning is not shown, and compared with what is read next.
+#[test]
+fn a_capability_that_is_read_elsewhere_begins_anew() {
+    let mut w = World::new();
+    w.site("a: box");
+    w.report("a", &[(0, number("80"))]);
+    let c = w.controller("self::c");
+    w.subscribe(c, "v", "ValueChange", "Device.ProxiedDevice.");
+    let row = "Device.ProxiedDevice.1.IoTCapability.1.";
+    let elsewhere = |mapping: &mut Mapping| {
+        mapping.capabilities[0].read.as_mut().unwrap().parts[0].transform.offset = Some(1.into());
+    };
+    w.load(edited("a: box", elsewhere));
+    assert_eq!(w.notes(c), [format!("v: ValueChange {row}X_USPBROKER_Quality=Bad")]);
+    w.report("a", &[(0, number("80"))]);
+    assert_eq!(
+        w.notes(c),
+        [format!("v: ValueChange {row}X_USPBROKER_Quality=Good")],
+        "the value is the same"
+    );
+    w.site("a: box");
+    w.notes(c);
+    w.report("a", &[(0, number("20"))]);
+    let told = ["LevelSensor.Value=20", "LevelSensor.LastChange=2026-01-01T00:00:00Z"];
+    let told = told.iter().chain(&["LevelSensor.HighLevel=false", "X_USPBROKER_Quality=Good"]);
+    let told: Vec<String> = told.map(|change| format!("v: ValueChange {row}{change}")).collect();
+    let mut notes = w.notes(c);
+    notes.sort();
+    let mut told = told;
+    told.sort();
+    assert_eq!(notes, told);
+}
+
+/// A Get shows other words after a reload, so they are told; what a Controller has set stays, and is no change.
+#[test]
+fn other_words_are_told() {
+    let mut w = World::new();
+    w.site("a: box");
+    w.report("a", &[(0, number("60")), (2, Value::Text("Low".to_owned())), (3, number("40"))]);
+    let c = w.controller("self::c");
+    let row = |n: u32| format!("Device.ProxiedDevice.1.IoTCapability.{n}.");
+    w.set(c, &format!("{}LevelControl.", row(4)), &["StepValue=7"]);
+    w.subscribe(c, "v", "ValueChange", "Device.ProxiedDevice.");
+    w.load(edited("a: box", |mapping| {
+        mapping.device_type = "Heater".to_owned();
+        mapping.description = "A hot box".to_owned();
+        mapping.version = "1.0.1".to_owned();
+        let [level, _, mode, dimmer, ..] = &mut mapping.capabilities[..] else { unreachable!() };
+        level.kind = "Humidity".to_owned();
+        level.unit = Some("%".to_owned());
+        (level.low_threshold, level.high_threshold) = (Some(5.into()), Some(50.into()));
+        mode.valid_values.push("Night".to_owned());
+        (dimmer.range, dimmer.step) = (Some((10.into(), 90.into())), Some(20.into()));
+    }));
+    let (device, level) = ("Device.ProxiedDevice.1.", format!("{}LevelSensor.", row(1)));
+    let mut told = vec![
+        format!("{device}Type=Heater"),
+        format!("{device}Description=A hot box"),
+        format!("{device}X_USPBROKER_Mapping=test.box@1.0.1"),
+        format!("{level}Type=Humidity"),
+        format!("{level}Unit=%"),
+        format!("{level}LowLevelThreshold=5"),
+        format!("{level}HighLevelThreshold=50"),
+        format!("{level}LowLevel=false"),
+        format!("{level}HighLevel=true"),
+        format!("{}EnumControl.ValidValues=Off,Low,High,Night", row(3)),
+        format!("{}LevelControl.MinValue=10", row(4)),
+        format!("{}LevelControl.MaxValue=90", row(4)),
+    ];
+    let mut notes = w.notes(c);
+    told.iter_mut().for_each(|told| told.insert_str(0, "v: ValueChange "));
+    (told.sort(), notes.sort());
+    assert_eq!(notes, told);
+    assert_eq!(w.get(c, LEVEL), format!("{LEVEL}=60"), "it is read as before");
+}
+
+#[test]
+fn a_bus_that_is_elsewhere_is_told() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    w.subscribe(c, "v", "ValueChange", "Device.");
+    let mut moved = w.site.as_ref().clone();
+    moved.buses[0].kind =
+        BusKind::ModbusTcp { address: BusAddress::Socket("127.0.0.2:502".parse().unwrap()) };
+    w.load(moved.into());
+    let mut notes = w.notes(c);
+    notes.retain(|note| note.contains("Address"));
+    let told = ["X_USPBROKER_Bus.1.Address=127.0.0.2:502"];
+    let told = told.iter().chain(&["ProxiedDevice.1.X_USPBROKER_Address=modbus-tcp://127.0.0.2:502/1"]);
+    let mut told: Vec<String> = told.map(|change| format!("v: ValueChange Device.{change}")).collect();
+    (notes.sort(), told.sort());
+    assert_eq!(notes, told);
+}
+
+/// What may be old sooner is looked at sooner.
+#[test]
+fn a_reading_is_judged_by_the_new_words() {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| mapping.capabilities[0].max_age = Duration::from_secs(600)));
+    w.report("a", &[(0, number("20"))]);
+    let c = w.controller("self::c");
+    w.subscribe(c, "v", "ValueChange", "Device.ProxiedDevice.");
+    w.wait(5);
+    w.load(edited("a: box", |mapping| mapping.capabilities[0].max_age = Duration::from_secs(10)));
+    assert_eq!(w.notes(c), [""; 0]);
+    w.wait(6);
+    let quality = "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_Quality";
+    assert_eq!(w.notes(c), [format!("v: ValueChange {quality}=Stale")]);
+    w.load(edited("a: box", |mapping| mapping.capabilities[0].max_age = Duration::from_secs(600)));
+    assert_eq!(w.notes(c), [format!("v: ValueChange {quality}=Good")]);
+    w.load(edited("a: box", |mapping| mapping.capabilities[0].max_age = Duration::from_secs(1)));
+    assert_eq!(w.notes(c), [format!("v: ValueChange {quality}=Stale")]);
+    w.wait(700);
+    assert_eq!(w.notes(c), [""; 0], "it was told already");
 }
 
 #[test]

@@ -33,8 +33,8 @@ enum Event {
     Wait(u64),
     Read(Behaviour),
     Set(bool, Behaviour),
-    /// The site is loaded again, with this unit of its level.
-    Reload(&'static str),
+    /// The site is loaded again, with this unit of its level, or one that is read as something else.
+    Reload(&'static str, bool),
 }
 
 fn points() -> impl Strategy<Value = Vec<(u16, bool)>> {
@@ -61,7 +61,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => prop::sample::select(vec![1, 500, 3001, 700_000]).prop_map(Event::Wait),
         1 => behaviour().prop_map(Event::Read),
         1 => (any::<bool>(), behaviour()).prop_map(|(on, behaviour)| Event::Set(on, behaviour)),
-        1 => prop::sample::select(vec!["degC", "K"]).prop_map(Event::Reload),
+        1 => (prop::sample::select(vec!["degC", "K"]), any::<bool>()).prop_map(|(unit, moved)| Event::Reload(unit, moved)),
     ]
 }
 
@@ -74,9 +74,12 @@ fn value(point: u16, high: bool) -> Value {
 }
 
 /// A box whose level is good for ten minutes, whose mode never becomes old, and whose valve cannot be read.
-fn load(w: &mut World, unit: &str) {
+fn load(w: &mut World, unit: &str, elsewhere: bool) {
     let site = edited("a: box", |mapping| {
         mapping.capabilities[0].unit = Some(unit.to_owned());
+        if elsewhere {
+            mapping.capabilities[0].read.as_mut().unwrap().parts[0].transform.offset = Some(1.into());
+        }
         mapping.capabilities[0].max_age = Duration::from_secs(600);
         mapping.capabilities[2].max_age = FOR_EVER;
         mapping.capabilities[6].read = None;
@@ -105,7 +108,7 @@ fn happen(w: &mut World, c: ConnId, event: &Event) {
             w.device("a", behaviour.clone());
             w.set(c, VALVE, &[&format!("Value={on}")]);
         }
-        Event::Reload(unit) => load(w, unit),
+        Event::Reload(unit, elsewhere) => load(w, unit, *elsewhere),
     }
 }
 
@@ -113,7 +116,13 @@ fn happen(w: &mut World, c: ConnId, event: &Event) {
 /// of what is read on demand is not told each time.
 fn shown(w: &mut World, c: ConnId) -> BTreeMap<String, String> {
     let own = ["X_USPBROKER_Quality", "X_USPBROKER_LastError"];
-    let values = ["LevelSensor.Value", "BinaryControl.Value", "EnumControl.Value", "LevelControl.Value"];
+    let values = [
+        "LevelSensor.Value",
+        "LevelSensor.Unit",
+        "BinaryControl.Value",
+        "EnumControl.Value",
+        "LevelControl.Value",
+    ];
     let paths: Vec<String> = own.iter().chain(&values).map(|name| format!("{ROWS}{name}")).collect();
     let mut paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     paths.push("Device.ProxiedDevice.1.Online");
@@ -129,7 +138,7 @@ proptest! {
     #[test]
     fn what_a_get_answers_was_told(events in prop::collection::vec(event(), 1..25)) {
         let mut w = World::new();
-        load(&mut w, "degC");
+        load(&mut w, "degC", false);
         let c = w.controller("self::c");
         w.subscribe(c, "all", "ValueChange", "Device.ProxiedDevice.");
         let mut known = shown(&mut w, c);
