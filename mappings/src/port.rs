@@ -45,6 +45,9 @@ pub struct AdapterCall {
     pub device: DeviceId,
     /// How long after receipt an answer is still of use. A write that was not begun by then is never sent.
     pub within: Duration,
+    /// How long may be needed for what the same request asked of the device before this: a write's time to live counts
+    /// from then on.
+    pub behind: Duration,
     /// What to do.
     pub action: Action,
 }

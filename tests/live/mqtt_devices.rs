@@ -115,7 +115,8 @@ impl Bench {
     fn call(&mut self, device: &str, action: Action) -> CallId {
         self.calls += 1;
         let (id, device) = (CallId(self.calls), DeviceId(device.into()));
-        self.adapters.call(AdapterCall { id, device, within: Duration::from_secs(20), action });
+        let (within, behind) = (Duration::from_secs(20), Duration::ZERO);
+        self.adapters.call(AdapterCall { id, device, within, behind, action });
         id
     }
 

@@ -457,6 +457,7 @@ fn what_is_only_notified_is_what_was_told_last() {
             device: DeviceId("d".into()),
             action,
             within: Duration::from_secs(5),
+            behind: Duration::ZERO,
         };
         lamp.0.handle_call(Instant::now(), Instant::now(), call);
         assert_eq!(lamp.0.poll_command(Instant::now()), None, "nothing is asked");

@@ -99,6 +99,7 @@ pub(crate) fn writable() -> Capability {
         transform: Transform::default(),
         verify: None,
         ttl,
+        takes: Duration::from_secs(1),
         rate: Duration::ZERO,
         coalesce: false,
         undo: false,
@@ -179,7 +180,13 @@ pub(crate) fn call(id: u64, device: &str, action: Action) -> AdapterCall {
 
 /// A call.
 pub(crate) fn call_within(id: u64, device: &str, action: Action, within_ms: u32) -> AdapterCall {
-    AdapterCall { id: CallId(id), device: DeviceId(device.into()), within: within_ms * MS, action }
+    AdapterCall {
+        id: CallId(id),
+        device: DeviceId(device.into()),
+        within: within_ms * MS,
+        behind: Duration::ZERO,
+        action,
+    }
 }
 
 /// A read of points.

@@ -391,7 +391,8 @@ impl<Ask: Clone> WriteJob<Ask> {
     fn late(&self, caller: &Caller) -> DeviceFault {
         let wanted = self.current().map(|((_, value), _)| value);
         match (&self.phase, wanted) {
-            (Phase::Verify(verify), Some(wanted)) if verify.shown.is_some() => verify.failure(wanted),
+            // Whether it was acknowledged is known.
+            (Phase::Verify(verify), Some(wanted)) => verify.failure(wanted),
             (Phase::Verify(_) | Phase::Send { sent: true, .. }, _) => DeviceFault::Timeout(caller.within),
             (Phase::Busy(_, fault), _) => fault.clone(),
             (Phase::Begin | Phase::Fetch(_) | Phase::Asleep(_) | Phase::Send { .. }, _) => {

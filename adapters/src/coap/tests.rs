@@ -135,6 +135,7 @@ fn writes(path: &str) -> Capability {
         transform: Transform::default(),
         verify: Some(Verify { by: None, within: Duration::from_secs(1) }),
         ttl: MINUTE,
+        takes: MINUTE,
         rate: Duration::ZERO,
         coalesce: false,
         undo: false,
@@ -172,7 +173,8 @@ impl Bench {
     fn call(&mut self, device: &str, action: Action) -> CallId {
         self.calls += 1;
         let id = CallId(self.calls);
-        self.adapters.call(AdapterCall { id, device: DeviceId(device.into()), within: MINUTE, action });
+        let device = DeviceId(device.into());
+        self.adapters.call(AdapterCall { id, device, within: MINUTE, behind: Duration::ZERO, action });
         id
     }
 

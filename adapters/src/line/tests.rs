@@ -416,7 +416,8 @@ async fn a_projector_behind_tcp_is_set_and_confirmed() {
     let (adapters, mut from) = start(PROJECTOR, &bus);
     assert_eq!(until(&mut from, online).await, Ok(()));
     let action = Action::Write(vec![(PointId(0), Value::Bool(true))]);
-    adapters.call(AdapterCall { id: CallId(1), device: DeviceId("d".into()), within: PATIENCE, action });
+    let (device, behind) = (DeviceId("d".into()), Duration::ZERO);
+    adapters.call(AdapterCall { id: CallId(1), device, within: PATIENCE, behind, action });
     let answer = until(&mut from, reply).await;
     assert_eq!(answer.outcome, Ok(vec![Reading::now(PointId(0), Ok(Value::Bool(true)))]));
     adapters.stop().await;
@@ -434,7 +435,8 @@ async fn a_flood_of_bytes_does_not_hold_up_what_is_asked() {
     });
     let (adapters, mut from) = start(PROJECTOR, &bus);
     let action = Action::Read(vec![PointId(0)]);
-    adapters.call(AdapterCall { id: CallId(1), device: DeviceId("d".into()), within: PATIENCE, action });
+    let (device, behind) = (DeviceId("d".into()), Duration::ZERO);
+    adapters.call(AdapterCall { id: CallId(1), device, within: PATIENCE, behind, action });
     let outcome = until(&mut from, reply).await.outcome;
     let is_fault = |all: &Vec<Reading>| all.iter().all(|reading| reading.result.is_err());
     assert!(outcome.as_ref().is_err() || outcome.as_ref().is_ok_and(is_fault), "{outcome:?}");

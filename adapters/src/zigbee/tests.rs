@@ -164,7 +164,8 @@ impl World {
     fn call(&mut self, device: &str, action: Action, within: Duration) -> CallId {
         self.calls += 1;
         let id = CallId(self.calls);
-        let call = AdapterCall { id, device: DeviceId(device.into()), within, action };
+        let call =
+            AdapterCall { id, device: DeviceId(device.into()), within, behind: Duration::ZERO, action };
         self.handle().call(call, tokio::time::Instant::now().into_std(), &self.way);
         id
     }

@@ -385,6 +385,19 @@ impl Broker {
         action: Action,
         within: Duration,
     ) -> Option<CallId> {
+        self.ask_device_behind(job, tag, device, action, within, Duration::ZERO)
+    }
+
+    /// The same, after what the job asked of the device before, which may need so long.
+    pub(crate) fn ask_device_behind(
+        &mut self,
+        job: JobId,
+        tag: usize,
+        device: u32,
+        action: Action,
+        within: Duration,
+        behind: Duration,
+    ) -> Option<CallId> {
         let Some(id) = self.model.devices.get(device).map(|d| d.id.clone()) else {
             self.reply_at_once(job, tag, LegReply::Device(Err(DeviceFault::Unknown)));
             return None;
@@ -396,7 +409,8 @@ impl Broker {
         let deadline = self.model.now.monotonic + within + ADAPTER_MARGIN;
         let leg = self.open_leg(job, tag, Some(deadline), Wait::Device { call, device });
         self.gather.by_call.insert(call, vec![leg]);
-        self.outputs.push_back(Output::Call(AdapterCall { id: call, device: id, within, action }));
+        let call_of_it = AdapterCall { id: call, device: id, within, behind, action };
+        self.outputs.push_back(Output::Call(call_of_it));
         Some(call)
     }
 

@@ -12,7 +12,7 @@ use crate::diagnostic::Span;
 use crate::draft::{At, CapabilityDraft, MessagePlace, ReadDraft, VerifyDraft, WriteDraft};
 use crate::mapping::{
     Capability, Class, FOR_EVER, NodeId, Poll, ProtocolKind, ReadBinding, ReadPart, Steps, Verify, Window,
-    WriteBinding,
+    WriteBinding, WritePoint,
 };
 use crate::port::PointId;
 use crate::tr181;
@@ -382,6 +382,7 @@ impl Compiler<'_> {
         self.check_response(write, &point, verify);
         self.check_ttl(write.ttl, write.span);
         Some(WriteBinding {
+            takes: self.write_takes(&point, verify),
             point,
             transform,
             verify,
@@ -390,6 +391,13 @@ impl Compiler<'_> {
             coalesce: write.coalesce.is_some_and(|coalesce| coalesce.value),
             undo: write.undo.is_some_and(|undo| undo.value),
         })
+    }
+
+    /// What is kept is read first, and the last look at what shows the value may begin at the very end.
+    fn write_takes(&self, point: &WritePoint, verify: Option<Verify>) -> Duration {
+        let fetches = matches!(point, WritePoint::Modbus { read_modify_write: true, .. });
+        let exchanges = 1 + u32::from(fetches) + u32::from(verify.is_some());
+        self.exchange_timeout() * exchanges + verify.map(|verify| verify.within).unwrap_or_default()
     }
 
     fn verify(&mut self, cap: &CapabilityDraft, write: &WriteDraft) -> Option<Verify> {

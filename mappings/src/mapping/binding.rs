@@ -114,6 +114,9 @@ pub struct WriteBinding {
     pub verify: Option<Verify>,
     /// A write that could not be sent within this time is dropped.
     pub ttl: Duration,
+    /// How long it may take once it has begun, until it is confirmed: its exchanges with the time-out of each, and the time
+    /// that the device has to show it.
+    pub takes: Duration,
     /// Least time from one write to the next of the same capability.
     pub rate: Duration,
     /// Whether waiting writes may be merged into the newest.

@@ -17,11 +17,12 @@ impl<M: Model> DeviceState<M> {
     pub(crate) fn handle_call(&mut self, call: AdapterCall, received: Instant, out: &mut Outbox) {
         let id = call.id;
         let caller = Caller { id, within: call.within, deadline: received + call.within };
+        let from = received + call.behind;
         let outcome = match (self.health.refusal(), call.action) {
             (Some(fault), _) => Err(fault),
-            (None, Action::Write(items)) => self.take_write(caller, items, received),
+            (None, Action::Write(items)) => self.take_write(caller, items, from),
             (None, Action::Read(points)) => self.take_read(caller, points),
-            (None, Action::Command(command, args)) => self.take_command(caller, command, &args, received),
+            (None, Action::Command(command, args)) => self.take_command(caller, command, &args, from),
             (None, Action::Refresh) => self.take_refresh(caller, received),
         };
         match outcome {
@@ -38,7 +39,7 @@ impl<M: Model> DeviceState<M> {
         &mut self,
         caller: Caller,
         items: Vec<(PointId, Value)>,
-        received: Instant,
+        from: Instant,
     ) -> Result<Option<Readings>, DeviceFault> {
         let check = |(point, value): &(PointId, Value)| self.model.write(Target::Point(*point), value).err();
         let faults: Vec<_> = items.iter().map(check).collect();
@@ -52,7 +53,7 @@ impl<M: Model> DeviceState<M> {
         let coalesce = bindings.clone().all(|write| write.is_some_and(|write| write.coalesce));
         let ttl = bindings.flatten().map(|write| write.ttl).min().unwrap_or(caller.within);
         let items: Vec<_> = items.into_iter().map(|(point, value)| (Target::Point(point), value)).collect();
-        let begin_by = begin_by(&caller, received, ttl, items.len());
+        let begin_by = begin_by(&caller, from, ttl, items.len());
         self.queue.push_write(WriteCall { callers: vec![caller], items, begin_by, coalesce })?;
         Ok(None)
     }
@@ -64,7 +65,7 @@ impl<M: Model> DeviceState<M> {
         caller: Caller,
         id: CommandId,
         args: &[Value],
-        received: Instant,
+        from: Instant,
     ) -> Result<Option<Readings>, DeviceFault> {
         let command = self.device.mapping.commands.get(usize::from(id.0)).ok_or(DeviceFault::Unknown)?;
         let unfit = || DeviceFault::Unwritable("an argument is missing".to_owned());
@@ -74,7 +75,7 @@ impl<M: Model> DeviceState<M> {
             self.model.write(target, &value)?;
             items.push((target, value.into_owned()));
         }
-        let begin_by = begin_by(&caller, received, command.ttl, items.len());
+        let begin_by = begin_by(&caller, from, command.ttl, items.len());
         self.queue.push_write(WriteCall { callers: vec![caller], items, begin_by, coalesce: false })?;
         Ok(None)
     }
@@ -100,11 +101,11 @@ impl<M: Model> DeviceState<M> {
     }
 }
 
-/// Until when each item of a unit must have been begun: the time to live is that of the first.
-fn begin_by(caller: &Caller, received: Instant, ttl: Duration, items: usize) -> Vec<Instant> {
+/// Until when each item of a unit must have been begun: the time to live is that of the first, and counts from this instant.
+fn begin_by(caller: &Caller, from: Instant, ttl: Duration, items: usize) -> Vec<Instant> {
     let mut begin_by = vec![caller.deadline; items];
     if let Some(first) = begin_by.first_mut() {
-        *first = received + ttl.min(caller.within);
+        *first = caller.deadline.min(from + ttl);
     }
     begin_by
 }

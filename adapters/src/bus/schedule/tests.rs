@@ -5,7 +5,7 @@ mod held;
 mod told;
 
 use usp_mapping::mapping::{Capability, ModbusOptions, Protocol};
-use usp_mapping::port::{Action, AdapterReport, CallId, PointId, Reading, Readings};
+use usp_mapping::port::{Action, AdapterCall, AdapterReport, CallId, PointId, Reading, Readings};
 
 use super::*;
 use crate::bus::fake::{
@@ -412,6 +412,43 @@ fn later_values_of_a_unit_do_not_expire_behind_the_first() {
     assert_eq!(bench.next().1, What::Write(1, number(8)), "250 ms later");
     bench.answer(FakeAnswer::Shows(0));
     assert_eq!(bench.replies(), [(1, Ok(vec![Ok(7), Ok(8)]))]);
+}
+
+/// As in a Set of two objects, each of which may fail by itself.
+#[test]
+fn a_write_does_not_expire_behind_those_of_the_same_request() {
+    for (behind_ms, outcome) in [(200, Ok(vec![Ok(8)])), (0, Err(DeviceFault::Expired))] {
+        let mut slow = writable();
+        slow.write.as_mut().unwrap().ttl = 100 * MS;
+        let mut bench = Bench::connected(&[vec![slow.clone(), slow]]);
+        bench.call(call(1, "a", write(0, 7)));
+        bench.call(AdapterCall { behind: behind_ms * MS, ..call(2, "a", write(1, 8)) });
+        assert_eq!(bench.next().1, What::Write(0, number(7)));
+        bench.pass(250 * MS);
+        bench.answer(FakeAnswer::Shows(0));
+        if outcome.is_ok() {
+            assert_eq!(bench.next().1, What::Write(1, number(8)));
+            bench.answer(FakeAnswer::Shows(0));
+        }
+        bench.settle();
+        let mut replies = bench.replies();
+        replies.sort_by_key(|(id, _)| *id);
+        assert_eq!(replies, [(1, Ok(vec![Ok(7)])), (2, outcome)]);
+    }
+}
+
+/// What was acknowledged is not said to have met with silence.
+#[test]
+fn who_stops_waiting_for_a_confirmation_is_told_that_it_was_written() {
+    let mut bench = Bench::connected(&[vec![verified(1000)]]);
+    bench.call(call_within(1, "a", write(0, 7), 300));
+    assert_eq!(bench.next().1, What::Write(0, number(7)));
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(bench.next().1, What::Read(vec![0]));
+    bench.pass(400 * MS);
+    let shown = "nothing".to_owned();
+    let fault = DeviceFault::NotConfirmed { wanted: "7".to_owned(), shown };
+    assert_eq!(bench.replies(), [(1, Ok(vec![Err(fault)]))]);
 }
 
 #[test]

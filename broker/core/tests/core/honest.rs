@@ -81,6 +81,39 @@ fn what_a_device_says_after_a_write_was_confirmed_is_newer_than_that() {
     }
 }
 
+/// All that a device may need for the exchanges of a Set, one after the other: three values with an exchange to write, one
+/// to see it and a second to show it each.
+#[test]
+fn a_set_is_given_the_time_that_its_values_may_take() {
+    let mode = "Device.ProxiedDevice.1.IoTCapability.3.EnumControl.";
+    let dimmer = "Device.ProxiedDevice.1.IoTCapability.4.LevelControl.";
+    let all: [(&str, &[&str]); 3] =
+        [(RELAY, &["Value=true"]), (mode, &["Value=High"]), (dimmer, &["Value=50"])];
+    let given = |w: &World| {
+        let calls = w.calls.iter().filter(|call| matches!(call.action, Action::Write(_)));
+        calls.map(|call| (call.within.as_secs(), call.behind.as_secs())).collect::<Vec<_>>()
+    };
+    let (mut w, c) = world();
+    w.device("a", Behaviour::OneByOne(Duration::from_millis(2900)));
+    let asked = w.begin(c, set(false, &all));
+    assert_eq!(given(&w), [(15, 0)], "5 s until it is sent, 9 s, and a second");
+    w.wait(9);
+    let answer = text::answer(&w.answer(c, &asked).unwrap());
+    assert_eq!(answer, format!("{RELAY} Value=true\n{mode} Value=High\n{dimmer} Value=50"));
+
+    let (mut w, c) = world();
+    w.begin(c, set(true, &all));
+    assert_eq!(given(&w), [(7, 0), (12, 3), (15, 6)], "each when those before it are done");
+
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| {
+        mapping.capabilities[3].write.as_mut().unwrap().takes = Duration::from_secs(1000);
+    }));
+    let c = w.controller("self::c");
+    w.begin(c, set(true, &[(dimmer, &["Value=50"]), (mode, &["Value=High"])]));
+    assert_eq!(given(&w), [(306, 0), (309, 300)], "not for ever");
+}
+
 #[test]
 fn a_value_is_as_old_as_the_answer_and_not_as_the_request() {
     let (mut w, c) = world();
@@ -149,7 +182,7 @@ fn what_was_read_by_a_mapping_that_is_gone_is_not_shown() {
     let (mut w, c) = world();
     let old = w.mapping("a");
     w.load(edited("a: box", |mapping| {
-        mapping.capabilities[0].unit = Some("degF".to_owned());
+        mapping.capabilities[0].read.as_mut().unwrap().parts[0].transform.scale = Some(1.into());
         mapping.capabilities[0].max_age = Duration::from_secs(600);
     }));
     w.report_under(old, "a", vec![Reading::now(PointId(0), Ok(number("33")))]);

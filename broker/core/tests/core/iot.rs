@@ -174,7 +174,9 @@ fn what_a_get_reads_goes_through_the_windows_too() {
     mapping.capabilities[0].max_age = Duration::from_secs(1);
     site.devices[0].mapping = mapping.into();
     w.load(site.into());
-    assert_eq!(w.get(c, &format!("{DOOR}Value")), format!("{DOOR}Value=true"), "another mapping begins anew");
+    assert_eq!(w.get(c, &format!("{DOOR}Value")), format!("{DOOR}Value=false"), "a reload ends no RestTime");
+    w.wait(8);
+    assert_eq!(w.get(c, &format!("{DOOR}Value")), format!("{DOOR}Value=true"), "it is read after it");
 }
 
 #[test]

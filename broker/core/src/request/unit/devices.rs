@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use usp_mapping::mapping::WriteBinding;
 use usp_mapping::port::{Action, PointId};
 use usp_mapping::value::Value;
 
@@ -9,6 +10,9 @@ use super::{Step, Unit, UnitJob, UnitKind, What};
 use crate::Broker;
 use crate::gather::JobId;
 use crate::request::check::Effect;
+
+/// How long a device may be busy with the writes of one request, however many and slow they are.
+const LONGEST: Duration = Duration::from_secs(300);
 
 impl UnitJob {
     /// All writes to one device are one call, so that nothing comes between them.
@@ -21,9 +25,12 @@ impl UnitJob {
         for device in unit.devices() {
             let Some(unit) = self.units.get(index) else { return };
             let writes: Vec<(PointId, Value)> = unit.writes_to(device).map(|(p, v)| (p, v.clone())).collect();
-            let within = broker.write_within(device, &writes);
+            let (within, takes) = (broker.write_within(device, &writes), broker.write_takes(device, &writes));
             let tag = self.ask(index, What::Device(device));
-            broker.ask_device(id, tag, device, Action::Write(writes), within);
+            let asked = self.busy.entry(device).or_default();
+            let behind = std::mem::replace(asked, LONGEST.min(*asked + takes));
+            let action = Action::Write(writes);
+            broker.ask_device_behind(id, tag, device, action, behind + within, behind);
         }
     }
 }
@@ -64,14 +71,22 @@ impl Unit {
 }
 
 impl Broker {
-    /// How long a write may take in all: waiting, sending, confirming.
+    /// How long a write unit may take in all: waiting to be sent, sending and confirming one value after the other.
     pub(crate) fn write_within(&self, device: u32, writes: &[(PointId, Value)]) -> Duration {
-        let mapping = self.model.devices.get(device).map(|d| d.mapping.clone());
-        let of_point = |point: &PointId| {
-            let write = mapping.as_ref()?.model(*point)?.write.as_ref()?;
-            Some(write.ttl + write.verify.map(|verify| verify.within).unwrap_or_default())
-        };
-        let longest = writes.iter().filter_map(|(p, _)| of_point(p)).max().unwrap_or(Duration::from_secs(5));
-        longest + Duration::from_secs(1)
+        let ttl = self.bindings(device, writes).map(|write| write.ttl).max();
+        ttl.unwrap_or(Duration::from_secs(5)) + self.write_takes(device, writes) + Duration::from_secs(1)
+    }
+
+    /// How long it may take once it has begun.
+    fn write_takes(&self, device: u32, writes: &[(PointId, Value)]) -> Duration {
+        let modbus = self.model.devices.get(device).and_then(|device| device.mapping.protocol.modbus());
+        let pause = modbus.map(|options| options.write_rate).unwrap_or_default();
+        let takes = self.bindings(device, writes).map(|write| write.takes + write.rate.max(pause));
+        takes.fold(Duration::ZERO, Duration::saturating_add).min(LONGEST)
+    }
+
+    fn bindings(&self, device: u32, writes: &[(PointId, Value)]) -> impl Iterator<Item = &WriteBinding> {
+        let mapping = self.model.devices.get(device).map(|device| &device.mapping);
+        writes.iter().filter_map(move |(point, _)| mapping?.model(*point)?.write.as_ref())
     }
 }

@@ -14,6 +14,7 @@ mod held;
 mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use usp_mapping::port::{Action, PointId};
 use usp_mapping::value::Value;
@@ -239,11 +240,13 @@ pub(crate) struct UnitJob {
     asks: Vec<(usize, What)>,
     /// Services that make rows for it.
     adding: Vec<(ServiceId, Adding)>,
+    /// How long devices may need for what units of it asked of them and is not answered yet.
+    busy: BTreeMap<u32, Duration>,
 }
 
 impl UnitJob {
     pub(crate) fn new(origin: Origin, kind: UnitKind, units: Vec<Unit>) -> Self {
-        Self { origin, kind, units, asks: Vec::new(), adding: Vec::new() }
+        Self { origin, kind, units, asks: Vec::new(), adding: Vec::new(), busy: BTreeMap::new() }
     }
 }
 
@@ -275,6 +278,7 @@ impl Job for UnitJob {
 
     fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
         let asked_before = self.asks.len();
+        self.busy.clear();
         for index in 0..self.units.len() {
             self.run_unit(broker, id, index);
         }

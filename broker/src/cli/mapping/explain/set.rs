@@ -23,6 +23,7 @@ pub(in crate::cli::mapping) struct SetTold {
     /// `None`: the protocol's acknowledgement is enough.
     pub(super) verify: Option<VerifyTold>,
     pub(super) ttl_ms: u128,
+    pub(super) takes_ms: u128,
     pub(super) rate_ms: u128,
     pub(super) coalesce: bool,
     pub(super) undo: bool,
@@ -82,6 +83,7 @@ fn set(
         refused: sent.as_ref().err().map(ToString::to_string),
         verify,
         ttl_ms: write.ttl.as_millis(),
+        takes_ms: write.takes.as_millis(),
         rate_ms: write.rate.max(of_device).as_millis(),
         coalesce: write.coalesce,
         undo: write.undo,

@@ -248,8 +248,16 @@ fn set(told: &SetTold, screen: Screen) -> String {
             verify.exchanges.iter().map(|read| read.request.as_str()).collect::<Vec<_>>().join(", ")
         ),
     };
-    out += &format!("  not sent any more after {}{}\n", period(told.ttl_ms), extras(told));
+    out += &format!("  not sent any more after {}; {}{}\n", period(told.ttl_ms), given(told), extras(told));
     out
+}
+
+/// How long it may take, and how long it takes where that is known.
+fn given(told: &SetTold) -> String {
+    let looks = told.verify.iter().flat_map(|verify| &verify.exchanges);
+    let needed: f64 = told.exchanges.iter().chain(looks).map(|exchange| exchange.time_ms).sum();
+    let given = format!("given {} once it begins", period(told.takes_ms));
+    if told.exchanges.is_empty() { given } else { format!("{given}, and needs {}", milliseconds(needed)) }
 }
 
 fn extras(told: &SetTold) -> String {

@@ -163,6 +163,7 @@ async fn writes() {
             id: CallId(index.into()),
             device: site.devices[usize::from(index % 5)].id.clone(),
             within: Duration::from_secs(5),
+            behind: Duration::ZERO,
             action: Action::Write(vec![(PointId(index % POINTS), value.clone())]),
         });
         let reply = reply(&mut reports).await;
