@@ -106,7 +106,7 @@ fn replaced(old: &Device, new: &Device) -> impl Iterator<Item = Place> {
 }
 
 /// What each of two descriptions says of a row; `None`: one of them has none.
-fn models<'d>(devices: [&'d Device; 2], place: Place) -> Option<[&'d mapping::Capability; 2]> {
+fn models(devices: [&Device; 2], place: Place) -> Option<[&mapping::Capability; 2]> {
     let [was, is] = devices.map(|device| device.model(device.capabilities.get(place)?));
     Some([was?, is?])
 }

@@ -152,7 +152,8 @@ fn other_words_are_told() {
     ];
     let mut notes = w.notes(c);
     told.iter_mut().for_each(|told| told.insert_str(0, "v: ValueChange "));
-    (told.sort(), notes.sort());
+    told.sort();
+    notes.sort();
     assert_eq!(notes, told);
     assert_eq!(w.get(c, LEVEL), format!("{LEVEL}=60"), "it is read as before");
 }
@@ -172,7 +173,8 @@ fn a_bus_that_is_elsewhere_is_told() {
     let told = ["X_USPBROKER_Bus.1.Address=127.0.0.2:502"];
     let told = told.iter().chain(&["ProxiedDevice.1.X_USPBROKER_Address=modbus-tcp://127.0.0.2:502/1"]);
     let mut told: Vec<String> = told.map(|change| format!("v: ValueChange Device.{change}")).collect();
-    (notes.sort(), told.sort());
+    notes.sort();
+    told.sort();
     assert_eq!(notes, told);
 }
 
