@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::input::ConnId;
 use crate::lines::{Asker, Line, Turn, Waiting};
 use crate::output::Output;
-use crate::proxied::turns::Turns;
+use crate::proxied::turns::{TurnKey, Turns};
 use crate::time::Mono;
 use crate::timers::Timer;
 
@@ -144,6 +144,8 @@ pub struct Gatherer {
     reads: BTreeMap<(u32, PointId), CallId>,
     /// The same the other way round.
     reading: BTreeMap<CallId, (u32, PointId)>,
+    /// Writes under way, and what they write.
+    writes: BTreeMap<CallId, (u32, Vec<PointId>)>,
     /// Who may change a capability by what it reads.
     pub(crate) turns: Turns,
     next: u64,
@@ -160,6 +162,11 @@ impl Gatherer {
     /// Requests under way.
     pub fn jobs(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// Whether somebody's write of this capability is under way.
+    pub(crate) fn is_written(&self, key: TurnKey) -> bool {
+        writes(&self.writes, key)
     }
 
     fn remove_leg(&mut self, id: LegId) -> Option<Leg> {
@@ -198,8 +205,14 @@ impl Gatherer {
 
     fn forget_call(&mut self, call: CallId) -> Vec<LegId> {
         self.forget_read(call);
+        self.writes.remove(&call);
         self.by_call.remove(&call).unwrap_or_default()
     }
+}
+
+/// Whether one of these writes this capability.
+fn writes(under_way: &BTreeMap<CallId, (u32, Vec<PointId>)>, (device, point): TurnKey) -> bool {
+    under_way.values().any(|(of, points)| *of == device && points.contains(&point))
 }
 
 fn sooner(at: Mono, until: Option<Mono>) -> Mono {
@@ -406,12 +419,28 @@ impl Broker {
             self.gather.turns.disturb(device, writes.iter().map(|(point, _)| *point));
         }
         let call = CallId(self.gather.number());
+        if let Action::Write(writes) = &action {
+            let points = writes.iter().map(|(point, _)| *point).collect();
+            self.gather.writes.insert(call, (device, points));
+        }
         let deadline = self.model.now.monotonic + within + ADAPTER_MARGIN;
         let leg = self.open_leg(job, tag, Some(deadline), Wait::Device { call, device });
         self.gather.by_call.insert(call, vec![leg]);
         let call_of_it = AdapterCall { id: call, device: id, within, behind, action };
         self.outputs.push_back(Output::Call(call_of_it));
         Some(call)
+    }
+
+    /// A leg that ends when nobody's write of this capability is under way any more. Each write has an end of its own.
+    pub(crate) fn wait_for_writes(&mut self, job: JobId, key: TurnKey) {
+        let leg = self.wait_for_turn(job);
+        self.gather.turns.await_writes(leg, key);
+    }
+
+    fn end_waits_for_writes(&mut self) {
+        let Gatherer { turns, writes: under_way, .. } = &mut self.gather;
+        let done = turns.written(|key| writes(under_way, key));
+        self.ready.extend(done.into_iter().map(|leg| (leg, LegReply::Turn)));
     }
 
     /// A leg that whoever has the turn before ends.
@@ -444,6 +473,9 @@ impl Broker {
         let Some(leg) = self.gather.remove_leg(id) else { return };
         if let Some(at) = leg.deadline {
             self.timers.clear(at, Timer::Leg(id));
+        }
+        if matches!(leg.wait, Wait::Device { .. }) {
+            self.end_waits_for_writes();
         }
         if let Wait::Service { service, .. } | Wait::Turn { service } = leg.wait {
             self.next_turn(service);

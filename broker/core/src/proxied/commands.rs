@@ -212,6 +212,14 @@ impl CommandJob {
     /// The step starts from what the device says now: what is in memory may be a poll old. The read is not shared with
     /// one that may have been under way before the last write. What cannot be read starts from what was last written.
     fn read_first(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
+        // One that sleeps is not read behind what is still to be written.
+        let held =
+            self.turn.filter(|(_, key)| broker.hold_of(key.0).is_some() && broker.gather.is_written(*key));
+        if let Some((_, key)) = held {
+            self.phase = Phase::Waiting;
+            broker.wait_for_writes(id, key);
+            return Some(self);
+        }
         self.phase = Phase::Reading;
         self.reads += 1;
         let readable = broker.capability_model(&self.at).filter(|m| m.read.is_some()).map(|m| m.read_within);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use usp_core::input::ConnId;
-use usp_mapping::mapping::{Class, Poll, Steps};
+use usp_mapping::mapping::{Class, Poll, Protocol, Steps, ZigbeeOptions};
 use usp_mapping::port::DeviceFault;
 use usp_mapping::value::Value;
 
@@ -317,6 +317,30 @@ fn a_step_does_not_undo_what_is_set_meanwhile() {
     w.wait(3);
     assert!(w.answer(c, &id).is_some());
     assert_eq!(w.get(c, &format!("{DIMMER}Value")), format!("{DIMMER}Value=20"));
+}
+
+/// What a sleeping device is to be set to waits until it is heard, and it is not read behind that.
+#[test]
+fn a_step_begins_with_what_a_held_set_makes() {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| {
+        mapping.protocol = Protocol::Zigbee(ZigbeeOptions { sleepy: true, ..ZigbeeOptions::default() });
+        mapping.capabilities[3].max_age = Duration::from_secs(600);
+    }));
+    w.report("a", &[(3, number("20"))]);
+    let c = w.controller("self::c");
+    w.device("a", Behaviour::Slow(Duration::from_secs(5)));
+    let id = w.begin(c, set(true, &[(DIMMER, &["Value=50"])]));
+    w.devices.values.insert(("a".to_owned(), 3), number("20"));
+    w.device("a", Behaviour::Good);
+    w.operate(c, &format!("{DIMMER}StepUp()"), "", &[]);
+    assert_eq!(w.get(c, &format!("{DIMMER}Value")), format!("{DIMMER}Value=20"), "it sleeps");
+    w.wait(3);
+    w.devices.values.insert(("a".to_owned(), 3), number("50"));
+    w.wait(3);
+    assert!(w.answer(c, &id).is_some());
+    assert_eq!(w.get(c, &format!("{DIMMER}Value")), format!("{DIMMER}Value=80"));
+    assert_eq!(w.broker.pending(), 0);
 }
 
 #[test]
