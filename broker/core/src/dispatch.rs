@@ -37,6 +37,7 @@ impl Broker {
             RecordBody::Connect(_) => tracing::debug!(%peer, "Connect Record"),
             RecordBody::Disconnect { code, reason } => {
                 tracing::debug!(%peer, code, reason, "Disconnect Record");
+                self.note_parting(conn);
                 if let Some(service) = service {
                     self.forget_service(service, "it sent a Disconnect Record");
                 }

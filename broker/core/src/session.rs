@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use usp_proto::endpoint_id::EndpointId;
-use usp_proto::record::{Connect, Record};
 
 use crate::Broker;
 use crate::access::Rights;
@@ -43,6 +42,8 @@ pub(crate) struct Session {
     opened: u64,
     /// We asked for its end: nothing more is taken from it or sent to it.
     closing: bool,
+    /// A Disconnect Record has passed, either way, and the channel stays: a Connect Record is due (R-MTP.8).
+    parted: bool,
 }
 
 impl Sessions {
@@ -125,6 +126,7 @@ impl Broker {
             open: BTreeMap::new(),
             opened: self.sessions.opened,
             closing: false,
+            parted: false,
         };
         self.sessions.opened += 1;
         self.sessions.by_conn.insert(conn, session);
@@ -195,15 +197,7 @@ impl Broker {
             session.controller = number;
             session.rights = rights;
         }
-        let connect = match link.mtp {
-            MtpKind::Uds => Some(Connect::Uds),
-            MtpKind::WebSocket => Some(Connect::WebSocket),
-            MtpKind::Mqtt => self.mqtt_connect(conn),
-        };
-        if let Some(connect) = connect {
-            let own = self.config.endpoint_id.clone();
-            self.send_record(conn, Record::connect(own, link.peer.clone(), connect), None);
-        }
+        self.greet(conn);
         self.note_controller_presence(&link.peer);
         if let Some(number) = number.filter(|n| self.controller_conn(*n) == Some(conn)) {
             self.deliver_waiting(number, conn);

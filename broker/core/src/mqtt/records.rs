@@ -130,6 +130,7 @@ impl Broker {
             return;
         }
         let known = self.peers.find(client, &bad.from, Side::Agent);
+        known.into_iter().for_each(|conn| self.greet_anew(conn));
         let route = known.and_then(|conn| self.sessions.get(conn)?.via.as_ref()?.topic.clone());
         if let Some(topic) = reply_to.filter(|topic| is_answerable(topic)).or(route) {
             self.publish_to(client, &topic, bad.answer());

@@ -1,11 +1,11 @@
 //! What goes out to peers: Records, goodbyes, the end of a connection.
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::record::Record;
+use usp_proto::record::{Connect, Record, RecordBody};
 use usp_proto::usp;
 
 use crate::Broker;
-use crate::input::{ConnId, Side};
+use crate::input::{ConnId, MtpKind, Side};
 use crate::mqtt::peers::Via;
 use crate::output::{CloseReason, Output};
 
@@ -52,15 +52,55 @@ impl Broker {
         self.send_record(conn, Record::message(own, peer, msg), merge);
     }
 
-    pub(crate) fn send_record(&mut self, conn: ConnId, record: Record, merge: Option<u64>) {
-        let Some(session) = self.sessions.get(conn).filter(|s| !s.closing) else { return };
-        let send = match session.via {
-            None => Some(Output::Send { conn, record: Box::new(record), merge }),
-            Some(_) => self.publish_record(conn, record, merge),
+    /// The Connect Record of a Controller's channel (R-MTP.6), if it gets one. It waits for nothing, so that all else comes
+    /// after it.
+    pub(crate) fn greet(&mut self, conn: ConnId) {
+        let Some(link) = self.sessions.get(conn).filter(|s| !s.closing).map(|s| s.link.clone()) else { return };
+        let connect = match (link.side, link.mtp) {
+            (Side::Controller, _) => None,
+            (Side::Agent, MtpKind::Uds) => Some(Connect::Uds),
+            (Side::Agent, MtpKind::WebSocket) => Some(Connect::WebSocket),
+            (Side::Agent, MtpKind::Mqtt) => self.mqtt_connect(conn),
         };
+        let Some(connect) = connect else { return };
+        let own = self.config.endpoint_id.clone();
+        let order = self.sending(conn, Record::connect(own, link.peer, connect), None);
+        self.outputs.extend(order);
+    }
+
+    /// A Disconnect Record was sent or received on a channel that stays open.
+    pub(crate) fn note_parting(&mut self, conn: ConnId) {
+        if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
+            session.parted = true;
+        }
+    }
+
+    /// R-MTP.8: after that, a Connect Record goes before any other.
+    pub(crate) fn greet_anew(&mut self, conn: ConnId) {
+        let session = self.sessions.by_conn.get_mut(&conn);
+        if session.is_some_and(|session| std::mem::take(&mut session.parted)) {
+            self.greet(conn);
+        }
+    }
+
+    pub(crate) fn send_record(&mut self, conn: ConnId, record: Record, merge: Option<u64>) {
+        self.greet_anew(conn);
+        if matches!(record.body, RecordBody::Disconnect { .. }) {
+            self.note_parting(conn);
+        }
+        let send = self.sending(conn, record, merge);
         match &mut self.held {
             Some(held) => held.extend(send),
             None => self.outputs.extend(send),
+        }
+    }
+
+    /// How a Record goes out, if it can.
+    fn sending(&mut self, conn: ConnId, record: Record, merge: Option<u64>) -> Option<Output> {
+        let session = self.sessions.get(conn).filter(|s| !s.closing)?;
+        match session.via {
+            None => Some(Output::Send { conn, record: Box::new(record), merge }),
+            Some(_) => self.publish_record(conn, record, merge),
         }
     }
 }

@@ -59,6 +59,21 @@ fn a_connect_record_comes_first_and_after_each_reconnect() {
     assert!(w.mqtt_records().is_empty());
     w.mqtt_ready(1);
     assert_eq!(w.mqtt_records(), [connect]);
+    let leaves = Record::disconnect(endpoint(BOSS), endpoint(BROKER), ErrCode(0), "");
+    w.mqtt_record(1, leaves.clone(), None);
+    assert!(w.mqtt_records().is_empty());
+    let answer = format!("1 usp/ctrl/boss (q1 reply usp/agent/hub) {MODEL}=Hub");
+    assert_eq!(w.mqtt_ask(BOSS, model(), None), [connect, answer.as_str()]);
+    w.mqtt_record(1, leaves, None);
+    let bad = BadRecord {
+        from: endpoint(BOSS),
+        to: endpoint(BROKER),
+        msg_id: "m".to_owned(),
+        code: ErrCode::INVALID_ARGUMENTS,
+        text: "no body".to_owned(),
+    };
+    w.mqtt_event(1, MqttEvent::BadRecord { bad, reply_to: None });
+    assert_eq!(w.mqtt_records().len(), 2);
 }
 
 #[test]

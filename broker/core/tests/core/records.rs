@@ -4,6 +4,7 @@ use usp_core::input::{ConnId, Input, MtpKind, Side};
 use usp_core::output::CloseReason;
 use usp_proto::endpoint_id::EndpointId;
 use usp_proto::err_code::ErrCode;
+use usp_proto::message;
 use usp_proto::record::{BadRecord, Connect, Record, RecordBody};
 
 use crate::bench::peer::get;
@@ -33,6 +34,41 @@ fn a_session_context_is_refused() {
     };
     w.input(Input::Record { conn: c, record: Box::new(record) });
     assert!(matches!(&w.records(c)[..], [RecordBody::Disconnect { code: 7106, .. }]));
+}
+
+/// What came, in order: the names of Records, and of Messages.
+fn heard(w: &mut World, conn: ConnId) -> Vec<&'static str> {
+    let name = |record: Record| match record.body {
+        RecordBody::Message(msg) => message::name(&msg),
+        RecordBody::Connect(Connect::Uds) => "UDSConnect",
+        RecordBody::Connect(Connect::WebSocket) => "WebSocketConnect",
+        RecordBody::Connect(_) => "another Connect",
+        RecordBody::Disconnect { .. } => "Disconnect",
+        RecordBody::Session { .. } => "Session",
+    };
+    w.inbox.remove(&conn).unwrap_or_default().into_iter().map(name).collect()
+}
+
+#[test]
+fn a_connect_record_goes_first_after_each_disconnect_record() {
+    // R-MTP.8: whoever sent it, on a channel that stays open.
+    // Over WebSocket nobody knows it.
+    let websocket = (MtpKind::WebSocket, "WebSocketConnect", "Error");
+    for (mtp, connect, answer) in [(MtpKind::Uds, "UDSConnect", "GetResp"), websocket] {
+        let mut w = World::new();
+        let c = w.connect(mtp, Side::Agent, "self::c", true);
+        assert_eq!(heard(&mut w, c), [connect]);
+        let leaves = Record::disconnect(endpoint("self::c"), endpoint(BROKER), ErrCode(0), "");
+        let session = Record { body: RecordBody::Session { session_id: 1 }, ..leaves.clone() };
+        for (record, answered) in [(session, &["Disconnect"][..]), (leaves, &[])] {
+            w.input(Input::Record { conn: c, record: Box::new(record) });
+            assert_eq!(heard(&mut w, c), answered);
+            w.begin(c, get(&["Device.DeviceInfo."], 0));
+            assert_eq!(heard(&mut w, c), [connect, answer]);
+            w.begin(c, get(&["Device.DeviceInfo."], 0));
+            assert_eq!(heard(&mut w, c), [answer]);
+        }
+    }
 }
 
 #[test]
