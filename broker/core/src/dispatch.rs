@@ -115,12 +115,13 @@ impl Broker {
 
     /// What a Controller may ask of our Agent.
     fn handle_controller_request(&mut self, origin: Origin, request: &ReqType) {
-        if origin.rights.is_none() {
+        // Whoever has a row gets the answer of each path, also where its roles allow nothing (R-OPR.1, R-GET.1, R-SET.0).
+        if origin.controller.is_none() && origin.rights.is_none() {
             let peer = &origin.peer;
             let text = match self.has_row(peer) {
                 true => format!(
-                    "{peer} may do nothing here: its role allows nothing, or nothing vouches for it on this link \
-                     (neither TLS nor a local address; over MQTT, a row of its Controller.{{i}}.MTP. for this client)"
+                    "{peer} may do nothing here: nothing vouches for it on this link (neither TLS nor a local address; \
+                     over MQTT, a row of its Controller.{{i}}.MTP. for this client)"
                 ),
                 false => format!(
                     "{peer} is not known here: it has no row in Device.LocalAgent.Controller. and no role that \

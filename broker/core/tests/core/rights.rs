@@ -128,7 +128,7 @@ fn a_role_that_changes_counts_at_once() {
     w.set(admin, &row, &["Param=rw--"]);
     assert_eq!(w.set(r, "Device.DeviceInfo.", &["FriendlyName=x"]), "Device.DeviceInfo. FriendlyName=x");
     w.set(admin, role, &["Enable=false"]);
-    assert!(w.get(r, "Device.DeviceInfo.ModelName").starts_with("Error 7006"));
+    assert!(w.get(r, "Device.DeviceInfo.ModelName").ends_with(": 7026"));
     w.set(
         admin,
         "Device.LocalAgent.Controller.1.",
@@ -145,6 +145,34 @@ fn an_unknown_controller_is_told_so() {
     assert!(answer.starts_with("Error 7006 self::stranger is not known here"), "{answer}");
     let local = w.connect(MtpKind::WebSocket, Side::Agent, "self::local", true);
     assert!(w.get(local, "Device.").starts_with("Error 7006"));
+}
+
+#[test]
+fn who_has_a_row_is_answered_path_by_path_though_it_may_do_nothing() {
+    // R-OPR.1, R-GET.1, R-GSP.0, R-SET.0, R-DEL.0
+    let (mut w, admin, _) = world();
+    let role = "Device.LocalAgent.ControllerTrust.Role.";
+    w.add(admin, role, &["Name=Nothing", "Enable=true"]);
+    let role = format!("AssignedRole={role}[Name==\"Nothing\"].");
+    let role = ["EndpointID=self::n", "Enable=true", "OnBoardingComplete=true", &role];
+    let made = w.add(admin, "Device.LocalAgent.Controller.", &role);
+    assert!(made.starts_with("Device.LocalAgent.Controller."), "{made}");
+    let n = w.controller("self::n");
+    let reboot = "Device.Reboot()";
+    assert_eq!(w.operate(n, reboot, "k", &[]), format!("{reboot} -> 7006"));
+    assert!(w.restarts.is_empty());
+    let up = "Device.DeviceInfo.UpTime";
+    assert_eq!(w.get(n, up), format!("{up}: 7026"));
+    let row = "Device.LocalAgent.Controller.1.";
+    assert!(w.delete_partial(n, true, &[row]).starts_with(&format!("{row}: ")));
+    let info = "Device.DeviceInfo.";
+    let answer = w.ask(n, set(true, &[(info, &["FriendlyName=q"])]));
+    assert!(text::answer(&answer).starts_with(&format!("{info}: ")));
+    assert_eq!(w.supported(n, info), format!("{info}: 7026"));
+    let versions = usp::GetSupportedProtocol { controller_supported_protocol_versions: "1.3".to_owned() };
+    let answer = w.ask(n, ReqType::GetSupportedProtocol(versions));
+    assert_eq!(text::answer(&answer), "1.0,1.1,1.2,1.3,1.4");
+    assert!(w.set(n, info, &["FriendlyName=q"]).starts_with("Error 7"));
 }
 
 #[test]
