@@ -12,7 +12,7 @@ use crate::dm::rows::{ObjRef, Row};
 use crate::fault::Fault;
 use crate::output::{Output, RESET_PENDING, RestartCause, Snapshot, StoreOp};
 use crate::services::commands::command_failed;
-use crate::{Broker, StartError};
+use crate::{Broker, Phase, StartError};
 
 /// Says that the seeds were used.
 const SEEDED: &str = "seeded";
@@ -315,6 +315,7 @@ impl Broker {
     pub(crate) fn announce_boot(&mut self) {
         self.fail_unfinished_commands();
         self.emit_boot();
+        self.phase = Phase::Running;
         for key in [BOOT_CAUSE, BOOT_REASON, BOOT_KEY] {
             if self.meta.get(key).is_some_and(|v| !v.is_empty()) {
                 self.put_meta(key, "");

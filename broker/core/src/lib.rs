@@ -101,9 +101,21 @@ pub struct Broker {
     /// A restart forgets them (R-SEC.21).
     rights_cache: RefCell<BTreeMap<u32, Rights>>,
     site_loaded: bool,
+    phase: Phase,
     /// Sets our msg_ids apart from those of former lives.
     life: u64,
     next_msg: u64,
+}
+
+/// Where in its life the process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Until Boot! was told: nobody can be connected yet.
+    Starting,
+    /// From then on.
+    Running,
+    /// Everybody was told goodbye.
+    Ending,
 }
 
 impl Broker {
@@ -160,6 +172,7 @@ impl Broker {
             meta: BTreeMap::new(),
             rights_cache: RefCell::default(),
             site_loaded: false,
+            phase: Phase::Starting,
             life,
             next_msg: 0,
         };

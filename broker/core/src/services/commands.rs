@@ -13,7 +13,6 @@ use usp_proto::usp::operate_resp::operation_result::OperationResp;
 use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 
-use crate::Broker;
 use crate::dm::Model;
 use crate::dm::schema::{Command, ServiceId};
 use crate::fault::Fault;
@@ -24,6 +23,7 @@ use crate::services::overdue::Overdue;
 use crate::services::register::is_within;
 use crate::time::Mono;
 use crate::timers::Timer;
+use crate::{Broker, Phase};
 
 /// Our command_key and the executed command's path.
 pub(crate) type Id = (String, String);
@@ -325,8 +325,12 @@ impl Broker {
         }
     }
 
-    /// Commands of a Service that will never complete.
+    /// Commands of a Service that will never complete. Those that the end of the broker interrupts the next start tells of:
+    /// their Services may well go on, and not everybody can be told any more.
     pub(crate) fn end_commands(&mut self, gone: ServiceId, why: &str) {
+        if self.phase == Phase::Ending {
+            return;
+        }
         let (lost, overdue) = std::mem::take(&mut self.commands.overdue)
             .into_iter()
             .partition::<BTreeMap<_, _>, _>(|(_, overdue)| overdue.service == gone);

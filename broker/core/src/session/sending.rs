@@ -4,10 +4,10 @@ use usp_proto::err_code::ErrCode;
 use usp_proto::record::{Connect, Record, RecordBody};
 use usp_proto::usp;
 
-use crate::Broker;
 use crate::input::{ConnId, MtpKind, Side};
 use crate::mqtt::peers::Via;
 use crate::output::{CloseReason, Output};
+use crate::{Broker, Phase};
 
 impl Broker {
     /// Ends a connection; its peer is told why.
@@ -23,6 +23,7 @@ impl Broker {
 
     /// Says goodbye to everybody.
     pub(crate) fn shut_down(&mut self) {
+        self.phase = Phase::Ending;
         self.model.rows.settle_marks();
         self.save_last_notices();
         self.commit(None);
@@ -55,7 +56,9 @@ impl Broker {
     /// The Connect Record of a Controller's channel (R-MTP.6), if it gets one. It waits for nothing, so that all else comes
     /// after it.
     pub(crate) fn greet(&mut self, conn: ConnId) {
-        let Some(link) = self.sessions.get(conn).filter(|s| !s.closing).map(|s| s.link.clone()) else { return };
+        let Some(link) = self.sessions.get(conn).filter(|s| !s.closing).map(|s| s.link.clone()) else {
+            return;
+        };
         let connect = match (link.side, link.mtp) {
             (Side::Controller, _) => None,
             (Side::Agent, MtpKind::Uds) => Some(Connect::Uds),

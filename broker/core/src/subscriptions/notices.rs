@@ -14,12 +14,12 @@ use usp_proto::usp::{self, body::MsgBody, request::ReqType, response::RespType};
 use super::saving::{Kept, decode_kept, is_precious};
 use super::waiting::Notice;
 use super::{Subscription, resend_key};
-use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 use crate::dm::rows::ObjRef;
 use crate::input::ConnId;
 use crate::output::StoreOp;
 use crate::timers::Timer;
+use crate::{Broker, Phase};
 
 /// Bytes of undelivered notifications that are kept for one Controller.
 const MAX_BYTES: usize = 8 << 20;
@@ -35,7 +35,9 @@ impl Broker {
     pub(crate) fn post(&mut self, number: u32, notification: Notification, merge: Option<u64>) {
         let Some(subscription) = self.subs.get(number).cloned() else { return };
         let connected = self.controller_conn(subscription.controller);
-        let waits = is_boot(&notification) && connected.is_none();
+        // At the start nobody is connected yet: what the start itself tells waits, even without NotifRetry.
+        let of_start = self.phase == Phase::Starting && matches!(notification, Notification::OperComplete(_));
+        let waits = (is_boot(&notification) || of_start) && connected.is_none();
         if !subscription.retry && !waits {
             if let Some(conn) = connected {
                 let msg_id = self.next_msg_id();
@@ -349,7 +351,7 @@ impl Broker {
                 self.extra_ops.push(StoreOp::DeleteNotification { id });
                 continue;
             };
-            let Kept { controller, subscription_id, notification, left } = kept;
+            let Kept { controller, subscription_id, retry, notification, left } = kept;
             let left = left.unwrap_or_else(|| subscription.and_then(|(_, expiration)| expiration));
             let expires = left.map(|left| self.model.now.monotonic + left);
             if let Some(at) = expires {
@@ -363,7 +365,7 @@ impl Broker {
                 subscription_id,
                 msg_id: self.next_msg_id(),
                 notification,
-                retry: true,
+                retry,
                 kept: true,
                 tries: 0,
                 put_off: false,

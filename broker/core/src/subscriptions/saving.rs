@@ -47,6 +47,8 @@ pub(crate) struct Saving {
 pub(super) struct Kept {
     pub(super) controller: u32,
     pub(super) subscription_id: String,
+    /// It is to be confirmed.
+    pub(super) retry: bool,
     pub(super) notification: Notification,
     /// How long it is still to be tried; `None`: nothing is known, `Some(None)`: without end.
     pub(super) left: Option<Option<Duration>>,
@@ -144,7 +146,7 @@ impl Notice {
         bytes.extend(self.controller.to_be_bytes());
         bytes.extend(left.to_be_bytes());
         bytes.extend(written.to_be_bytes());
-        let msg = notify_message(&self.msg_id, &self.subscription_id, true, self.notification.clone());
+        let msg = notify_message(&self.msg_id, &self.subscription_id, self.retry, self.notification.clone());
         bytes.extend(message::encode(&msg));
         bytes
     }
@@ -171,6 +173,7 @@ pub(super) fn decode_kept(bytes: &[u8], now: Now) -> Option<Kept> {
         MsgBody::Request(usp::Request { req_type: Some(ReqType::Notify(notify)) }) => Some(Kept {
             controller: u32::from_be_bytes(*controller),
             subscription_id: notify.subscription_id,
+            retry: notify.send_resp,
             notification: notify.notification?,
             left,
         }),

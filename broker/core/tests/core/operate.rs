@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use usp_core::input::Input;
 use usp_core::output::RestartCause;
 use usp_mapping::port::DeviceFault;
 use usp_mapping::value::Value;
@@ -281,6 +282,40 @@ fn a_crash_fails_commands_that_were_running() {
     let c = w.controller("self::c");
     assert_eq!(w.notes(c), [format!("kept: OperationComplete {command} 'k' 7022")]);
     assert_eq!(w.get(c, "Device.LocalAgent.Request."), "");
+}
+
+/// As Boot! does: nobody is connected at the start. Whether the broker ends cleanly makes no difference.
+#[test]
+fn an_interrupted_command_is_told_when_its_controller_comes_even_without_retry() {
+    for cleanly in [false, true] {
+        let (mut w, c) = world();
+        let s = w.lamp("self::lamp", "Device.X_Lamp.");
+        accepts(&mut w, s);
+        w.subscribe_with(c, "kept", "OperationComplete", "Device.", &["Persistent=true"]);
+        let command = "Device.X_Lamp.Fade()";
+        w.operate(c, command, "k", &[]);
+        if cleanly {
+            w.input(Input::Shutdown);
+            w.disconnect(s);
+            assert!(w.notes(c).is_empty(), "it is not known how it ends");
+        }
+        // What waits survives another crash, and is told once.
+        let mut w = w.restart();
+        w.site("a: box");
+        let mut w = w.restart();
+        w.site("a: box");
+        let c = w.controller("self::c");
+        let told = w.take_notifies(c);
+        assert_eq!(told.len(), 1, "cleanly: {cleanly}");
+        assert_eq!(text::notify(&told[0].1), format!("kept: OperationComplete {command} 'k' 7022"));
+        assert!(!told[0].1.send_resp);
+        let Some(Notification::OperComplete(done)) = &told[0].1.notification else { panic!() };
+        assert!(format!("{done:?}").contains("interrupted by a restart of the broker"), "{done:?}");
+        assert_eq!(w.get(c, "Device.LocalAgent.Request."), "");
+        w.disconnect(c);
+        let c = w.controller("self::c");
+        assert!(w.notes(c).is_empty(), "once");
+    }
 }
 
 #[test]
