@@ -113,8 +113,8 @@ impl Model {
             let row = self.row_at(at, steps).filter(|row| self.rows.contains(row));
             match row.map_or(Ok(false), |row| self.meets(&row, expression)) {
                 Ok(meets) => meets,
-                Err(fault) => {
-                    untold.set(untold.get() || is_untold(&fault));
+                Err(_) => {
+                    untold.set(true);
                     false
                 }
             }

@@ -12,7 +12,7 @@ use super::Model;
 use super::compute::UNKNOWN_TIME;
 use super::resolve::Found;
 use super::rows::ObjRef;
-use super::schema::{ObjId, Param};
+use super::schema::{ObjId, Owner, Param};
 use super::types::Base;
 use crate::fault::Fault;
 
@@ -51,6 +51,24 @@ impl Model {
                 Fault::unsupported(format!("{} in a search expression", component.parameter))
             })?;
             Comparison::new(component, param)?;
+        }
+        Ok(())
+    }
+
+    /// Whether each search expression of a path can ever be evaluated, as far as the tables are the broker's own.
+    ///
+    /// Errors: as [`check_expression`](Self::check_expression).
+    pub(crate) fn check_searches(&self, path: &Path) -> Result<(), Fault> {
+        for (index, segment) in path.segments.iter().enumerate() {
+            let (Segment::Search(expression), Some(row)) = (segment, path.segments.get(..=index)) else {
+                continue;
+            };
+            let row = Path { segments: row.to_vec(), leaf: Leaf::Object }.to_supported();
+            let table = row.and_then(|row| self.schema.find(&row.to_string()));
+            let own = |id: &ObjId| self.schema.get(*id).is_some_and(|o| o.owner == Owner::Local);
+            if let Some(table) = table.filter(own) {
+                self.check_expression(table, expression)?;
+            }
         }
         Ok(())
     }
@@ -274,7 +292,7 @@ impl<'a> Comparison<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dm::schema::{Owner, ParamAccess};
+    use crate::dm::schema::ParamAccess;
     use crate::dm::types::ParamType;
 
     /// Whether a value meets `P<rest>`; `None`: the expression does not fit the type.

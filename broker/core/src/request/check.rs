@@ -304,12 +304,21 @@ impl Model {
             {
                 invalid(format!("'{item}' is no target: a target is a path that begins with Device."))
             }
+            ("Device.LocalAgent.Subscription.{i}.", "ReferenceList")
+                if let Some(item) = tr106::split_list(value).find(|item| !is_absolute(item)) =>
+            {
+                invalid(format!("'{item}' is no reference: a reference is a path that begins with Device."))
+            }
             ("Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.", "Targets")
             | ("Device.LocalAgent.Subscription.{i}.", "ReferenceList") => {
                 // Of an object the final dot may be missing.
                 let known = |item| Path::parse(item).or_else(|e| Path::parse_reference(item).map_err(|_| e));
                 for item in tr106::split_list(value) {
-                    known(item).map_err(|e| Fault::new(ErrCode::INVALID_VALUE, e.to_string()))?;
+                    let path = known(item).map_err(|e| Fault::new(ErrCode::INVALID_VALUE, e.to_string()))?;
+                    // What can never be evaluated would give nothing, and forbid nothing either.
+                    self.check_searches(&path).map_err(|fault| {
+                        Fault::new(ErrCode::INVALID_VALUE, format!("{item}: {}", fault.text))
+                    })?;
                 }
                 Ok(())
             }

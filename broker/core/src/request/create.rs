@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{InstanceNumber, Name};
+use usp_proto::path::{InstanceNumber, Leaf, Name, Path};
 use usp_proto::tr106;
 use usp_proto::usp::add::CreateParamSetting;
 use usp_proto::usp::add_resp::ParameterError;
@@ -13,6 +13,7 @@ use super::budget::OVERHEAD;
 use super::check::{Effect, KeyClash, Settled};
 use super::{Origin, param_error};
 use crate::Broker;
+use crate::dm::Model;
 use crate::dm::compute::datetime;
 use crate::dm::is_trial;
 use crate::dm::rows::{ObjRef, Row};
@@ -94,19 +95,30 @@ impl Refusal {
     }
 }
 
-/// Whether each of these references can lead to anything of this NotifType.
-///
-/// Errors: 7012 with the first that cannot.
-pub(super) fn fit_references(notif_type: &str, references: &str) -> Result<(), Fault> {
-    let Some(kind) = NotifKind::parse(notif_type) else { return Ok(()) };
-    for item in tr106::split_list(references) {
-        if !parse_reference(item).iter().any(|path| kind.fits(path)) {
-            let why = format!("{item} in ReferenceList cannot lead to an {}", kind.name());
-            let why = why.replace("an ValueChange", "a ValueChange");
-            return Err(Fault::new(ErrCode::INVALID_VALUE, why));
+impl Model {
+    /// Whether each of these references can lead to anything of this NotifType.
+    ///
+    /// Errors: 7012 with the first that cannot.
+    pub(super) fn fit_references(&self, notif_type: &str, references: &str) -> Result<(), Fault> {
+        let Some(kind) = NotifKind::parse(notif_type) else { return Ok(()) };
+        for item in tr106::split_list(references) {
+            let mut forms = parse_reference(item);
+            // What is known as a Parameter is no object that lacks its final dot.
+            if forms.first().is_some_and(|path| self.is_parameter(path)) {
+                forms.truncate(1);
+            }
+            if !forms.iter().any(|path| kind.fits(path)) {
+                let why = format!("{item} in ReferenceList cannot lead to an {}", kind.name());
+                let why = why.replace("an ValueChange", "a ValueChange");
+                return Err(Fault::new(ErrCode::INVALID_VALUE, why));
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn is_parameter(&self, path: &Path) -> bool {
+        matches!(path.leaf, Leaf::Parameter(_)) && path.to_supported().is_some() && self.supports(path)
+    }
 }
 
 /// About how long these are in an answer.
@@ -157,7 +169,8 @@ impl Broker {
             return Ok(());
         }
         let text = |name: &str| self.model.text(at, name).unwrap_or_default();
-        fit_references(&text("NotifType"), &text("ReferenceList"))
+        self.model
+            .fit_references(&text("NotifType"), &text("ReferenceList"))
             .map_err(|fault| Refusal::of(fault, "ReferenceList"))
     }
 

@@ -486,3 +486,50 @@ fn a_target_begins_with_device() {
         assert!(!w.set(admin, &row, &[&format!("Targets={right}")]).contains("Error"), "{right}");
     }
 }
+
+/// An entry that forbids by what can never be evaluated would forbid nothing (R-SEC.1).
+#[test]
+fn a_target_whose_expression_can_never_be_evaluated_is_refused() {
+    let (mut w, _, admin) = world();
+    let row = permit(&mut w, admin, 2, "Device.LocalAgent.Controller.[Enable==true].", ["----"; 4]);
+    let row = row.split(' ').next().unwrap();
+    let targets = format!("{row}Targets");
+    let kept = w.get(admin, &targets);
+    for expression in ["Enable==\"true\"", "EndpointID==1", "Nope==\"1\"", "Enable<true", "MTP.Enable==true"]
+    {
+        let wrong = format!("Targets=Device.DeviceInfo.,Device.LocalAgent.Controller.[{expression}].");
+        assert_eq!(w.set(admin, row, &[&wrong]), format!("Error 7012\n{targets}: 7012"), "{expression}");
+        let made = w.add(admin, PERMISSIONS, &[&wrong, "Order=3", "Enable=true"]);
+        assert_eq!(made, format!("Error 7012\n{PERMISSIONS}Targets: 7012"), "{expression}");
+    }
+    assert_eq!(w.get(admin, &targets), kept);
+    // What a Service may have one day is not known.
+    let later =
+        "Targets=Device.X_Later.T.[Nope==1].,Device.LocalAgent.Controller.[AssignedRole#1+.Enable==true].";
+    assert!(w.set(admin, row, &[later]).starts_with(row));
+}
+
+/// Older versions took any expression.
+#[test]
+fn an_entry_of_an_older_store_that_cannot_be_evaluated_forbids() {
+    let (mut w, tester, admin) = world();
+    let name = "Device.LocalAgent.Controller.2.EndpointID";
+    permit(&mut w, admin, 2, "Device.LocalAgent.Controller.[Enable==true].", ["----"; 4]);
+    assert_eq!(w.get(tester, name), format!("{name}: 7026"));
+    let mut changed = 0;
+    for (_, params) in &mut w.disk.snapshot.rows {
+        for (param, value) in params.iter_mut().filter(|(param, _)| param == "Targets") {
+            if value.contains("[Enable==true]") {
+                *value = value.replace("==true", "==\"true\"");
+                changed += usize::from(param == "Targets");
+            }
+        }
+    }
+    assert_eq!(changed, 1);
+    let mut w = w.restart();
+    w.site("a: box");
+    w.controller("self::admin");
+    let tester = w.controller("self::tester");
+    let own = "Device.LocalAgent.Controller.1.EndpointID";
+    assert_eq!(w.get(tester, own), format!("{own}: 7026"));
+}

@@ -15,7 +15,6 @@ use crate::fault::Fault;
 use crate::request::absent::Absent;
 use crate::request::budget::Budget;
 use crate::request::check::{Effect, Settled};
-use crate::request::create::fit_references;
 use crate::request::follow::leads_nowhere;
 use crate::request::judged::below;
 use crate::request::unit::Step;
@@ -293,7 +292,7 @@ impl Broker {
             });
             set.or_else(|| self.model.text(&target.at, name)).unwrap_or_default()
         });
-        let Err(fault) = fit_references(&kind, &references) else { return Vec::new() };
+        let Err(fault) = self.model.fit_references(&kind, &references) else { return Vec::new() };
         let unfit = target.effects.extract_if(.., |(param, _)| PAIR.contains(&param.as_str()));
         unfit.map(|(param, _)| (param, fault.clone())).collect()
     }
