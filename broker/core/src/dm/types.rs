@@ -147,6 +147,7 @@ impl Base {
             Self::Long => text.parse::<i64>().ok().map(|n| n.to_string()),
             Self::UnsignedInt => text.parse::<u32>().ok().map(|n| n.to_string()),
             Self::UnsignedLong => text.parse::<u64>().ok().map(|n| n.to_string()),
+            Self::Decimal if !is_decimal(text) => None,
             Self::Decimal => Decimal::from_str(text).ok().map(|n| n.normalize().to_string()),
             Self::DateTime => tr106::parse_datetime(text).map(|_| text.to_owned()),
             Self::Base64 => tr106::base64_decode(text).map(|_| text.to_owned()),
@@ -163,6 +164,14 @@ impl Base {
             Self::String | Self::Base64 | Self::HexBinary | Self::Unknown => "",
         }
     }
+}
+
+/// Whether a text has the form of xsd:decimal (TR-106): a sign, digits and a point, and no exponent.
+fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = [whole, part].iter().all(|half| half.bytes().all(|b| b.is_ascii_digit()));
+    all_digits && !(whole.is_empty() && part.is_empty())
 }
 
 impl fmt::Display for Base {
@@ -200,5 +209,26 @@ impl FromStr for Base {
             "unsignedLong" => Self::UnsignedLong,
             other => return Err(format!("unknown type {other}")),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// xsd:decimal (TR-106).
+    #[test]
+    fn a_decimal_has_no_exponent() {
+        for (text, value) in [("1.50", "1.5"), ("+1.5", "1.5"), (".5", "0.5"), ("1.", "1"), ("-0012", "-12")]
+        {
+            assert_eq!(Base::Decimal.canonical(text).as_deref(), Some(value), "{text}");
+        }
+        for text in
+            ["1e5", "1E5", "1.5e-3", "1_000", "", ".", "+", "--1", "1.2.3", " 1", "NaN", "INF", "0x10"]
+        {
+            assert_eq!(Base::Decimal.canonical(text), None, "{text}");
+        }
+        let refused = ParamType::plain(Base::Decimal).accept("1e5").unwrap_err();
+        assert_eq!(refused.code, ErrCode::INVALID_TYPE);
     }
 }
