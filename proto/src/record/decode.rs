@@ -126,6 +126,13 @@ fn fault_of(raw: &usp_record::Record) -> Option<(ErrCode, String)> {
         ));
     }
     let session = matches!(raw.record_type, Some(RecordType::SessionContext(_)));
+    if !raw.mac_signature.is_empty() && !session {
+        // R-E2E.30: to take it for good unseen would be worse than not to take it.
+        return Some((
+            ErrCode::INVALID_RECORD_VALUE,
+            "the Record has a mac_signature, and signatures cannot be verified here".to_owned(),
+        ));
+    }
     match PayloadSecurity::try_from(raw.payload_security) {
         Ok(PayloadSecurity::Plaintext) => None,
         Ok(PayloadSecurity::Tls12) if session => None,

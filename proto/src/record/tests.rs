@@ -180,6 +180,20 @@ fn unknown_connect_versions_are_unusable() {
     );
 }
 
+/// R-E2E.30: nothing is taken for good whose signature was not looked at.
+#[test]
+fn what_is_signed_is_refused() {
+    let signed = |record| usp_record::Record { mac_signature: b"abc".to_vec(), ..record };
+    check_answer(
+        &signed(raw(get("Device.").encode_to_vec())),
+        ErrCode::INVALID_RECORD_VALUE,
+        "mac_signature",
+    );
+    let leaves = usp_record::DisconnectRecord { reason: String::new(), reason_code: 0 };
+    let leaves = usp_record::Record { record_type: Some(RecordType::Disconnect(leaves)), ..raw(Vec::new()) };
+    check_unusable(&signed(leaves), "mac_signature");
+}
+
 #[test]
 fn session_records_are_recognised() {
     let session =
