@@ -348,16 +348,24 @@ impl<Ask: Clone> WriteJob<Ask> {
         self.call.targets().filter_map(point).collect()
     }
 
-    /// What it has written and what may show something else: the device took it, and nobody has looked.
+    /// What it has written and what may show something else: the device took it, and nobody has looked, or nobody knows
+    /// whether it did.
     pub(crate) fn unseen(&self, mapping: &Mapping) -> Vec<PointId> {
-        let is_taken = |result: &Result<_, _>| matches!(result, Ok(_) | Err(DeviceFault::Unsettled(_)));
-        let done = self.call.targets().zip(&self.results).filter(|(_, result)| is_taken(result));
-        let point = |(target, _)| match target {
-            Target::Point(point) => Some(point),
+        let is_open = |point: PointId, result: &Result<_, DeviceFault>| {
+            let model = mapping.model(point);
+            match result {
+                Ok(_) => model.is_some_and(Capability::shows_itself),
+                Err(DeviceFault::Unsettled(_) | DeviceFault::Timeout(_) | DeviceFault::Garbled(_)) => {
+                    model.is_some_and(|model| model.read.is_some())
+                }
+                Err(_) => false,
+            }
+        };
+        let point = |(target, result)| match target {
+            Target::Point(point) => is_open(point, result).then_some(point),
             Target::Step(..) => None,
         };
-        let shows_itself = |point: &PointId| mapping.model(*point).is_some_and(Capability::shows_itself);
-        done.filter_map(point).filter(shows_itself).collect()
+        self.call.targets().zip(&self.results).filter_map(point).collect()
     }
 
     /// The replies of a job that is done.
@@ -442,7 +450,7 @@ impl<Ask: Clone> WriteJob<Ask> {
         }
     }
 
-    fn has_sent(&self) -> bool {
+    pub(crate) fn has_sent(&self) -> bool {
         matches!(self.phase, Phase::Send { sent: true, .. } | Phase::Verify(_))
     }
 }

@@ -122,22 +122,36 @@ impl<M: Model> DeviceState<M> {
     /// Forgets the writes for which nobody waits any more. What they have sent may be done all the same.
     pub(super) fn forget_writes(&mut self, now: Instant) {
         let given_up = |job: &mut WriteJob<M::Ask>| job.waiting() == 0;
-        let mut points: Vec<PointId> =
-            self.parked.extract_if(.., given_up).flat_map(|job| job.points()).collect();
-        if let Some(job) = self.write.take_if(given_up) {
+        let mut given_up: Vec<WriteJob<M::Ask>> = self.parked.extract_if(.., given_up).collect();
+        if let Some(job) = self.write.take_if(|job| job.waiting() == 0) {
             if self.flying == Some(Purpose::Write) {
                 self.unknown = job.points();
             }
             self.orphan(Purpose::Write);
-            points.extend(job.points());
+            given_up.push(job);
         }
-        self.read_again(now, &points);
+        for job in given_up {
+            self.read_again(now, &job.points());
+            if job.has_sent() {
+                self.look_at(now, &job.points());
+            }
+        }
+    }
+
+    /// Nobody knows what became of a write of these points: they are read soon.
+    fn look_at(&mut self, now: Instant, points: &[PointId]) {
+        for point in points {
+            if self.capability(*point).is_some_and(|capability| capability.read.is_some()) {
+                self.clock.written(*point, now);
+            }
+        }
     }
 
     /// A write for which nobody waits has ended, well or badly.
     pub(super) fn lost_write_outcome(&mut self, now: Instant) {
         let points = std::mem::take(&mut self.unknown);
         self.read_again(now, &points);
+        self.look_at(now, &points);
     }
 
     /// What was read of these points may be older than a write.

@@ -539,6 +539,22 @@ fn what_nothing_verifies_is_read_after_a_write() {
     assert_eq!(bench.settle(), []);
 }
 
+/// It did what it was told and did not say so: what was read before is not what it has.
+#[test]
+fn what_may_have_been_written_is_read_soon() {
+    let mut bench = Bench::connected(&[vec![writable(), on_demand()]]);
+    bench.call(call(1, "a", write(0, 7)));
+    assert_eq!(bench.next().1, What::Write(0, number(7)));
+    bench.silence();
+    bench.settle();
+    assert_eq!(bench.replies(), [(1, Ok(vec![Err(DeviceFault::Timeout(50 * MS))]))]);
+    bench.wake(200 * MS);
+    assert_eq!(bench.next().1, What::Read(vec![0]));
+    bench.answer(FakeAnswer::Shows(7));
+    let shown = bench.messages().iter().find_map(reported).unwrap()[0].clone();
+    assert_eq!(shown, Reading::now(PointId(0), Ok(number(7))));
+}
+
 #[test]
 fn a_write_that_the_device_does_not_show_is_not_confirmed() {
     let mut bench = Bench::connected(&[vec![verified(100)]]);
