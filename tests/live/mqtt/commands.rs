@@ -23,7 +23,9 @@ async fn all_commands(settings: &str, query: &str) {
     status(&place, "Connected");
     let cli = operator(&server, &place, query);
     let path = |rest: &str| format!("{THERMOSTAT}{rest}");
-    eventually("the Service's model", || cli.values(&path("Setpoint")).into_keys().next());
+    eventually("the Service's model", || {
+        cli.run(&["supported", THERMOSTAT]).out.contains("Setpoint").then_some(())
+    });
 
     assert_eq!(cli.value("Device.DeviceInfo.Manufacturer"), "usp-broker");
     let watch = cli.watch(&[&path("Setpoint"), &path("Zone."), "--type", "ValueChange,ObjectCreation"]);

@@ -46,6 +46,20 @@ pub(super) async fn tables_within(session: &Session, object: &str) -> Vec<String
     }
 }
 
+/// Whether a path is one of Parameters that are there now.
+pub(super) async fn is_parameter(session: &Session, path: &str) -> bool {
+    let Some((_, name)) = path.rsplit_once('.').filter(|(_, name)| !name.is_empty()) else { return false };
+    let request = Get { param_paths: vec![path.to_owned()], max_depth: 1 };
+    match session.client.request(ReqType::Get(request)).await {
+        Ok(RespType::GetResp(response)) => {
+            let mut rows =
+                response.req_path_results.into_iter().flat_map(|result| result.resolved_path_results);
+            rows.any(|row| row.result_params.get(name).is_some())
+        }
+        _ => false,
+    }
+}
+
 /// Most levels of a path that are looked at.
 const LEVELS: usize = 16;
 

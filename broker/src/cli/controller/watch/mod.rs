@@ -3,13 +3,14 @@
 mod lapse;
 mod told;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
 use usp_proto::usp::Notify;
 
-use super::known::{is_supported, tables_within};
+use super::known::{is_parameter, is_supported, tables_within};
 use super::session::Session;
 use super::show::{print_if_read, say, to_json};
 use super::subscription::{Temporary, Wanted};
@@ -174,7 +175,13 @@ const MOST: usize = 32;
 /// object here stands for all that is in it: a row more for each table below.
 async fn whole(wanted: Vec<Wanted>, session: &Session) -> Result<Vec<Wanted>, Failure> {
     let mut all = Vec::new();
+    let changes: BTreeSet<String> =
+        wanted.iter().filter(|it| it.kind == Kind::ValueChange.name()).map(|it| it.path.clone()).collect();
     for Wanted { kind, path } in wanted {
+        // Of several types a Parameter means its own alone.
+        if kind != Kind::ValueChange.name() && changes.contains(&path) && is_parameter(session, &path).await {
+            continue;
+        }
         let is_of_tables = [Kind::ObjectCreation, Kind::ObjectDeletion].iter().any(|it| it.name() == kind);
         let within = if is_of_tables && path.ends_with('.') {
             tables_within(session, &path).await
