@@ -5,7 +5,7 @@
 //! what no request asked for is done again at once and written as soon as the store takes it.
 //! Notifications follow a change only once it is on disk, and after the answer to the request that made it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -219,6 +219,7 @@ impl Broker {
         // Whoever came meanwhile may have been given rights that nobody has.
         self.refresh_rights();
         owed.changes = net_changes(owed.changes);
+        owed.extra = net_notifications(owed.extra);
         self.owe(owed);
     }
 
@@ -299,6 +300,18 @@ impl Broker {
         let table = path.strip_suffix("{i}.").unwrap_or(path);
         StoreOp::PutHighest { table: crate::dm::fill_numbers(table, &mark.above), number: mark.number }
     }
+}
+
+/// Of what is owed of each notification the last alone: a store that fails for days would be owed very many.
+fn net_notifications(mut ops: Vec<StoreOp>) -> Vec<StoreOp> {
+    let mut known = BTreeSet::new();
+    ops.reverse();
+    ops.retain(|op| match op {
+        StoreOp::PutNotification { id, .. } | StoreOp::DeleteNotification { id } => known.insert(*id),
+        _ => true,
+    });
+    ops.reverse();
+    ops
 }
 
 /// What a request changed in all: one change a row, from what it was before to what it is in the end.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use usp_mapping::mapping;
-use usp_mapping::port::PointId;
+use usp_mapping::port::{DeviceFault, PointId};
 use usp_mapping::value::Value;
 
 use super::objects::Place;
@@ -139,7 +139,10 @@ impl Device {
                 due => {
                     capability.ages = false;
                     let was_good = read.is_some_and(|read| !read.is_before(away));
-                    if due.is_some() && online && was_good && capability.failed.is_none() {
+                    // That it cannot just now says nothing of its reading.
+                    let stands =
+                        capability.failed.as_deref().is_none_or(|f| matches!(f, DeviceFault::Busy(_)));
+                    if due.is_some() && online && was_good && stands {
                         old.push(place);
                     }
                 }

@@ -234,7 +234,9 @@ fn a_device_that_is_busy_keeps_its_reading_as_long_as_that_is_fresh() {
     assert_eq!(shown(&mut w, "LevelSensor.Value"), "LevelSensor.Value=20");
     let why = "X_USPBROKER_LastError=the device refused: it is busy (exception 6)";
     assert_eq!(shown(&mut w, "X_USPBROKER_LastError"), why);
+    w.subscribe(c, "q", "ValueChange", &format!("{at}X_USPBROKER_Quality"));
     w.wait(600);
+    assert_eq!(w.notes(c), [format!("q: ValueChange {at}X_USPBROKER_Quality=Stale")]);
     assert_eq!(shown(&mut w, "X_USPBROKER_Quality"), "X_USPBROKER_Quality=Stale");
     assert_eq!(shown(&mut w, "X_USPBROKER_LastError"), why);
 }

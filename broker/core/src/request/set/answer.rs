@@ -53,7 +53,10 @@ impl Broker {
 
     fn set_results(&self, mut entry: SetEntry, rights: &Rights) -> Vec<UpdatedObjectResult> {
         shown::of_set(rights, &mut entry.service);
-        if let Some(failed) = entry.failed {
+        // R-GIN.0: what a search found and may not be known of is set, and not told.
+        let hides = |row: &str| entry.search && !shown::may_know(rights, row);
+        if let Some(mut failed) = entry.failed {
+            failed.instances.retain(|instance| !hides(&instance.affected_path));
             let status = OperStatus::OperFailure(OperationFailure {
                 err_code: failed.fault.code.0,
                 err_msg: failed.fault.text,
@@ -61,8 +64,6 @@ impl Broker {
             });
             return vec![updated(entry.requested, status)];
         }
-        // R-GIN.0: what a search found and may not be known of is set, and not told.
-        let hides = |row: &str| entry.search && !shown::may_know(rights, row);
         let told = |target: &Target| !entry.search || self.may_know_row(&target.at, rights);
         let own = entry.targets.iter().filter(|target| told(target)).map(|target| UpdatedInstanceResult {
             updated_params: self.updated_params(target, rights),
