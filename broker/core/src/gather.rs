@@ -584,6 +584,9 @@ impl Broker {
     }
 }
 
+/// So many details of a Service's Error are looked at: each may be put down to each entry of a request.
+const MOST_NAMED: usize = 256;
+
 /// What a Service's answer says.
 fn service_result(msg: usp::Msg) -> Result<RespType, ServiceFault> {
     let unusable = || {
@@ -593,7 +596,7 @@ fn service_result(msg: usp::Msg) -> Result<RespType, ServiceFault> {
         Some(usp::body::MsgBody::Response(response)) => response.resp_type.ok_or_else(unusable),
         Some(usp::body::MsgBody::Error(error)) => Err(ServiceFault {
             fault: Fault::new(failed(error.err_code), error.err_msg),
-            params: error.param_errs,
+            params: error.param_errs.into_iter().take(MOST_NAMED).collect(),
             told: true,
             doubtful: false,
             overdue: None,
