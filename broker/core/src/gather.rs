@@ -166,7 +166,14 @@ impl Gatherer {
 
     /// Whether somebody's write of this capability is under way.
     pub(crate) fn is_written(&self, key: TurnKey) -> bool {
-        writes(&self.writes, key)
+        self.writes_of(key).next().is_some()
+    }
+
+    fn writes_of(&self, (device, point): TurnKey) -> impl Iterator<Item = CallId> {
+        let writes = self.writes.iter();
+        writes
+            .filter(move |(_, (of, points))| *of == device && points.contains(&point))
+            .map(|(call, _)| *call)
     }
 
     fn remove_leg(&mut self, id: LegId) -> Option<Leg> {
@@ -208,11 +215,6 @@ impl Gatherer {
         self.writes.remove(&call);
         self.by_call.remove(&call).unwrap_or_default()
     }
-}
-
-/// Whether one of these writes this capability.
-fn writes(under_way: &BTreeMap<CallId, (u32, Vec<PointId>)>, (device, point): TurnKey) -> bool {
-    under_way.values().any(|(of, points)| *of == device && points.contains(&point))
 }
 
 fn sooner(at: Mono, until: Option<Mono>) -> Mono {
@@ -415,12 +417,10 @@ impl Broker {
             self.reply_at_once(job, tag, LegReply::Device(Err(DeviceFault::Unknown)));
             return None;
         };
-        if let Action::Write(writes) = &action {
-            self.gather.turns.disturb(device, writes.iter().map(|(point, _)| *point));
-        }
         let call = CallId(self.gather.number());
         if let Action::Write(writes) = &action {
-            let points = writes.iter().map(|(point, _)| *point).collect();
+            let points: Vec<PointId> = writes.iter().map(|(point, _)| *point).collect();
+            self.gather.turns.disturb(device, points.iter().copied());
             self.gather.writes.insert(call, (device, points));
         }
         let deadline = self.model.now.monotonic + within + ADAPTER_MARGIN;
@@ -431,15 +431,16 @@ impl Broker {
         Some(call)
     }
 
-    /// A leg that ends when nobody's write of this capability is under way any more. Each write has an end of its own.
+    /// A leg that ends with the writes of this capability that are under way now; each has an end of its own.
     pub(crate) fn wait_for_writes(&mut self, job: JobId, key: TurnKey) {
         let leg = self.wait_for_turn(job);
-        self.gather.turns.await_writes(leg, key);
+        let calls = self.gather.writes_of(key).collect();
+        self.gather.turns.await_writes(leg, calls);
     }
 
     fn end_waits_for_writes(&mut self) {
-        let Gatherer { turns, writes: under_way, .. } = &mut self.gather;
-        let done = turns.written(|key| writes(under_way, key));
+        let Gatherer { turns, writes, .. } = &mut self.gather;
+        let done = turns.written(|call| writes.contains_key(call));
         self.ready.extend(done.into_iter().map(|leg| (leg, LegReply::Turn)));
     }
 

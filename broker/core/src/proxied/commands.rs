@@ -38,7 +38,7 @@ struct CommandJob {
     /// Held, or waited for, by what changes a capability by what it reads.
     turn: Option<(JobId, TurnKey)>,
     value: Option<Value>,
-    /// How often it has read.
+    /// How often it has read, or waited for writes to end.
     reads: u32,
     outcome: Result<(), Fault>,
 }
@@ -212,11 +212,12 @@ impl CommandJob {
     /// The step starts from what the device says now: what is in memory may be a poll old. The read is not shared with
     /// one that may have been under way before the last write. What cannot be read starts from what was last written.
     fn read_first(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
-        // One that sleeps is not read behind what is still to be written.
+        // One that sleeps is not read behind what is still to be written. Whoever never stops setting it is not waited for for ever.
         let held =
             self.turn.filter(|(_, key)| broker.hold_of(key.0).is_some() && broker.gather.is_written(*key));
-        if let Some((_, key)) = held {
+        if let Some((_, key)) = held.filter(|_| self.reads < MOST_READS) {
             self.phase = Phase::Waiting;
+            self.reads += 1;
             broker.wait_for_writes(id, key);
             return Some(self);
         }

@@ -7,7 +7,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
-use usp_mapping::port::PointId;
+use usp_mapping::port::{CallId, PointId};
 
 use crate::Broker;
 use crate::gather::{JobId, LegId, LegReply};
@@ -20,7 +20,7 @@ pub(crate) type TurnKey = (u32, PointId);
 pub(crate) struct Turns {
     held: BTreeMap<TurnKey, Held>,
     /// Holders that wait for the writes of others to end.
-    after: Vec<(LegId, TurnKey)>,
+    after: Vec<(LegId, Vec<CallId>)>,
 }
 
 struct Held {
@@ -40,17 +40,17 @@ impl Turns {
         }
     }
 
-    /// This leg of the holder ends with the writes that are under way.
-    pub(crate) fn await_writes(&mut self, leg: LegId, key: TurnKey) {
-        self.after.push((leg, key));
+    /// This leg of a holder ends with these writes.
+    pub(crate) fn await_writes(&mut self, leg: LegId, calls: Vec<CallId>) {
+        self.after.push((leg, calls));
     }
 
     /// Those that wait for no write any more.
-    pub(crate) fn written(&mut self, is_written: impl Fn(TurnKey) -> bool) -> Vec<LegId> {
+    pub(crate) fn written(&mut self, is_under_way: impl Fn(&CallId) -> bool) -> Vec<LegId> {
         if self.after.is_empty() {
             return Vec::new();
         }
-        self.after.extract_if(.., |(_, key)| !is_written(*key)).map(|(leg, _)| leg).collect()
+        self.after.extract_if(.., |(_, calls)| !calls.iter().any(&is_under_way)).map(|(leg, _)| leg).collect()
     }
 
     /// The holder begins to read.

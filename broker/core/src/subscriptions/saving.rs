@@ -1,7 +1,8 @@
 //! What Persistent Subscriptions still owe their Controllers (NotifRetry), on disk (R-NOT.1, R-NOT.2, R-NOT.4).
 //!
 //! Nearly all of it is confirmed at once and never written. What is not goes to disk together, after a second at first, then after
-//! pauses that grow to a minute while there is always more: a flood for a Controller that is away wears no flash. A stop writes all.
+//! pauses that grow to a minute while there is always more: a flood for a Controller that is away is written once a minute, as long as
+//! it lasts, and of each round only what is then still owed. A stop writes all.
 //! Only what cannot come again by itself, the end of a command, is written as it comes.
 
 use std::collections::BTreeSet;
