@@ -29,6 +29,12 @@ impl Fault {
         Self { code: self.code, text: format!("{what}: {}", self.text) }
     }
 
+    /// The same of something that was asked for, and that may be done all the same.
+    #[must_use]
+    pub fn unsettled(self) -> Self {
+        Self { text: format!("{}; whether it was done is not known", self.text), ..self }
+    }
+
     /// 7026.
     pub fn unsupported(path: impl std::fmt::Display) -> Self {
         Self::new(ErrCode::INVALID_PATH, format!("{path} is not in the supported data model"))
@@ -50,7 +56,7 @@ impl Fault {
         let failed = Self::from_device(device, fault, ErrCode::PARAMETER_ACTION_FAILED);
         match fault {
             DeviceFault::Timeout(_) | DeviceFault::Garbled(_) | DeviceFault::Unsettled(_) => {
-                Self { text: format!("{}; whether it was done is not known", failed.text), ..failed }
+                failed.unsettled()
             }
             _ => failed,
         }
@@ -86,8 +92,8 @@ impl Fault {
         match fault {
             DeviceFault::QueueFull => Self::from_device(device, fault, ErrCode::COMMAND_FAILURE),
             _ => {
-                let unsettled = if is_unsettled(fault) { "; whether it was done is not known" } else { "" };
-                Self::new(ErrCode::COMMAND_FAILURE, format!("device {device}: {fault}{unsettled}"))
+                let failed = Self::new(ErrCode::COMMAND_FAILURE, format!("device {device}: {fault}"));
+                if is_unsettled(fault) { failed.unsettled() } else { failed }
             }
         }
     }

@@ -91,8 +91,9 @@ impl ServiceFault {
         !self.told || may_pass(self.fault.code)
     }
 
-    /// An answer that did not come.
-    pub(crate) fn unanswered(fault: Fault) -> Self {
+    /// An answer that did not come, to whether something was changed or to another question.
+    fn unanswered(fault: Fault, changes: bool) -> Self {
+        let fault = if changes { fault.unsettled() } else { fault };
         Self { fault, params: Vec::new(), told: false, doubtful: true, overdue: None }
     }
 }
@@ -124,9 +125,23 @@ pub(crate) struct Leg {
 /// What a leg waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Wait {
-    Turn { service: ServiceId },
-    Service { service: ServiceId, conn: ConnId, msg: u64, sent: Mono },
-    Device { call: CallId, device: u32 },
+    Turn {
+        service: ServiceId,
+    },
+    Service {
+        service: ServiceId,
+        conn: ConnId,
+        msg: u64,
+        sent: Mono,
+        /// It was asked to change something.
+        changes: bool,
+    },
+    Device {
+        call: CallId,
+        device: u32,
+        /// It was asked to do something, and not merely to say how it is.
+        changes: bool,
+    },
     Change,
     Store,
 }
@@ -215,6 +230,11 @@ impl Gatherer {
         self.writes.remove(&call);
         self.by_call.remove(&call).unwrap_or_default()
     }
+}
+
+/// Whether a Service that does as it is asked is another afterwards.
+fn changes(request: &ReqType) -> bool {
+    matches!(request, ReqType::Set(_) | ReqType::Add(_) | ReqType::Delete(_) | ReqType::Operate(_))
 }
 
 fn sooner(at: Mono, until: Option<Mono>) -> Mono {
@@ -354,7 +374,7 @@ impl Broker {
         let sent = self.model.now.monotonic;
         let deadline = sooner(sent + within, self.gather.jobs.get(&leg.job).and_then(|job| job.until));
         let turn = leg.deadline.replace(deadline);
-        leg.wait = Wait::Service { service, conn, msg, sent };
+        leg.wait = Wait::Service { service, conn, msg, sent, changes: changes(&request) };
         let asker = leg.asker;
         if let Some(turn) = turn {
             self.timers.clear(turn, Timer::Leg(id));
@@ -381,7 +401,8 @@ impl Broker {
     pub(crate) fn ask_read(&mut self, job: JobId, tag: usize, device: u32, point: PointId, within: Duration) {
         if let Some(call) = self.gather.reads.get(&(device, point)).copied() {
             let deadline = self.model.now.monotonic + within + ADAPTER_MARGIN;
-            let leg = self.open_leg(job, tag, Some(deadline), Wait::Device { call, device });
+            let wait = Wait::Device { call, device, changes: false };
+            let leg = self.open_leg(job, tag, Some(deadline), wait);
             self.gather.by_call.entry(call).or_default().push(leg);
             return;
         }
@@ -424,7 +445,8 @@ impl Broker {
             self.gather.writes.insert(call, (device, points));
         }
         let deadline = self.model.now.monotonic + within + ADAPTER_MARGIN;
-        let leg = self.open_leg(job, tag, Some(deadline), Wait::Device { call, device });
+        let changes = matches!(action, Action::Write(_) | Action::Command(..));
+        let leg = self.open_leg(job, tag, Some(deadline), Wait::Device { call, device, changes });
         self.gather.by_call.insert(call, vec![leg]);
         let call_of_it = AdapterCall { id: call, device: id, within, behind, action };
         self.outputs.push_back(Output::Call(call_of_it));
@@ -531,18 +553,20 @@ impl Broker {
         let Some(leg) = self.gather.legs.get(&id) else { return };
         let mut doubtful = None;
         let reply = match &leg.wait {
-            Wait::Service { service, msg, sent, .. } => {
+            Wait::Service { service, msg, sent, changes, .. } => {
                 doubtful = Some((*service, *sent));
                 let name = self.services.name(*service);
                 let ms = self.model.now.monotonic.0.saturating_sub(sent.0).as_millis();
                 let text = format!("Service {name} did not answer within {ms} ms");
-                let fault = ServiceFault::unanswered(Fault::new(ErrCode::INTERNAL_ERROR, text));
+                let fault = ServiceFault::unanswered(Fault::new(ErrCode::INTERNAL_ERROR, text), *changes);
                 LegReply::Service(Err(ServiceFault { overdue: Some(*msg), ..fault }))
             }
             // It was never sent, so nothing of it can have been done.
             Wait::Turn { service } => LegReply::Service(Err(self.crowded(*service).into())),
-            Wait::Device { .. } => {
-                LegReply::Device(Err(DeviceFault::Unreachable("the adapter does not answer".to_owned())))
+            Wait::Device { changes, .. } => {
+                let why = "the adapter does not answer".to_owned();
+                let fault = if *changes { DeviceFault::Unsettled } else { DeviceFault::Unreachable };
+                LegReply::Device(Err(fault(why)))
             }
             Wait::Change | Wait::Store => return,
         };
@@ -555,17 +579,20 @@ impl Broker {
     /// A Service is gone: what it was asked is answered now.
     pub(crate) fn fail_service_legs(&mut self, gone: ServiceId, text: &str) {
         self.gather.lines.remove(&gone);
-        // Whether it was sent: then the Service may have done it.
+        // Whether it was sent, and to change something: then the Service may have done it.
         let asked = |wait: &Wait| match wait {
-            Wait::Service { service, .. } => (*service == gone).then_some(true),
-            Wait::Turn { service } => (*service == gone).then_some(false),
+            Wait::Service { service, changes, .. } => (*service == gone).then_some(Some(*changes)),
+            Wait::Turn { service } => (*service == gone).then_some(None),
             Wait::Device { .. } | Wait::Change | Wait::Store => None,
         };
-        let legs: Vec<(LegId, bool)> =
+        let legs: Vec<(LegId, Option<bool>)> =
             self.gather.legs.iter().filter_map(|(id, leg)| Some((*id, asked(&leg.wait)?))).collect();
         for (leg, sent) in legs {
             let fault = Fault::new(ErrCode::INTERNAL_ERROR, text);
-            let fault = if sent { ServiceFault::unanswered(fault) } else { fault.into() };
+            let fault = match sent {
+                Some(changes) => ServiceFault::unanswered(fault, changes),
+                None => fault.into(),
+            };
             self.close_leg(leg, LegReply::Service(Err(fault)));
         }
     }

@@ -147,6 +147,9 @@ impl Job for CommandJob {
         if self.outcome.is_ok() && self.phase != Phase::Acting && broker.is_canceling(self.row) {
             self.outcome = Err(canceled());
         }
+        if let Some(why) = self.offline(broker).filter(|_| self.outcome.is_ok()) {
+            self.outcome = Err(Fault::new(ErrCode::COMMAND_FAILURE, why));
+        }
         if self.outcome.is_ok() {
             match self.phase {
                 Phase::Start if self.name.as_str() == "X_USPBROKER_Refresh" => {
@@ -173,6 +176,13 @@ impl CommandJob {
     fn device_id(&self, broker: &Broker) -> String {
         let device = self.at.numbers.first().and_then(|n| broker.model.devices.get(*n));
         device.map_or_else(|| "that is gone".to_owned(), |d| d.id.to_string())
+    }
+
+    /// Why what reads, computes and writes is not begun, or does not go on: the device is known not to be there.
+    fn offline(&self, broker: &Broker) -> Option<String> {
+        let is_refresh = self.name.as_str() == "X_USPBROKER_Refresh";
+        let goes_on = !is_refresh && self.phase != Phase::Acting;
+        broker.model.devices.of(&self.at).filter(|_| goes_on).and_then(|device| device.offline())
     }
 
     fn is_vendors(&self, broker: &Broker) -> bool {

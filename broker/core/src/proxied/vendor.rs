@@ -83,10 +83,6 @@ impl Broker {
     ) -> Result<(CommandId, Vec<Value>, Duration), Fault> {
         let gone = || Fault::new(ErrCode::COMMAND_FAILURE, "its mapping does not have this command any more");
         let (id, command) = self.model.vendor_command(at, name).ok_or_else(gone)?;
-        let offline = self.model.devices.of(at).and_then(|device| device.offline());
-        if let Some(why) = offline {
-            return Err(Fault::new(ErrCode::COMMAND_FAILURE, why));
-        }
         Ok((id, values(command, args)?, command.ttl + SENDING))
     }
 }

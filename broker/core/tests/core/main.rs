@@ -60,6 +60,7 @@ mod told;
 mod triggers;
 mod undeclared;
 mod unrestorable;
+mod unsettled;
 mod vendor;
 mod wishes;
 mod work;

@@ -192,7 +192,10 @@ fn a_service_runs_its_sync_commands() {
     let id = w.begin(c, operate("Device.X_Lamp.Blink()", "k", &[]));
     w.wait(5);
     let answer = text::loud(&w.answer(c, &id).unwrap());
-    assert_eq!(answer, "Device.X_Lamp.Blink() -> 7003 Service self::lamp did not answer within 5000 ms");
+    assert_eq!(
+        answer,
+        "Device.X_Lamp.Blink() -> 7003 Service self::lamp did not answer within 5000 ms; whether it was done is not known"
+    );
 }
 
 /// The Service takes an async command and names a row of its own.

@@ -1,0 +1,143 @@
+//! What nobody knows to have been done, because whoever was asked did not say; and what was never sent, which is known.
+
+use std::time::Duration;
+
+use usp_core::input::ConnId;
+use usp_mapping::port::{Action, DeviceFault};
+use usp_mapping::value::Value;
+use usp_proto::usp::notify::Notification;
+use usp_proto::usp::notify::operation_complete::OperationResp;
+use usp_proto::usp::request::ReqType;
+
+use crate::bench::World;
+use crate::bench::device::{Behaviour, number};
+use crate::bench::peer::{add, operate, set};
+use crate::bench::service::Manner;
+use crate::bench::site::{edited, vendor};
+use crate::bench::text;
+
+const RELAY: &str = "Device.ProxiedDevice.1.IoTCapability.2.BinaryControl.";
+const UNKNOWN: &str = "; whether it was done is not known";
+
+/// Its relay can only be written.
+fn blind() -> (World, ConnId) {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| {
+        mapping.capabilities[1].read = None;
+        mapping.capabilities[1].write.as_mut().unwrap().verify = None;
+    }));
+    let c = w.controller("self::c");
+    w.subscribe(c, "ops", "OperationComplete", "Device.");
+    (w, c)
+}
+
+/// How commands ended.
+fn ends(w: &mut World, c: ConnId) -> Vec<String> {
+    let end = |what| match what {
+        Some(Notification::OperComplete(done)) => match done.operation_resp {
+            Some(OperationResp::CmdFailure(failure)) => format!("{} {}", failure.err_code, failure.err_msg),
+            _ => "done".to_owned(),
+        },
+        other => panic!("{other:?}"),
+    };
+    w.take_notifies(c).into_iter().map(|(_, notify)| end(notify.notification)).collect()
+}
+
+#[test]
+fn an_adapter_that_does_not_answer_may_have_done_it() {
+    let silent = format!("device a: the adapter does not answer{UNKNOWN}");
+    let (mut w, c) = blind();
+    w.device("a", Behaviour::Silent);
+    let asked = w.begin(c, set(false, &[(RELAY, &["Value=true"])]));
+    w.wait(30);
+    let answer = text::loud(&w.answer(c, &asked).unwrap());
+    assert_eq!(answer, format!("Error 7009 {silent}\n{RELAY}Value: 7009 {silent}"));
+    w.device("a", Behaviour::Good);
+    w.set(c, RELAY, &["Value=true"]);
+    w.device("a", Behaviour::Silent);
+    w.operate(c, &format!("{RELAY}Toggle()"), "k", &[]);
+    w.wait(30);
+    assert_eq!(ends(&mut w, c), [format!("7022 {silent}")]);
+    w.load(edited("a: box", vendor));
+    w.operate(c, "Device.ProxiedDevice.1.X_ACME_Reset()", "k", &["Minutes=1"]);
+    w.wait(30);
+    assert_eq!(ends(&mut w, c), [format!("7022 {silent}")]);
+}
+
+#[test]
+fn a_read_that_is_not_answered_has_changed_nothing() {
+    let (mut w, c) = blind();
+    w.device("a", Behaviour::Silent);
+    w.operate(c, "Device.ProxiedDevice.1.IoTCapability.4.LevelControl.StepUp()", "k", &[]);
+    w.operate(c, "Device.ProxiedDevice.1.X_USPBROKER_Refresh()", "k", &[]);
+    w.wait(60);
+    let told = "7022 device a: unreachable: the adapter does not answer";
+    assert_eq!(ends(&mut w, c), [told, told]);
+}
+
+#[test]
+fn a_service_that_does_not_answer_may_have_done_it() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.manner(s, Manner::Silent);
+    let told = format!("7003 Service self::lamp did not answer within 5000 ms{UNKNOWN}");
+    let zone = "Device.X_Lamp.Zone.";
+    let delete =
+        ReqType::Delete(usp_proto::usp::Delete { allow_partial: true, obj_paths: vec![format!("{zone}1.")] });
+    for request in [
+        set(true, &[("Device.X_Lamp.", &["Colour=blue"])]),
+        add(true, &[(zone, &[])]),
+        delete,
+        operate("Device.X_Lamp.Blink()", "k", &[]),
+    ] {
+        let asked = w.begin(c, request.clone());
+        w.wait(5);
+        let answer = text::loud(&w.answer(c, &asked).unwrap());
+        assert!(answer.ends_with(&told), "{request:?}: {answer}");
+    }
+    let asked = w.begin(c, set(true, &[("Device.X_Lamp.", &["Colour=blue"])]));
+    w.disconnect(s);
+    let answer = text::loud(&w.answer(c, &asked).unwrap());
+    assert!(answer.ends_with(UNKNOWN), "it was sent: {answer}");
+}
+
+#[test]
+fn a_step_of_an_offline_device_is_not_sent_and_says_so() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    w.subscribe(c, "ops", "OperationComplete", "Device.");
+    w.report("a", &[(1, Value::Bool(true)), (3, number("20"))]);
+    w.report_online("a", Err(DeviceFault::Unreachable("it did not acknowledge it".to_owned())));
+    for command in [
+        format!("{RELAY}Toggle()"),
+        "Device.ProxiedDevice.1.IoTCapability.4.LevelControl.StepUp()".to_owned(),
+    ] {
+        w.operate(c, &command, "k", &[]);
+        let told = "7022 device a is offline and was not asked: unreachable: it did not acknowledge it";
+        assert_eq!(ends(&mut w, c), [told], "{command}");
+    }
+    assert!(w.calls.is_empty());
+}
+
+/// It went while a step waited for the one before it.
+#[test]
+fn a_step_is_not_sent_to_a_device_that_went_offline_meanwhile() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    w.subscribe(c, "ops", "OperationComplete", "Device.");
+    w.report("a", &[(1, Value::Bool(true))]);
+    w.device("a", Behaviour::Slow(Duration::from_millis(300)));
+    w.operate(c, &format!("{RELAY}Toggle()"), "1", &[]);
+    w.operate(c, &format!("{RELAY}Toggle()"), "2", &[]);
+    w.device("a", Behaviour::Silent);
+    w.advance(Duration::from_millis(400));
+    w.report_online("a", Err(DeviceFault::Unreachable("cable cut".to_owned())));
+    w.wait(30);
+    let first = format!("7022 device a: the adapter does not answer{UNKNOWN}");
+    let second = "7022 device a is offline and was not asked: unreachable: cable cut".to_owned();
+    assert_eq!(ends(&mut w, c), [first, second]);
+    assert_eq!(w.calls.iter().filter(|call| matches!(call.action, Action::Read(_))).count(), 1);
+}
