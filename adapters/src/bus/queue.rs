@@ -189,11 +189,24 @@ impl Queue {
         begins.chain(callers.map(|caller| caller.deadline)).min()
     }
 
-    /// Empties the queue.
-    pub(crate) fn drain(&mut self) -> Vec<CallId> {
-        let writes = self.writes.drain(..).flat_map(|write| write.callers).map(|caller| caller.id);
-        let reads = self.reads.drain(..).map(|read| read.caller.id);
-        writes.chain(reads).collect()
+    /// Takes out all reads.
+    pub(crate) fn drain_reads(&mut self) -> impl Iterator<Item = CallId> {
+        self.reads.drain(..).map(|read| read.caller.id)
+    }
+
+    /// Takes out all writes: none of them was begun.
+    pub(crate) fn drain_writes(&mut self) -> impl Iterator<Item = CallId> {
+        self.writes.drain(..).flat_map(|write| write.callers).map(|caller| caller.id)
+    }
+}
+
+/// What befell the device, told to whoever has a write there that was not sent: it befell another.
+pub(crate) fn unsent(fault: &DeviceFault) -> DeviceFault {
+    let because = |why: &str| DeviceFault::Unreachable(format!("{why}; this was not sent"));
+    match fault {
+        DeviceFault::Unreachable(why) | DeviceFault::Unsettled(why) => because(why),
+        DeviceFault::Timeout(_) | DeviceFault::Garbled(_) => because(&fault.to_string()),
+        other => other.clone(),
     }
 }
 
@@ -325,7 +338,8 @@ mod tests {
         }
         assert_eq!(queue.push_read(read(900, now, 100)), Err(DeviceFault::QueueFull));
         assert_eq!(queue.push_write(write(901, now, 100, &[1], true)), Err(DeviceFault::QueueFull));
-        assert_eq!(queue.drain().len(), QUEUE_PER_DEVICE);
+        let emptied = queue.drain_reads().count() + queue.drain_writes().count();
+        assert_eq!(emptied, QUEUE_PER_DEVICE);
         assert_eq!(queue.len(), 0);
     }
 }

@@ -7,7 +7,7 @@ use usp_mapping::port::{AdapterReply, CallId, DeviceFault, Freshness, PointId, R
 use usp_mapping::value::Value;
 
 use crate::bus::plan::ReadPlan;
-use crate::bus::queue::{Caller, Target, WriteCall};
+use crate::bus::queue::{Caller, Target, WriteCall, unsent};
 use crate::bus::{Model, Outcome, WriteStart};
 
 /// Shortest and longest pause between two looks at a value that is to be verified.
@@ -381,7 +381,7 @@ impl<Ask: Clone> WriteJob<Ask> {
 
     /// Why nobody waits for the item in progress any more: what was sent may be done all the same.
     fn perhaps_done(&self, fault: DeviceFault) -> DeviceFault {
-        if self.has_sent() { DeviceFault::Unsettled(fault.to_string()) } else { fault }
+        if self.has_sent() { DeviceFault::Unsettled(fault.to_string()) } else { unsent(&fault) }
     }
 
     /// Replies to whom an answer comes too late.

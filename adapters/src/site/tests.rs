@@ -374,7 +374,8 @@ async fn a_device_that_was_said_to_be_away_is_refused_until_it_is_heard() {
     bench.says("a", FakeWord::presence(Err("it says so".to_owned())));
     assert_eq!(bench.online().await.1, unreachable("it says so"));
     bench.call("a", write(0, 1));
-    assert_eq!(bench.reply().await.outcome, Err(DeviceFault::Unreachable("it says so".to_owned())));
+    let unsent = DeviceFault::Unreachable("it says so; this was not sent".to_owned());
+    assert_eq!(bench.reply().await.outcome, Err(unsent));
     bench.says("a", FakeWord::kept(0, 1));
     assert!(
         bench

@@ -10,7 +10,7 @@ use usp_mapping::value::Value;
 
 use super::{DeviceState, Outbox, push_reply};
 use crate::bus::Model;
-use crate::bus::queue::{Caller, ReadCall, Target, WriteCall};
+use crate::bus::queue::{Caller, ReadCall, Target, WriteCall, unsent};
 
 impl<M: Model> DeviceState<M> {
     /// Takes a call in, or answers it at once.
@@ -19,7 +19,8 @@ impl<M: Model> DeviceState<M> {
         let caller = Caller { id, within: call.within, deadline: received + call.within };
         let from = received + call.behind;
         let outcome = match (self.health.refusal(), call.action) {
-            (Some(fault), _) => Err(fault),
+            (Some(fault), Action::Write(_) | Action::Command(..)) => Err(unsent(&fault)),
+            (Some(fault), Action::Read(_) | Action::Refresh) => Err(fault),
             (None, Action::Write(items)) => self.take_write(caller, items, from),
             (None, Action::Read(points)) => self.take_read(caller, points),
             (None, Action::Command(command, args)) => self.take_command(caller, command, &args, from),

@@ -9,6 +9,7 @@ use super::{DeviceState, Outbox, Purpose, push_replies, refuse_all};
 use crate::FromAdapter;
 use crate::bus::Model;
 use crate::bus::plan::ReadPlan;
+use crate::bus::queue::unsent;
 use crate::bus::read_job::ReadJob;
 
 impl<M: Model> DeviceState<M> {
@@ -88,7 +89,7 @@ impl<M: Model> DeviceState<M> {
         }
     }
 
-    /// Answers everything that waits with the same fault.
+    /// Answers everything that waits with the same fault; writes that were not sent say so.
     pub(crate) fn abandon(&mut self, fault: &DeviceFault, out: &mut Outbox) {
         if self.write.is_some() {
             self.orphan(Purpose::Write);
@@ -101,8 +102,9 @@ impl<M: Model> DeviceState<M> {
             self.orphan(Purpose::Read);
         }
         let refreshes = std::mem::take(&mut self.refreshes).into_iter().map(|caller| caller.id);
-        let waiting = read.into_iter().flat_map(ReadJob::abandon).chain(self.queue.drain()).chain(refreshes);
-        refuse_all(out, waiting, fault);
+        let reads = read.into_iter().flat_map(ReadJob::abandon).chain(self.queue.drain_reads());
+        refuse_all(out, reads.chain(refreshes), fault);
+        refuse_all(out, self.queue.drain_writes(), &unsent(fault));
         self.polls = ReadPlan::default();
         self.count_waiting();
     }

@@ -650,6 +650,47 @@ fn whatever_waits_is_answered_at_once_when_the_device_goes_offline() {
     assert_eq!(bench.replies(), [(1, Err(cause.clone())), (2, Err(cause))]);
 }
 
+/// What one write met with is no answer to another, which was not sent.
+#[test]
+fn a_write_behind_one_that_took_the_device_offline_was_not_sent() {
+    let mut bench = Bench::connected(&[vec![blind(), blind()]]);
+    for id in [1, 2, 3] {
+        bench.call(call(id, "a", write(0, 7)));
+    }
+    bench.call(call(4, "a", read(&[9])));
+    bench.call(call(5, "a", write(1, 7)));
+    let mut replies = Vec::new();
+    for _ in 0..3 {
+        bench.next();
+        bench.silence();
+        replies.extend(bench.replies());
+    }
+    bench.call(call(6, "a", write(1, 7)));
+    replies.extend(bench.replies());
+    let unsent = DeviceFault::Unreachable("no answer within 50 ms; this was not sent".to_owned());
+    let of = |id| replies.iter().find(|(known, _)| *known == id).map(|(_, outcome)| outcome.clone());
+    for id in [1, 2, 3] {
+        assert_eq!(of(id), Some(Ok(vec![Err(DeviceFault::Timeout(50 * MS))])), "{id}");
+    }
+    assert_eq!([of(5), of(6)], [Some(Err(unsent.clone())), Some(Err(unsent))]);
+}
+
+#[test]
+fn a_write_whose_other_bits_could_not_be_read_was_not_sent() {
+    let mut bench = Bench::connected(&[vec![modified(), polled(60_000)]]);
+    bench.settle();
+    bench.messages();
+    bench.call(call(1, "a", write(0, 1)));
+    assert!(!is_write(&bench.next().1), "what it keeps is read first");
+    bench.scheduler.handle_exchange(bench.now, Outcome::Silent(DeviceFault::Timeout(50 * MS)), true);
+    for _ in 0..2 {
+        bench.next();
+        bench.scheduler.handle_exchange(bench.now, Outcome::Silent(DeviceFault::Timeout(50 * MS)), true);
+    }
+    let unsent = DeviceFault::Unreachable("no answer within 50 ms; this was not sent".to_owned());
+    assert_eq!(bench.replies(), [(1, Err(unsent))]);
+}
+
 #[test]
 fn a_probe_that_is_answered_brings_the_device_and_all_its_polls_back() {
     let mut bench = Bench::connected(&[vec![polled(60_000), polled(120_000)]]);
@@ -712,7 +753,12 @@ fn without_a_connection_all_devices_are_offline_with_its_cause() {
     bench.scheduler.handle_connect(bench.now, Err(cause.to_owned()));
     let messages = bench.messages();
     assert!(messages.contains(&online("a", Err(cause))) && messages.contains(&online("b", Err(cause))));
-    assert!(messages.iter().any(|message| matches!(message, FromAdapter::Reply(reply) if reply.outcome == Err(DeviceFault::Unreachable(cause.to_owned())))));
+    let unsent = Err(DeviceFault::Unreachable(format!("{cause}; this was not sent")));
+    assert!(
+        messages
+            .iter()
+            .any(|message| matches!(message, FromAdapter::Reply(reply) if reply.outcome == unsent))
+    );
     bench.call(call(2, "a", read(&[0])));
     assert_eq!(bench.replies(), [(2, Err(DeviceFault::Unreachable(cause.to_owned())))], "at once");
     let mut attempts = Vec::new();
