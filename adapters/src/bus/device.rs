@@ -4,6 +4,7 @@ mod hearing;
 mod intake;
 mod presence;
 mod refreshing;
+mod rereading;
 mod writing;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::bus::read_job::ReadJob;
 use crate::bus::statistics::DeviceCounters;
 use crate::bus::write_job::WriteJob;
 use crate::bus::{Model, Outcome};
+use rereading::Reread;
 
 /// How often in a row a read gives way to a write: whoever writes all the time would otherwise keep it from ever being answered.
 const MOST_YIELDS: u8 = 4;
@@ -66,6 +68,8 @@ pub(crate) struct DeviceState<M: Model> {
     read: Option<ReadJob<M::Ask>>,
     /// Who wants all of it to be read once it wakes up.
     refreshes: Vec<Caller>,
+    /// What is to be read once it wakes up, though nobody waits for it.
+    reread: Option<Reread>,
     /// What the write that is under way for nobody writes.
     unknown: Vec<PointId>,
     polls: ReadPlan<M::Ask>,
@@ -95,7 +99,7 @@ pub(crate) type Outbox = Vec<FromAdapter>;
 impl<M: Model> DeviceState<M> {
     /// A device of which nothing is known yet; everything it polls is due.
     pub(crate) fn new(device: Arc<Device>, counters: Arc<DeviceCounters>, now: Instant) -> Self {
-        Self {
+        let mut state = Self {
             model: M::new(&device),
             clock: PollClock::new(&device.mapping, now),
             health: Health::new(&device.mapping.online),
@@ -107,6 +111,7 @@ impl<M: Model> DeviceState<M> {
             parked: Vec::new(),
             read: None,
             refreshes: Vec::new(),
+            reread: None,
             unknown: Vec::new(),
             polls: ReadPlan::default(),
             precedence: Precedence::default(),
@@ -117,7 +122,9 @@ impl<M: Model> DeviceState<M> {
             cycle: (now, Vec::new()),
             written: BTreeMap::new(),
             wrote_at: None,
-        }
+        };
+        state.await_word_of_all(now);
+        state
     }
 
     /// What it was made from.
@@ -318,7 +325,11 @@ impl<M: Model> DeviceState<M> {
 
     fn read_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
         if let Some(job) = &mut self.read {
-            push_replies(out, job.handle(&mut self.model, now, outcome, self.health.silences()));
+            let replies = job.handle(&mut self.model, now, outcome, self.health.silences());
+            for readings in replies.iter().filter_map(|reply| reply.outcome.as_ref().ok()) {
+                rereading::was_said(&mut self.reread, readings);
+            }
+            push_replies(out, replies);
         }
         self.read.take_if(|job| job.waiting() == 0);
     }
@@ -337,6 +348,7 @@ impl<M: Model> DeviceState<M> {
             let passes = matches!(reading.result, Err(DeviceFault::Busy(_)));
             self.clock.missed(reading.point, now, passes);
         }
+        self.was_reread(now, &readings);
         self.report(readings, out);
         if self.polls.is_empty() {
             self.counters.cycle(&self.cycle.1, now.saturating_duration_since(self.cycle.0));
@@ -355,6 +367,7 @@ impl<M: Model> DeviceState<M> {
             push_replies(out, job.expire(&self.model, now));
         }
         self.expire_refreshes(now, out);
+        self.reread.take_if(|reread| reread.until <= now);
         self.forget_writes(now);
         if self.read.take_if(|job| job.waiting() == 0).is_some() {
             self.orphan(Purpose::Read);
@@ -373,7 +386,8 @@ impl<M: Model> DeviceState<M> {
         let write = self.write_jobs().filter_map(WriteJob::next_expiry).min();
         let read = self.read.as_ref().and_then(ReadJob::next_expiry);
         let refreshes = self.refreshes.iter().map(|caller| caller.deadline).min();
-        [self.queue.next_expiry(), write, read, refreshes].into_iter().flatten().min()
+        let reread = self.reread_until();
+        [self.queue.next_expiry(), write, read, refreshes, reread].into_iter().flatten().min()
     }
 
     fn report(&self, readings: Readings, out: &mut Outbox) {

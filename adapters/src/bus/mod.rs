@@ -112,7 +112,7 @@ pub(crate) struct Ends {
 }
 
 #[cfg(any(feature = "bus", test))]
-pub(crate) use contract::{Heard, Medium, Model, Outcome, Understood, WriteStart};
+pub(crate) use contract::{Heard, Held, Medium, Model, Outcome, Understood, WriteStart};
 
 #[cfg(any(feature = "bus", test))]
 mod contract {
@@ -142,6 +142,16 @@ mod contract {
             expect(dead_code, reason = "elsewhere what is wanted goes first")
         )]
         Held(DeviceFault),
+    }
+
+    /// Until when something waits for a device that sleeps; `None`: nothing does.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[cfg_attr(not(any(feature = "zigbee", test)), expect(dead_code, reason = "elsewhere no device sleeps"))]
+    pub(crate) struct Held {
+        /// Somebody waits for it.
+        pub(crate) wanted: Option<Instant>,
+        /// A read for which nobody waits.
+        pub(crate) reread: Option<Instant>,
     }
 
     /// What the answer to a read says.
@@ -231,6 +241,11 @@ mod contract {
         /// else goes on meanwhile.
         fn sleeps(&self, _: Instant) -> bool {
             false
+        }
+        /// What of a device that sleeps is read once it is heard, after it may have said something in vain, and how long that is waited
+        /// for; `None`: it does not sleep, and is asked at once.
+        fn reread(&self) -> Option<(Duration, Vec<PointId>)> {
+            None
         }
         /// The medium may hold a write back until then, if the device cannot be reached at once; not beyond.
         fn hold(&self, _: &mut Self::Ask, _: Instant) {}
@@ -325,8 +340,8 @@ mod contract {
         fn answered(&self) -> Mark {
             Mark::default()
         }
-        /// Writes wait, until then at most, for the device to be heard; `None`: none do. The medium may see to it that it is.
-        fn held(&mut self, _: Option<Instant>) {}
+        /// What waits for the device to be heard. The medium may see to it that it is.
+        fn held(&mut self, _: Held) {}
         /// Whether the connection can take another exchange.
         fn is_up(&mut self) -> bool;
         /// How long whoever was asked last is left alone, because it may still say something; others are asked meanwhile.

@@ -24,7 +24,7 @@ use crate::bus::ear::Said;
 use crate::bus::merge::merge;
 use crate::bus::precedence::{Class, Precedence};
 use crate::bus::statistics::BusCounters;
-use crate::bus::{Model, Outcome};
+use crate::bus::{Held, Model, Outcome};
 
 /// Replies and reports that may wait for the core before no exchange is begun any more.
 const OUTBOX: usize = 64;
@@ -363,9 +363,11 @@ impl<M: Model> Scheduler<M> {
         self.outbox.extend(out);
     }
 
-    /// Until when writes wait for devices that sleep; `None`: none do.
-    pub(crate) fn held_until(&self) -> Option<Instant> {
-        self.devices.values().filter_map(DeviceState::held_until).max()
+    /// Until when something waits for devices that sleep.
+    pub(crate) fn held(&self) -> Held {
+        let wanted = self.devices.values().filter_map(DeviceState::held_until).max();
+        let reread = self.devices.values().filter_map(DeviceState::reread_until).max();
+        Held { wanted, reread }
     }
 
     /// When to call [`Scheduler::poll_command`] again if nothing happens.

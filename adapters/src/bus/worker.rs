@@ -56,7 +56,7 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
             }
             self.send();
             let command = self.scheduler.poll_command(now());
-            medium.held(self.scheduler.held_until());
+            medium.held(self.scheduler.held());
             match command {
                 Some(Command::Connect) => {
                     let connected = self.during(medium.connect()).await?;

@@ -28,6 +28,10 @@ use crate::bus::statistics::BusCounters;
 /// their places for seconds, and nobody else's.
 const UNDER_WAY: (usize, usize, usize) = (8, 4, 3);
 
+/// So many of those that sleep are knocked at for what nobody waits for: of a hundred after an outage each has its turn, and the other places
+/// are for whoever waits.
+const PATIENT: usize = 2;
+
 /// Most answers that are kept for who listens to a device in a moment, and for how long.
 const FIRST_WORDS: usize = 32;
 const FIRST_KEPT: Duration = Duration::from_secs(10);
@@ -140,6 +144,8 @@ pub(super) struct Board {
     /// Something else is to be kept, or told, of the members.
     pub(super) changes: Notify,
     room: (Semaphore, Semaphore, Semaphore),
+    /// Devices that sleep and are knocked at for what nobody waits for.
+    pub(super) patience: Semaphore,
     /// The network is only looked at: the host says nothing that a device would remember.
     pub(super) only_looks: bool,
     shared: Mutex<Shared>,
@@ -264,6 +270,7 @@ impl Board {
             chores: Notify::new(),
             changes: Notify::new(),
             room: (Semaphore::new(UNDER_WAY.0), Semaphore::new(UNDER_WAY.1), Semaphore::new(UNDER_WAY.2)),
+            patience: Semaphore::new(PATIENT),
             only_looks,
             shared: Mutex::new(shared),
         })

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::time::sleep_until;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep_until, timeout_at};
 use usp_mapping::mapping::Device;
 use usp_mapping::port::{DeviceFault, DeviceId, PointId};
 use usp_mapping::zigbee::zcl;
@@ -17,7 +18,7 @@ use super::ncp::Ieee;
 use super::word::Word;
 use crate::bus::ear::{Ear, LinkState, Mark, Said, SharedEar, linked};
 use crate::bus::mailbox::Mailbox;
-use crate::bus::{BusPlan, Ends, Medium, Outcome};
+use crate::bus::{BusPlan, Ends, Held, Medium, Outcome};
 
 /// How long an answer to a knock may take: as long as parents keep a message.
 const KNOCK: Duration = Duration::from_secs(8);
@@ -41,12 +42,12 @@ pub(crate) struct ZigbeeDevice {
 struct Shares {
     /// What had been heard when something was sent last.
     sending: AtomicU64,
-    /// Until when writes wait for the device to be heard.
-    held: Mutex<Option<Instant>>,
+    /// What waits for the device to be heard.
+    held: Mutex<Held>,
 }
 
 impl Shares {
-    fn held(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
         // It is whole after each operation.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,8 +129,8 @@ impl Medium for ZigbeeDevice {
         self.answered
     }
 
-    fn held(&mut self, until: Option<Instant>) {
-        *self.shares.held() = until;
+    fn held(&mut self, held: Held) {
+        *self.shares.held() = held;
     }
 
     fn is_up(&mut self) -> bool {
@@ -151,8 +152,10 @@ pub(crate) struct ZigbeeEar {
     over: Vec<(Instant, PointId)>,
     is_up: bool,
     shares: Arc<Shares>,
-    /// Writes wait for the device.
-    hold: Option<Hold>,
+    /// Something waits for the device, and whether somebody does.
+    hold: Option<(Hold, bool)>,
+    /// It is knocked at for what nobody waits for.
+    knocks: Option<JoinHandle<()>>,
 }
 
 impl ZigbeeEar {
@@ -163,27 +166,30 @@ impl ZigbeeEar {
         heard: watch::Receiver<Option<Instant>>,
         shares: Arc<Shares>,
     ) -> Self {
-        let (over, is_up, silent_at, hold) = (Vec::new(), false, None, None);
-        Self { board, ieee, shared, plan, heard, silent_at, over, is_up, shares, hold }
+        let (over, is_up, silent_at, hold, knocks) = (Vec::new(), false, None, None, None);
+        Self { board, ieee, shared, plan, heard, silent_at, over, is_up, shares, hold, knocks }
     }
 
-    /// What is to be done for writes that wait; `None`: none do.
+    /// What is to be done for what waits; `None`: nothing does.
     fn holds(&mut self) -> Option<Step> {
-        let until = *self.shares.held();
-        match (until, &mut self.hold) {
-            (Some(until), Some(hold)) => hold.until = until,
-            (Some(until), None) => self.hold = Some(Hold::new(now(), until)),
+        let Held { wanted, reread } = *self.shares.held();
+        match (wanted.max(reread), &mut self.hold) {
+            (Some(until), Some((hold, is_wanted))) if *is_wanted || wanted.is_none() => {
+                (hold.until, *is_wanted) = (until, wanted.is_some());
+            }
+            // Whoever waits now does not wait for the pause of something else to be over.
+            (Some(until), _) => self.hold = Some((Hold::new(now(), until), wanted.is_some())),
             (None, _) => self.hold = None,
         }
         let heard_at = *self.heard.borrow();
-        self.hold.as_ref().map(|hold| hold.next(now(), heard_at))
+        self.hold.as_ref().map(|(hold, _)| hold.next(now(), heard_at))
     }
 
-    /// Does what is to be done for writes that wait. Whether the device is awake, or until when nothing is to be done.
+    /// Does what is to be done for what waits. Whether the device is awake, or until when nothing is to be done.
     fn knock(&mut self) -> Result<(), Option<Instant>> {
         loop {
             let step = self.holds();
-            let (Some(step), Some(hold)) = (step, &mut self.hold) else { return Err(None) };
+            let (Some(step), Some((hold, is_wanted))) = (step, &mut self.hold) else { return Err(None) };
             match step {
                 Step::Awake => {
                     hold.told(*self.heard.borrow());
@@ -191,12 +197,35 @@ impl ZigbeeEar {
                 }
                 Step::Knock => {
                     hold.knocked(now() + KNOCK);
-                    tokio::spawn(knock(Arc::clone(&self.board), self.ieee));
+                    let is_wanted = *is_wanted;
+                    self.begin_knock(is_wanted);
                 }
                 Step::Wait(at) => return Err(Some(at)),
                 Step::Over => return Err(None),
             }
         }
+    }
+
+    /// What nobody waits for waits its turn, and is no hurry.
+    fn begin_knock(&mut self, is_wanted: bool) {
+        let (board, ieee) = (Arc::clone(&self.board), self.ieee);
+        if is_wanted {
+            tokio::spawn(async move { knock(&board, ieee).await });
+            return;
+        }
+        if self.knocks.as_ref().is_some_and(|knocks| !knocks.is_finished()) {
+            return;
+        }
+        let (shares, heard_at) = (Arc::clone(&self.shares), *self.heard.borrow());
+        let heard = self.heard.clone();
+        self.knocks = Some(tokio::spawn(async move {
+            let Some(until) = shares.held().reread else { return };
+            let Ok(Ok(_place)) = timeout_at(until.into(), board.patience.acquire()).await else { return };
+            let is_over = shares.held().reread.is_none() || *heard.borrow() != heard_at;
+            if !is_over {
+                knock(&board, ieee).await;
+            }
+        }));
     }
 
     fn device(&self) -> Option<Arc<Device>> {
@@ -332,7 +361,7 @@ impl Ear for ZigbeeEar {
 }
 
 /// Asks for something that every device has and that changes nothing. What matters is that it is heard.
-async fn knock(board: Arc<Board>, ieee: Ieee) {
+async fn knock(board: &Board, ieee: Ieee) {
     let endpoint = board.known(ieee).and_then(|known| Some(known.endpoints.first()?.number));
     let frame = zcl::read_attributes(None, &[0x0000]);
     let question = Question::zcl(endpoint.unwrap_or(1), super::interview::BASIC, &frame);

@@ -1,7 +1,7 @@
 //! When a device that sleeps is knocked at: pure.
 //!
 //! A parent keeps a message for some seconds only; a device that sleeps for longer never sees it. So writes wait, where writes
-//! wait for other reasons too, until the device is heard, and each is sent then, once. In the meantime the device is *knocked* at: asked for
+//! wait for other reasons too, until the device is heard, and each is sent then, once; and so do reads of what it may have said in vain. In the meantime the device is *knocked* at: asked for
 //! something that changes nothing, so that one that only listens now and then, and says nothing by itself, is heard too. Nothing else waits for that.
 //!
 //! ```text
@@ -10,7 +10,7 @@
 //!    │ ▲
 //!    ▼ │ a longer pause
 //!  knock
-//!    │ no write waits any more
+//!    │ nothing waits any more
 //!    ▼
 //!   over
 //! ```
@@ -26,14 +26,14 @@ const KNOCKS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_sec
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Writes can be sent.
+    /// What waits can be sent.
     Awake,
     Knock,
     Wait(Instant),
     Over,
 }
 
-/// Writes wait for one device.
+/// Something waits for one device.
 #[derive(Debug)]
 pub(super) struct Hold {
     /// The last of them may be sent until then.

@@ -500,6 +500,12 @@ impl Model for ZigbeeModel {
         self.options.sleepy && !self.is_awake(now)
     }
 
+    fn reread(&self) -> Option<(Duration, Vec<PointId>)> {
+        let askable =
+            || readable(&self.mapping).into_iter().filter(|point| self.can_be_asked(*point)).collect();
+        self.options.sleepy.then(|| (self.options.ttl, askable()))
+    }
+
     fn hold(&self, ask: &mut Ask, until: Instant) {
         (ask.until, ask.is_held) = (Some(until), self.options.sleepy);
         // It was heard just now: that it does not answer says what it says of any other.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{DeviceState, Outbox, Purpose};
+use super::{DeviceState, Outbox, Purpose, rereading};
 use crate::bus::write_job::WriteJob;
 use crate::bus::{Heard, Model};
 
@@ -30,9 +30,11 @@ impl<M: Model> DeviceState<M> {
             let fault = self.health.explain(&why);
             self.report_online(Err(fault), out);
         }
-        if polls_in.is_some() {
+        if polls_in.is_some() && !self.await_word_of_all(now) {
             self.clock.restart(polls_at);
         }
+        rereading::was_said(&mut self.reread, &readings);
+        self.begin_reread(now);
         for reading in readings.iter().filter(|reading| reading.result.is_ok()) {
             // What was kept may be of last year: it must not put off the question that would show so.
             if let Some(age) = reading.freshness.age {

@@ -106,6 +106,7 @@ impl<M: Model> DeviceState<M> {
         refuse_all(out, reads.chain(refreshes), fault);
         refuse_all(out, self.queue.drain_writes(), &unsent(fault));
         self.polls = ReadPlan::default();
+        self.reread = None;
         self.count_waiting();
     }
 
@@ -121,10 +122,12 @@ impl<M: Model> DeviceState<M> {
         }
     }
 
-    /// Makes everything due that is polled.
-    fn poll_all(&mut self, at: Instant) {
+    /// Makes everything due that is polled; of one that sleeps once it is heard.
+    pub(super) fn poll_all(&mut self, at: Instant) {
         self.polls = ReadPlan::default();
-        self.clock.restart(at);
+        if !self.await_word_of_all(at) {
+            self.clock.restart(at);
+        }
     }
 
     /// It passes for being there, and was not heard.

@@ -81,3 +81,84 @@ async fn resets_of_the_coordinator_do_not_keep_who_is_gone() {
     assert!(why.contains("nothing was heard"), "{why}");
     assert!(world.heard.iter().all(|it| !matches!(it, FromAdapter::Report(AdapterReport::Online { device, online: Ok(()) }) if &*device.0 == "sensor")));
 }
+
+/// While the coordinator was away it may have said something once. It listens now and then, and says nothing by itself.
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_a_sleeping_device_is_read_once_it_listens() {
+    let mut world = asleep().await;
+    world.stick.says(NcpEvent::Down("reset".to_owned()));
+    world.believed("sensor").await;
+    world.stick.stick().offset = 3;
+    tokio::time::sleep(300 * SECOND).await;
+    world.heard.clear();
+    world.stick.stick().is_asleep = false;
+    let heard = timeout(310 * SECOND, world.reading("sensor")).await;
+    assert_eq!(heard, Ok(Value::Number(3.into())), "no pause is longer");
+    let asked = world.stick.stick().read_sleepers;
+    tokio::time::sleep(1500 * SECOND).await;
+    assert_eq!(world.stick.stick().read_sleepers, asked, "once");
+}
+
+/// It sleeps on: it is given up like a write.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_nobody_is_given_up_after_its_time() {
+    let mut world = asleep().await;
+    world.stick.says(NcpEvent::Down("reset".to_owned()));
+    world.believed("sensor").await;
+    tokio::time::sleep(1220 * SECOND).await;
+    let missed = world.stick.stick().missed.len();
+    assert!((3..15).contains(&missed), "{missed}");
+    tokio::time::sleep(500 * SECOND).await;
+    assert_eq!(world.stick.stick().missed.len(), missed);
+}
+
+/// It woke up, and slept again before it was asked.
+#[tokio::test(start_paused = true)]
+async fn what_a_sleeping_device_missed_is_read_another_time() {
+    let mut world = asleep().await;
+    world.stick.says(NcpEvent::Down("reset".to_owned()));
+    world.believed("sensor").await;
+    world.stick.stick().offset = 3;
+    world.stick.stick().is_asleep = true;
+    tokio::time::sleep(60 * SECOND).await;
+    // It says something else.
+    let nwk = 0x1002;
+    world.stick.message(nwk, (0x0104, 0x0001, 1), vec![0x18, 1, 0x0a, 0x21, 0, 0x20, 100]);
+    tokio::time::sleep(60 * SECOND).await;
+    world.stick.stick().is_asleep = false;
+    let heard = async { while world.reading("sensor").await != Value::Number(3.into()) {} };
+    assert_eq!(timeout(310 * SECOND, heard).await, Ok(()));
+}
+
+/// All of a home: they do not take the places of whoever waits for something.
+#[tokio::test(start_paused = true)]
+async fn many_sleeping_devices_are_knocked_at_in_turn() {
+    let all: Vec<Ieee> = (0x10..0x20).map(|n| Ieee(0x0015_8d00_0000_0000 + n)).collect();
+    let line =
+        |(n, ieee): (usize, &Ieee)| format!("s{n}: {{file: sensor.yaml, bus: mesh, ieee: \"{ieee}\"}}");
+    let devices: Vec<_> = all.iter().enumerate().map(line).collect();
+    let mut world = started(&site("", &devices.join(", ")));
+    world.stick.wait_up().await;
+    for ieee in &all {
+        world.stick.joins(*ieee);
+        world.stage(*ieee, JoinStage::Ready).await;
+    }
+    tokio::time::sleep(60 * SECOND).await;
+    world.stick.stick().is_asleep = true;
+    tokio::time::sleep(ASLEEP).await;
+    world.stick.stick().most_waiting = 0;
+    world.stick.stick().missed.clear();
+    world.stick.says(NcpEvent::Down("reset".to_owned()));
+    world.believed("s0").await;
+    tokio::time::sleep(10 * 60 * SECOND).await;
+    let most = world.stick.stick().most_waiting;
+    let missed = std::mem::take(&mut world.stick.stick().missed);
+    assert!(most <= 2 && all.iter().all(|ieee| missed.contains(ieee)), "{most} at a time: {missed:?}");
+    // Whoever waits is first.
+    let last = all[all.len() - 1];
+    let id = world.call("s15", Action::Refresh, 600 * SECOND);
+    tokio::time::sleep(SECOND / 10).await;
+    assert!(world.stick.stick().missed.contains(&last));
+    world.stick.stick().is_asleep = false;
+    assert!(timeout(20 * SECOND, world.reply(id)).await.is_ok());
+}

@@ -33,6 +33,10 @@ pub(super) struct Stick {
     pub(super) loses: u32,
     lost: BTreeMap<(Ieee, u16, u16), u32>,
     pub(super) is_asleep: bool,
+    /// To whom messages went that were not asked for in time, and most of them that waited for that at a time.
+    pub(super) missed: Vec<Ieee>,
+    pub(super) most_waiting: u32,
+    waiting: u32,
     /// The plug has no power.
     pub(super) is_cut_off: bool,
     /// Messages that were sent to the plug.
@@ -60,7 +64,9 @@ pub(super) struct Stick {
     pub(super) commands: Vec<u8>,
     /// Reads of the plug.
     pub(super) asked: u32,
-    offset: i16,
+    /// Reads of those that sleep.
+    pub(super) read_sleepers: u32,
+    pub(super) offset: i16,
     pub(super) offset_writes: u32,
     set_up: BTreeMap<Ieee, Vec<String>>,
     addresses: BTreeMap<u16, Ieee>,
@@ -207,7 +213,7 @@ impl StickBox {
         self.message(nwk, (0x0104, 0x0006, 1), vec![0x18, 0xfc, 0x0a, 0, 0, 0x10, u8::from(is_on)]);
     }
 
-    fn message(&self, from: u16, (profile, cluster, endpoint): (u16, u16, u8), payload: Vec<u8>) {
+    pub(super) fn message(&self, from: u16, (profile, cluster, endpoint): (u16, u16, u8), payload: Vec<u8>) {
         let message = Message {
             from,
             ieee: None,
@@ -224,6 +230,19 @@ impl StickBox {
         let events = self.stick().events.clone().unwrap();
         // Nobody may listen any more.
         events.try_send(NcpEvent::Message(std::boxed::Box::new(message))).ok();
+    }
+
+    /// A message waits in vain for a device that sleeps.
+    async fn misses(&self, ieee: Ieee) -> Result<(), Undelivered> {
+        {
+            let mut stick = self.stick();
+            stick.missed.push(ieee);
+            stick.waiting += 1;
+            stick.most_waiting = stick.most_waiting.max(stick.waiting);
+        }
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        self.stick().waiting -= 1;
+        Err(Undelivered::Expired)
     }
 
     /// What a device does with a message; what it answers.
@@ -309,7 +328,10 @@ fn cluster(stick: &mut Stick, ieee: Ieee, message: &Aps) -> Option<Vec<u8>> {
             stick.asked += 1;
             vec![0x18, *number, 0x01, 0, 0, 0, 0x10, state]
         }
-        (0, 0x00, 0x0402) => vec![0x18, *number, 0x01, 0x10, 0, 0, 0x29, low, high],
+        (0, 0x00, 0x0402) => {
+            stick.read_sleepers += 1;
+            vec![0x18, *number, 0x01, 0x10, 0, 0, 0x29, low, high]
+        }
         (0, 0x02, 0x0402) => {
             stick.offset = i16::from_le_bytes([rest[3], rest[4]]);
             stick.offset_writes += 1;
@@ -418,9 +440,8 @@ impl Coordinator for Handle {
                 stick.stick().reached.push(ieee.0);
                 std::future::pending::<()>().await;
             }
-            if ieee == SENSOR && stick.stick().is_asleep {
-                tokio::time::sleep(Duration::from_secs(8)).await;
-                return Err(Undelivered::Expired);
+            if ieee != PLUG && stick.stick().is_asleep {
+                return stick.misses(ieee).await;
             }
             if ieee == PLUG && stick.stick().is_cut_off {
                 tokio::time::sleep(Duration::from_secs(2)).await;

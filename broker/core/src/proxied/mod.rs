@@ -40,12 +40,6 @@ use sensor::Sensor;
 /// Why a value that a server has kept is not good.
 const OF_ANY_AGE: &str = "what is known was kept of former times and may be of any age";
 
-/// Why a value from before an absence is not good.
-const FROM_BEFORE: &str = "the device was away, and has not said it again since";
-
-/// The same of a value that cannot be read.
-const SET_BEFORE: &str = "the device was away after this was set, and may have lost it";
-
 /// All devices of the site, by the number of their row.
 #[derive(Debug)]
 pub struct Devices {
@@ -74,6 +68,8 @@ pub struct Device {
     pub spoken: bool,
     /// When it was last found to be out of reach.
     pub away: Option<Mono>,
+    /// Why it was so first: its own silence, or that of what it is reached by.
+    pub why_away: Box<str>,
     /// See [`Capability::settled`]; of `Online`.
     pub settled: Cell<bool>,
     /// `LastTimeContacted`.
@@ -333,18 +329,24 @@ impl Device {
         match (&self.online, &capability.failed) {
             (Some(Err(fault)), _) if is_read => format!("the device is offline: {fault}"),
             (_, Some(fault)) => fault.to_string(),
-            (_, None) => self.why_doubtful(capability).unwrap_or_default().to_owned(),
+            (_, None) => self.why_doubtful(capability).unwrap_or_default(),
         }
     }
 
     /// Why a reading that did not fail may not be so any more, whatever its age.
-    fn why_doubtful(&self, capability: &Capability) -> Option<&'static str> {
+    fn why_doubtful(&self, capability: &Capability) -> Option<String> {
         let is_read = self.model(capability).is_some_and(|m| m.read.is_some());
         let reading = capability.reading.as_ref()?;
         match is_read {
-            true if self.is_of_any_age(capability) => Some(OF_ANY_AGE),
-            true if reading.is_before(self.away) => Some(FROM_BEFORE),
-            false if self.may_have_lost(reading) => Some(SET_BEFORE),
+            true if self.is_of_any_age(capability) => Some(OF_ANY_AGE.to_owned()),
+            true if reading.is_before(self.away) => Some(format!(
+                "the device was out of reach ({}), and has not said it again since",
+                self.why_away
+            )),
+            false if self.may_have_lost(reading) => Some(format!(
+                "the device was out of reach after this was set ({}), and may have lost it",
+                self.why_away
+            )),
             _ => None,
         }
     }
@@ -379,7 +381,8 @@ impl Device {
             (_, Some(error)) => format!("device {}: {error}", self.id),
             (_, None) => {
                 let is_kept = capability.reading.as_ref().is_some_and(|reading| reading.kept);
-                let why = match self.why_doubtful(capability) {
+                let doubt = self.why_doubtful(capability);
+                let why = match &doubt {
                     Some(why) => why,
                     None if is_kept => OF_ANY_AGE,
                     None if capability.reading.is_some() => "the last reading is too old",

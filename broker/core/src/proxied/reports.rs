@@ -94,8 +94,11 @@ impl Broker {
         // Another reason is told too.
         let is_other = device.online.as_ref() != Some(&online);
         let before = if is_other { device.qualities(now) } else { Vec::new() };
-        if online.is_err() {
+        if let Err(fault) = &online {
             (device.away, device.spoken) = (Some(now.monotonic), false);
+            if is_news {
+                device.why_away = words(fault).into();
+            }
         }
         match &online {
             Ok(()) if is_heard => device.last_contact = now.known_wall(),
@@ -332,6 +335,14 @@ impl Device {
             (Err(_), _) | (_, None) => true,
             (Ok(value), Some(class)) => fits(value, class),
         }
+    }
+}
+
+/// Why a device is out of reach, in words that stand within others.
+fn words(fault: &DeviceFault) -> String {
+    match fault {
+        DeviceFault::Unreachable(cause) => cause.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -31,14 +31,14 @@ fn a_write_waits_until_the_device_is_heard_and_a_read_does_not_wait_for_it() {
     let mut bench = Bench::asleep(&[writable(), on_demand()]);
     bench.call(call(1, "a", write(0, 5)));
     assert_eq!(bench.ask(), None);
-    assert_eq!(bench.scheduler.held_until(), Some(bench.now + 10 * SECOND));
+    assert_eq!(bench.scheduler.held().wanted, Some(bench.now + 10 * SECOND));
     bench.call(call(2, "a", read(&[1])));
     assert_eq!(bench.next().1, What::Read(vec![1]));
     assert_eq!(bench.done().0, 2);
     assert_eq!(bench.ask(), None, "an answer to that is no word of it");
     bench.wakes();
     assert_eq!(bench.next().1, What::Write(0, number(5)));
-    assert_eq!(bench.scheduler.held_until(), None);
+    assert_eq!(bench.scheduler.held().wanted, None);
     assert_eq!(bench.done().0, 1);
 }
 
@@ -68,7 +68,7 @@ fn what_is_not_sent_in_time_is_never_sent() {
     bench.wake(10 * SECOND);
     assert_eq!(bench.replies(), [(1, Err(DeviceFault::Expired))]);
     bench.wakes();
-    assert_eq!((bench.ask(), bench.scheduler.held_until()), (None, None));
+    assert_eq!((bench.ask(), bench.scheduler.held().wanted), (None, None));
 }
 
 /// It had said something, and slept before the write came: its parent threw that away.
@@ -81,7 +81,7 @@ fn what_was_not_received_waits_on() {
     bench.pass(SECOND);
     bench.scheduler.handle_exchange(bench.now, Outcome::Taken(FakeAnswer::Refuses), true);
     assert_eq!(bench.ask(), None);
-    assert_eq!(bench.scheduler.held_until(), Some(bench.now + 9 * SECOND), "no longer than before");
+    assert_eq!(bench.scheduler.held().wanted, Some(bench.now + 9 * SECOND), "no longer than before");
     bench.wakes();
     assert_eq!(bench.next().1, What::Write(0, number(5)));
     assert_eq!(bench.done().0, 1);
@@ -97,5 +97,5 @@ fn nothing_is_sent_once_the_device_was_away() {
     bench.scheduler.handle_said(bench.now, Said::Word(away));
     let [(1, Err(DeviceFault::Unreachable(_)))] = &bench.replies()[..] else { panic!("it is told") };
     bench.wakes();
-    assert_eq!((bench.ask(), bench.scheduler.held_until()), (None, None));
+    assert_eq!((bench.ask(), bench.scheduler.held().wanted), (None, None));
 }
