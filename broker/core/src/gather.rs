@@ -47,6 +47,11 @@ pub trait Job: Send {
         None
     }
 
+    /// The Request row of the command that it runs.
+    fn request_row(&self) -> Option<u32> {
+        None
+    }
+
     /// When the Services have to have answered what is asked next, if that is sooner than a Service's own deadline.
     fn until(&self) -> Option<Mono> {
         None
@@ -62,7 +67,7 @@ pub enum LegReply {
     Device(DeviceOutcome),
     /// The store's: whether the change is on disk.
     Stored(Result<(), Fault>),
-    /// It is the job's turn to change a capability by what it reads.
+    /// It is the job's turn to change a capability by what it reads, or it is not to wait any longer.
     Turn,
 }
 
@@ -119,6 +124,8 @@ pub(crate) struct Leg {
     asker: Asker,
     tag: usize,
     deadline: Option<Mono>,
+    /// When a Service has to have answered, however long it was not asked.
+    until: Option<Mono>,
     wait: Wait,
 }
 
@@ -269,15 +276,15 @@ impl Broker {
 
     fn open_leg(&mut self, job: JobId, tag: usize, deadline: Option<Mono>, wait: Wait) -> LegId {
         let id = LegId(self.gather.number());
-        let mut asker = None;
+        let (mut asker, mut until) = (None, None);
         if let Some(pending) = self.gather.jobs.get_mut(&job) {
             pending.open += 1;
-            asker = pending.asker;
+            (asker, until) = (pending.asker, pending.until);
         }
         if let Some(at) = deadline {
             self.timers.set(at, Timer::Leg(id));
         }
-        self.gather.legs.insert(id, Leg { job, asker, tag, deadline, wait });
+        self.gather.legs.insert(id, Leg { job, asker, tag, deadline, until, wait });
         id
     }
 
@@ -296,6 +303,19 @@ impl Broker {
         request: ReqType,
         within: Duration,
     ) {
+        self.ask_service_until(job, tag, service, request, within, None);
+    }
+
+    /// The same, and to be answered by then, however long it waits for its turn.
+    pub(crate) fn ask_service_until(
+        &mut self,
+        job: JobId,
+        tag: usize,
+        service: ServiceId,
+        request: ReqType,
+        within: Duration,
+        latest: Option<Mono>,
+    ) {
         let conn = match self.reach(service) {
             Ok(conn) => conn,
             Err(fault) => return self.reply_at_once(job, tag, LegReply::Service(Err(fault.into()))),
@@ -304,6 +324,7 @@ impl Broker {
         let (most, patience) = (limits.max_pending_per_service, limits.service_timeout);
         let pending = self.gather.jobs.get(&job);
         let (asker, until) = pending.map_or((None, None), |p| (p.asker, p.until));
+        let until = latest.map(|latest| sooner(latest, until)).or(until);
         let now = self.model.now.monotonic;
         if until.is_some_and(|until| until <= now) {
             let text = format!(
@@ -315,12 +336,12 @@ impl Broker {
         }
         match self.gather.lines.entry(service).or_default().turn(asker, most) {
             Turn::Now => {
-                let leg = self.open_leg(job, tag, None, Wait::Turn { service });
+                let leg = self.open_service_leg(job, tag, service, None, until);
                 self.send_to_service(leg, service, conn, request, within);
             }
             Turn::Later => {
-                let until = sooner(now + patience, until);
-                let leg = self.open_leg(job, tag, Some(until), Wait::Turn { service });
+                let deadline = sooner(now + patience, until);
+                let leg = self.open_service_leg(job, tag, service, Some(deadline), until);
                 let waiting = Waiting { leg, request, within };
                 self.gather.lines.entry(service).or_default().push(asker, waiting);
             }
@@ -329,6 +350,21 @@ impl Broker {
                 self.reply_at_once(job, tag, LegReply::Service(Err(fault.into())));
             }
         }
+    }
+
+    fn open_service_leg(
+        &mut self,
+        job: JobId,
+        tag: usize,
+        service: ServiceId,
+        deadline: Option<Mono>,
+        until: Option<Mono>,
+    ) -> LegId {
+        let id = self.open_leg(job, tag, deadline, Wait::Turn { service });
+        if let Some(leg) = self.gather.legs.get_mut(&id) {
+            leg.until = until;
+        }
+        id
     }
 
     /// Asks a Service at once, however many other requests it has not answered: the few questions on which it depends whether
@@ -372,7 +408,7 @@ impl Broker {
         let msg = self.next_msg();
         let Some(leg) = self.gather.legs.get_mut(&id) else { return };
         let sent = self.model.now.monotonic;
-        let deadline = sooner(sent + within, self.gather.jobs.get(&leg.job).and_then(|job| job.until));
+        let deadline = sooner(sent + within, leg.until);
         let turn = leg.deadline.replace(deadline);
         leg.wait = Wait::Service { service, conn, msg, sent, changes: changes(&request) };
         let asker = leg.asker;
@@ -464,6 +500,17 @@ impl Broker {
         let Gatherer { turns, writes, .. } = &mut self.gather;
         let done = turns.written(|call| writes.contains_key(call));
         self.ready.extend(done.into_iter().map(|leg| (leg, LegReply::Turn)));
+    }
+
+    /// A command is to end: what it merely waits for, its turn or what a device says, is not waited for.
+    pub(crate) fn end_waits_of(&mut self, row: u32) {
+        let runs = |job: &JobId| {
+            let job = self.gather.jobs.get(job).and_then(|pending| pending.job.as_ref());
+            job.is_some_and(|job| job.request_row() == Some(row))
+        };
+        let waits = |wait: &Wait| matches!(wait, Wait::Change | Wait::Device { changes: false, .. });
+        let legs = self.gather.legs.iter().filter(|(_, leg)| waits(&leg.wait) && runs(&leg.job));
+        self.ready.extend(legs.map(|(id, _)| (*id, LegReply::Turn)));
     }
 
     /// A leg that whoever has the turn before ends.

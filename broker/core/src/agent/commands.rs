@@ -109,8 +109,8 @@ impl Broker {
         }
     }
 
-    /// Only this ends a running command (R-OPR.3). A timer ends at once. A device's command ends before its next step; what the device was asked already is seen
-    /// through, and what becomes of it told truly.
+    /// Only this ends a running command (R-OPR.3). A timer ends at once, and so does a device's command that waits or reads. What the device was asked to do
+    /// is seen through, and what becomes of it told truly.
     fn cancel(&mut self, number: u32) {
         let Some(row) = self.request_row(number) else { return };
         if self.is_timer(&row) {
@@ -118,6 +118,7 @@ impl Broker {
             self.complete_request(number, command_failed(&canceled()));
         }
         self.cancel_bus_command(number);
+        self.end_waits_of(number);
     }
 
     /// Whether somebody wants a command to end.

@@ -40,6 +40,8 @@ struct CommandJob {
     value: Option<Value>,
     /// How often it has read, or waited for writes to end.
     reads: u32,
+    /// A Refresh() was answered.
+    refreshed: bool,
     outcome: Result<(), Fault>,
 }
 
@@ -71,6 +73,7 @@ impl Broker {
             turn: None,
             value: None,
             reads: 0,
+            refreshed: false,
             outcome: Ok(()),
         }));
     }
@@ -144,7 +147,7 @@ impl Job for CommandJob {
     }
 
     fn advance(mut self: Box<Self>, broker: &mut Broker, id: JobId) -> Option<Box<dyn Job>> {
-        if self.outcome.is_ok() && self.phase != Phase::Acting && broker.is_canceling(self.row) {
+        if self.outcome.is_ok() && !self.was_asked() && broker.is_canceling(self.row) {
             self.outcome = Err(canceled());
         }
         if let Some(why) = self.offline(broker).filter(|_| self.outcome.is_ok()) {
@@ -152,7 +155,7 @@ impl Job for CommandJob {
         }
         if self.outcome.is_ok() {
             match self.phase {
-                Phase::Start if self.name.as_str() == "X_USPBROKER_Refresh" => {
+                Phase::Start if self.is_refresh() => {
                     self.phase = Phase::Acting;
                     let number = self.at.number();
                     let within = broker.hold_of(number).unwrap_or_default() + REFRESH_WITHIN;
@@ -170,6 +173,10 @@ impl Job for CommandJob {
         self.complete(broker);
         None
     }
+
+    fn request_row(&self) -> Option<u32> {
+        Some(self.row)
+    }
 }
 
 impl CommandJob {
@@ -178,10 +185,18 @@ impl CommandJob {
         device.map_or_else(|| "that is gone".to_owned(), |d| d.id.to_string())
     }
 
+    fn is_refresh(&self) -> bool {
+        self.name.as_str() == "X_USPBROKER_Refresh"
+    }
+
+    /// Whether the device was asked to do something, which is seen through; one that has told all of it is refreshed.
+    fn was_asked(&self) -> bool {
+        self.phase == Phase::Acting && (!self.is_refresh() || self.refreshed)
+    }
+
     /// Why what reads, computes and writes is not begun, or does not go on: the device is known not to be there.
     fn offline(&self, broker: &Broker) -> Option<String> {
-        let is_refresh = self.name.as_str() == "X_USPBROKER_Refresh";
-        let goes_on = !is_refresh && self.phase != Phase::Acting;
+        let goes_on = !self.is_refresh() && self.phase != Phase::Acting;
         broker.model.devices.of(&self.at).filter(|_| goes_on).and_then(|device| device.offline())
     }
 
@@ -324,6 +339,7 @@ impl CommandJob {
     }
 
     fn take_refreshed(&mut self, broker: &mut Broker, outcome: DeviceOutcome) {
+        self.refreshed = true;
         let id = self.device_id(broker);
         match outcome {
             // A command that mappings declare has no results.

@@ -1,9 +1,12 @@
 //! How the results of a Service find the entries that they are for: by their paths, in whatever order they come.
 
+use std::time::Duration;
+
 use usp_core::input::ConnId;
 
 use crate::bench::World;
 use crate::bench::peer::set;
+use crate::bench::service::{Manner, lamp, object};
 use crate::bench::text;
 
 const LAMP: &str = "Device.X_Lamp.";
@@ -112,7 +115,7 @@ fn an_error_that_names_nothing_is_put_down_to_search_paths() {
 #[test]
 fn a_service_that_refuses_everything_is_not_asked_for_ever() {
     let (mut w, c, s) = world();
-    w.manner(s, crate::bench::service::Manner::Refuses(7021));
+    w.manner(s, Manner::Refuses(7021));
     let sets = w.services[&s].count("Set");
     let all = format!("{LAMP}Zone.*.");
     let entries: &[(&str, &[&str])] =
@@ -120,4 +123,57 @@ fn a_service_that_refuses_everything_is_not_asked_for_ever() {
     let answer = text::answer(&w.ask(c, set(true, entries)));
     assert_eq!(answer.matches(": 7021").count(), 5, "{answer}");
     assert_eq!(w.services[&s].count("Set"), sets + 2);
+}
+
+/// Tables with a row each that refuses, and one object that does not.
+fn refusing(tables: usize) -> (World, ConnId, ConnId, Vec<String>) {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let mut service = lamp(LAMP);
+    service.strict = true;
+    let tables: Vec<String> = (0..tables).map(|n| format!("{LAMP}Part{n}.")).collect();
+    for table in &tables {
+        service.supported.push(object(&format!("{table}{{i}}."), &["Level"]));
+        service.values.insert(format!("{table}1.Level"), "0".to_owned());
+        service.stubborn.insert(format!("{table}1.Level"), 7012);
+    }
+    let s = w.service_link("self::lamp", service);
+    assert_eq!(w.register(s, false, &[LAMP]), LAMP);
+    let entries = tables.iter().map(|table| format!("{table}*.")).chain([LAMP.to_owned()]).collect();
+    (w, c, s, entries)
+}
+
+fn set_all(entries: &[String]) -> usp_proto::usp::request::ReqType {
+    let level: &[&str] = &["Level=7"];
+    let entries =
+        entries.iter().map(|path| (path.as_str(), if path == LAMP { &["Colour=blue"] } else { level }));
+    set(true, &entries.collect::<Vec<_>>())
+}
+
+/// It names one at a time.
+#[test]
+fn a_service_is_asked_again_so_often_and_no_more() {
+    for (tables, asked) in [(8, 9), (12, 9)] {
+        let (mut w, c, s, entries) = refusing(tables);
+        let answer = text::answer(&w.ask(c, set_all(&entries)));
+        assert_eq!(w.services[&s].count("Set"), asked, "{answer}");
+        assert_eq!(answer.contains("Colour=blue"), tables == 8, "{answer}");
+        assert_eq!(answer.lines().filter(|line| line.contains("*.: 7012")).count(), tables, "{answer}");
+    }
+}
+
+#[test]
+fn a_service_that_is_asked_again_has_no_more_time() {
+    let (mut w, c, s, entries) = refusing(8);
+    w.manner(s, Manner::Slow(Duration::from_millis(1500)));
+    let asked = w.begin(c, set_all(&entries));
+    w.advance(Duration::from_millis(4990));
+    assert!(w.answer(c, &asked).is_none());
+    w.advance(Duration::from_millis(10));
+    let answer = text::loud(&w.answer(c, &asked).unwrap());
+    assert_eq!(answer.matches("*.: 7012").count(), 3, "{answer}");
+    let unknown = "7003 Service self::lamp did not answer within 500 ms; whether it was done is not known";
+    assert!(answer.contains(&format!("{LAMP}: {unknown}")), "{answer}");
+    w.wait(5);
+    assert_eq!(w.broker.pending(), 0);
 }

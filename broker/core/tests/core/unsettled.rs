@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use usp_core::input::ConnId;
+use usp_mapping::mapping::{Protocol, ZigbeeOptions};
 use usp_mapping::port::{Action, DeviceFault};
 use usp_mapping::value::Value;
 use usp_proto::usp::notify::Notification;
@@ -140,4 +141,69 @@ fn a_step_is_not_sent_to_a_device_that_went_offline_meanwhile() {
     let second = "7022 device a is offline and was not asked: unreachable: cable cut".to_owned();
     assert_eq!(ends(&mut w, c), [first, second]);
     assert_eq!(w.calls.iter().filter(|call| matches!(call.action, Action::Read(_))).count(), 1);
+}
+
+const DIMMER: &str = "Device.ProxiedDevice.1.IoTCapability.4.LevelControl.";
+
+/// How often it wakes up.
+const AWAKE: Duration = Duration::from_millis(900);
+
+/// A lamp that sleeps.
+fn asleep() -> (World, ConnId) {
+    let mut w = World::new();
+    w.load(edited("a: box", |mapping| {
+        mapping.protocol = Protocol::Zigbee(ZigbeeOptions { sleepy: true, ..ZigbeeOptions::default() });
+        mapping.capabilities[3].max_age = Duration::from_secs(600);
+    }));
+    w.report("a", &[(3, number("20"))]);
+    let c = w.controller("self::c");
+    w.subscribe(c, "ops", "OperationComplete", "Device.");
+    w.device("a", Behaviour::Slow(AWAKE));
+    (w, c)
+}
+
+/// There is always another Set under way.
+#[test]
+fn a_step_waits_for_so_many_writes_and_no_more() {
+    let (mut w, c) = asleep();
+    w.begin(c, set(true, &[(DIMMER, &["Value=50"])]));
+    w.operate(c, &format!("{DIMMER}StepUp()"), "k", &[]);
+    let mut waits = 0;
+    let reads = |w: &World| w.calls.iter().filter(|call| matches!(call.action, Action::Read(_))).count();
+    while reads(&w) == 0 {
+        assert!(waits < 50, "it waits for ever");
+        w.advance(AWAKE - Duration::from_millis(100));
+        waits += 1;
+        w.begin(c, set(true, &[(DIMMER, &["Value=50"])]));
+    }
+    assert!((8..=16).contains(&waits), "{waits}: each round ends with the Sets that were under way");
+    w.wait(30);
+    assert_eq!(ends(&mut w, c), ["done"]);
+    assert_eq!(w.broker.pending(), 0);
+}
+
+#[test]
+fn a_step_that_waits_is_canceled_at_once() {
+    let canceled = "7023 ended by Cancel()";
+    let cancel = |w: &mut World, c, row: u32| {
+        let cancel = format!("Device.LocalAgent.Request.{row}.Cancel()");
+        assert_eq!(w.operate(c, &cancel, "", &[]), format!("{cancel} -> ok"));
+    };
+    let (mut w, c) = asleep();
+    w.begin(c, set(true, &[(DIMMER, &["Value=50"])]));
+    for key in ["1", "2", "3"] {
+        w.operate(c, &format!("{DIMMER}StepUp()"), key, &[]);
+    }
+    cancel(&mut w, c, 2);
+    assert_eq!(ends(&mut w, c), [canceled], "it waits for its turn");
+    cancel(&mut w, c, 1);
+    assert_eq!(ends(&mut w, c), [canceled], "it waits for a write");
+    w.wait(30);
+    assert_eq!(ends(&mut w, c), ["done"], "the third goes on");
+    assert_eq!(w.calls.iter().filter(|call| matches!(call.action, Action::Write(_))).count(), 2);
+    w.operate(c, "Device.ProxiedDevice.1.X_USPBROKER_Refresh()", "4", &[]);
+    cancel(&mut w, c, 4);
+    assert_eq!(ends(&mut w, c), [canceled], "it waits for the device");
+    w.wait(30);
+    assert_eq!(w.broker.pending(), 0);
 }

@@ -116,6 +116,8 @@ pub(crate) struct Unit {
     apart: bool,
     /// How often it was asked again for what an Error was not about.
     again: u32,
+    /// When a Service was first asked to change something.
+    asked_at: Option<Mono>,
     /// Device writes that were confirmed.
     written: Vec<Effect>,
     stayed: Vec<String>,
@@ -141,6 +143,7 @@ impl Unit {
             deleted_at_services: Vec::new(),
             apart: false,
             again: 0,
+            asked_at: None,
             written: Vec::new(),
             stayed: Vec::new(),
             unsure: BTreeSet::new(),
@@ -374,13 +377,18 @@ impl UnitJob {
 
     fn ask_to_change(&mut self, broker: &mut Broker, id: JobId, index: usize, service: ServiceId) {
         let apart = self.kind.allow_partial();
-        let request = self.units.get(index).and_then(|unit| unit.request_to(service, apart));
-        let Some(request) = request else { return };
+        let Some(unit) = self.units.get_mut(index) else { return };
+        let Some(request) = unit.request_to(service, apart) else { return };
+        let (now, within) = (broker.model.now.monotonic, broker.config.limits.service_timeout);
+        let asked_at = *unit.asked_at.get_or_insert(now);
+        // Asked again, it has no more time than if it had answered at once.
+        let terms = self.origin.terms.as_ref().map(|terms| terms.answer);
+        let latest = (unit.again > 0).then(|| terms.unwrap_or(asked_at + within));
         let tag = self.ask(index, What::Service(service));
         if matches!(request, ReqType::Add(_)) {
             self.adding.push((service, broker.begin_adding(service)));
         }
-        broker.ask_service(id, tag, service, request);
+        broker.ask_service_until(id, tag, service, request, within, latest);
     }
 
     /// The broker's own rows come last, because nothing can refuse them any more but the store.
