@@ -13,6 +13,16 @@ pub struct Fault {
     pub text: String,
 }
 
+/// Bytes of a text that somebody else has written: a fault may be told of each entry of a request.
+const MOST_TEXT: usize = 1024;
+
+/// A text of somebody else, or its beginning.
+pub(crate) fn shortened(mut text: String) -> String {
+    let end = (0..=MOST_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or_default());
+    text
+}
+
 impl Fault {
     /// A fault with a text.
     pub fn new(code: ErrCode, text: impl Into<String>) -> Self {
@@ -33,6 +43,12 @@ impl Fault {
     #[must_use]
     pub fn unsettled(self) -> Self {
         Self { text: format!("{}; whether it was done is not known", self.text), ..self }
+    }
+
+    /// The same with a text that may be told many times.
+    #[must_use]
+    pub(crate) fn shortened(self) -> Self {
+        Self { code: self.code, text: shortened(self.text) }
     }
 
     /// 7026.

@@ -15,7 +15,7 @@ use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use crate::Broker;
 use crate::dm::schema::ServiceId;
-use crate::fault::Fault;
+use crate::fault::{Fault, shortened};
 use crate::input::ConnId;
 use crate::lines::{Asker, Line, Turn, Waiting};
 use crate::output::Output;
@@ -670,14 +670,18 @@ fn service_result(msg: usp::Msg) -> Result<RespType, ServiceFault> {
     match msg.body.and_then(|b| b.msg_body) {
         Some(usp::body::MsgBody::Response(response)) => response.resp_type.ok_or_else(unusable),
         Some(usp::body::MsgBody::Error(error)) => Err(ServiceFault {
-            fault: Fault::new(failed(error.err_code), error.err_msg),
-            params: error.param_errs.into_iter().take(MOST_NAMED).collect(),
+            fault: Fault::new(failed(error.err_code), error.err_msg).shortened(),
+            params: error.param_errs.into_iter().take(MOST_NAMED).map(short).collect(),
             told: true,
             doubtful: false,
             overdue: None,
         }),
         Some(usp::body::MsgBody::Request(_)) | None => Err(unusable()),
     }
+}
+
+fn short(detail: usp::error::ParamError) -> usp::error::ParamError {
+    usp::error::ParamError { err_msg: shortened(detail.err_msg), ..detail }
 }
 
 /// Whether what a Service refused with this code may be otherwise in a while.

@@ -348,3 +348,29 @@ fn what_one_change_tells_is_bounded() {
     assert_eq!(w.notes(c).len(), 100);
     assert!(matches!(w.closed.last(), Some((conn, CloseReason::Limit(_))) if *conn == c), "{:?}", w.closed);
 }
+
+/// Each detail of a Service's Error may be put down to each entry of the Set that it answers.
+#[test]
+fn an_error_of_a_service_is_not_kept_for_each_entry_without_end() {
+    for allow_partial in [true, false] {
+        let mut w = World::new();
+        let c = w.controller("self::c");
+        let s = w.lamp("self::lamp", "Device.X_Lamp.");
+        let detail = |n| usp::error::ParamError {
+            param_path: format!("Device.X_Lamp.Zone.{n}.Level"),
+            err_code: 7012,
+            err_msg: "x".repeat(4000),
+        };
+        let service = w.services.get_mut(&s).unwrap();
+        service.stubborn.insert("Device.X_Lamp.Zone.1.Level".to_owned(), 7012);
+        service.strict = true;
+        service.more_details = (1..1000).map(detail).collect();
+        let zones = "Device.X_Lamp.Zone.*.";
+        let entries = vec![(zones, ["Level=1"].as_slice()); 200];
+        let answer = w.ask(c, set(allow_partial, &entries));
+        let text = text::answer(&answer);
+        assert!(text.contains("Device.X_Lamp.Zone.1.Level: 7012"), "what it names is told: {text:.300}");
+        let kept = message::encode(&answer).len();
+        assert!(kept < w.config.limits.max_answer_bytes * 3 / 2, "{kept} bytes");
+    }
+}

@@ -7,19 +7,18 @@ use usp_proto::path::{Name, Path};
 use usp_proto::usp::error::ParamError;
 use usp_proto::usp::set::UpdateObject;
 use usp_proto::usp::set_resp::updated_object_result::operation_status::{OperStatus, OperationSuccess};
-use usp_proto::usp::set_resp::{
-    ParameterError, UpdatedInstanceFailure, UpdatedInstanceResult, UpdatedObjectResult,
-};
+use usp_proto::usp::set_resp::{UpdatedInstanceFailure, UpdatedInstanceResult, UpdatedObjectResult};
 
 use super::answer::updated;
+use super::named::{Named, by_object};
 use super::{Failed, SetEntry, Target, parameter_error};
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
 use crate::gather::failed;
+use crate::request::budget::Budget;
 use crate::request::check::{Effect, contradiction};
 use crate::request::delete::left_out;
-use crate::request::judged::named;
 use crate::request::operated::is_search;
 use crate::request::unit::Step;
 
@@ -71,11 +70,17 @@ impl SetEntry {
         }
     }
 
-    /// A Service has refused to make its settings, and names Parameters: those that are among them, by their objects. `false`:
-    /// none is.
-    pub(crate) fn blame_named(&mut self, step: &Step, fault: &Fault, params: &[ParamError]) -> bool {
+    /// A Service has refused to make its settings, and names Parameters: those that are among them, by their objects, as far
+    /// as there is room. `false`: none is, or there is no room.
+    pub(crate) fn blame_named(
+        &mut self,
+        step: &Step,
+        fault: &Fault,
+        params: &[ParamError],
+        room: &Budget,
+    ) -> bool {
         let Step::SetAtService { object, .. } = step else { return false };
-        let instances = instances_named(object, params);
+        let instances = by_object(Named::of(object, params, room), room);
         if instances.is_empty() {
             return false;
         }
@@ -163,28 +168,4 @@ impl SetEntry {
         self.service.push(result);
         fault
     }
-}
-
-/// What an Error of a Service says of the objects that a setting means: one entry an object, each with its Parameters.
-pub(crate) fn instances_named(object: &UpdateObject, params: &[ParamError]) -> Vec<UpdatedInstanceFailure> {
-    let Ok(written) = Path::parse(&object.obj_path) else { return Vec::new() };
-    let mut found: BTreeMap<String, Vec<ParameterError>> = BTreeMap::new();
-    for error in params {
-        let Some((instance, param)) = split_at(&error.param_path, written.segments.len()) else { continue };
-        let is_set = object.param_settings.iter().any(|setting| setting.param == param);
-        if is_set && named(instance, &written).is_some() {
-            let fault = Fault::new(failed(error.err_code), error.err_msg.clone());
-            found.entry(instance.to_owned()).or_default().push(parameter_error(param, &fault));
-        }
-    }
-    let instances = found.into_iter();
-    instances
-        .map(|(affected_path, param_errs)| UpdatedInstanceFailure { affected_path, param_errs })
-        .collect()
-}
-
-/// An object of so many steps, with its final dot, and what is behind it.
-fn split_at(path: &str, steps: usize) -> Option<(&str, &str)> {
-    let (dot, _) = path.match_indices('.').nth(steps.checked_sub(1)?)?;
-    path.split_at_checked(dot + 1)
 }

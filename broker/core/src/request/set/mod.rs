@@ -4,6 +4,7 @@
 mod answer;
 mod entry;
 mod keys;
+mod named;
 mod plan;
 
 use usp_proto::path::Path;
@@ -18,8 +19,8 @@ use crate::Broker;
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::ServiceId;
 use crate::fault::Fault;
-pub(crate) use entry::instances_named;
 use keys::blame_conflicts;
+pub(crate) use named::Named;
 use plan::Plan;
 
 /// The answer to one `update_objs` entry.
@@ -99,7 +100,8 @@ impl Broker {
         }
         let units =
             units_of(steps, set.allow_partial, |i| entries.get(i).is_some_and(|e| e.failed.is_some()));
-        let kind = UnitKind::Set { allow_partial: set.allow_partial, entries };
+        let details = Budget::new(self.config.limits.max_answer_bytes);
+        let kind = UnitKind::Set { allow_partial: set.allow_partial, entries, details };
         self.begin(Box::new(UnitJob::new(origin, kind, units)));
     }
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use usp_mapping::port::DeviceFault;
 use usp_proto::err_code::ErrCode;
 use usp_proto::usp::add_resp::CreatedObjectResult;
-use usp_proto::usp::error::ParamError;
 use usp_proto::usp::response::RespType;
 
 use super::{Phase, Step, Unit, UnitKind};
@@ -18,17 +17,9 @@ use crate::request::add::AddItem;
 use crate::request::check::Effect;
 use crate::request::delete::DeleteEntry;
 use crate::request::operated::is_search;
-use crate::request::set::instances_named;
 
 /// So often a Service is asked again for the rest of what it has refused.
 const MOST_AGAIN: u32 = 8;
-
-impl Step {
-    /// Whether an Error names Parameters of what this asks of a Service.
-    fn is_named_by(&self, params: &[ParamError]) -> bool {
-        matches!(self, Self::SetAtService { object, .. } if !instances_named(object, params).is_empty())
-    }
-}
 
 impl Unit {
     /// A Service's answer, spread over the entries that it is for.
@@ -77,7 +68,7 @@ impl Unit {
         };
         self.done_services.push(service);
         if let Some(fault) = failed.filter(|_| !as_it_is) {
-            self.fail(fault.about(format!("Service {name}")), Vec::new());
+            self.fail(fault.shortened().about(format!("Service {name}")), Vec::new());
         }
     }
 
@@ -116,7 +107,7 @@ impl Unit {
             return false;
         }
         let fault = error.fault.clone().about(format!("Service {name}"));
-        let named = |(_, step): &&(usize, Step)| step.is_named_by(&error.params);
+        let named = |(_, step): &&(usize, Step)| kind.names(step, &error.params);
         let mut guilty: Vec<usize> =
             self.of_service(service).filter(named).map(|(entry, _)| *entry).collect();
         if guilty.is_empty() {

@@ -24,10 +24,11 @@ use usp_proto::usp::{self, add::CreateObject, error::ParamError, request::ReqTyp
 
 use super::Origin;
 use super::add::AddItem;
+use super::budget::Budget;
 use super::check::Effect;
 use super::create::Creation;
 use super::delete::DeleteEntry;
-use super::set::SetEntry;
+use super::set::{Named, SetEntry};
 use crate::Broker;
 use crate::dm::rows::ObjRef;
 use crate::dm::schema::ServiceId;
@@ -218,9 +219,20 @@ fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
 
 /// The request that units belong to.
 pub(crate) enum UnitKind {
-    Set { allow_partial: bool, entries: Vec<SetEntry> },
-    Add { allow_partial: bool, items: Vec<AddItem> },
-    Delete { allow_partial: bool, entries: Vec<DeleteEntry> },
+    /// `details`: room for what Errors of Services name.
+    Set {
+        allow_partial: bool,
+        entries: Vec<SetEntry>,
+        details: Budget,
+    },
+    Add {
+        allow_partial: bool,
+        items: Vec<AddItem>,
+    },
+    Delete {
+        allow_partial: bool,
+        entries: Vec<DeleteEntry>,
+    },
 }
 
 /// What a leg is for.
@@ -440,7 +452,7 @@ impl UnitJob {
         }
         let origin = self.origin;
         match self.kind {
-            UnitKind::Set { allow_partial, entries } => {
+            UnitKind::Set { allow_partial, entries, .. } => {
                 broker.finish_set(&origin, entries, allow_partial, params)
             }
             UnitKind::Add { allow_partial, items } => {
@@ -463,10 +475,21 @@ impl UnitKind {
         }
     }
 
-    /// What a Service has refused of a step, of all Parameters that it names. `false`: none of them is the step's.
+    /// What a Service has refused of a step, of all Parameters that it names. `false`: none of them is the step's, or there
+    /// is no room for more.
     fn blame_named(&mut self, entry: usize, step: &Step, fault: &Fault, params: &[ParamError]) -> bool {
-        let Self::Set { entries, .. } = self else { return false };
-        entries.get_mut(entry).is_some_and(|entry| entry.blame_named(step, fault, params))
+        let Self::Set { entries, details, .. } = self else { return false };
+        entries.get_mut(entry).is_some_and(|entry| entry.blame_named(step, fault, params, details))
+    }
+
+    /// Whether an Error names Parameters of what a step asks of a Service.
+    fn names(&self, step: &Step, params: &[ParamError]) -> bool {
+        match (self, step) {
+            (Self::Set { details, .. }, Step::SetAtService { object, .. }) => {
+                Named::of(object, params, details).next().is_some()
+            }
+            _ => false,
+        }
     }
 
     /// A Service has refused a step and does not say what of it.

@@ -19,12 +19,30 @@ use crate::gather::{DeviceOutcome, ServiceFault};
 use crate::request::check::Effect;
 use crate::request::param_error;
 
+/// Bytes of paths that a fault names: it may be told of each entry of a request.
+const MOST_LISTED: usize = 8192;
+
 /// What one result of an answer is about when a change is taken back.
 #[derive(Clone, Debug)]
 pub(super) struct Undone {
     path: String,
     /// What stays changed if it fails.
     changed: Vec<String>,
+}
+
+/// Paths, or as many as there is room for and how many more there are.
+fn listed(paths: &[&str]) -> String {
+    let mut bytes = 0;
+    let has_room = |path: &&&str| {
+        bytes += path.len() + 2;
+        bytes <= MOST_LISTED
+    };
+    let named: Vec<&str> = paths.iter().take_while(has_room).copied().collect();
+    match paths.len() - named.len() {
+        0 => named.join(", "),
+        more if named.is_empty() => format!("{more} paths"),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 impl Unit {
@@ -52,7 +70,7 @@ impl Unit {
         let needed = |path: &str| self.is_needed(service, path);
         let missed = results.iter().filter(|r| r.err_code != 0 && needed(&r.requested_path)).map(|r| {
             let fault = Fault::new(crate::gather::failed(r.err_code), r.err_msg.clone());
-            (&r.requested_path, fault.about(format!("Service {name}")))
+            (&r.requested_path, fault.shortened().about(format!("Service {name}")))
         });
         let missed: Vec<(&String, Fault)> = missed.collect();
         if let Some((_, first)) = missed.first() {
@@ -95,7 +113,7 @@ impl Unit {
             self.stayed.iter().map(String::as_str).partition(|path| self.unsure.contains(*path));
         let parts = [("stayed changed", sure), ("may have stayed changed", unsure)];
         let told = parts.into_iter().filter(|(_, paths)| !paths.is_empty());
-        told.map(|(what, paths)| format!("; {what}: {}", paths.join(", "))).collect()
+        told.map(|(what, paths)| format!("; {what}: {}", listed(&paths))).collect()
     }
 
     /// One Message to each Service: what it held is written back, or rows that it made are deleted. With each, what the
@@ -249,5 +267,18 @@ impl Unit {
 impl Broker {
     pub(super) fn path_of(&self, effect: &Effect) -> String {
         format!("{}{}", self.model.path(effect.at()), effect.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_to_be_named_is_counted() {
+        let long = "x".repeat(3000);
+        assert_eq!(listed(&["a", "b"]), "a, b");
+        assert_eq!(listed(&[&long, "b", &long, &long, "c"]), format!("{long}, b, {long} and 2 more"));
+        assert_eq!(listed(&[&long.repeat(3), "b"]), "2 paths");
     }
 }

@@ -72,6 +72,8 @@ pub(crate) struct FakeService {
     pub(crate) strict: bool,
     /// Its Errors do not name what refused.
     pub(crate) tight_lipped: bool,
+    /// Details that it adds to its Errors to a Set.
+    pub(crate) more_details: Vec<usp::error::ParamError>,
     /// Parameters that may be set once and then refuse, with the code.
     pub(crate) set_once: BTreeMap<String, u32>,
     /// It gives the results of a Set, Add or Delete from last to first.
@@ -301,7 +303,8 @@ impl FakeService {
                         err_msg: "stubborn".to_owned(),
                     };
                     self.values = before;
-                    return Err((code, if self.tight_lipped { Vec::new() } else { vec![param] }));
+                    let named = (!self.tight_lipped).then_some(param).into_iter();
+                    return Err((code, named.chain(self.more_details.iter().cloned()).collect()));
                 }
                 Some((code, _)) => OperStatus::OperFailure(OperationFailure {
                     err_code: code,
