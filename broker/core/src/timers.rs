@@ -14,8 +14,8 @@ pub(crate) enum Timer {
     Leg(LegId),
     /// A notification is to be sent again, or expires.
     Notice(u64),
-    /// What is owed to Controllers is to be written to the store.
-    Notices,
+    /// What is owed to a Controller is to be written to the store.
+    Notices(u32),
     /// A Subscription's TimeToLive ends.
     Subscription(u32),
     /// Discovery of a Service is to be tried again.

@@ -261,6 +261,7 @@ impl Broker {
                 self.on_board_confirmed(controller);
             }
             if let Some(controller) = controller {
+                self.save_sooner(controller);
                 self.send_next(controller);
             }
         }

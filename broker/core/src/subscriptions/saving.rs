@@ -1,11 +1,12 @@
 //! What Persistent Subscriptions still owe their Controllers (NotifRetry), on disk (R-NOT.1, R-NOT.2, R-NOT.4).
 //!
 //! Nearly all of it is confirmed at once and never written. What is not goes to disk together, after a second at first, then after
-//! pauses that grow to a minute while there is always more: a flood for a Controller that is away is written once a minute, as long as
-//! it lasts, and of each round only what is then still owed. A stop writes all.
+//! pauses that double while there is always more: to a minute, and to an hour while the Controller confirms nothing. So a flood for
+//! one that is away is written once an hour, as long as it lasts, and of each round only what is then still owed. Each Controller
+//! has pauses of its own. A stop writes all.
 //! Only what cannot come again by itself, the end of a command, is written as it comes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use usp_proto::message;
@@ -14,14 +15,15 @@ use usp_proto::usp::{self, body::MsgBody, request::ReqType};
 
 use super::notices::{is_boot, notify_message};
 use super::waiting::Notice;
-use crate::Broker;
+use crate::{Broker, Phase};
 use crate::output::StoreOp;
 use crate::time::{Mono, Now, Wall};
 use crate::timers::Timer;
 
-/// The least and the longest pause between two writes, and the calm after which the least counts again.
+/// The least pause between two writes for a Controller; the longest while it confirms some of it, and while it confirms nothing.
 const SOON: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(64);
+const RARELY: Duration = Duration::from_secs(3600);
 
 /// Whom a notification is for, until when, and a Notify Message. Formerly without a time.
 const WITHOUT_END: u8 = 1;
@@ -30,9 +32,13 @@ const FORMAT: u8 = 2;
 const NEVER: u64 = u64::MAX;
 const NO_CLOCK: i64 = i64::MIN;
 
-/// What is not on disk as it should be.
+/// What is not on disk as it should be, by Controller.
 #[derive(Debug, Default)]
-pub(crate) struct Saving {
+pub(crate) struct Saving(BTreeMap<u32, Rounds>);
+
+/// One Controller's.
+#[derive(Debug, Default)]
+struct Rounds {
     /// To be written, if they are not confirmed before.
     unsaved: BTreeSet<u64>,
     /// To be taken away.
@@ -40,8 +46,34 @@ pub(crate) struct Saving {
     due: Option<Mono>,
     last: Option<Mono>,
     pause: Duration,
-    /// The process is going to end: nothing waits any more.
-    ending: bool,
+    /// Something was confirmed since the last.
+    confirmed: bool,
+}
+
+impl Rounds {
+    /// When the next may be.
+    fn next(&self, now: Mono) -> Mono {
+        let paused = self.last.map_or(now, |last| last + self.pause);
+        paused.max(now + SOON)
+    }
+
+    /// One is now: the pause after it is longer, unless there was calm.
+    fn begin(&mut self, now: Mono) {
+        let most = if std::mem::take(&mut self.confirmed) { SELDOM } else { RARELY };
+        let calm = self.is_calm(now);
+        self.pause = if calm { SOON } else { (self.pause * 2).min(most) };
+        self.last = Some(now);
+    }
+
+    /// There was time enough for another.
+    fn is_calm(&self, now: Mono) -> bool {
+        self.last.is_none_or(|last| now.since(last) >= (self.pause * 2).max(SELDOM * 2))
+    }
+
+    /// Nothing is known of it that matters later.
+    fn is_over(&self, now: Mono) -> bool {
+        self.due.is_none() && self.is_calm(now)
+    }
 }
 
 /// One as it was on disk.
@@ -67,70 +99,99 @@ impl Broker {
         if is_boot(&notice.notification) {
             return;
         }
-        let at_once = self.saving.ending || is_precious(&notice.notification);
-        self.saving.unsaved.insert(id);
+        let (controller, at_once) = (notice.controller, self.saves_at_once(notice));
+        self.rounds_of(controller).unsaved.insert(id);
         match at_once {
             true => self.write_notices(&[id]),
-            false => self.save_later(),
+            false => self.save_later(controller),
         }
     }
 
     /// One is not owed any more.
     pub(super) fn unsave_notice(&mut self, id: u64, notice: &Notice) {
-        self.saving.unsaved.remove(&id);
+        let controller = notice.controller;
+        if let Some(rounds) = self.saving.0.get_mut(&controller) {
+            rounds.unsaved.remove(&id);
+        }
         if !notice.kept {
             return;
         }
-        if self.saving.ending || is_precious(&notice.notification) {
+        if self.saves_at_once(notice) {
             self.extra_ops.push(StoreOp::DeleteNotification { id });
             return self.commit(None);
         }
-        self.saving.stale.insert(id);
-        self.save_later();
+        self.rounds_of(controller).stale.insert(id);
+        self.save_later(controller);
     }
 
-    fn save_later(&mut self) {
-        if self.saving.due.is_some() {
-            return;
-        }
-        let now = self.model.now.monotonic;
-        let paused = self.saving.last.map_or(now, |last| last + self.saving.pause);
-        let at = paused.max(now + SOON);
-        self.saving.due = Some(at);
-        self.timers.set(at, Timer::Notices);
+    fn saves_at_once(&self, notice: &Notice) -> bool {
+        self.phase == Phase::Ending || is_precious(&notice.notification)
     }
 
-    /// It is time to write what was not confirmed meanwhile.
-    pub(crate) fn save_notices(&mut self) {
-        if let Some(due) = self.saving.due.take() {
-            self.timers.clear(due, Timer::Notices);
+    fn rounds_of(&mut self, controller: u32) -> &mut Rounds {
+        if !self.saving.0.contains_key(&controller) {
+            let now = self.model.now.monotonic;
+            self.saving.0.retain(|_, rounds| !rounds.is_over(now));
         }
-        if self.saving.unsaved.is_empty() && self.saving.stale.is_empty() {
+        self.saving.0.entry(controller).or_default()
+    }
+
+    fn save_later(&mut self, controller: u32) {
+        let now = self.model.now.monotonic;
+        let rounds = self.rounds_of(controller);
+        if rounds.due.is_some() {
             return;
         }
+        let at = rounds.next(now);
+        rounds.due = Some(at);
+        self.timers.set(at, Timer::Notices(controller));
+    }
+
+    /// A Controller has confirmed something: what it is still owed waits no longer than a minute.
+    pub(super) fn save_sooner(&mut self, controller: u32) {
         let now = self.model.now.monotonic;
-        let calm = self.saving.last.is_none_or(|last| now.since(last) >= SELDOM * 2);
-        self.saving.pause = if calm { SOON } else { (self.saving.pause * 2).min(SELDOM) };
-        self.saving.last = Some(now);
-        let stale = std::mem::take(&mut self.saving.stale);
+        let Some(rounds) = self.saving.0.get_mut(&controller) else { return };
+        rounds.confirmed = true;
+        rounds.pause = rounds.pause.min(SELDOM);
+        let sooner = rounds.next(now);
+        if let Some(due) = rounds.due.filter(|due| sooner < *due) {
+            rounds.due = Some(sooner);
+            self.timers.clear(due, Timer::Notices(controller));
+            self.timers.set(sooner, Timer::Notices(controller));
+        }
+    }
+
+    /// It is time to write what a Controller has not confirmed meanwhile.
+    pub(crate) fn save_notices(&mut self, controller: u32) {
+        let now = self.model.now.monotonic;
+        let Some(rounds) = self.saving.0.get_mut(&controller) else { return };
+        if let Some(due) = rounds.due.take() {
+            self.timers.clear(due, Timer::Notices(controller));
+        }
+        if rounds.unsaved.is_empty() && rounds.stale.is_empty() {
+            return;
+        }
+        rounds.begin(now);
+        let stale = std::mem::take(&mut rounds.stale);
+        let unsaved: Vec<u64> = rounds.unsaved.iter().copied().collect();
         self.extra_ops.extend(stale.into_iter().map(|id| StoreOp::DeleteNotification { id }));
-        let unsaved: Vec<u64> = self.saving.unsaved.iter().copied().collect();
         self.write_notices(&unsaved);
     }
 
-    /// The process is going to end.
+    /// The process is going to end: nothing waits any more.
     pub(crate) fn save_last_notices(&mut self) {
-        self.saving.ending = true;
-        self.save_notices();
+        let controllers: Vec<u32> = self.saving.0.keys().copied().collect();
+        controllers.into_iter().for_each(|controller| self.save_notices(controller));
     }
 
     fn write_notices(&mut self, ids: &[u64]) {
         let now = self.model.now;
         for id in ids {
-            self.saving.unsaved.remove(id);
-            if let Some(notice) = self.notices.get_mut(*id) {
-                notice.kept = true;
-                self.extra_ops.push(StoreOp::PutNotification { id: *id, bytes: notice.encode(now) });
+            let Some(notice) = self.notices.get_mut(*id) else { continue };
+            notice.kept = true;
+            self.extra_ops.push(StoreOp::PutNotification { id: *id, bytes: notice.encode(now) });
+            if let Some(rounds) = self.saving.0.get_mut(&notice.controller) {
+                rounds.unsaved.remove(id);
             }
         }
         self.commit(None);

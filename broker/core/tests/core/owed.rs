@@ -97,21 +97,62 @@ fn the_time_for_it_goes_on_meanwhile() {
     }
 }
 
+/// A change every ten seconds; how many batches went to disk beside the changes themselves.
+fn flood(w: &mut World, admin: ConnId, changes: u64) -> u64 {
+    let before = w.disk.batches as u64;
+    for n in 1..=changes {
+        change(w, admin, &format!("{}-{n}", w.now().as_secs()));
+        w.wait(10);
+    }
+    w.disk.batches as u64 - before - changes
+}
+
 #[test]
-fn a_flood_for_somebody_who_is_away_is_written_seldom() {
+fn a_flood_for_somebody_who_is_away_is_written_ever_less() {
     let (mut w, told, admin) = world(&[]);
     w.disconnect(told);
-    let before = w.disk.batches;
-    for n in 0..1200 {
-        change(&mut w, admin, &format!("n{n}"));
-        w.wait(1);
-    }
-    let written = w.disk.batches - before - 1200;
-    assert!((10..40).contains(&written), "{written} in twenty minutes, beside the changes themselves");
-    w.wait(64);
-    assert_eq!(w.disk.snapshot.notifications.len(), 1, "the newest value");
+    let first = flood(&mut w, admin, 360);
+    assert!((8..13).contains(&first), "{first} in the first hour");
+    assert!((5..9).contains(&flood(&mut w, admin, 6 * 360)), "and once in each of the next");
+    let kept = w.disk.snapshot.notifications.len();
+    assert_eq!(kept, 1, "the newest value that was there then");
+    let newest = w.get(admin, NAME);
+    w.input(Input::Shutdown);
     let (mut w, told) = back(w);
-    assert_eq!(w.notes(told), [format!("v: ValueChange {NAME}=n1199")]);
+    assert_eq!(w.notes(told), [format!("v: ValueChange {newest}")]);
+}
+
+/// Pauses are each Controller's own.
+#[test]
+fn a_flood_for_one_puts_off_what_another_is_owed_by_nothing() {
+    let (mut w, told, admin) = world(&[]);
+    let settings = ["Persistent=true", "NotifRetry=true"];
+    let other = w.controller("self::other");
+    w.subscribe_with(other, "o", "ObjectCreation", "Device.LocalAgent.Controller.", &settings);
+    w.disconnect(told);
+    flood(&mut w, admin, 2 * 360);
+    w.disconnect(other);
+    make(&mut w, admin);
+    w.wait(1);
+    let mut w = w.restart_after(20, true);
+    let other = w.controller("self::other");
+    assert_eq!(w.notes(other).len(), 1, "a second later it was on disk");
+}
+
+#[test]
+fn whoever_confirms_again_is_written_for_soon_again() {
+    let (mut w, told, admin) = world(&[]);
+    w.disconnect(told);
+    flood(&mut w, admin, 3 * 360);
+    let told = w.controller("self::told");
+    for (msg_id, _) in w.take_notifies(told) {
+        w.confirm(told, &msg_id);
+    }
+    w.disconnect(told);
+    change(&mut w, admin, "last");
+    w.wait(64);
+    let (mut w, told) = back(w);
+    assert_eq!(w.notes(told), [format!("v: ValueChange {NAME}=last")]);
 }
 
 #[test]
