@@ -6,6 +6,7 @@ pub(crate) mod flood;
 pub(crate) mod leads;
 mod matching;
 pub mod notices;
+mod restoring;
 pub(crate) mod saving;
 pub(crate) mod told;
 pub mod waiting;

@@ -1,7 +1,7 @@
 //! Notifications on their way: sent, sent again until they are confirmed, kept for a Controller that is away.
 //!
 //! Only the broker retries towards Controllers (R-NOT.1, R-NOT.2, R-NOT.3, R-NOT.4). What a Persistent Subscription owes goes to disk
-//! (`saving.rs`); Boot! is made anew at each start; everything else that waits, waits in memory.
+//! (`saving.rs`, `restoring.rs`); Boot! is made anew at each start; everything else that waits, waits in memory.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,13 +11,11 @@ use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::notify::{Notification, OnBoardRequest};
 use usp_proto::usp::{self, body::MsgBody, request::ReqType, response::RespType};
 
-use super::saving::{Kept, decode_kept, is_precious};
 use super::waiting::Notice;
 use super::{Subscription, resend_key};
 use crate::access::{Act, Kind, Rights};
 use crate::dm::rows::ObjRef;
 use crate::input::ConnId;
-use crate::output::StoreOp;
 use crate::timers::Timer;
 use crate::{Broker, Phase};
 
@@ -281,11 +279,24 @@ impl Broker {
     }
 
     fn forget_notice(&mut self, id: u64) {
-        let Some(notice) = self.notices.remove(id) else { return };
+        if let Some(notice) = self.take_notice(id) {
+            self.unsave_notice(id, &notice);
+        }
+    }
+
+    fn take_notice(&mut self, id: u64) -> Option<Notice> {
+        let notice = self.notices.remove(id)?;
         for at in [notice.due, notice.expires].into_iter().flatten() {
             self.timers.clear(at, Timer::Notice(id));
         }
-        self.unsave_notice(id, &notice);
+        Some(notice)
+    }
+
+    /// One may not be told any more, whatever happens.
+    fn revoke_notice(&mut self, id: u64) {
+        if let Some(notice) = self.take_notice(id) {
+            self.unsave_at_once(id, &notice);
+        }
     }
 
     /// A Subscription is gone: what it still had to say is not said any more.
@@ -293,7 +304,7 @@ impl Broker {
         let gone = self.notices.iter().filter(|(_, n)| n.subscription == Some(subscription));
         let gone: Vec<u64> = gone.map(|(id, _)| id).collect();
         for id in gone {
-            self.forget_notice(id);
+            self.revoke_notice(id);
         }
     }
 
@@ -309,24 +320,13 @@ impl Broker {
             let lost = self.notices.of(controller).filter(|(_, n)| !self.may_have(&rights, &n.notification));
             let lost: Vec<u64> = lost.map(|(id, _)| id).collect();
             for id in lost {
-                self.forget_notice(id);
+                self.revoke_notice(id);
             }
         }
     }
 
-    fn may_have(&self, rights: &Rights, notification: &Notification) -> bool {
-        let (kind, text) = match notification {
-            Notification::ValueChange(change) => (Kind::Param, change.param_path.clone()),
-            Notification::ObjCreation(made) => (Kind::Obj, made.obj_path.clone()),
-            Notification::ObjDeletion(gone) => (Kind::InstantiatedObj, gone.obj_path.clone()),
-            Notification::OperComplete(done) => {
-                (Kind::CommandEvent, format!("{}{}", done.obj_path, done.command_name))
-            }
-            Notification::Event(event) => {
-                (Kind::CommandEvent, format!("{}{}!", event.obj_path, event.event_name.trim_end_matches('!')))
-            }
-            Notification::OnBoardReq(_) => return true,
-        };
+    pub(super) fn may_have(&self, rights: &Rights, notification: &Notification) -> bool {
+        let Some((kind, text)) = subject_of(notification) else { return true };
         let Ok(path) = Path::parse(&text) else { return false };
         let object = Path { segments: path.segments.clone(), leaf: Leaf::Object };
         match self.model.locate(&object.to_string()) {
@@ -335,53 +335,26 @@ impl Broker {
         }
     }
 
-    /// Takes back what was on disk at the start.
-    pub(crate) fn restore_notices(&mut self, kept: Vec<(u64, Vec<u8>)>) {
-        for (id, bytes) in kept {
-            self.notices.note(id);
-            let restored = decode_kept(&bytes, self.model.now).and_then(|kept| {
-                self.controller_row(kept.controller).filter(|row| self.model.rows.contains(row))?;
-                let of_row =
-                    |s: &Subscription| s.controller == kept.controller && s.id == kept.subscription_id;
-                let subscription = self.subs.0.iter().find(|(_, s)| of_row(s));
-                let subscription = subscription.map(|(number, s)| (*number, s.expiration));
-                // Whose Subscription is gone is told of nothing but the end of its commands.
-                (subscription.is_some() || is_precious(&kept.notification)).then_some((kept, subscription))
-            });
-            let Some((kept, subscription)) = restored else {
-                self.extra_ops.push(StoreOp::DeleteNotification { id });
-                continue;
-            };
-            let Kept { controller, subscription_id, retry, notification, left } = kept;
-            let left = left.unwrap_or_else(|| subscription.and_then(|(_, expiration)| expiration));
-            let expires = left.map(|left| self.model.now.monotonic + left);
-            if let Some(at) = expires {
-                self.timers.set(at, Timer::Notice(id));
-            }
-            let size = message_size(&subscription_id, &notification);
-            let notice = Notice {
-                controller,
-                size,
-                subscription: subscription.map(|(number, _)| number),
-                subscription_id,
-                msg_id: self.next_msg_id(),
-                notification,
-                retry,
-                kept: true,
-                tries: 0,
-                put_off: false,
-                due: None,
-                expires,
-                merge: None,
-            };
-            self.notices.insert(id, notice);
-        }
-    }
-
     /// The row of a Controller.
     pub(crate) fn controller_row(&self, number: u32) -> Option<ObjRef> {
         Some(ObjRef::new(self.model.table("Device.LocalAgent.Controller.")?, &[number]))
     }
+}
+
+/// What a notification is about, and which right it takes to be told; nothing for one that needs none.
+pub(super) fn subject_of(notification: &Notification) -> Option<(Kind, String)> {
+    Some(match notification {
+        Notification::ValueChange(change) => (Kind::Param, change.param_path.clone()),
+        Notification::ObjCreation(made) => (Kind::Obj, made.obj_path.clone()),
+        Notification::ObjDeletion(gone) => (Kind::InstantiatedObj, gone.obj_path.clone()),
+        Notification::OperComplete(done) => {
+            (Kind::CommandEvent, format!("{}{}", done.obj_path, done.command_name))
+        }
+        Notification::Event(event) => {
+            (Kind::CommandEvent, format!("{}{}!", event.obj_path, event.event_name.trim_end_matches('!')))
+        }
+        Notification::OnBoardReq(_) => return None,
+    })
 }
 
 fn is_confirmation(answer: &usp::Msg) -> bool {
@@ -394,7 +367,7 @@ pub(super) fn is_boot(notification: &Notification) -> bool {
 }
 
 /// How large a Notify Message is, but for its msg_id.
-fn message_size(subscription_id: &str, notification: &Notification) -> usize {
+pub(super) fn message_size(subscription_id: &str, notification: &Notification) -> usize {
     message::encode(&notify_message("", subscription_id, true, notification.clone())).len()
 }
 

@@ -11,14 +11,13 @@ use std::time::Duration;
 
 use usp_proto::message;
 use usp_proto::usp::notify::Notification;
-use usp_proto::usp::{self, body::MsgBody, request::ReqType};
 
 use super::notices::{is_boot, notify_message};
 use super::waiting::Notice;
-use crate::{Broker, Phase};
 use crate::output::StoreOp;
-use crate::time::{Mono, Now, Wall};
+use crate::time::{Mono, Now};
 use crate::timers::Timer;
+use crate::{Broker, Phase};
 
 /// The least pause between two writes for a Controller; the longest while it confirms some of it, and while it confirms nothing.
 const SOON: Duration = Duration::from_secs(1);
@@ -26,11 +25,11 @@ const SELDOM: Duration = Duration::from_secs(64);
 const RARELY: Duration = Duration::from_secs(3600);
 
 /// Whom a notification is for, until when, and a Notify Message. Formerly without a time.
-const WITHOUT_END: u8 = 1;
-const FORMAT: u8 = 2;
+pub(super) const WITHOUT_END: u8 = 1;
+pub(super) const FORMAT: u8 = 2;
 /// Bytes of the times: how long it is still to be tried, and when that was written, each in milliseconds.
-const NEVER: u64 = u64::MAX;
-const NO_CLOCK: i64 = i64::MIN;
+pub(super) const NEVER: u64 = u64::MAX;
+pub(super) const NO_CLOCK: i64 = i64::MIN;
 
 /// What is not on disk as it should be, by Controller.
 #[derive(Debug, Default)]
@@ -76,17 +75,6 @@ impl Rounds {
     }
 }
 
-/// One as it was on disk.
-pub(super) struct Kept {
-    pub(super) controller: u32,
-    pub(super) subscription_id: String,
-    /// It is to be confirmed.
-    pub(super) retry: bool,
-    pub(super) notification: Notification,
-    /// How long it is still to be tried; `None`: nothing is known, `Some(None)`: without end.
-    pub(super) left: Option<Option<Duration>>,
-}
-
 /// Whether it is written as it comes, and taken away as it is confirmed.
 pub(super) fn is_precious(notification: &Notification) -> bool {
     matches!(notification, Notification::OperComplete(_))
@@ -116,12 +104,28 @@ impl Broker {
         if !notice.kept {
             return;
         }
-        if self.saves_at_once(notice) {
-            self.extra_ops.push(StoreOp::DeleteNotification { id });
-            return self.commit(None);
-        }
         self.rounds_of(controller).stale.insert(id);
-        self.save_later(controller);
+        match self.saves_at_once(notice) {
+            true => self.delete_stale(controller),
+            false => self.save_later(controller),
+        }
+    }
+
+    /// One may not be told any more, whenever the process ends.
+    pub(super) fn unsave_at_once(&mut self, id: u64, notice: &Notice) {
+        self.unsave_notice(id, notice);
+        self.delete_stale(notice.controller);
+    }
+
+    /// Takes away what is on disk and not owed to a Controller any more: what could be told once more is told by the rights of
+    /// then.
+    fn delete_stale(&mut self, controller: u32) {
+        let Some(rounds) = self.saving.0.get_mut(&controller) else { return };
+        let stale = std::mem::take(&mut rounds.stale);
+        if !stale.is_empty() {
+            self.extra_ops.extend(stale.into_iter().map(|id| StoreOp::DeleteNotification { id }));
+            self.commit(None);
+        }
     }
 
     fn saves_at_once(&self, notice: &Notice) -> bool {
@@ -172,9 +176,8 @@ impl Broker {
             return;
         }
         rounds.begin(now);
-        let stale = std::mem::take(&mut rounds.stale);
         let unsaved: Vec<u64> = rounds.unsaved.iter().copied().collect();
-        self.extra_ops.extend(stale.into_iter().map(|id| StoreOp::DeleteNotification { id }));
+        self.delete_stale(controller);
         self.write_notices(&unsaved);
     }
 
@@ -211,59 +214,5 @@ impl Notice {
         let msg = notify_message(&self.msg_id, &self.subscription_id, self.retry, self.notification.clone());
         bytes.extend(message::encode(&msg));
         bytes
-    }
-}
-
-/// Takes back one. `None`: it cannot be understood, or its time is over.
-pub(super) fn decode_kept(bytes: &[u8], now: Now) -> Option<Kept> {
-    let (format, rest) = bytes.split_first()?;
-    let (controller, rest) = rest.split_first_chunk::<4>()?;
-    let (left, msg) = match *format {
-        WITHOUT_END => (None, rest),
-        FORMAT => {
-            let (left, rest) = rest.split_first_chunk::<8>()?;
-            let (written, rest) = rest.split_first_chunk::<8>()?;
-            let left = still_left(u64::from_be_bytes(*left), i64::from_be_bytes(*written), now);
-            if left == Some(Duration::ZERO) {
-                return None;
-            }
-            (Some(left), rest)
-        }
-        _ => return None,
-    };
-    match message::decode(msg)?.body?.msg_body? {
-        MsgBody::Request(usp::Request { req_type: Some(ReqType::Notify(notify)) }) => Some(Kept {
-            controller: u32::from_be_bytes(*controller),
-            subscription_id: notify.subscription_id,
-            retry: notify.send_resp,
-            notification: notify.notification?,
-            left,
-        }),
-        _ => None,
-    }
-}
-
-/// The time that the process was not there counts, where a clock can tell it.
-fn still_left(left: u64, written: i64, now: Now) -> Option<Duration> {
-    let left = Some(left).filter(|left| *left != NEVER).map(Duration::from_millis)?;
-    let written = Some(Wall(written)).filter(|wall| wall.0 != NO_CLOCK);
-    let away = now.known_wall().zip(written).map_or(0, |(now, written)| now.0.saturating_sub(written.0));
-    Some(left.saturating_sub(Duration::from_millis(u64::try_from(away).unwrap_or_default())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_away_counts_where_a_clock_tells_it() {
-        let at = |wall, wall_is_true| Now { wall: Wall(wall), wall_is_true, ..Now::default() };
-        let left = |left, written, now| still_left(left, written, now).map(|left| left.as_millis());
-        assert_eq!(left(5000, 10_000, at(12_000, true)), Some(3000));
-        assert_eq!(left(5000, 10_000, at(99_000, true)), Some(0));
-        assert_eq!(left(5000, 10_000, at(99_000, false)), Some(5000), "not known yet");
-        assert_eq!(left(5000, NO_CLOCK, at(99_000, true)), Some(5000), "not known then");
-        assert_eq!(left(5000, 10_000, at(8000, true)), Some(5000), "it went back");
-        assert_eq!(left(NEVER, 10_000, at(99_000, true)), None);
     }
 }

@@ -41,7 +41,7 @@ struct Burst {
 #[derive(Clone, Debug)]
 pub(super) struct Notice {
     pub(super) controller: u32,
-    /// Number of the Subscription's row; `None`: there is none, or it was restored from disk and the row is gone.
+    /// Number of the Subscription's row; `None`: there is none.
     pub(super) subscription: Option<u32>,
     pub(super) subscription_id: String,
     pub(super) msg_id: String,

@@ -168,3 +168,85 @@ fn a_subscription_that_is_gone_owes_nothing() {
     w.wait(1);
     assert!(w.disk.snapshot.notifications.is_empty());
 }
+
+/// Whatever may not be told any more is not told after a power cut either.
+#[test]
+fn what_was_taken_back_is_off_the_disk_at_once() {
+    type TakeBack = fn(&mut World, ConnId);
+    let disable: TakeBack = |w, admin| {
+        w.set(admin, "Device.LocalAgent.Subscription.1.", &["Enable=false"]);
+    };
+    let delete: TakeBack = |w, admin| {
+        w.delete(admin, &["Device.LocalAgent.Subscription.1."]);
+    };
+    let forbid: TakeBack = |w, admin| {
+        w.set(admin, "Device.LocalAgent.Controller.1.", &["AssignedRole="]);
+    };
+    for take_back in [disable, delete, forbid] {
+        let (mut w, told, admin) = world(&[]);
+        w.disconnect(told);
+        for value in ["x", "y"] {
+            change(&mut w, admin, value);
+            w.wait(1);
+        }
+        assert!(!w.disk.snapshot.notifications.is_empty());
+        take_back(&mut w, admin);
+        assert!(w.disk.snapshot.notifications.is_empty());
+        let (mut w, told) = back(w);
+        assert!(w.notes(told).is_empty());
+    }
+}
+
+/// A store may hold what was taken back just before the power went.
+#[test]
+fn what_is_on_disk_is_told_by_the_rights_of_the_start() {
+    type Change = fn(&mut World, ConnId);
+    let disable: Change = |w, admin| {
+        w.set(admin, "Device.LocalAgent.Subscription.1.", &["Enable=false"]);
+    };
+    let forbid: Change = |w, admin| {
+        w.set(admin, "Device.LocalAgent.Controller.1.", &["AssignedRole="]);
+    };
+    let rename: Change = |w, admin| {
+        w.set(admin, "Device.LocalAgent.Controller.1.", &["Alias=me"]);
+    };
+    for (what, told_of) in [(disable, false), (forbid, false), (rename, true)] {
+        let (mut w, told, admin) = world(&[]);
+        w.disconnect(told);
+        change(&mut w, admin, "x");
+        w.wait(1);
+        let kept = w.disk.snapshot.notifications.clone();
+        what(&mut w, admin);
+        w.disk.snapshot.notifications = kept;
+        let (mut w, told) = back(w);
+        assert_eq!(w.notes(told).len(), usize::from(told_of));
+        w.wait(1);
+        assert_eq!(w.disk.snapshot.notifications.len(), usize::from(told_of));
+    }
+}
+
+/// What Services and devices know is not known at the start.
+#[test]
+fn what_a_target_with_an_expression_gives_is_kept_until_it_is_known() {
+    let mut w = World::new();
+    let (admin, told) = (w.controller("self::admin"), w.controller("self::told"));
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    let role = w.add(admin, "Device.LocalAgent.ControllerTrust.Role.", &["Name=L", "Enable=true"]);
+    let role = role.split(' ').next().unwrap().to_owned();
+    let settings = ["Enable=true", "Order=1", "Targets=Device.X_Lamp.Zone.[Name==\"north\"].", "Param=r--n"];
+    w.add(admin, &format!("{role}Permission."), &settings);
+    let settings = ["Persistent=true", "NotifRetry=true"];
+    w.subscribe_with(told, "v", "ValueChange", "Device.X_Lamp.", &settings);
+    w.set(admin, "Device.LocalAgent.Controller.2.", &[&format!("AssignedRole={role}")]);
+    w.disconnect(told);
+    let changed = usp_proto::usp::notify::ValueChange {
+        param_path: "Device.X_Lamp.Zone.1.Level".to_owned(),
+        param_value: "11".to_owned(),
+    };
+    let changed = usp_proto::usp::notify::Notification::ValueChange(changed);
+    w.service_notify(s, "ValueChange", "Device.X_Lamp.", changed);
+    w.wait(1);
+    assert_eq!(w.disk.snapshot.notifications.len(), 1);
+    let (mut w, told) = back(w);
+    assert_eq!(w.notes(told), ["v: ValueChange Device.X_Lamp.Zone.1.Level=11"]);
+}
