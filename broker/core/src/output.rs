@@ -1,5 +1,6 @@
 //! Everything the broker asks its caller to do.
 
+use std::fmt;
 use std::sync::Arc;
 
 use usp_mapping::port::{AdapterCall, BusCall};
@@ -72,6 +73,17 @@ pub enum CloseReason {
     Protocol(String),
     /// The broker is shutting down.
     Shutdown,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EndpointInUse => "this Endpoint ID is in use on another connection",
+            Self::Replaced => "a newer connection of the same Endpoint ID took over",
+            Self::Limit(text) | Self::Protocol(text) => text,
+            Self::Shutdown => "the broker is shutting down",
+        })
+    }
 }
 
 /// Why the process is to end.

@@ -40,6 +40,8 @@ pub(crate) struct Session {
     open: BTreeMap<String, Option<Arc<str>>>,
     /// Connections that came later have higher numbers.
     opened: u64,
+    /// It was let in, so that it is told of its end by a Record.
+    welcome: bool,
     /// We asked for its end: nothing more is taken from it or sent to it.
     closing: bool,
     /// A Disconnect Record has passed, either way, and the channel stays: a Connect Record is due (R-MTP.8).
@@ -125,6 +127,7 @@ impl Broker {
             via,
             open: BTreeMap::new(),
             opened: self.sessions.opened,
+            welcome: false,
             closing: false,
             parted: false,
         };
@@ -168,6 +171,7 @@ impl Broker {
         self.look_after(id);
         if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
             session.service = Some(id);
+            session.welcome = true;
         }
     }
 
@@ -196,6 +200,7 @@ impl Broker {
         if let Some(session) = self.sessions.by_conn.get_mut(&conn) {
             session.controller = number;
             session.rights = rights;
+            session.welcome = true;
         }
         self.greet(conn);
         self.note_controller_presence(&link.peer);

@@ -167,7 +167,7 @@ impl fmt::Display for End {
         match self {
             Self::Peer => f.write_str("closed by the peer"),
             Self::PeerError(text) => write!(f, "closed by the peer: {text}"),
-            Self::Closed(why) => f.write_str(&close_text(why)),
+            Self::Closed(why) => why.fmt(f),
             Self::Overflow => f.write_str(
                 "the peer does not read what is sent to it (max_outbox_records, max_outbox_bytes)",
             ),
@@ -178,16 +178,6 @@ impl fmt::Display for End {
             Self::Io(error) => error.fmt(f),
             Self::Stopped => f.write_str("the broker is ending"),
         }
-    }
-}
-
-/// What a peer is told.
-pub(crate) fn close_text(why: &CloseReason) -> String {
-    match why {
-        CloseReason::EndpointInUse => "this Endpoint ID is in use on another connection".to_owned(),
-        CloseReason::Replaced => "a newer connection of the same Endpoint ID took over".to_owned(),
-        CloseReason::Limit(text) | CloseReason::Protocol(text) => text.clone(),
-        CloseReason::Shutdown => "the broker is shutting down".to_owned(),
     }
 }
 

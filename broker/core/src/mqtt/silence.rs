@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use usp_proto::err_code::ErrCode;
 use usp_proto::record::Record;
 use usp_proto::usp;
 use usp_proto::usp::request::ReqType;
@@ -127,9 +126,8 @@ impl Broker {
     /// Somebody speaks as a Service and has nothing registered: its paths were taken away while it could not be heard, or
     /// this broker was restarted. It is told, so that it registers again.
     pub(crate) fn send_back(&mut self, client: u32, from: &Record, topic: &str) {
-        let (own, peer) = (self.config.endpoint_id.clone(), from.from.clone());
         let why = "you have nothing registered here: register again";
-        self.publish_to(client, topic, Record::disconnect(own, peer, ErrCode(0), why));
+        self.publish_to(client, topic, self.goodbye(from.from.clone(), why));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What goes out to peers: Records, goodbyes, the end of a connection.
 
+use usp_proto::endpoint_id::EndpointId;
 use usp_proto::err_code::ErrCode;
 use usp_proto::record::{Connect, Record, RecordBody};
 use usp_proto::usp;
@@ -10,9 +11,13 @@ use crate::output::{CloseReason, Output};
 use crate::{Broker, Phase};
 
 impl Broker {
-    /// Ends a connection; its peer is told why.
+    /// Ends a connection; its peer is told why, and was welcome before: by a Disconnect Record (R-MTP.7).
     pub(crate) fn close(&mut self, conn: ConnId, why: CloseReason) {
-        let Some(session) = self.sessions.by_conn.get_mut(&conn).filter(|s| !s.closing) else { return };
+        let Some(session) = self.sessions.get(conn).filter(|s| !s.closing) else { return };
+        if session.welcome {
+            self.say_goodbye(conn, &why.to_string());
+        }
+        let Some(session) = self.sessions.by_conn.get_mut(&conn) else { return };
         session.closing = true;
         tracing::info!(?conn, peer = %session.link.peer, ?why, "closing a connection");
         if session.via.is_some() {
@@ -30,20 +35,28 @@ impl Broker {
         let open = self.sessions.by_conn.iter().filter(|(_, s)| !s.closing);
         let conns: Vec<ConnId> = open.map(|(conn, _)| *conn).collect();
         for conn in conns {
-            self.say_goodbye(conn, "the broker is shutting down");
             self.close(conn, CloseReason::Shutdown);
         }
         self.stop_clients();
     }
 
-    /// R-MTP.7; no code of the 71xx list says "shutting down". Who only asked something over MQTT does not care.
+    /// R-MTP.7. The one code of the 71xx list that says that the sender ends something is 7105 (R-MTP.9). It waits for
+    /// nothing, since the end of the channel does not. Who only asked something over MQTT does not care.
     pub(crate) fn say_goodbye(&mut self, conn: ConnId, why: &str) {
         let Some(session) = self.sessions.get(conn) else { return };
         if session.link.side == Side::Agent && session.via.as_ref().is_some_and(Via::is_guest) {
             return;
         }
-        let (own, peer) = (self.config.endpoint_id.clone(), session.link.peer.clone());
-        self.send_record(conn, Record::disconnect(own, peer, ErrCode(0), why), None);
+        let peer = session.link.peer.clone();
+        self.greet_anew(conn);
+        self.note_parting(conn);
+        let order = self.sending(conn, self.goodbye(peer, why), None);
+        self.outputs.extend(order);
+    }
+
+    /// What says that a peer is left.
+    pub(crate) fn goodbye(&self, peer: EndpointId, why: &str) -> Record {
+        Record::disconnect(self.config.endpoint_id.clone(), peer, ErrCode::SESSION_CONTEXT_TERMINATED, why)
     }
 
     /// Sends a Message to whoever is behind a connection.

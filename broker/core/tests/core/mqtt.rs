@@ -217,7 +217,7 @@ fn new_settings_make_the_client_connect_anew() {
     assert_eq!(
         w.mqtt_records(),
         [
-            "1 usp/ctrl/boss (q1 reply usp/agent/hub) Disconnect 0 the settings of the MQTT client have changed"
+            "1 usp/ctrl/boss (q1 reply usp/agent/hub) Disconnect 7105 the settings of the MQTT client have changed"
         ]
     );
     w.set(c, CLIENT, &["ConnectRetryTime=5"]);
@@ -273,7 +273,7 @@ fn an_mtp_can_be_made_moved_and_deleted() {
     w.mqtt_event(1, refused(&[]));
     assert_eq!(w.mqtt_records(), ["1 usp/ctrl/boss (q1 reply usp/new) Connect V5 usp/new"]);
     assert_eq!(w.delete(c, &[MTP]), MTP);
-    assert!(w.mqtt_records()[0].contains("Disconnect 0"));
+    assert!(w.mqtt_records()[0].contains("Disconnect 7105"));
     assert_eq!(w.mqtt_orders(), ["Stop 1"], "nothing is left to listen on");
     let made = w.add(
         c,
@@ -312,7 +312,7 @@ fn force_reconnect_reconnects() {
     w.mqtt_records();
     w.operate(c, &format!("{CLIENT}ForceReconnect()"), "", &[]);
     // R-MTP.7
-    let goodbye = "1 usp/ctrl/boss (q1 reply usp/agent/hub) Disconnect 0 the MQTT client connects again";
+    let goodbye = "1 usp/ctrl/boss (q1 reply usp/agent/hub) Disconnect 7105 the MQTT client connects again";
     assert_eq!(w.mqtt_records(), [goodbye]);
     assert_eq!(w.mqtt_orders(), ["Reconnect 1"]);
     w.set(c, CLIENT, &["Enable=false"]);
@@ -328,7 +328,7 @@ fn the_end_stops_every_client() {
     w.mqtt_orders();
     w.mqtt_records();
     w.input(usp_core::input::Input::Shutdown);
-    let goodbye = "1 usp/ctrl/boss (q1 reply usp/agent/hub) Disconnect 0 the broker is shutting down";
+    let goodbye = "1 usp/ctrl/boss (q1 reply usp/agent/hub) Disconnect 7105 the broker is shutting down";
     assert_eq!(w.mqtt_records(), [goodbye]);
     assert_eq!(w.mqtt_orders(), ["Stop 1"]);
     w.mqtt_ready(1);

@@ -446,7 +446,7 @@ fn a_cloud_service_ends_with_the_mtp_that_it_came_by() {
     w.mqtt_records();
     w.set(c, "Device.LocalAgent.MTP.3.", &["Enable=false"]);
     let records = w.mqtt_records();
-    assert_eq!(records.iter().filter(|r| r.contains("Disconnect 0")).count(), 2, "{records:?}");
+    assert_eq!(records.iter().filter(|r| r.contains("Disconnect 7105")).count(), 2, "{records:?}");
     let services = w.get(c, "Device.USPServices.USPServiceNumberOfEntries");
     assert!(services.ends_with("=0"), "{services}");
     assert!(w.mqtt_ask(BOSS, model(), Some("r")).is_empty(), "the client is there, but no Agent");

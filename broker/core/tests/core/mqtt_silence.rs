@@ -49,7 +49,7 @@ fn one_that_dies_without_a_word_loses_its_paths() {
     assert_eq!((questions(&mut w), services(&mut w)), (2, "1".to_owned()));
     w.wait(10);
     let records = w.mqtt_records();
-    assert!(records.len() == 1 && records[0].contains("Disconnect 0 you did not answer"), "{records:?}");
+    assert!(records.len() == 1 && records[0].contains("Disconnect 7105 you did not answer"), "{records:?}");
     assert_eq!(services(&mut w), "0");
     assert_eq!(w.get(c, COLOUR), format!("{COLOUR}: 7026"), "at once, and not after a time-out each");
     assert_eq!(w.notes(c), ["ops: OperationComplete Device.X_Cloud.Fade() 'k' 7022"]);
@@ -164,7 +164,7 @@ fn one_that_does_not_know_that_it_was_forgotten_is_told() {
     w.mqtt_say(1, "self::cloud", message::request("n", changed("s")), Some("svc"));
     let records = w.mqtt_records();
     assert!(
-        records.len() == 1 && records[0].contains("Disconnect 0 you have nothing registered"),
+        records.len() == 1 && records[0].contains("Disconnect 7105 you have nothing registered"),
         "{records:?}"
     );
     w.mqtt_say(1, "self::cloud", message::request("r", register("Device.X_Cloud.")), Some("svc"));

@@ -99,10 +99,38 @@ fn everybody_is_told_of_the_end() {
     w.records(s);
     w.input(Input::Shutdown);
     for conn in [c, s] {
-        assert!(matches!(&w.records(conn)[..], [RecordBody::Disconnect { code: 0, .. }]));
+        assert!(matches!(&w.records(conn)[..], [RecordBody::Disconnect { code: 7105, .. }]));
         assert!(w.closed.contains(&(conn, CloseReason::Shutdown)));
     }
     assert_eq!(w.broker.pending(), 0);
+}
+
+/// R-MTP.7, R-MTP.9
+#[test]
+fn whoever_is_turned_out_is_told_why_by_a_record() {
+    let goodbyes = |w: &mut World, conn| -> Vec<(u32, String)> {
+        let records = w.records(conn).into_iter();
+        let code_and_text = records.filter_map(|record| match record {
+            RecordBody::Disconnect { code, reason } => Some((code, reason)),
+            _ => None,
+        });
+        code_and_text.collect()
+    };
+    let mut w = World::new();
+    let admin = w.controller("self::admin");
+    let (c, s) = (w.controller("self::c"), w.lamp("self::lamp", "Device.X_Lamp."));
+    w.set(admin, "Device.LocalAgent.Controller.2.", &["Enable=false"]);
+    assert_eq!(goodbyes(&mut w, c), [(7105, "this Controller was disabled or deleted".to_owned())]);
+    assert!(w.closed.iter().any(|(conn, _)| *conn == c));
+    let first = w.connect(MtpKind::WebSocket, Side::Agent, "self::w", true);
+    let second = w.connect(MtpKind::WebSocket, Side::Agent, "self::w", true);
+    assert!(goodbyes(&mut w, first)[0].1.contains("newer connection"));
+    assert!(goodbyes(&mut w, second).is_empty());
+    w.connect(MtpKind::WebSocket, Side::Controller, "self::lamp", true);
+    assert!(goodbyes(&mut w, s)[0].1.contains("another connection"));
+    // Who was never let in hears it from the transport.
+    let twin = w.connect(MtpKind::Uds, Side::Agent, "self::admin", true);
+    assert!(w.closed.iter().any(|(conn, _)| *conn == twin) && goodbyes(&mut w, twin).is_empty());
 }
 
 #[test]

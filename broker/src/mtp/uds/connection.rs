@@ -14,7 +14,7 @@ use usp_proto::uds_frame::{self, Frame, FrameDecoder, FrameError, Tlv};
 use super::stream;
 use crate::mtp::outbox::{Outbox, Turn};
 use crate::mtp::shaking::Shaking;
-use crate::mtp::{End, GOODBYE, Gateway, Places, Session, close_text};
+use crate::mtp::{End, GOODBYE, Gateway, Places, Session};
 
 /// Bytes read at once, and while a long frame is on its way.
 const READ: usize = 8 * 1024;
@@ -164,7 +164,7 @@ fn last_words(end: &End) -> Option<String> {
         End::Closed(CloseReason::Shutdown) | End::Peer | End::PeerError(_) | End::Io(_) | End::Stopped => {
             None
         }
-        End::Closed(why) => Some(close_text(why)),
+        End::Closed(why) => Some(why.to_string()),
         // A frame that is not read cannot be followed by another.
         End::Overflow => None,
         End::BadFrame(_) | End::TooLong(_) | End::Undecodable(_) | End::Silent(_) => Some(end.to_string()),

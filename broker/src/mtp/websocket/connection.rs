@@ -24,7 +24,7 @@ use crate::config::WebSocketConfig;
 use crate::mtp::letter::Letter;
 use crate::mtp::outbox::{Outbox, Turn};
 use crate::mtp::shaking::Shaking;
-use crate::mtp::{End, GOODBYE, Gateway, Places, Session, close_text};
+use crate::mtp::{End, GOODBYE, Gateway, Places, Session};
 
 /// Bytes read at once; the library's own default of 128 KiB is for few connections.
 const READ: usize = 8 * 1024;
@@ -218,7 +218,7 @@ fn last_words(end: &End) -> Option<CloseFrame> {
         End::Peer | End::PeerError(_) | End::Io(_) | End::Overflow | End::Silent(_) => return None,
         End::Closed(CloseReason::Shutdown) | End::Stopped => (CloseCode::Away, end.to_string()),
         End::Closed(why @ (CloseReason::Replaced | CloseReason::EndpointInUse | CloseReason::Limit(_))) => {
-            (CloseCode::Policy, close_text(why))
+            (CloseCode::Policy, why.to_string())
         }
         End::Closed(CloseReason::Protocol(text)) => (CloseCode::Protocol, text.clone()),
         End::BadFrame(_) => (CloseCode::Protocol, end.to_string()),
