@@ -199,7 +199,7 @@ impl Broker {
         } else {
             self.sessions.request_done(origin.conn, &origin.msg_id);
         }
-        let Some(notification) = notify.notification.clone() else { return };
+        let Some(mut notification) = notify.notification.clone() else { return };
         let shadow = self.shadow_of(service, &notify.subscription_id);
         // A Subscription brings what it is for, and nothing else.
         let shadow = shadow.filter(|(wanted, _)| NotifKind::of(&notification) == Some(wanted.kind));
@@ -223,6 +223,7 @@ impl Broker {
             tracing::warn!(%path, service = self.services.name(service), "a Notify about what its Service never declared");
             return;
         }
+        self.model.keep_declared_details(&mut notification);
         self.doubt_targets(service, &wanted);
         for number in serves {
             if self.is_copy(service, number, &notify.subscription_id, &path, &notification) {

@@ -245,6 +245,10 @@ impl InstancesJob {
         match outcome {
             Ok(mut found) => {
                 found.retain(|i| broker.services.owns(service, &i.instantiated_obj_path));
+                for row in &mut found {
+                    let path = &row.instantiated_obj_path;
+                    broker.model.keep_declared_keys(path, &mut row.unique_keys);
+                }
                 shown::of_instances(rights, &mut found);
                 if found.iter().all(|instance| self.budget.take(size(instance))) {
                     entry.others.entry(tag).or_default().extend(found);

@@ -9,7 +9,7 @@ use usp_proto::usp::request::ReqType;
 use usp_proto::usp::response::RespType;
 
 use crate::bench::peer::{add, get, operate, set, supported};
-use crate::bench::service::{FakeService, Manner, object};
+use crate::bench::service::{FakeService, Manner, lamp, object};
 use crate::bench::{World, config, text};
 
 fn instances(paths: &[&str]) -> ReqType {
@@ -265,7 +265,10 @@ fn texts_have_limits() {
 fn undelivered_notifications_have_so_many_bytes() {
     let mut w = World::new();
     let c = w.controller("self::c");
-    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    let mut service = lamp("Device.X_Lamp.");
+    service.supported[0].supported_events[0].arg_names = (0..20).map(|n| format!("N{n}")).collect();
+    let s = w.service_link("self::lamp", service);
+    w.register(s, false, &["Device.X_Lamp."]);
     w.subscribe_with(c, "e", "Event", "Device.X_Lamp.", &["NotifRetry=true", "Persistent=true"]);
     w.disconnect(c);
     for n in 0..20 {

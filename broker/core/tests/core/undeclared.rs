@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use usp_core::input::ConnId;
-use usp_proto::usp::notify::{Event, Notification, ValueChange};
+use usp_proto::usp::notify::{Event, Notification, ObjectCreation, ValueChange};
 use usp_proto::usp::set_resp::UpdatedInstanceResult;
 
 use crate::bench::World;
@@ -74,6 +74,46 @@ fn it_is_not_told() {
     assert!(change("Secret").is_empty());
     assert_eq!(change("Colour"), ["v: ValueChange Device.X_Lamp.Colour=x"]);
     assert_eq!(change("Burnt"), ["e: Event Device.X_Lamp.Burnt!"]);
+}
+
+/// Nor is an argument of an Event, or a key of a row, wherever it is told.
+#[test]
+fn arguments_and_keys_are_passed_on_as_they_were_declared() {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let mut service = crate::bench::service::lamp(LAMP);
+    service.supported[0].supported_events[0].arg_names =
+        ["Reason", "Part.{i}.Name"].map(str::to_owned).into();
+    service.values.insert(format!("{LAMP}Zone.1.Serial"), "7".to_owned());
+    service.keys = vec!["Name", "Serial"];
+    let s = w.service_link("self::lamp", service);
+    w.register(s, false, &[LAMP]);
+    w.subscribe(c, "e", "Event", LAMP);
+    w.subscribe(c, "n", "ObjectCreation", LAMP);
+    let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    };
+    let params = map(&[("Reason", "old"), ("Part.2.Name", "coil"), ("Part.2.Price", "1"), ("Secret", "x")]);
+    let event = Event { obj_path: LAMP.to_owned(), event_name: "Burnt!".to_owned(), params };
+    w.service_notify(s, "Event", LAMP, Notification::Event(event));
+    assert_eq!(w.notes(c), ["e: Event Device.X_Lamp.Burnt! Part.2.Name=coil Reason=old"]);
+    let made = ObjectCreation {
+        obj_path: format!("{LAMP}Zone.3."),
+        unique_keys: map(&[("Name", "attic"), ("Serial", "9")]),
+    };
+    let kind = "ObjectCreation";
+    let zones = format!("{LAMP}Zone.");
+    let row = if w.services[&s].subscriptions().contains_key(&(kind.to_owned(), zones.clone())) {
+        &zones
+    } else {
+        LAMP
+    };
+    w.service_notify(s, kind, row, Notification::ObjCreation(made));
+    assert_eq!(w.notes(c), ["n: ObjectCreation Device.X_Lamp.Zone.3. Name=attic"]);
+    let rows = w.instances(c, &zones, true);
+    assert!(rows.contains("Name=north") && !rows.contains("Serial"), "{rows}");
+    let made = w.add(c, &zones, &["Name=cellar"]);
+    assert!(made.contains("cellar") && !made.contains("Serial"), "{made}");
 }
 
 #[test]

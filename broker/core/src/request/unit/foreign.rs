@@ -27,7 +27,10 @@ pub(super) fn keep_own(
             of_set(&owns, response);
             keep_declared(model, response);
         }
-        Ok(RespType::AddResp(response)) => of_add(&owns, response),
+        Ok(RespType::AddResp(response)) => {
+            of_add(&owns, response);
+            keep_declared_keys(model, response);
+        }
         Ok(RespType::DeleteResp(response)) => of_delete(&owns, response),
         Ok(_) => {}
         Err(error) => error.params.retain(|param| owns(&param.param_path)),
@@ -79,6 +82,14 @@ fn of_add(owns: &dyn Fn(&str) -> bool, response: &mut AddResp) {
                 err_msg: "the Service answered with a row that is not its own".to_owned(),
             };
             status.oper_status = Some(created::operation_status::OperStatus::OperFailure(failure));
+        }
+    }
+}
+
+fn keep_declared_keys(model: &Model, response: &mut AddResp) {
+    for status in response.created_obj_results.iter_mut().filter_map(|r| r.oper_status.as_mut()) {
+        if let Some(created::operation_status::OperStatus::OperSuccess(made)) = &mut status.oper_status {
+            model.keep_declared_keys(&made.instantiated_path, &mut made.unique_keys);
         }
     }
 }
