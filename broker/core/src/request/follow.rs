@@ -5,7 +5,7 @@
 //! expressions inside a Service's table are evaluated by that Service, which is asked for the rows where each is to be
 //! judged by itself ([`super::judged`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use usp_proto::err_code::ErrCode;
@@ -44,13 +44,23 @@ pub(crate) fn leads_nowhere(model: &Model, path: &str, fault: &Fault) -> bool {
 struct Open {
     requested: String,
     path: Path,
-    /// The Service that is asked for its first reference or, without one, for its rows.
+    /// The Service that is asked for references inside its expressions, for its first reference or, without any, for its rows.
     asked: Option<ServiceId>,
+    /// It is asked for references inside its expressions.
+    inside: bool,
 }
 
 impl Open {
-    /// What the Service is asked: the reference alone, or the rows.
-    fn question(&self) -> usp::Get {
+    fn new(requested: String, path: Path) -> Self {
+        Self { requested, path, asked: None, inside: false }
+    }
+
+    /// What the Service is asked: the references, or the rows.
+    fn question(&self, model: &Model, service: ServiceId) -> usp::Get {
+        if self.inside {
+            let param_paths = model.references_inside(&self.path, service);
+            return usp::Get { param_paths, max_depth: 0 };
+        }
         let (path, max_depth) = match Reference::first_of(&self.path) {
             Some(reference) => (reference.parameter(), 0),
             None => (Path { segments: self.path.segments.clone(), leaf: Leaf::Object }, 1),
@@ -59,11 +69,20 @@ impl Open {
     }
 }
 
+/// The next thing to do with a path.
+enum Turn {
+    /// A Service is to search by references: it is asked for them first.
+    Inside(ServiceId),
+    Next(Next),
+}
+
 struct FollowJob {
     origin: Origin,
     request: ReqType,
     open: Vec<Open>,
     found: Followed,
+    /// Paths whose expressions follow no reference out of the Service that evaluates them.
+    within: BTreeSet<Path>,
     rounds: usize,
 }
 
@@ -77,9 +96,10 @@ impl Broker {
             .filter(|text| !origin.followed.contains_key(*text))
             .filter_map(|text| Some((text, Path::parse(text).ok()?)))
             .filter(|(text, path)| {
-                self.model.crosses(path, &For { origin: &origin, request, text }, MOST_ROUNDS)
+                let within = &BTreeSet::new();
+                self.model.crosses(path, &For { origin: &origin, request, text, within }, MOST_ROUNDS)
             })
-            .map(|(text, path)| Open { requested: text.to_owned(), path, asked: None })
+            .map(|(text, path)| Open::new(text.to_owned(), path))
             .collect();
         if crossing.is_empty() {
             return Some(origin);
@@ -87,7 +107,8 @@ impl Broker {
         let mut found = (*origin.followed).clone();
         found.extend(crossing.iter().map(|open| (open.requested.clone(), Ok(Vec::new()))));
         let origin = self.on_terms(origin);
-        let job = FollowJob { origin, request: request.clone(), open: crossing, found, rounds: 0 };
+        let (request, within) = (request.clone(), BTreeSet::new());
+        let job = FollowJob { origin, request, open: crossing, found, within, rounds: 0 };
         self.begin(Box::new(job));
         None
     }
@@ -99,6 +120,7 @@ struct For<'a> {
     request: &'a ReqType,
     /// The path as it was requested.
     text: &'a str,
+    within: &'a BTreeSet<Path>,
 }
 
 impl Model {
@@ -106,15 +128,15 @@ impl Model {
     /// judged one by one.
     fn crosses(&self, path: &Path, asked: &For<'_>, rounds: usize) -> bool {
         match self.next(path, asked) {
-            Ok(Next::Ask(_)) => true,
+            Ok(Turn::Inside(_) | Turn::Next(Next::Ask(_))) => true,
             // A Service's references, none of which may be read.
-            Ok(Next::Paths(paths)) if paths.is_empty() => {
+            Ok(Turn::Next(Next::Paths(paths))) if paths.is_empty() => {
                 matches!(self.resolve(&path.segments), Ok(Found::Service(_)))
             }
-            Ok(Next::Paths(paths)) => paths.iter().any(|path| {
+            Ok(Turn::Next(Next::Paths(paths))) => paths.iter().any(|path| {
                 self.is_at_service(path) || (rounds > 0 && self.crosses(path, asked, rounds - 1))
             }),
-            Ok(Next::Done) => false,
+            Ok(Turn::Next(Next::Done)) => false,
             // What may not be read, or is not there, is told in its place, and no Service is handed the path as it stands.
             Err(_) => true,
         }
@@ -132,14 +154,17 @@ impl Model {
         matches!(owner, Some(Owner::Service(_)))
     }
 
-    fn next(&self, path: &Path, asked: &For<'_>) -> Result<Next, Fault> {
+    fn next(&self, path: &Path, asked: &For<'_>) -> Result<Turn, Fault> {
         let rights = &asked.origin.rights;
+        if let Some(service) = self.searches_by_reference(path).filter(|_| !asked.within.contains(path)) {
+            return Ok(Turn::Inside(service));
+        }
         match self.unfold(path, rights)? {
             Next::Done => {
                 let service = self.rows_at(path, rights, asked.request, asked.text);
-                Ok(service.map_or(Next::Done, Next::Ask))
+                Ok(Turn::Next(service.map_or(Next::Done, Next::Ask)))
             }
-            next => Ok(next),
+            next => Ok(Turn::Next(next)),
         }
     }
 }
@@ -151,16 +176,23 @@ impl FollowJob {
 
     /// Takes a path on until it is plain, or a Service has to be asked.
     fn walk(&mut self, broker: &Broker, requested: String, path: Path, depth: usize) {
-        let asked = For { origin: &self.origin, request: &self.request, text: &requested };
+        let asked =
+            For { origin: &self.origin, request: &self.request, text: &requested, within: &self.within };
         match broker.model.next(&path, &asked) {
             Err(fault) => self.fail(&requested, fault),
             Ok(_) if depth > MOST_ROUNDS => {
                 let text = format!("{requested} follows more than {MOST_ROUNDS} references");
                 self.fail(&requested, Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
             }
-            Ok(Next::Done) => self.done(broker, &requested, path.to_string()),
-            Ok(Next::Ask(service)) => self.ask_later(broker, Open { requested, path, asked: Some(service) }),
-            Ok(Next::Paths(paths)) => {
+            Ok(Turn::Inside(service)) => {
+                let open = Open::new(requested, path);
+                self.ask_later(broker, Open { asked: Some(service), inside: true, ..open });
+            }
+            Ok(Turn::Next(Next::Done)) => self.done(broker, &requested, path.to_string()),
+            Ok(Turn::Next(Next::Ask(service))) => {
+                self.ask_later(broker, Open { asked: Some(service), ..Open::new(requested, path) });
+            }
+            Ok(Turn::Next(Next::Paths(paths))) => {
                 for path in paths {
                     self.walk(broker, requested.clone(), path, depth + 1);
                 }
@@ -213,6 +245,9 @@ impl FollowJob {
         if let Some(bad) = response.req_path_results.iter().find(|r| r.err_code != 0) {
             return Err(Fault::new(failed(bad.err_code), format!("Service {name}: {}", bad.err_msg)));
         }
+        if open.inside {
+            return broker.check_inside(service, &open.path, &response).map(|()| vec![open.path.clone()]);
+        }
         let objects = response.req_path_results.iter().flat_map(|r| &r.resolved_path_results);
         let Some(reference) = Reference::first_of(&open.path) else {
             let rights = &self.origin.rights;
@@ -236,10 +271,11 @@ impl Job for FollowJob {
         let LegReply::Service(outcome) = reply else { return };
         let Some(open) = self.open.get_mut(tag) else { return };
         let Some(service) = open.asked.take() else { return };
-        let open = Open { requested: open.requested.clone(), path: open.path.clone(), asked: None };
+        let open = Open { inside: open.inside, ..Open::new(open.requested.clone(), open.path.clone()) };
         match self.targets(broker, &open, service, outcome.map_err(|e| e.fault)) {
             Err(fault) => self.fail(&open.requested, fault),
             Ok(paths) => {
+                self.within.extend(open.inside.then_some(open.path));
                 let rounds = self.rounds;
                 paths.into_iter().for_each(|path| self.walk(broker, open.requested.clone(), path, rounds));
             }
@@ -263,7 +299,7 @@ impl Job for FollowJob {
         }
         for (tag, open) in self.open.iter().enumerate() {
             let Some(service) = open.asked else { continue };
-            broker.ask_service(id, tag, service, ReqType::Get(open.question()));
+            broker.ask_service(id, tag, service, ReqType::Get(open.question(&broker.model, service)));
         }
         Some(self)
     }

@@ -10,6 +10,7 @@ pub(crate) mod decide;
 pub(crate) mod delete;
 pub(crate) mod follow;
 pub(crate) mod get;
+mod inside;
 pub(crate) mod instances;
 mod judged;
 pub(crate) mod kinds;

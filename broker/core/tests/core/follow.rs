@@ -140,3 +140,26 @@ fn an_expression_that_leads_into_a_service_is_refused_and_not_silently_unmatched
         "{answer}"
     );
 }
+
+/// A Service searches among what it serves; where a reference inside the expression leads out of it, nothing would be found.
+#[test]
+fn a_search_of_a_service_by_references_out_of_it_says_so() {
+    let (mut w, c, a, b) = world();
+    let out = "Device.X_A.Zone.[Buddy+.Name==\"south\"].";
+    assert_eq!(w.get(c, &format!("{out}Level")), format!("{out}Level: 7002"));
+    let loud = text::loud(&w.ask(c, get(&[&format!("{out}Level")], 0)));
+    let why = "Device.X_A.Zone.1.Buddy leads to Device.X_B.Zone.2, which is not of Service self::a";
+    assert!(loud.contains(why), "{loud}");
+    assert_eq!(w.set(c, out, &["Level=1"]), format!("Error 7002\n{out}: 7002"));
+    assert_eq!(w.operate(c, &format!("{out}Dim()"), "", &[]), format!("{out}Dim() -> 7002"));
+    assert_eq!((w.services[&a].count("Set"), w.services[&a].count("Operate")), (0, 0));
+    for (service, within) in
+        [(b, "Device.X_B.Zone.[Buddy+.Name==\"south\"]."), (a, "Device.X_A.Zone.[Buddy#3+.Name==\"south\"].")]
+    {
+        assert_eq!(w.get(c, within), "", "{within}");
+        assert!(w.services[&service].paths_asked("Get").contains(&vec![within.to_owned()]), "{within}");
+    }
+    w.manner(a, Manner::Refuses(7004));
+    assert_eq!(w.get(c, out), format!("{out}: 7004"), "what cannot be known is told");
+    assert_eq!(w.broker.pending(), 0);
+}
