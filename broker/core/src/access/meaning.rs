@@ -45,8 +45,8 @@ pub(crate) struct Targets {
     known: Arc<Meanings>,
     /// Objects of the answer before that are not in the last one.
     lost: Arc<BTreeMap<Steps, BTreeSet<Steps>>>,
-    /// Those of which the last question failed.
-    failed: BTreeSet<Steps>,
+    /// Those of which the last question failed, and who was asked.
+    failed: BTreeMap<Steps, BTreeSet<ServiceId>>,
 }
 
 impl Meaning {
@@ -77,8 +77,8 @@ fn holds(objects: &BTreeSet<Steps>, path: &Path, leaf: &Leaf) -> bool {
 }
 
 impl Targets {
-    /// An answer, or `None` if there was no good one.
-    pub(crate) fn learn(&mut self, target: Steps, meaning: Option<Meaning>) {
+    /// An answer, or who was asked if there was no good one.
+    pub(crate) fn learn(&mut self, target: Steps, meaning: Result<Meaning, BTreeSet<ServiceId>>) {
         let known = Arc::make_mut(&mut self.known);
         if known.len() >= MOST && !known.contains_key(&target) {
             known.clear();
@@ -87,10 +87,13 @@ impl Targets {
         }
         let lost = Arc::make_mut(&mut self.lost);
         lost.remove(&target);
-        let Some(meaning) = meaning else {
-            known.remove(&target);
-            self.failed.insert(target);
-            return;
+        let meaning = match meaning {
+            Ok(meaning) => meaning,
+            Err(asked) => {
+                known.remove(&target);
+                self.failed.insert(target, asked);
+                return;
+            }
         };
         self.failed.remove(&target);
         if let Some(before) = known.get(&target) {
@@ -99,8 +102,9 @@ impl Targets {
         known.insert(target, meaning);
     }
 
-    /// A Service is gone: what it said is not known any more.
+    /// A Service is gone: what it said is not known any more, nor is what it was asked in vain asked of it again.
     pub(crate) fn forget_service(&mut self, gone: ServiceId) {
+        self.failed.retain(|_, asked| !asked.contains(&gone));
         if self.known.values().any(|meaning| meaning.services.contains(&gone)) {
             Arc::make_mut(&mut self.known).retain(|_, meaning| !meaning.services.contains(&gone));
         }
@@ -108,7 +112,7 @@ impl Targets {
 
     /// Whether the last question about a Target failed.
     pub(crate) fn has_failed(&self, target: &Path) -> bool {
-        self.failed.contains(&target.segments)
+        self.failed.contains_key(&target.segments)
     }
 }
 

@@ -235,7 +235,10 @@ impl DecideJob {
     fn learn(&mut self, broker: &mut Broker) -> BTreeMap<Steps, Fault> {
         let mut faults = BTreeMap::new();
         for (target, Progress { objects, services, fault }) in std::mem::take(&mut self.found) {
-            let meaning = fault.is_none().then(|| Meaning::new(objects, services));
+            let meaning = match fault {
+                None => Ok(Meaning::new(objects, services)),
+                Some(_) => Err(services),
+            };
             broker.model.targets.learn(target.clone(), meaning);
             faults.extend(fault.map(|fault| (target, fault)));
         }

@@ -117,6 +117,24 @@ fn a_silent_service_leaves_it_undecided() {
     }
 }
 
+/// What a Service was asked in vain is nothing that it is asked for any more, once it is gone.
+#[test]
+fn a_service_that_is_gone_leaves_nothing_undecided() {
+    let (mut w, c, admin, lamp) = world(&[("Device.DeviceInfo.", ALL), (NORTH, ALL)]);
+    let shown = |w: &mut World| {
+        let row = "Device.LocalAgent.ControllerTrust.Role.[Name==\"Some\"].Permission.2.";
+        w.get(admin, &format!("{row}X_USPBROKER_UndecidedTargets"))
+    };
+    w.services.get_mut(&lamp).unwrap().deaf_to = vec!["Get"];
+    let asked = w.begin(c, get(&[&level(1)], 0));
+    w.advance(Duration::from_secs(6));
+    assert!(w.answer(c, &asked).is_some() && shown(&mut w).contains("north"));
+    w.disconnect(lamp);
+    assert!(shown(&mut w).ends_with('='), "{}", shown(&mut w));
+    w.lamp("self::lamp", "Device.X_Lamp.");
+    assert!(shown(&mut w).ends_with('='), "it was asked nothing: {}", shown(&mut w));
+}
+
 /// A Service that refuses the question, answers something else or nothing, decides nothing.
 #[test]
 fn a_bad_answer_decides_nothing() {
