@@ -54,6 +54,10 @@ impl Meaning {
         Self { objects, services }
     }
 
+    pub(super) fn objects(&self) -> impl Iterator<Item = &Steps> {
+        self.objects.iter()
+    }
+
     /// Whether one of the objects is what a path names, or above it. `None`: it is not known, or not of every row that
     /// the path stands for.
     fn covers(&self, path: &Path, leaf: &Leaf) -> Option<bool> {

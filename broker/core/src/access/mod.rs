@@ -9,6 +9,7 @@ mod cover;
 pub(crate) mod meaning;
 pub(crate) mod tables;
 mod undecided;
+mod within;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

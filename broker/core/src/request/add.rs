@@ -322,6 +322,8 @@ impl Broker {
         let only_along = all().all(|(item, _)| item.along);
         let failed = || all().filter(|(item, _)| only_along || !item.along);
         let own = failed().flat_map(|(item, refusal)| refusal.param_errors(&item.requested));
+        let requested = items.iter().map(|i| i.requested.as_str());
+        let given = self.tellable(&origin.rights, requested, given);
         let params = if given.is_empty() { own.collect() } else { given };
         let Some((_, refusal)) = failed().next() else { return };
         let fault = refusal.fault.clone();

@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use usp_proto::err_code::ErrCode;
-use usp_proto::path::{Leaf, Path, Segment};
+use usp_proto::path::{Leaf, Path, Segment, SupportedPath, SupportedSegment};
 use usp_proto::usp::get_resp::RequestedPathResult;
 use usp_proto::usp::{self, request::ReqType, response::RespType};
 
 use super::follow::paths_of;
 use super::reference::{MOST_ROUNDS, Next, Reference};
+use super::supported_at::written;
 use super::{Origin, judged};
 use crate::Broker;
 use crate::access::Rights;
@@ -85,7 +86,7 @@ impl Broker {
         if !origin.rights.has_open_targets() {
             return Some(origin);
         }
-        let paths = paths_of(request).into_iter().filter_map(|text| Path::parse(text).ok());
+        let paths = decided(request).into_iter().map(|(_, path)| path);
         let open = |path: Path| -> Vec<Steps> {
             origin.rights.open_for(&self.model, &path).map(|target| target.segments.clone()).collect()
         };
@@ -117,9 +118,8 @@ impl Broker {
     fn handle_decided(&mut self, origin: Origin, request: &ReqType, faults: &BTreeMap<Steps, Fault>) {
         let rights = origin.rights.clone().knowing(&self.model.targets);
         let mut followed = (*origin.followed).clone();
-        for text in paths_of(request) {
-            let path = Path::parse(text).ok();
-            if let Some(fault) = path.and_then(|path| rights.undecided_by(faults, &path)) {
+        for (text, path) in decided(request) {
+            if let Some(fault) = rights.undecided_by(faults, &path) {
                 let why = format!("what may be done with {text} is not known: {}", fault.text);
                 followed.insert(text.to_owned(), Err(Fault::new(fault.code, why)));
             }
@@ -127,6 +127,24 @@ impl Broker {
         let origin = Origin { rights, followed: Arc::new(followed), ..origin };
         if let Some(origin) = self.follow_first(origin, request) {
             self.handle_followed_request(origin, request);
+        }
+    }
+}
+
+/// The paths of a request that are judged by what Targets mean at this moment. The supported model of a table is what any
+/// row may have, that of a row hangs on the row.
+fn decided(request: &ReqType) -> Vec<(&str, Path)> {
+    let row = |text: &str| {
+        let path = SupportedPath::parse(text).ok()?;
+        path.segments.iter().any(|s| matches!(s, SupportedSegment::Instance(_))).then(|| written(path))
+    };
+    match request {
+        ReqType::GetSupportedDm(request) => {
+            request.obj_paths.iter().filter_map(|text| Some((text.as_str(), row(text)?))).collect()
+        }
+        _ => {
+            let paths = paths_of(request).into_iter();
+            paths.filter_map(|text| Some((text, Path::parse(text).ok()?))).collect()
         }
     }
 }

@@ -336,6 +336,8 @@ impl Broker {
         let own = failed
             .clone()
             .map(|(entry, fault)| param_error(entry.culprit.as_ref().unwrap_or(&entry.requested), fault));
+        let requested = entries.iter().map(|e| e.requested.as_str());
+        let given = self.tellable(&origin.rights, requested, given);
         let params = if given.is_empty() { own.collect() } else { given };
         let Some((_, fault)) = failed.clone().next() else { return };
         let fault = fault.clone();

@@ -6,11 +6,13 @@ use usp_proto::err_code::ErrCode;
 use usp_proto::path::Path;
 use usp_proto::usp::add_resp::CreatedObjectResult;
 use usp_proto::usp::delete_resp::DeletedObjectResult;
+use usp_proto::usp::error::ParamError;
 use usp_proto::usp::get_instances_resp::CurrInstance;
 use usp_proto::usp::get_resp::ResolvedPathResult;
 use usp_proto::usp::set_resp::UpdatedObjectResult;
 use usp_proto::usp::{add_resp, delete_resp, set_resp};
 
+use crate::Broker;
 use crate::access::{Act, Kind, Rights};
 
 fn may_read(rights: &Rights, kind: Kind, path: &str) -> bool {
@@ -20,6 +22,40 @@ fn may_read(rights: &Rights, kind: Kind, path: &str) -> bool {
 /// Whether a row may be known of at all: by GetInstances, or by a Get.
 pub(super) fn may_know(rights: &Rights, row: &str) -> bool {
     may_read(rights, Kind::InstantiatedObj, row) || may_read(rights, Kind::Obj, row)
+}
+
+impl Broker {
+    /// The same, whoever's row it is.
+    pub(super) fn may_know_object(&self, object: &str, rights: &Rights) -> bool {
+        rights.is_all()
+            || match self.model.locate(object) {
+                Some(at) => self.may_know_row(&at, rights),
+                None => may_know(rights, object),
+            }
+    }
+
+    /// Details of an Error of a Service that tell of nothing hidden: what they are about may be known of, or was named by the
+    /// request itself.
+    pub(super) fn tellable<'a>(
+        &self,
+        rights: &Rights,
+        requested: impl Iterator<Item = &'a str> + Clone,
+        details: Vec<ParamError>,
+    ) -> Vec<ParamError> {
+        let is_tellable = |detail: &ParamError| {
+            let path = &detail.param_path;
+            let object = path.rfind('.').and_then(|dot| path.get(..=dot));
+            requested.clone().any(|requested| is_named(path, requested))
+                || object.is_some_and(|object| self.may_know_object(object, rights))
+        };
+        details.into_iter().filter(is_tellable).collect()
+    }
+}
+
+/// Whether a path is what was requested, or below it without another row on the way.
+fn is_named(path: &str, requested: &str) -> bool {
+    let is_row = |step: &str| step.starts_with(|c: char| c.is_ascii_digit());
+    path.strip_prefix(requested).is_some_and(|below| !below.split('.').any(is_row))
 }
 
 /// Each of the settings failed as it does whatever the row is: its Parameter is unsupported, or may be neither read nor

@@ -3,7 +3,7 @@
 
 use std::cell::OnceCell;
 
-use usp_proto::path::{Leaf, Name, Segment, SupportedPath, SupportedSegment};
+use usp_proto::path::{Leaf, Name, Path, Segment, SupportedPath, SupportedSegment};
 use usp_proto::usp::get_supported_dm_resp::{
     CmdType, ObjAccessType, ParamAccessType, ParamValueType, RequestedObjectResult, SupportedCommandResult,
     SupportedEventResult, SupportedObjectResult, SupportedParamResult, SupportedUniqueKeySet,
@@ -79,10 +79,14 @@ impl Broker {
     fn supported(&self, text: &str, wanted: Wanted<'_>) -> Result<Vec<SupportedObjectResult>, Fault> {
         let path = SupportedPath::parse(text)?;
         check_notation(&path)?;
+        // What may be known of it may not have been found out.
+        wanted.origin.meant(text)?;
         if self.knows_row(text).is_some() {
             return Ok(Vec::new());
         }
         let (id, numbers) = self.supported_object(&path).ok_or_else(|| Fault::unsupported(text))?;
+        let in_row = self.as_in_row(wanted.origin, id, &numbers)?;
+        let wanted = Wanted { origin: in_row.as_ref().unwrap_or(wanted.origin), ..wanted };
         let object = self.model.schema.get(id).ok_or_else(|| Fault::unsupported(text))?;
         if path.leaf != Leaf::Object {
             let known = self.may_know(wanted.origin, id, &numbers, None).then_some(());
@@ -129,6 +133,15 @@ impl Broker {
         self.model.rows.contains(&row).then_some(row)
     }
 
+    /// Whoever asks for one of our rows, with the rights that hold there, where these hang on the row.
+    fn as_in_row(&self, origin: &Origin, id: ObjId, numbers: &[u32]) -> Result<Option<Origin>, Fault> {
+        let row = self.row_of_numbers(id, numbers).filter(|_| origin.rights.has_open_targets());
+        let Some(row) = row else { return Ok(None) };
+        let path = Path::parse(&self.model.path(&row))?;
+        let rights = origin.rights.within(&self.model, &path, Some(&row))?;
+        Ok(Some(Origin { rights, ..origin.clone() }))
+    }
+
     /// R-GSP.0: whether the Controller may know of an element: of the given row, or of any.
     fn may_know(&self, origin: &Origin, id: ObjId, numbers: &[u32], leaf: Option<(Kind, Leaf)>) -> bool {
         if origin.rights.is_all() {
@@ -137,7 +150,7 @@ impl Broker {
         let Some(object) = self.model.schema.get(id) else { return false };
         let (kind, leaf) = leaf.unwrap_or((Kind::Obj, Leaf::Object));
         let segments = written_segments(object, &self.model.schema, id, numbers);
-        origin.rights.allow_somewhere(kind, Act::Read, &usp_proto::path::Path { segments, leaf })
+        origin.rights.allow_somewhere(kind, Act::Read, &Path { segments, leaf })
     }
 
     /// One Parameter, Command or Event: the flags do not matter.

@@ -102,14 +102,17 @@ impl Broker {
 impl SupportedJob {
     /// A row as its Service describes it, as far as the Controller may know.
     fn take_row(&mut self, broker: &Broker, service: ServiceId, index: usize, told: Told) {
-        let rights = &self.origin.rights;
         let Some(result) = self.results.get_mut(index) else { return };
         let row = numbers_of(&result.req_obj_path);
-        match told {
-            Ok(objects) => {
+        let rights = match row_of(&result.req_obj_path) {
+            Some(row) => self.origin.rights.within(&broker.model, &row, None),
+            None => Ok(self.origin.rights.clone()),
+        };
+        match told.and_then(|objects| Ok((objects, rights?))) {
+            Ok((objects, rights)) => {
                 let own =
                     objects.into_iter().filter(|o| broker.services.owns(service, &o.supported_obj_path));
-                let known = own.filter_map(|object| may_know(rights, &row, object));
+                let known = own.filter_map(|object| may_know(&rights, &row, object));
                 let known = known.take_while(|object| self.budget.take(size(object)));
                 result.supported_objs = known.collect();
                 if result.supported_objs.is_empty() {
@@ -143,6 +146,24 @@ fn fail(result: &mut RequestedObjectResult, fault: &Fault) {
     result.supported_objs.clear();
     result.err_code = fault.code.0;
     result.err_msg.clone_from(&fault.text);
+}
+
+/// What a supported path means as other paths are written.
+pub(super) fn written(path: SupportedPath) -> Path {
+    let segments = path.segments.into_iter().map(|segment| match segment {
+        SupportedSegment::Name(name) => Segment::Name(name),
+        SupportedSegment::AnyInstance => Segment::Wildcard,
+        SupportedSegment::Instance(number) => Segment::Instance(number),
+    });
+    Path { segments: segments.collect(), leaf: path.leaf }
+}
+
+/// The row that a supported path names, or is in.
+fn row_of(text: &str) -> Option<Path> {
+    let mut segments = written(SupportedPath::parse(text).ok()?).segments;
+    let last = segments.iter().rposition(|segment| matches!(segment, Segment::Instance(_)))?;
+    segments.truncate(last + 1);
+    Some(Path { segments, leaf: Leaf::Object })
 }
 
 /// Numbers of the row that a supported path names.

@@ -471,7 +471,39 @@ fn a_set_through_a_search_does_not_name_hidden_rows() {
     assert!(answer.starts_with("Error 70"), "{answer}");
     permit(&mut w, admin, 3, "Device.LocalAgent.Controller.*.Alias", ["-w--", "----", "----", "----"]);
     let answer = w.set(tester, all, &["Alias=7"]);
-    assert!(answer.contains("7013"), "what may be written is told of: {answer}");
+    assert_eq!(answer, format!("Error 7013\n{all}: 7013"), "what may be written is told of, and no row");
+    permit(&mut w, admin, 4, "Device.LocalAgent.Controller.2.", ["rw--", "r---", "r---", "----"]);
+    let answer = w.set(tester, all, &["Alias=7"]);
+    assert_eq!(answer, "Error 7013\nDevice.LocalAgent.Controller.2.Alias: 7013");
+}
+
+/// R-GSP.0: what a row supports is judged by what Targets mean of that row.
+#[test]
+fn the_supported_model_of_a_row_hangs_on_the_row() {
+    let row = |number: u32| format!("Device.LocalAgent.Controller.{number}.");
+    let hidden = |w: &mut World, tester, number| {
+        let answer = w.supported(tester, &row(number));
+        assert!(answer == format!("{}: 7026", row(number)) || answer.contains("EndpointID"), "{answer}");
+        answer.ends_with(": 7026")
+    };
+    let tester_alone = "Device.LocalAgent.Controller.[EndpointID==\"self::tester\"].";
+    let by_reference = "Device.LocalAgent.Subscription.1.Recipient+.";
+    for (target, given) in
+        [(tester_alone, true), (by_reference, true), (tester_alone, false), (by_reference, false)]
+    {
+        let (mut w, tester, admin) = world();
+        w.subscribe(tester, "s", "ValueChange", "Device.DeviceInfo.");
+        let (others, these) = if given { ("----", "r---") } else { ("r---", "----") };
+        permit(&mut w, admin, 2, "Device.LocalAgent.Controller.", [others; 4]);
+        permit(&mut w, admin, 3, target, [these; 4]);
+        assert_eq!(hidden(&mut w, tester, 1), !given, "{target}: its own row");
+        assert_eq!(hidden(&mut w, tester, 2), given, "{target}: the other's");
+        let below = format!("{}BootParameter.", row(if given { 2 } else { 1 }));
+        assert_eq!(w.supported(tester, &below), format!("{below}: 7026"));
+        let shown = w.supported(tester, &format!("{}BootParameter.", row(if given { 1 } else { 2 })));
+        assert!(shown.contains("BootParameter.{i}."), "{shown}");
+        assert!(w.supported(tester, "Device.LocalAgent.").contains("Controller.{i}. "), "of some row");
+    }
 }
 
 #[test]

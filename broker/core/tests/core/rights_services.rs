@@ -225,3 +225,41 @@ fn what_a_row_of_a_service_supports() {
         assert_eq!(spots[1].divergent_paths, ["Device.X_Lamp.Zone.2.Spot.2."], "{numbered}");
     }
 }
+
+/// R-GSP.0: by what a Target means of the row at this moment, as its Service says.
+#[test]
+fn what_a_row_of_a_service_supports_hangs_on_the_row() {
+    let row = |number: u32| format!("Device.X_Lamp.Zone.{number}.");
+    let north = "Device.X_Lamp.Zone.[Name==\"north\"].";
+    for (others, these, known) in [("----", "r---", 1), ("r---", "----", 2)] {
+        let (mut w, c, _, lamp) = world(&[("Device.X_Lamp.", [others; 4]), (north, [these; 4])]);
+        for number in [1, 2] {
+            let told = vec![object(&row(number), &["Name", "Level"])];
+            w.services.get_mut(&lamp).unwrap().rows.insert(row(number), told);
+        }
+        let hidden = 3 - known;
+        assert_eq!(w.supported(c, &row(hidden)), format!("{}: 7026", row(hidden)), "{others}");
+        assert!(w.supported(c, &row(known)).contains("Level"), "{others}");
+        w.services.get_mut(&lamp).unwrap().values.insert(format!("{}Name", row(1)), "east".to_owned());
+        assert_eq!(w.supported(c, &row(1)).ends_with(": 7026"), known == 1, "{others}: it is another now");
+        w.services.get_mut(&lamp).unwrap().deaf_to = vec!["Get"];
+        let id = w.begin(c, crate::bench::peer::supported(&[&row(1)], false));
+        w.wait(60);
+        let answer = crate::bench::text::answer(&w.answer(c, &id).unwrap());
+        assert!(!answer.contains("Level") && !answer.ends_with(": 7026"), "why it is not known: {answer}");
+    }
+}
+
+/// A Service's Error to a Set that changes what may not be known of names nothing of it.
+#[test]
+fn an_error_of_a_service_does_not_name_hidden_rows() {
+    let all = ["rwxn"; 4];
+    let (mut w, c, admin, lamp) =
+        world(&[("Device.", all), ("Device.X_Lamp.Zone.2.", ["-w--", "----", "----", "----"])]);
+    let service = w.services.get_mut(&lamp).unwrap();
+    service.stubborn.insert("Device.X_Lamp.Zone.2.Level".to_owned(), 7012);
+    let (zones, row) = ("Device.X_Lamp.Zone.*.", "Device.X_Lamp.Zone.2.");
+    assert_eq!(w.set(admin, zones, &["Level=1"]), format!("Error 7012\n{row}Level: 7012"));
+    assert_eq!(w.set(c, zones, &["Level=1"]), format!("Error 7012\n{zones}: 7012"));
+    assert_eq!(w.set(c, row, &["Level=1"]), format!("Error 7012\n{row}Level: 7012"), "it was named");
+}

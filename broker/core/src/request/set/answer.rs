@@ -26,8 +26,10 @@ impl Broker {
         let all = || entries.iter().filter_map(|e| Some((e, e.failed.as_ref()?)));
         let only_along = all().all(|(_, f)| f.along);
         let failed = all().filter(|(_, f)| only_along || !f.along);
+        let rights = &origin.rights;
+        let given = self.tellable(rights, entries.iter().map(|e| e.requested.as_str()), given);
         let params = match given.is_empty() {
-            true => failed.clone().flat_map(|(e, f)| error_params(e, f)).collect(),
+            true => failed.clone().flat_map(|(e, f)| self.error_params(e, f, rights)).collect(),
             false => given,
         };
         let Some((_, first)) = failed.clone().next() else { return };
@@ -54,7 +56,8 @@ impl Broker {
     fn set_results(&self, mut entry: SetEntry, rights: &Rights) -> Vec<UpdatedObjectResult> {
         shown::of_set(rights, &mut entry.service);
         // R-GIN.0: what a search found and may not be known of is set, and not told.
-        let hides = |row: &str| entry.search && !shown::may_know(rights, row);
+        let search = entry.search;
+        let hides = |row: &str| search && !self.may_know_object(row, rights);
         if let Some(mut failed) = entry.failed {
             failed.instances.retain(|instance| !hides(&instance.affected_path));
             let status = OperStatus::OperFailure(OperationFailure {
@@ -83,6 +86,26 @@ impl Broker {
         }
         let status = OperStatus::OperSuccess(OperationSuccess { updated_inst_results: results });
         vec![updated(entry.requested, status)]
+    }
+
+    /// What an Error says of a failed entry.
+    fn error_params(&self, entry: &SetEntry, failed: &Failed, rights: &Rights) -> Vec<ParamError> {
+        let of_instance = |i: &UpdatedInstanceFailure| {
+            let full = |p: &ParameterError| ParamError {
+                param_path: format!("{}{}", i.affected_path, p.param),
+                err_code: p.err_code,
+                err_msg: p.err_msg.clone(),
+            };
+            i.param_errs.iter().map(full).collect::<Vec<_>>()
+        };
+        // R-GIN.0
+        let told =
+            |i: &&UpdatedInstanceFailure| !entry.search || self.may_know_object(&i.affected_path, rights);
+        let params: Vec<ParamError> = failed.instances.iter().filter(told).flat_map(of_instance).collect();
+        match params.is_empty() {
+            true => vec![param_error(entry.requested.clone(), &failed.fault)],
+            false => params,
+        }
     }
 
     /// A secured Parameter reads empty for this Controller.
@@ -133,20 +156,4 @@ fn instances_of(result: &UpdatedObjectResult) -> &[UpdatedInstanceResult] {
         Some(OperStatus::OperSuccess(success)) => &success.updated_inst_results,
         Some(OperStatus::OperFailure(_)) | None => &[],
     }
-}
-
-/// What an Error says of a failed entry.
-fn error_params(entry: &SetEntry, failed: &Failed) -> Vec<ParamError> {
-    if failed.instances.is_empty() {
-        return vec![param_error(entry.requested.clone(), &failed.fault)];
-    }
-    let of_instance = |i: &UpdatedInstanceFailure| {
-        let full = |p: &ParameterError| ParamError {
-            param_path: format!("{}{}", i.affected_path, p.param),
-            err_code: p.err_code,
-            err_msg: p.err_msg.clone(),
-        };
-        i.param_errs.iter().map(full).collect::<Vec<_>>()
-    };
-    failed.instances.iter().flat_map(of_instance).collect()
 }

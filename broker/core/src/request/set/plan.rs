@@ -141,6 +141,11 @@ impl Broker {
                     return Err(does_not_exist().into());
                 }
                 Ok(target) => entry.targets.push(target),
+                // It may be set, and not known of: nothing names it.
+                Err((failure, fault)) if is_hidden => {
+                    let text = format!("{path} means an object that cannot be set to this");
+                    failures.push((failure, Fault::new(fault.code, text)));
+                }
                 Err((failure, fault)) => failures.push((failure, fault)),
             }
         }
