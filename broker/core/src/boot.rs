@@ -336,8 +336,9 @@ impl Broker {
                 // ScheduleTimer() outlives restarts.
                 continue;
             }
+            // Who was asked to do it may not have heard of the restart.
             let fault = Fault::new(ErrCode::COMMAND_FAILURE, "interrupted by a restart of the broker");
-            self.complete_request(at.number(), command_failed(&fault));
+            self.complete_request(at.number(), command_failed(&fault.unsettled()));
         }
     }
 

@@ -359,7 +359,7 @@ impl Broker {
             .map(|(id, _)| id.clone())
             .collect();
         for id in ids {
-            let fault = Fault::new(ErrCode::COMMAND_FAILURE, why);
+            let fault = Fault::new(ErrCode::COMMAND_FAILURE, why).unsettled();
             self.complete_running(&id, command_failed(&fault));
         }
     }

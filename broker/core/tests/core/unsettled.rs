@@ -8,6 +8,7 @@ use usp_mapping::port::{Action, DeviceFault};
 use usp_mapping::value::Value;
 use usp_proto::usp::notify::Notification;
 use usp_proto::usp::notify::operation_complete::OperationResp;
+use usp_proto::usp::operate_resp::operation_result::OperationResp as OperationResult;
 use usp_proto::usp::request::ReqType;
 
 use crate::bench::World;
@@ -101,6 +102,35 @@ fn a_service_that_does_not_answer_may_have_done_it() {
     w.disconnect(s);
     let answer = text::loud(&w.answer(c, &asked).unwrap());
     assert!(answer.ends_with(UNKNOWN), "it was sent: {answer}");
+}
+
+/// A Service has taken a command up, and tells of its end later.
+fn running() -> (World, ConnId, ConnId) {
+    let mut w = World::new();
+    let c = w.controller("self::c");
+    let s = w.lamp("self::lamp", "Device.X_Lamp.");
+    w.subscribe_with(c, "ops", "OperationComplete", "Device.", &["Persistent=true"]);
+    let row = OperationResult::ReqObjPath("Device.LocalAgent.Request.77.".to_owned());
+    w.services.get_mut(&s).unwrap().outcomes.push_back(row);
+    w.operate(c, "Device.X_Lamp.Fade()", "k", &[]);
+    (w, c, s)
+}
+
+#[test]
+fn a_command_of_a_service_that_is_gone_may_have_been_done() {
+    let (mut w, c, s) = running();
+    w.disconnect(s);
+    assert_eq!(ends(&mut w, c), [format!("7022 Service self::lamp is gone: the socket closed{UNKNOWN}")]);
+}
+
+/// Its Service may well go on with it.
+#[test]
+fn a_command_that_a_restart_interrupts_may_have_been_done() {
+    let (w, ..) = running();
+    let mut w = w.restart();
+    w.site("");
+    let c = w.controller("self::c");
+    assert_eq!(ends(&mut w, c), [format!("7022 interrupted by a restart of the broker{UNKNOWN}")]);
 }
 
 #[test]
