@@ -69,6 +69,8 @@ pub enum CloseReason {
     Replaced,
     /// A limit of the configuration; the text names it.
     Limit(String),
+    /// Who has a row may not be connected, or not in this way; the text says why.
+    Forbidden(String),
     /// The peer broke the protocol; the text says how.
     Protocol(String),
     /// The broker is shutting down.
@@ -80,7 +82,7 @@ impl fmt::Display for CloseReason {
         f.write_str(match self {
             Self::EndpointInUse => "this Endpoint ID is in use on another connection",
             Self::Replaced => "a newer connection of the same Endpoint ID took over",
-            Self::Limit(text) | Self::Protocol(text) => text,
+            Self::Limit(text) | Self::Forbidden(text) | Self::Protocol(text) => text,
             Self::Shutdown => "the broker is shutting down",
         })
     }

@@ -179,7 +179,7 @@ impl Broker {
         let number = match self.find_controller(&link.peer) {
             Some(row) if self.model.text(&row, "Enable").as_deref() != Some("true") => {
                 let why = format!("{} is disabled in Device.LocalAgent.Controller.", link.peer);
-                return self.close(conn, CloseReason::Protocol(why));
+                return self.close(conn, CloseReason::Forbidden(why));
             }
             Some(row) => Some(row.number()),
             None => match self.admit_local(link) {
@@ -192,7 +192,7 @@ impl Broker {
         if let Some(number) = number {
             if !self.may_use_mtp(number, link.mtp.name()) {
                 let why = format!("{} is disabled for {} in its MTP table", link.mtp.name(), link.peer);
-                return self.close(conn, CloseReason::Protocol(why));
+                return self.close(conn, CloseReason::Forbidden(why));
             }
             self.note_mtp(number, link.mtp.name());
         }
@@ -319,10 +319,13 @@ impl Broker {
         let conns: Vec<(ConnId, MtpKind)> = of_row.map(|(c, s)| (*c, s.link.mtp)).collect();
         for (conn, mtp) in conns {
             if !enabled {
-                self.close(conn, CloseReason::Protocol("this Controller was disabled or deleted".to_owned()));
+                self.close(
+                    conn,
+                    CloseReason::Forbidden("this Controller was disabled or deleted".to_owned()),
+                );
             } else if !self.may_use_mtp(number, mtp.name()) {
                 let why = format!("{} was disabled for this Controller", mtp.name());
-                self.close(conn, CloseReason::Protocol(why));
+                self.close(conn, CloseReason::Forbidden(why));
             }
         }
     }

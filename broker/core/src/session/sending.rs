@@ -10,12 +10,23 @@ use crate::mqtt::peers::Via;
 use crate::output::{CloseReason, Output};
 use crate::{Broker, Phase};
 
+/// The one code of the 71xx list that says that the sender ends something (R-MTP.9).
+const ENDED: ErrCode = ErrCode::SESSION_CONTEXT_TERMINATED;
+
+/// What a Disconnect Record says of an end (R-MTP.9). Who was let in breaks the protocol by a Record in another's name.
+fn code_of(why: &CloseReason) -> ErrCode {
+    match why {
+        CloseReason::Protocol(_) => ErrCode::INVALID_RECORD_VALUE,
+        _ => ENDED,
+    }
+}
+
 impl Broker {
     /// Ends a connection; its peer is told why, and was welcome before: by a Disconnect Record (R-MTP.7).
     pub(crate) fn close(&mut self, conn: ConnId, why: CloseReason) {
         let Some(session) = self.sessions.get(conn).filter(|s| !s.closing) else { return };
         if session.welcome {
-            self.say_goodbye(conn, &why.to_string());
+            self.say_goodbye_with(conn, code_of(&why), &why.to_string());
         }
         let Some(session) = self.sessions.by_conn.get_mut(&conn) else { return };
         session.closing = true;
@@ -40,9 +51,12 @@ impl Broker {
         self.stop_clients();
     }
 
-    /// R-MTP.7. The one code of the 71xx list that says that the sender ends something is 7105 (R-MTP.9). It waits for
-    /// nothing, since the end of the channel does not. Who only asked something over MQTT does not care.
+    /// R-MTP.7. It waits for nothing, since the end of the channel does not. Who only asked something over MQTT does not care.
     pub(crate) fn say_goodbye(&mut self, conn: ConnId, why: &str) {
+        self.say_goodbye_with(conn, ENDED, why);
+    }
+
+    fn say_goodbye_with(&mut self, conn: ConnId, code: ErrCode, why: &str) {
         let Some(session) = self.sessions.get(conn) else { return };
         if session.link.side == Side::Agent && session.via.as_ref().is_some_and(Via::is_guest) {
             return;
@@ -50,13 +64,14 @@ impl Broker {
         let peer = session.link.peer.clone();
         self.greet_anew(conn);
         self.note_parting(conn);
-        let order = self.sending(conn, self.goodbye(peer, why), None);
+        let own = self.config.endpoint_id.clone();
+        let order = self.sending(conn, Record::disconnect(own, peer, code, why), None);
         self.outputs.extend(order);
     }
 
-    /// What says that a peer is left.
+    /// What tells a peer that it is left, without a fault of its own.
     pub(crate) fn goodbye(&self, peer: EndpointId, why: &str) -> Record {
-        Record::disconnect(self.config.endpoint_id.clone(), peer, ErrCode::SESSION_CONTEXT_TERMINATED, why)
+        Record::disconnect(self.config.endpoint_id.clone(), peer, ENDED, why)
     }
 
     /// Sends a Message to whoever is behind a connection.

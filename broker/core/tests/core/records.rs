@@ -128,6 +128,10 @@ fn whoever_is_turned_out_is_told_why_by_a_record() {
     assert!(goodbyes(&mut w, second).is_empty());
     w.connect(MtpKind::WebSocket, Side::Controller, "self::lamp", true);
     assert!(goodbyes(&mut w, s)[0].1.contains("another connection"));
+    let other =
+        Record::message(endpoint("self::x"), endpoint(BROKER), message::request("m", get(&["Device."], 0)));
+    w.input(Input::Record { conn: second, record: Box::new(other) });
+    assert_eq!(goodbyes(&mut w, second)[0].0, 7104, "a Record in another's name");
     // Who was never let in hears it from the transport.
     let twin = w.connect(MtpKind::Uds, Side::Agent, "self::admin", true);
     assert!(w.closed.iter().any(|(conn, _)| *conn == twin) && goodbyes(&mut w, twin).is_empty());

@@ -206,9 +206,9 @@ fn a_disabled_controller_is_not_served() {
     w.subscribe(r, "me", "ValueChange", "Device.LocalAgent.Controller.1.Enable");
     w.set(admin, "Device.LocalAgent.Controller.1.", &["Enable=false"]);
     assert_eq!(w.notes(r), ["me: ValueChange Device.LocalAgent.Controller.1.Enable=false"]);
-    assert!(matches!(w.closed.last(), Some((conn, CloseReason::Protocol(_))) if *conn == r));
+    assert!(matches!(w.closed.last(), Some((conn, CloseReason::Forbidden(_))) if *conn == r));
     let again = w.connect(MtpKind::WebSocket, Side::Agent, "self::reader", true);
-    assert!(matches!(w.closed.last(), Some((conn, CloseReason::Protocol(_))) if *conn == again));
+    assert!(matches!(w.closed.last(), Some((conn, CloseReason::Forbidden(_))) if *conn == again));
 }
 
 #[test]

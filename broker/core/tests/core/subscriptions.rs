@@ -238,7 +238,7 @@ fn a_controller_that_is_deleted_hears_of_it_last() {
     let heard = w.notes(d);
     assert_eq!(heard.last(), Some(&format!("me: ObjectDeletion {row}")), "{heard:?}");
     assert_eq!(w.notes(c), [format!("other: ObjectDeletion {row}")]);
-    assert!(matches!(w.closed.last(), Some((conn, CloseReason::Protocol(_))) if *conn == d));
+    assert!(matches!(w.closed.last(), Some((conn, CloseReason::Forbidden(_))) if *conn == d));
     assert_eq!(w.instances(c, SUBSCRIPTIONS, true).lines().count(), 1, "TP-469 1.78");
     w.wait(1000);
     assert!(w.notes(d).is_empty());

@@ -217,10 +217,8 @@ fn last_words(end: &End) -> Option<CloseFrame> {
     let (code, reason) = match end {
         End::Peer | End::PeerError(_) | End::Io(_) | End::Overflow | End::Silent(_) => return None,
         End::Closed(CloseReason::Shutdown) | End::Stopped => (CloseCode::Away, end.to_string()),
-        End::Closed(why @ (CloseReason::Replaced | CloseReason::EndpointInUse | CloseReason::Limit(_))) => {
-            (CloseCode::Policy, why.to_string())
-        }
         End::Closed(CloseReason::Protocol(text)) => (CloseCode::Protocol, text.clone()),
+        End::Closed(why) => (CloseCode::Policy, why.to_string()),
         End::BadFrame(_) => (CloseCode::Protocol, end.to_string()),
         End::TooLong(_) => (CloseCode::Size, end.to_string()),
         // R-WS.16

@@ -236,6 +236,7 @@ async fn each_close_has_its_code() {
     let cases = [
         (CloseReason::Replaced, CloseCode::Policy, "newer connection"),
         (CloseReason::Limit("max_controllers".to_owned()), CloseCode::Policy, "max_controllers"),
+        (CloseReason::Forbidden("was disabled".to_owned()), CloseCode::Policy, "was disabled"),
         (CloseReason::Protocol("é".repeat(200)), CloseCode::Protocol, "éé"),
         (CloseReason::Shutdown, CloseCode::Away, "shutting down"),
     ];
