@@ -159,7 +159,7 @@ pub enum DeviceFault {
     /// It did not answer in time.
     #[error("no answer within {} ms", .0.as_millis())]
     Timeout(Duration),
-    /// It, or the way to it, is known to be down: refused at once.
+    /// It, or the way to it, is down. To a write: it was not sent.
     #[error("unreachable: {0}")]
     Unreachable(String),
     /// It answered with a refusal of its protocol.

@@ -37,6 +37,8 @@ pub(super) struct Order {
     pub(super) done: oneshot::Sender<(Outcome<Answer>, Mark)>,
 }
 
+const BROKEN_OFF: &str = "the connection broke off";
+
 /// Keeps the connection of a device.
 pub(super) struct Chat {
     board: Arc<Board>,
@@ -67,7 +69,9 @@ struct Held {
 enum Failure {
     /// The way to the device, or the device: it did not answer.
     Silent(DeviceFault),
-    /// It was not asked.
+    /// There is no way to the device: it was not asked.
+    Unsent(DeviceFault),
+    /// It was not asked, which says nothing of it.
     NotAsked(DeviceFault),
     /// It does not do it.
     Refused(String),
@@ -78,6 +82,7 @@ impl From<Fault> for Failure {
         match fault {
             Fault::Refused(words) => Self::Refused(words),
             Fault::Gone(words) => Self::Silent(DeviceFault::Unreachable(words)),
+            Fault::Unsent(words) => Self::Unsent(DeviceFault::Unreachable(words)),
         }
     }
 }
@@ -214,7 +219,7 @@ impl Chat {
 
     /// The connection is gone, though nobody has ended it.
     async fn broke_off(&mut self) {
-        self.hang_up("the connection broke off").await;
+        self.hang_up(BROKEN_OFF).await;
     }
 
     /// It is to be connected, and is not.
@@ -229,7 +234,7 @@ impl Chat {
     async fn connect_again(&mut self) {
         match self.connect(None).await {
             Ok(()) => self.board.use_slot(&self.id, false),
-            Err(Failure::Silent(fault) | Failure::NotAsked(fault)) => {
+            Err(Failure::Silent(fault) | Failure::Unsent(fault) | Failure::NotAsked(fault)) => {
                 let why = match fault {
                     DeviceFault::Unreachable(why) => why,
                     other => other.to_string(),
@@ -245,9 +250,9 @@ impl Chat {
         if self.peer.is_some() {
             return Ok(());
         }
-        let device = self.device().ok_or_else(|| gone("its bus has no device"))?;
+        let device = self.device().ok_or_else(|| unsent("its bus has no device"))?;
         let Some(options) = options(&device.mapping).cloned() else {
-            return Err(gone("it is no Bluetooth device"));
+            return Err(unsent("it is no Bluetooth device"));
         };
         let idle = match options.connect {
             BleConnect::Keep => Idle::Keep,
@@ -278,10 +283,10 @@ impl Chat {
         until: Option<Instant>,
     ) -> Result<(), Failure> {
         let DeviceAddress::Ble(address) = &device.address else {
-            return Err(gone("it is no Bluetooth device"));
+            return Err(unsent("it is no Bluetooth device"));
         };
         let session = self.board.session.borrow().clone();
-        let session = session.ok_or_else(|| gone("there is no connection to BlueZ"))?;
+        let session = session.ok_or_else(|| unsent("there is no connection to BlueZ"))?;
         let chars = notifying(&device.mapping);
         let pairing = if options.pair == BlePair::Nothing { Duration::ZERO } else { PAIRING };
         let limit = options.timeout * CONNECT + pairing;
@@ -290,13 +295,19 @@ impl Chat {
         let made = timeout(left(until, limit), connecting).await;
         let (peer, notifications) = match made {
             Ok(Ok(made)) => made,
-            Ok(Err(fault)) => return Err(fault.into()),
+            // To connect it is not what it was to do.
+            Ok(Err(fault)) => {
+                return Err(match fault {
+                    Fault::Refused(why) => Failure::Refused(why),
+                    Fault::Gone(why) | Fault::Unsent(why) => unsent(&why),
+                });
+            }
             Err(_) => {
                 session.give_up(address.mac).await;
                 return Err(if is_over(until) {
                     Failure::NotAsked(DeviceFault::Expired)
                 } else {
-                    Failure::Silent(DeviceFault::Timeout(limit))
+                    unsent(&format!("it was not connected within {} s", limit.as_secs()))
                 });
             }
         };
@@ -335,8 +346,11 @@ impl Chat {
             Err(failure) => Err(failure),
         };
         let over = match &outcome {
-            Err(Failure::Silent(DeviceFault::Unreachable(why))) => Some(why.clone()),
-            Err(Failure::Silent(fault)) => Some(fault.to_string()),
+            Err(
+                Failure::Silent(DeviceFault::Unreachable(why))
+                | Failure::Unsent(DeviceFault::Unreachable(why)),
+            ) => Some(why.clone()),
+            Err(Failure::Silent(fault) | Failure::Unsent(fault)) => Some(fault.to_string()),
             _ => None,
         };
         let outcome = match outcome {
@@ -344,6 +358,7 @@ impl Chat {
             Ok(answer) => Outcome::Answered(answer),
             Err(Failure::Refused(words)) => Outcome::Answered(Answer::Refused(words)),
             Err(Failure::NotAsked(fault)) => Outcome::Taken(Answer::NotAsked(fault)),
+            Err(Failure::Unsent(fault)) => Outcome::Unsent(fault),
             Err(Failure::Silent(fault)) => Outcome::Silent(fault),
         };
         // Whoever asked may wait no longer.
@@ -446,7 +461,7 @@ impl Chat {
     }
 
     fn peer(&self) -> Result<Peer, Failure> {
-        self.peer.as_ref().map(|held| held.peer.clone()).ok_or_else(broken_off)
+        self.peer.as_ref().map(|held| held.peer.clone()).ok_or_else(|| unsent(BROKEN_OFF))
     }
 
     /// Does something over the connection, in this time and while it stands.
@@ -485,12 +500,12 @@ fn is_over(until: Option<Instant>) -> bool {
     until.is_some_and(|until| until <= now())
 }
 
-fn gone(why: &str) -> Failure {
-    Failure::Silent(DeviceFault::Unreachable(why.to_owned()))
+fn unsent(why: &str) -> Failure {
+    Failure::Unsent(DeviceFault::Unreachable(why.to_owned()))
 }
 
 fn broken_off() -> Failure {
-    gone("the connection broke off")
+    Failure::Silent(DeviceFault::Unreachable(BROKEN_OFF.to_owned()))
 }
 
 async fn wait_until(at: Option<Instant>) {

@@ -53,12 +53,12 @@ impl BleDevice {
     }
 
     async fn ask(&mut self, ask: Ask) -> Outcome<Answer> {
-        let lost = || Outcome::Silent(DeviceFault::Unreachable("its bus has stopped".to_owned()));
+        let stopped = || DeviceFault::Unreachable("its bus has stopped".to_owned());
         let (done, result) = oneshot::channel();
         if self.orders.send(Order { what: ask.what, done }).await.is_err() {
-            return lost();
+            return Outcome::Unsent(stopped());
         }
-        let Ok((outcome, answered)) = result.await else { return lost() };
+        let Ok((outcome, answered)) = result.await else { return Outcome::Silent(stopped()) };
         self.answered = answered;
         outcome
     }

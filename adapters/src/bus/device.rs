@@ -300,7 +300,7 @@ impl<M: Model> DeviceState<M> {
             }
             // What went before it was answered, though too late for it.
             Outcome::Held(DeviceFault::Expired) => None,
-            Outcome::Silent(fault) | Outcome::Held(fault) => {
+            Outcome::Silent(fault) | Outcome::Unsent(fault) | Outcome::Held(fault) => {
                 self.handle_silence(fault);
                 Some(fault.clone())
             }
@@ -339,7 +339,7 @@ impl<M: Model> DeviceState<M> {
             Outcome::Answered(answer) | Outcome::Taken(answer) => {
                 self.polls.answered(&mut self.model, now, answer)
             }
-            Outcome::Silent(fault) | Outcome::Held(fault) => {
+            Outcome::Silent(fault) | Outcome::Unsent(fault) | Outcome::Held(fault) => {
                 self.polls.silent(&mut self.model, now, self.health.silences(), &fault)
             }
         };

@@ -127,15 +127,18 @@ mod contract {
     use crate::bus::queue::Target;
 
     /// How an exchange ended, as the scheduler needs to know it.
-    #[derive(Debug)]
+    #[derive(Debug, PartialEq)]
     pub(crate) enum Outcome<A> {
         /// The device answered, be it with a refusal: it is there.
         Answered(A),
         /// The medium took it, and answered for itself: whether the device is there is not known by it.
         #[cfg_attr(not(feature = "links"), expect(dead_code, reason = "elsewhere nobody stands between"))]
         Taken(A),
-        /// No answer that can be used: time-out, disconnection, garbage, or a gateway that cannot reach the device.
+        /// No answer that can be used: time-out, disconnection, garbage. What was to be sent may have been received: of a write
+        /// nobody knows then whether it was done.
         Silent(DeviceFault),
+        /// As [`Outcome::Silent`], but it was surely not received: there is no way to the device.
+        Unsent(DeviceFault),
         /// As [`Outcome::Silent`], but to something else that had to go first: what was to be sent was not, and may be later.
         #[cfg_attr(
             not(any(feature = "modbus", test)),

@@ -54,7 +54,9 @@ impl<Ask: Clone> ReadJob<Ask> {
     {
         let readings = match outcome {
             Outcome::Answered(answer) | Outcome::Taken(answer) => self.plan.answered(model, now, answer),
-            Outcome::Silent(fault) | Outcome::Held(fault) => self.plan.silent(model, now, silences, &fault),
+            Outcome::Silent(fault) | Outcome::Unsent(fault) | Outcome::Held(fault) => {
+                self.plan.silent(model, now, silences, &fault)
+            }
         };
         self.got.extend(readings.into_iter().map(|reading| (reading.point, reading)));
         self.ready(model, now)

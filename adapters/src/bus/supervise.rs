@@ -97,7 +97,8 @@ mod restart {
             }
             let pause = backoff.next(&mut jitter);
             record(&ends, panic.as_ref(), pause);
-            ends.outlet.refuse_all(&DeviceFault::Unreachable(CAUSE.to_owned()));
+            // What of it was sent is not known.
+            ends.outlet.refuse_all(&DeviceFault::Unsettled(CAUSE.to_owned()));
             refuse_until(&mut ends, CAUSE, Some(Instant::now() + pause)).await;
             if ends.stop.is_cancelled() {
                 break;

@@ -100,10 +100,10 @@ impl<M: Model, E: Ear<Word = M::Word>> Worker<'_, M, E> {
         counters.busy(began, now());
         match outcome {
             _ if up => counters.up(),
-            Outcome::Silent(DeviceFault::Unreachable(why)) | Outcome::Held(DeviceFault::Unreachable(why)) => {
-                counters.down(why);
-            }
-            Outcome::Silent(fault) | Outcome::Held(fault) => {
+            Outcome::Silent(DeviceFault::Unreachable(why))
+            | Outcome::Unsent(DeviceFault::Unreachable(why))
+            | Outcome::Held(DeviceFault::Unreachable(why)) => counters.down(why),
+            Outcome::Silent(fault) | Outcome::Unsent(fault) | Outcome::Held(fault) => {
                 counters.down(&format!("the connection was given up: {fault}"))
             }
             Outcome::Answered(_) | Outcome::Taken(_) => counters.down("the connection has ended"),

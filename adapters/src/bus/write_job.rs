@@ -183,7 +183,11 @@ impl<Ask: Clone> WriteJob<Ask> {
                         self.phase = Phase::Send { ask, sent: false, heard: None };
                         return Vec::new();
                     }
-                    Outcome::Silent(fault) => Err((fault, false)),
+                    Outcome::Unsent(fault) => {
+                        self.settle(Err(unsent(&fault)), now);
+                        return Vec::new();
+                    }
+                    Outcome::Silent(fault) => Err((perhaps(fault), false)),
                 };
                 self.sent((model, mapping), now, (target, value), sent, heard);
                 Vec::new()
@@ -232,7 +236,7 @@ impl<Ask: Clone> WriteJob<Ask> {
                 Err(fault) => self.settle(Err(fault), now),
             },
             // Nothing was written yet: fetching again is safe, for as long as the write may still begin.
-            Outcome::Silent(_) | Outcome::Held(_) => self.phase = Phase::Fetch(ask),
+            Outcome::Silent(_) | Outcome::Unsent(_) | Outcome::Held(_) => self.phase = Phase::Fetch(ask),
         }
         Vec::new()
     }
@@ -381,7 +385,7 @@ impl<Ask: Clone> WriteJob<Ask> {
 
     /// Why nobody waits for the item in progress any more: what was sent may be done all the same.
     fn perhaps_done(&self, fault: DeviceFault) -> DeviceFault {
-        if self.has_sent() { DeviceFault::Unsettled(fault.to_string()) } else { unsent(&fault) }
+        if self.has_sent() { perhaps(fault) } else { unsent(&fault) }
     }
 
     /// Replies to whom an answer comes too late.
@@ -495,7 +499,7 @@ impl<Ask: Clone> Verify<Ask> {
                     is_new = true;
                 }
             }
-            Outcome::Silent(_) | Outcome::Held(_) => self.plan = ReadPlan::default(),
+            Outcome::Silent(_) | Outcome::Unsent(_) | Outcome::Held(_) => self.plan = ReadPlan::default(),
         }
         self.next_at = now + self.every;
         is_new
@@ -517,7 +521,16 @@ impl<Ask: Clone> Verify<Ask> {
 fn is_busy<M: Model>(model: &M, ask: &M::Ask, outcome: &Outcome<M::Answer>) -> Option<DeviceFault> {
     match outcome {
         Outcome::Answered(answer) | Outcome::Taken(answer) => model.busy(ask, answer),
-        Outcome::Silent(_) | Outcome::Held(_) => None,
+        Outcome::Silent(_) | Outcome::Unsent(_) | Outcome::Held(_) => None,
+    }
+}
+
+/// Why nothing more will be known of what was sent: it may be done all the same.
+fn perhaps(fault: DeviceFault) -> DeviceFault {
+    match fault {
+        // They say so by themselves.
+        DeviceFault::Timeout(_) | DeviceFault::Garbled(_) | DeviceFault::Unsettled(_) => fault,
+        other => DeviceFault::Unsettled(other.to_string()),
     }
 }
 

@@ -118,27 +118,27 @@ impl CoapMedium {
         }
     }
 
-    async fn ask(&mut self, ask: Ask) -> Result<Answer, DeviceFault> {
+    async fn ask(&mut self, ask: Ask) -> Outcome<Answer> {
         self.keep().await;
         let gone = || DeviceFault::Unreachable("its link has ended".to_owned());
-        let held = self.link.as_ref().ok_or_else(gone)?;
+        let Some(held) = self.link.as_ref() else { return Outcome::Unsent(gone()) };
         let is_doubtful = held.is_doubtful;
         let (caller, answer) = oneshot::channel();
-        held.orders.send(Order::Ask(ask.request, caller)).await.map_err(|_| gone())?;
-        let (answer, answered) = answer.await.map_err(|_| gone())?;
+        if held.orders.send(Order::Ask(ask.request, caller)).await.is_err() {
+            return Outcome::Unsent(gone());
+        }
+        let Ok((answer, answered)) = answer.await else { return Outcome::Silent(gone()) };
         self.answered = answered;
+        if matches!(answer, Err(Failure::Timeout(_) | Failure::Unreachable(_) | Failure::Unsent(_))) {
+            self.doubt_link(is_doubtful);
+        }
         match answer {
-            Ok(response) => Ok(Answer::Response(response)),
-            Err(Failure::Reset) => Ok(Answer::Rejected),
-            Err(Failure::Timeout(within)) => {
-                self.doubt_link(is_doubtful);
-                Err(DeviceFault::Timeout(within))
-            }
-            Err(Failure::Garbled(what)) => Err(DeviceFault::Garbled(what)),
-            Err(Failure::Unreachable(why)) => {
-                self.doubt_link(is_doubtful);
-                Err(DeviceFault::Unreachable(why))
-            }
+            Ok(response) => Outcome::Answered(Answer::Response(response)),
+            Err(Failure::Reset) => Outcome::Answered(Answer::Rejected),
+            Err(Failure::Timeout(within)) => Outcome::Silent(DeviceFault::Timeout(within)),
+            Err(Failure::Garbled(what)) => Outcome::Silent(DeviceFault::Garbled(what)),
+            Err(Failure::Unreachable(why)) => Outcome::Silent(DeviceFault::Unreachable(why)),
+            Err(Failure::Unsent(why)) => Outcome::Unsent(DeviceFault::Unreachable(why)),
         }
     }
 
@@ -200,10 +200,7 @@ impl Medium for CoapMedium {
     }
 
     async fn exchange(&mut self, ask: Ask) -> Outcome<Answer> {
-        match self.ask(ask).await {
-            Ok(answer) => Outcome::Answered(answer),
-            Err(fault) => Outcome::Silent(fault),
-        }
+        self.ask(ask).await
     }
 
     fn answered(&self) -> Mark {

@@ -86,7 +86,7 @@ impl Asker {
             // It is there, and that is all that it says.
             Err(Failure::Reset) => found.refusal = Some("it rejects the question".to_owned()),
             Err(Failure::Garbled(what)) => found.refusal = Some(what),
-            Err(Failure::Timeout(_) | Failure::Unreachable(_)) => return None,
+            Err(Failure::Timeout(_) | Failure::Unreachable(_) | Failure::Unsent(_)) => return None,
         }
         if found.links.iter().any(|link| link.path.starts_with("/3/")) {
             for path in IDENTITY {

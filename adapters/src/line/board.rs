@@ -149,11 +149,11 @@ impl Board {
     /// Asks something. Waits for its turn and for the answer; whoever stops waiting does not take it back.
     pub(crate) async fn ask(&self, ask: Ask) -> Outcome<Answer> {
         let (done, result) = oneshot::channel();
-        let lost = || Outcome::Silent(DeviceFault::Unreachable("its bus has stopped".to_owned()));
+        let stopped = || DeviceFault::Unreachable("its bus has stopped".to_owned());
         if self.orders.send(Order { ask, done }).await.is_err() {
-            return lost();
+            return Outcome::Unsent(stopped());
         }
-        result.await.unwrap_or_else(|_| lost())
+        result.await.unwrap_or_else(|_| Outcome::Silent(stopped()))
     }
 
     fn listeners(&self) -> MutexGuard<'_, BTreeMap<DeviceId, Listener>> {

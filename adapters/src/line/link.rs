@@ -135,7 +135,7 @@ impl Keeper {
             tokio::select! {
                 () = stop.cancelled() => return,
                 order = self.orders.recv() => match order {
-                    Some(order) => answer(order.done, gone(cause)),
+                    Some(order) => answer(order.done, Outcome::Unsent(gone(cause))),
                     None => return stop.cancelled().await,
                 },
             }
@@ -183,8 +183,8 @@ impl Keeper {
     }
 }
 
-fn gone(cause: &str) -> Outcome<Answer> {
-    Outcome::Silent(DeviceFault::Unreachable(cause.to_owned()))
+fn gone(cause: &str) -> DeviceFault {
+    DeviceFault::Unreachable(cause.to_owned())
 }
 
 type Done = tokio::sync::oneshot::Sender<Outcome<Answer>>;
@@ -199,11 +199,13 @@ struct Talk<'b> {
     board: &'b Board,
     conversation: Conversation,
     asked: Option<(Done, Instant)>,
+    /// Whether anything of what was asked last was handed over.
+    sent: bool,
 }
 
 impl<'b> Talk<'b> {
     fn new(board: &'b Board, conversation: Conversation) -> Self {
-        Self { board, conversation, asked: None }
+        Self { board, conversation, asked: None, sent: false }
     }
 
     /// Goes on until the line is gone.
@@ -266,7 +268,8 @@ impl<'b> Talk<'b> {
         }
         self.asked = Some((done, now()));
         let request = self.conversation.ask(now(), ask);
-        wire.write(&request).await?;
+        self.sent = false;
+        wire.hand_over(&request, &mut self.sent).await?;
         let sent = self.conversation.sent(now());
         self.take_in(sent);
         Ok(())
@@ -297,7 +300,8 @@ impl<'b> Talk<'b> {
     /// The line is gone; what is owed on it.
     fn end(mut self, cause: &str) -> Debts {
         if let Some((done, _)) = self.asked.take() {
-            answer(done, gone(cause));
+            let lost = if self.sent { Outcome::Silent } else { Outcome::Unsent };
+            answer(done, lost(gone(cause)));
         }
         self.conversation.close(now())
     }

@@ -424,6 +424,39 @@ async fn a_projector_behind_tcp_is_set_and_confirmed() {
     timeout(PATIENCE, projector).await.expect("its connection is closed").unwrap();
 }
 
+/// Its cable is pulled after a command: nobody knows whether it has done it. What comes while it is out was not sent.
+#[tokio::test]
+async fn what_was_sent_before_a_line_was_lost_may_be_done() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bus = format!("serial_line_tcp: \"{}\"", listener.local_addr().unwrap());
+    let projector = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut heard, mut buffer) = (String::new(), [0; 64]);
+        while !heard.ends_with("VOL 30\r") {
+            let count = stream.read(&mut buffer).await.unwrap();
+            heard += std::str::from_utf8(&buffer[..count]).unwrap();
+            if heard.ends_with('?') || heard.ends_with("?\r") {
+                stream.write_all(b"PWR=ON\r").await.unwrap();
+            }
+        }
+    });
+    let (adapters, mut from) = start(PROJECTOR, &bus);
+    assert_eq!(until(&mut from, online).await, Ok(()));
+    let set = |id| {
+        let action = Action::Write(vec![(PointId(1), number(30))]);
+        let (device, behind) = (DeviceId("d".into()), Duration::ZERO);
+        AdapterCall { id: CallId(id), device, within: PATIENCE, behind, action }
+    };
+    adapters.call(set(1));
+    let lost = until(&mut from, reply).await.outcome.unwrap().remove(0).result.unwrap_err();
+    assert!(matches!(lost, DeviceFault::Unsettled(_)), "{lost:?}");
+    timeout(PATIENCE, projector).await.expect("it has hung up").unwrap();
+    adapters.call(set(2));
+    let unsent = until(&mut from, reply).await.outcome.unwrap_err();
+    assert!(matches!(unsent, DeviceFault::Unreachable(_)), "{unsent:?}");
+    adapters.stop().await;
+}
+
 /// Bytes that never end keep nobody waiting for longer than a time-out.
 #[tokio::test]
 async fn a_flood_of_bytes_does_not_hold_up_what_is_asked() {

@@ -9,6 +9,7 @@ use usp_mapping::mapping::{ModbusPoint, ModbusTable, ModbusWriteFunction, Regist
 use usp_mapping::port::DeviceFault;
 use usp_mapping::transform::Raw;
 
+use crate::bus::Outcome;
 use crate::modbus::poll::Block;
 use crate::modbus::poll::learnt::Cause;
 
@@ -140,16 +141,18 @@ fn garbled(text: &str) -> DeviceFault {
     DeviceFault::Garbled(text.to_owned())
 }
 
-/// What becomes of an exception: most are the device's word, two are a gateway's that it cannot reach the device.
-pub(crate) fn exception(code: ExceptionCode) -> Result<Answer, DeviceFault> {
+/// What becomes of an exception: most are the device's word, two are a gateway's that it cannot reach the device. Only the first of
+/// them says that it did not try.
+pub(crate) fn exception(code: ExceptionCode) -> Outcome<Answer> {
+    let unreachable = |why: &str| DeviceFault::Unreachable(why.to_owned());
     match code {
         ExceptionCode::GatewayPathUnavailable => {
-            Err(DeviceFault::Unreachable("the gateway has no path to it (exception 10)".to_owned()))
+            Outcome::Unsent(unreachable("the gateway has no path to it (exception 10)"))
         }
         ExceptionCode::GatewayTargetDevice => {
-            Err(DeviceFault::Unreachable("the gateway gets no answer from it (exception 11)".to_owned()))
+            Outcome::Silent(unreachable("the gateway gets no answer from it (exception 11)"))
         }
-        code => Ok(Answer::Exception(code.into())),
+        code => Outcome::Answered(Answer::Exception(code.into())),
     }
 }
 
@@ -358,10 +361,11 @@ mod tests {
 
     #[test]
     fn a_gateways_exceptions_are_no_answer_of_the_device() {
-        assert_eq!(exception(ExceptionCode::IllegalDataAddress), Ok(Answer::Exception(2)));
-        assert_eq!(exception(ExceptionCode::Custom(99)), Ok(Answer::Exception(99)));
-        for code in [ExceptionCode::GatewayPathUnavailable, ExceptionCode::GatewayTargetDevice] {
-            assert!(matches!(exception(code), Err(DeviceFault::Unreachable(_))));
-        }
+        assert_eq!(exception(ExceptionCode::IllegalDataAddress), Outcome::Answered(Answer::Exception(2)));
+        assert_eq!(exception(ExceptionCode::Custom(99)), Outcome::Answered(Answer::Exception(99)));
+        let untried = exception(ExceptionCode::GatewayPathUnavailable);
+        assert!(matches!(untried, Outcome::Unsent(DeviceFault::Unreachable(_))), "{untried:?}");
+        let unanswered = exception(ExceptionCode::GatewayTargetDevice);
+        assert!(matches!(unanswered, Outcome::Silent(DeviceFault::Unreachable(_))), "{unanswered:?}");
     }
 }

@@ -74,17 +74,18 @@ impl Medium for ModbusTcp {
     async fn exchange(&mut self, ask: Ask) -> Outcome<Answer> {
         // Taken out: unless a clean answer puts it back, the connection is gone, also when this future is dropped.
         let Some(mut connection) = self.connection.take() else {
-            return Outcome::Silent(DeviceFault::Unreachable("not connected".to_owned()));
+            return Outcome::Unsent(DeviceFault::Unreachable("not connected".to_owned()));
         };
         connection.context.set_slave(Slave(ask.unit));
+        connection.stream.begin();
         let call = connection.context.call(codec::request(&ask.query));
         match timeout(ask.timeout, call).await {
             Err(_) => Outcome::Silent(DeviceFault::Timeout(ask.timeout)),
             // tokio-modbus reports the end of the stream as whatever the system's last error was.
             Ok(Err(_)) if connection.stream.is_closed() => {
-                Outcome::Silent(DeviceFault::Unreachable(CLOSED.to_owned()))
+                broken_off(&connection.stream, DeviceFault::Unreachable(CLOSED.to_owned()))
             }
-            Ok(Err(error)) => Outcome::Silent(error_fault(&error)),
+            Ok(Err(error)) => broken_off(&connection.stream, error_fault(&error)),
             Ok(Ok(Ok(response))) => match codec::answer(&ask.query, response) {
                 Ok(answer) => {
                     self.connection = Some(connection);
@@ -94,7 +95,7 @@ impl Medium for ModbusTcp {
             },
             Ok(Ok(Err(code))) => {
                 self.connection = Some(connection);
-                codec::exception(code).map_or_else(Outcome::Silent, Outcome::Answered)
+                codec::exception(code)
             }
         }
     }
@@ -103,6 +104,11 @@ impl Medium for ModbusTcp {
         self.connection.take_if(|connection| !connection.stream.is_quiet());
         self.connection.is_some()
     }
+}
+
+/// The connection ended before the answer came. What was not handed over was not sent.
+fn broken_off(stream: &SharedStream, fault: DeviceFault) -> Outcome<Answer> {
+    if stream.has_sent() { Outcome::Silent(fault) } else { Outcome::Unsent(fault) }
 }
 
 fn error_fault(error: &Error) -> DeviceFault {

@@ -300,6 +300,24 @@ async fn a_gateway_that_cannot_reach_a_unit_keeps_its_connection() {
     assert!(bench.server.requests().iter().all(|seen| seen.connection == 0));
 }
 
+/// Of a request that was handed over nobody knows what became of it, unless a gateway says that it did not try.
+#[tokio::test]
+async fn what_was_handed_over_and_not_answered_may_be_done() {
+    let mapping = fake::mapping(&[setting(1, None)]);
+    let mut bench = Bench::start(&[("a", 1, &mapping)]);
+    let unsent = "the gateway has no path to it (exception 10); this was not sent";
+    let perhaps = |why: &str| Err(DeviceFault::Unsettled(format!("unreachable: {why}")));
+    for (id, fault, told) in [
+        (1, Fault::HangUp, perhaps("the connection was closed")),
+        (2, Fault::Exception(11), perhaps("the gateway gets no answer from it (exception 11)")),
+        (3, Fault::Exception(10), Err(DeviceFault::Unreachable(unsent.to_owned()))),
+    ] {
+        bench.server.world().faults.push_back(fault);
+        assert_eq!(bench.result(call(id, "a", write(0, 7))).await, told);
+        assert_eq!(bench.result(call(10 + id, "a", write(0, 7))).await, Ok(number(7)));
+    }
+}
+
 #[tokio::test]
 async fn writes_go_first_and_an_expired_one_never_leaves() {
     let mapping = fake::mapping(&[register(0), setting(1, None), setting(2, None)]);

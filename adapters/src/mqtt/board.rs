@@ -71,6 +71,8 @@ pub(crate) enum Published {
     Refused(String),
     /// The connection broke before the server said anything.
     Lost(String),
+    /// There was no connection.
+    Unsent(String),
 }
 
 /// What the connection is to do, with whoever waits for what becomes of it.
@@ -222,11 +224,11 @@ impl Board {
     /// Publishes something. Waits for its turn and for the server; whoever stops waiting does not take it back.
     pub(crate) async fn publish(&self, publication: Publication) -> Published {
         let (done, result) = oneshot::channel();
-        let lost = || Published::Lost("the connection to the MQTT server has ended".to_owned());
+        let ended = || "the connection to the MQTT server has ended".to_owned();
         if self.orders.send(Order::Publish(publication, done)).await.is_err() {
-            return lost();
+            return Published::Unsent(ended());
         }
-        result.await.unwrap_or_else(|_| lost())
+        result.await.unwrap_or_else(|_| Published::Lost(ended()))
     }
 
     /// Waits until the server has answered to something that it got after all subscriptions; whether it has.

@@ -50,6 +50,7 @@ impl MqttDevice {
             Ok(Published::Taken) => Outcome::Taken(Answer::Taken),
             Ok(Published::Refused(why)) => Outcome::Taken(Answer::Refused(why)),
             Ok(Published::Lost(why)) => Outcome::Silent(DeviceFault::Unreachable(why)),
+            Ok(Published::Unsent(why)) => Outcome::Unsent(DeviceFault::Unreachable(why)),
             Err(_) => Outcome::Silent(DeviceFault::Timeout(*timeout)),
         }
     }

@@ -166,7 +166,7 @@ impl Keeper {
                 () = stop.cancelled() => return,
                 order = self.orders.recv() => match order {
                     // Whoever ordered it may wait no longer.
-                    Some(Order::Publish(_, done)) => drop(done.send(Published::Lost(cause.to_owned()))),
+                    Some(Order::Publish(_, done)) => drop(done.send(Published::Unsent(cause.to_owned()))),
                     Some(Order::RoundTrip(_)) => {}
                     None => return stop.cancelled().await,
                 },

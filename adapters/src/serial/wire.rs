@@ -84,15 +84,30 @@ impl Wire {
 
     /// Hands bytes over. Errors: the way is gone, or takes nothing any more.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hand_over(bytes, &mut false).await
+    }
+
+    /// The same, and tells whether any of them were handed over, at whatever comes of the rest.
+    pub(crate) async fn hand_over(&mut self, bytes: &[u8], any: &mut bool) -> io::Result<()> {
         let write = async {
-            match self {
-                Self::Serial { to, .. } => to.write_all(bytes).await,
-                Self::Tcp(stream) => stream.write_all(bytes).await,
-                #[cfg(test)]
-                Self::Memory(stream) => stream.write_all(bytes).await,
+            let mut left = bytes;
+            while !left.is_empty() {
+                let count = self.write_some(left).await?;
+                *any |= count > 0;
+                left = left.get(count..).filter(|_| count > 0).ok_or(io::ErrorKind::WriteZero)?;
             }
+            Ok(())
         };
         timeout(WRITE, write).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Serial { to, .. } => to.write(bytes).await,
+            Self::Tcp(stream) => stream.write(bytes).await,
+            #[cfg(test)]
+            Self::Memory(stream) => stream.write(bytes).await,
+        }
     }
 }
 

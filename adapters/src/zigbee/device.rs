@@ -89,12 +89,21 @@ impl ZigbeeDevice {
             Err(Unanswered::Unsent(DeviceFault::Expired)) => Outcome::Taken(Answer::Expired),
             Err(Unanswered::Missed) if ask.is_held => Outcome::Taken(Answer::Missed),
             // That one that sleeps does not answer says nothing, nor what was not sent; that it has left is heard.
-            Err(why @ (Unanswered::Missed | Unanswered::Unsent(_) | Unanswered::Left)) => {
+            Err(why @ (Unanswered::Missed | Unanswered::Unsent(_))) => {
                 Outcome::Taken(Answer::Unreached(why.fault()))
             }
-            Err(why) if ask.sleeps => Outcome::Taken(Answer::Unreached(why.fault())),
+            Err(Unanswered::Left) => Outcome::Taken(Answer::Unreached(perhaps(Unanswered::Left.fault()))),
+            Err(why) if ask.sleeps => Outcome::Taken(Answer::Unreached(perhaps(why.fault()))),
             Err(why) => Outcome::Silent(why.fault()),
         }
+    }
+}
+
+/// It may have been received.
+fn perhaps(fault: DeviceFault) -> DeviceFault {
+    match fault {
+        DeviceFault::Unreachable(_) => DeviceFault::Unsettled(fault.to_string()),
+        other => other,
     }
 }
 

@@ -571,7 +571,7 @@ async fn whoever_asks_a_silent_plug_is_told_so_in_time() {
     let began = tokio::time::Instant::now();
     let set = world.write("plug", Value::Bool(true), 8 * SECOND).await;
     assert!(began.elapsed() <= 8 * SECOND, "{:?}", began.elapsed());
-    let Err(DeviceFault::Unreachable(why)) = &set else { panic!("{set:?}") };
+    let Err(DeviceFault::Unsettled(why)) = &set else { panic!("{set:?}") };
     assert!(why.contains("acknowledge"), "{why}");
     let began = tokio::time::Instant::now();
     let get = world.call("plug", Action::Read(vec![PointId(0)]), 7 * SECOND);

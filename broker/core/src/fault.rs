@@ -70,12 +70,7 @@ impl Fault {
     /// The same of one that was to be written: 7009, because neither the value nor the broker is to blame.
     pub fn from_device_write(device: &str, fault: &DeviceFault) -> Self {
         let failed = Self::from_device(device, fault, ErrCode::PARAMETER_ACTION_FAILED);
-        match fault {
-            DeviceFault::Timeout(_) | DeviceFault::Garbled(_) | DeviceFault::Unsettled(_) => {
-                failed.unsettled()
-            }
-            _ => failed,
-        }
+        if is_unsettled(fault) { failed.unsettled() } else { failed }
     }
 
     /// A device is offline, so that nothing of it was written.
@@ -105,25 +100,58 @@ impl Fault {
 
     /// What a device's fault is when a Command of it was to run.
     pub fn from_device_command(device: &str, fault: &DeviceFault) -> Self {
+        let failed = Self::from_device_question(device, fault);
+        if is_unsettled(fault) { failed.unsettled() } else { failed }
+    }
+
+    /// The same when all that was done for the Command was to ask the device for what it has.
+    pub fn from_device_question(device: &str, fault: &DeviceFault) -> Self {
         match fault {
             DeviceFault::QueueFull => Self::from_device(device, fault, ErrCode::COMMAND_FAILURE),
-            _ => {
-                let failed = Self::new(ErrCode::COMMAND_FAILURE, format!("device {device}: {fault}"));
-                if is_unsettled(fault) { failed.unsettled() } else { failed }
-            }
+            _ => Self::new(ErrCode::COMMAND_FAILURE, format!("device {device}: {fault}")),
         }
     }
 }
 
+/// Whether nobody knows if what a device was to do was done. What was not sent says so by itself.
 fn is_unsettled(fault: &DeviceFault) -> bool {
     match fault {
         DeviceFault::HalfDone { fault, .. } => is_unsettled(fault),
-        fault => matches!(fault, DeviceFault::Unsettled(_)),
+        DeviceFault::Timeout(_)
+        | DeviceFault::Garbled(_)
+        | DeviceFault::Unsettled(_)
+        | DeviceFault::Stopping => true,
+        _ => false,
     }
 }
 
 impl From<PathError> for Fault {
     fn from(error: PathError) -> Self {
         Self::new(ErrCode::INVALID_PATH_SYNTAX, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_command_that_failed_is_told() {
+        let cut = DeviceFault::Unreachable("cable cut; this was not sent".to_owned());
+        let lost = DeviceFault::Unsettled("cable cut".to_owned());
+        let half = DeviceFault::HalfDone { step: 2, of: 3, fault: Box::new(lost) };
+        let garbled = DeviceFault::Garbled("short".to_owned());
+        for (fault, told) in [
+            (&cut, "device a: unreachable: cable cut; this was not sent"),
+            (&half, "device a: step 2 of 3: cable cut; step 1 was done; whether it was done is not known"),
+            (&garbled, "device a: unusable answer: short; whether it was done is not known"),
+            (
+                &DeviceFault::NotTried,
+                "device a: not sent, because an earlier write of the same request failed",
+            ),
+        ] {
+            assert_eq!(Fault::from_device_command("a", fault).text, told);
+        }
+        assert_eq!(Fault::from_device_question("a", &garbled).text, "device a: unusable answer: short");
     }
 }

@@ -7,8 +7,10 @@ use std::error::Error;
 pub(in crate::ble) enum Fault {
     /// The device does not do it.
     Refused(String),
-    /// The device, or the way to it, is gone.
+    /// The device, or the way to it, is gone: what it was asked it may have received.
     Gone(String),
+    /// It was not asked: it is not connected, or nobody is there who could ask it.
+    Unsent(String),
 }
 
 /// Errors that a device has answered with, as BlueZ calls them.
@@ -21,8 +23,26 @@ const REFUSALS: [&str; 6] = [
     "InvalidArguments",
 ];
 
+/// Errors with which nothing was begun, as BlueZ and D-Bus call them. One that comes for a bluetoothd that ended meanwhile is
+/// `NoReply`.
+const UNSENT: [&str; 10] = [
+    "ServiceUnknown",
+    "NameHasNoOwner",
+    "SpawnFailed",
+    "AccessDenied",
+    "UnknownObject",
+    "UnknownMethod",
+    "UnknownInterface",
+    "NotReady",
+    "NotConnected",
+    "InProgress",
+];
+
 /// What BlueZ says of an exchange that was under way when the connection broke off.
 const BROKEN_OFF: &str = "ATT error: 0x0e";
+
+/// What it says of one that is to begin, and there is no connection.
+const NOT_CONNECTED: &str = "Not connected";
 
 /// Nobody knows more.
 const NO_ANSWER: &str = "it does not answer: is it near, awake, and connected to nobody else?";
@@ -122,7 +142,8 @@ fn of_said(error: Said<'_>) -> Fault {
     if REFUSALS.contains(&kind) || kind == "Failed" && message.contains("ATT error") {
         return Fault::Refused(shortened(if message.is_empty() { kind } else { message }));
     }
-    Fault::Gone(words_of(error))
+    let is_unsent = UNSENT.contains(&kind) || kind == "Failed" && message == NOT_CONNECTED;
+    if is_unsent { Fault::Unsent(words_of(error)) } else { Fault::Gone(words_of(error)) }
 }
 
 /// What is meant by an error of `btleplug`.
@@ -138,7 +159,11 @@ pub(super) fn of_peer(error: &btleplug::Error) -> Fault {
         let shown = format!("{other:?}");
         return said_in(&shown).map_or_else(|| by_text(&other.to_string()), of_said);
     }
-    Fault::Gone(shortened(&error.to_string()))
+    let words = shortened(&error.to_string());
+    match error {
+        btleplug::Error::NotConnected | btleplug::Error::DeviceNotFound => Fault::Unsent(words),
+        _ => Fault::Gone(words),
+    }
 }
 
 /// The error of D-Bus within one that does not have it among its causes, as `bluez-async` makes them: it can be seen there all the
@@ -189,9 +214,11 @@ mod tests {
         }
         let broken = of("org.bluez.Error.Failed", "Operation failed with ATT error: 0x0e");
         assert_eq!(broken, Fault::Gone("the connection broke off".to_owned()));
-        assert_eq!(of("org.bluez.Error.Failed", "Not connected"), Fault::Gone("Not connected".to_owned()));
+        assert_eq!(of("org.bluez.Error.Failed", "Not connected"), Fault::Unsent("Not connected".to_owned()));
         let unknown = of("org.freedesktop.DBus.Error.UnknownObject", "Method \"x\" …");
-        assert_eq!(unknown, Fault::Gone("BlueZ does not know it any more".to_owned()));
+        assert_eq!(unknown, Fault::Unsent("BlueZ does not know it any more".to_owned()));
+        let killed = of("org.freedesktop.DBus.Error.NoReply", "Message recipient disconnected …");
+        assert_eq!(killed, Fault::Gone("BlueZ does not answer".to_owned()), "it may have done it before");
     }
 
     /// As `bluez-async` hands it on: transparent, so that what it is made of is none of its causes.
@@ -218,9 +245,9 @@ mod tests {
             assert_eq!(through_btleplug(name, message), Fault::Refused(message.to_owned()));
         }
         let gone = through_btleplug("org.bluez.Error.Failed", "Not connected");
-        assert_eq!(gone, Fault::Gone("Not connected".to_owned()));
+        assert_eq!(gone, Fault::Unsent("Not connected".to_owned()));
         let gone = through_btleplug("org.freedesktop.DBus.Error.ServiceUnknown", "The name …");
-        assert_eq!(gone, Fault::Gone("bluetoothd is not running".to_owned()));
+        assert_eq!(gone, Fault::Unsent("bluetoothd is not running".to_owned()));
         for odd in ["D-Bus error: x", "D-Bus error: x (a b)", "DbusError(D-Bus error:  ())"] {
             assert!(said_in(odd).is_none(), "{odd}");
         }
@@ -252,7 +279,7 @@ mod tests {
         for name in names {
             for message in ["it is odd", "", "a \0 (b) D-Bus error: (", "\u{1b}[2J"] {
                 let text = format!("D-Bus error: {message} ({name})");
-                let (Fault::Gone(why) | Fault::Refused(why)) =
+                let (Fault::Gone(why) | Fault::Unsent(why) | Fault::Refused(why)) =
                     of_peer(&btleplug::Error::Other(Box::new(MadeUp(text))));
                 assert!(why.chars().count() <= 200 && !why.contains(char::is_control), "{why:?}");
             }

@@ -66,7 +66,7 @@ impl Session {
         self.paired(address, options.pair).await?;
         let made = match self.linked(device).await {
             // A connection that is refused is none.
-            Err(Fault::Refused(why) | Fault::Gone(why)) => {
+            Err(Fault::Refused(why) | Fault::Gone(why) | Fault::Unsent(why)) => {
                 Err(Fault::Gone(format!("it cannot be connected: {why}")))
             }
             Ok(device) => Peer::new(device, notify, &self.wire.runtime).await,

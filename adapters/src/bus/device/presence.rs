@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use usp_mapping::port::{AdapterReport, DeviceFault};
 
-use super::{DeviceState, Outbox, Purpose, push_replies, refuse_all};
+use super::{DeviceState, Outbox, Purpose, refuse_all};
 use crate::FromAdapter;
 use crate::bus::Model;
 use crate::bus::plan::ReadPlan;
@@ -91,12 +91,7 @@ impl<M: Model> DeviceState<M> {
 
     /// Answers everything that waits with the same fault; writes that were not sent say so.
     pub(crate) fn abandon(&mut self, fault: &DeviceFault, out: &mut Outbox) {
-        if self.write.is_some() {
-            self.orphan(Purpose::Write);
-        }
-        for job in self.write.take().into_iter().chain(std::mem::take(&mut self.parked)) {
-            push_replies(out, job.abandon(|_| fault.clone()));
-        }
+        self.abandon_writes(fault, out);
         let read = self.read.take();
         if read.is_some() {
             self.orphan(Purpose::Read);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use usp_mapping::port::PointId;
+use usp_mapping::port::{DeviceFault, PointId};
 
 use super::{DeviceState, Outbox, Purpose, push_replies};
 use crate::bus::precedence::Class;
@@ -135,6 +135,19 @@ impl<M: Model> DeviceState<M> {
             if job.has_sent() {
                 self.look_at(now, &job.points());
             }
+        }
+    }
+
+    /// Answers the writes that are begun with the same fault. What they have sent is looked at as soon as the device is there.
+    pub(super) fn abandon_writes(&mut self, fault: &DeviceFault, out: &mut Outbox) {
+        if self.write.is_some() {
+            self.orphan(Purpose::Write);
+        }
+        for job in self.write.take().into_iter().chain(std::mem::take(&mut self.parked)) {
+            if let Some(at) = self.wrote_at.filter(|_| job.has_sent()) {
+                self.look_at(at, &job.points());
+            }
+            push_replies(out, job.abandon(|_| fault.clone()));
         }
     }
 

@@ -555,6 +555,48 @@ fn what_may_have_been_written_is_read_soon() {
     assert_eq!(shown, Reading::now(PointId(0), Ok(number(7))));
 }
 
+/// A connection that broke off in mid-write: it may be done. Where none was there to send it over it is not.
+#[test]
+fn what_was_lost_may_be_done_and_what_was_not_sent_is_not() {
+    let gone = || DeviceFault::Unreachable("it hung up".to_owned());
+    for capability in [writable(), verified(100)] {
+        let mut bench = Bench::connected(&[vec![capability, on_demand()]]);
+        bench.call(call(1, "a", write(0, 7)));
+        assert_eq!(bench.next().1, What::Write(0, number(7)));
+        bench.scheduler.handle_exchange(bench.now, Outcome::Unsent(gone()), false);
+        let unsent = DeviceFault::Unreachable("it hung up; this was not sent".to_owned());
+        assert_eq!(bench.replies(), [(1, Ok(vec![Err(unsent)]))], "at once");
+        bench.call(call(2, "a", write(0, 8)));
+        assert_eq!(bench.next().1, What::Write(0, number(8)));
+        bench.scheduler.handle_exchange(bench.now, Outcome::Silent(gone()), false);
+        let mut replies = bench.replies();
+        while replies.is_empty() {
+            bench.settle();
+            bench.wake(200 * MS);
+            replies = bench.replies();
+        }
+        let perhaps = DeviceFault::Unsettled("unreachable: it hung up".to_owned());
+        assert_eq!(replies, [(2, Ok(vec![Err(perhaps)]))]);
+    }
+}
+
+/// It cannot be asked at once what it has: it is asked when it is back.
+#[test]
+fn what_was_sent_to_a_device_that_is_lost_is_read_when_it_is_back() {
+    let mut bench = Bench::connected(&[vec![verified(5000), on_demand()]]);
+    bench.call(call(1, "a", write(0, 7)));
+    assert_eq!(bench.next().1, What::Write(0, number(7)));
+    bench.answer(FakeAnswer::Shows(7));
+    assert_eq!(bench.next().1, What::Read(vec![0]));
+    bench.scheduler.handle_said(bench.now, Said::LinkDown("it hangs".to_owned()));
+    let perhaps = DeviceFault::Unsettled("unreachable: it hangs".to_owned());
+    assert_eq!(bench.replies(), [(1, Ok(vec![Err(perhaps)]))]);
+    bench.scheduler.handle_exchange(bench.now, Outcome::Silent(DeviceFault::Timeout(MS)), false);
+    bench.pass(1000 * MS);
+    bench.scheduler.handle_said(bench.now, Said::LinkUp);
+    assert_eq!(bench.next().1, What::Read(vec![0]));
+}
+
 #[test]
 fn a_write_that_the_device_does_not_show_is_not_confirmed() {
     let mut bench = Bench::connected(&[vec![verified(100)]]);

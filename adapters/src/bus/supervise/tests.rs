@@ -100,7 +100,10 @@ async fn a_panic_answers_what_waits_and_the_bus_is_served_again() {
     bench.call(call(2, "a", write(1, 3))).await;
     for _ in 0..2 {
         let reply = bench.reply().await;
-        assert!(matches!(reply.outcome, Err(DeviceFault::Unreachable(_))), "{reply:?}");
+        assert!(
+            matches!(reply.outcome, Err(DeviceFault::Unsettled(_))),
+            "what was sent is not known: {reply:?}"
+        );
     }
     assert_eq!(bench.statistics().restarts, 1);
     bench.call(call(3, "a", read(&[0]))).await;

@@ -89,6 +89,14 @@ struct Job {
     garbled: Option<String>,
 }
 
+impl Job {
+    /// Whether its first message was sent once at most, and nothing was heard of it.
+    fn is_new(&self) -> bool {
+        let Flight { left, acknowledged, .. } = self.flight;
+        self.transfer.is_first() && left == MAX_RETRANSMIT && !acknowledged && self.garbled.is_none()
+    }
+}
+
 /// The state of a conversation with one device.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -220,7 +228,10 @@ impl Endpoint {
     pub(crate) fn handle_unreachable(&mut self, now: Instant, cause: &str) {
         if let Some(job) = self.job.take() {
             self.silent = true;
-            self.finish(now, job, Err(Failure::Unreachable(cause.to_owned())));
+            // Whoever is told that it was not sent is not belied later.
+            self.transmit.retain(|bytes| *bytes != job.flight.bytes);
+            let failure = if job.is_new() { Failure::Unsent } else { Failure::Unreachable };
+            self.finish(now, job, Err(failure(cause.to_owned())));
         }
         self.begin(now);
     }
@@ -388,7 +399,7 @@ impl Endpoint {
                 if let Some(watch) = watch {
                     watch.fail(now);
                 }
-                if matches!(result, Err(Failure::Timeout(_) | Failure::Unreachable(_))) {
+                if matches!(result, Err(Failure::Timeout(_) | Failure::Unreachable(_) | Failure::Unsent(_))) {
                     self.events.push_back(Event::Silent);
                 }
             }

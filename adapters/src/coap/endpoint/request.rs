@@ -89,6 +89,8 @@ pub(crate) enum Failure {
     Garbled(String),
     /// Nothing can be sent to it, or nobody hears it.
     Unreachable(String),
+    /// The same, and it surely has not received what it was asked.
+    Unsent(String),
 }
 
 /// How long a representation is fresh when nothing says so (RFC 7252, 5.10.5).

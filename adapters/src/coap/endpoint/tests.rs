@@ -193,6 +193,29 @@ fn a_rejected_message_is_known_at_once() {
     assert_eq!(talk.event(), Some(Event::Failed(Failure::Reset)));
 }
 
+/// The system says that nobody hears it: the first time it was surely not received, and later it may have been before.
+#[test]
+fn what_was_sent_once_and_did_not_arrive_was_not_received() {
+    let mut talk = Talk::new();
+    let cause = || "nobody listens there".to_owned();
+    talk.get("a");
+    talk.endpoint.handle_unreachable(talk.now, &cause());
+    assert_eq!(talk.event(), Some(Event::Failed(Failure::Unsent(cause()))));
+    talk.get("a");
+    talk.pass(4 * S);
+    assert!(talk.sends().is_some(), "again");
+    talk.endpoint.handle_unreachable(talk.now, &cause());
+    assert_eq!(talk.event(), Some(Event::Failed(Failure::Unreachable(cause()))));
+    let request = talk.get("a");
+    talk.hear(&Message::empty(Kind::Acknowledgement, request.id));
+    talk.endpoint.handle_unreachable(talk.now, &cause());
+    assert_eq!(talk.event(), Some(Event::Failed(Failure::Unreachable(cause()))), "it was acknowledged");
+    talk.endpoint.request(talk.now, Request::get(Talk::resource("a"), Manner::new(WITHIN)));
+    talk.endpoint.handle_unreachable(talk.now, &cause());
+    assert_eq!(talk.event(), Some(Event::Failed(Failure::Unsent(cause()))));
+    assert_eq!(talk.sends(), None, "nor is it sent now");
+}
+
 #[test]
 fn nothing_late_answers_another_request() {
     let mut talk = Talk::new();

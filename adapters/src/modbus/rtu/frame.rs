@@ -7,6 +7,7 @@ use tokio_modbus::{ExceptionCode, Response};
 use usp_mapping::mapping::ModbusTable;
 use usp_mapping::port::DeviceFault;
 
+use crate::bus::Outcome;
 use crate::modbus::codec::{self, Answer, Ask, Query};
 
 /// Bytes of an exception response, the shortest of all frames.
@@ -109,16 +110,15 @@ pub(crate) fn mirrors(ask: &Ask) -> bool {
 }
 
 /// What an answer says: a frame of the right unit and function, without its checksum.
-pub(crate) fn understood(query: &Query, body: &[u8]) -> Result<Answer, DeviceFault> {
+pub(crate) fn understood(query: &Query, body: &[u8]) -> Outcome<Answer> {
+    let garbled = |why: &str| Outcome::Silent(DeviceFault::Garbled(why.to_owned()));
     match body {
         [_, 0x80..=0xff, code] => codec::exception(ExceptionCode::new(*code)),
-        [_, pdu @ ..] => {
-            let response = Response::try_from(Bytes::copy_from_slice(pdu));
-            let response =
-                response.map_err(|_| DeviceFault::Garbled("it is no Modbus response".to_owned()))?;
-            codec::answer(query, response)
-        }
-        [] => Err(DeviceFault::Garbled("it is empty".to_owned())),
+        [_, pdu @ ..] => match Response::try_from(Bytes::copy_from_slice(pdu)) {
+            Ok(response) => codec::answer(query, response).map_or_else(Outcome::Silent, Outcome::Answered),
+            Err(_) => garbled("it is no Modbus response"),
+        },
+        [] => garbled("it is empty"),
     }
 }
 
@@ -203,10 +203,11 @@ mod tests {
     fn an_answer_is_read_from_its_frame() {
         let ask = read(17, ModbusTable::Holding, 0x6b, 3);
         let answer = understood(&ask.query, &[17, 3, 6, 2, 0x2b, 0, 0, 0, 0x64]);
-        assert_eq!(answer, Ok(Answer::Registers(vec![0x022b, 0, 0x64])));
+        assert_eq!(answer, Outcome::Answered(Answer::Registers(vec![0x022b, 0, 0x64])));
         assert_eq!(answer_length(&ask.query), 11);
-        assert_eq!(understood(&ask.query, &[17, 0x83, 2]), Ok(Answer::Exception(2)));
+        assert_eq!(understood(&ask.query, &[17, 0x83, 2]), Outcome::Answered(Answer::Exception(2)));
         let coils = read(17, ModbusTable::Coil, 0, 10);
-        assert_eq!(understood(&coils.query, &[17, 1, 2, 0xcd, 1]), Ok(Answer::Bits(bits(&[0xcd, 1], 10))));
+        let said = understood(&coils.query, &[17, 1, 2, 0xcd, 1]);
+        assert_eq!(said, Outcome::Answered(Answer::Bits(bits(&[0xcd, 1], 10))));
     }
 }

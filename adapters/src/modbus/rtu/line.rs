@@ -84,6 +84,10 @@ pub(crate) struct Line {
     last_byte: Instant,
     /// How long the unit that was asked last should be left alone.
     rest: Option<Duration>,
+    /// Whether anything of the last request was handed over.
+    handed: bool,
+    /// The same of what was wanted last; what goes first to be sure of its answer is not meant.
+    sent: bool,
 }
 
 /// The bytes that came in for a request.
@@ -98,7 +102,7 @@ struct Received {
 impl Line {
     /// A line about which nothing is known yet: it begins with a silence.
     pub(crate) fn new(wire: Wire, timing: Timing) -> Self {
-        Self { wire, timing, last_byte: Instant::now(), rest: None }
+        Self { wire, timing, last_byte: Instant::now(), rest: None, handed: false, sent: false }
     }
 
     /// How long the unit that was asked last should be left alone, because it may still say something.
@@ -106,8 +110,14 @@ impl Line {
         self.rest
     }
 
+    /// Whether anything of the last exchange that was asked for was handed over.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.sent
+    }
+
     /// Does one exchange, after those that it needs to be sure of the answer. `Err`: the line is gone.
     pub(crate) fn exchange(&mut self, memory: &mut Memory, ask: &Ask) -> io::Result<Outcome<Answer>> {
+        self.sent = false;
         if memory.echoes.is_none()
             && frame::mirrors(ask)
             && let Some(fault) = self.listen_for_echo(memory, ask)?
@@ -121,7 +131,9 @@ impl Line {
                     return Ok(Outcome::Held(DeviceFault::Expired));
                 }
                 Next::Send => {
-                    let outcome = self.ask(memory, ask)?;
+                    let outcome = self.ask(memory, ask);
+                    self.sent = self.handed;
+                    let outcome = outcome?;
                     let Outcome::Answered(answer) = &outcome else { return Ok(outcome) };
                     if !self.hears_another(memory, ask, answer)? {
                         return Ok(outcome);
@@ -132,7 +144,9 @@ impl Line {
                         self.hears_another(memory, &step, &answer)?;
                         pause(ask.pause);
                     }
-                    Outcome::Silent(fault) | Outcome::Held(fault) => return Ok(Outcome::Held(fault)),
+                    Outcome::Silent(fault) | Outcome::Unsent(fault) | Outcome::Held(fault) => {
+                        return Ok(Outcome::Held(fault));
+                    }
                 },
                 Next::Wait(until) => {
                     self.rest = Some(until.saturating_duration_since(now));
@@ -177,18 +191,23 @@ impl Line {
                 memory.echoes.get_or_insert(false);
                 None
             }
-            Outcome::Silent(fault) | Outcome::Held(fault) if memory.echoes.is_none() => Some(fault),
-            Outcome::Silent(_) | Outcome::Held(_) | Outcome::Answered(_) | Outcome::Taken(_) => None,
+            Outcome::Silent(fault) | Outcome::Unsent(fault) | Outcome::Held(fault)
+                if memory.echoes.is_none() =>
+            {
+                Some(fault)
+            }
+            _ => None,
         })
     }
 
     fn ask(&mut self, memory: &mut Memory, ask: &Ask) -> io::Result<Outcome<Answer>> {
         self.rest = None;
+        self.handed = false;
         if !self.fall_silent(memory)? {
             return Ok(Outcome::Held(DeviceFault::Garbled("the line does not fall silent".to_owned())));
         }
         let request = frame::request(ask);
-        self.wire.write(&request)?;
+        self.hand_over(&request)?;
         let sent_at = Instant::now() + self.timing.characters(request.len());
         self.last_byte = sent_at;
         memory.trust.sent(ask, sent_at);
@@ -204,7 +223,9 @@ impl Line {
                 memory.trust.answered(ask, matches!(answer, Answer::Exception(_)), took);
             }
             // The word of a gateway.
-            Outcome::Silent(DeviceFault::Unreachable(_)) => memory.trust.answered(ask, true, took),
+            Outcome::Silent(DeviceFault::Unreachable(_)) | Outcome::Unsent(_) => {
+                memory.trust.answered(ask, true, took);
+            }
             Outcome::Silent(DeviceFault::Timeout(_)) => self.rest = Some(ask.timeout),
             // What was damaged may have been noise, and the reply be still to come.
             Outcome::Silent(_) | Outcome::Held(_) => {
@@ -212,6 +233,21 @@ impl Line {
             }
         }
         Ok(outcome)
+    }
+
+    fn hand_over(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.wire.write_some(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.handed = true;
+                    bytes = bytes.get(count..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Waits for t3.5 of silence; `false`: it did not come. Late replies that come meanwhile are crossed out.
@@ -341,7 +377,7 @@ impl Received {
             self.bytes.drain(..frame.end);
             return None;
         }
-        Some(frame::understood(&ask.query, &body).map_or_else(Outcome::Silent, Outcome::Answered))
+        Some(frame::understood(&ask.query, &body))
     }
 
     fn drop_foreign(&mut self, memory: &mut Memory, frame: std::ops::Range<usize>) {

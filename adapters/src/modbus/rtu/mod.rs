@@ -104,12 +104,15 @@ impl Medium for ModbusRtu {
     async fn exchange(&mut self, ask: Ask) -> Outcome<Answer> {
         let (answer, done) = oneshot::channel();
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(Job::Exchange(ask, answer)).is_ok());
-        match if sent { done.await.ok() } else { None } {
-            Some((outcome, rest)) => {
+        if !sent {
+            return Outcome::Unsent(DeviceFault::Unreachable(self.ended()));
+        }
+        match done.await {
+            Ok((outcome, rest)) => {
                 self.rest = rest;
                 outcome
             }
-            None => Outcome::Silent(DeviceFault::Unreachable(self.ended())),
+            Err(_) => Outcome::Silent(DeviceFault::Unreachable(self.ended())),
         }
     }
 
@@ -142,6 +145,7 @@ fn serve(work: &Receiver<Job>, way: &Way, timing: Timing, up: &AtomicBool) {
                     Outcome::Answered(_)
                         | Outcome::Taken(_)
                         | Outcome::Silent(DeviceFault::Unreachable(_))
+                        | Outcome::Unsent(_)
                         | Outcome::Held(DeviceFault::Unreachable(_) | DeviceFault::Expired)
                 );
                 if unsure && matches!(way, Way::Tcp(_)) {
@@ -156,15 +160,16 @@ fn serve(work: &Receiver<Job>, way: &Way, timing: Timing, up: &AtomicBool) {
 
 fn exchange(line: &mut Option<Line>, memory: &mut Memory, ask: &Ask) -> Exchanged {
     let Some(open) = line else {
-        return (Outcome::Silent(DeviceFault::Unreachable("not connected".to_owned())), None);
+        return (Outcome::Unsent(DeviceFault::Unreachable("not connected".to_owned())), None);
     };
     match open.exchange(memory, ask) {
         Ok(outcome) => (outcome, open.rest()),
         Err(error) => {
+            let lost = if open.has_sent() { Outcome::Silent } else { Outcome::Unsent };
             *line = None;
             // What is plugged in next may be another adapter.
             memory.echoes = None;
-            (Outcome::Silent(line::lost(&error)), None)
+            (lost(line::lost(&error)), None)
         }
     }
 }

@@ -93,6 +93,14 @@ impl Wire {
         }
     }
 
+    /// Hands some of these bytes over; how many.
+    pub(crate) fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Serial(port) => port.serial.write(bytes),
+            Self::Tcp(stream) => stream.write(bytes),
+        }
+    }
+
     /// Hands bytes over.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {

@@ -86,7 +86,7 @@ pub(super) async fn publish(client: &AsyncClient, publication: Publication) -> S
                 Err(error) => Published::Lost(error.to_string()),
             }
         }),
-        Err(error) => Box::pin(std::future::ready(Published::Lost(error.to_string()))),
+        Err(error) => Box::pin(std::future::ready(Published::Unsent(error.to_string()))),
     }
 }
 

@@ -316,7 +316,7 @@ impl CommandJob {
             }
             // What is shown for want of better is nothing to step from.
             (Some(fault), _) => {
-                self.outcome = Err(Fault::from_device_command(&self.device_id(broker), &fault));
+                self.outcome = Err(Fault::from_device_question(&self.device_id(broker), &fault));
             }
             (None, Err(fault)) => self.outcome = Err(Fault { code: ErrCode::COMMAND_FAILURE, ..fault }),
         }
@@ -355,6 +355,9 @@ impl CommandJob {
                 }
                 let number = self.at.numbers.first().copied().unwrap_or_default();
                 broker.take_readings(number, results);
+            }
+            Err(fault) if self.name.as_str() == "X_USPBROKER_Refresh" => {
+                self.outcome = Err(Fault::from_device_question(&id, &fault));
             }
             Err(fault) => self.outcome = Err(Fault::from_device_command(&id, &fault)),
         }

@@ -240,7 +240,10 @@ fn a_set_fails_unless_the_device_did_it() {
             Behaviour::Fails(DeviceFault::Garbled("short".to_owned())),
             format!("7009 device a: unusable answer: short{unknown}"),
         ),
-        (Behaviour::Fails(DeviceFault::Stopping), "7009 device a: the adapter is shutting down".to_owned()),
+        (
+            Behaviour::Fails(DeviceFault::Stopping),
+            format!("7009 device a: the adapter is shutting down{unknown}"),
+        ),
         (
             Behaviour::FailsAfter(0, unconfirmed),
             "7009 device a: written but not confirmed: wanted true, the device shows false".to_owned(),

@@ -232,6 +232,7 @@ pub(super) fn may_be_done(fault: &DeviceFault) -> bool {
             | DeviceFault::NotConfirmed { .. }
             | DeviceFault::Garbled(_)
             | DeviceFault::Unsettled(_)
+            | DeviceFault::Stopping
     )
 }
 
