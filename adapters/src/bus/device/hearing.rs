@@ -54,9 +54,10 @@ impl<M: Model> DeviceState<M> {
                 self.orphan(Purpose::Write);
             }
             self.settle_writes(now, out);
-            return;
+        } else {
+            self.report(readings, out);
         }
-        self.report(readings, out);
+        self.count_waiting();
     }
 
     /// It is there.

@@ -74,6 +74,21 @@ fn what_is_heard_while_others_are_asked_for_is_newer_than_what_was_read() {
     assert_eq!(bench.replied(), [now(0, 9), now(1, 1), now(2, 1)]);
 }
 
+/// Nothing else is asked of the device for long.
+#[test]
+fn what_was_answered_by_what_the_device_said_waits_no_more() {
+    let mut bench = Bench::connected(&[vec![verified(500)]]);
+    let counters = Arc::clone(&bench.scheduler.counters);
+    let bus = Described { name: "bus".into(), protocol: "modbus-tcp", address: "here".into() };
+    let waiting = || counters.read(Instant::now(), 0, &bus, |_| true).devices[0].waiting;
+    bench.call(call(1, "a", write(0, 5)));
+    bench.next();
+    bench.answer(FakeAnswer::Shows(0));
+    assert_eq!(waiting(), 1, "it is to be shown");
+    bench.says(FakeWord::shows(0, 5));
+    assert_eq!((bench.replies().len(), waiting()), (1, 0));
+}
+
 #[test]
 fn a_value_with_an_old_part_confirms_no_write() {
     let mut bench = Bench::connected(&[vec![verified(500)]]);
