@@ -1,6 +1,7 @@
 //! The demo, end to end, over both transports: what README promises.
 
 use std::fs;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::Stdio;
 
@@ -26,11 +27,14 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), Stdio::null())
+    }
+
+    fn start_in(dir: TempDir, orders: Stdio) -> Self {
         crate::ble::dbus_daemon();
-        let dir = tempfile::tempdir().unwrap();
         let mut command = role::broker(ACTOR);
         let process = Process::start(
-            command.args(["demo", "--dir"]).arg(dir.path()).stdin(Stdio::null()).stderr(Stdio::null()),
+            command.args(["demo", "--dir"]).arg(dir.path()).stdin(orders).stderr(Stdio::null()),
         );
         let ready = process.line();
         assert!(ready.starts_with("ready endpoint_id="), "{ready}");
@@ -52,6 +56,12 @@ impl Demo {
     /// The WebSocket server.
     pub(crate) fn websocket(&self) -> SocketAddr {
         self.address("broker.toml", "listen = \"")
+    }
+
+    /// Types an order, and reads what is said to it.
+    fn tell(&mut self, order: &str) -> String {
+        writeln!(self.process.stdin(), "{order}").unwrap();
+        self.process.line()
     }
 
     fn over(&self, via: &str) -> Cli {
@@ -153,6 +163,34 @@ fn the_demo_does_what_it_promises_over_both_transports() {
         things_on_mqtt_are_used(&cli);
         things_in_the_air_are_used(&cli);
         things_on_zigbee_are_used(&cli);
+    }
+    demo.process.signal("TERM");
+    assert!(demo.process.ended().success());
+}
+
+/// Somebody else has got its device file meanwhile.
+#[test]
+fn what_is_unplugged_comes_back_by_its_name() {
+    let dir = tempfile::Builder::new().prefix("a \"demo\": ").tempdir().unwrap();
+    let mut demo = Demo::start_in(dir, Stdio::piped());
+    let [cli, _] = demo.both();
+    let meter = r#"Device.ProxiedDevice.[Name=="Smart meter"].Online"#;
+    let mesh = r#"Device.X_USPBROKER_Bus.[Name=="mesh"].Online"#;
+    let is = |path: &str, wanted: &str| {
+        eventually(path, || (cli.values(path).into_values().next()? == wanted).then_some(()));
+    };
+    let mut others = Vec::new();
+    for (device, online) in [("smart-meter", meter), ("plug", mesh)] {
+        is(online, "true");
+        let said = demo.tell(&format!("fault {device} unplugged"));
+        assert!(!said.starts_with("error"), "{said}");
+        is(online, "false");
+        for _ in 0..8 {
+            others.push(fs::File::options().read(true).write(true).open("/dev/ptmx").unwrap());
+        }
+        let said = demo.tell(&format!("clear {device}"));
+        assert!(!said.starts_with("error"), "{said}");
+        is(online, "true");
     }
     demo.process.signal("TERM");
     assert!(demo.process.ended().success());

@@ -46,7 +46,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 
 async fn demonstrate(place: &Place, bus: Option<PathBuf>) -> Result<(), Failure> {
     let mut interrupt = Interrupt::new().map_err(Failure::failed)?;
-    let mut things = Things::start(bus).await?;
+    let mut things = Things::start(place, bus).await?;
     let (mut port, mut orders) = (websocket_port()?, Orders::new());
     let mut restarted = None;
     loop {

@@ -63,7 +63,9 @@ local_role = "Full Access"
 }
 
 fn site_yaml(Places { meters, light, climate, mqtt, p1, mesh, air }: &Places) -> String {
-    let (p1, mesh) = (p1.display(), mesh.display());
+    // A text of JSON is one of YAML, whatever a folder is called.
+    let quoted = |path: &Path| serde_json::Value::from(path.to_string_lossy()).to_string();
+    let (p1, mesh) = (quoted(p1), quoted(mesh));
     let zigbee: String = ZIGBEE
         .iter()
         .map(|(_, profile, key, name, ieee)| {

@@ -62,6 +62,12 @@ impl Place {
         self.dir.join("demo.log")
     }
 
+    /// A name for a serial line, as `/dev/serial/by-id` has them: its device file is another one each time that it is plugged in. `None`: the
+    /// site file, which is text, cannot name the folder.
+    pub(super) fn line(&self, name: &str) -> Option<PathBuf> {
+        Some(self.dir.join(name)).filter(|path| path.to_str().is_some())
+    }
+
     /// For Controllers.
     pub(super) fn agent_path(&self) -> PathBuf {
         self.dir.join("broker_agent_path")

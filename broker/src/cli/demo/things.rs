@@ -110,8 +110,9 @@ struct Told {
 }
 
 impl Things {
-    /// Starts the meters, the CoAP things and the MQTT server, each on a free port; with a folder for a bus, Bluetooth devices too.
-    pub(super) async fn start(bus: Option<PathBuf>) -> Result<Self, Failure> {
+    /// Starts the meters, the CoAP things and the MQTT server, each on a free port; with a folder for a bus, Bluetooth devices too. What hangs on
+    /// a line has a name in the demo's folder that stays while it is unplugged and plugged in again.
+    pub(super) async fn start(place: &Place, bus: Option<PathBuf>) -> Result<Self, Failure> {
         let draft = meter()?;
         let device = |unit| match ModbusDevice::from_draft(&draft, u64::from(unit)) {
             Ok(device) => Ok((unit, device)),
@@ -127,9 +128,9 @@ impl Things {
         let relay = relay.map_err(|error| Failure::failed(format!("the simulated MQTT server: {error}")))?;
         let boiler = TasmotaSwitch::new("boiler", "A4CF12345678", "Boiler");
         let on_mqtt = [run(zigbee(), relay.address(), false), run(boiler, relay.address(), false)];
-        let p1 = LineServer::start(Meter::new(TELEGRAMS, 5), &LinePlace::Terminal(None));
+        let p1 = LineServer::start(Meter::new(TELEGRAMS, 5), &LinePlace::Terminal(place.line("p1")));
         let p1 = p1.map_err(|error| Failure::failed(format!("the simulated smart meter: {error}")))?;
-        let mesh = Coordinator::start(mesh());
+        let mesh = Coordinator::start(mesh(place.line("mesh")));
         let mesh = mesh.map_err(|error| Failure::failed(format!("the simulated coordinator: {error}")))?;
         let air = match bus {
             Some(dir) => Some(Air::start(dir).await?),
@@ -224,8 +225,8 @@ fn zigbee() -> Zigbee2Mqtt {
 }
 
 /// A coordinator with a plug, a light and a sensor that sleeps, and a contact that joins when somebody lets it.
-fn mesh() -> Plan {
-    let plan = Plan::new(Model::Znp, zigbee::Place::Terminal(None));
+fn mesh(line: Option<PathBuf>) -> Plan {
+    let plan = Plan::new(Model::Znp, zigbee::Place::Terminal(line));
     let device = |(kind, _, key, _, ieee): (Kind, &str, &str, &str, Ieee)| {
         (Node::new(kind, ieee).named(key).polling(POLLS), Presence::Member)
     };
