@@ -46,13 +46,16 @@ pub struct Options {
     pub via: Via,
     /// Our own Endpoint ID.
     pub endpoint_id: EndpointId,
-    /// How long connecting, and each request, may take.
+    /// How long connecting, and the answer to each question, may take.
     pub timeout: Duration,
+    /// How long the answer to a Set, Add, Delete or Operate may take.
+    pub patience: Duration,
 }
 
 impl Options {
-    /// With a time limit of ten seconds.
+    /// With ten seconds for each question, and half a minute for what changes something: an Agent waits for its devices, and knows then
+    /// what became of it, which who gives up before does not.
     pub fn new(via: Via, endpoint_id: EndpointId) -> Self {
-        Self { via, endpoint_id, timeout: Duration::from_secs(10) }
+        Self { via, endpoint_id, timeout: Duration::from_secs(10), patience: Duration::from_secs(30) }
     }
 }

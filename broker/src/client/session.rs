@@ -35,6 +35,7 @@ pub struct Client {
     orders: mpsc::Sender<Order>,
     agent: EndpointId,
     timeout: Duration,
+    patience: Duration,
     over_mqtt: bool,
     ids: Arc<Ids>,
     returns: Arc<Returns>,
@@ -86,8 +87,9 @@ impl Client {
         tokio::spawn(session.run(taken, Arc::clone(&end)));
         let ids = Arc::new(Ids { stem: random_text(), next: AtomicU64::new(1) });
         let over_mqtt = matches!(options.via, Via::Mqtt(_));
-        let timeout = options.timeout;
-        let client = Self { orders, agent, timeout, over_mqtt, ids, returns, end: Arc::clone(&end) };
+        let Options { timeout, patience, .. } = *options;
+        let client =
+            Self { orders, agent, timeout, patience, over_mqtt, ids, returns, end: Arc::clone(&end) };
         Ok((client, Notifications { queue, end }))
     }
 
@@ -112,12 +114,12 @@ impl Client {
             self.orders.send(order).await.map_err(|_| closed(&self.end))?;
             answered.await.map_err(|_| closed(&self.end))?
         };
-        tokio::time::timeout(self.timeout, ask).await.map_err(|_| self.silence(fate))?
-    }
-
-    fn silence(&self, fate: Fate) -> RequestError {
+        let within = match fate {
+            Fate::Nothing => self.timeout,
+            Fate::Open => self.patience,
+        };
         let silent = if self.over_mqtt { RequestError::SilentOverMqtt } else { RequestError::TimedOut };
-        silent(self.timeout, fate)
+        tokio::time::timeout(within, ask).await.map_err(|_| silent(within, fate))?
     }
 
     /// Waits until the Agent has come to the MQTT server anew (R-MTP.8): it may have been restarted, and not know any

@@ -22,7 +22,8 @@ use super::fake::{Peer, agent, controller, echo, message_in, socket};
 use super::{Client, ConnectError, Options, RequestError, Via};
 
 fn options(via: Via) -> Options {
-    Options { timeout: Duration::from_secs(5), ..Options::new(via, controller()) }
+    let (timeout, patience) = (Duration::from_secs(5), Duration::from_secs(5));
+    Options { timeout, patience, ..Options::new(via, controller()) }
 }
 
 fn get(path: &str) -> ReqType {
@@ -124,10 +125,11 @@ async fn who_gives_a_change_up_is_told_that_it_may_yet_be_done() {
         let _unanswered = (peer.message().await, peer.message().await);
         peer.part().await;
     });
-    let options = Options { timeout: Duration::from_millis(300), ..options(via) };
+    let (timeout, patience) = (Duration::from_millis(200), Duration::from_millis(300));
+    let options = Options { timeout, patience, ..options(via) };
     let (client, _notifications) = Client::connect(&options).await.unwrap();
     let asked = client.request(get("Device.A.")).await.unwrap_err().to_string();
-    assert_eq!(asked, "the Agent did not answer within 0.3 s");
+    assert_eq!(asked, "the Agent did not answer within 0.2 s");
     let set = ReqType::Set(Set { allow_partial: false, update_objs: Vec::new() });
     let told = client.request(set).await.unwrap_err().to_string();
     for word in ["did not answer within 0.3 s", "may yet be", "`get`", "`watch`", "--timeout"] {

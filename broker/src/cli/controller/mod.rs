@@ -93,9 +93,9 @@ pub(crate) struct Connection {
     /// Print JSON: also of a failed connection, as {"error":{"message":"…"}}
     #[arg(long)]
     json: bool,
-    /// How long connecting, and each answer, may take
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    timeout: Duration,
+    /// How long connecting, and each answer, may take [default: 10, and 30 for the answer to what changes something]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
 }
 
 /// Runs a Controller command.

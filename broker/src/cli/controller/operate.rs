@@ -117,7 +117,7 @@ async fn subscribe(
     wait: Duration,
 ) -> Result<Result<Temporary, Refused>, Failure> {
     let wanted = Wanted { kind: "OperationComplete", path: request.command.clone() };
-    let life = wait + session.options.timeout + Duration::from_secs(30);
+    let life = wait + session.options.patience + Duration::from_secs(30);
     Temporary::try_create(session, &[wanted], life).await
 }
 
@@ -487,7 +487,7 @@ mod tests {
     }
 
     fn connection(via: crate::client::Via) -> Connection {
-        let timeout = Duration::from_secs(10);
+        let timeout = Some(Duration::from_secs(10));
         Connection { via, endpoint_id: Some(controller()), json: false, timeout }
     }
 

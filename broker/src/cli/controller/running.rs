@@ -37,7 +37,7 @@ pub(crate) async fn buses(via: &Via) -> Running {
         Ok(endpoint_id) => endpoint_id,
         Err(why) => return Running::Silent(why.to_string()),
     };
-    let options = Options { via: via.clone(), endpoint_id, timeout: PATIENCE };
+    let options = Options { timeout: PATIENCE, ..Options::new(via.clone(), endpoint_id) };
     let (client, _notifications) = match Client::connect(&options).await {
         Ok(connected) => connected,
         Err(ConnectError::NobodyListens(_)) => return Running::Nobody,

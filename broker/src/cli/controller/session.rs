@@ -26,7 +26,11 @@ impl Session {
             Some(endpoint_id) => endpoint_id,
             None => default_endpoint_id()?,
         };
-        let options = Options { via, endpoint_id, timeout };
+        let usual = Options::new(via, endpoint_id);
+        let options = match timeout {
+            Some(timeout) => Options { timeout, patience: timeout, ..usual },
+            None => usual,
+        };
         let (client, notifications) = Client::connect(&options).await.map_err(Failure::failed)?;
         Ok(Self { client, notifications, json, options })
     }
