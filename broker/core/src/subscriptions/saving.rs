@@ -181,10 +181,15 @@ impl Broker {
         self.write_notices(&unsaved);
     }
 
-    /// The process is going to end: nothing waits any more.
+    /// The process is going to end: nothing waits any more. What expires is written anew with the time that is left for it, because at the
+    /// next start there may be no clock that tells how long ago it was written.
     pub(crate) fn save_last_notices(&mut self) {
         let controllers: Vec<u32> = self.saving.0.keys().copied().collect();
+        let owed = self.notices.controllers().into_iter().flat_map(|controller| self.notices.of(controller));
+        let expires = owed.filter(|(_, notice)| notice.kept && notice.expires.is_some());
+        let expires: Vec<u64> = expires.map(|(id, _)| id).collect();
         controllers.into_iter().for_each(|controller| self.save_notices(controller));
+        self.write_notices(&expires);
     }
 
     fn write_notices(&mut self, ids: &[u64]) {

@@ -97,6 +97,22 @@ fn the_time_for_it_goes_on_meanwhile() {
     }
 }
 
+/// The hub learns the time from the network, and has none yet.
+#[test]
+fn a_stop_keeps_how_long_it_is_still_owed() {
+    for (wait, there) in [(5, true), (15, false)] {
+        let (mut w, told, admin) = world(&["NotifExpiration=60"]);
+        w.disconnect(told);
+        change(&mut w, admin, "x");
+        w.wait(50);
+        w.input(Input::Shutdown);
+        let mut w = w.restart_after(0, false);
+        w.wait(wait);
+        let told = w.controller("self::told");
+        assert_eq!(w.notes(told).len(), usize::from(there), "{wait}");
+    }
+}
+
 /// A change every ten seconds; how many batches went to disk beside the changes themselves.
 fn flood(w: &mut World, admin: ConnId, changes: u64) -> u64 {
     let before = w.disk.batches as u64;
