@@ -15,7 +15,11 @@ pub(crate) mod site;
 mod spelling;
 mod vectors;
 
+#[cfg(test)]
+pub(crate) use self::protocol::{fingerprint_keys, read_keys, step_keys, write_keys};
 pub(crate) use self::scalar::is_boolean_word;
+#[cfg(test)]
+pub(crate) use self::vectors::keys as test_keys;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Fix, Nature, Severity, SourceFile, Span};
 use crate::draft::Flaw;

@@ -24,9 +24,13 @@ mod point;
 #[cfg(test)]
 mod site;
 #[cfg(test)]
+mod time;
+#[cfg(test)]
 mod values;
 #[cfg(test)]
 mod vectors;
+#[cfg(test)]
+mod whole;
 #[cfg(test)]
 mod zigbee;
 

@@ -18,20 +18,30 @@ from ruamel.yaml import YAML
 FREE = {"map", "expect", "write", "refuses", "params", "when"}
 
 
+def word(key):
+    return str(key).lower() if isinstance(key, bool) else str(key)
+
+
 def plain(value):
     """As JSON has it: keys are texts."""
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {word(key): plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [plain(item) for item in value]
     return value
 
 
-def documents(path):
+def texts(path):
+    """The documents of a file, and what they are called."""
     text = pathlib.Path(path).read_text(encoding="utf-8")
-    texts = re.findall(r"```yaml\n(.*?)```", text, re.S) if path.endswith(".md") else [text]
-    for number, text in enumerate(texts, 1):
-        yield f"{path} ({number})", plain(YAML(typ="safe", pure=True).load(text))
+    found = re.findall(r"```yaml\n(.*?)```", text, re.S) if path.endswith(".md") else [text]
+    for number, text in enumerate(found, 1):
+        yield f"{path} ({number})", text
+
+
+def documents(path):
+    for name, text in texts(path):
+        yield name, plain(YAML(typ="safe", pure=True).load(text))
 
 
 def maps(value, place=()):
@@ -111,4 +121,5 @@ def main():
     print(f"ok {count} {planted}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -88,6 +88,10 @@ impl Filler<'_, '_, '_> {
             error.help("such as `when: {phase: L1}`, or `when: {phase: [L1, L2]}`");
             return true;
         };
+        if entries.is_empty() {
+            let error = self.report.error(Code::Condition, condition.span, "`when` names no parameter");
+            error.help("such as `when: {phase: L1}`, or remove it");
+        }
         // Not `all`: each entry is to be looked at.
         let met: Vec<bool> = entries.iter().map(|(name, wanted)| self.is_met(name, wanted)).collect();
         met.into_iter().all(|met| met)

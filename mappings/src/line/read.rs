@@ -252,7 +252,7 @@ impl Report<'_> {
 
     /// A text in which nothing has a meaning.
     fn verbatim(&mut self, node: &Node) -> Option<At<LineText>> {
-        let text = self.spelling(node)?;
+        let text = self.text(node)?;
         let bytes: Result<Vec<u8>, _> = text.value.chars().map(|it| u8::try_from(u32::from(it))).collect();
         match bytes {
             Ok(bytes) => Some(At::new(LineText::bytes_of(&bytes), node.span)),

@@ -61,7 +61,7 @@ fn place_keys(kind: ProtocolKind, writes: bool) -> Vec<&'static str> {
 }
 
 /// The keys of `read`.
-pub(super) fn read_keys(kind: ProtocolKind) -> Vec<&'static str> {
+pub(crate) fn read_keys(kind: ProtocolKind) -> Vec<&'static str> {
     let own: &[&str] = match kind {
         ProtocolKind::Modbus => &["exponent"],
         ProtocolKind::Mqtt => &["get"],
@@ -75,21 +75,21 @@ pub(super) fn read_keys(kind: ProtocolKind) -> Vec<&'static str> {
 }
 
 /// The keys of `write`.
-pub(super) fn write_keys(kind: ProtocolKind) -> Vec<&'static str> {
+pub(crate) fn write_keys(kind: ProtocolKind) -> Vec<&'static str> {
     let own: &[&str] = if kind == ProtocolKind::Modbus { &["fc", "rmw"] } else { &[] };
     let place = place_keys(kind, true).into_iter();
     place.chain(MEANING_KEYS).chain(own.iter().copied()).chain(WRITE_RULES).collect()
 }
 
 /// The keys of a step of a command.
-pub(super) fn step_keys(kind: ProtocolKind) -> Vec<&'static str> {
+pub(crate) fn step_keys(kind: ProtocolKind) -> Vec<&'static str> {
     let own: &[&str] = if kind == ProtocolKind::Modbus { &["fc", "rmw"] } else { &[] };
     let meaning = ["map", "scale", "offset"].into_iter();
     place_keys(kind, true).into_iter().chain(meaning).chain(own.iter().copied()).chain(["value"]).collect()
 }
 
 /// The keys of a fingerprint.
-pub(super) fn fingerprint_keys(kind: ProtocolKind) -> Vec<&'static str> {
+pub(crate) fn fingerprint_keys(kind: ProtocolKind) -> Vec<&'static str> {
     place_keys(kind, false).into_iter().chain(["equals"]).collect()
 }
 

@@ -24,7 +24,7 @@ const COMMON_KEYS: [&str; 9] =
     ["params", "before", "expect", "invalid", "fires", "write", "command", "sends", "refuses"];
 
 /// The keys of a test.
-pub(super) fn keys(kind: ProtocolKind) -> Vec<&'static str> {
+pub(crate) fn keys(kind: ProtocolKind) -> Vec<&'static str> {
     held_keys(kind).iter().copied().chain(COMMON_KEYS).collect()
 }
 

@@ -4,20 +4,21 @@
 
 use schemars::JsonSchema;
 
-use super::values::{Company, Duration, Starts, Text, Uuid, ValueSize, Word};
+use super::time::Period;
+use super::values::{Company, Starts, Text, Uuid, ValueSize, Word};
 
 /// How devices of this model behave on Bluetooth.
 #[derive(JsonSchema)]
 #[schemars(inline, deny_unknown_fields)]
 pub(super) struct Ble {
     /// How long one exchange may take, a connection three times as long; `5s` unless told otherwise.
-    timeout: Option<Duration>,
+    timeout: Option<Period>,
     /// When the device is connected; `on_demand` unless told otherwise.
     connect: Option<Word<Connect>>,
     /// A connection that was not used for so long is given up; `10s` unless told otherwise.
-    idle: Option<Duration>,
+    idle: Option<Period>,
     /// How often the device is heard: silent for four times as long it is offline.
-    every: Option<Duration>,
+    every: Option<Period>,
     /// What has to be between the device and the hub; `none` unless told otherwise.
     pair: Option<Word<Pair>>,
     /// What a scan knows devices of this model by.

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 
 use super::mapping::Capability;
 use super::point::{Read, Step};
+use super::time::Period;
 use super::values::{
-    DeviceType, Duration, Ends, Flag, Keyed, Length, Named, On, Own, Range, Scalar, Text, Text256, Words,
+    DeviceType, Ends, Flag, Keyed, Length, Named, On, Own, Range, Scalar, Text, Text256, Words,
 };
 
 /// One row of `Node.{i}.`.
@@ -38,7 +39,7 @@ pub(super) struct Command {
     /// What is written, in this order, as one unit.
     send: Option<Vec<Step>>,
     /// A command that could not be begun within this time is dropped; `5s` unless told otherwise.
-    ttl: Option<Duration>,
+    ttl: Option<Period>,
 }
 
 /// An argument of a command: exactly one of `enum`, `int`, `string`, `bool` and `number`.

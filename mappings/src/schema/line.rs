@@ -5,8 +5,10 @@
 use schemars::JsonSchema;
 
 use super::site::Parity;
+use super::time::{Duration, Period};
 use super::values::{
-    AnyBaud, Checksums, Count, DataBits, Duration, Flag, LineText, MaxFrame, Several, StopBits, Text,
+    AnyBaud, ChecksumForm, ChecksumPlace, Checksums, Count, DataBits, Endian, Flag, LengthWidth, LineText,
+    MaxFrame, Several, StopBits,
 };
 
 /// How devices of this model speak on a serial line.
@@ -36,9 +38,9 @@ pub(super) struct Line {
     /// What is sent as it is each time that the line was opened.
     open: Option<Several<LineText>>,
     /// How often the device says something by itself: silent for three times as long it is offline.
-    every: Option<Duration>,
+    every: Option<Period>,
     /// How long an answer may take; `1s` unless told otherwise.
-    timeout: Option<Duration>,
+    timeout: Option<Period>,
     /// Pause between an answer and the next request; none unless told otherwise.
     pause: Option<Duration>,
     /// Speed that devices of this model are set to, in bits a second.
@@ -58,7 +60,7 @@ pub(super) struct Request {
     /// What it begins with.
     start: Option<LineText>,
     /// What it ends with.
-    end: Option<LineText>,
+    end: Option<Several<LineText>>,
     /// Its checksum.
     checksum: Option<Checksum>,
 }
@@ -81,9 +83,9 @@ pub(super) struct SaidLength {
     at: Count,
     /// `u8` or `u16`; `u8` unless told otherwise.
     #[schemars(rename = "as")]
-    width: Option<Text>,
+    width: Option<LengthWidth>,
     /// Order of the bytes of an `u16`: `big` or `little`.
-    order: Option<Text>,
+    order: Option<Endian>,
     /// Bytes that it does not count.
     plus: Option<Count>,
 }
@@ -106,11 +108,11 @@ pub(super) struct PlacedChecksum {
     kind: Checksums,
     /// `bytes` or `hex`; `bytes` unless told otherwise.
     #[schemars(rename = "as")]
-    form: Option<Text>,
+    form: Option<ChecksumForm>,
     /// Order of its bytes: `big` or `little`; `big` unless told otherwise.
-    order: Option<Text>,
+    order: Option<Endian>,
     /// `before_end` or `after_end`; `before_end` unless told otherwise.
-    at: Option<Text>,
+    at: Option<ChecksumPlace>,
     /// Bytes at the beginning of the frame that it does not cover.
     skip: Option<Count>,
     /// Bytes right before it that it does not cover.

@@ -12,12 +12,13 @@ use super::line::Line;
 use super::modbus::Modbus;
 use super::mqtt::Mqtt;
 use super::point::{Fingerprint, Read, Write};
+use super::time::{Duration, Pauses, Period};
 use super::values::{
-    DeviceType, Duration, Ends, Fails, Flag, Given, Keyed, Length, Named, Number, One, Own, Pauses, Percent,
-    Positive, Profile, Range, Scalar, Several, Text, Text64, Text256, Unit, Version, Word, Words,
-    types_by_class,
+    DeviceType, Ends, Fails, Flag, Given, Keyed, Length, Name, Named, Number, One, Own, Percent, Positive,
+    Profile, Range, Scalar, Several, Text, Text256, Unit, UseProfile, Version, Word, Words, types_by_class,
 };
 use super::vectors::Test;
+use super::whole;
 use super::zigbee::Zigbee;
 
 /// A model of device for usp-broker: its capabilities in the words of TR-181, and where its protocol keeps them.
@@ -32,7 +33,7 @@ pub(super) struct Mapping {
     version: Version,
     /// Profile that this one builds upon, as site files name it: `vendor.base@^1`. Maps are merged key by key, what
     /// stands here wins, and a key without a value is removed.
-    extends: Option<Text>,
+    extends: Option<UseProfile>,
     /// The row of `ProxiedDevice.{i}.`.
     device: Option<Device>,
     /// What a site may say about one device. `${name}` puts it into texts and values.
@@ -50,7 +51,7 @@ pub(super) struct Mapping {
     /// Its devices speak Zigbee, and are these: `zigbee: {manufacturer: ACME, model: Plug*}`.
     zigbee: Option<Zigbee>,
     /// Name and period of each poll group: `{fast: 1s, slow: 60s}`. The first one is the default.
-    poll: Option<Named<Duration>>,
+    poll: Option<Named<Period>>,
     /// When a device counts as offline.
     online: Option<Online>,
     /// What a scan knows devices of this model by; of several all must fit.
@@ -70,14 +71,19 @@ pub(super) struct Mapping {
 /// A file that builds upon no other says everything itself.
 fn complete() -> Value {
     let whole = json!({ "additionalProperties": { "required": ["class", "type"] } });
-    json!([{
+    let mut rules = vec![json!({
         "if": { "not": { "required": ["extends"] } },
         "then": {
             "required": ["device"],
-            "anyOf": [{ "required": ["capabilities"] }, { "required": ["nodes"] }],
+            "anyOf": [
+                { "required": ["capabilities"], "properties": { "capabilities": { "minProperties": 1 } } },
+                { "required": ["nodes"] },
+            ],
             "properties": { "device": { "required": ["type"] }, "capabilities": whole },
         },
-    }])
+    })];
+    rules.extend(whole::rules());
+    Value::Array(rules)
 }
 
 /// The device itself.
@@ -163,7 +169,7 @@ pub(super) struct Capability {
     /// `Unit`: a value of TR-181 (`kWh`, not `KWh`; `"%"`; `"-"` for none), or one's own (Level classes).
     unit: Option<Unit>,
     /// First `Name`, unique within the device, at most 64 characters; the key unless told otherwise.
-    name: Option<Text64>,
+    name: Option<Name>,
     /// `Description`, at most 256 characters.
     description: Option<Text256>,
     /// Where the value is; a sensor must have it.

@@ -5,7 +5,8 @@
 use schemars::JsonSchema;
 
 use super::point::Order;
-use super::values::{Connections, Duration, Flag, Gap, MaxBits, Registers, Word};
+use super::time::{Duration, Period};
+use super::values::{Connections, Flag, Gap, MaxBits, Registers, Word};
 
 /// What devices of this model can take.
 #[derive(JsonSchema)]
@@ -14,11 +15,11 @@ pub(super) struct Modbus {
     /// Byte and word order of points that have none of their own; `ABCD` unless told otherwise.
     order: Option<Word<Order>>,
     /// Most registers in one read, 1 to 125: one number, or `{holding: 32, input: 64}`.
-    max_registers: Option<PerTable<Registers>>,
+    max_registers: Option<PerTable<Registers, RegisterTables<Registers>>>,
     /// Most coils or discrete inputs in one read, 1 to 2000: one number, or `{coil: 16, discrete: 32}`.
-    max_bits: Option<PerTable<MaxBits>>,
+    max_bits: Option<PerTable<MaxBits, BitTables<MaxBits>>>,
     /// Unwanted registers or bits that may be read along to save a request: one number, or one for each table.
-    max_gap: Option<PerTable<Gap>>,
+    max_gap: Option<PerTable<Gap, Tables<Gap>>>,
     /// `true`: the device knows function 22, and some bits of a register are written with it.
     mask_write: Option<Flag>,
     /// Most connections at a time (Modbus TCP).
@@ -31,17 +32,17 @@ pub(super) struct Modbus {
     /// otherwise.
     write_rate: Option<Duration>,
     /// How long one exchange may take; `1s` unless told otherwise.
-    timeout: Option<Duration>,
+    timeout: Option<Period>,
 }
 
-/// One number for all tables, or one for each.
+/// One number for all tables that it is about, or one for each.
 #[derive(JsonSchema)]
 #[schemars(inline, untagged)]
-pub(super) enum PerTable<T> {
+pub(super) enum PerTable<T, E> {
     /// For all.
     One(T),
     /// For each.
-    Each(Tables<T>),
+    Each(E),
 }
 
 /// A number for each table.
@@ -56,4 +57,24 @@ pub(super) struct Tables<T> {
     holding: Option<T>,
     /// Input registers.
     input: Option<T>,
+}
+
+/// A number for each table of registers.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct RegisterTables<T> {
+    /// Holding registers.
+    holding: Option<T>,
+    /// Input registers.
+    input: Option<T>,
+}
+
+/// A number for each table of bits.
+#[derive(JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+pub(super) struct BitTables<T> {
+    /// Coils.
+    coil: Option<T>,
+    /// Discrete inputs.
+    discrete: Option<T>,
 }

@@ -5,8 +5,9 @@
 use schemars::JsonSchema;
 
 use super::point::{Encoding, Get, Order};
+use super::time::Period;
 use super::values::{
-    Bits, Duration, Identifiers, Length, Offset, PointerText, Qos, RawOrState, Several, Text, Topic, Word,
+    Bits, Identifiers, Length, Offset, PointerText, Qos, RawOrState, Several, Text, Topic, Word,
 };
 
 /// How devices of this model behave on MQTT.
@@ -20,7 +21,7 @@ pub(super) struct Mqtt {
     /// Quality of Service; 0 unless told otherwise.
     qos: Option<Qos>,
     /// How long the server may take for its acknowledgement, and the device for an answer; `5s` unless told otherwise.
-    timeout: Option<Duration>,
+    timeout: Option<Period>,
 }
 
 /// Where it is said whether a device is there.

@@ -4,11 +4,12 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::time::{Duration, Period};
 use super::values::{
-    Ack, Address, Anything, Base, Bits, Bthome, Byte, Code16, Company, Digits, Duration, Endpoint, Flag,
-    Function, HexBytes, Identifiers, Keyed, Length, LineText, NameOrNumber, Nth, Number, Offset, Path,
-    PointerText, Qos, RawOrState, Registers, Scalar, Sentinels, Several, Starts, States, Text, Topic, Uuid,
-    ValueSize, Word, ZclType,
+    Ack, Address, Anything, Base, Bits, Bthome, Byte, Code16, Company, Digits, Endpoint, Flag, Function,
+    HexBytes, Identifiers, Keyed, Length, LineText, NameOrNumber, Nth, Number, Offset, Path, PointerText,
+    Qos, RawOrState, Registers, Scalar, Sentinels, Several, Starts, States, Text, Topic, Uuid, ValueSize,
+    Word, ZclType,
 };
 
 /// How registers make a value.
@@ -355,7 +356,7 @@ with_place! {
         /// Manufacturer's code that goes with it (Zigbee).
         manufacturer_code: Option<Code16>,
         /// The command that is sent, or `$value`: the one that the `map` has for the value (Zigbee).
-        command: Option<NameOrNumber>,
+        command: Option<Several<NameOrNumber>>,
         /// What stands in the fields of the command, by name; in a list where nobody knows their names (Zigbee).
         fields: Option<ZigbeeFields>,
         /// In place of `scale` and `offset`, as in `read` (Zigbee).
@@ -364,7 +365,7 @@ with_place! {
         /// another capability must show it. `1s` if there is a `read`.
         verify: Option<Verify>,
         /// A write that could not be sent within this time is dropped. `5s` unless told otherwise.
-        ttl: Option<Duration>,
+        ttl: Option<Period>,
         /// Least time from one write to the next.
         rate: Option<Duration>,
         /// `true`: writes that wait may be merged into the newest.
@@ -416,7 +417,7 @@ with_place! {
         /// Manufacturer's code that goes with it (Zigbee).
         manufacturer_code: Option<Code16>,
         /// The command that is sent, or `$value`: the one that the `map` has for the value (Zigbee).
-        command: Option<NameOrNumber>,
+        command: Option<Several<NameOrNumber>>,
         /// What stands in the fields of the command, by name; in a list where nobody knows their names (Zigbee).
         fields: Option<ZigbeeFields>,
         /// In place of `scale` and `offset`, as in `read` (Zigbee).
@@ -559,7 +560,7 @@ pub(super) struct Report {
     /// Least time from one report to the next.
     min: Option<Duration>,
     /// Most time: so often it is heard at least.
-    max: Option<Duration>,
+    max: Option<Period>,
     /// How far a number has to move, in raw units.
     change: Option<Number>,
 }

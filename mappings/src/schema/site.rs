@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use super::values::{
-    Adopt, AnyBaud, Channel, DataBits, Flag, HostPort, Ieee, Keyed, Mac, Named, One, PanId, Radio, Scalar,
-    Secret, SerialPort, Slots, StopBits, Text, Text64, Tls, UnitId, UseProfile,
+    Adopt, AnyBaud, Channel, DataBits, Flag, HostPort, Ieee, Keyed, Mac, Name, Named, One, PanId, Radio,
+    Scalar, Secret, SerialPort, Slots, StopBits, Text, Tls, UnitId, UseProfile,
 };
 
 /// The buses and devices of one hub, for usp-broker.
@@ -25,7 +25,7 @@ pub(super) struct Site {
 /// One medium: exactly one of `modbus_tcp`, `modbus_rtu`, `modbus_rtu_tcp`, `mqtt`, `coap`, `serial_line`,
 /// `serial_line_tcp`, `ble`, `zigbee` and `zigbee_tcp`.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, extend("oneOf" = kinds()))]
+#[schemars(deny_unknown_fields, extend("oneOf" = kinds(), "dependencies" = { "password": ["user"] }))]
 pub(super) struct Bus {
     /// Modbus TCP: the device's or gateway's `"host:port"`; port 502 is usual.
     modbus_tcp: Option<HostPort>,
@@ -90,13 +90,13 @@ fn kinds() -> Value {
         { "required": ["modbus_tcp"], "not": line },
         { "required": ["modbus_rtu", "baud", "parity"], "not": set("data_bits") },
         { "required": ["modbus_rtu_tcp"], "not": line },
-        { "required": ["mqtt"], "not": line },
+        { "required": ["mqtt"], "not": line, "properties": { "adopt": { "type": ["array", "object"] } } },
         { "required": ["coap"], "not": line },
         { "required": ["serial_line"] },
         { "required": ["serial_line_tcp"], "not": line },
         { "required": ["ble"], "not": line },
-        { "required": ["zigbee"] },
-        { "required": ["zigbee_tcp"], "not": line },
+        { "required": ["zigbee"], "properties": { "adopt": { "type": "boolean" } } },
+        { "required": ["zigbee_tcp"], "not": line, "properties": { "adopt": { "type": "boolean" } } },
     ])
 }
 
@@ -194,7 +194,7 @@ pub(super) struct Device {
     /// Its IEEE address (Zigbee), such as `"0x00158d0001a2b3c4"`.
     ieee: Option<Ieee>,
     /// First `ProxiedDevice.{i}.Name`, at most 64 characters; the key unless told otherwise.
-    name: Option<Text64>,
+    name: Option<Name>,
     /// Values for the parameters of the mapping.
     params: Option<Keyed<Scalar>>,
 }

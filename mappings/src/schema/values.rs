@@ -62,7 +62,7 @@ fn schema(value: Value) -> Schema {
 values! {
     One: json_schema!({ "const": 1 });
     Text: json_schema!({ "type": "string" });
-    Text64: json_schema!({ "type": "string", "maxLength": 64 });
+    Name: json_schema!({ "type": "string", "pattern": r"\S", "maxLength": 64 });
     Text256: json_schema!({ "type": "string", "maxLength": 256 });
     Profile: json_schema!({ "type": "string", "pattern": r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+$", "maxLength": 64 });
     Version: json_schema!({ "type": "string", "pattern": r"^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}$" });
@@ -80,12 +80,10 @@ values! {
     Percent: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 100 }));
     Fails: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 1000 }));
     Length: json_schema!({ "type": "integer", "minimum": 1, "maximum": 256 });
-    Duration: or_placeholder(json!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|min|h|d)$" }));
-    Pauses: json_schema!({
+    Range: json_schema!({
         "type": "array", "minItems": 2, "maxItems": 2,
-        "items": { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|min|h|d)$" },
+        "items": or_placeholder(json!({ "type": "number" })),
     });
-    Range: json_schema!({ "type": "array", "items": { "type": ["number", "string"] }, "minItems": 2, "maxItems": 2 });
     Ends: json_schema!({
         "type": "array", "minItems": 2, "maxItems": 2,
         "items": or_placeholder(json!({ "type": "integer" })),
@@ -95,7 +93,7 @@ values! {
     Scalar: json_schema!({ "type": ["string", "number", "boolean"] });
     Bits: or_placeholder(json!({ "anyOf": [
         { "type": "integer", "minimum": 0, "maximum": 63 },
-        { "type": "string", "pattern": r"^[0-9]+\.\.[0-9]+$" },
+        { "type": "string", "pattern": r"^[0-9]+( *\.\. *[0-9]+)?$" },
     ] }));
     Sentinels: json_schema!({ "anyOf": [
         { "type": "integer" },
@@ -169,20 +167,18 @@ values! {
     Endpoint: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 240 }));
     Byte: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 255 }));
     Code16: or_placeholder(json!({ "type": "integer", "minimum": 0, "maximum": 65535 }));
-    NameOrNumber: json_schema!({ "type": ["string", "integer"] });
+    NameOrNumber: json_schema!({ "type": ["string", "integer"], "pattern": "^[^0-9]", "minimum": 0, "maximum": 65535 });
     ZclType: json_schema!({ "enum": crate::zigbee::ZclType::all().map(crate::zigbee::ZclType::name).collect::<Vec<_>>() });
     Channel: json_schema!({ "type": "integer", "minimum": 11, "maximum": 26 });
     PanId: json_schema!({ "type": "integer", "minimum": 1, "maximum": 65534 });
     Ieee: json_schema!({ "type": "string", "pattern": "^(0[xX][0-9a-fA-F]{16}|([0-9a-fA-F]{2}:){7}[0-9a-fA-F]{2})$" });
-    LineText: json_schema!({ "anyOf": [{ "type": "string" }, hex()] });
+    LineText: schema(line_text());
     Ack: json_schema!({ "anyOf": [{ "const": false }, { "type": "string" }, hex()] });
-    LineSaid: json_schema!({ "anyOf": [{ "type": "string" }, hex(), {
-        "type": "object", "additionalProperties": false, "required": ["lines"],
-        "properties": { "lines": {
-            "type": "array", "items": { "type": "string" }, "description": "Lines, with CR and LF behind each.",
-        } },
-    }] });
-    LineReplies: json_schema!({ "type": "object" });
+    LineSaid: schema(line_said());
+    LineReplies: json_schema!({
+        "type": "object",
+        "additionalProperties": { "anyOf": [line_said(), { "type": "array", "items": line_said() }] },
+    });
     Uuid: json_schema!({ "anyOf": [
         { "type": "integer", "minimum": 0, "maximum": 99_999_999 },
         { "type": "string", "pattern": "^(0x)?[0-9a-fA-F]{4}([0-9a-fA-F]{4})?$" },
@@ -194,7 +190,7 @@ values! {
     ValueSize: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 512 }));
     Nth: or_placeholder(json!({ "type": "integer", "minimum": 1, "maximum": 100 }));
     Strength: json_schema!({ "type": "integer", "minimum": -128, "maximum": 127 });
-    HexBytes: json_schema!({ "anyOf": [{ "type": ["string", "integer"] }, hex(), text()] });
+    HexBytes: schema(hex_bytes());
     Bthome: json_schema!({ "anyOf": [
         { "enum": BthomePick::names() },
         { "type": "integer", "minimum": 0, "maximum": 255 },
@@ -204,6 +200,10 @@ values! {
     Radio: json_schema!({ "type": "string", "pattern": "^(hci[0-9]{1,4}|[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5})$" });
     Slots: json_schema!({ "type": "integer", "minimum": 1, "maximum": 32 });
     Checksums: json_schema!({ "enum": checksums() });
+    ChecksumForm: json_schema!({ "enum": ["bytes", "hex"] });
+    ChecksumPlace: json_schema!({ "enum": ["before_end", "after_end"] });
+    Endian: json_schema!({ "enum": ["big", "little"] });
+    LengthWidth: json_schema!({ "enum": ["u8", "u16"] });
     Base: json_schema!({ "enum": [10, 16] });
     Digits: json_schema!({ "type": "integer", "minimum": 1, "maximum": 16 });
     Count: json_schema!({ "type": "integer", "minimum": 0, "maximum": 1023 });
@@ -218,6 +218,25 @@ values! {
     StopBits: json_schema!({ "enum": [1, 2] });
     UnitId: json_schema!({ "type": "integer", "minimum": 0, "maximum": 255 });
     UseProfile: json_schema!({ "type": "string", "pattern": r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+(@[\^=]?[0-9.]+)?$" });
+}
+
+/// A text on a serial line.
+pub(super) fn line_text() -> Value {
+    json!({ "anyOf": [{ "type": "string" }, hex()] })
+}
+
+/// What comes over a serial line in a test, byte for byte.
+pub(super) fn line_said() -> Value {
+    let lines = json!({
+        "type": "array", "items": { "type": "string" }, "description": "Lines, with CR and LF behind each.",
+    });
+    let lines = json!({ "type": "object", "additionalProperties": false, "required": ["lines"], "properties": { "lines": lines } });
+    json!({ "anyOf": [{ "type": "string" }, hex(), lines] })
+}
+
+/// Bytes for Bluetooth.
+pub(super) fn hex_bytes() -> Value {
+    json!({ "anyOf": [{ "type": ["string", "integer"] }, hex(), text()] })
 }
 
 fn hex() -> Value {

@@ -5,7 +5,8 @@
 use schemars::JsonSchema;
 
 use super::point::ZigbeeFields;
-use super::values::{Anything, Code16, Duration, Endpoint, Flag, NameOrNumber, Several, Text, ZclType};
+use super::time::{Duration, Period};
+use super::values::{Anything, Code16, Endpoint, Flag, NameOrNumber, Several, Text, ZclType};
 
 /// Devices of Zigbee, and how they behave.
 #[derive(JsonSchema)]
@@ -20,11 +21,11 @@ pub(super) struct Zigbee {
     /// `true`: they sleep, and what is sent waits until they ask for it.
     sleepy: Option<Flag>,
     /// How often they are heard at least; at each longest interval of their reports unless told otherwise.
-    checkin: Option<Duration>,
+    checkin: Option<Period>,
     /// How long a write may wait; `3s`, for those that sleep `1h`.
     ttl: Option<Duration>,
     /// How long an answer may take; `3s`, for those that sleep `10s`.
-    timeout: Option<Duration>,
+    timeout: Option<Period>,
     /// `false`: IAS zones are not enrolled.
     enroll: Option<Flag>,
     /// What is sent each time that a device has joined.
