@@ -394,7 +394,7 @@ impl Compiler<'_> {
     }
 
     /// What is kept is read first, and the last look at what shows the value may begin at the very end.
-    fn write_takes(&self, point: &WritePoint, verify: Option<Verify>) -> Duration {
+    pub(super) fn write_takes(&self, point: &WritePoint, verify: Option<Verify>) -> Duration {
         let fetches = matches!(point, WritePoint::Modbus { read_modify_write: true, .. });
         let exchanges = 1 + u32::from(fetches) + u32::from(verify.is_some());
         self.exchange_timeout() * exchanges + verify.map(|verify| verify.within).unwrap_or_default()

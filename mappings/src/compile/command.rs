@@ -47,6 +47,7 @@ impl Compiler<'_> {
             node: draft.node,
             description: self.text(draft.description.as_ref(), 256).unwrap_or_default(),
             args,
+            takes: steps.iter().map(|step| self.write_takes(&step.point, None)).sum(),
             steps,
             ttl: draft.ttl.map_or(self.usual_ttl(), |ttl| ttl.value),
         }

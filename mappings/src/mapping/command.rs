@@ -26,6 +26,8 @@ pub struct Command {
     pub steps: Vec<CommandStep>,
     /// A command that could not be begun within this time is dropped.
     pub ttl: Duration,
+    /// How long all of its steps may take once it has begun, apart from pauses between them.
+    pub takes: Duration,
 }
 
 /// An input argument of a command.

@@ -90,6 +90,7 @@ async fn a_command_is_its_steps_and_ends_at_the_first_that_fails() {
         args: Vec::new(),
         steps: vec![step(50, StepValue::Fixed(number(1))), step(51, StepValue::Arg(0))],
         ttl: Duration::from_secs(5),
+        takes: Duration::from_secs(1),
     };
     let mapping = Mapping { commands: vec![command], ..fake::mapping(&[register(0)]) };
     let mut bench = Bench::start(&[("a", 1, &mapping)]);

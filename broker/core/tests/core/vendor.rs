@@ -1,7 +1,11 @@
 //! Commands and events that mappings declare.
 
+use std::time::Duration;
+
 use usp_core::input::ConnId;
+use usp_mapping::mapping::{CommandStep, ModbusOptions, Protocol, StepValue};
 use usp_mapping::port::{Action, CommandId, DeviceFault};
+use usp_mapping::transform::Transform;
 use usp_mapping::value::Value;
 
 use crate::bench::World;
@@ -35,6 +39,34 @@ fn a_command_of_a_mapping_has_a_request_row_and_ends_with_what_the_device_did() 
         w.get(c, "Device.LocalAgent.RequestNumberOfEntries"),
         "Device.LocalAgent.RequestNumberOfEntries=0"
     );
+}
+
+/// A command of many steps, or of pauses between them, does not fail while each of its steps is in time.
+#[test]
+fn a_command_is_given_as_long_as_its_steps_may_take() {
+    let given = |takes: u64, write_rate: u64| {
+        let mut w = World::new();
+        w.load(edited("a: box", |mapping| {
+            vendor(mapping);
+            let step = CommandStep {
+                point: mapping.capabilities[1].write.clone().unwrap().point,
+                transform: Transform::default(),
+                value: StepValue::Fixed(Value::Bool(true)),
+            };
+            let reset = &mut mapping.commands[0];
+            (reset.steps, reset.takes) = (vec![step; 6], Duration::from_secs(takes));
+            let options =
+                ModbusOptions { write_rate: Duration::from_secs(write_rate), ..ModbusOptions::default() };
+            mapping.protocol = Protocol::Modbus(options);
+        }));
+        let c = w.controller("self::c");
+        w.operate(c, RESET, "", &["Minutes=1"]);
+        w.calls.last().unwrap().within.as_secs()
+    };
+    assert_eq!(given(6, 0), 5 + 6 + 1);
+    assert_eq!(given(12, 5), 5 + 12 + 6 * 5 + 1, "it must pause between its writes");
+    assert_eq!(given(1, 0), 5 + 5);
+    assert_eq!(given(4000, 0), 5 + 300 + 1, "nobody waits for ever");
 }
 
 /// R-OPR.5, R-OPR.7.

@@ -91,13 +91,15 @@ With --json, one object, {"error":"…"} if there is nothing to explain; times i
         "class":"LevelSensor","type":"Meter","unit":"V","range":["0","300"],"values":[],
         "parameters":[{"name":"Value","type":"decimal","writable":false}],"commands":[],
         "poll":"fast","max_age_ms":2000}],
-     "commands":[{"path":"…","args":[…],"exchanges":[EXCHANGE]}],"events":[{"path":"…","poll":"fast","args":[…]}],
+     "commands":[{"path":"…","args":[…],"exchanges":[EXCHANGE],"ttl_ms":5000,"takes_ms":1000}],"events":[{"path":"…","poll":"fast","args":[…]}],
      "groups":[{"group":"fast","every_ms":1000,"time_ms":58.1,"exchanges":[EXCHANGE]}],
      "rounds":[{"groups":["fast"],"per_second":0.9,"requests":1,"time_ms":58.1,"load":0.052}],"load":0.06,
      "writes":[{"capability":"relay","value":"true","exchanges":[EXCHANGE],"verify":{"by":"relay","within_ms":1000},
-        "ttl_ms":3000,"takes_ms":3000,"rate_ms":0,"coalesce":false,"undo":false}]}],
+        "ttl_ms":3000,"takes_ms":3000,"rate_ms":0,"coalesce":false,"undo":false}],
+     "together":{"values":2,"needs_ms":74.4,"takes_ms":5000}}],
    "buses":[{"bus":"line","kind":"serial line, 9600 baud, 8E1","devices":1,"delay_ms":10,"load":0.06,"all_ms":120.5,
-     "warnings":[]}]}, and of a Modbus bus with several devices "lost_every_ms":21000, see `online` in the language
+     "warnings":[]}]}, and of a Modbus bus with several devices, or a mapping alone, "lost_every_ms":21000, see `online` in
+the language. `together`: several values in one Set, those of --set or all
 Of a mapping for MQTT, CoAP or a serial line there are no frames and no times, but messages (topics with `~` for that of the device):
   in a device   "address":"zigbee2mqtt/plug","hears":[{"from":"~","what":"json /state","how":"published","for":["relay"]}]
   in a write or command   "messages":[{"to":"~/set","how":"QoS 0","body":"{\"state\":\"ON\"}"}]

@@ -33,6 +33,9 @@ impl Folders {
     /// The file of this path, or else of this profile (`acme.meter`, `acme.meter@^1`).
     pub(super) fn open(&self, wanted: &str) -> Result<SourceFile, Failure> {
         let path = Path::new(wanted);
+        if path.is_dir() {
+            return Err(Failure::invalid(format!("`{wanted}` is a folder: name a file in it")));
+        }
         if path.is_file() || looks_like_a_path(wanted) {
             return site::read(path).map_err(|error| Failure::invalid(format!("{wanted}: {error}")));
         }

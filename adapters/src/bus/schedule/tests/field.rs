@@ -116,6 +116,7 @@ fn a_device_is_written_no_faster_than_it_takes() {
         args: Vec::new(),
         steps: vec![step.clone(), step],
         ttl: Duration::from_secs(60),
+        takes: Duration::from_secs(2),
     });
     let mut bench = Bench::connected(&[]);
     bench.scheduler.configure(bench.now, &[Arc::new(device("a", 0, wallbox))]);

@@ -134,6 +134,7 @@ pub(crate) fn vendor(mapping: &mut Mapping) {
         args,
         steps: Vec::new(),
         ttl: Duration::from_secs(5),
+        takes: Duration::from_secs(1),
     };
     let minutes = ArgKind::Int(0.into(), 240.into());
     let mode = ArgKind::Enum(vec!["Soft".to_owned(), "Hard".to_owned()]);

@@ -29,7 +29,9 @@ pub(in crate::cli::mapping) struct BusTold {
 }
 
 /// Adds up what the devices of each bus need.
-pub(super) fn tell_buses(site: &Site, devices: &[Told], delay: Duration) -> Vec<BusTold> {
+///
+/// The device of a mapping alone may have neighbours, for all that is known.
+pub(super) fn tell_buses(site: &Site, devices: &[Told], delay: Duration, alone: bool) -> Vec<BusTold> {
     let told = site.buses.iter().map(|bus| {
         let here: Vec<&Told> = devices.iter().filter(|device| device.bus == bus.name).collect();
         let load = here.iter().map(|device| device.load).sum::<f64>() + 0.0;
@@ -40,17 +42,17 @@ pub(super) fn tell_buses(site: &Site, devices: &[Told], delay: Duration) -> Vec<
             delay_ms: ms(delay),
             load,
             all_ms: here.iter().map(|device| device.all_ms).sum::<f64>() + 0.0,
-            lost_every_ms: lost_every(site, &bus.name).map(|every| every.as_millis()),
+            lost_every_ms: lost_every(site, &bus.name, alone).map(|every| every.as_millis()),
             warnings: warning(load, &here).into_iter().chain(late(site, &here)).collect(),
         }
     });
     told.collect()
 }
 
-fn lost_every(site: &Site, bus: &str) -> Option<Duration> {
+fn lost_every(site: &Site, bus: &str, alone: bool) -> Option<Duration> {
     let here: Vec<_> = site.devices.iter().filter(|device| device.bus == bus).collect();
     let timeouts = here.iter().filter_map(|device| Some(device.mapping.protocol.modbus()?.timeout));
-    timeouts.max().filter(|_| here.len() > 1).map(explain::lost_every)
+    timeouts.max().filter(|_| alone || here.len() > 1).map(explain::lost_every)
 }
 
 /// Devices whose `timeout` is over before the longest reply is there, at each attempt.

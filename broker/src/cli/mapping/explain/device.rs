@@ -8,7 +8,7 @@ use usp_mapping::value::decimal_text;
 
 use super::messages::{self, HeardTold, MannerTold, SentTold};
 use super::paths::{self, Parameter};
-use super::set::{SetTold, example, sets};
+use super::set::{self, SetTold, TogetherTold, example, sets, together};
 use super::text::hex;
 
 /// All about one device.
@@ -37,6 +37,8 @@ pub(in crate::cli::mapping) struct Told {
     pub(in crate::cli::mapping) rounds: Vec<RoundTold>,
     pub(in crate::cli::mapping) load: f64,
     pub(super) writes: Vec<SetTold>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) together: Option<TogetherTold>,
     /// Everything that is polled, read at once: as at the start.
     #[serde(skip)]
     pub(super) all_ms: f64,
@@ -75,6 +77,9 @@ pub(in crate::cli::mapping) struct CommandTold {
     pub(super) exchanges: Vec<ExchangeTold>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) messages: Vec<SentTold>,
+    pub(super) ttl_ms: u128,
+    /// With the pauses between its steps.
+    pub(super) takes_ms: u128,
 }
 
 #[derive(Debug, Serialize)]
@@ -130,6 +135,7 @@ pub(in crate::cli::mapping) fn tell(
     let frames = mapping.protocol.modbus().is_some();
     let rounds = if frames { explain::rounds(device, way) } else { Vec::new() };
     let polled: Vec<PointId> = mapping.poll_groups.iter().flat_map(|group| group.points.clone()).collect();
+    let writes = sets(device, way, values);
     Told {
         device: device.id.to_string(),
         bus: device.bus.clone(),
@@ -148,7 +154,8 @@ pub(in crate::cli::mapping) fn tell(
         own: rounds.iter().map(|round| round.time().as_secs_f64() * round.rate).sum(),
         load: share(rounds.iter().map(Round::load).sum()),
         rounds: rounds.iter().map(|round| round_told(mapping, round)).collect(),
-        writes: sets(device, way, values),
+        together: together(device, &writes, values),
+        writes,
         all_ms: if frames { ms(explain::time(&explain::reads(device, way, &polled))) } else { 0.0 },
         path,
     }
@@ -199,6 +206,7 @@ fn poll(mapping: &Mapping, poll: Poll) -> String {
 }
 
 fn commands(device: &Device, way: &Way, path: &str) -> Vec<CommandTold> {
+    let pause = set::pause(device).as_millis();
     let told = device.mapping.commands.iter().map(|command| {
         let args: Vec<_> = command
             .args
@@ -217,6 +225,8 @@ fn commands(device: &Device, way: &Way, path: &str) -> Vec<CommandTold> {
             args: shown.collect(),
             exchanges: exchanges_told(device, &sent),
             messages,
+            ttl_ms: command.ttl.as_millis(),
+            takes_ms: command.takes.as_millis() + pause * command.steps.len() as u128,
         }
     });
     told.collect()

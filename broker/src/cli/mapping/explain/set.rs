@@ -1,5 +1,7 @@
 //! What a Set sends, and what is done then.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use usp_adapters::explain::{self, Way};
 use usp_mapping::mapping::{ArgKind, Capability, Class, Device};
@@ -35,6 +37,50 @@ pub(in crate::cli::mapping) struct VerifyTold {
     pub(super) by: String,
     pub(super) within_ms: u128,
     pub(super) exchanges: Vec<ExchangeTold>,
+}
+
+/// Several values in one Set message: they are one unit, written one after the other.
+#[derive(Debug, Serialize)]
+pub(in crate::cli::mapping) struct TogetherTold {
+    pub(super) values: usize,
+    /// With the pauses between them; `None`: how long messages take is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) needs_ms: Option<f64>,
+    pub(super) takes_ms: u128,
+}
+
+/// How long a device may be busy with the writes of one request.
+const LONGEST_MS: u128 = 300_000;
+
+impl SetTold {
+    /// How long its exchanges take, those that look what it became included.
+    pub(super) fn needs_ms(&self) -> f64 {
+        let looks = self.verify.iter().flat_map(|verify| &verify.exchanges);
+        self.exchanges.iter().chain(looks).map(|exchange| exchange.time_ms).sum()
+    }
+}
+
+/// All values that were asked for, or each that can be set; `None`: there are no two.
+pub(super) fn together(
+    device: &Device,
+    writes: &[SetTold],
+    wanted: &[(String, String)],
+) -> Option<TogetherTold> {
+    let asked = |told: &&SetTold| wanted.len() < 2 || wanted.iter().any(|(id, _)| *id == told.capability);
+    let all: Vec<&SetTold> = writes.iter().filter(|told| told.refused.is_none()).filter(asked).collect();
+    let pauses = pause(device).as_secs_f64() * 1000.0 * all.len().saturating_sub(1) as f64;
+    let needs = all.iter().map(|told| told.needs_ms()).sum::<f64>() + pauses;
+    let takes: u128 = all.iter().map(|told| told.takes_ms + told.rate_ms).sum();
+    (all.len() > 1).then(|| TogetherTold {
+        values: all.len(),
+        needs_ms: all.iter().all(|told| told.messages.is_empty()).then_some((needs * 100.0).round() / 100.0),
+        takes_ms: takes.min(LONGEST_MS),
+    })
+}
+
+/// The least time from one write to the device to the next.
+pub(super) fn pause(device: &Device) -> Duration {
+    device.mapping.protocol.modbus().map(|options| options.write_rate).unwrap_or_default()
 }
 
 /// Each capability that can be written, with an example.
@@ -74,7 +120,6 @@ fn set(
         let exchanges = exchanges_told(device, &reads);
         VerifyTold { by: name, within_ms: verify.within.as_millis(), exchanges }
     });
-    let of_device = device.mapping.protocol.modbus().map(|options| options.write_rate).unwrap_or_default();
     Some(SetTold {
         capability: capability.id.clone(),
         value: value.to_usp(),
@@ -84,7 +129,7 @@ fn set(
         verify,
         ttl_ms: write.ttl.as_millis(),
         takes_ms: write.takes.as_millis(),
-        rate_ms: write.rate.max(of_device).as_millis(),
+        rate_ms: write.rate.max(pause(device)).as_millis(),
         coalesce: write.coalesce,
         undo: write.undo,
     })

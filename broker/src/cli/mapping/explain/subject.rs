@@ -62,6 +62,10 @@ impl Subject {
                 if matches!(file_kind(&file), Ok(FileKind::Site)) {
                     let (site, chosen) = of_site(&file, &args.folders, args, None)?;
                     (site, chosen, false)
+                } else if let Some(device) = &args.device {
+                    let message =
+                        format!("--device {device}: `{what}` is a mapping, and devices are in a site file");
+                    return Err(Failure::invalid(message));
                 } else {
                     let params = args.params.iter().map(|text| pair(text, "--param", "NAME=VALUE"));
                     let params = params.collect::<Result<Vec<_>, _>>()?;
@@ -89,7 +93,7 @@ impl Subject {
             .zip(&self.site.devices)
             .filter_map(|(number, device)| Some(tell(device, number, &self.way(device)?, &self.values)));
         let devices: Vec<Told> = devices.collect();
-        let buses = tell_buses(&self.site, &devices, self.delay);
+        let buses = tell_buses(&self.site, &devices, self.delay, self.made_up);
         Ok(Report { devices, buses })
     }
 

@@ -101,7 +101,9 @@ setpoint = 21.5
   01 06 00 14 00 d7 89 90    8 B  25.2 ms  write holding 20
   done with the device's acknowledgement
   not sent any more after 5s; given 1s once it begins, and needs 25.2 ms; of several that wait only the newest is sent
+2 values in one Set: given 5s once it begins, and needs 74.4 ms
 
+While it is offline and others on its bus answer, it is asked every 21s at most, whatever its `backoff`: it costs them a `timeout`.
 ";
     let options = ["--baud", "19200", "--parity", "none", "--param", "place=attic", "--set", "setpoint=21.5"];
     assert_eq!(explain(&place(), "heater.yaml", &options).unwrap(), expected);
@@ -180,10 +182,13 @@ fn what_cannot_be_is_refused_in_the_users_words() {
         (&["--param", "room=x"], "the profile has no parameter `room`"),
         (&["--param", "place"], "write NAME=VALUE"),
         (&["--unit", "250"], "there is no unit 250 on a serial line"),
+        (&["--device", "a"], "is a mapping, and devices are in a site file"),
     ] {
         let failure = explain(&place, "heater.yaml", words).unwrap_err().to_string();
         assert!(failure.contains(why), "{words:?}: {failure}");
     }
+    let folder = explain(&place, "", &[]).unwrap_err().to_string();
+    assert!(folder.contains("is a folder: name a file in it"), "{folder}");
     let unknown = explain(&place, "site.yaml", &["--device", "z"]).unwrap_err().to_string();
     assert!(unknown.contains("devices: a, b, c"), "{unknown}");
     assert!(Cli::try_parse_from(["explain", "x", "--slave-delay", "10"]).is_err());

@@ -3,7 +3,7 @@
 use super::bus::BusTold;
 use super::device::{CapabilityTold, CommandTold, ExchangeTold, GroupTold, RoundTold, Told};
 use super::messages::{HeardTold, SentTold};
-use super::set::SetTold;
+use super::set::{SetTold, TogetherTold};
 use super::subject::{Report, Subject};
 use crate::cli::table::{Cell, Screen, Table, Tone};
 
@@ -17,9 +17,7 @@ pub(super) fn text(report: &Report, subject: &Subject, screen: Screen) -> String
             out.push('\n');
         }
     }
-    if !subject.made_up {
-        out += &buses(report, screen);
-    }
+    out += &if subject.made_up { lost(report) } else { buses(report, screen) };
     let warnings = report.buses.iter().flat_map(|bus| bus.warnings.iter().map(move |text| (bus, text)));
     for (bus, text) in warnings {
         let of = if subject.made_up { String::new() } else { format!(" of `{}`", bus.bus) };
@@ -62,6 +60,7 @@ fn full(device: &Told, bus: Option<&BusTold>, assumed: bool, screen: Screen) -> 
         for write in &device.writes {
             out += &set(write, screen);
         }
+        out += &device.together.as_ref().map(together).unwrap_or_default();
     }
     out
 }
@@ -144,14 +143,15 @@ fn values(capability: &CapabilityTold) -> String {
 }
 
 fn vendor(device: &Told, screen: Screen) -> String {
-    let mut table = Table::new(&["path", "arguments", "what is done"]);
-    for CommandTold { path, args, exchanges, messages } in &device.commands {
+    let mut table = Table::new(&["path", "arguments", "what is done", "given"]);
+    for CommandTold { path, args, exchanges, messages, takes_ms, .. } in &device.commands {
         let path = path.strip_prefix(&device.path).unwrap_or(path).to_owned();
         let frames = exchanges.iter().map(|exchange| exchange.request.clone());
         let sends =
             messages.iter().map(|sent| format!("{} to {}", sent.body, sent.to).trim_start().to_owned());
         let sends: Vec<String> = frames.chain(sends).collect();
-        table.row([path.into(), args.join(", ").into(), sends.join(", then ").into()]);
+        let given = period(*takes_ms);
+        table.row([path.into(), args.join(", ").into(), sends.join(", then ").into(), given.into()]);
     }
     for event in &device.events {
         let path = event.path.strip_prefix(&device.path).unwrap_or(&event.path).to_owned();
@@ -163,7 +163,7 @@ fn vendor(device: &Told, screen: Screen) -> String {
                 None => "heard".to_owned(),
             })
             .unwrap_or_default();
-        table.row([path.into(), event.args.join(", ").into(), poll.into()]);
+        table.row([path.into(), event.args.join(", ").into(), poll.into(), "".into()]);
     }
     table.render(screen)
 }
@@ -254,10 +254,18 @@ fn set(told: &SetTold, screen: Screen) -> String {
 
 /// How long it may take, and how long it takes where that is known.
 fn given(told: &SetTold) -> String {
-    let looks = told.verify.iter().flat_map(|verify| &verify.exchanges);
-    let needed: f64 = told.exchanges.iter().chain(looks).map(|exchange| exchange.time_ms).sum();
     let given = format!("given {} once it begins", period(told.takes_ms));
-    if told.exchanges.is_empty() { given } else { format!("{given}, and needs {}", milliseconds(needed)) }
+    if told.exchanges.is_empty() {
+        given
+    } else {
+        format!("{given}, and needs {}", milliseconds(told.needs_ms()))
+    }
+}
+
+/// What a Set of several values takes.
+fn together(told: &TogetherTold) -> String {
+    let needs = told.needs_ms.map(|ms| format!(", and needs {}", milliseconds(ms))).unwrap_or_default();
+    format!("{} values in one Set: given {} once it begins{needs}\n", told.values, period(told.takes_ms))
 }
 
 fn extras(told: &SetTold) -> String {
@@ -313,6 +321,13 @@ fn buses(report: &Report, screen: Screen) -> String {
 fn lost(report: &Report) -> String {
     let lost = report.buses.iter().filter_map(|bus| {
         let every = period(bus.lost_every_ms?);
+        // What has a bus of its own costs nobody anything; others may come to it.
+        if bus.devices == 1 {
+            return Some(format!(
+                "While it is offline and others on its bus answer, it is asked every {every} at most, whatever its `backoff`: it \
+                 costs them a `timeout`.\n"
+            ));
+        }
         Some(format!(
             "A device of `{}` that is offline is asked every {every} at most while others answer, whatever its `backoff`: it costs them a `timeout`.\n",
             bus.bus
