@@ -36,6 +36,7 @@ use crate::time::{Mono, Now, Wall};
 use capabilities::Capabilities;
 use objects::{Objects, Place};
 use sensor::Sensor;
+use watching::Levels;
 
 /// Why a value that a server has kept is not good.
 const OF_ANY_AGE: &str = "what is known was kept of former times and may be of any age";
@@ -92,7 +93,7 @@ pub struct Capability {
     /// The last good reading, or the last confirmed write of one that cannot be read.
     pub reading: Option<Reading>,
     /// What was read under a mapping that has been replaced since: not shown, but what is read next is compared with it.
-    pub earlier: Option<Box<Reading>>,
+    pub(crate) earlier: Option<Box<Earlier>>,
     /// `LastContactTime`: when data last came in for it.
     pub contact: Option<Wall>,
     /// What the last attempt failed with; `None` after a success.
@@ -120,6 +121,14 @@ pub struct Reading {
     pub kept: bool,
     /// `LastChange`.
     pub changed: Option<Wall>,
+}
+
+/// What was read under a description that was replaced since.
+#[derive(Clone, Debug)]
+pub(crate) struct Earlier {
+    reading: Reading,
+    /// What LowLevel and HighLevel were by that description; `None`: nothing was said of them.
+    levels: Option<Levels>,
 }
 
 /// What a value of a device is.
@@ -417,7 +426,8 @@ impl Capability {
 
     /// The same capability where what was read before means something else, or comes from elsewhere.
     fn anew(&self, point: PointId) -> Self {
-        let earlier = self.reading.clone().map(Box::new).or_else(|| self.earlier.clone());
+        let earlier = self.reading.clone().map(|reading| Box::new(Earlier { reading, levels: None }));
+        let earlier = earlier.or_else(|| self.earlier.clone());
         Self { earlier, settled: self.settled.clone(), untold: self.untold, ..Self::new(point) }
     }
 
@@ -428,7 +438,7 @@ impl Capability {
 
     /// The last reading, be it by a mapping that was replaced since.
     fn last(&self) -> Option<&Reading> {
-        self.reading.as_ref().or(self.earlier.as_deref())
+        self.reading.as_ref().or_else(|| Some(&self.earlier.as_ref()?.reading))
     }
 
     /// Takes a value in that the device has, or had until now. `true`: it is not the one before. What is read first, after
@@ -444,7 +454,7 @@ impl Capability {
             self.failed = self.failed.take().filter(|fault| !is_contact(fault));
         }
         if self.reading.is_none() {
-            self.reading = self.earlier.take().map(|earlier| *earlier);
+            self.reading = self.earlier.take().map(|earlier| earlier.reading);
         }
         let (at, kept) = (said_at.unwrap_or(now.monotonic), said_at.is_none());
         match &mut self.reading {

@@ -8,7 +8,7 @@ use usp_mapping::transform::Transform;
 
 use super::look::{DEVICE_WORDS, NODE_WORDS, WORDS, device_param, level_of, model_param, node_word};
 use super::objects::Place;
-use super::watching::LEVELS;
+use super::watching::{LEVELS, Levels};
 use super::{Device, Quality};
 use crate::Broker;
 use crate::dm::rows::ObjRef;
@@ -20,6 +20,7 @@ impl Broker {
         if self.subs.watches(NotifKind::ValueChange) {
             self.other_words(number, old).into_iter().for_each(|(at, name)| self.emit_change(&at, name));
         }
+        self.keep_levels(number, old);
         self.look_at_replaced(number, old);
         self.tell_online(number, old.is_online());
         for (place, before) in old.qualities(self.model.now) {
@@ -69,6 +70,33 @@ impl Broker {
         let is_other =
             |name: &str| is_other(&format!("{name}Threshold")) && level(was, name) != level(is, name);
         found.extend(LEVELS.into_iter().filter(|name| is_other(name)).map(|name| (at.clone(), name)));
+    }
+
+    /// What LowLevel and HighLevel were of what is read otherwise now: the next reading is compared with that, whatever the
+    /// thresholds are by then.
+    fn keep_levels(&mut self, number: u32, old: &Device) {
+        let Some(new) = self.model.devices.get(number) else { return };
+        for place in replaced(old, new).collect::<Vec<_>>() {
+            let levels = self.former_levels(number, place, old);
+            let capability = self.model.devices.capability_mut(number, place);
+            let earlier = capability.and_then(|capability| capability.earlier.as_mut());
+            // Of several replacements in a row that of the reading counts.
+            if let Some(earlier) = earlier.filter(|earlier| earlier.levels.is_none()) {
+                earlier.levels = levels;
+            }
+        }
+    }
+
+    fn former_levels(&self, number: u32, place: Place, old: &Device) -> Option<Levels> {
+        let [was, is] = models([old, self.model.devices.get(number)?], place)?;
+        let value = old.capabilities.get(place)?.number();
+        let at = self.model.devices.objects.class_object(number, place, is.class);
+        let threshold = |name: &str| match self.model.rows.param(&at, name) {
+            Some(_) => self.model.text(&at, name),
+            None => model_param(was, name),
+        };
+        let level = |name: &str| level_of(value, name, &threshold(&format!("{name}Threshold"))?);
+        (was.class == is.class).then(|| LEVELS.map(level))
     }
 
     /// Readings that go on are old, and windows end, by the new description.

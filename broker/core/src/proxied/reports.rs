@@ -184,10 +184,13 @@ impl Broker {
         let is_sensor = class == Class::BinarySensor;
         let value = if is_sensor { self.sense(number, place, value, word) } else { value };
         let Some(capability) = self.model.devices.capability_mut(number, place) else { return };
+        let replaced = has_levels && capability.earlier.is_some();
         let changed = capability.take(value, deadband, word, now);
         self.watch_age(number, place);
         if changed {
             self.tell_value(number, place, &levels);
+        } else if replaced {
+            self.tell_levels(number, place, &levels);
         }
     }
 

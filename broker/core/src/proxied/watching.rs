@@ -25,10 +25,15 @@ pub(super) type Levels = [Option<String>; 2];
 pub(super) type Told = (Quality, String);
 
 impl Broker {
-    /// What LowLevel and HighLevel would say of the last reading.
+    /// What LowLevel and HighLevel say of the last reading; of one under a description that was replaced, what they said of it
+    /// then.
     pub(super) fn levels(&self, number: u32, place: Place) -> Levels {
         let device = self.model.devices.get(number);
         let known = device.and_then(|device| device.capabilities.get(place));
+        let earlier = known.filter(|known| known.reading.is_none()).and_then(|known| known.earlier.as_ref());
+        if let Some(levels) = earlier.and_then(|earlier| earlier.levels.clone()) {
+            return levels;
+        }
         self.levels_of(number, place, known.and_then(|known| known.last()?.number()))
     }
 
@@ -56,10 +61,15 @@ impl Broker {
         let Some(class) = self.class_of(number, place).filter(|_| place.window.is_none()) else { return };
         let at = self.model.devices.objects.class_object(number, place, class);
         self.emit_change(&at, "LastChange");
-        if levels.iter().all(Option::is_none) {
-            return;
-        }
-        for ((name, was), is) in LEVELS.iter().zip(levels).zip(self.levels(number, place)) {
+        self.tell_levels(number, place, levels);
+    }
+
+    /// LowLevel and HighLevel, where they are not what they were.
+    pub(super) fn tell_levels(&mut self, number: u32, place: Place, before: &Levels) {
+        let now = self.levels(number, place);
+        let Some(class) = self.class_of(number, place).filter(|_| now != *before) else { return };
+        let at = self.model.devices.objects.class_object(number, place, class);
+        for ((name, was), is) in LEVELS.iter().zip(before).zip(now) {
             if *was != is {
                 self.emit_change(&at, name);
             }

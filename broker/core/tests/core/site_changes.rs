@@ -114,6 +114,38 @@ fn a_capability_that_is_read_elsewhere_begins_anew() {
     assert_eq!(notes, told);
 }
 
+/// LowLevel and HighLevel are compared with what they were by the old thresholds of the old reading.
+#[test]
+fn a_level_that_is_another_by_a_new_threshold_of_a_new_reading_is_told() {
+    let told = |high: i64, next: &str| {
+        let mut w = World::new();
+        w.site("a: box");
+        w.report("a", &[(0, number("80"))]);
+        let c = w.controller("self::c");
+        let level = "Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.HighLevel";
+        assert_eq!(w.get(c, level), format!("{level}=true"));
+        w.subscribe(c, "v", "ValueChange", level);
+        let elsewhere = |offset: i64| {
+            move |mapping: &mut Mapping| {
+                let sensor = &mut mapping.capabilities[0];
+                sensor.read.as_mut().unwrap().parts[0].transform.offset = Some(offset.into());
+                sensor.high_threshold = Some(high.into());
+            }
+        };
+        w.load(edited("a: box", elsewhere(1)));
+        assert_eq!(w.notes(c), [""; 0], "nothing is known of it yet");
+        w.load(edited("a: box", elsewhere(2)));
+        w.report("a", &[(0, number(next))]);
+        w.notes(c)
+    };
+    let told_false = ["v: ValueChange Device.ProxiedDevice.1.IoTCapability.1.LevelSensor.HighLevel=false"];
+    assert_eq!(told(90, "80"), told_false, "the same value below the new threshold");
+    assert_eq!(told(90, "85"), told_false, "another value below it");
+    assert_eq!(told(90, "95"), [""; 0], "above the one and then above the other");
+    assert_eq!(told(70, "80"), [""; 0]);
+    assert_eq!(told(70, "60"), told_false);
+}
+
 /// A Get shows other words after a reload, so they are told; what a Controller has set stays, and is no change.
 #[test]
 fn other_words_are_told() {
