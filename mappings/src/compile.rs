@@ -225,7 +225,14 @@ impl Compiler<'_> {
                         let names = self.draft.poll.iter().map(|(name, _)| name.value.as_str());
                         let names: Vec<&str> = names.chain(["on_demand", "once"]).collect();
                         let message = format!("there is no poll group `{group}`");
-                        self.report.error(Code::UnknownPoll, span, message).suggest(group, &names);
+                        let error = self.report.error(Code::UnknownPoll, span, message);
+                        if group.starts_with(|c: char| c.is_ascii_digit()) {
+                            let how =
+                                format!("write `poll: {{own: {group}}}` at the top, and `poll: own` here");
+                            error.help(format!("a group has a name: {how}"));
+                        } else {
+                            error.suggest(group, &names);
+                        }
                         return Poll::OnDemand;
                     }
                 }

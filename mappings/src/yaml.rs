@@ -128,6 +128,9 @@ fn syntax(file: &SourceFile, cause: &serde_saphyr::Error) -> Diagnostic {
         return Diagnostic { help: Some(help), ..error(file, Code::TooLarge, span, message) };
     }
     let whole = cause.to_string();
+    if let Some((code, message, help)) = alias(&whole) {
+        return Diagnostic { help: Some(help.to_owned()), ..error(file, code, span, message) };
+    }
     let message = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(message, _)| message);
     let mut diagnostic = error(file, Code::Syntax, span, format!("not YAML: {message}"));
     let (help, fix) = hint::hint(file, span, message);
@@ -135,6 +138,17 @@ fn syntax(file: &SourceFile, cause: &serde_saphyr::Error) -> Diagnostic {
     diagnostic.help = Some(help);
     diagnostic.fix = fix;
     diagnostic
+}
+
+/// What is wrong with an alias (`*name`), and what to do.
+fn alias(message: &str) -> Option<(Code, String, &'static str)> {
+    if message.contains("recursive references") {
+        let message = "an alias (`*name`) stands in what it is the name of".to_owned();
+        return Some((Code::Syntax, message, "write out what is meant: nothing can hold itself"));
+    }
+    let is_too_much = message.contains("alias") && message.contains("limit exceeded");
+    let text = format!("aliases (`*name`) make more than {MAX_NODES} values of it");
+    is_too_much.then_some((Code::TooLarge, text, "repeat less, or divide it into several files"))
 }
 
 fn error(file: &SourceFile, code: Code, span: Span, message: String) -> Diagnostic {

@@ -110,7 +110,13 @@ fn too_much_is_refused() {
             let before = char::from(at as u8 - 1);
             format!("{at}: &{at} [*{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}]\n")
         }).collect::<String>();
-    assert!(matches!(only_code(&bomb), Code::TooLarge | Code::Syntax));
+    let says = |text: &str| check(text).first().map(ToString::to_string).unwrap_or_default();
+    assert_eq!(only_code(&bomb), Code::TooLarge);
+    assert!(says(&bomb).contains("aliases (`*name`) make more than 100000 values"), "{}", says(&bomb));
+    let within = says("uspmap: 1\na: &a [*a]\n");
+    assert!(within.contains("an alias (`*name`) stands in what it is the name of"), "{within}");
+    let binary = says("uspmap: 1\u{0}\n");
+    assert!(binary.contains("is this a text file?"), "{binary}");
     assert_eq!(only_code(&"[".repeat(100_000)), Code::TooLarge);
     assert_eq!(only_code(&"x".repeat((1 << 20) + 1)), Code::TooLarge);
     assert_eq!(only_code(&format!("uspmap: [{}]", "1,".repeat(100_001))), Code::TooLarge);

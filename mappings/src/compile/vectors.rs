@@ -117,7 +117,13 @@ impl<'m> Runner<'m> {
         let wanted = match Value::parse(cap.class, &text.value) {
             Ok(wanted) => wanted,
             Err(why) => {
-                return self.report.error(Code::TestShape, text.span, why).help("write it as USP does");
+                let number = text.value.split_once(' ').map(|(number, _)| number);
+                let number = number.filter(|number| Value::parse(cap.class, number).is_ok());
+                let help = match number {
+                    Some(number) => format!("write {number}: it is in the unit of the capability"),
+                    None => "write it as USP does".to_owned(),
+                };
+                return self.report.error(Code::TestShape, text.span, why).help(help);
             }
         };
         match reading {

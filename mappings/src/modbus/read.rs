@@ -9,6 +9,7 @@ use crate::diagnostic::Span;
 use crate::draft::At;
 use crate::read::Report;
 use crate::read::fields::Fields;
+use crate::read::spelled;
 use crate::yaml::{Kind, Node};
 
 pub(crate) const TABLES: [(&str, ModbusTable); 4] = [
@@ -74,6 +75,26 @@ pub(crate) fn has_place(fields: &Fields<'_>) -> bool {
     TABLES.iter().any(|(key, _)| fields.key(key).is_some())
 }
 
+/// The first of the registers of `12-13`, `12..13` or `12/13`.
+fn first_of(node: &Node) -> Option<&str> {
+    let Kind::Scalar { text, plain: true } = &node.kind else { return None };
+    let (first, last) = text
+        .split_once("..")
+        .or_else(|| text.split_once(['-', '\u{2013}', '/']))
+        .filter(|(first, _)| !first.is_empty())?;
+    let [Ok(one), Ok(other)] = [first.trim().parse::<u16>(), last.trim().parse::<u16>()] else { return None };
+    (one < other).then_some(first.trim())
+}
+
+/// The bits of a mask such as `0x30`, if they are in a row: `4..5`.
+fn mask(text: &str) -> Option<String> {
+    let mask = u64::from_str_radix(text.strip_prefix("0x")?, 16).ok().filter(|mask| *mask > 0)?;
+    let (first, count) = (mask.trailing_zeros(), mask.count_ones());
+    let in_a_row = (mask >> first).trailing_ones() == count;
+    let last = first + count - 1;
+    in_a_row.then(|| if count == 1 { first.to_string() } else { format!("{first}..{last}") })
+}
+
 impl Report<'_> {
     /// The keys of a place.
     pub(crate) fn place_of(&mut self, fields: &Fields<'_>, what: &str) -> PlaceDraft {
@@ -90,6 +111,17 @@ impl Report<'_> {
 
     /// `exponent: {holding: 12}`.
     fn exponent(&mut self, node: &Node) -> Option<At<(ModbusTable, u16)>> {
+        if let Kind::Scalar { text, plain: true } = &node.kind
+            && let Ok(power) = text.parse::<i8>()
+            && let Some(scale) = spelled(&format!("1e{power}"), false)
+        {
+            let message = "`exponent` is the register that holds a power of ten";
+            let error = self.error(Code::WrongKind, node.span, message);
+            error.help(format!(
+                "write `scale: {scale}` for one that is always the same, or `exponent: {{holding: 41}}`"
+            ));
+            return None;
+        }
         let fields = self.fields(node, "`exponent`", &["holding", "input"])?;
         if fields.key("holding").is_none() && fields.key("input").is_none() {
             self.missing(
@@ -123,6 +155,14 @@ impl Report<'_> {
             return self.sum(items, node.span);
         }
         let spelled_decimal = matches!(&node.kind, Kind::Scalar { text, .. } if !text.contains('x'));
+        if let Some(first) = first_of(node) {
+            let message = "an address is one number".to_owned();
+            let error = self.error(Code::WrongKind, node.span, message);
+            error
+                .fix(first)
+                .help(format!("write the first one, {first}: `as` says how many registers follow"));
+            return None;
+        }
         let number = self.integer(node)?;
         if let Some((digit, address)) = notation(number.value, table).filter(|_| spelled_decimal) {
             let message = format!("{} is in {digit}xxxx notation, which counts from 1", number.value);
@@ -169,6 +209,11 @@ impl Report<'_> {
 
     pub(crate) fn bits(&mut self, node: &Node) -> Option<At<(u8, u8)>> {
         let spelled = self.spelling(node)?;
+        if let Some(mask) = mask(&spelled.value) {
+            let message = format!("`{}` is a mask, and `bits` counts them from 0", spelled.value);
+            self.error(Code::WrongKind, node.span, message).fix(&mask).help(format!("write `bits: {mask}`"));
+            return None;
+        }
         let mut ends = spelled.value.split("..");
         let parse = |end: Option<&str>| end.and_then(|end| end.trim().parse::<u8>().ok());
         let first = parse(ends.next());

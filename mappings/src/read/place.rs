@@ -17,7 +17,7 @@ const ADDRESSES: [&str; 8] =
 
 /// Keys of other programs that have no like here: what they hold is said otherwise, so that another name alone would
 /// not do. Each with a key of the map where it is looked for, and what to do.
-const FOREIGN: [(&[&str], &str, &str); 9] = [
+const FOREIGN: [(&[&str], &str, &str); 16] = [
     (
         &ADDRESSES,
         "holding",
@@ -49,7 +49,7 @@ const FOREIGN: [(&[&str], &str, &str); 9] = [
         "`bits` says which bits they are, from 0: the mask 0x10 is `bits: 4`, and 0x0c is `bits: 2..3`",
     ),
     (
-        &["count", "size", "quantity", "num_registers", "reg_count"],
+        &["count", "size", "length", "quantity", "num_registers", "reg_count"],
         "registers",
         "`as` says how many registers it takes: `as: u32` takes two; `registers` is for texts, bytes and `bcd`",
     ),
@@ -73,7 +73,41 @@ const FOREIGN: [(&[&str], &str, &str); 9] = [
         "scale",
         "`scale` says what one raw step is, such as `scale: 0.1`; nothing is rounded",
     ),
+    (
+        &["divisor", "divide", "divide_by", "div"],
+        "scale",
+        "`scale` is what the raw value is multiplied by: where the manual divides by 10, write `scale: 0.1`",
+    ),
+    (
+        &["signed", "sign", "is_signed", "unsigned"],
+        "registers",
+        "`as` says it: `as: s16` has a sign, `as: u16` has none",
+    ),
+    (
+        &["access", "rw", "read_only", "readonly", "writable", "writeable"],
+        "class",
+        "what has `write` can be set, and is a Control: `write: {}` writes where it is read; a Sensor has none",
+    ),
+    (
+        &["range", "limits"],
+        "valid",
+        "of a LevelControl write `min: 5` and `max: 30`; `valid: [5, 30]` where a reading outside is none",
+    ),
+    (
+        &["baud", "baudrate", "baud_rate", "parity", "stop_bits", "stopbits", "data_bits", "port", "host"],
+        "mask_write",
+        "a mapping has no bus: the site file says `plant: {modbus_rtu: /dev/ttyUSB0, baud: 9600, parity: even}`",
+    ),
+    (&["unit", "address", "id"], "mask_write", NO_ADDRESS),
+    (
+        &["host", "hostname", "ip", "ip_address", "address", "port", "url"],
+        "modbus_tcp",
+        "the kind of bus is the key of its address: `modbus_tcp: \"192.168.1.20:502\"`",
+    ),
 ];
+
+/// What to do about the address of a device in a mapping.
+const NO_ADDRESS: &str = "a mapping has no address of a device: the site file says `unit: 1`";
 
 /// Other words for the address of a device on its bus.
 const UNITS: [&str; 6] = ["slave", "slave_id", "unit_id", "device_address", "slave_address", "modbus_id"];
@@ -81,19 +115,20 @@ const UNITS: [&str; 6] = ["slave", "slave_id", "unit_id", "device_address", "sla
 /// What to do about a key that other programs have.
 pub(super) fn foreign(key: &str, keys: &[&str]) -> Option<&'static str> {
     let found = FOREIGN.iter().find(|(words, beside, _)| words.contains(&key) && keys.contains(beside));
-    let is_mapping = keys.contains(&"holding") || keys.contains(&"class") || keys.contains(&"capabilities");
+    let marks = ["holding", "class", "capabilities", "mask_write"];
+    let is_mapping = marks.iter().any(|mark| keys.contains(mark));
     let unit = UNITS.contains(&key) && is_mapping;
-    let unit = unit.then_some("a mapping has no address of a device: the site file says `unit: 1`");
+    let unit = unit.then_some(NO_ADDRESS);
     found.map(|(.., help)| *help).or(unit)
 }
 
 /// What to do about a key that a map does not have.
 pub(super) fn help(what: &str, key: &str, keys: &[&str], protocol: ProtocolKind) -> String {
-    if let Some(help) = of_another_protocol(what, key, protocol) {
-        return help;
-    }
     if let Some(help) = foreign(key, keys) {
         return help.to_owned();
+    }
+    if let Some(help) = of_another_protocol(what, key, protocol) {
+        return help;
     }
     if nearest(key, keys.iter().copied()).is_some() {
         return suggestion(key, keys);
@@ -122,6 +157,9 @@ pub(super) fn help(what: &str, key: &str, keys: &[&str], protocol: ProtocolKind)
 
 /// Which key was meant; with an address any table will do.
 pub(super) fn meant(key: &str, keys: &[&str]) -> Option<String> {
+    if foreign(key, keys).is_some() && keys.contains(&"modbus_tcp") {
+        return Some("modbus_tcp".to_owned());
+    }
     if foreign(key, keys).is_some() {
         return ADDRESSES.contains(&key).then(|| "input".to_owned());
     }

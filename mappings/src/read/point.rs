@@ -11,6 +11,29 @@ use crate::mapping::ProtocolKind;
 use crate::transform::{Curve, MapTarget};
 use crate::yaml::{Kind, Node};
 
+/// What to write for a list of states, or for `{Idle: 0, Running: 1}`.
+fn turned(node: &Node) -> Option<String> {
+    let word = |node: &Node| match &node.kind {
+        Kind::Scalar { text, .. } if !node.is_null() && !text.is_empty() => Some(text.clone()),
+        _ => None,
+    };
+    let pairs: Vec<(String, String)> = match &node.kind {
+        Kind::List(items) => {
+            let states: Option<Vec<String>> = items.iter().map(word).collect();
+            (0..).map(|raw: u32| raw.to_string()).zip(states?).collect()
+        }
+        Kind::Map(entries) => {
+            let number = |node: &Node| word(node).filter(|text| text.parse::<i64>().is_ok());
+            let turned = entries.iter().map(|(state, raw)| Some((number(raw)?, word(state)?)));
+            let turned: Option<Vec<_>> = turned.collect();
+            turned.filter(|turned| turned.iter().all(|(_, state)| state.parse::<i64>().is_err()))?
+        }
+        Kind::Scalar { .. } => return None,
+    };
+    let pairs: Vec<String> = pairs.iter().map(|(raw, state)| format!("{raw}: {state}")).collect();
+    (!pairs.is_empty()).then(|| format!("write `map: {{{}}}`", pairs.join(", ")))
+}
+
 impl Report<'_> {
     pub(super) fn read_binding(&mut self, node: &Node) -> Option<ReadDraft> {
         let fields = self.fields(node, "`read`", &read_keys(self.protocol))?;
@@ -53,6 +76,11 @@ impl Report<'_> {
     }
 
     fn value_map(&mut self, node: &Node) -> Option<MapDraft> {
+        if let Some(help) = turned(node) {
+            let message = "`map` has the raw value first and its state behind it";
+            self.error(Code::WrongKind, node.span, message).help(help);
+            return None;
+        }
         let (entries, texts) = (Vec::new(), Vec::new());
         let mut draft = MapDraft { span: node.span, entries, texts, default: None };
         let mut seen = BTreeSet::new();

@@ -118,6 +118,12 @@ impl Report<'_> {
         let message = format!("expected {what}, not `{text}`");
         let usual = "write it in digits, such as 12 or -5, or with 0x in hexadecimal";
         match spelling::number(text, what != "a number") {
+            // No reader computes anything.
+            Some(Meant { number: Some(number), help })
+                if text.contains(['/', '^']) || text.contains("**") =>
+            {
+                self.error(Code::WrongKind, span, message).fix(number).help(help);
+            }
             Some(Meant { number: Some(number), help }) => {
                 let message = format!("`{text}` is a number to some YAML readers and a text to others");
                 self.error(Code::YamlTrap, span, message).fix(number).help(help);

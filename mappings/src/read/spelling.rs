@@ -12,6 +12,11 @@ pub(super) struct Meant {
     pub(super) help: String,
 }
 
+/// The number that a text was meant to be, where there is no doubt.
+pub(crate) fn spelled(text: &str, whole: bool) -> Option<String> {
+    number(text, whole).and_then(|meant| meant.number)
+}
+
 /// What a text was meant to be; `whole` where only a whole number will do.
 pub(super) fn number(text: &str, whole: bool) -> Option<Meant> {
     let (sign, digits) = match text.strip_prefix('-') {
@@ -38,6 +43,14 @@ pub(super) fn number(text: &str, whole: bool) -> Option<Meant> {
             "write {} if it is hexadecimal; a number has no unit behind it",
             signed(hex)
         ))),
+        (None, None) if fraction(digits).is_some() => {
+            let number = signed(fraction(digits)?);
+            if whole && number.contains('.') { None } else { Some(certain(number)) }
+        }
+        (None, None) if measured(text).is_some() => {
+            let number = measured(text)?;
+            Some(doubtful(format!("write {number}: a number has no unit behind it")))
+        }
         (None, None) if is_grouped(digits) => {
             Some(doubtful(format!("write {} or {}", text.replace(',', ""), text.replace(',', "."))))
         }
@@ -74,6 +87,27 @@ fn plain(digits: &str) -> Option<String> {
     };
     let octal = pointed.len() > 1 && pointed.starts_with('0') && !pointed.starts_with("0.");
     parse_decimal(&pointed).ok().filter(|_| !octal).map(decimal_text)
+}
+
+/// `1/10` and `/10`, `10^-1` and `10**-1`: what a raw value is multiplied by, as manuals print it.
+fn fraction(digits: &str) -> Option<String> {
+    if let Some((above, below)) = digits.split_once('/') {
+        let above = if above.trim().is_empty() { Decimal::ONE } else { parse_decimal(above.trim()).ok()? };
+        let below = parse_decimal(below.trim()).ok().filter(|below| !below.is_zero())?;
+        let number = above.checked_div(below)?;
+        return (number.checked_mul(below)? == above).then(|| decimal_text(number));
+    }
+    let (base, exponent) = digits.split_once('^').or_else(|| digits.split_once("**"))?;
+    let exponent = exponent.trim().trim_matches(['(', ')']);
+    (base.trim() == "10").then(|| scientific(&format!("1e{exponent}")))?
+}
+
+/// The number of `1%`, `5 W` or `21.5 kWh`.
+fn measured(text: &str) -> Option<&str> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && !".-".contains(c))?;
+    let (number, unit) = text.split_at(end);
+    let is_unit = unit.trim_start().chars().all(|c| c.is_alphabetic() || "%°/³²".contains(c));
+    (is_unit && parse_decimal(number).is_ok()).then_some(number)
 }
 
 fn scientific(digits: &str) -> Option<String> {
@@ -127,6 +161,13 @@ mod tests {
             ("-0,5", Some("-0.5")),
             ("0,125", Some("0.125")),
             ("1e3", Some("1000")),
+            ("1/10", Some("0.1")),
+            ("/100", Some("0.01")),
+            ("1/3", None),
+            ("1/0", None),
+            ("10^-2", Some("0.01")),
+            ("10**3", Some("1000")),
+            ("10^99", None),
             ("1.0E-3", Some("0.001")),
             ("+5", Some("5")),
             (".5", Some("0.5")),
@@ -153,6 +194,8 @@ mod tests {
             ("10h", true, "write 0x10 if it is hexadecimal; a number has no unit behind it"),
             ("1e3", true, "write 1000, or 0x1e3 if it is hexadecimal"),
             ("1,000", true, "write 1000 or 1.000"),
+            ("21.5 kWh", false, "write 21.5: a number has no unit behind it"),
+            ("1%", false, "write 1: a number has no unit behind it"),
         ] {
             let meant = number(text, whole).expect("a number");
             assert_eq!((meant.number.as_deref(), meant.help.as_str()), (None, help), "{text}");

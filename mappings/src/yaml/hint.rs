@@ -47,6 +47,8 @@ pub(super) fn hint(file: &SourceFile, span: Span, message: &str) -> (String, Opt
         format!("put a comma before `{key}`, or quotes around a text with `: ` in it")
     } else if message.contains("bracket") || message.contains("flow") {
         "close each `[` with `]` and each `{` with `}`, with a comma between entries".to_owned()
+    } else if message.contains("unexpected character: `\\u") {
+        "remove the character, which no text has: is this a text file?".to_owned()
     } else if message.contains("quote") {
         "close the quotes on the same line".to_owned()
     } else {

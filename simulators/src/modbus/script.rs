@@ -53,3 +53,17 @@ pub struct Told<'s> {
     /// What came of it.
     pub answer: Result<String, CommandError>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_reference_is_a_script() {
+        let reference = include_str!("../../../mappings/README.md");
+        let (_, rest) = reference.split_once("A script (`--script FILE`)").expect("the section");
+        let example = rest.split("```").nth(1).expect("an example").trim_start_matches('\n');
+        assert!(Script::parse(example).is_ok(), "{example}");
+        assert!(Script::parse(&example.replace("set", "sett")).is_err());
+    }
+}
