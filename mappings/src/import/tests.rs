@@ -133,6 +133,63 @@ fn home_assistant_becomes_a_device_for_each_unit() {
     has(&imported, 35, "Pump: verify: delay", "write.verify");
 }
 
+/// What is written may mean something else than what is read to see what became of it.
+#[test]
+fn covers_fans_lights_and_thermostats_of_home_assistant_are_written_as_there() {
+    let text = r#"
+modbus:
+  - name: hub
+    type: tcp
+    host: 192.0.2.7
+    port: 502
+    covers:
+      - {name: Gate, slave: 2, address: 117, input_type: coil, status_register: 119, status_register_type: holding, state_open: 1, state_opening: 2, state_closed: 0, state_closing: 3}
+      - {name: Flap, slave: 2, address: 120, input_type: coil, state_open: 0, state_closed: 1}
+    fans:
+      - {name: Vent, slave: 2, address: 13, write_type: coil, verify: {input_type: coil, address: 14, state_on: 0, state_off: 1}}
+      - {name: Draught, slave: 2, address: 14, write_type: holding, verify: {address: 127, state_on: [25, 26], state_off: 1}}
+    lights:
+      - {name: Lamp, slave: 2, address: 20, write_type: holding, brightness_address: 21, verify: {state_on: 1, state_off: 0}}
+    climates:
+      - name: Air
+        slave: 2
+        address: 200
+        target_temp_register: 201
+        hvac_action_register: {address: 15, input_type: input, values: {action_cooling: 1, action_heating: 2, action_idle: 0}}
+        swing_mode_register: {address: 16, values: {swing_mode_state_on: 0, swing_mode_state_off: 1}}
+"#;
+    let imported = imported("configuration.yaml", text);
+    let all = lines(&imported.mappings[0]);
+    let line = |name: &str| {
+        let found = all.iter().find(|line| line.starts_with(&format!("{name}: ")));
+        found.unwrap_or_else(|| panic!("{name}: {all:?} {:?}", imported.left_out)).as_str()
+    };
+    for (name, holds) in [
+        (
+            "gate",
+            "read: {holding: 119, map: {0: false, 3: false, 1: true, 2: true}} write: {coil: 117, invert: false}",
+        ),
+        ("flap", "read: {coil: 120, invert: true} write: {coil: 120, invert: true}"),
+        ("vent", "read: {coil: 14, invert: true} write: {coil: 13, invert: false}"),
+        (
+            "draught",
+            "read: {holding: 127, map: {1: false, 25: true, 26: true}} write: {holding: 14, map: {0: false, 1: true}}",
+        ),
+        ("lamp", "read: {holding: 20, map: {0: false, 1: true}} write: {holding: 20}"),
+        (
+            "air-action",
+            "class: EnumSensor type: OperatingState read: {input: 15, map: {1: \"Cooling\", 2: \"Heating\", 0: \"Idle\"}} poll",
+        ),
+        (
+            "air-swing-mode",
+            "class: EnumControl type: OperatingMode read: {holding: 16, map: {0: \"On\", 1: \"Off\"}} write",
+        ),
+    ] {
+        assert!(line(name).contains(holds), "{}", line(name));
+    }
+    has(&imported, 14, "light Lamp: brightness_address", "by hand");
+}
+
 const ESPHOME: &str = r#"
 substitutions: {upper: Solar, unit_no: "1"}
 esphome: {name: charger}

@@ -272,6 +272,9 @@ fn point(point: &Point, class: Class) -> String {
     }
     if point.invert {
         parts.push("invert: true".to_owned());
+    } else if point.is_bit() && !point.map.is_empty() {
+        // A bit has no `map`, but means something of its own, which is not that of the read.
+        parts.push("invert: false".to_owned());
     }
     if !point.invalid.is_empty() {
         let values: Vec<String> = point.invalid.iter().map(i128::to_string).collect();

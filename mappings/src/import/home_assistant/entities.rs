@@ -38,6 +38,25 @@ const FAN_MODES: [(&str, &str); 9] = [
     ("state_fan_focus", "Focus"),
 ];
 
+const SWING_MODES: [(&str, &str); 5] = [
+    ("swing_mode_state_on", "On"),
+    ("swing_mode_state_off", "Off"),
+    ("swing_mode_state_horizontal", "Horizontal"),
+    ("swing_mode_state_vertical", "Vertical"),
+    ("swing_mode_state_both", "Both"),
+];
+
+const ACTIONS: [(&str, &str); 8] = [
+    ("action_off", "Off"),
+    ("action_idle", "Idle"),
+    ("action_heating", "Heating"),
+    ("action_cooling", "Cooling"),
+    ("action_drying", "Drying"),
+    ("action_fan", "Fan"),
+    ("action_preheating", "Preheating"),
+    ("action_defrosting", "Defrosting"),
+];
+
 /// The capabilities of an entity of one of the platforms.
 pub(super) fn read(platform: &str, map: &Map<'_>, notes: &mut Notes) -> Found {
     match platform {
@@ -171,6 +190,7 @@ fn switch(map: &Map<'_>, notes: &mut Notes) -> Found {
             // Any other value says nothing of it.
             read.map = vec![(0, "false".to_owned()), (1, "true".to_owned())];
         }
+        mean_itself(&read, &mut write);
         capability.read = Some(read);
         if let Some(verify) = verify {
             verify.leave_rest(
@@ -203,6 +223,15 @@ fn two_states(table: &'static str, address: u16, on: &[i128], off: &[i128]) -> R
     Ok(point)
 }
 
+/// A write that says nothing of what its raw values mean would have the meaning of the read, which is another here.
+fn mean_itself(read: &Point, write: &mut Point) {
+    let plain = [(0, "false".to_owned()), (1, "true".to_owned())];
+    let read_alike = !read.invert && (read.map.is_empty() || read.map == plain);
+    if write.map.is_empty() && !write.invert && !read_alike {
+        write.map = plain.to_vec();
+    }
+}
+
 fn cover(map: &Map<'_>) -> Found {
     let state = |key: &str, default: i128| map.int(key).unwrap_or(default);
     let (open, closed) = (state("state_open", 1), state("state_closed", 0));
@@ -221,6 +250,7 @@ fn cover(map: &Map<'_>) -> Found {
         if !read.is_bit() {
             read = two_states(read.table, read.address, &[open, opening], &[closed, closing])?;
         }
+        mean_itself(&read, &mut write);
         capability.read = Some(read);
         capability.write = Some(write);
         return Ok(vec![capability]);
@@ -282,9 +312,18 @@ fn climate(map: &Map<'_>, notes: &mut Notes) -> Found {
     for (key, mode, kind, names) in [
         ("hvac_mode_register", "mode", "ThermostatMode", &MODES[..]),
         ("fan_mode_register", "fan mode", "FanMode", &FAN_MODES[..]),
+        ("swing_mode_register", "swing mode", "OperatingMode", &SWING_MODES[..]),
+        ("hvac_action_register", "action", "OperatingState", &ACTIONS[..]),
     ] {
         let Some(register) = map.map(key) else { continue };
+        let is_shown = key == "hvac_action_register";
+        let seen = if is_shown { table(&register, "input_type", "holding")? } else { "holding" };
         match modes(map, &register, &format!("{title} {mode}"), kind, names, notes) {
+            // What it does just now can only be seen.
+            Ok(action) if is_shown => {
+                let read = action.read.map(|read| Point { table: seen, ..read });
+                all.push(Capability { class: Class::EnumSensor, read, write: None, ..action });
+            }
             Ok(control) => all.push(control),
             Err(why) => notes.add(register.line, format!("climate {title}: {key}"), why),
         }
