@@ -146,6 +146,13 @@ pub enum AdapterReport {
         /// `Err` says why it is unreachable.
         online: Result<(), DeviceFault>,
     },
+    /// It is there, and something that it said may be lost: what it has said before may not be the last.
+    Doubtful {
+        /// Which.
+        device: DeviceId,
+        /// What got lost, in words.
+        why: Arc<str>,
+    },
     /// Its link is back, and it passes for being where it was: it has not been heard, and cannot be asked.
     Believed {
         /// Which.

@@ -41,6 +41,11 @@ pub(crate) fn merge(waiting: &mut VecDeque<FromAdapter>, message: FromAdapter) -
             waiting.push_back(message);
             u64::try_from(dropped).unwrap_or(u64::MAX)
         }
+        FromAdapter::Report(AdapterReport::Doubtful { .. }) => {
+            waiting.retain(|other| *other != message);
+            waiting.push_back(message);
+            0
+        }
         // As many as there are calls; and no scheduler adopts anything.
         FromAdapter::Reply(_) | FromAdapter::Adopted(_) | FromAdapter::Bus(_) => {
             waiting.push_back(message);

@@ -97,7 +97,7 @@ pub struct Exchanges {
     pub refusals: u64,
     /// Exchanges that ended in a time-out.
     pub timeouts: u64,
-    /// Exchanges whose answer could not be understood.
+    /// Exchanges whose answer could not be understood; of a bus also what came unasked and could not be, such as damaged frames.
     pub garbled: u64,
     /// Exchanges that ended without a usable answer for any other reason, and attempts in vain to make the connection that
     /// an exchange needs, of each device that hangs on it.
@@ -254,6 +254,13 @@ impl BusCounters {
             (Some(device), 1) => device.count(|tally| &tally.garbled),
             _ => count(&self.tally.garbled),
         }
+    }
+
+    /// So many frames of a coordinator could not be understood, and so many messages were dropped.
+    #[cfg(feature = "zigbee")]
+    pub(crate) fn damaged(&self, garbled: u64, dropped: u64) {
+        self.tally.garbled.fetch_add(garbled, Ordering::Relaxed);
+        self.lost.fetch_add(dropped, Ordering::Relaxed);
     }
 
     /// A device was heard so well over the air.

@@ -354,7 +354,9 @@ async fn verify_tells_done_from_forgotten() {
     assert_eq!(bench.result(call(3, "a", write(0, 9))).await, Ok(number(9)), "done all the same");
     let shown = bench.reports.iter().filter_map(|report| match report {
         AdapterReport::Readings { readings, .. } => readings[0].result.clone().ok(),
-        AdapterReport::Online { .. } | AdapterReport::Believed { .. } => None,
+        AdapterReport::Online { .. } | AdapterReport::Believed { .. } | AdapterReport::Doubtful { .. } => {
+            None
+        }
     });
     assert_eq!(shown.collect::<Vec<_>>(), [number(7), number(7), number(9)]);
 }

@@ -413,6 +413,13 @@ impl Board {
         }
     }
 
+    /// Puts a word into all mailboxes.
+    pub(super) fn tell_all(&self, word: &Word) {
+        for listener in self.shared().listeners.values() {
+            listener.letters.put(word.clone());
+        }
+    }
+
     /// Says what a device said when it was set up: to whoever listens, or to whoever is the first to do so in a moment, because
     /// a device that is adopted is served only then.
     pub(super) fn tell_first(&self, ieee: Ieee, word: Word) {

@@ -272,7 +272,7 @@ impl ZigbeeEar {
             }
             Word::Back => self.begin(),
             Word::Left(_) => self.silent_at = None,
-            Word::Unreported(_) | Word::Awake | Word::Silent(_) | Word::Over(_) => {}
+            Word::Unreported(_) | Word::Awake | Word::Silent(_) | Word::Over(_) | Word::Lost => {}
         }
     }
 

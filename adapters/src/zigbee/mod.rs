@@ -2,7 +2,7 @@
 //!
 //! [`ncp`] speaks to the coordinator. What is pure is by itself: [`network`] says which network the coordinator is to have,
 //! [`members`] who is in it, [`interview`] what a new device is asked, [`setup`] how it is set up, [`talks`] which answer is for which question,
-//! [`hold`] when something for a sleeping device is sent, [`vigil`] whether a device still reports, [`joining`] who came while the network was open, and [`model`] turns
+//! [`hold`] when something for a sleeping device is sent, [`vigil`] whether a device still reports, [`recheck`] when all are read because something got lost, [`joining`] who came while the network was open, and [`model`] turns
 //! points into questions and what is said into readings. [`link`] keeps the coordinator and [`session`] runs it while it is
 //! there, [`care`] looks after devices, [`discover`] finds those of whom nothing is kept, [`hearing`] takes in what they say, [`clerk`] keeps and adopts; [`board`] is what all of them share. Frames and
 //! data types are those of `usp-mapping`, whose tests of mappings use them too.
@@ -33,6 +33,7 @@ mod members;
 mod model;
 pub(crate) mod ncp;
 mod network;
+mod recheck;
 pub mod scan;
 mod session;
 mod setup;

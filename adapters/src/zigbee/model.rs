@@ -40,6 +40,9 @@ const TURNS: Duration = Duration::from_secs(10);
 /// How old at least is what was said before something that was sent.
 const OLD: Duration = Duration::from_millis(1);
 
+/// Why what a device said may not be the last that it has said.
+const LOST: &str = "a message was damaged between the coordinator and the hub";
+
 /// One question to the device.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ask {
@@ -577,6 +580,11 @@ impl Model for ZigbeeModel {
             Word::Awake => {
                 self.heard_at = Some(now);
                 Heard { presence: Some(Ok(())), ..Heard::default() }
+            }
+            // One that is always awake is asked at once, in its turn: what it says then is so.
+            Word::Lost => {
+                let lost = self.is_taciturn().then_some(LOST);
+                Heard { lost, polls_in: Some(self.turn), ..Heard::default() }
             }
             Word::Left(why) => Heard { presence: Some(Err(why)), ..Heard::default() },
             Word::Silent(patience) => {

@@ -17,8 +17,9 @@ use super::discover::neighbours;
 use super::hearing::Follows;
 use super::joining::Joining;
 use super::link::{Warden, answer};
-use super::ncp::{Backup, Coordinator, Ieee, NcpEvent, NcpKind};
+use super::ncp::{Backup, Coordinator, Damage, Ieee, NcpEvent, NcpKind};
 use super::network::reserve;
+use super::recheck::Recheck;
 use super::word::Word;
 use super::zdo;
 use crate::FromAdapter;
@@ -89,6 +90,8 @@ pub(super) struct Session<'w> {
     came: std::collections::BTreeMap<Ieee, Came>,
     /// Until when the network is open, or was.
     open_until: Option<std::time::Instant>,
+    /// Words of devices may be lost.
+    recheck: Recheck,
 }
 
 impl<'w> Session<'w> {
@@ -109,6 +112,7 @@ impl<'w> Session<'w> {
             discovers: false,
             came: std::collections::BTreeMap::new(),
             open_until: None,
+            recheck: Recheck::default(),
         }
     }
 
@@ -124,6 +128,7 @@ impl<'w> Session<'w> {
         let ended = loop {
             self.facts();
             let due = self.joining().due(now());
+            let recheck = self.recheck.due();
             let board = Arc::clone(&self.warden.board);
             tokio::select! {
                 biased;
@@ -150,6 +155,7 @@ impl<'w> Session<'w> {
                 }
                 () = board.chores.notified() => self.take_wishes(),
                 () = sleep_until(due.unwrap_or_else(now).into()), if due.is_some() => self.close(),
+                () = sleep_until(recheck.unwrap_or_else(now).into()), if recheck.is_some() => self.recheck_all(),
                 _ = tick.tick() => self.look(),
             }
         };
@@ -207,9 +213,28 @@ impl<'w> Session<'w> {
                 let state = if up { LinkState::Up } else { LinkState::Down(why) };
                 self.warden.board.state.send_replace(state);
             }
+            NcpEvent::Damaged(damage) => self.damaged(damage),
             // Seen to where events are taken.
             NcpEvent::Down(_) => {}
         }
+    }
+
+    fn damaged(&mut self, damage: Damage) {
+        let Damage { garbled, dropped, is_lost } = damage;
+        let board = &self.warden.board;
+        board.counters.damaged(garbled, dropped);
+        tracing::debug!(bus = %board.bus, garbled, dropped, is_lost, "something of the coordinator got lost");
+        if is_lost {
+            self.recheck.damaged(now());
+        }
+    }
+
+    /// Whose words got lost nobody knows: each device is read again, in its turn.
+    fn recheck_all(&mut self) {
+        self.recheck.begin(now());
+        let board = &self.warden.board;
+        tracing::warn!(bus = %board.bus, "the line of a Zigbee coordinator is disturbed: messages may be lost, and all devices are read");
+        board.tell_all(&Word::Lost);
     }
 
     /// Whether who is told to have joined may have been given the key. Z-Stack tells of everybody alike whom its trust centre has taken

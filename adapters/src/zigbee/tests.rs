@@ -2,6 +2,7 @@
 
 mod commands;
 mod first;
+mod losses;
 pub(in crate::zigbee) mod points;
 mod sleepers;
 mod stick;

@@ -33,6 +33,8 @@ pub(crate) enum Word {
     Silent(Duration),
     /// What a point said is over, because it was not said again.
     Over(PointId),
+    /// Something that it said may be lost between the coordinator and the hub.
+    Lost,
 }
 
 impl Word {
@@ -58,6 +60,7 @@ impl Letter for Word {
         match self {
             Self::Frame { subject, .. } => subject,
             Self::Unreported(_) => "unreported",
+            Self::Lost => "lost",
             Self::Back | Self::Awake | Self::Left(_) | Self::Silent(_) | Self::Over(_) => "",
         }
     }
@@ -66,7 +69,7 @@ impl Letter for Word {
         match self {
             Self::Frame { frame, .. } => frame.payload.len() + 64,
             Self::Unreported(all) => 64 + 8 * all.len(),
-            Self::Back | Self::Awake | Self::Left(_) | Self::Silent(_) | Self::Over(_) => 64,
+            Self::Back | Self::Awake | Self::Left(_) | Self::Silent(_) | Self::Over(_) | Self::Lost => 64,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
+use usp_mapping::port::AdapterReport;
+
 use super::{DeviceState, Outbox, Purpose, rereading};
+use crate::FromAdapter;
 use crate::bus::write_job::WriteJob;
 use crate::bus::{Heard, Model};
 
@@ -13,7 +16,7 @@ impl<M: Model> DeviceState<M> {
         if self.health.is_cut() {
             return;
         }
-        let Heard { readings, live, presence, doubt, polls_in } = self.model.hear(now, word);
+        let Heard { readings, live, presence, doubt, lost, polls_in } = self.model.hear(now, word);
         self.wake(now, out);
         let polls_at = polls_in.map_or(polls_at, |after| now + after);
         self.clock.poll_too(self.model.unsaid(), now);
@@ -29,6 +32,10 @@ impl<M: Model> DeviceState<M> {
         if let Some(why) = doubt.filter(|_| !self.health.is_known_online()) {
             let fault = self.health.explain(&why);
             self.report_online(Err(fault), out);
+        }
+        if let Some(why) = lost.filter(|_| self.health.is_known_online()) {
+            let device = self.device.id.clone();
+            out.push(FromAdapter::Report(AdapterReport::Doubtful { device, why: why.into() }));
         }
         if polls_in.is_some() && !self.await_word_of_all(now) {
             self.clock.restart(polls_at);

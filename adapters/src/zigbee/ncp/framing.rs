@@ -15,6 +15,9 @@ pub(super) enum Event {
 
 /// A framing: bytes and time in, bytes and events out.
 pub(super) trait Framing: Send + 'static {
+    /// What is damaged is sent again, until it has come.
+    const REPEATS: bool;
+
     /// Bytes came.
     fn hear(&mut self, now: Instant, bytes: &[u8]);
 
@@ -35,6 +38,9 @@ pub(super) trait Framing: Send + 'static {
 
     /// What is to be written now.
     fn output(&mut self) -> Vec<u8>;
+
+    /// How many frames could not be understood since the last time.
+    fn garbled(&mut self) -> u64;
 
     /// What has happened.
     fn event(&mut self) -> Option<Event>;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-use super::{NcpEvent, NcpFault};
+use super::{Damage, NcpEvent, NcpFault};
 
 /// Most events that wait for the host.
 const BACKLOG: usize = 256;
@@ -158,8 +158,9 @@ impl Listener {
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     events: VecDeque<NcpEvent>,
-    /// Messages that were dropped, because there were too many.
+    /// Messages that were dropped, because there were too many, and those of them that were not told yet.
     dropped: u64,
+    untold: u64,
 }
 
 impl Backlog {
@@ -172,8 +173,26 @@ impl Backlog {
                 tracing::warn!("a Zigbee network says more than can be taken in; what is oldest is lost");
             }
             self.dropped += 1;
+            self.untold += 1;
         }
         self.events.push_back(event);
+    }
+
+    /// How many messages were dropped since the last time.
+    pub(super) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// Something got lost. What is still to be told of it is told together.
+    pub(super) fn damaged(&mut self, damage: Damage) {
+        let known = self.events.iter_mut().find_map(|event| match event {
+            NcpEvent::Damaged(known) => Some(known),
+            _ => None,
+        });
+        match known {
+            Some(known) => *known += damage,
+            None => self.events.push_back(NcpEvent::Damaged(damage)),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -215,6 +234,7 @@ mod tests {
             backlog.push(message());
         }
         assert_eq!(backlog.events.len(), BACKLOG);
+        assert_eq!((backlog.take_dropped(), backlog.take_dropped()), (2 * BACKLOG as u64 + 1, 0));
         assert_eq!(backlog.pop(), Some(joined));
     }
 

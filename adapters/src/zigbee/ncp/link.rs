@@ -13,7 +13,7 @@ use super::framing::{Event, Framing};
 use super::hub::{Backlog, Hub};
 use super::port::Lost;
 use super::room::is_over;
-use super::{NcpEvent, NcpFault};
+use super::{Damage, NcpEvent, NcpFault};
 
 /// Most bytes that are taken in at once.
 const BUFFER: usize = 1024;
@@ -97,6 +97,11 @@ pub(super) trait Dialect: Send + 'static {
 
     /// A request that changes nothing and that every coordinator answers.
     fn probe(&self) -> Request;
+
+    /// How many messages the coordinator says to have dropped, since the last time.
+    fn dropped(&mut self) -> u64 {
+        0
+    }
 
     /// What was said unasked becomes events.
     fn word(&mut self, id: u16, body: &[u8], events: &mut Backlog);
@@ -240,6 +245,7 @@ impl<F: Framing, D: Dialect> Talk<F, D> {
             if let Err(cause) = self.settle().await {
                 return Some(cause);
             }
+            self.note_damage(hub);
             let wake = self.wake();
             tokio::select! {
                 read = self.wire.read(&mut buffer) => match read {
@@ -276,6 +282,16 @@ impl<F: Framing, D: Dialect> Talk<F, D> {
                 None if self.is_mute() => return Err("the coordinator does not answer any more".to_owned()),
                 None => return Ok(()),
             }
+        }
+    }
+
+    /// What cannot be understood before it is ready is of no concern.
+    fn note_damage(&mut self, hub: &Hub) {
+        let dropped = self.dialect.dropped() + self.backlog.take_dropped();
+        let garbled = self.framing.garbled();
+        let is_lost = dropped > 0 || garbled > 0 && !F::REPEATS;
+        if hub.is_open() && dropped + garbled > 0 {
+            self.backlog.damaged(Damage { garbled, dropped, is_lost });
         }
     }
 

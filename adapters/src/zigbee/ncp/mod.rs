@@ -9,6 +9,7 @@
 //! - [`NcpEvent::Down`] is the last event: the coordinator is gone, has reset itself or does not answer any more. Whoever used it
 //!   opens it again, after a pause. Dropping the last reference closes the port.
 //! - What nobody takes is bounded: of more than a few hundred events that wait, the oldest messages are dropped and counted.
+//! - What is damaged or dropped between the coordinator and the hub is told, with whether words of devices may be lost with it.
 //! - Keys are [`Key`]s, which show nothing; frames that may hold one are never logged.
 
 mod ash;
@@ -39,8 +40,8 @@ use self::detect::Detected;
 use self::room::is_over;
 
 pub(crate) use self::types::{
-    Aps, Backup, Ieee, Key, LinkKey, Message, NcpEvent, NcpInfo, NcpKind, NcpPort, Network, NewNetwork,
-    PortFlow, TcSeed, To, Way,
+    Aps, Backup, Damage, Ieee, Key, LinkKey, Message, NcpEvent, NcpInfo, NcpKind, NcpPort, Network,
+    NewNetwork, PortFlow, TcSeed, To, Way,
 };
 
 /// The endpoint that this hub has on its coordinator, of profile [`HOME_AUTOMATION`]: source and destination of what is not

@@ -225,8 +225,29 @@ pub(crate) enum NcpEvent {
     Message(Box<Message>),
     /// The network is not there any more, or there again: the coordinator's word for it.
     Network { up: bool, why: String },
+    /// Something between the coordinator and the hub got lost, or was not understood.
+    Damaged(Damage),
     /// The last event: why the coordinator is not there any more.
     Down(String),
+}
+
+/// What got lost, as far as that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// Frames on the line that could not be understood; of those that follow each other at once one.
+    pub(crate) garbled: u64,
+    /// Messages that the coordinator or the hub dropped, because there were too many.
+    pub(crate) dropped: u64,
+    /// What devices said may have been among it, and is not sent again.
+    pub(crate) is_lost: bool,
+}
+
+impl std::ops::AddAssign for Damage {
+    fn add_assign(&mut self, other: Self) {
+        self.garbled += other.garbled;
+        self.dropped += other.dropped;
+        self.is_lost |= other.is_lost;
+    }
 }
 
 /// Most of what `permit_join` can be told.

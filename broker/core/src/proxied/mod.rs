@@ -71,6 +71,8 @@ pub struct Device {
     pub away: Option<Mono>,
     /// Why it was so first: its own silence, or that of what it is reached by.
     pub why_away: Box<str>,
+    /// When something that it had said may have been lost, and why.
+    pub doubted: Option<Box<(Mono, Arc<str>)>>,
     /// See [`Capability::settled`]; of `Online`.
     pub settled: Cell<bool>,
     /// `LastTimeContacted`.
@@ -325,7 +327,7 @@ impl Device {
             Some(_) if self.is_online() => Quality::Bad,
             _ if reading.kept && self.is_believed() => Quality::Stale,
             // What it was before an absence is not what it must be now.
-            _ if reading.is_before(self.away) => Quality::Stale,
+            _ if reading.is_before(self.good_from()) => Quality::Stale,
             _ if self.is_online() && reading.is_fresh(model.max_age, now) => Quality::Good,
             _ => Quality::Stale,
         }
@@ -352,12 +354,22 @@ impl Device {
                 "the device was out of reach ({}), and has not said it again since",
                 self.why_away
             )),
+            true => {
+                let (at, why) = self.doubted.as_deref()?;
+                let is_before = reading.is_before(Some(*at));
+                is_before.then(|| format!("what the device said since may be lost: {why}"))
+            }
             false if self.may_have_lost(reading) => Some(format!(
                 "the device was out of reach after this was set ({}), and may have lost it",
                 self.why_away
             )),
             _ => None,
         }
+    }
+
+    /// What was read before is not what it must be now.
+    fn good_from(&self) -> Option<Mono> {
+        self.away.max(self.doubted.as_ref().map(|doubted| doubted.0))
     }
 
     /// It was away after what cannot be read was set.

@@ -34,6 +34,11 @@ impl Broker {
                     self.take_online(number, online, true);
                 }
             }
+            AdapterReport::Doubtful { device, why } => {
+                if let Some(number) = self.model.devices.number(&device) {
+                    self.take_doubt(number, why);
+                }
+            }
             AdapterReport::Believed { device } => {
                 if let Some(number) = self.model.devices.number(&device) {
                     self.take_online(number, Ok(()), false);
@@ -118,6 +123,17 @@ impl Broker {
         self.tell_online(number, was);
         for (place, before) in before {
             self.tell_quality(number, place, &before, heard);
+        }
+    }
+
+    /// What it said before may not be the last that it has said.
+    fn take_doubt(&mut self, number: u32, why: Arc<str>) {
+        let now = self.model.now;
+        let Some(device) = self.model.devices.get_mut(number) else { return };
+        let before = device.qualities(now);
+        device.doubted = Some(Box::new((now.monotonic, why)));
+        for (place, before) in before {
+            self.tell_quality(number, place, &before, false);
         }
     }
 
@@ -254,7 +270,7 @@ struct Usual<'d> {
     last_contact: &'d mut Option<Wall>,
     /// Whether the device may have such readings.
     is_there: bool,
-    /// When it was last out of reach: what was read before is not good, and that it is again is told.
+    /// When it was last out of reach, or in doubt: what was read before is not good, and that it is again is told.
     away: Option<Mono>,
     now: Now,
     /// Somebody is told of changes.
@@ -265,7 +281,7 @@ struct Usual<'d> {
 
 impl<'d> Usual<'d> {
     fn of(device: &'d mut Device, now: Now, watched: bool) -> Self {
-        let (is_there, away) = (device.is_online() && device.spoken, device.away);
+        let (is_there, away) = (device.is_online() && device.spoken, device.good_from());
         let Device { mapping, capabilities, last_contact, .. } = device;
         let models = &mapping.capabilities;
         Self { models, capabilities, last_contact, is_there, away, now, watched, soonest: None }

@@ -446,3 +446,26 @@ fn that_a_device_could_not_be_asked_says_nothing_against_what_it_said() {
     w.report_under(mapping, "a", vec![Reading { point: PointId(0), result: asleep, freshness }]);
     assert_eq!(quality(&mut w, c), "Good");
 }
+
+/// A frame was damaged between the coordinator and the hub: it may have been a report of a device that sleeps.
+#[test]
+fn what_may_have_been_said_since_makes_a_value_stale() {
+    let (mut w, c) = world();
+    let error = "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_LastError";
+    w.load(edited("a: box", |mapping| mapping.capabilities[0].max_age = Duration::from_secs(600)));
+    w.report("a", &[(0, number("20"))]);
+    w.wait(1);
+    let doubtful = |w: &mut World| {
+        let (device, why) = (DeviceId("a".into()), "a message was damaged".into());
+        w.input(Input::Report(AdapterReport::Doubtful { device, why }));
+    };
+    doubtful(&mut w);
+    assert_eq!(quality(&mut w, c), "Stale");
+    let since = "what the device said since may be lost: a message was damaged";
+    assert_eq!(w.get(c, error), format!("{error}={since}"));
+    let online = "Device.ProxiedDevice.1.Online";
+    assert_eq!(w.get(c, online), format!("{online}=true"));
+    w.wait(1);
+    w.report("a", &[(0, number("20"))]);
+    assert_eq!((quality(&mut w, c), w.get(c, error)), ("Good".to_owned(), format!("{error}=")));
+}

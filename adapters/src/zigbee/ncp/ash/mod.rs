@@ -70,6 +70,8 @@ pub(super) struct Ash {
     fresh: bool,
     /// Until when the other side wants to hear nothing.
     paused: Option<Instant>,
+    /// Frames that could not be understood, while there was a connection.
+    garbled: u64,
     out: Vec<u8>,
     events: VecDeque<Event>,
 }
@@ -109,6 +111,7 @@ impl Ash {
             lost: 0,
             fresh: true,
             paused: None,
+            garbled: 0,
             out: Vec::new(),
             events: VecDeque::new(),
         }
@@ -121,7 +124,7 @@ impl Ash {
             std::mem::take(&mut self.out),
             std::mem::take(&mut self.events),
         );
-        *self = Self { reader, state, out, events, ..Self::new(now) };
+        *self = Self { reader, state, out, events, garbled: self.garbled, ..Self::new(now) };
     }
 
     fn gone(&mut self, now: Instant, why: String) {
@@ -148,7 +151,10 @@ impl Ash {
             // What it says before it is reset is past.
             (_, State::Resetting(..) | State::Settling(_) | State::Failed) => {}
             (Heard::Frame(frame), State::Connected) => self.frame(now, frame),
-            (Heard::Broken, State::Connected) => self.reject(),
+            (Heard::Broken, State::Connected) => {
+                self.garbled += 1;
+                self.reject();
+            }
         }
     }
 
@@ -278,6 +284,8 @@ impl Ash {
 }
 
 impl Framing for Ash {
+    const REPEATS: bool = true;
+
     fn hear(&mut self, now: Instant, bytes: &[u8]) {
         for byte in bytes {
             if let Some(heard) = self.reader.take(*byte) {
@@ -332,6 +340,10 @@ impl Framing for Ash {
 
     fn output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
+    }
+
+    fn garbled(&mut self) -> u64 {
+        std::mem::take(&mut self.garbled)
     }
 
     fn event(&mut self) -> Option<Event> {

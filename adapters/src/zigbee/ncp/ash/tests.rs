@@ -76,6 +76,20 @@ fn a_reset_that_was_asked_for_twice_may_be_told_of_twice() {
     assert!(matches!(ash.event(), Some(Event::Gone(why)) if why.contains("reset itself (by software)")));
 }
 
+/// It is sent again until it has come: it is counted, and nothing is lost.
+#[test]
+fn what_is_damaged_is_counted() {
+    let now = Instant::now();
+    let mut ash = connected(now);
+    let whole = Frame::Data { number: 0, ack: 0, again: false, data: vec![1, 2, 3] }.encode();
+    let mut spoilt = whole.clone();
+    spoilt[2] ^= 0x01;
+    ash.hear(now, &spoilt);
+    assert_eq!((ash.event(), ash.garbled(), ash.garbled()), (None, 1, 0));
+    ash.hear(now, &whole);
+    assert_eq!((ash.event(), ash.garbled()), (Some(Event::Frame(vec![1, 2, 3])), 0));
+}
+
 #[test]
 fn resets_and_errors_are_told_in_words() {
     let now = Instant::now();

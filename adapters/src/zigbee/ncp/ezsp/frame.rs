@@ -53,11 +53,20 @@ pub(super) struct Ezsp {
     asked: (u8, u16),
     /// How often it had no room for what it heard.
     overflows: u64,
+    /// Those that were not told yet.
+    untold: u64,
 }
 
 impl Ezsp {
     pub(super) fn new(hub: &Arc<Hub>, version: &Version, joined: mpsc::Sender<Ieee>) -> Self {
-        Self { hub: Arc::clone(hub), version: version.clone(), joined, asked: (0, 0), overflows: 0 }
+        Self {
+            hub: Arc::clone(hub),
+            version: version.clone(),
+            joined,
+            asked: (0, 0),
+            overflows: 0,
+            untold: 0,
+        }
     }
 
     /// Reports, and what became of messages, may be lost.
@@ -66,6 +75,7 @@ impl Ezsp {
             tracing::warn!("a Zigbee coordinator had no room for what it heard; some of it is lost");
         }
         self.overflows += 1;
+        self.untold += 1;
     }
 
     fn heard(&mut self, frame: &[u8]) -> Option<Heard> {
@@ -119,6 +129,10 @@ impl Dialect for Ezsp {
 
     fn probe(&self) -> Request {
         Request { id: NOP, body: Vec::new(), within: Duration::ZERO, by: None }
+    }
+
+    fn dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.untold)
     }
 
     fn word(&mut self, id: u16, body: &[u8], events: &mut Backlog) {
@@ -186,7 +200,7 @@ mod tests {
         }
         assert_eq!(dialect.overflows, 0);
         assert!(matches!(dialect.read(vec![1, 0x91, 1, 0x3f, 0, 0]), Heard::Word(0x3f, _)));
-        assert_eq!(dialect.overflows, 1);
+        assert_eq!((dialect.overflows, dialect.dropped(), dialect.dropped()), (1, 1, 0));
         assert!(matches!(dialect.read(vec![1, 0x90, 1, 0x55, 0, 0]), Heard::Word(0x55, _)));
         assert!(matches!(dialect.read(vec![1, 0x80, 1, 0x58, 0, 0x36]), Heard::Unknown));
     }

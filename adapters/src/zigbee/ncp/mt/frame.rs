@@ -28,8 +28,10 @@ fn checksum(length: u8, frame: &[u8]) -> u8 {
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     held: VecDeque<u8>,
-    /// Bytes that were no frame.
-    pub(super) strange: u64,
+    /// Runs of bytes that were no frame.
+    pub(super) garbled: u64,
+    /// What came last was none.
+    is_within_run: bool,
 }
 
 impl Reader {
@@ -46,6 +48,12 @@ impl Reader {
     /// What has begun goes on no more: it was no frame, but there may be one in it.
     pub(super) fn give_up(&mut self) {
         self.skip();
+        self.pause();
+    }
+
+    /// What comes now is not of what came before, unless that has begun a frame.
+    pub(super) fn pause(&mut self) {
+        self.is_within_run &= self.is_within();
     }
 
     /// The next frame.
@@ -61,6 +69,7 @@ impl Reader {
                     let frame: Vec<u8> = self.held.range(2..whole - 1).copied().collect();
                     if self.held.get(whole - 1) == Some(&checksum(length, &frame)) {
                         self.held.drain(..whole);
+                        self.is_within_run = false;
                         return Some(frame);
                     }
                     self.skip();
@@ -73,10 +82,9 @@ impl Reader {
     /// Passes over a byte that begins no frame, and all that cannot either.
     fn skip(&mut self) {
         self.held.pop_front();
-        self.strange += 1;
+        self.garbled += u64::from(!std::mem::replace(&mut self.is_within_run, true));
         while self.held.front().is_some_and(|byte| *byte != SOF) {
             self.held.pop_front();
-            self.strange += 1;
         }
     }
 }
@@ -138,7 +146,7 @@ mod tests {
         }
         reader.give_up();
         assert_eq!(reader.next(), Some(vec![0x61, 0x01, 0x11, 0x00]));
-        assert_eq!((reader.is_within(), reader.strange), (false, 2));
+        assert_eq!((reader.is_within(), reader.garbled), (false, 1));
     }
 
     proptest! {

@@ -26,6 +26,9 @@ const RESETS: u32 = 3;
 /// A frame that has not gone on for so long has broken off.
 const BROKEN_OFF: Duration = Duration::from_millis(500);
 
+/// What comes so long after something else is another frame than that.
+const GAP: Duration = Duration::from_millis(20);
+
 /// Frames that may wait to be taken; one piece of bytes has no more.
 const EVENTS: usize = 1024;
 
@@ -75,8 +78,13 @@ impl Mt {
 }
 
 impl Framing for Mt {
+    const REPEATS: bool = false;
+
     fn hear(&mut self, now: Instant, bytes: &[u8]) {
         self.give_up(now);
+        if self.heard.is_some_and(|heard| heard + GAP <= now) {
+            self.reader.pause();
+        }
         for byte in bytes {
             self.reader.take(*byte);
             self.frames();
@@ -117,6 +125,10 @@ impl Framing for Mt {
 
     fn output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
+    }
+
+    fn garbled(&mut self) -> u64 {
+        std::mem::take(&mut self.reader.garbled)
     }
 
     fn event(&mut self) -> Option<Event> {
@@ -173,6 +185,29 @@ mod tests {
         }
         assert!(matches!(mt.event(), Some(Event::Gone(_))));
         assert_eq!(mt.wake(), None);
+    }
+
+    /// A wrong bit, a byte that is missing, a frame that breaks off, a byte too many; and what is whole.
+    #[test]
+    fn what_is_damaged_is_counted() {
+        let mut now = Instant::now();
+        let mut mt = Mt::default();
+        let mut spoilt = PONG;
+        spoilt[4] ^= 0x10;
+        let mut garbled = |mt: &mut Mt, bytes: &[u8]| {
+            mt.hear(now, bytes);
+            now += BROKEN_OFF;
+            mt.tick(now);
+            mt.garbled()
+        };
+        assert_eq!(garbled(&mut mt, &PONG), 0);
+        assert_eq!(garbled(&mut mt, &[&spoilt[..], &PONG].concat()), 1);
+        assert_eq!(garbled(&mut mt, &spoilt), 1);
+        assert_eq!(garbled(&mut mt, &[&PONG[..3], &PONG[4..], &PONG, &spoilt].concat()), 2);
+        assert_eq!(garbled(&mut mt, &PONG[..5]), 1);
+        assert_eq!(garbled(&mut mt, &[&[0][..], &PONG].concat()), 1);
+        assert_eq!(garbled(&mut mt, &[PONG, PONG].concat()), 0);
+        assert_eq!(std::iter::from_fn(|| mt.event()).count(), 6);
     }
 
     #[test]

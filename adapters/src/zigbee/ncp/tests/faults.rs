@@ -270,3 +270,24 @@ async fn of_a_message_under_way_nobody_says_that_it_was_not_sent() {
         assert_eq!(ncp.send(on(3)).await, Err(Undelivered::Coordinator(NcpFault::Gone(why))));
     }
 }
+
+/// Nobody can know whose word it was.
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_is_damaged_is_told() {
+    let fake = Arc::new(Mutex::new(ZnpFake::new(true)));
+    let (ncp, mut events) = open_fake(Arc::clone(&fake), None).await;
+    let ncp = ncp.unwrap();
+    ncp.form(&new_network()).await.unwrap();
+    let damaged = |events: &mut _| -> Vec<Damage> {
+        let of = |event| match event {
+            NcpEvent::Damaged(damage) => Some(damage),
+            _ => None,
+        };
+        taken(events).into_iter().filter_map(of).collect()
+    };
+    assert_eq!(damaged(&mut events), [], "what comes before it is ready is of no concern");
+    fake.lock().unwrap().spoils = true;
+    assert!(ncp.backup().await.is_ok(), "it is asked again");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(damaged(&mut events), [Damage { garbled: 1, dropped: 0, is_lost: true }]);
+}

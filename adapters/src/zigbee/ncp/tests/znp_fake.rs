@@ -24,6 +24,8 @@ pub(super) struct ZnpFake {
     pub(super) lose_fates: bool,
     /// Of so many requests one is not heard, and what is said to the next gets lost; 0: none.
     pub(super) loses_of: usize,
+    /// A bit of what it says next is wrong.
+    pub(super) spoils: bool,
     /// It does not hear that it is to start.
     pub(super) is_deaf: bool,
     /// It has started its network.
@@ -49,6 +51,7 @@ impl ZnpFake {
             lose: 0,
             lose_fates: false,
             loses_of: 0,
+            spoils: false,
             is_deaf: false,
             is_up: false,
             taken: None,
@@ -233,6 +236,9 @@ impl Fake for ZnpFake {
             }
             let request: Vec<u8> = self.held.drain(..length + 5).collect();
             said.extend(self.request(u16::from_be_bytes([request[2], request[3]]), &request[4..length + 4]));
+        }
+        if let Some(last) = said.last_mut().filter(|_| std::mem::take(&mut self.spoils)) {
+            *last ^= 0x20;
         }
         Some(said)
     }
