@@ -246,6 +246,8 @@ pub struct ZigbeeOptions {
     pub ttl: Duration,
     /// How long an answer may take once the device has been reached.
     pub timeout: Duration,
+    /// The same of a write that waited until a device which sleeps was heard.
+    pub held: Duration,
     /// IAS zones that it reads are enrolled.
     pub enroll: bool,
     /// What is sent each time that the device has joined, in this order.
@@ -261,6 +263,7 @@ impl Default for ZigbeeOptions {
             checkin: None,
             ttl: SLEEPY_TTL,
             timeout: TIMEOUT,
+            held: AWAKE_TIMEOUT,
             enroll: true,
             setup: Vec::new(),
         }

@@ -366,6 +366,7 @@ impl<M: Model> DeviceState<M> {
         if let Some(job) = &mut self.read {
             push_replies(out, job.expire(&self.model, now));
         }
+        self.give_up_looking(now, out);
         self.expire_refreshes(now, out);
         self.reread.take_if(|reread| reread.until <= now);
         self.forget_writes(now);
@@ -383,7 +384,7 @@ impl<M: Model> DeviceState<M> {
 
     /// When [`DeviceState::handle_timeout`] has something to do.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        let write = self.write_jobs().filter_map(WriteJob::next_expiry).min();
+        let write = self.write_jobs().flat_map(|job| [job.next_expiry(), job.looks_until()]).flatten().min();
         let read = self.read.as_ref().and_then(ReadJob::next_expiry);
         let refreshes = self.refreshes.iter().map(|caller| caller.deadline).min();
         let reread = self.reread_until();

@@ -247,6 +247,15 @@ mod contract {
         fn sleeps(&self, _: Instant) -> bool {
             false
         }
+        /// Whether it sleeps as a rule: what it shows may be looked for in vain until it is heard.
+        fn may_sleep(&self) -> bool {
+            false
+        }
+        /// Why it is not known whether a write was received that a device which sleeps has not acknowledged: what it shows says so, once it
+        /// is heard. `None`: it was received, or not.
+        fn unsure(&mut self, _ask: &Self::Ask, _answer: &Self::Answer) -> Option<DeviceFault> {
+            None
+        }
         /// What of a device that sleeps is read once it is heard, after it may have said something in vain, and how long that is waited
         /// for; `None`: it does not sleep, and is asked at once.
         fn reread(&self) -> Option<(Duration, Vec<PointId>)> {

@@ -66,6 +66,30 @@ struct Verify<Ask> {
     shown: Option<Result<Value, DeviceFault>>,
     /// How the write itself ended: without an answer it may have been done all the same.
     sent: Result<(), DeviceFault>,
+    sleep: Sleep,
+}
+
+/// How a device that is looked at sleeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sleep {
+    /// It does as a rule: a look whose answer does not come is no longer waited for than for the others.
+    may: bool,
+    /// It is not asked before it is heard.
+    waits: bool,
+    /// It slept perhaps when it was written to: where it shows another value, it did, and the write begins again.
+    missed: bool,
+}
+
+/// How a write that was sent has ended.
+#[derive(Debug)]
+enum Sent {
+    /// The device took it.
+    Taken,
+    Refused(DeviceFault),
+    /// It was not answered: it may have been done.
+    Unanswered(DeviceFault),
+    /// The same of one that sleeps, and perhaps slept.
+    Unsure(DeviceFault),
 }
 
 impl<Ask: Clone> WriteJob<Ask> {
@@ -87,14 +111,19 @@ impl<Ask: Clone> WriteJob<Ask> {
     pub(crate) fn held_until(&self) -> Option<Instant> {
         match self.phase {
             Phase::Asleep(until) => Some(until),
+            Phase::Verify(Verify { until, sleep: Sleep { waits: true, .. }, .. }) => Some(until),
             _ => None,
         }
     }
 
     /// The device is awake.
     pub(crate) fn wake(&mut self, now: Instant) {
-        if let Phase::Asleep(until) = &mut self.phase {
-            *until = now;
+        match &mut self.phase {
+            Phase::Asleep(until) => *until = now,
+            Phase::Verify(verify) if verify.sleep.waits => {
+                (verify.next_at, verify.sleep.waits) = (now, false)
+            }
+            _ => {}
         }
     }
 
@@ -168,6 +197,7 @@ impl<Ask: Clone> WriteJob<Ask> {
             Phase::Begin | Phase::Asleep(_) | Phase::Busy(..) => Vec::new(),
             Phase::Fetch(ask) => self.fetched(model, now, ask, (target, &value), outcome),
             Phase::Send { ask, heard, .. } => {
+                let unsure = unsure(model, &ask, &outcome);
                 let sent = match outcome {
                     // It begins again, the other way, or when the device is awake.
                     Outcome::Answered(answer) | Outcome::Taken(answer)
@@ -176,7 +206,11 @@ impl<Ask: Clone> WriteJob<Ask> {
                         return Vec::new();
                     }
                     Outcome::Answered(answer) | Outcome::Taken(answer) => {
-                        model.acknowledge(&ask, answer).map_err(|fault| (fault, true))
+                        match (unsure, model.acknowledge(&ask, answer)) {
+                            (Some(fault), _) => Sent::Unsure(fault),
+                            (None, Ok(())) => Sent::Taken,
+                            (None, Err(fault)) => Sent::Refused(fault),
+                        }
                     }
                     // It may still be sent, for as long as it may begin.
                     Outcome::Held(_) => {
@@ -187,7 +221,7 @@ impl<Ask: Clone> WriteJob<Ask> {
                         self.settle(Err(unsent(&fault)), now);
                         return Vec::new();
                     }
-                    Outcome::Silent(fault) => Err((perhaps(fault), false)),
+                    Outcome::Silent(fault) => Sent::Unanswered(perhaps(fault)),
                 };
                 self.sent((model, mapping), now, (target, value), sent, heard);
                 Vec::new()
@@ -195,7 +229,11 @@ impl<Ask: Clone> WriteJob<Ask> {
             Phase::Verify(mut verify) => {
                 // What an earlier look showed is with the core already, or not what is there now.
                 let is_new = verify.look(model, now, outcome);
+                let shown = verify.shown.clone();
                 let readings = self.judge(model, now, verify, target, &value);
+                if is_new {
+                    self.begin_again(now, shown);
+                }
                 if is_new { readings } else { Vec::new() }
             }
         }
@@ -247,26 +285,61 @@ impl<Ask: Clone> WriteJob<Ask> {
         (model, mapping): (&M, &Mapping),
         now: Instant,
         (target, value): (Target, Value),
-        sent: Result<(), (DeviceFault, bool)>,
+        sent: Sent,
         heard: Option<Result<Value, DeviceFault>>,
     ) {
+        let missed = matches!(sent, Sent::Unsure(_));
         let sent = match (sent, verification(mapping, target)) {
-            (Ok(()), None) => return self.settle(Ok(value), now),
-            (Ok(()), Some(verify)) => (verify, Ok(())),
+            (Sent::Taken, None) => return self.settle(Ok(value), now),
+            (Sent::Taken, Some(verify)) => (verify, Ok(())),
             // It took the request, and may need a moment for what was asked.
-            (Err((DeviceFault::NotConfirmed { .. } | DeviceFault::Unsettled(_), true)), Some(verify)) => {
+            (Sent::Refused(DeviceFault::NotConfirmed { .. } | DeviceFault::Unsettled(_)), Some(verify)) => {
                 (verify, Ok(()))
             }
-            (Err((fault, false)), Some(verify)) => (verify, Err(fault)),
-            (Err((fault, _)), _) => return self.settle(Err(fault), now),
+            (Sent::Unanswered(fault) | Sent::Unsure(fault), Some(verify)) => (verify, Err(fault)),
+            (Sent::Refused(fault) | Sent::Unanswered(fault) | Sent::Unsure(fault), _) => {
+                return self.settle(Err(fault), now);
+            }
         };
         let ((by, time), sent) = sent;
         let mut verify = Verify { shown: heard, ..Verify::new(now, by, time, model.says_so(by), sent) };
+        verify.sleep = Sleep { may: model.may_sleep(), waits: false, missed };
+        if let Some((_, begin_by)) = self.current().filter(|_| missed) {
+            verify.until = verify.until.max(begin_by);
+        }
         if matches!(target, Target::Point(point) if model.shows_already(point, by, &value)) {
             verify.next_at = now;
         }
         // What it has said meanwhile is with the core already.
         self.judge(model, now, verify, target, &value);
+    }
+
+    /// It slept when it was written to, and shows another value now: nothing was done, and it is awake.
+    fn begin_again(&mut self, now: Instant, shown: Option<Result<Value, DeviceFault>>) {
+        let may_begin = self.current().is_some_and(|(_, begin_by)| now < begin_by);
+        let Phase::Verify(Verify { sleep: Sleep { missed: true, .. }, .. }) = &self.phase else { return };
+        if may_begin && matches!(shown, Some(Ok(_))) {
+            self.phase = Phase::Begin;
+        }
+    }
+
+    /// What it shows is not looked for any longer, though a look is under way: the device sleeps.
+    pub(crate) fn give_up_looking(&mut self, now: Instant) {
+        let Some(((_, value), _)) = self.current() else { return };
+        if let Phase::Verify(verify) = &self.phase
+            && verify.ends_at().is_some_and(|at| at <= now)
+        {
+            let failure = verify.failure(value);
+            self.settle(Err(failure), now);
+        }
+    }
+
+    /// When that is due.
+    pub(crate) fn looks_until(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Verify(verify) => verify.ends_at(),
+            _ => None,
+        }
     }
 
     /// Whether what the device shows confirms the write. What it shows is given back, for the core, when that ends the wait.
@@ -464,13 +537,18 @@ impl<Ask: Clone> Verify<Ask> {
     fn new(now: Instant, by: PointId, time: Duration, tells: bool, sent: Result<(), DeviceFault>) -> Self {
         let often = (time / 10).clamp(LOOK_EVERY.0, LOOK_EVERY.1);
         let (every, next_at) = if tells { (time / 2, now + time / 2) } else { (often, now) };
-        Self { by, plan: ReadPlan::default(), every, until: now + time, next_at, shown: None, sent }
+        let (plan, until) = (ReadPlan::default(), now + time);
+        Self { by, plan, every, until, next_at, shown: None, sent, sleep: Sleep::default() }
     }
 
     /// `None`: the time is over, or the point can neither be read nor heard.
     fn next<M: Model<Ask = Ask>>(&mut self, model: &mut M, now: Instant) -> Option<Step<Ask>> {
         if now < self.next_at {
             return Some(Step::Wait(self.next_at));
+        }
+        if model.sleeps(now) && now < self.until {
+            (self.next_at, self.sleep.waits) = (self.until, true);
+            return Some(Step::Wait(self.until));
         }
         if self.plan.is_empty() {
             self.plan = ReadPlan::new(model, now, &[self.by]);
@@ -481,6 +559,11 @@ impl<Ask: Clone> Verify<Ask> {
             return Some(Step::Wait(self.until));
         }
         ask.map(Step::Send)
+    }
+
+    /// When it ends, be a look under way or not.
+    fn ends_at(&self) -> Option<Instant> {
+        self.sleep.may.then_some(self.until)
     }
 
     /// Whether it shows something.
@@ -515,6 +598,13 @@ impl<Ask: Clone> Verify<Ask> {
             None => "nothing".to_owned(),
         };
         DeviceFault::NotConfirmed { wanted: wanted.to_usp(), shown }
+    }
+}
+
+fn unsure<M: Model>(model: &mut M, ask: &M::Ask, outcome: &Outcome<M::Answer>) -> Option<DeviceFault> {
+    match outcome {
+        Outcome::Answered(answer) | Outcome::Taken(answer) => model.unsure(ask, answer),
+        Outcome::Silent(_) | Outcome::Unsent(_) | Outcome::Held(_) => None,
     }
 }
 

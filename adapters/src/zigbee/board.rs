@@ -99,7 +99,9 @@ pub(super) enum Unanswered {
     Unsent(DeviceFault),
     /// It waited for a device that sleeps, and was thrown away: it was not received.
     Missed,
-    /// It may have been received.
+    /// Nobody has acknowledged it, or said what became of it: it may have been received.
+    Unsure(DeviceFault),
+    /// It was received, as far as is known, and not answered.
     Silent(DeviceFault),
     /// It may have been received, by a device that has left the network meanwhile: whoever serves it is told that.
     Left,
@@ -109,7 +111,7 @@ impl Unanswered {
     /// The fault that it is for whoever asked.
     pub(super) fn fault(self) -> DeviceFault {
         match self {
-            Self::Unsent(fault) | Self::Silent(fault) => fault,
+            Self::Unsent(fault) | Self::Unsure(fault) | Self::Silent(fault) => fault,
             Self::Missed => DeviceFault::Unreachable(Undelivered::Expired.to_string()),
             Self::Left => unreachable("it has left the network meanwhile"),
         }
@@ -516,9 +518,10 @@ impl Board {
                 Err(_) => Err(Unanswered::Silent(DeviceFault::Timeout(within))),
             }
         };
-        let late = Err(Unanswered::Silent(DeviceFault::Timeout(within)));
+        let late = Err(Unanswered::Unsure(DeviceFault::Timeout(within)));
         let answered = timeout(SENDING + within, answered).await.unwrap_or(late);
-        let is_failing = matches!(answered, Err(Unanswered::Silent(_))) && !within.is_zero();
+        let is_silent = matches!(answered, Err(Unanswered::Silent(_) | Unanswered::Unsure(_)));
+        let is_failing = is_silent && !within.is_zero();
         let failing = &mut self.shared().failing;
         if is_failing {
             failing.insert(to);
@@ -572,15 +575,14 @@ impl Board {
         let fault = DeviceFault::Unreachable(why.to_string());
         match why {
             Undelivered::Expired => Unanswered::Missed,
-            Undelivered::Busy | Undelivered::TooLong | Undelivered::Coordinator(_) => {
-                Unanswered::Unsent(fault)
-            }
+            Undelivered::TooLong => Unanswered::Unsent(DeviceFault::Unwritable(why.to_string())),
+            Undelivered::Busy | Undelivered::Coordinator(_) => Unanswered::Unsent(fault),
             Undelivered::NotAcknowledged | Undelivered::NoRoute => {
                 // It may have another address by now.
                 self.look_for(to);
-                Unanswered::Silent(fault)
+                Unanswered::Unsure(fault)
             }
-            Undelivered::Refused(_) | Undelivered::Unknown => Unanswered::Silent(fault),
+            Undelivered::Refused(_) | Undelivered::Unknown => Unanswered::Unsure(fault),
         }
     }
 

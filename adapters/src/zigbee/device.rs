@@ -87,7 +87,12 @@ impl ZigbeeDevice {
                 Outcome::Answered(Answer::Sent)
             }
             Err(Unanswered::Unsent(DeviceFault::Expired)) => Outcome::Taken(Answer::Expired),
+            // It has as long as it had: nothing was done.
             Err(Unanswered::Missed) if ask.is_held => Outcome::Taken(Answer::Missed),
+            Err(Unanswered::Unsent(fault)) if ask.is_held && !matches!(fault, DeviceFault::Unwritable(_)) => {
+                Outcome::Taken(Answer::Missed)
+            }
+            Err(Unanswered::Unsure(fault)) if ask.is_held => Outcome::Taken(Answer::Unsure(fault)),
             // That one that sleeps does not answer says nothing, nor what was not sent; that it has left is heard.
             Err(why @ (Unanswered::Missed | Unanswered::Unsent(_))) => {
                 Outcome::Taken(Answer::Unreached(why.fault()))

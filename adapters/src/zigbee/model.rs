@@ -73,6 +73,8 @@ pub(crate) enum Answer {
     Unreached(DeviceFault),
     /// It is a write that was not received, because the device slept already.
     Missed,
+    /// It is a write that was perhaps not received, because the device slept perhaps: why nobody knows.
+    Unsure(DeviceFault),
     /// It could not be sent before its time was over, and was not.
     Expired,
 }
@@ -441,7 +443,9 @@ impl Model for ZigbeeModel {
                 return Understood { readings: ask.points.iter().map(asleep).collect(), again: Vec::new() };
             }
             Answer::Refused(fault) => return self.rest(ask, Vec::new(), &fault),
-            Answer::Sent | Answer::Missed | Answer::Expired => return self.rest(ask, Vec::new(), &nothing),
+            Answer::Sent | Answer::Missed | Answer::Unsure(_) | Answer::Expired => {
+                return self.rest(ask, Vec::new(), &nothing);
+            }
         };
         self.heard_at = Some(now);
         let Some((endpoint, cluster, _)) = &ask.reads else { return self.rest(ask, Vec::new(), &nothing) };
@@ -503,6 +507,16 @@ impl Model for ZigbeeModel {
         self.options.sleepy && !self.is_awake(now)
     }
 
+    fn may_sleep(&self) -> bool {
+        self.options.sleepy
+    }
+
+    fn unsure(&mut self, _: &Ask, answer: &Answer) -> Option<DeviceFault> {
+        let Answer::Unsure(fault) = answer else { return None };
+        self.heard_at = None;
+        Some(DeviceFault::Unsettled(fault.to_string()))
+    }
+
     fn reread(&self) -> Option<(Duration, Vec<PointId>)> {
         let askable =
             || readable(&self.mapping).into_iter().filter(|point| self.can_be_asked(*point)).collect();
@@ -511,6 +525,10 @@ impl Model for ZigbeeModel {
 
     fn hold(&self, ask: &mut Ask, until: Instant) {
         (ask.until, ask.is_held) = (Some(until), self.options.sleepy);
+        if self.options.sleepy {
+            // It is awake, once it has received it.
+            ask.timeout = self.options.held;
+        }
         // It was heard just now: that it does not answer says what it says of any other.
         ask.sleeps = false;
     }
@@ -527,7 +545,7 @@ impl Model for ZigbeeModel {
         match answer {
             Answer::Said(frame) => acknowledged(&frame),
             Answer::Sent => Ok(()),
-            Answer::Refused(fault) | Answer::Unreached(fault) => Err(fault),
+            Answer::Refused(fault) | Answer::Unreached(fault) | Answer::Unsure(fault) => Err(fault),
             Answer::Missed => Err(Unanswered::Missed.fault()),
             Answer::Expired => Err(DeviceFault::Expired),
         }
@@ -537,7 +555,9 @@ impl Model for ZigbeeModel {
         match answer {
             Answer::Said(frame) => acknowledged(frame).is_err(),
             Answer::Refused(_) => true,
-            Answer::Sent | Answer::Missed | Answer::Unreached(_) | Answer::Expired => false,
+            Answer::Sent | Answer::Missed | Answer::Unsure(_) | Answer::Unreached(_) | Answer::Expired => {
+                false
+            }
         }
     }
 

@@ -39,6 +39,7 @@ impl Compiler<'_> {
             checkin: draft.checkin.map(|checkin| checkin.value),
             ttl: self.zigbee_ttl(),
             timeout: self.zigbee_timeout(),
+            held: draft.timeout.map_or(AWAKE_TIMEOUT, |timeout| timeout.value),
             enroll: draft.enroll.is_none_or(|enroll| enroll.value),
             setup: Vec::new(),
         };

@@ -119,6 +119,18 @@ impl<M: Model> DeviceState<M> {
         self.settle_writes(now, out);
     }
 
+    /// What a device that sleeps shows is not waited for beyond the time for that.
+    pub(super) fn give_up_looking(&mut self, now: Instant, out: &mut Outbox) {
+        self.write.iter_mut().chain(&mut self.parked).for_each(|job| job.give_up_looking(now));
+        if self.write.as_ref().is_some_and(WriteJob::is_done) {
+            // The look may be under way.
+            self.orphan(Purpose::Write);
+        }
+        if self.write_jobs().any(WriteJob::is_done) {
+            self.settle_writes(now, out);
+        }
+    }
+
     /// Forgets the writes for which nobody waits any more. What they have sent may be done all the same.
     pub(super) fn forget_writes(&mut self, now: Instant) {
         let given_up = |job: &mut WriteJob<M::Ask>| job.waiting() == 0;

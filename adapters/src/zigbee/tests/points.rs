@@ -141,3 +141,20 @@ fn whoever_comes_back_at_the_same_time_is_read_at_another() {
     assert!(turns.iter().all(|from| in_a_second(*from) <= 8), "{turns:?}");
     assert_eq!(turn(&device(SENSOR)), Duration::ZERO);
 }
+
+/// The answer to a write that waited comes while the device is awake, or not: the command line gives up after ten seconds.
+#[test]
+fn what_a_sleeping_device_has_received_it_answers_at_once() {
+    let timeouts = |told: &str| {
+        let model =
+            ZigbeeModel::new(&device(&LOCK.replace("model: L1", &format!("model: L1, sleepy: true{told}"))));
+        let locked = Value::Bool(true);
+        let WriteStart::Send(mut ask) = model.write(Target::Point(PointId(0)), &locked).unwrap() else {
+            panic!()
+        };
+        let before = ask.timeout.as_secs();
+        model.hold(&mut ask, Instant::now());
+        (before, ask.timeout.as_secs())
+    };
+    assert_eq!((timeouts(""), timeouts(", timeout: 8s")), ((10, 3), (8, 8)));
+}

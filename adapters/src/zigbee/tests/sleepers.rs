@@ -1,6 +1,7 @@
 //! What is asked of a device that sleeps, and what is believed of it.
 
 use super::*;
+use crate::zigbee::ncp::Undelivered;
 
 const ASLEEP: Duration = Duration::from_secs(60);
 
@@ -161,4 +162,77 @@ async fn many_sleeping_devices_are_knocked_at_in_turn() {
     assert!(world.stick.stick().missed.contains(&last));
     world.stick.stick().is_asleep = false;
     assert!(timeout(20 * SECOND, world.reply(id)).await.is_ok());
+}
+
+/// It was heard just now, and is gone: a write to it meets with this. What comes of it once it is heard again.
+async fn vanishes(fate: Undelivered, is_received: bool) -> (Result<Value, DeviceFault>, u32) {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.wakes(SENSOR);
+    tokio::time::sleep(SECOND / 10).await;
+    world.stick.stick().fate = Some((fate, is_received));
+    let write = Action::Write(vec![(PointId(0), Value::Number(2.into()))]);
+    let id = world.call("sensor", write, 1200 * SECOND);
+    tokio::time::sleep(120 * SECOND).await;
+    world.heard.extend(std::iter::from_fn(|| world.from.try_recv().ok()));
+    assert!(!world.heard.iter().any(|it| matches!(it, FromAdapter::Reply(_))), "it waits: {:?}", world.heard);
+    world.stick.stick().fate = None;
+    world.stick.wakes(SENSOR);
+    let became = world.reply(id).await.unwrap().remove(0).result;
+    let writes = world.stick.stick().offset_writes;
+    (became, writes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_sent_to_one_that_vanished_waits() {
+    for fate in [Undelivered::Busy, Undelivered::Expired] {
+        assert_eq!(vanishes(fate, false).await, (Ok(Value::Number(2.into())), 1));
+    }
+}
+
+/// What it shows once it is heard says whether it was: done is not done twice, not done is.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_acknowledged_by_one_that_vanished_is_looked_at_first() {
+    for is_received in [true, false] {
+        for fate in [Undelivered::NotAcknowledged, Undelivered::NoRoute, Undelivered::Unknown] {
+            assert_eq!(vanishes(fate, is_received).await, (Ok(Value::Number(2.into())), 1), "{is_received}");
+        }
+    }
+}
+
+/// It is not heard any more: nobody knows whether it was done.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_acknowledged_and_is_never_seen_is_told_so() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.wakes(SENSOR);
+    tokio::time::sleep(SECOND / 10).await;
+    world.stick.stick().fate = Some((Undelivered::NotAcknowledged, true));
+    let became = world.write("sensor", Value::Number(2.into()), 600 * SECOND).await;
+    assert!(matches!(&became, Err(DeviceFault::Unsettled(why)) if why.contains("acknowledge")), "{became:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_never_be_sent_waits_for_nobody() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.wakes(SENSOR);
+    tokio::time::sleep(SECOND / 10).await;
+    world.stick.stick().fate = Some((Undelivered::TooLong, false));
+    let became = timeout(10 * SECOND, world.write("sensor", Value::Number(2.into()), 600 * SECOND)).await;
+    assert!(matches!(became, Ok(Err(DeviceFault::Unwritable(_)))), "{became:?}");
+}
+
+/// It says that it did it, shows that it did not, and sleeps: what it shows later is not waited for.
+#[tokio::test(start_paused = true)]
+async fn whoever_sets_a_frozen_sleeping_device_is_told_so_in_time() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.wakes(SENSOR);
+    tokio::time::sleep(SECOND / 10).await;
+    world.stick.stick().is_frozen = true;
+    let began = tokio::time::Instant::now();
+    let became = world.write("sensor", Value::Number(2.into()), 600 * SECOND).await;
+    assert!(matches!(became, Err(DeviceFault::NotConfirmed { .. })), "{became:?}");
+    assert!(began.elapsed() < 6 * SECOND, "{:?}", began.elapsed());
 }

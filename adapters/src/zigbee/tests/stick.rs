@@ -67,6 +67,10 @@ pub(super) struct Stick {
     /// Reads of those that sleep.
     pub(super) read_sleepers: u32,
     pub(super) offset: i16,
+    /// What becomes of messages to those that sleep; and whether they are received all the same, and not answered.
+    pub(super) fate: Option<(Undelivered, bool)>,
+    /// A write of those that sleep is answered and not done, and they sleep once they were read.
+    pub(super) is_frozen: bool,
     pub(super) offset_writes: u32,
     set_up: BTreeMap<Ieee, Vec<String>>,
     addresses: BTreeMap<u16, Ieee>,
@@ -330,11 +334,14 @@ fn cluster(stick: &mut Stick, ieee: Ieee, message: &Aps) -> Option<Vec<u8>> {
         }
         (0, 0x00, 0x0402) => {
             stick.read_sleepers += 1;
+            stick.is_asleep |= stick.is_frozen;
             vec![0x18, *number, 0x01, 0x10, 0, 0, 0x29, low, high]
         }
         (0, 0x02, 0x0402) => {
-            stick.offset = i16::from_le_bytes([rest[3], rest[4]]);
             stick.offset_writes += 1;
+            if !stick.is_frozen {
+                stick.offset = i16::from_le_bytes([rest[3], rest[4]]);
+            }
             vec![0x18, *number, 0x04, 0]
         }
         (0, 0x06, of) => {
@@ -446,6 +453,14 @@ impl Coordinator for Handle {
             if ieee == PLUG && stick.stick().is_cut_off {
                 tokio::time::sleep(Duration::from_secs(2)).await;
                 return Err(Undelivered::NotAcknowledged);
+            }
+            let fate = stick.stick().fate.clone().filter(|_| ieee != PLUG);
+            if let Some((fate, is_received)) = fate {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                if is_received {
+                    stick.takes(ieee, &message);
+                }
+                return Err(fate);
             }
             stick.stick().sent += u32::from(ieee == PLUG);
             let Some(answer) = stick.takes(ieee, &message) else { return Ok(()) };
