@@ -20,6 +20,7 @@ use super::{Origin, judged};
 use crate::Broker;
 use crate::access::Rights;
 use crate::access::meaning::{Meaning, Steps};
+use crate::dm::Model;
 use crate::dm::covers::is_untold;
 use crate::dm::resolve::Found;
 use crate::dm::schema::ServiceId;
@@ -46,6 +47,8 @@ struct Open {
     target: Steps,
     path: Path,
     service: ServiceId,
+    /// It is asked for references inside the path's expressions first.
+    inside: bool,
 }
 
 /// What is known of one Target so far.
@@ -61,10 +64,23 @@ struct DecideJob {
     found: BTreeMap<Steps, Progress>,
     open: Vec<Open>,
     asked: Vec<(ServiceId, Vec<Open>)>,
+    /// Paths whose expressions follow no reference out of the Service that evaluates them.
+    within: BTreeSet<Path>,
     rounds: usize,
 }
 
 impl Open {
+    fn new(target: &Steps, path: Path, service: ServiceId) -> Self {
+        Self { target: target.clone(), path, service, inside: false }
+    }
+
+    fn questions(&self, model: &Model) -> Vec<String> {
+        match self.inside {
+            true => model.references_inside(&self.path, self.service),
+            false => vec![self.question().to_string()],
+        }
+    }
+
     /// What the Service is asked: the reference, or what tells rows apart, or the objects.
     fn question(&self) -> Path {
         if let Some(reference) = Reference::first_of(&self.path) {
@@ -111,7 +127,8 @@ impl Broker {
 
     fn decide(&mut self, targets: BTreeSet<Steps>, then: Then) {
         let found = targets.into_iter().map(|target| (target, Progress::default())).collect();
-        self.begin(Box::new(DecideJob { then, found, open: Vec::new(), asked: Vec::new(), rounds: 0 }));
+        let (open, asked, within) = (Vec::new(), Vec::new(), BTreeSet::new());
+        self.begin(Box::new(DecideJob { then, found, open, asked, within, rounds: 0 }));
     }
 
     /// The request goes on. Of paths that depend on what could not be found out, the reason is told in place of a denial.
@@ -149,6 +166,21 @@ fn decided(request: &ReqType) -> Vec<(&str, Path)> {
     }
 }
 
+/// A result that is no failure.
+fn good(
+    result: RequestedPathResult,
+    broker: &Broker,
+    service: ServiceId,
+) -> Result<RequestedPathResult, Fault> {
+    match result.err_code {
+        0 => Ok(result),
+        code => {
+            let text = format!("Service {}: {}", broker.services.name(service), result.err_msg);
+            Err(Fault::new(failed(code), text))
+        }
+    }
+}
+
 impl DecideJob {
     fn fail(&mut self, target: &Steps, fault: Fault) {
         if let Some(found) = self.found.get_mut(target) {
@@ -168,7 +200,7 @@ impl DecideJob {
                 self.fail(target, Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
             }
             Ok(Next::Done) => self.arrive(broker, target, path),
-            Ok(Next::Ask(service)) => self.ask_later(broker, Open { target: target.clone(), path, service }),
+            Ok(Next::Ask(service)) => self.ask_later(broker, Open::new(target, path, service)),
             Ok(Next::Paths(paths)) => {
                 paths.into_iter().for_each(|path| self.walk(broker, target, path, depth + 1));
             }
@@ -182,7 +214,7 @@ impl DecideJob {
             Err(fault) if is_untold(&fault) => self.fail(target, fault),
             Err(_) => {}
             Ok(Found::Service(service)) if path.is_search() => {
-                self.ask_later(broker, Open { target: target.clone(), path, service });
+                self.ask_later(broker, Open::new(target, path, service));
             }
             Ok(Found::Service(_)) => self.insert(target, path.segments),
             Ok(Found::Local(local)) => {
@@ -206,8 +238,11 @@ impl DecideJob {
         }
     }
 
-    /// A Service is to be asked, for not more paths than a request may name.
+    /// A Service is to be asked, for not more paths than a request may name. An expression that it cannot evaluate would
+    /// mean nothing, and an entry that forbids by it would forbid nothing: first it is asked for the references in it.
     fn ask_later(&mut self, broker: &Broker, open: Open) {
+        let searches = broker.model.searches_by_reference(&open.path) == Some(open.service);
+        let open = Open { inside: searches && !self.within.contains(&open.path), ..open };
         let most = broker.config.limits.max_paths_per_request;
         if self.open.iter().any(|other| (&other.target, &other.path) == (&open.target, &open.path)) {
             return;
@@ -219,18 +254,28 @@ impl DecideJob {
         self.fail(&open.target, Fault::new(ErrCode::RESOURCES_EXCEEDED, text));
     }
 
+    /// A Service's answer about references inside expressions.
+    fn take_inside(&mut self, broker: &Broker, open: Open, told: Result<usp::GetResp, Fault>) {
+        if let Some(found) = self.found.get_mut(&open.target) {
+            found.services.insert(open.service);
+        }
+        match told.and_then(|told| broker.check_inside(open.service, &open.path, &told)) {
+            Ok(()) => {
+                self.within.insert(open.path.clone());
+                self.ask_later(broker, open);
+            }
+            Err(fault) => self.fail(&open.target, fault),
+        }
+    }
+
     /// A Service's answer about one Target.
     fn take(&mut self, broker: &Broker, open: &Open, outcome: &Result<RequestedPathResult, Fault>) {
-        let Open { target, path, service } = open;
+        let Open { target, path, service, .. } = open;
         if let Some(found) = self.found.get_mut(target) {
             found.services.insert(*service);
         }
         let result = match outcome {
-            Ok(result) if result.err_code == 0 => result,
-            Ok(bad) => {
-                let text = format!("Service {}: {}", broker.services.name(*service), bad.err_msg);
-                return self.fail(target, Fault::new(failed(bad.err_code), text));
-            }
+            Ok(result) => result,
             Err(fault) => return self.fail(target, fault.clone()),
         };
         let objects = result.resolved_path_results.iter();
@@ -270,7 +315,7 @@ impl DecideJob {
         }
         self.asked = by_service.into_iter().collect();
         for (tag, (service, open)) in self.asked.iter().enumerate() {
-            let param_paths = open.iter().map(|open| open.question().to_string()).collect();
+            let param_paths = open.iter().flat_map(|open| open.questions(&broker.model)).collect();
             broker.ask_service(id, tag, *service, ReqType::Get(usp::Get { param_paths, max_depth: 1 }));
         }
     }
@@ -291,12 +336,21 @@ impl Job for DecideJob {
             Err(error) => Err(error.fault),
         };
         for open in asked {
-            let question = open.question().to_string();
-            let result = outcome.clone().and_then(|results| {
-                let found = results.into_iter().find(|result| result.requested_path == question);
-                found.ok_or_else(|| unusable(&format!("left {question} out of its answer")))
-            });
-            self.take(broker, &open, &result);
+            let result_of = |question: &str| {
+                let results = outcome.as_ref().map_err(Clone::clone)?;
+                let found = results.iter().find(|result| result.requested_path == question);
+                let left_out = || unusable(&format!("left {question} out of its answer"));
+                good(found.cloned().ok_or_else(left_out)?, broker, service)
+            };
+            if open.inside {
+                let questions = open.questions(&broker.model);
+                let results: Result<_, Fault> =
+                    questions.iter().map(|question| result_of(question)).collect();
+                let told = results.map(|req_path_results| usp::GetResp { req_path_results });
+                self.take_inside(broker, open, told);
+            } else {
+                self.take(broker, &open, &result_of(&open.question().to_string()));
+            }
         }
     }
 

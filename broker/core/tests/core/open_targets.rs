@@ -117,6 +117,21 @@ fn a_silent_service_leaves_it_undecided() {
     }
 }
 
+/// A Service cannot evaluate an expression that looks out of it: an entry that forbids by it forbids all that it could mean.
+#[test]
+fn an_expression_that_looks_out_of_its_service_stays_undecided() {
+    let buddy = "Device.X_Lamp.Zone.[Buddy+.FriendlyName==\"hall\"].";
+    let (mut w, c, admin, lamp) = world(&[("Device.X_Lamp.,Device.DeviceInfo.", ALL), (buddy, NONE)]);
+    w.set(admin, "Device.DeviceInfo.", &["FriendlyName=hall"]);
+    put(&mut w, lamp, &format!("{ZONES}1.Buddy"), "Device.DeviceInfo");
+    assert_eq!(w.get(c, &level(1)), format!("{}: 7002", level(1)));
+    put(&mut w, lamp, &format!("{ZONES}1.Buddy"), "Device.X_Lamp.Zone.2");
+    assert_eq!(w.get(c, &level(1)), "Device.X_Lamp.Zone.1.Level=10", "the Service says that none meets it");
+    w.manner(lamp, Manner::Refuses(7004));
+    assert!(w.get(c, &level(1)).ends_with(": 7004"));
+    assert_eq!(w.broker.pending(), 0);
+}
+
 /// What a Service was asked in vain is nothing that it is asked for any more, once it is gone.
 #[test]
 fn a_service_that_is_gone_leaves_nothing_undecided() {
