@@ -65,6 +65,9 @@ fn line(event: &Event) -> String {
             Ok(Record { body: RecordBody::Connect(Connect::WebSocket), .. }) => {
                 "record Connect WebSocket".to_owned()
             }
+            Ok(Record { body: RecordBody::Disconnect { code, .. }, .. }) => {
+                format!("record Disconnect {code}")
+            }
             other => format!("record {other:?}"),
         },
         Event::Pong(payload) => {
