@@ -26,6 +26,8 @@ const OWN: Ieee = Ieee(0x0012_4b00_1234_5678);
 #[derive(Debug, Default)]
 pub(super) struct Stick {
     pub(super) held: Option<Backup>,
+    /// It logs the key of the network that it forms.
+    pub(super) leaks: bool,
     /// What it was told to do.
     pub(super) done: Vec<&'static str>,
     pub(super) is_open: Duration,
@@ -407,6 +409,10 @@ impl Coordinator for Handle {
 
     fn form<'a>(&'a self, network: &'a NewNetwork) -> Answer<'a, Network> {
         let made = backup(network.pan_id, network.ext_pan_id, network.key.clone());
+        let leaks = self.0.stick().leaks;
+        if leaks {
+            tracing::trace!(key = ?network.key.0, "a leak");
+        }
         self.0.stick().held = Some(made.clone());
         self.done("form");
         Box::pin(ready(Ok(made.network)))

@@ -19,6 +19,14 @@ fn wanted() -> NewNetwork {
 
 /// Logs what this does, on virtual time, and shows that none of these keys is in it.
 fn log_of<T>(keys: &[[u8; 16]], does: impl Future<Output = T>) -> String {
+    let text = logged(does);
+    for key in keys {
+        assert_eq!(spelled(&text, key), None, "{text}");
+    }
+    text
+}
+
+fn logged<T>(does: impl Future<Output = T>) -> String {
     let log = Log::default();
     // While there is but one, what another test logs first is looked up in that test's thread alone, and then logged nowhere.
     let _another = tracing::Dispatch::new(log.clone());
@@ -26,11 +34,21 @@ fn log_of<T>(keys: &[[u8; 16]], does: impl Future<Output = T>) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         runtime.unwrap().block_on(does);
     });
-    let text = log.text();
-    for key in keys {
-        assert_eq!(spelled(&text, key), None, "{text}");
+    log.text()
+}
+
+/// If frames were logged where they come from the line, the search would find the key in them: by whichever task, at the lowest level.
+#[test]
+fn a_leak_would_be_found() {
+    for leaks in [false, true] {
+        let fake = Arc::new(Mutex::new(ZnpFake::new(true)));
+        fake.lock().unwrap().leaks = leaks;
+        let text = logged(async {
+            let (ncp, _events) = open_fake(Arc::clone(&fake), None).await;
+            ncp.unwrap().form(&wanted()).await.unwrap();
+        });
+        assert_eq!(spelled(&text, &NETWORK).is_some(), leaks, "{text}");
     }
-    text
 }
 
 fn moved(backup: Backup) -> Backup {

@@ -24,6 +24,8 @@ pub(super) struct ZnpFake {
     pub(super) lose_fates: bool,
     /// Of so many requests one is not heard, and what is said to the next gets lost; 0: none.
     pub(super) loses_of: usize,
+    /// It logs what it hears.
+    pub(super) leaks: bool,
     /// A bit of what it says next is wrong.
     pub(super) spoils: bool,
     /// It does not hear that it is to start.
@@ -52,6 +54,7 @@ impl ZnpFake {
             lose_fates: false,
             loses_of: 0,
             spoils: false,
+            leaks: false,
             is_deaf: false,
             is_up: false,
             taken: None,
@@ -179,6 +182,9 @@ impl ZnpFake {
     }
 
     fn request(&mut self, command: u16, body: &[u8]) -> Vec<u8> {
+        if self.leaks {
+            tracing::trace!(?body, "a leak");
+        }
         self.asked.push((command, body.to_vec()));
         match self.asked.len().checked_rem(self.loses_of) {
             Some(0) => vec![],
