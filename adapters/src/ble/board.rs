@@ -318,8 +318,11 @@ impl Board {
         of.map(|(_, listener)| Arc::clone(listener)).collect()
     }
 
-    /// Something of a device was heard.
+    /// Something of a device was heard. Its name and services alone are told when it is connected, too.
     pub(super) fn hear(&self, mac: Mac, advert: Advert) {
+        if advert.rssi.is_none() && advert.data.is_empty() {
+            return;
+        }
         let (now, listeners) = (now(), self.of(mac));
         self.note(now, !listeners.is_empty());
         for listener in listeners {
@@ -347,10 +350,15 @@ impl Board {
     /// A device is connected, or not any more.
     pub(super) fn is_connected(&self, mac: Mac, connected: bool) {
         for listener in self.of(mac) {
+            let changes = listener.is_connected() != connected;
             listener.connected.send_modify(|(is, times)| {
                 *times += u64::from(*is != connected);
                 *is = connected;
             });
+            // Who is connected does not advertise.
+            if changes {
+                listener.seen().rhythm.broken();
+            }
             if connected {
                 listener.is_there();
             }
@@ -365,6 +373,11 @@ impl Board {
     /// When somebody was heard the last time.
     pub(super) fn heard(&self) -> Heard {
         *locked(&self.heard)
+    }
+
+    /// Nobody hears from now on: that says nothing of how devices speak, though one of them be heard before the scan is begun anew.
+    pub(super) fn interrupt(&self) {
+        locked(&self.listeners).values().for_each(|(_, listener)| listener.seen().rhythm.broken());
     }
 
     /// Nothing that was heard before is of use.

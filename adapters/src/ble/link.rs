@@ -261,7 +261,10 @@ impl Keeper {
         }
         match &state {
             LinkState::Up => counters.up(),
-            LinkState::Down(cause) => counters.down(cause),
+            LinkState::Down(cause) => {
+                counters.down(cause);
+                self.board.interrupt();
+            }
             LinkState::Opening => counters.ended(),
         }
         self.board.state.send_replace(state);

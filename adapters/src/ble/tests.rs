@@ -573,6 +573,40 @@ async fn who_is_connected_does_not_make_a_scan_silent() {
     assert_eq!(board.silence(), None);
 }
 
+/// Somebody may be heard when bluetoothd is back and before the scan is begun anew: the pause until then is not the device's, nor is that
+/// of its own connection. Both would let a scan be silent for four times as long.
+#[tokio::test(start_paused = true)]
+async fn an_outage_and_a_connection_are_no_pauses_of_a_device() {
+    let (board, _ear) = listening(&site(THERMOMETER, ""));
+    let hears = |seconds: u64| {
+        let board = &board;
+        async move {
+            for _ in 0..seconds {
+                tokio::time::advance(Duration::from_secs(1)).await;
+                board.hear(MAC, Advert { rssi: Some(-60), ..Advert::default() });
+            }
+        }
+    };
+    let patience = || board.silence().map(|silence| silence.odd.as_secs());
+    hears(130).await;
+    assert_eq!(patience(), Some(10), "it is known how it speaks");
+    board.interrupt();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    // BlueZ shows what it knows again, and the scan begins.
+    hears(1).await;
+    board.forget();
+    tokio::time::advance(Duration::from_secs(2)).await;
+    hears(2).await;
+    assert_eq!(patience(), Some(10));
+    board.is_connected(MAC, true);
+    // Its name and services are told, and are no advertisement.
+    board.hear(MAC, Advert { name: Some("lamp".to_owned()), ..Advert::default() });
+    tokio::time::advance(Duration::from_secs(6)).await;
+    board.is_connected(MAC, false);
+    hears(2).await;
+    assert_eq!(patience(), Some(10));
+}
+
 /// Who can be asked may be there though the radio hears nothing: its own silence goes on.
 #[tokio::test(start_paused = true)]
 async fn who_can_be_asked_is_missed_by_its_own_silence() {
