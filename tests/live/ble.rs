@@ -509,19 +509,27 @@ async fn a_site_file_is_proposed_for_whoever_is_heard() {
 }
 
 /// What hangs answers nothing and breaks nothing off: the devices go offline because nothing is heard of them, a Set ends with an
-/// error, and all is well again when it goes on. That the bus says why, after two looks in vain, takes half a minute: the tests
-/// of the vigil have that.
+/// error that names it, as the bus does from then on, and all is well again when it goes on. That a bus where nobody waits says so,
+/// after two looks in vain, takes half a minute: the tests of the vigil have that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn daemons_that_hang_keep_nobody_online_and_nobody_waiting() {
     let mut home = Home::start().await;
     let (cli, air) = (home.place.cli(), home.air());
     let locked = path(&cli, "lock", "Locked", "BinaryControl");
+    let hangs = "BlueZ does not answer: bluetoothd or D-Bus hangs";
     home.is_heard(&cli, "kitchen", "21.5", "at first");
     eventually("the lock", || (shown(&cli, &locked) == "true").then_some(()));
     for (number, fault) in [BleFault::BluetoothdHung, BleFault::DbusHung].into_iter().enumerate() {
         air.fault_all(fault.clone());
         let ended = cli.run(&["set", &format!("{locked}=false")]);
         assert_ne!(ended.code, 0, "{fault}: {ended:?}");
+        // Before the command line waits no longer.
+        assert!(ended.told.contains(hangs), "{fault}: {ended:?}");
+        eventually(&format!("the bus names {fault}"), || {
+            let log = home.place.log();
+            let is_told = |line: &&str| line.contains("the radio does not scan") && line.contains(hangs);
+            (log.lines().filter(is_told).count() > number).then_some(())
+        });
         assert_eq!(air.get("lock", "locked").as_deref(), Some("true"), "{fault}");
         eventually_ok(
             || if online(&cli, "kitchen") { Err(()) } else { Ok(()) },

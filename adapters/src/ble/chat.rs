@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
+use tokio::time::{Instant as TokioInstant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use usp_mapping::mapping::{BleAnswer, BleChar, BleConnect, BleOptions, BlePair, Device, DeviceAddress};
 use usp_mapping::port::{DeviceFault, DeviceId};
@@ -13,7 +13,7 @@ use crate::bus::backoff::{Backoff, Jitter};
 use crate::bus::ear::{LinkState, Mark};
 use crate::bus::{BusPlan, Outcome};
 
-use super::bluez::{Fault, Notifications, PAIRING, Peer};
+use super::bluez::{Fault, HANGS, Notifications, PAIRING, Peer, Session};
 use super::board::{Board, Listener, Spoken, now};
 use super::model::{Answer, What, Word, is_same, notifying, options};
 use super::slots::Idle;
@@ -23,6 +23,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 
 /// A connection may take so many times as long as an exchange; so may pairing, where somebody may have to look.
 const CONNECT: u32 = 3;
+
+/// While something is waited for that only BlueZ can do, it is looked after so often.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// What has been done when a connection breaks off may still be said within this time.
 const LAST_WORD: Duration = Duration::from_millis(300);
@@ -54,6 +57,8 @@ pub(super) struct Chat {
     jitter: Jitter,
     /// Why it was not connected the last time.
     told: Option<String>,
+    /// BlueZ may connect it when nobody waits for that any more, or not have ended its connection.
+    is_left: bool,
 }
 
 /// A connection, and what it was made for.
@@ -107,6 +112,7 @@ impl Chat {
             backoff: Backoff::new(PAUSES.0, PAUSES.1),
             jitter: Jitter::random(),
             told: None,
+            is_left: false,
         }
     }
 
@@ -142,7 +148,7 @@ impl Chat {
                     Err(_) => return,
                 },
                 changed = self.link.changed() => match changed {
-                    Ok(()) => self.link_changed(),
+                    Ok(()) => self.link_changed().await,
                     Err(_) => return,
                 },
                 () = wait_until(again_at), if again_at.is_some() => self.connect_again().await,
@@ -199,7 +205,13 @@ impl Chat {
     /// Ends the connection if there is one.
     async fn hang_up(&mut self, why: &str) {
         if let Some(held) = self.peer.take() {
-            held.peer.disconnect().await;
+            if why == HANGS {
+                // Nobody has to wait for what is not answered, and it may come to nothing.
+                self.is_left = true;
+                tokio::spawn(async move { held.peer.disconnect().await });
+            } else {
+                held.peer.disconnect().await;
+            }
             // So that what is told of this connection is not taken for the end of the next.
             timeout(LAST_WORD, self.connections.wait_for(|(connected, _)| !connected)).await.ok();
             if self.keeps() && !why.is_empty() {
@@ -210,10 +222,27 @@ impl Chat {
     }
 
     /// What was told before is not the reason any more, and who still is connected is not there by that alone.
-    fn link_changed(&mut self) {
+    async fn link_changed(&mut self) {
         self.told = None;
-        if *self.link.borrow() == LinkState::Up && self.peer.is_some() && self.keeps() {
+        let is_up = *self.link.borrow() == LinkState::Up;
+        if is_up && std::mem::take(&mut self.is_left) && self.peer.is_none() {
+            self.disconnect().await;
+        }
+        if is_up && self.peer.is_some() && self.keeps() {
             self.tell(Word::Connected);
+        }
+    }
+
+    /// Ends a connection that nobody keeps.
+    async fn disconnect(&mut self) {
+        let session = self.board.session.borrow().clone();
+        let device = self.device();
+        let address = device.as_ref().and_then(|device| match &device.address {
+            DeviceAddress::Ble(address) => Some(address.mac),
+            _ => None,
+        });
+        if let Some((session, mac)) = session.zip(address) {
+            session.give_up(mac).await;
         }
     }
 
@@ -232,7 +261,7 @@ impl Chat {
     }
 
     async fn connect_again(&mut self) {
-        match self.connect(None).await {
+        match self.connect_unless_hung(None).await {
             Ok(()) => self.board.use_slot(&self.id, false),
             Err(Failure::Silent(fault) | Failure::Unsent(fault) | Failure::NotAsked(fault)) => {
                 let why = match fault {
@@ -243,6 +272,24 @@ impl Chat {
             }
             Err(Failure::Refused(why)) => self.apart(&why),
         }
+    }
+
+    /// Makes the connection if there is none, unless BlueZ hangs.
+    async fn connect_unless_hung(&mut self, until: Option<Instant>) -> Result<(), Failure> {
+        let session = self.board.session.borrow().clone();
+        if let Some(made) = unless_hung(session, self.connect(until)).await {
+            return made;
+        }
+        self.is_left = true;
+        self.board.give_up(&self.id);
+        Err(unsent(HANGS))
+    }
+
+    /// Asks over the connection that there is, unless BlueZ hangs: then nobody knows what became of it.
+    async fn ask_unless_hung(&mut self, what: What) -> Result<Answer, Failure> {
+        let session = self.board.session.borrow().clone();
+        let answer = unless_hung(session, self.ask(what)).await;
+        answer.unwrap_or_else(|| Err(Failure::Silent(DeviceFault::Unreachable(HANGS.to_owned()))))
     }
 
     /// Makes the connection if there is none, before this moment if one is given.
@@ -331,7 +378,7 @@ impl Chat {
             What::Write { until, .. } => *until,
             What::Read(_) | What::Query { .. } => None,
         };
-        let outcome = match self.connect(until).await {
+        let outcome = match self.connect_unless_hung(until).await {
             // It waited for longer than anybody waits for it.
             Ok(()) if is_over(until) => {
                 self.board.use_slot(&self.id, false);
@@ -339,7 +386,7 @@ impl Chat {
             }
             Ok(()) => {
                 self.board.use_slot(&self.id, true);
-                let outcome = self.ask(order.what).await;
+                let outcome = self.ask_unless_hung(order.what).await;
                 self.board.use_slot(&self.id, false);
                 outcome
             }
@@ -498,6 +545,29 @@ fn left(until: Option<Instant>, most: Duration) -> Duration {
 
 fn is_over(until: Option<Instant>) -> bool {
     until.is_some_and(|until| until <= now())
+}
+
+/// What comes of work for which BlueZ is needed; `None`: it hangs. So it does where the work fails while it is asked in vain: a
+/// device may be given less time than BlueZ.
+async fn unless_hung<T>(
+    session: Option<Arc<Session>>,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Option<Result<T, Failure>> {
+    let Some(session) = session else { return Some(work.await) };
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            () = sleep(PULSE) => {}
+        }
+        let mut answers = std::pin::pin!(session.answers());
+        tokio::select! {
+            biased;
+            done = &mut work => return (done.is_ok() || answers.await).then_some(done),
+            does = &mut answers => if !does { return None },
+        }
+    }
 }
 
 fn unsent(why: &str) -> Failure {

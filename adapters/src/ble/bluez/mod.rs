@@ -47,6 +47,13 @@ const OPEN: Duration = Duration::from_secs(10);
 /// Longest time for what BlueZ can answer by itself.
 pub(super) const CALL: Duration = Duration::from_secs(5);
 
+/// Longest time for what BlueZ can answer at once while somebody waits for it. A bluetoothd that only is slow on a busy machine must not
+/// lose its session, and whoever waits is to be told why before they go away (10 s on the command line).
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// What is said when it does not.
+pub(super) const HANGS: &str = "BlueZ does not answer: bluetoothd or D-Bus hangs";
+
 /// What is said when the connection to D-Bus has ended.
 const LOST: &str = "the connection to D-Bus is lost";
 
@@ -70,6 +77,8 @@ pub(super) struct Session {
     rules: tokio::sync::Mutex<BTreeSet<String>>,
     signals: Arc<Signals>,
     agent: Arc<Agent>,
+    /// It was told that nothing is answered.
+    hung: AtomicBool,
     /// Ends the thread.
     _stop: DropGuard,
 }
@@ -161,6 +170,7 @@ impl Door {
             rules: tokio::sync::Mutex::new(BTreeSet::new()),
             signals,
             agent,
+            hung: AtomicBool::new(false),
             _stop: stop.drop_guard(),
         })
     }
@@ -274,6 +284,7 @@ impl Session {
         let mut filter: PropMap = HashMap::new();
         let variant = |value: Box<dyn RefArg>| Variant(value);
         filter.insert("Transport".to_owned(), variant(Box::new("le".to_owned())));
+        // Each advertisement is told then, with its own data alone: otherwise BlueZ adds them to those of others before.
         filter.insert("DuplicateData".to_owned(), variant(Box::new(true)));
         let refused = |error: dbus::Error| format!("the radio does not scan: {}", fault::words(&error));
         proxy.method_call::<(), _, _, _>(ADAPTER, "SetDiscoveryFilter", (filter,)).await.map_err(refused)?;
@@ -334,9 +345,24 @@ impl Session {
 
     /// Whether the radio scans; `None`: that cannot be found out.
     pub(super) async fn look(&self) -> Option<bool> {
+        self.is_discovering(CALL).await
+    }
+
+    async fn is_discovering(&self, within: Duration) -> Option<bool> {
         let radio = locked(&self.radio).clone()?;
-        let proxy = self.proxy(radio.path, CALL);
+        let proxy = self.proxy(radio.path, within);
         proxy.get::<bool>(ADAPTER, "Discovering").await.ok()
+    }
+
+    /// Whether BlueZ answers what it can answer at once; otherwise the session is given up.
+    pub(super) async fn answers(&self) -> bool {
+        // Any answer is one, be it an error; the call's own limit is none.
+        let answers = timeout(PATIENCE, self.is_discovering(2 * PATIENCE)).await.is_ok();
+        // What others of this session find out later says nothing of the next one.
+        if !answers && !self.hung.swap(true, Ordering::AcqRel) {
+            self.signals.tell(Event::Lost(HANGS.to_owned()));
+        }
+        answers
     }
 
     /// Ends the scan.

@@ -142,7 +142,7 @@ impl Signals {
         }
     }
 
-    fn tell(&self, event: Event) {
+    pub(super) fn tell(&self, event: Event) {
         // Whoever keeps the scan looks after it anyhow.
         drop(self.events.try_send(event));
     }
