@@ -13,6 +13,7 @@ mod figures;
 mod metrics;
 mod mqtt;
 mod mtp;
+mod panics;
 mod site;
 mod sites;
 pub mod store;

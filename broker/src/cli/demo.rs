@@ -22,6 +22,7 @@ use super::{Failure, print_line};
 use crate::Exit;
 use crate::app::{App, StartFailure};
 use crate::config::Config;
+use crate::panics;
 
 /// Ports that are tried before the demo gives up.
 const TRIES: u32 = 5;
@@ -39,6 +40,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let bus = air::bus();
     let place = Place::prepare(args.dir)?;
     logs::start(&place)?;
+    panics::to_log();
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     runtime.block_on(demonstrate(&place, bus))

@@ -13,7 +13,7 @@ use super::{Failure, print_line};
 use crate::app::{App, StartFailure};
 use crate::config::Config;
 use crate::driver::Exit;
-use crate::telemetry;
+use crate::{panics, telemetry};
 
 /// Threads of the runtime: the core's task and one for everybody else.
 const THREADS: usize = 2;
@@ -35,6 +35,7 @@ pub(crate) struct Run {
 pub(crate) fn run(args: &Run) -> Result<(), Failure> {
     usp_heap::share_one();
     telemetry::init(&args.log).map_err(Failure::invalid)?;
+    panics::to_log();
     let config = Config::load(&args.config).map_err(Failure::invalid)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
