@@ -131,13 +131,18 @@ impl Broker {
         self.begin(Box::new(DecideJob { then, found, open, asked, within, rounds: 0 }));
     }
 
-    /// The request goes on. Of paths that depend on what could not be found out, the reason is told in place of a denial.
+    /// The request goes on. Of paths that depend on what could not be found out, that is told in place of a denial; the reason
+    /// only in the log, for it may name Targets, rows and values of which the Controller may not know.
     fn handle_decided(&mut self, origin: Origin, request: &ReqType, faults: &BTreeMap<Steps, Fault>) {
         let rights = origin.rights.clone().knowing(&self.model.targets);
         let mut followed = (*origin.followed).clone();
         for (text, path) in decided(request) {
             if let Some(fault) = rights.undecided_by(faults, &path) {
-                let why = format!("what may be done with {text} is not known: {}", fault.text);
+                tracing::debug!(path = text, reason = fault.text, "a Target of a Permission is not known");
+                let why = format!(
+                    "what may be done with {text} is not known: a Target of a Permission that may be about it could \
+                     not be found out"
+                );
                 followed.insert(text.to_owned(), Err(Fault::new(fault.code, why)));
             }
         }

@@ -156,7 +156,9 @@ impl Model {
 
     fn next(&self, path: &Path, asked: &For<'_>) -> Result<Turn, Fault> {
         let rights = &asked.origin.rights;
-        if let Some(service) = self.searches_by_reference(path).filter(|_| !asked.within.contains(path)) {
+        // Who may not read all that a search looks at gets no search at a Service, nor the reason that only its rows tell.
+        let searches = |_: &ServiceId| !asked.within.contains(path) && rights.may_search(self, path);
+        if let Some(service) = self.searches_by_reference(path).filter(searches) {
             return Ok(Turn::Inside(service));
         }
         match self.unfold(path, rights)? {

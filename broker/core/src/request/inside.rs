@@ -18,6 +18,8 @@ struct Inside<'a> {
     holder: Vec<Segment>,
     name: &'a Name,
     item: ListItem,
+    /// Another reference is followed from where it leads.
+    goes_on: bool,
 }
 
 impl<'a> Inside<'a> {
@@ -35,14 +37,16 @@ impl<'a> Inside<'a> {
 
     fn of(path: &Path, index: usize, component: &'a Component) -> Option<Self> {
         let at = component.objects.iter().position(|(_, follow)| follow.is_some())?;
-        let (name, item) = component.objects.get(at)?;
+        let (before, from) = component.objects.split_at_checked(at)?;
+        let ((name, item), rest) = from.split_first()?;
         let any_row = |segment: &Segment| match segment {
             Segment::Search(_) => Segment::Wildcard,
             other => other.clone(),
         };
         let above = path.segments.get(..=index)?.iter().map(any_row);
-        let below = component.objects.iter().take(at).map(|(name, _)| Segment::Name(name.clone()));
-        Some(Self { holder: above.chain(below).collect(), name, item: (*item)? })
+        let below = before.iter().map(|(name, _)| Segment::Name(name.clone()));
+        let goes_on = rest.iter().any(|(_, follow)| follow.is_some());
+        Some(Self { holder: above.chain(below).collect(), name, item: (*item)?, goes_on })
     }
 
     fn parameter(&self) -> Path {
@@ -77,23 +81,21 @@ impl Model {
 }
 
 impl Broker {
-    /// Whether the references of a path's expressions stay within the Service, as it told.
+    /// Whether the references of a path's expressions stay within the Service, as it told. Where one goes on by another, that
+    /// was not asked for, so it is taken to lead out.
     ///
-    /// Errors: 7002, with the first that does not.
+    /// Errors: 7002, with the first that does not: with a row and a value, so it is for who may read everything.
     pub(super) fn check_inside(&self, service: ServiceId, path: &Path, told: &GetResp) -> Result<(), Fault> {
         for inside in Inside::all_of(path) {
             let question = inside.parameter().to_string();
             let results = told.req_path_results.iter().filter(|result| result.requested_path == question);
             for object in results.flat_map(|result| &result.resolved_path_results) {
                 let value = object.result_params.get(inside.name.as_str()).unwrap_or_default();
-                let leads_out = |item: &&str| self.leads_out(service, item);
-                if let Some(item) = inside.chosen(value).into_iter().find(leads_out) {
+                let why =
+                    inside.chosen(value).into_iter().find_map(|item| self.why_not(service, &inside, item));
+                if let Some(why) = why {
                     let (row, name) = (&object.resolved_path, inside.name);
-                    let text = format!(
-                        "{row}{name} leads to {item}, which is not of Service {}: a search expression cannot look \
-                         there; follow it in the path",
-                        self.services.name(service)
-                    );
+                    let text = format!("{row}{name} leads to {why}; follow it in the path");
                     return Err(Fault::new(ErrCode::REQUEST_DENIED, text));
                 }
             }
@@ -101,10 +103,27 @@ impl Broker {
         Ok(())
     }
 
-    /// Whether an item leads to something that is supported and not the Service's.
-    fn leads_out(&self, service: ServiceId, item: &str) -> bool {
-        let object = format!("{}.", item.strip_suffix('.').unwrap_or(item));
-        !self.services.owns(service, &object)
-            && Path::parse(&object).is_ok_and(|path| !path.is_search() && self.model.supports(&path))
+    /// Why a Service cannot be left to follow an item. What nobody serves at the moment may be served at the next.
+    fn why_not(&self, service: ServiceId, inside: &Inside<'_>, item: &str) -> Option<String> {
+        let object = plain(item)?;
+        let name = self.services.name(service);
+        if !self.services.owns(service, &object) {
+            return Some(format!(
+                "{item}, which is not of Service {name}: a search expression cannot look there"
+            ));
+        }
+        let text = || {
+            format!(
+                "{item} and on by another reference: a search expression of Service {name} cannot do that"
+            )
+        };
+        inside.goes_on.then(text)
     }
+}
+
+/// The object that an item of a reference means; of what is no plain path below the root, none.
+fn plain(item: &str) -> Option<String> {
+    let path = Path::parse_reference(item).ok().filter(|path| !path.is_search())?;
+    let is_root = |first: &Segment| matches!(first, Segment::Name(name) if name.as_str() == "Device");
+    path.segments.first().is_some_and(is_root).then(|| path.to_string())
 }

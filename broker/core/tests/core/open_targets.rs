@@ -132,6 +132,63 @@ fn an_expression_that_looks_out_of_its_service_stays_undecided() {
     assert_eq!(w.broker.pending(), 0);
 }
 
+/// Whoever serves the place where a reference leads may be away at the moment, or not be there yet.
+#[test]
+fn a_reference_to_what_nobody_serves_looks_out_of_its_service_too() {
+    let buddy = "Device.X_Lamp.Zone.[Buddy+.Name==\"south\"].";
+    let (mut w, c, admin, lamp) = world(&[("Device.X_Lamp.", ALL), (buddy, NONE)]);
+    put(&mut w, lamp, &format!("{ZONES}1.Buddy"), "Device.X_Door.Lock.1");
+    assert_eq!(w.get(c, &level(1)), format!("{}: 7002", level(1)));
+    assert_eq!(w.get(admin, buddy), format!("{buddy}: 7002"));
+    let door = w.lamp("self::door", "Device.X_Door.");
+    assert_eq!(w.get(c, &level(1)), format!("{}: 7002", level(1)));
+    w.disconnect(door);
+    assert_eq!(w.get(c, &level(1)), format!("{}: 7002", level(1)));
+    for nowhere in ["", "none", "Device..", "Device.X_Lamp.Zone.9"] {
+        put(&mut w, lamp, &format!("{ZONES}1.Buddy"), nowhere);
+        assert_eq!(w.get(c, &level(1)), "Device.X_Lamp.Zone.1.Level=10", "{nowhere}");
+    }
+}
+
+/// Only the first reference is asked for: where the second leads cannot be known.
+#[test]
+fn a_reference_that_goes_on_by_another_stays_undecided() {
+    let twice = "Device.X_Lamp.Zone.[Buddy+.Friend+.Name==\"south\"].";
+    let (mut w, c, admin, lamp) = world(&[("Device.X_Lamp.", ALL), (twice, NONE)]);
+    assert_eq!(w.get(c, &level(1)), "Device.X_Lamp.Zone.1.Level=10", "there is none");
+    put(&mut w, lamp, &format!("{ZONES}1.Buddy"), "Device.X_Lamp.Zone.2");
+    put(&mut w, lamp, &format!("{ZONES}2.Friend"), "Device.X_Door.Zone.2");
+    assert_eq!(w.get(c, &level(1)), format!("{}: 7002", level(1)));
+    let told = text::loud(&w.ask(admin, get(&[twice], 0)));
+    assert!(told.contains("7002 Device.X_Lamp.Zone.1.Buddy leads to Device.X_Lamp.Zone.2 and on"), "{told}");
+    assert_eq!(w.broker.pending(), 0);
+}
+
+/// R-GIN.0, R-GET.1: why a search cannot be done, or a right not be known, is no way to read what may not be read.
+#[test]
+fn the_reason_tells_nothing_that_may_not_be_read() {
+    let buddy = "Device.X_Lamp.Zone.[Buddy+.FriendlyName==\"hall\"].";
+    let hidden = ("Device.X_Lamp.Zone.*.Buddy", NONE);
+    for entries in
+        [vec![("Device.DeviceInfo.", ALL)], vec![("Device.X_Lamp.,Device.DeviceInfo.", ALL), hidden]]
+    {
+        let (mut w, c, _, lamp) = world(&entries);
+        let mut told = Vec::new();
+        for to in ["Device.DeviceInfo", "Device.X_Lamp.Zone.2"] {
+            put(&mut w, lamp, &format!("{ZONES}1.Buddy"), to);
+            let asked = w.services[&lamp].count("Get");
+            told.push(text::loud(&w.ask(c, get(&[&format!("{buddy}Level")], 0))));
+            assert_eq!(w.services[&lamp].count("Get"), asked, "nobody is asked");
+        }
+        assert!(told[0] == told[1] && !told[0].contains("leads to"), "{told:?}");
+    }
+    let (mut w, c, _, lamp) = world(&[("Device.X_Lamp.", ALL), hidden, (buddy, NONE)]);
+    put(&mut w, lamp, &format!("{ZONES}1.Buddy"), "Device.DeviceInfo");
+    let told = text::loud(&w.ask(c, get(&[&level(2)], 0)));
+    assert!(told.starts_with(&format!("{}: 7002 what may be done", level(2))), "{told}");
+    assert!(!told.contains("Zone.1") && !told.contains("DeviceInfo"), "{told}");
+}
+
 /// What a Service was asked in vain is nothing that it is asked for any more, once it is gone.
 #[test]
 fn a_service_that_is_gone_leaves_nothing_undecided() {
