@@ -222,6 +222,21 @@ pub enum DeviceFault {
     Stopping,
 }
 
+impl DeviceFault {
+    /// What a device shows that shows nothing at all, in [`DeviceFault::NotConfirmed`].
+    pub const NOTHING: &str = "nothing";
+
+    /// Whether nobody knows what a device has after a write that ended like this: it may have been done, and the device has
+    /// shown nothing since.
+    pub fn leaves_open(&self) -> bool {
+        match self {
+            Self::Timeout(_) | Self::Garbled(_) | Self::Unsettled(_) => true,
+            Self::NotConfirmed { shown, .. } => shown == Self::NOTHING,
+            _ => false,
+        }
+    }
+}
+
 fn done_before(step: usize) -> String {
     match step {
         0..=2 => "step 1 was done".to_owned(),

@@ -595,7 +595,7 @@ impl<Ask: Clone> Verify<Ask> {
         let shown = match &self.shown {
             Some(Ok(value)) => value.to_usp(),
             Some(Err(fault)) => format!("nothing usable ({fault})"),
-            None => "nothing".to_owned(),
+            None => DeviceFault::NOTHING.to_owned(),
         };
         DeviceFault::NotConfirmed { wanted: wanted.to_usp(), shown }
     }

@@ -333,7 +333,12 @@ impl CommandJob {
                 let effect = Effect::Write { device, point, value: value.clone(), at: self.at.clone(), name };
                 broker.take_written(&effect, value, Duration::ZERO);
             }
-            (Err(fault), _, _) => self.outcome = Err(Fault::from_device_command(&id, &fault)),
+            (Err(fault), at, _) => {
+                if let Some((device, point)) = at {
+                    broker.take_unwritten(device, point, &fault);
+                }
+                self.outcome = Err(Fault::from_device_command(&id, &fault));
+            }
             _ => self.outcome = Err(Fault::new(ErrCode::COMMAND_FAILURE, "the device is gone")),
         }
     }

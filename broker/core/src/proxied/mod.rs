@@ -313,6 +313,7 @@ impl Device {
         if model.read.is_none() {
             // What was last written; nothing newer can be known while the device is there. Who was away may have lost it.
             let kept = !matches!(self.online, Some(Err(_))) && !self.may_have_lost(reading);
+            let kept = kept && !capability.is_open();
             let is_confirmed = model.write.as_ref().is_some_and(|write| write.verify.is_some());
             return match kept {
                 true if is_confirmed => Quality::Good,
@@ -322,6 +323,8 @@ impl Device {
         }
         // That it could not just now says nothing of the value: it stands as long as it is not too old.
         match capability.failed.as_deref().filter(|fault| !matches!(fault, DeviceFault::Busy(_))) {
+            // What is known is of before a write of which nobody knows whether it was done.
+            Some(DeviceFault::Unsettled(_)) => Quality::Stale,
             // It was there and had no value to give: the older one is not what it would give now.
             Some(fault) if is_contact(fault) => Quality::Bad,
             Some(_) if self.is_online() => Quality::Bad,
@@ -441,6 +444,11 @@ impl Capability {
         let earlier = self.reading.clone().map(|reading| Box::new(Earlier { reading, levels: None }));
         let earlier = earlier.or_else(|| self.earlier.clone());
         Self { earlier, settled: self.settled.clone(), untold: self.untold, ..Self::new(point) }
+    }
+
+    /// Whether something was written since it was read of which nobody knows whether it was done.
+    fn is_open(&self) -> bool {
+        matches!(self.failed.as_deref(), Some(DeviceFault::Unsettled(_)))
     }
 
     /// The reading as a number, if it is one.

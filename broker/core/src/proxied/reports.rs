@@ -260,6 +260,31 @@ impl Broker {
             self.take_result(*device, *point, Ok(value), Word::Written(age));
         }
     }
+
+    /// See [`Broker::take_unwritten`].
+    pub(crate) fn take_failed_write(&mut self, effect: &Effect, fault: &DeviceFault) {
+        if let Effect::Write { device, point, .. } = effect {
+            self.take_unwritten(*device, *point, fault);
+        }
+    }
+
+    /// A write failed. Where nobody knows what the device has now, what was read before is not good until it shows that.
+    pub(crate) fn take_unwritten(&mut self, device: u32, point: PointId, fault: &DeviceFault) {
+        let now = self.model.now.monotonic;
+        let known = self.model.devices.get_mut(device).filter(|_| fault.leaves_open());
+        let Some((known, place)) = known.and_then(|known| known.place(point).map(|place| (known, place)))
+        else {
+            return;
+        };
+        let before = known.told(place, now);
+        let why = format!("what it has after a write is not known: {fault}");
+        if let Some(capability) = known.capabilities.get_mut(place).filter(|known| known.reading.is_some()) {
+            capability.failed = Some(Box::new(DeviceFault::Unsettled(why)));
+        }
+        if let Some(before) = before {
+            self.tell_quality(device, place, &before, true);
+        }
+    }
 }
 
 /// Takes the usual readings of very many in: of a device that is online, and nobody is told of them. Not so of windows that

@@ -237,3 +237,71 @@ fn a_step_that_waits_is_canceled_at_once() {
     w.wait(30);
     assert_eq!(w.broker.pending(), 0);
 }
+
+/// What a relay shows: quality, and why.
+fn shown(w: &mut World, c: ConnId) -> String {
+    let row = "Device.ProxiedDevice.1.IoTCapability.2.";
+    let answer =
+        w.get(c, &format!("{row}X_USPBROKER_Quality")) + &w.get(c, &format!("{row}X_USPBROKER_LastError"));
+    answer.replace(&format!("{row}X_USPBROKER_"), "")
+}
+
+/// Until it is read again.
+#[test]
+fn a_value_is_not_good_after_a_write_of_which_nobody_knows_whether_it_was_done() {
+    let not_confirmed =
+        |shown: &str| DeviceFault::NotConfirmed { wanted: "true".to_owned(), shown: shown.to_owned() };
+    for (fault, why) in [
+        (DeviceFault::Timeout(Duration::from_millis(50)), Some("no answer within 50 ms")),
+        (DeviceFault::Unsettled("cable cut".to_owned()), Some("cable cut")),
+        (
+            not_confirmed(DeviceFault::NOTHING),
+            Some("written but not confirmed: wanted true, the device shows nothing"),
+        ),
+        // It has shown what it has, which was reported.
+        (not_confirmed("false"), None),
+        (DeviceFault::Refused("illegal value".to_owned()), None),
+        (DeviceFault::Unreachable("not connected".to_owned()), None),
+        (DeviceFault::Expired, None),
+    ] {
+        let mut w = World::new();
+        w.site("a: box");
+        let c = w.controller("self::c");
+        w.report("a", &[(1, Value::Bool(false))]);
+        let good = shown(&mut w, c);
+        assert!(good.starts_with("Quality=Good") && good.ends_with("LastError="), "{good}");
+        w.subscribe(c, "q", "ValueChange", "Device.ProxiedDevice.1.IoTCapability.2.X_USPBROKER_Quality");
+        w.device("a", Behaviour::Fails(fault.clone()));
+        w.set(c, RELAY, &["Value=true"]);
+        let after = shown(&mut w, c);
+        let Some(why) = why else {
+            assert_eq!(after, good, "{fault:?}");
+            continue;
+        };
+        assert!(after.starts_with("Quality=Stale"), "{fault:?}: {after}");
+        assert!(
+            after.ends_with(&format!("LastError=what it has after a write is not known: {why}")),
+            "{after}"
+        );
+        assert!(w.notes(c).iter().any(|note| note.ends_with("Quality=Stale")), "it is told");
+        w.report("a", &[(1, Value::Bool(true))]);
+        assert_eq!(shown(&mut w, c), good, "it was read");
+        assert!(w.notes(c).iter().any(|note| note.ends_with("Quality=Good")), "that too");
+    }
+}
+
+/// What was set before says nothing any more, until another Set is done.
+#[test]
+fn what_can_only_be_written_is_not_assumed_after_such_a_write() {
+    let (mut w, c) = blind();
+    w.set(c, RELAY, &["Value=false"]);
+    let assumed = shown(&mut w, c);
+    assert!(assumed.starts_with("Quality=Assumed"), "{assumed}");
+    w.device("a", Behaviour::Fails(DeviceFault::Unsettled("cable cut".to_owned())));
+    w.set(c, RELAY, &["Value=true"]);
+    let open = shown(&mut w, c);
+    assert!(open.starts_with("Quality=Stale"), "{open}");
+    w.device("a", Behaviour::Good);
+    w.set(c, RELAY, &["Value=true"]);
+    assert_eq!(shown(&mut w, c), assumed);
+}

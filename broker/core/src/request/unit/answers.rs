@@ -159,6 +159,7 @@ impl Unit {
                     self.written.push(effect);
                 }
                 Err(fault) => {
+                    broker.take_failed_write(&effect, &fault);
                     if self.steps.len() > 1 && may_be_done(&fault) {
                         self.unsure.insert(broker.path_of(&effect));
                         self.written.push(effect.clone());

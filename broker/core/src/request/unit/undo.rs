@@ -196,6 +196,9 @@ impl Unit {
                 (Some(Err(fault)), _) | (None, Err(fault)) => Some(fault),
                 (None, Ok(_)) => None,
             };
+            if let Some(fault) = fault {
+                broker.take_failed_write(&effect, fault);
+            }
             let path = broker.path_of(&effect);
             if fault.is_none_or(may_be_done) {
                 self.unsure.insert(path.clone());
