@@ -432,9 +432,11 @@ async fn what_was_sent_before_a_line_was_lost_may_be_done() {
     let projector = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let (mut heard, mut buffer) = (String::new(), [0; 64]);
-        while !heard.ends_with("VOL 30\r") {
-            let count = stream.read(&mut buffer).await.unwrap();
+        while let Ok(count @ 1..) = stream.read(&mut buffer).await {
             heard += std::str::from_utf8(&buffer[..count]).unwrap();
+            if heard.ends_with("VOL 30\r") {
+                break;
+            }
             if heard.ends_with('?') || heard.ends_with("?\r") {
                 stream.write_all(b"PWR=ON\r").await.unwrap();
             }
