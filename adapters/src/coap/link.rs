@@ -184,9 +184,9 @@ impl Link {
 
     /// Sends what is to be sent. Errors: the session is over.
     async fn flush(&mut self) -> Result<(), Over> {
-        while let Some(datagram) = self.outgoing() {
+        while let Some((datagram, is_message)) = self.outgoing() {
             if let Err(error) = self.socket.send(&datagram).await {
-                self.failed(&error)?;
+                self.failed(&error, is_message)?;
             }
         }
         match self.secure.as_ref().and_then(Secure::over) {
@@ -195,14 +195,17 @@ impl Link {
         }
     }
 
-    fn outgoing(&mut self) -> Option<Vec<u8>> {
-        let Some(secure) = &mut self.secure else { return self.endpoint.poll_transmit() };
+    /// The next datagram, and whether it is what the endpoint has just handed out.
+    fn outgoing(&mut self) -> Option<(Vec<u8>, bool)> {
+        let Some(secure) = &mut self.secure else {
+            return self.endpoint.poll_transmit(now()).map(|datagram| (datagram, true));
+        };
         if let Some(datagram) = secure.poll_transmit() {
-            return Some(datagram);
+            return Some((datagram, false));
         }
-        let plain = self.endpoint.poll_transmit().filter(|_| secure.is_connected())?;
+        let plain = self.endpoint.poll_transmit(now()).filter(|_| secure.is_connected())?;
         secure.send(now(), &plain);
-        secure.poll_transmit()
+        secure.poll_transmit().map(|datagram| (datagram, true))
     }
 
     /// Hands out what has happened. Errors: the session is over, because the device does not answer in it. It may have
@@ -266,7 +269,7 @@ impl Link {
                 // What fills the buffer was longer.
                 Ok(length) if length < MAX_DATAGRAM => self.hear(length),
                 Ok(_) => {}
-                Err(error) => self.failed(&error)?,
+                Err(error) => self.failed(&error, false)?,
             },
             () = sleep_until(wake) => self.tick(),
         }
@@ -301,20 +304,24 @@ impl Link {
         }
     }
 
-    /// The system says that a datagram did not arrive. Errors: the session cannot be made.
-    fn failed(&mut self, error: &io::Error) -> Result<(), Over> {
+    /// The system says that a datagram did not arrive: an earlier one, or the one that was to be sent, if that is the endpoint's message.
+    /// Errors: the session cannot be made.
+    fn failed(&mut self, error: &io::Error, is_message: bool) -> Result<(), Over> {
         let words = words(error);
         if self.secure.as_ref().is_some_and(|secure| !secure.is_connected()) {
             return Err(words);
         }
-        self.endpoint.handle_unreachable(now(), &words);
+        match is_message {
+            true => self.endpoint.handle_unsent(now(), &words),
+            false => self.endpoint.handle_unreachable(now(), &words),
+        }
         Ok(())
     }
 
     /// Says so once, without waiting.
     fn take_leave(&mut self) {
         self.endpoint.close();
-        while let Some(datagram) = self.outgoing() {
+        while let Some((datagram, _)) = self.outgoing() {
             self.socket.try_send(&datagram).ok();
         }
         if let Some(secure) = &mut self.secure {

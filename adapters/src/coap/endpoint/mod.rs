@@ -34,6 +34,10 @@ use crate::coap_timing::{ACK_TIMEOUT, MAX_RETRANSMIT, TRANSFER};
 /// repeats them.
 const EVENTS: usize = 64;
 
+/// So long after a datagram was sent the system may say that it did not arrive, and does not say which: a host of the own network that is
+/// gone is looked for during three seconds.
+const STRAY: Duration = Duration::from_secs(10);
+
 /// What has happened.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Event {
@@ -72,6 +76,8 @@ struct Flight {
     acknowledged: bool,
     pause: Duration,
     left: u8,
+    /// So many times it was handed out.
+    sent: u8,
 }
 
 /// The exchange under way.
@@ -90,10 +96,10 @@ struct Job {
 }
 
 impl Job {
-    /// Whether its first message was sent once at most, and nothing was heard of it.
-    fn is_new(&self) -> bool {
-        let Flight { left, acknowledged, .. } = self.flight;
-        self.transfer.is_first() && left == MAX_RETRANSMIT && !acknowledged && self.garbled.is_none()
+    /// Whether its first message was not sent, or once, and nothing was heard of it.
+    fn is_new(&self, sent: u8) -> bool {
+        let flight = &self.flight;
+        self.transfer.is_first() && flight.sent == sent && !flight.acknowledged && self.garbled.is_none()
     }
 }
 
@@ -107,6 +113,10 @@ pub(crate) struct Endpoint {
     watches: Vec<Watch>,
     seen: Seen,
     transmit: VecDeque<Vec<u8>>,
+    /// What was handed out last is the message under way.
+    handed_out: bool,
+    /// When anything was last sent of which nobody has said that it arrived, but for the message under way.
+    stray: Option<Instant>,
     events: VecDeque<Event>,
     /// The last exchange was not answered: what is observed may be forgotten.
     silent: bool,
@@ -128,6 +138,8 @@ impl Endpoint {
             watches: Vec::new(),
             seen: Seen::default(),
             transmit: VecDeque::new(),
+            handed_out: false,
+            stray: None,
             events: VecDeque::new(),
             silent: false,
             heard: None,
@@ -171,8 +183,15 @@ impl Endpoint {
     }
 
     /// The next datagram to send.
-    pub(crate) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.transmit.pop_front()
+    pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let bytes = self.transmit.pop_front()?;
+        let flight = self.job.as_mut().map(|job| &mut job.flight).filter(|flight| flight.bytes == bytes);
+        self.handed_out = flight.is_some();
+        match flight {
+            Some(flight) => flight.sent = flight.sent.saturating_add(1),
+            None => self.stray = Some(now),
+        }
+        Some(bytes)
     }
 
     /// The next event.
@@ -224,13 +243,27 @@ impl Endpoint {
         self.begin(now);
     }
 
-    /// A datagram did not reach the device, as the system says.
+    /// A datagram did not reach the device, as the system says, which does not say what datagram.
     pub(crate) fn handle_unreachable(&mut self, now: Instant, cause: &str) {
+        let is_other = self.stray.is_some_and(|at| now.saturating_duration_since(at) < STRAY);
+        self.give_up(now, cause, |job| job.is_new(0) || (job.is_new(1) && !is_other));
+    }
+
+    /// The datagram that was handed out last could not be sent.
+    pub(crate) fn handle_unsent(&mut self, now: Instant, cause: &str) {
+        if let Some(job) = self.job.as_mut().filter(|_| std::mem::take(&mut self.handed_out)) {
+            job.flight.sent = job.flight.sent.saturating_sub(1);
+        }
+        self.give_up(now, cause, |job| job.is_new(0));
+    }
+
+    /// What is under way is not waited for any longer; whether it surely was not received.
+    fn give_up(&mut self, now: Instant, cause: &str, is_unsent: impl FnOnce(&Job) -> bool) {
         if let Some(job) = self.job.take() {
             self.silent = true;
             // Whoever is told that it was not sent is not belied later.
             self.transmit.retain(|bytes| *bytes != job.flight.bytes);
-            let failure = if job.is_new() { Failure::Unsent } else { Failure::Unreachable };
+            let failure = if is_unsent(&job) { Failure::Unsent } else { Failure::Unreachable };
             self.finish(now, job, Err(failure(cause.to_owned())));
         }
         self.begin(now);
@@ -366,6 +399,9 @@ impl Endpoint {
         }
         match job.transfer.handle(message) {
             Step::Next => {
+                if job.flight.sent > 1 {
+                    self.stray = Some(now);
+                }
                 job.deadline = (now + job.transfer.request().manner.within).min(job.latest);
                 job.flight = self.send(now, &job.transfer, job.watch.as_ref());
                 self.job = Some(job);
@@ -376,6 +412,11 @@ impl Endpoint {
     }
 
     fn finish(&mut self, now: Instant, job: Job, result: Result<Response, Failure>) {
+        let is_lost =
+            matches!(result, Err(Failure::Timeout(_) | Failure::Unreachable(_) | Failure::Garbled(_)));
+        if is_lost || job.flight.sent > 1 {
+            self.stray = Some(now);
+        }
         let is_back = result.is_ok() && std::mem::take(&mut self.silent);
         let watch = find(&mut self.watches, job.watch.as_ref());
         match (&job.purpose, result) {
@@ -492,7 +533,7 @@ impl Endpoint {
         let pause = ACK_TIMEOUT * (1000 + permille) / 1000;
         let again_at = (message.kind == Kind::Confirmable).then_some(now + pause);
         let (id, token) = (message.id, message.token);
-        Flight { bytes, id, token, again_at, acknowledged: false, pause, left: MAX_RETRANSMIT }
+        Flight { bytes, id, token, again_at, acknowledged: false, pause, left: MAX_RETRANSMIT, sent: 0 }
     }
 
     fn deregister(&mut self, watch: &Watch) {

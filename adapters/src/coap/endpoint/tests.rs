@@ -39,12 +39,12 @@ impl Talk {
     /// The one message that goes out.
     fn sent(&mut self) -> Message {
         let message = self.sends().expect("a message");
-        assert_eq!(self.endpoint.poll_transmit(), None, "one message");
+        assert_eq!(self.endpoint.poll_transmit(self.now), None, "one message");
         message
     }
 
     fn sends(&mut self) -> Option<Message> {
-        self.endpoint.poll_transmit().map(|bytes| Message::parse(&bytes).unwrap())
+        self.endpoint.poll_transmit(self.now).map(|bytes| Message::parse(&bytes).unwrap())
     }
 
     fn hear(&mut self, message: &Message) {
@@ -214,6 +214,61 @@ fn what_was_sent_once_and_did_not_arrive_was_not_received() {
     talk.endpoint.handle_unreachable(talk.now, &cause());
     assert_eq!(talk.event(), Some(Event::Failed(Failure::Unsent(cause()))));
     assert_eq!(talk.sends(), None, "nor is it sent now");
+}
+
+/// The system says that a datagram did not arrive, and not which.
+#[test]
+fn what_may_be_said_of_another_datagram_says_nothing_of_this_one() {
+    let cause = || "nobody listens there".to_owned();
+    let (unsent, unknown) = (Failure::Unsent(cause()), Failure::Unreachable(cause()));
+    let mut talk = Talk::new();
+    talk.get("a");
+    talk.pass(WITHIN);
+    assert_eq!(talk.event(), Some(Event::Failed(Failure::Timeout(WITHIN))));
+    while talk.sends().is_some() {}
+    let ends = |talk: &mut Talk| {
+        talk.endpoint.handle_unreachable(talk.now, &cause());
+        talk.event()
+    };
+    talk.get("b");
+    assert_eq!(ends(&mut talk), Some(Event::Failed(unknown.clone())), "the first was not answered");
+    talk.pass(STRAY);
+    talk.get("b");
+    assert_eq!(ends(&mut talk), Some(Event::Failed(unsent.clone())), "so late nothing is said of the first");
+    let request = talk.get("b");
+    talk.hear(&ack(&request, "new"));
+    assert_eq!(talk.told().as_deref(), Some("new"));
+    talk.get("b");
+    assert_eq!(ends(&mut talk), Some(Event::Failed(unsent.clone())), "the others were answered");
+    talk.hear(&Message::empty(Kind::Confirmable, 5));
+    assert_eq!(talk.sent(), Message::empty(Kind::Reset, 5));
+    talk.get("b");
+    assert_eq!(ends(&mut talk), Some(Event::Failed(unknown)), "our answer to a ping is answered by nobody");
+}
+
+/// It says so of what it was to send itself.
+#[test]
+fn what_cannot_be_sent_is_surely_not_received() {
+    let cause = || "no route to the host".to_owned();
+    let (unsent, unknown) = (Failure::Unsent(cause()), Failure::Unreachable(cause()));
+    let mut talk = Talk::new();
+    let ends = |talk: &mut Talk| {
+        talk.endpoint.handle_unsent(talk.now, &cause());
+        talk.event()
+    };
+    talk.hear(&Message::empty(Kind::Confirmable, 5));
+    assert!(talk.sends().is_some(), "a datagram before it");
+    talk.get("a");
+    assert_eq!(ends(&mut talk), Some(Event::Failed(unsent)));
+    talk.get("a");
+    talk.pass(4 * S);
+    assert!(talk.sends().is_some(), "again");
+    assert_eq!(ends(&mut talk), Some(Event::Failed(unknown.clone())), "the first time it was sent");
+    while talk.sends().is_some() {}
+    talk.get("a");
+    talk.hear(&Message::empty(Kind::Confirmable, 6));
+    assert!(talk.sends().is_some(), "the answer to a ping");
+    assert_eq!(ends(&mut talk), Some(Event::Failed(unknown)), "it is that which could not be sent");
 }
 
 #[test]
