@@ -49,9 +49,9 @@ impl Ends {
     /// Everything vanishes.
     pub(crate) fn unplug(&mut self) {
         match self {
-            Self::Terminal { name, pair, .. } => {
+            Self::Terminal { name, path, pair } => {
                 *pair = None;
-                if let Some(name) = name {
+                if let Some(name) = name.as_deref().filter(|name| leads_to(name, path)) {
                     fs::remove_file(name).ok();
                 }
             }
@@ -62,7 +62,7 @@ impl Ends {
         }
     }
 
-    /// It is there again, by the same name.
+    /// It is there again, by the same name. Errors: there is no pseudo-terminal to be had, the port is taken, or the name is.
     pub(crate) fn plug(&mut self) -> io::Result<()> {
         match self {
             Self::Terminal { name, path, pair } if pair.is_none() => {
@@ -71,8 +71,7 @@ impl Ends {
                 ours.set_read_timeout(LOOK)?;
                 ours.set_write_timeout(Duration::from_millis(200))?;
                 if let Some(name) = name {
-                    fs::remove_file(&*name).ok();
-                    symlink(&*path, &*name)?;
+                    link(path, name)?;
                 }
                 *pair = Some((ours, theirs));
             }
@@ -135,8 +134,65 @@ impl Drop for Ends {
     }
 }
 
+/// Where pseudo-terminals are.
+const TERMINALS: &str = "/dev/pts";
+
+/// Whether this is a name for that, and nothing else.
+fn leads_to(name: &Path, place: &Path) -> bool {
+    fs::read_link(name).is_ok_and(|leads| leads.starts_with(place))
+}
+
+/// Gives a pseudo-terminal a name, be it one that an earlier one has left behind. Errors: something else has it, which is left alone.
+fn link(path: &Path, name: &Path) -> io::Result<()> {
+    if leads_to(name, Path::new(TERMINALS)) {
+        fs::remove_file(name)?;
+    }
+    symlink(path, name).map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                "it is there already, and no link to a pseudo-terminal".to_owned()
+            }
+            _ => error.to_string(),
+        };
+        io::Error::new(error.kind(), format!("{}: {why}", name.display()))
+    })
+}
+
 #[expect(clippy::disallowed_methods, reason = "a line's thread has nothing else to do")]
 fn wait() -> usize {
     std::thread::sleep(LOOK);
     0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_taken_from_nothing_but_a_terminal() {
+        let dir = tempfile::tempdir().unwrap();
+        let (name, other) = (dir.path().join("p1"), dir.path().join("notes"));
+        fs::write(&other, "mine").unwrap();
+        fs::write(&name, "mine").unwrap();
+        let refused = Ends::terminal(Some(&name)).err().expect("a file has this name").to_string();
+        assert!(refused.contains("p1: it is there already"), "{refused}");
+        assert_eq!(fs::read(&name).unwrap(), b"mine");
+        fs::remove_file(&name).unwrap();
+        symlink(&other, &name).unwrap();
+        assert!(Ends::terminal(Some(&name)).is_err(), "somebody's link");
+        assert_eq!(fs::read(&name).unwrap(), b"mine");
+        // Left behind by one that was killed.
+        fs::remove_file(&name).unwrap();
+        symlink("/dev/pts/1000000", &name).unwrap();
+        let ends = Ends::terminal(Some(&name)).unwrap();
+        assert!(leads_to(&name, Path::new(TERMINALS)));
+        // Another has the name now.
+        fs::remove_file(&name).unwrap();
+        symlink(&other, &name).unwrap();
+        drop(ends);
+        assert_eq!(fs::read(&name).unwrap(), b"mine");
+        fs::remove_file(&name).unwrap();
+        drop(Ends::terminal(Some(&name)).unwrap());
+        assert!(fs::symlink_metadata(&name).is_err(), "it goes with its terminal");
+    }
 }
