@@ -144,6 +144,11 @@ impl Mapping {
         }
     }
 
+    /// The least time from one write to its device to the next.
+    pub fn write_pause(&self) -> Duration {
+        self.protocol.modbus().map(|options| options.write_rate).unwrap_or_default()
+    }
+
     /// The event that a point is for.
     pub fn event(&self, id: PointId) -> Option<&Event> {
         self.events.get(usize::from(id.0).checked_sub(self.capabilities.len() + self.settings.len())?)
@@ -155,6 +160,9 @@ type Parts<'m> = (&'m str, Class, Option<&'m ReadBinding>, Option<&'m WriteBindi
 
 /// The `max_age` of readings that do not become old while the device is there.
 pub const FOR_EVER: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// How long a device may be busy with one command, or with all writes of one request, however many and slow they are.
+pub const LONGEST_BUSY: Duration = Duration::from_secs(300);
 
 /// A named polling period.
 #[derive(Clone, Debug, PartialEq, Eq)]

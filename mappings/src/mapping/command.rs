@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use super::{Class, NodeId, Parts, ReadBinding, ReadPoint, WritePoint};
+use super::{Class, LONGEST_BUSY, Mapping, NodeId, Parts, ReadBinding, ReadPoint, WritePoint};
 use crate::payload::Tree;
 use crate::port::PointId;
 use crate::transform::{Raw, Transform};
 use crate::value::Value;
+
+/// A command is given so long at least, however short its steps are.
+const SHORTEST: Duration = Duration::from_secs(4);
 
 /// A command of the vendor: `ProxiedDevice.{i}.X_ACME_Name()`, or the like below a node. It is async.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +31,16 @@ pub struct Command {
     pub ttl: Duration,
     /// How long all of its steps may take once it has begun, apart from pauses between them.
     pub takes: Duration,
+}
+
+impl Mapping {
+    /// How long one of its commands may take once it has begun: all of its steps and the pauses between them, but 4 s at least and
+    /// [`LONGEST_BUSY`] at most.
+    pub fn command_takes(&self, command: &Command) -> Duration {
+        let steps = u32::try_from(command.steps.len()).unwrap_or(u32::MAX);
+        let pauses = self.write_pause().saturating_mul(steps);
+        command.takes.saturating_add(pauses).clamp(SHORTEST, LONGEST_BUSY)
+    }
 }
 
 /// An input argument of a command.

@@ -18,10 +18,8 @@ use crate::dm::schema::{Command, Event, Owner};
 use crate::fault::Fault;
 use crate::request::operated::missing_argument;
 
-/// How long sending a command may take at least, beyond its time to live.
-const SENDING: Duration = Duration::from_secs(5);
-/// How long a device may be busy with one command, however many and slow its steps are.
-const LONGEST: Duration = Duration::from_secs(300);
+/// How long the answer may be on its way.
+const ANSWER: Duration = Duration::from_secs(1);
 
 impl Broker {
     /// Brings the supported data model in line with the mappings of the site.
@@ -85,16 +83,9 @@ impl Broker {
     ) -> Result<(CommandId, Vec<Value>, Duration), Fault> {
         let gone = || Fault::new(ErrCode::COMMAND_FAILURE, "its mapping does not have this command any more");
         let (id, command) = self.model.vendor_command(at, name).ok_or_else(gone)?;
-        Ok((id, values(command, args)?, command.ttl + self.command_takes(at, command)))
-    }
-
-    /// How long a command may take once it has begun: every step as long as it may, and the pauses between them.
-    fn command_takes(&self, at: &ObjRef, command: &mapping::Command) -> Duration {
-        let modbus = self.model.devices.of(at).and_then(|device| device.mapping.protocol.modbus());
-        let pause = modbus.map(|options| options.write_rate).unwrap_or_default();
-        let steps = u32::try_from(command.steps.len()).unwrap_or(u32::MAX);
-        let takes = command.takes.saturating_add(pause.saturating_mul(steps)).min(LONGEST);
-        SENDING.max(takes + Duration::from_secs(1))
+        let device = self.model.devices.of(at).ok_or_else(gone)?;
+        let within = command.ttl + device.mapping.command_takes(command) + ANSWER;
+        Ok((id, values(command, args)?, within))
     }
 }
 

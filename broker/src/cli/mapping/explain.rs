@@ -91,7 +91,7 @@ With --json, one object, {"error":"…"} if there is nothing to explain; times i
         "class":"LevelSensor","type":"Meter","unit":"V","range":["0","300"],"values":[],
         "parameters":[{"name":"Value","type":"decimal","writable":false}],"commands":[],
         "poll":"fast","max_age_ms":2000}],
-     "commands":[{"path":"…","args":[…],"exchanges":[EXCHANGE],"ttl_ms":5000,"takes_ms":1000}],"events":[{"path":"…","poll":"fast","args":[…]}],
+     "commands":[{"path":"…","args":[…],"exchanges":[EXCHANGE],"ttl_ms":5000,"takes_ms":4000}],"events":[{"path":"…","poll":"fast","args":[…]}],
      "groups":[{"group":"fast","every_ms":1000,"time_ms":58.1,"exchanges":[EXCHANGE]}],
      "rounds":[{"groups":["fast"],"per_second":0.9,"requests":1,"time_ms":58.1,"load":0.052}],"load":0.06,
      "writes":[{"capability":"relay","value":"true","exchanges":[EXCHANGE],"verify":{"by":"relay","within_ms":1000},

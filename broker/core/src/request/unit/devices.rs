@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usp_mapping::mapping::WriteBinding;
+use usp_mapping::mapping::{LONGEST_BUSY, WriteBinding};
 use usp_mapping::port::{Action, PointId};
 use usp_mapping::value::Value;
 
@@ -10,9 +10,6 @@ use super::{Step, Unit, UnitJob, UnitKind, What};
 use crate::Broker;
 use crate::gather::JobId;
 use crate::request::check::Effect;
-
-/// How long a device may be busy with the writes of one request, however many and slow they are.
-const LONGEST: Duration = Duration::from_secs(300);
 
 impl UnitJob {
     /// All writes to one device are one call, so that nothing comes between them.
@@ -28,7 +25,7 @@ impl UnitJob {
             let (within, takes) = (broker.write_within(device, &writes), broker.write_takes(device, &writes));
             let tag = self.ask(index, What::Device(device));
             let asked = self.busy.entry(device).or_default();
-            let behind = std::mem::replace(asked, LONGEST.min(*asked + takes));
+            let behind = std::mem::replace(asked, LONGEST_BUSY.min(*asked + takes));
             let action = Action::Write(writes);
             broker.ask_device_behind(id, tag, device, action, behind + within, behind);
         }
@@ -79,10 +76,10 @@ impl Broker {
 
     /// How long it may take once it has begun.
     fn write_takes(&self, device: u32, writes: &[(PointId, Value)]) -> Duration {
-        let modbus = self.model.devices.get(device).and_then(|device| device.mapping.protocol.modbus());
-        let pause = modbus.map(|options| options.write_rate).unwrap_or_default();
+        let pause = self.model.devices.get(device).map(|device| device.mapping.write_pause());
+        let pause = pause.unwrap_or_default();
         let takes = self.bindings(device, writes).map(|write| write.takes + write.rate.max(pause));
-        takes.fold(Duration::ZERO, Duration::saturating_add).min(LONGEST)
+        takes.fold(Duration::ZERO, Duration::saturating_add).min(LONGEST_BUSY)
     }
 
     fn bindings(&self, device: u32, writes: &[(PointId, Value)]) -> impl Iterator<Item = &WriteBinding> {

@@ -8,7 +8,7 @@ use usp_mapping::value::decimal_text;
 
 use super::messages::{self, HeardTold, MannerTold, SentTold};
 use super::paths::{self, Parameter};
-use super::set::{self, SetTold, TogetherTold, example, sets, together};
+use super::set::{SetTold, TogetherTold, example, sets, together};
 use super::text::hex;
 
 /// All about one device.
@@ -78,7 +78,7 @@ pub(in crate::cli::mapping) struct CommandTold {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) messages: Vec<SentTold>,
     pub(super) ttl_ms: u128,
-    /// With the pauses between its steps.
+    /// With the pauses between its steps, and what every command is given at least and at most.
     pub(super) takes_ms: u128,
 }
 
@@ -206,7 +206,6 @@ fn poll(mapping: &Mapping, poll: Poll) -> String {
 }
 
 fn commands(device: &Device, way: &Way, path: &str) -> Vec<CommandTold> {
-    let pause = set::pause(device).as_millis();
     let told = device.mapping.commands.iter().map(|command| {
         let args: Vec<_> = command
             .args
@@ -226,7 +225,7 @@ fn commands(device: &Device, way: &Way, path: &str) -> Vec<CommandTold> {
             exchanges: exchanges_told(device, &sent),
             messages,
             ttl_ms: command.ttl.as_millis(),
-            takes_ms: command.takes.as_millis() + pause * command.steps.len() as u128,
+            takes_ms: device.mapping.command_takes(command).as_millis(),
         }
     });
     told.collect()

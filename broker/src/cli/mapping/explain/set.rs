@@ -1,10 +1,8 @@
 //! What a Set sends, and what is done then.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use usp_adapters::explain::{self, Way};
-use usp_mapping::mapping::{ArgKind, Capability, Class, Device};
+use usp_mapping::mapping::{ArgKind, Capability, Class, Device, LONGEST_BUSY};
 use usp_mapping::port::PointId;
 use usp_mapping::value::{Value, parse_decimal};
 
@@ -49,9 +47,6 @@ pub(in crate::cli::mapping) struct TogetherTold {
     pub(super) takes_ms: u128,
 }
 
-/// How long a device may be busy with the writes of one request.
-const LONGEST_MS: u128 = 300_000;
-
 impl SetTold {
     /// How long its exchanges take, those that look what it became included.
     pub(super) fn needs_ms(&self) -> f64 {
@@ -68,19 +63,14 @@ pub(super) fn together(
 ) -> Option<TogetherTold> {
     let asked = |told: &&SetTold| wanted.len() < 2 || wanted.iter().any(|(id, _)| *id == told.capability);
     let all: Vec<&SetTold> = writes.iter().filter(|told| told.refused.is_none()).filter(asked).collect();
-    let pauses = pause(device).as_secs_f64() * 1000.0 * all.len().saturating_sub(1) as f64;
+    let pauses = device.mapping.write_pause().as_secs_f64() * 1000.0 * all.len().saturating_sub(1) as f64;
     let needs = all.iter().map(|told| told.needs_ms()).sum::<f64>() + pauses;
     let takes: u128 = all.iter().map(|told| told.takes_ms + told.rate_ms).sum();
     (all.len() > 1).then(|| TogetherTold {
         values: all.len(),
         needs_ms: all.iter().all(|told| told.messages.is_empty()).then_some((needs * 100.0).round() / 100.0),
-        takes_ms: takes.min(LONGEST_MS),
+        takes_ms: takes.min(LONGEST_BUSY.as_millis()),
     })
-}
-
-/// The least time from one write to the device to the next.
-pub(super) fn pause(device: &Device) -> Duration {
-    device.mapping.protocol.modbus().map(|options| options.write_rate).unwrap_or_default()
 }
 
 /// Each capability that can be written, with an example.
@@ -128,8 +118,8 @@ fn set(
         refused: sent.as_ref().err().map(ToString::to_string),
         verify,
         ttl_ms: write.ttl.as_millis(),
-        takes_ms: write.takes.as_millis(),
-        rate_ms: write.rate.max(pause(device)).as_millis(),
+        takes_ms: write.takes.min(LONGEST_BUSY).as_millis(),
+        rate_ms: write.rate.max(device.mapping.write_pause()).as_millis(),
         coalesce: write.coalesce,
         undo: write.undo,
     })

@@ -279,6 +279,29 @@ fn a_mapping_of_messages_is_told_with_its_topics() {
     assert!(!told.contains("load") && !told.contains("request"), "no times of a line: {told}");
 }
 
+/// As long as the broker waits for it.
+#[test]
+fn a_command_is_told_with_what_it_is_given() {
+    let place = tempfile::tempdir().unwrap();
+    let given = |write_rate: &str, steps: usize| {
+        let steps = vec!["{coil: 1, value: true}"; steps].join(", ");
+        let relay = format!(
+            "uspmap: 1\nprofile: acme.relay\nversion: 1.0.0\ndevice: {{type: X_ACME_Relay}}\n\
+             modbus: {{timeout: 500ms, write_rate: {write_rate}}}\npoll: {{fast: 2s}}\ncapabilities:\n  \
+             relay: {{class: BinaryControl, type: Switch, read: {{coil: 0}}, write: {{coil: 0, ttl: 1h}}}}\n\
+             commands:\n  X_ACME_Reset: {{send: [{steps}], ttl: 1h}}\n"
+        );
+        let file = place.path().join("relay.yaml");
+        std::fs::write(&file, relay).unwrap();
+        let subject = Subject::of(&args(&[&file.display().to_string()])).unwrap();
+        let told = serde_json::to_value(subject.explain().unwrap()).unwrap();
+        told["devices"][0]["commands"][0]["takes_ms"].as_u64()
+    };
+    assert_eq!(given("1ms", 2), Some(4000), "at least");
+    assert_eq!(given("10s", 2), Some(21_000), "its pauses too");
+    assert_eq!(given("100s", 4), Some(300_000), "at most");
+}
+
 #[test]
 fn a_coap_mapping_is_told_with_what_is_sent_again() {
     const LIGHT: &str = r#"uspmap: 1
