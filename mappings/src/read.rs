@@ -17,7 +17,7 @@ mod vectors;
 
 #[cfg(test)]
 pub(crate) use self::protocol::{fingerprint_keys, read_keys, step_keys, write_keys};
-pub(crate) use self::scalar::is_boolean_word;
+pub(crate) use self::scalar::{as_boolean, is_boolean_word};
 pub(crate) use self::spelling::spelled;
 #[cfg(test)]
 pub(crate) use self::vectors::keys as test_keys;

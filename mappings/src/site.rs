@@ -23,7 +23,6 @@ use crate::library;
 use crate::mapping::{Bus, BusKind, Device, Mapping, Site};
 use crate::port::DeviceId;
 use crate::read::Report;
-use crate::words::only_nearest;
 
 /// Why there is no mapping file for a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,12 +176,9 @@ impl Compiler<'_> {
         match (why, &model.value) {
             (NotFound::Profile { known }, Use::Profile { name, .. }) => {
                 let message = format!("there is no profile `{name}`");
+                // The nearest name may be another model: which one it is, only who has the device can say.
                 let error = self.report.error(Code::UnknownProfile, model.span, message);
-                let near = only_nearest(name, known.iter().map(String::as_str));
-                match near.filter(|_| model.value.to_string() == *name) {
-                    Some(near) => error.fix(near).help(library::advice(name, known)),
-                    None => error.help(library::advice(name, known)),
-                }
+                error.help(library::advice(name, known));
             }
             (NotFound::Version { found }, wanted) => {
                 let message = format!("no version of the profile meets `{wanted}`");

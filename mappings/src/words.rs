@@ -41,12 +41,12 @@ fn ranked<'w>(given: &str, words: impl IntoIterator<Item = &'w str>) -> Vec<(usi
 }
 
 /// A word of one or two letters has too many neighbours; of a word of which nothing is left nothing was meant; and
-/// hardly anybody errs twice, and in the first letter too.
+/// hardly anybody errs twice, and in the first letter too, or in the first of three.
 fn is_near(far: usize, given: &str, word: &str) -> bool {
     let (given_length, length) = (given.chars().count(), word.chars().count());
     let limit = if given_length.min(length) <= 2 { 0 } else { (given_length / 3).max(1) };
     let begins_alike = word.to_lowercase().chars().next() == given.chars().next();
-    far <= limit && (far < 2 || begins_alike)
+    far <= limit && (far < 2 && given_length > 3 || begins_alike)
 }
 
 /// What another program calls one of these words.
@@ -54,9 +54,11 @@ pub(crate) fn translated<'w>(given: &str, words: &[&'w str]) -> Option<&'w str> 
     elsewhere::here(given).find_map(|own| words.iter().find(|word| **word == own).copied())
 }
 
-/// Names of several parts that have something in common with one, the most alike first; `None` without any.
+/// Names of several parts that have something in common with one: first those that begin with it, as a longer name of
+/// the same model does, then the most alike; `None` without any.
 pub(crate) fn alike<'w>(given: &str, names: impl Iterator<Item = &'w str> + Clone) -> Option<Vec<&'w str>> {
-    let near: Vec<&str> = ranked(given, names.clone()).into_iter().map(|(_, name)| name).collect();
+    let begin = names.clone().filter(|name| !given.is_empty() && name.starts_with(&given.to_lowercase()));
+    let near = begin.chain(ranked(given, names.clone()).into_iter().map(|(_, name)| name));
     let parts = |name: &str| -> Vec<String> {
         let parts = name.split(['.', '-', '_', ' ']).filter(|part| part.len() > 2);
         parts.map(str::to_lowercase).collect()
@@ -72,8 +74,8 @@ pub(crate) fn alike<'w>(given: &str, names: impl Iterator<Item = &'w str> + Clon
     let mut shared: Vec<(usize, &str)> =
         names.map(|name| (common(name), name)).filter(|(common, _)| *common > 0).collect();
     shared.sort_by_key(|(common, _)| std::cmp::Reverse(*common));
-    let mut found = near;
-    for (_, name) in shared {
+    let mut found: Vec<&str> = Vec::new();
+    for name in near.chain(shared.into_iter().map(|(_, name)| name)) {
         if !found.contains(&name) {
             found.push(name);
         }
@@ -163,6 +165,20 @@ mod tests {
         assert_eq!(nearest("Uint32", ["u16", "u32", "s32"]), Some("u32"));
         assert_eq!(nearest("factor", ["scale", "offset"]), Some("scale"));
         assert_eq!(nearest("percent", ["-", "%"]), Some("%"));
+    }
+
+    #[test]
+    fn of_names_that_begin_alike_the_longer_ones_come_first() {
+        let names = ["eastron.sdm120", "eastron.sdm630", "eastron.sdm72d-m-v2", "acme.other"];
+        let found = alike("eastron.sdm72", names.into_iter());
+        assert_eq!(found.unwrap_or_default(), ["eastron.sdm72d-m-v2", "eastron.sdm120", "eastron.sdm630"]);
+        assert_eq!(alike("nobody.else-is", names.into_iter()), None);
+    }
+
+    #[test]
+    fn a_short_word_with_another_first_letter_is_another_word() {
+        assert_eq!(nearest("tcp", ["ncp", "baud"]), None);
+        assert_eq!(nearest("ncb", ["ncp", "baud"]), Some("ncp"));
     }
 
     #[test]

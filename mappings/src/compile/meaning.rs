@@ -10,6 +10,7 @@ use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::draft::{At, CapabilityDraft, MapDraft, PointDraft, Sentinel, WriteDraft};
 use crate::mapping::Class;
+use crate::read::as_boolean;
 use crate::transform::{MapTarget, Raw, RawKind, Transform, ValueMap};
 use crate::value::Value;
 
@@ -23,6 +24,7 @@ impl Compiler<'_> {
         kind: RawKind,
         span: Span,
     ) -> Transform {
+        let kind = if draft.at.unknown { RawKind::Any } else { kind };
         self.check_meaning(class, draft, kind, span);
         // What an event is seen by may be any text; a capability names its states.
         let open = cap.class.is_none() && matches!(kind, RawKind::Any | RawKind::Text(_));
@@ -49,6 +51,9 @@ impl Compiler<'_> {
     ) -> Transform {
         let inherited = cap.read.as_ref().map(|read| &read.point).filter(|_| !write.point.has_meaning());
         let meaning = inherited.unwrap_or(&write.point);
+        let like = cap.read.as_ref().filter(|_| write.point.at.encoding.is_none());
+        let unknown = write.point.at.unknown || like.is_some_and(|read| read.point.at.unknown);
+        let kind = if unknown { RawKind::Any } else { kind };
         if inherited.is_none() {
             self.check_meaning(class, &write.point, kind, write.span);
             self.check_map(class, write.point.map.as_ref(), kind, write.span, true);
@@ -235,7 +240,12 @@ impl Compiler<'_> {
         self.check_raws(map, kind);
         let texts = map.texts.iter().map(|(_, target)| target);
         for target in map.entries.iter().map(|(_, target)| target).chain(texts).chain(&map.default) {
-            self.check_state(class, target);
+            match &target.value {
+                MapTarget::Text(text) if map.unquoted.contains(&target.span) => {
+                    self.unquoted_state(class, text, target.span);
+                }
+                _ => self.check_state(class, target),
+            }
         }
     }
 
@@ -296,6 +306,20 @@ impl Compiler<'_> {
         }
     }
 
+    /// `off` without quotes: what it stands for, the class says.
+    fn unquoted_state(&mut self, class: Class, text: &str, span: Span) {
+        let message = format!("`{text}` is a Boolean to some YAML readers and a text to others");
+        let meant = match as_boolean(text).filter(|_| is_binary(class)) {
+            Some(state) => state.to_string(),
+            None => format!("\"{text}\""),
+        };
+        // A parameter that gives it is not to be lost.
+        let is_itself = self.report.source(span) == text;
+        let error = self.report.error(Code::YamlTrap, span, message);
+        let error = if is_itself { error.fix(meant.as_str()) } else { error };
+        error.help(format!("write {meant}"));
+    }
+
     /// Whether the least and the greatest of `valid` can be reached at all.
     fn check_reach(&mut self, transform: &Transform, kind: RawKind, valid: Option<At<(Decimal, Decimal)>>) {
         let (Some(valid), Some((least, greatest))) = (valid, reach(transform, kind)) else { return };
@@ -354,6 +378,8 @@ impl Compiler<'_> {
         let map = meaning.map.as_ref();
         match class {
             Class::EnumControl => self.check_states_once(map),
+            // Which of the two it lacks, nobody knows before they are all read.
+            Class::BinaryControl if map.is_some_and(|map| !map.unquoted.is_empty()) => {}
             Class::BinaryControl => {
                 for state in [true, false] {
                     let fault = transform.encode(&Value::Bool(state), kind).err();

@@ -101,6 +101,8 @@ pub struct MapDraft {
     pub texts: Vec<(At<String>, At<MapTarget>)>,
     /// `default`: the state of any other raw value.
     pub default: Option<At<MapTarget>>,
+    /// Where states stand without quotes that some readers take for Booleans, such as `off`.
+    pub unquoted: Vec<Span>,
 }
 
 impl WriteDraft {

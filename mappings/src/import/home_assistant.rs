@@ -47,6 +47,7 @@ const ENTITY: &[(&str, &str)] = &[
         "Home Assistant shows this instead of greater values; `valid: [least, greatest]` makes of them no reading",
     ),
     ("zero_suppress", "every value is shown as it is; see `deadband`"),
+    ("nan_value", "such values have none that is no reading"),
     ("count", "it follows from the type"),
     ("icon", "a controller's matter: a mapping has no icons"),
 ];

@@ -129,7 +129,7 @@ pub(super) fn set_unit(capability: &mut Capability, given: Option<&str>, vendor:
     }
     let given = degrees(given, capability, notes);
     let multiple = advice::multiple(given).map(|(unit, factor)| (unit.to_owned(), decimal(factor)));
-    let same = || UNITS.iter().find(|unit| **unit == given).copied().or_else(|| translated(given, UNITS));
+    let same = || UNITS.iter().find(|unit| **unit == given).copied().or_else(|| respelt(given));
     match multiple.or_else(|| same().map(|unit| (unit.to_owned(), None))) {
         Some((unit, factor)) => {
             capability.unit = Some(unit);
@@ -144,6 +144,13 @@ pub(super) fn set_unit(capability: &mut Capability, given: Option<&str>, vendor:
             capability.unit = Some(word);
         }
     }
+}
+
+/// A unit of TR-181 by another name, or with other capitals that can mean nothing else.
+fn respelt(given: &str) -> Option<&'static str> {
+    let mut spellings = UNITS.iter().filter(|unit| advice::is_spelling(given, unit)).copied();
+    let only = spellings.next().filter(|_| spellings.next().is_none());
+    translated(given, UNITS).or(only)
 }
 
 /// `C` and `F` are coulomb and farad in TR-181, and degrees to those who write the files that are read here.

@@ -30,8 +30,10 @@ impl Compiler<'_> {
             let error = self.report.error(Code::AddressRange, place, message);
             error.help(format!("write `max_registers: {}` or more, or correct `as`", point.count));
         }
-        self.check_length(draft, point);
-        self.check_bits(draft, point);
+        if !draft.unknown {
+            self.check_length(draft, point);
+            self.check_bits(draft, point);
+        }
     }
 
     /// Whether there is time to send a write, and what comes right after another can wait for its turn; `span` is where its

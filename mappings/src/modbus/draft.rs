@@ -60,6 +60,8 @@ pub struct PlaceDraft {
     pub place: Option<At<(ModbusTable, u16)>>,
     /// `as`.
     pub encoding: Option<At<RegisterEncoding>>,
+    /// Whether `as` is no register type, so that nobody knows how long the value is, nor of what kind.
+    pub unknown: bool,
     /// `order`.
     pub order: Option<At<ByteOrder>>,
     /// `byte`: which byte of its register.

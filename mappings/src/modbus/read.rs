@@ -98,9 +98,12 @@ fn mask(text: &str) -> Option<String> {
 impl Report<'_> {
     /// The keys of a place.
     pub(crate) fn place_of(&mut self, fields: &Fields<'_>, what: &str) -> PlaceDraft {
+        let place = self.place(fields, what);
+        let encoding = fields.node("as").and_then(|node| self.choice(node, "register type", &ENCODINGS));
         PlaceDraft {
-            place: self.place(fields, what),
-            encoding: fields.node("as").and_then(|node| self.choice(node, "register type", &ENCODINGS)),
+            place,
+            encoding,
+            unknown: encoding.is_none() && fields.node("as").is_some(),
             order: fields.node("order").and_then(|node| self.choice(node, "order", &ORDERS)),
             half: fields.node("byte").and_then(|node| self.choice(node, "byte of a register", &HALVES)),
             registers: fields.node("registers").and_then(|node| self.int(node, "`registers`", 1, 125)),
@@ -173,8 +176,8 @@ impl Report<'_> {
                 }
                 Err(_) => String::new(),
             };
+            // Both are written in files that count from 0, so that a person has to choose, and for all of a file alike.
             let error = self.error(Code::Notation, node.span, message);
-            let error = if own == table.name() { error.fix(address.to_string()) } else { error };
             error.help(format!("write the protocol's address: `{own}: {address}`{hex}"));
             // The rest of the point is checked as if that stood there: a bit has other keys than a register.
             let same = table.is_bits() == (own == "discrete");

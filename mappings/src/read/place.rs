@@ -17,7 +17,7 @@ const ADDRESSES: [&str; 8] =
 
 /// Keys of other programs that have no like here: what they hold is said otherwise, so that another name alone would
 /// not do. Each with a key of the map where it is looked for, and what to do.
-const FOREIGN: [(&[&str], &str, &str); 16] = [
+const FOREIGN: [(&[&str], &str, &str); 18] = [
     (
         &ADDRESSES,
         "holding",
@@ -103,6 +103,16 @@ const FOREIGN: [(&[&str], &str, &str); 16] = [
         &["host", "hostname", "ip", "ip_address", "address", "port", "url"],
         "modbus_tcp",
         "the kind of bus is the key of its address: `modbus_tcp: \"192.168.1.20:502\"`",
+    ),
+    (
+        &["tcp", "modbus", "modbus-tcp", "modbustcp"],
+        "modbus_tcp",
+        "write `modbus_tcp: \"192.168.1.20:502\"`; `modbus_rtu_tcp` for RTU frames over TCP, `serial_line_tcp` and `zigbee_tcp` for other things behind a server",
+    ),
+    (
+        &["rtu", "serial", "tty", "modbus-rtu", "modbusrtu"],
+        "modbus_tcp",
+        "write `modbus_rtu: /dev/ttyUSB0` with `baud` and `parity`; `serial_line` for what does not speak Modbus",
     ),
 ];
 

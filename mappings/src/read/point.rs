@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::Report;
 use super::fields::Fields;
 use super::protocol::{read_keys, write_keys};
+use super::scalar::{as_boolean, as_text};
 use crate::code::Code;
+use crate::diagnostic::Span;
 use crate::draft::{At, MapDraft, PlaceDraft, PointDraft, ReadDraft, Sentinel, VerifyDraft, WriteDraft};
 use crate::mapping::ProtocolKind;
 use crate::transform::{Curve, MapTarget};
@@ -30,8 +32,19 @@ fn turned(node: &Node) -> Option<String> {
         }
         Kind::Scalar { .. } => return None,
     };
-    let pairs: Vec<String> = pairs.iter().map(|(raw, state)| format!("{raw}: {state}")).collect();
-    (!pairs.is_empty()).then(|| format!("write `map: {{{}}}`", pairs.join(", ")))
+    let shown = |state: &dyn Fn(&str) -> String| {
+        let pairs: Vec<String> = pairs.iter().map(|(raw, own)| format!("{raw}: {}", state(own))).collect();
+        format!("`map: {{{}}}`", pairs.join(", "))
+    };
+    let booleans: Option<Vec<bool>> = pairs.iter().map(|(_, state)| as_boolean(state)).collect();
+    (!pairs.is_empty()).then(|| match booleans {
+        Some(_) => {
+            let states = shown(&|state| as_boolean(state).unwrap_or_default().to_string());
+            let words = shown(&|state| format!("\"{state}\""));
+            format!("write {states} for what is true or false, or {words} for states with names")
+        }
+        None => format!("write {}", shown(&as_text)),
+    })
 }
 
 impl Report<'_> {
@@ -82,10 +95,10 @@ impl Report<'_> {
             return None;
         }
         let (entries, texts) = (Vec::new(), Vec::new());
-        let mut draft = MapDraft { span: node.span, entries, texts, default: None };
+        let mut draft = MapDraft { span: node.span, entries, texts, default: None, unquoted: Vec::new() };
         let mut seen = BTreeSet::new();
         for (key, span, value) in self.entries(node, "`map`")? {
-            let target = self.target(value);
+            let target = self.target(value, &mut draft.unquoted);
             if key == "default" {
                 draft.default = target;
                 continue;
@@ -108,10 +121,15 @@ impl Report<'_> {
         Some(draft)
     }
 
-    fn target(&mut self, node: &Node) -> Option<At<MapTarget>> {
+    /// A word such as `off` is judged later, with the class, which says whether it stands for a state or for false.
+    fn target(&mut self, node: &Node, unquoted: &mut Vec<Span>) -> Option<At<MapTarget>> {
         match &node.kind {
             Kind::Scalar { text, plain: true } if text == "true" || text == "false" => {
                 Some(At::new(MapTarget::Bool(text == "true"), node.span))
+            }
+            Kind::Scalar { text, plain: true } if as_boolean(text).is_some() => {
+                unquoted.push(node.span);
+                Some(At::new(MapTarget::Text(text.clone()), node.span))
             }
             Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => Some(self.text(node)?.map(MapTarget::Text)),
         }

@@ -40,8 +40,8 @@ impl Report<'_> {
         match (text, plain) {
             ("true", true) => return Some(At::new(true, node.span)),
             ("false", true) => return Some(At::new(false, node.span)),
-            (_, true) if yaml_1_1_boolean(text).is_some() => {
-                let meant = yaml_1_1_boolean(text).unwrap_or_default();
+            (_, true) if as_boolean(text).is_some() => {
+                let meant = as_boolean(text).unwrap_or_default();
                 let message = format!("`{text}` is a Boolean to some YAML readers and a text to others");
                 self.error(Code::YamlTrap, node.span, message)
                     .fix(meant.to_string())
@@ -213,7 +213,7 @@ fn meaning(what: &str) -> Option<&'static str> {
 }
 
 /// What an unquoted word means to a reader of YAML 1.1.
-fn yaml_1_1_boolean(text: &str) -> Option<bool> {
+pub(crate) fn as_boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "y" | "yes" | "on" | "true" => Some(true),
         "n" | "no" | "off" | "false" => Some(false),
@@ -223,7 +223,12 @@ fn yaml_1_1_boolean(text: &str) -> Option<bool> {
 
 /// Whether an unquoted word is a Boolean to some readers.
 pub(crate) fn is_boolean_word(text: &str) -> bool {
-    yaml_1_1_boolean(text).is_some()
+    as_boolean(text).is_some()
+}
+
+/// A text as it has to be written where some readers would take it for something else.
+pub(super) fn as_text(text: &str) -> String {
+    if misread(text).is_some() { format!("\"{text}\"") } else { text.to_owned() }
 }
 
 /// What an unquoted text would be taken for.
@@ -234,7 +239,7 @@ fn misread(text: &str) -> Option<&'static str> {
             || digits.starts_with("0x")
             || digits.starts_with("0o"));
     match text {
-        _ if yaml_1_1_boolean(text).is_some() => Some("a Boolean"),
+        _ if as_boolean(text).is_some() => Some("a Boolean"),
         _ if numeric => Some("a number"),
         _ if is_sexagesimal(text) => Some("a number to the base 60"),
         _ if matches!(digits.to_ascii_lowercase().as_str(), ".inf" | ".nan") => Some("a number"),

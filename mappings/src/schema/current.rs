@@ -214,6 +214,24 @@ fn the_schemas_are_current() {
     }
 }
 
+#[test]
+fn orders_of_bytes_are_none_of_registers() {
+    let schema = mapping("");
+    let order = schema.pointer("/properties/modbus/properties/order").map(Value::to_string);
+    let order = order.unwrap_or_default();
+    assert!(order.contains("CDAB") && !order.contains("little"), "{order}");
+    for (kind, word) in [("Modbus", "little"), ("Mqtt", "CDAB"), ("Ble", "CDAB")] {
+        for place in ["Read", "Write"] {
+            let place = format!("/definitions/{kind}{place}/properties/order/not/enum");
+            let strange = schema
+                .pointer(&place)
+                .and_then(Value::as_array)
+                .is_some_and(|all| all.contains(&word.into()));
+            assert!(strange, "{place} takes {word}");
+        }
+    }
+}
+
 /// What the reader takes in each kind of map, from reading this file.
 fn taken(texts: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     seen::clear();

@@ -4,7 +4,7 @@
 
 use schemars::JsonSchema;
 
-use super::point::Order;
+use super::point::WordOrder;
 use super::time::{Duration, Period};
 use super::values::{Connections, Flag, Gap, MaxBits, Registers, Word};
 
@@ -13,7 +13,7 @@ use super::values::{Connections, Flag, Gap, MaxBits, Registers, Word};
 #[schemars(inline, deny_unknown_fields)]
 pub(super) struct Modbus {
     /// Byte and word order of points that have none of their own; `ABCD` unless told otherwise.
-    order: Option<Word<Order>>,
+    order: Option<Word<WordOrder>>,
     /// Most registers in one read, 1 to 125: one number, or `{holding: 32, input: 64}`.
     max_registers: Option<PerTable<Registers, RegisterTables<Registers>>>,
     /// Most coils or discrete inputs in one read, 1 to 2000: one number, or `{coil: 16, discrete: 32}`.

@@ -4,7 +4,7 @@
 
 use schemars::JsonSchema;
 
-use super::point::{Encoding, Get, Order};
+use super::point::{ByteOrder, Encoding, Get};
 use super::time::Period;
 use super::values::{
     Bits, Identifiers, Length, Offset, PointerText, Qos, RawOrState, Several, Text, Topic, Word,
@@ -50,7 +50,7 @@ pub(super) struct Availability {
     /// How many bytes, with `bytes`.
     length: Option<Length>,
     /// Order of `bytes`.
-    order: Option<Word<Order>>,
+    order: Option<Word<ByteOrder>>,
     /// Some bits of `bytes`.
     bits: Option<Bits>,
 }

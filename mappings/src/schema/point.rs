@@ -90,7 +90,7 @@ pub(super) enum Encoding {
 /// How bytes A (most significant) to D of a 32-bit value come over the wire.
 #[derive(JsonSchema)]
 #[schemars(inline)]
-pub(super) enum Order {
+pub(super) enum WordOrder {
     /// Big-endian: the Modbus default.
     #[schemars(rename = "ABCD")]
     Abcd,
@@ -103,12 +103,28 @@ pub(super) enum Order {
     /// Little-endian: words and bytes swapped.
     #[schemars(rename = "DCBA")]
     Dcba,
+}
+
+/// Which of several bytes comes first.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub(super) enum ByteOrder {
     /// The most significant of `bytes` first.
     #[schemars(rename = "big")]
     Big,
     /// The least significant of `bytes` first.
     #[schemars(rename = "little")]
     Little,
+}
+
+/// Of registers or of bytes, as the protocol has them.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+pub(super) enum Order {
+    /// Of registers.
+    Words(WordOrder),
+    /// Of bytes.
+    Bytes(ByteOrder),
 }
 
 /// In which form a document is sent.

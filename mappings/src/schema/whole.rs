@@ -15,6 +15,9 @@ const BODIES: [&str; 9] =
 
 const TABLES: [&str; 4] = ["input", "holding", "coil", "discrete"];
 
+/// How words stand in registers.
+const ORDERS: [&str; 4] = ["ABCD", "CDAB", "BADC", "DCBA"];
+
 /// The rules of a mapping file, for its `allOf`.
 pub(super) fn rules() -> Vec<Value> {
     let alone = json!({ "not": set("extends") });
@@ -184,12 +187,19 @@ fn read(kind: ProtocolKind) -> Value {
         }
     };
     read["propertyNames"] = keys(&read_keys(kind));
-    read
+    ordered(kind, read)
+}
+
+/// With the orders that the protocol has: those of words in registers, or those of bytes.
+fn ordered(kind: ProtocolKind, mut point: Value) -> Value {
+    let strange = if kind == ProtocolKind::Modbus { ["big", "little"].as_slice() } else { &ORDERS };
+    point["properties"]["order"] = json!({ "not": { "enum": strange } });
+    point
 }
 
 /// What a write and a step of a command have in common.
 fn write(kind: ProtocolKind) -> Value {
-    match kind {
+    let write = match kind {
         // The others are of what can only be read.
         ProtocolKind::Modbus => json!({
             "properties": { "input": false, "discrete": false },
@@ -199,7 +209,8 @@ fn write(kind: ProtocolKind) -> Value {
         ProtocolKind::Coap | ProtocolKind::Zigbee => json!({}),
         ProtocolKind::Line => json!({ "required": ["send"], "properties": { "send": line_text() } }),
         ProtocolKind::Ble => json!({ "properties": { "send": hex_bytes() } }),
-    }
+    };
+    ordered(kind, write)
 }
 
 /// What a class needs, and what it may have besides.

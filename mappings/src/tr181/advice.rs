@@ -129,9 +129,20 @@ pub(crate) fn kind(given: &str, types: &[&str]) -> Option<&'static str> {
     found.map(|(_, kind)| *kind).filter(|kind| types.contains(kind))
 }
 
-/// The unit of TR-181 that this one is a multiple of, and the factor.
+/// The unit of TR-181 that this one is a multiple of, and the factor. Its capitals may be others where that can mean
+/// nothing else: `KW` can, `mw` and `US` cannot.
 pub(crate) fn multiple(given: &str) -> Option<(&'static str, &'static str)> {
-    MULTIPLES.iter().find(|(other, ..)| *other == given).map(|(_, own, factor)| (*own, *factor))
+    let exact = MULTIPLES.iter().find(|(other, ..)| *other == given);
+    exact.or_else(|| in_other_letters(given)).map(|(_, own, factor)| (*own, *factor))
+}
+
+fn in_other_letters(given: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {
+    // A thousandth and a million are told apart by the capital alone.
+    if given.starts_with(['m', 'M']) || given.chars().count() < 2 || super::UNITS.contains(&given) {
+        return None;
+    }
+    let mut alike = MULTIPLES.iter().filter(|(other, ..)| other.eq_ignore_ascii_case(given));
+    alike.next().filter(|_| alike.next().is_none())
 }
 
 /// What to do about a unit that TR-181 does not have, and is not misspelt.
@@ -227,6 +238,22 @@ mod tests {
         {
             assert!(!is_spelling(given, unit), "{given}");
         }
+    }
+
+    #[test]
+    fn multiples_are_known_in_other_capitals_where_nothing_else_has_them() {
+        for (given, own) in
+            [("kW", "W"), ("KW", "W"), ("kw", "W"), ("KHZ", "Hz"), ("HPA", "Pa"), ("btu", "Wh")]
+        {
+            assert_eq!(multiple(given).map(|(own, _)| own), Some(own), "{given}");
+        }
+        for given in ["mw", "Mw", "US", "T", "W", "kWh", "KWH", "D"] {
+            assert_eq!(multiple(given), None, "{given}");
+        }
+        assert!(
+            unit("KW")
+                .is_some_and(|advice| advice.starts_with("write `unit: W` and multiply `scale` by 1000"))
+        );
     }
 
     #[test]

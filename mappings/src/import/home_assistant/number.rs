@@ -46,21 +46,34 @@ pub(super) fn number(map: &Map<'_>, table: &'static str, address: u16) -> Result
 /// A value that is none, and the same with the other sign, as far as the registers can hold them.
 fn sentinels(map: &Map<'_>, encoding: &str) -> Vec<i128> {
     let bits = match encoding {
-        "s16" | "u16" => 16,
-        "s32" | "u32" => 32,
-        "s64" | "u64" => 64,
-        // Of a float it is told as left out.
+        "s16" | "u16" | "f16" => 16,
+        "s32" | "u32" | "f32" => 32,
+        "s64" | "u64" | "f64" => 64,
+        // A text has none.
         _ => return Vec::new(),
     };
-    let (low, high) = match encoding.starts_with('s') {
-        true => (-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1),
-        false => (0, (1_i128 << bits) - 1),
+    let (low, high) = match encoding {
+        "u16" | "u32" | "u64" => (0, (1_i128 << bits) - 1),
+        "s16" | "s32" | "s64" => (-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1),
+        // The number that the float shows.
+        _ => (-(1 << 64), 1 << 64),
     };
-    let given = map.int("nan_value");
+    // What is the pattern of a float that is no number needs no word: such a float is never a reading.
+    let given = map.int("nan_value").filter(|value| !is_nan(encoding, *value));
     let mut values: Vec<i128> = given.into_iter().flat_map(|value| [value, -value]).collect();
     values.retain(|value| (low..=high).contains(value));
     values.dedup();
     values
+}
+
+/// Whether these bits are a float that is no number.
+fn is_nan(encoding: &str, bits: i128) -> bool {
+    match encoding {
+        "f16" => u16::try_from(bits).is_ok_and(|bits| bits & 0x7fff > 0x7c00),
+        "f32" => u32::try_from(bits).is_ok_and(|bits| f32::from_bits(bits).is_nan()),
+        "f64" => u64::try_from(bits).is_ok_and(|bits| f64::from_bits(bits).is_nan()),
+        _ => false,
+    }
 }
 
 /// One number of Python's `struct`: `>f`, `<i`. Several of them are one text to Home Assistant.
