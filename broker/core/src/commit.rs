@@ -113,6 +113,8 @@ impl Broker {
             self.put_ops(unit, &mut ops);
             count += 1;
         }
+        // Behind all else: what is taken away here may be put by a unit of the same batch.
+        ops.extend(self.revoked_by(units.iter().take(count).flat_map(|unit| &unit.changes)));
         self.commits.collecting.units = units.split_off(count);
         (Batch { units }, ops)
     }

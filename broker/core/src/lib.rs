@@ -235,7 +235,7 @@ impl Broker {
                 Timer::Silence(service) => self.handle_silence(service),
                 Timer::Review(service) => self.review_again(service),
                 Timer::Creations => self.deliver_creations(),
-                Timer::Notices(controller) => self.save_notices(controller),
+                Timer::Notices(debt) => self.save_notices(debt),
                 Timer::Leads => self.follow_failed(),
                 Timer::Store => self.retry_store(),
                 Timer::Periodic(controller) => self.handle_periodic(controller),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::dm::schema::ServiceId;
 use crate::gather::LegId;
 use crate::proxied::objects::Place;
+use crate::subscriptions::saving::Debt;
 use crate::time::Mono;
 
 /// What is due.
@@ -14,8 +15,8 @@ pub(crate) enum Timer {
     Leg(LegId),
     /// A notification is to be sent again, or expires.
     Notice(u64),
-    /// What is owed to a Controller is to be written to the store.
-    Notices(u32),
+    /// What is owed to a Controller by a Subscription is to be written to the store.
+    Notices(Debt),
     /// A Subscription's TimeToLive ends.
     Subscription(u32),
     /// Discovery of a Service is to be tried again.

@@ -141,11 +141,6 @@ impl Rights {
         self.open.iter().filter(|target| model.is_open(target) && may_meet(target, path))
     }
 
-    /// Whether a Target whose meaning is not seen in its text may be about a path.
-    pub(crate) fn may_hang_on_rows(&self, path: &Path) -> bool {
-        self.open.iter().any(|target| may_meet(target, path))
-    }
-
     /// Why a path cannot be decided, whatever the letter: one of the given Targets, which could not be found out, may cover
     /// it, and no entry above it does.
     pub(crate) fn undecided_by<'a>(

@@ -9,6 +9,7 @@ mod cover;
 pub(crate) mod meaning;
 pub(crate) mod tables;
 mod undecided;
+mod wider;
 mod within;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -205,13 +206,18 @@ impl Rights {
 
     /// The entry that decides is the first that covers something; what cannot be told forbids, and allows nothing.
     fn decide(&self, kind: Kind, act: Act, covers: impl Fn(&Path) -> Option<bool>) -> bool {
+        self.decide_by(kind, act, |target, given| covers(target).unwrap_or(!given))
+    }
+
+    /// The same, where it is told of each Target whether it counts as covering, by whether its entry gives the right.
+    fn decide_by(&self, kind: Kind, act: Act, covers: impl Fn(&Path, bool) -> bool) -> bool {
         if self.all {
             return true;
         }
         self.roles.iter().any(|role| {
             let deciding = role.entries.iter().find_map(|entry| {
                 let given = entry.bits(kind).0 & act as u8 != 0;
-                entry.targets.iter().any(|target| covers(target).unwrap_or(!given)).then_some(given)
+                entry.targets.iter().any(|target| covers(target, given)).then_some(given)
             });
             deciding.unwrap_or(false)
         })

@@ -7,6 +7,7 @@ pub(crate) mod leads;
 mod matching;
 pub mod notices;
 mod restoring;
+mod revoking;
 pub(crate) mod saving;
 pub(crate) mod told;
 pub mod waiting;

@@ -3,17 +3,15 @@
 //! Only the broker retries towards Controllers (R-NOT.1, R-NOT.2, R-NOT.3, R-NOT.4). What a Persistent Subscription owes goes to disk
 //! (`saving.rs`, `restoring.rs`); Boot! is made anew at each start; everything else that waits, waits in memory.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use usp_proto::message;
-use usp_proto::path::{Leaf, Path};
 use usp_proto::usp::notify::{Notification, OnBoardRequest};
 use usp_proto::usp::{self, body::MsgBody, request::ReqType, response::RespType};
 
 use super::waiting::Notice;
 use super::{Subscription, resend_key};
-use crate::access::{Act, Kind, Rights};
+use crate::access::Kind;
 use crate::dm::rows::ObjRef;
 use crate::input::ConnId;
 use crate::timers::Timer;
@@ -284,55 +282,12 @@ impl Broker {
         }
     }
 
-    fn take_notice(&mut self, id: u64) -> Option<Notice> {
+    pub(super) fn take_notice(&mut self, id: u64) -> Option<Notice> {
         let notice = self.notices.remove(id)?;
         for at in [notice.due, notice.expires].into_iter().flatten() {
             self.timers.clear(at, Timer::Notice(id));
         }
         Some(notice)
-    }
-
-    /// One may not be told any more, whatever happens.
-    fn revoke_notice(&mut self, id: u64) {
-        if let Some(notice) = self.take_notice(id) {
-            self.unsave_at_once(id, &notice);
-        }
-    }
-
-    /// A Subscription is gone: what it still had to say is not said any more.
-    pub(crate) fn drop_notices_of(&mut self, subscription: u32) {
-        let gone = self.notices.iter().filter(|(_, n)| n.subscription == Some(subscription));
-        let gone: Vec<u64> = gone.map(|(id, _)| id).collect();
-        for id in gone {
-            self.revoke_notice(id);
-        }
-    }
-
-    /// Rights have changed: what a recipient may not have any more is not sent. `before`: the rights by which it was
-    /// let in, where they are known.
-    pub(crate) fn review_notices(&mut self, before: &BTreeMap<u32, Rights>) {
-        for controller in self.notices.controllers() {
-            let rights = self.rights_of_controller(controller);
-            if before.get(&controller) == Some(&rights) {
-                continue;
-            }
-            let rights = rights.knowing(&self.model.targets);
-            let lost = self.notices.of(controller).filter(|(_, n)| !self.may_have(&rights, &n.notification));
-            let lost: Vec<u64> = lost.map(|(id, _)| id).collect();
-            for id in lost {
-                self.revoke_notice(id);
-            }
-        }
-    }
-
-    pub(super) fn may_have(&self, rights: &Rights, notification: &Notification) -> bool {
-        let Some((kind, text)) = subject_of(notification) else { return true };
-        let Ok(path) = Path::parse(&text) else { return false };
-        let object = Path { segments: path.segments.clone(), leaf: Leaf::Object };
-        match self.model.locate(&object.to_string()) {
-            Some(at) => rights.allow(&self.model, kind, Act::Notify, &at, &path.leaf),
-            None => rights.allow_path(kind, Act::Notify, &path),
-        }
     }
 
     /// The row of a Controller.

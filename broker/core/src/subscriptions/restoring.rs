@@ -13,7 +13,7 @@ use super::notices::{message_size, subject_of};
 use super::saving::{FORMAT, NEVER, NO_CLOCK, WITHOUT_END};
 use super::waiting::Notice;
 use crate::Broker;
-use crate::access::Rights;
+use crate::access::{Act, Rights};
 use crate::output::StoreOp;
 use crate::time::{Now, Wall};
 use crate::timers::Timer;
@@ -77,10 +77,11 @@ impl Broker {
     }
 }
 
-/// At the start neither devices nor Services are there: what a Target with an expression or a reference gives is not known.
+/// At the start neither devices nor Services are there: what a Target with an expression or a reference gives is not known. It
+/// was known when this went to disk, and what was taken since is not there any more (`revoking.rs`).
 fn hangs_on_others(rights: &Rights, notification: &Notification) -> bool {
-    let path = subject_of(notification).and_then(|(_, text)| Path::parse(&text).ok());
-    path.is_some_and(|path| rights.may_hang_on_rows(&path))
+    let path = subject_of(notification).and_then(|(kind, text)| Some((kind, Path::parse(&text).ok()?)));
+    path.is_some_and(|(kind, path)| rights.could_allow_path(kind, Act::Notify, &path))
 }
 
 /// Takes back one. `None`: it cannot be understood, or its time is over.

@@ -3,7 +3,11 @@
 use usp_core::input::{ConnId, Input};
 
 use crate::bench::World;
+use crate::bench::disk::Mood;
+use crate::bench::peer::set;
 
+const NORTH: &str = "Device.X_Lamp.Zone.[Name==\"north\"].";
+const OWED: &str = "v: ValueChange Device.X_Lamp.Zone.1.Level=11";
 const NAME: &str = "Device.DeviceInfo.FriendlyName";
 const INFO: &str = "Device.DeviceInfo.";
 
@@ -138,6 +142,19 @@ fn a_flood_for_somebody_who_is_away_is_written_ever_less() {
     assert_eq!(w.notes(told), [format!("v: ValueChange {newest}")]);
 }
 
+/// Pauses are each Subscription's own.
+#[test]
+fn a_flood_of_one_subscription_puts_off_what_another_owes_by_nothing() {
+    let (mut w, told, admin) = world(&[]);
+    w.disconnect(told);
+    flood(&mut w, admin, 2 * 360);
+    make(&mut w, admin);
+    w.wait(1);
+    let (mut w, told) = back(w);
+    let notes = w.notes(told);
+    assert!(notes.iter().any(|note| note.starts_with("new: ObjectCreation")), "{notes:?}");
+}
+
 /// Pauses are each Controller's own.
 #[test]
 fn a_flood_for_one_puts_off_what_another_is_owed_by_nothing() {
@@ -213,6 +230,38 @@ fn what_was_taken_back_is_off_the_disk_at_once() {
     }
 }
 
+/// The power may go right after the change is on disk.
+#[test]
+fn what_was_taken_back_goes_off_the_disk_with_the_change() {
+    let changes = [
+        ("Device.LocalAgent.Subscription.1.", "Enable=false"),
+        ("Device.LocalAgent.Controller.1.", "AssignedRole="),
+        ("Device.LocalAgent.Controller.1.", "ProvisioningCode=me"),
+    ];
+    for (object, setting) in changes {
+        let (mut w, told, admin) = world(&[]);
+        w.disconnect(told);
+        change(&mut w, admin, "x");
+        w.wait(1);
+        w.disk.mood = Mood::Slow;
+        w.begin(admin, set(false, &[(object, &[setting])]));
+        let (_, ops) = w.disk.open.pop().unwrap();
+        w.disk.apply(ops);
+        assert_eq!(
+            w.disk.snapshot.notifications.len(),
+            usize::from(setting == "ProvisioningCode=me"),
+            "{setting}"
+        );
+    }
+    let (mut w, told, admin) = world(&[]);
+    w.disconnect(told);
+    change(&mut w, admin, "x");
+    w.wait(1);
+    w.disk.mood = Mood::Full("full".to_owned());
+    assert!(w.set(admin, "Device.LocalAgent.Subscription.1.", &["Enable=false"]).starts_with("Error 7005"));
+    assert_eq!(w.disk.snapshot.notifications.len(), 1, "what was not done takes nothing");
+}
+
 /// A store may hold what was taken back just before the power went.
 #[test]
 fn what_is_on_disk_is_told_by_the_rights_of_the_start() {
@@ -241,15 +290,15 @@ fn what_is_on_disk_is_told_by_the_rights_of_the_start() {
     }
 }
 
-/// What Services and devices know is not known at the start.
-#[test]
-fn what_a_target_with_an_expression_gives_is_kept_until_it_is_known() {
+/// A Controller that is owed a change of a lamp's first zone by a Target with an expression, and an administrator; the role, and
+/// the lamp.
+fn owed_by_an_expression() -> (World, ConnId, String, ConnId) {
     let mut w = World::new();
     let (admin, told) = (w.controller("self::admin"), w.controller("self::told"));
     let s = w.lamp("self::lamp", "Device.X_Lamp.");
     let role = w.add(admin, "Device.LocalAgent.ControllerTrust.Role.", &["Name=L", "Enable=true"]);
     let role = role.split(' ').next().unwrap().to_owned();
-    let settings = ["Enable=true", "Order=1", "Targets=Device.X_Lamp.Zone.[Name==\"north\"].", "Param=r--n"];
+    let settings = ["Enable=true", "Order=5", &format!("Targets={NORTH}"), "Param=r--n"];
     w.add(admin, &format!("{role}Permission."), &settings);
     let settings = ["Persistent=true", "NotifRetry=true"];
     w.subscribe_with(told, "v", "ValueChange", "Device.X_Lamp.", &settings);
@@ -263,6 +312,45 @@ fn what_a_target_with_an_expression_gives_is_kept_until_it_is_known() {
     w.service_notify(s, "ValueChange", "Device.X_Lamp.", changed);
     w.wait(1);
     assert_eq!(w.disk.snapshot.notifications.len(), 1);
+    (w, admin, role, s)
+}
+
+/// What Services and devices know is not known at the start.
+#[test]
+fn what_a_target_with_an_expression_gives_is_kept_until_it_is_known() {
+    let (w, ..) = owed_by_an_expression();
     let (mut w, told) = back(w);
-    assert_eq!(w.notes(told), ["v: ValueChange Device.X_Lamp.Zone.1.Level=11"]);
+    assert_eq!(w.notes(told), [OWED]);
+}
+
+/// While a Service is away it is not known what a Target means: who has had a right of which nothing is taken keeps what came of it.
+#[test]
+fn what_hangs_on_a_target_outlives_changes_that_take_nothing_of_it() {
+    let deny = |targets| vec!["Enable=true", "Order=6", targets, "Param=----"];
+    let give = |targets| vec!["Enable=true", "Order=6", targets, "Param=r--n"];
+    for (settings, stays) in [
+        (deny("Targets=Device.DeviceInfo."), true),
+        (give("Targets=Device.X_Lamp.Zone.[Name==\"south\"]."), true),
+        (deny("Targets=Device.X_Lamp.Zone.*.Level"), false),
+        (deny("Targets=Device.X_Lamp.Zone.[Name==\"south\"]."), false),
+    ] {
+        for starts_anew in [false, true] {
+            let (mut w, mut admin, role, lamp) = owed_by_an_expression();
+            w.disconnect(lamp);
+            if starts_anew {
+                w = w.restart_after(20, true);
+                admin = w.controller("self::admin");
+            }
+            w.add(admin, &format!("{role}Permission."), &settings);
+            assert_eq!(w.disk.snapshot.notifications.len(), usize::from(stays), "{settings:?}");
+            let told = w.controller("self::told");
+            assert_eq!(w.notes(told).len(), usize::from(stays), "{settings:?}");
+        }
+    }
+    // By another Target in its place.
+    let (mut w, admin, role, lamp) = owed_by_an_expression();
+    w.disconnect(lamp);
+    let south = "Targets=Device.X_Lamp.Zone.[Name==\"south\"].";
+    w.set(admin, &format!("{role}Permission.1."), &[south]);
+    assert!(w.disk.snapshot.notifications.is_empty());
 }
