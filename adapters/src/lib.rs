@@ -22,8 +22,8 @@
 //! - What a device says unasked is in [`AdapterReport::Readings`] too. It is reported in its order; while the core takes
 //!   nothing, the newest reading of each point stays.
 //! - Whoever is only believed to be there, because its link is back and nobody can ask it, is
-//!   [`Believed`](usp_mapping::port::AdapterReport::Believed): that is no contact. Of whom something may be lost and nobody can ask at
-//!   once, what was said before is [`Doubtful`](usp_mapping::port::AdapterReport::Doubtful).
+//!   [`Believed`](usp_mapping::port::AdapterReport::Believed): that is no contact. Where something may be lost, what was said
+//!   before of points that cannot be asked for at once is [`Doubtful`](usp_mapping::port::AdapterReport::Doubtful).
 //! - A device counts as online with its first answer, be it a refusal, and as offline after `online.fails` exchanges
 //!   without a usable answer in a row, or when the connection cannot be made. Each change is reported once.
 //! - A point that is read together with others and refused is read again by itself, so that a hole in a device's

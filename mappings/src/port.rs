@@ -146,10 +146,14 @@ pub enum AdapterReport {
         /// `Err` says why it is unreachable.
         online: Result<(), DeviceFault>,
     },
-    /// It is there, and something that it said may be lost: what it has said before may not be the last.
+    /// It is there, and something that it said may be lost: what it has said before of some points may not be the last.
     Doubtful {
         /// Which.
         device: DeviceId,
+        /// What it is read by.
+        mapping: Arc<Mapping>,
+        /// Those that are not read again at once for that.
+        points: Vec<PointId>,
         /// What got lost, in words.
         why: Arc<str>,
     },

@@ -65,7 +65,7 @@ fn merge_readings(
     u64::try_from(dropped).unwrap_or(u64::MAX)
 }
 
-/// The next doubt is of all that waits: an older one says no more, and nothing need be kept apart any longer.
+/// The next doubt is of the same points and of all that waits: an older one says no more, and nothing need be kept apart any longer.
 fn doubt_once(waiting: &mut VecDeque<FromAdapter>, id: &DeviceId) -> u64 {
     let Some(doubt) = waiting.iter().position(|other| is_doubt_of(other, id)) else { return 0 };
     waiting.remove(doubt);
@@ -128,19 +128,20 @@ mod tests {
                 (Arc::clone(&mapping), vec![Reading::now(PointId(point), Ok(number(value)))]);
             FromAdapter::Report(AdapterReport::Readings { device: device(), mapping, readings })
         };
-        let doubt =
-            |why: &str| FromAdapter::Report(AdapterReport::Doubtful { device: device(), why: why.into() });
+        let doubt = |device: DeviceId, why: &str| {
+            let (mapping, points, why) = (Arc::clone(&mapping), vec![PointId(0), PointId(1)], why.into());
+            FromAdapter::Report(AdapterReport::Doubtful { device, mapping, points, why })
+        };
         assert_eq!(merge(&mut waiting, reads(0, 1)) + merge(&mut waiting, reads(1, 1)), 0);
-        assert_eq!(merge(&mut waiting, doubt("x")), 0);
+        assert_eq!(merge(&mut waiting, doubt(device(), "x")), 0);
         assert_eq!(merge(&mut waiting, reads(0, 2)), 0);
         assert_eq!(told(&waiting), ["0=1 1=1", "?x", "0=2"]);
         assert_eq!(merge(&mut waiting, reads(0, 3)), 1);
         assert_eq!(told(&waiting), ["0=1 1=1", "?x", "0=3"]);
         // However often, there is no more of it.
-        assert_eq!(merge(&mut waiting, doubt("y")), 1);
+        assert_eq!(merge(&mut waiting, doubt(device(), "y")), 1);
         assert_eq!(told(&waiting), ["1=1 0=3", "?y"]);
-        let other = AdapterReport::Doubtful { device: DeviceId("b".into()), why: "z".into() };
-        merge(&mut waiting, FromAdapter::Report(other));
+        merge(&mut waiting, doubt(DeviceId("b".into()), "z"));
         merge(&mut waiting, reads(1, 4));
         assert_eq!(told(&waiting), ["1=1 0=3", "?y", "?z", "1=4"], "each device has doubts of its own");
     }

@@ -184,8 +184,8 @@ mod contract {
         pub(crate) presence: Option<Result<(), String>>,
         /// Why what was said does not show that it is there: the reason of one that is not.
         pub(crate) doubt: Option<String>,
-        /// Why something that it said may be lost, of one that cannot be asked at once.
-        pub(crate) lost: Option<&'static str>,
+        /// Why something that it said may be lost, and the points of which it cannot be asked at once.
+        pub(crate) lost: Option<(&'static str, Vec<PointId>)>,
         /// It was away for a moment, and may have changed meanwhile: what is polled is due after so long.
         pub(crate) polls_in: Option<Duration>,
     }

@@ -277,7 +277,12 @@ impl ZigbeeEar {
             }
             Word::Back => self.begin(),
             Word::Left(_) => self.silent_at = None,
-            Word::Unreported(_) | Word::Awake | Word::Silent(_) | Word::Over(_) | Word::Lost => {}
+            Word::Unreported(_)
+            | Word::Awake
+            | Word::Silent(_)
+            | Word::Over(_)
+            | Word::Lost(_)
+            | Word::Reread => {}
         }
     }
 

@@ -40,9 +40,6 @@ const TURNS: Duration = Duration::from_secs(10);
 /// How old at least is what was said before something that was sent.
 const OLD: Duration = Duration::from_millis(1);
 
-/// Why what a device said may not be the last that it has said.
-const LOST: &str = "a message was damaged between the coordinator and the hub";
-
 /// One question to the device.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ask {
@@ -341,6 +338,13 @@ impl ZigbeeModel {
         places(&self.mapping, point).any(ZigbeeRead::is_asked)
     }
 
+    /// Points that cannot be asked at once, or not as a whole. One that is always awake is asked for the others in its turn: what it says
+    /// then is so.
+    fn only_heard(&self) -> Vec<PointId> {
+        let is_asked = |point| !self.options.sleepy && places(&self.mapping, point).all(ZigbeeRead::is_asked);
+        readable(&self.mapping).into_iter().filter(|point| !is_asked(*point)).collect()
+    }
+
     /// What became of a read that brought these, for the points that it was for.
     fn rest(&self, ask: &Ask, readings: Readings, why: &DeviceFault) -> Understood<Ask> {
         let (mut readings, mut again) = (readings, Vec::new());
@@ -601,11 +605,8 @@ impl Model for ZigbeeModel {
                 self.heard_at = Some(now);
                 Heard { presence: Some(Ok(())), ..Heard::default() }
             }
-            // One that is always awake is asked at once, in its turn: what it says then is so.
-            Word::Lost => {
-                let lost = self.is_taciturn().then_some(LOST);
-                Heard { lost, polls_in: Some(self.turn), ..Heard::default() }
-            }
+            Word::Lost(loss) => Heard { lost: Some((loss.words(), self.only_heard())), ..Heard::default() },
+            Word::Reread => Heard { polls_in: Some(self.turn), ..Heard::default() },
             Word::Left(why) => Heard { presence: Some(Err(why)), ..Heard::default() },
             Word::Silent(patience) => {
                 let cause = format!("nothing was heard of it for {} s", patience.as_secs());

@@ -155,7 +155,7 @@ impl<'w> Session<'w> {
                 }
                 () = board.chores.notified() => self.take_wishes(),
                 () = sleep_until(due.unwrap_or_else(now).into()), if due.is_some() => self.close(),
-                () = sleep_until(recheck.unwrap_or_else(now).into()), if recheck.is_some() => self.recheck_all(),
+                () = sleep_until(recheck.unwrap_or_else(now).into()), if recheck.is_some() => self.recheck(),
                 _ = tick.tick() => self.look(),
             }
         };
@@ -205,6 +205,8 @@ impl<'w> Session<'w> {
                 }
             }
             NcpEvent::Message(message) => {
+                // What got lost was said before.
+                self.tell_doubt();
                 if let Follows::Announced(ieee, nwk) = self.warden.board.hear(&message) {
                     self.came(ieee, nwk, false);
                 }
@@ -220,21 +222,30 @@ impl<'w> Session<'w> {
     }
 
     fn damaged(&mut self, damage: Damage) {
-        let Damage { garbled, dropped, is_lost } = damage;
+        let Damage { garbled, dropped, lost } = damage;
         let board = &self.warden.board;
         board.counters.damaged(garbled, dropped);
-        tracing::debug!(bus = %board.bus, garbled, dropped, is_lost, "something of the coordinator got lost");
-        if is_lost {
-            self.recheck.damaged(now());
+        tracing::debug!(bus = %board.bus, garbled, dropped, ?lost, "something of the coordinator got lost");
+        if let Some(loss) = lost {
+            self.recheck.lost(now(), loss);
         }
     }
 
-    /// Whose words got lost nobody knows: each device is read again, in its turn.
-    fn recheck_all(&mut self) {
-        self.recheck.begin(now());
-        let board = &self.warden.board;
-        tracing::warn!(bus = %board.bus, "the line of a Zigbee coordinator is disturbed: messages may be lost, and all devices are read");
-        board.tell_all(&Word::Lost);
+    /// Whose words got lost nobody knows: each device is in doubt, as far as it cannot be asked.
+    fn tell_doubt(&mut self) {
+        if let Some(loss) = self.recheck.doubt(now()) {
+            self.warden.board.tell_all(&Word::Lost(loss));
+        }
+    }
+
+    /// And each is read again, in its turn.
+    fn recheck(&mut self) {
+        self.tell_doubt();
+        if let Some(loss) = self.recheck.begin(now()) {
+            let (board, why) = (&self.warden.board, loss.words());
+            tracing::warn!(bus = %board.bus, why, "messages of Zigbee devices may be lost, and all devices are read");
+            board.tell_all(&Word::Reread);
+        }
     }
 
     /// Whether who is told to have joined may have been given the key. Z-Stack tells of everybody alike whom its trust centre has taken

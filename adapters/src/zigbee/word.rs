@@ -6,6 +6,7 @@ use std::time::Duration;
 use usp_mapping::port::PointId;
 use usp_mapping::zigbee::zcl::Frame;
 
+use super::ncp::Loss;
 use crate::bus::mailbox::Letter;
 
 /// Something unasked.
@@ -33,8 +34,10 @@ pub(crate) enum Word {
     Silent(Duration),
     /// What a point said is over, because it was not said again.
     Over(PointId),
-    /// Something that it said may be lost between the coordinator and the hub.
-    Lost,
+    /// Something that it said before may be lost between the coordinator and the hub.
+    Lost(Loss),
+    /// For that all of it is read, in its turn.
+    Reread,
 }
 
 impl Word {
@@ -60,7 +63,8 @@ impl Letter for Word {
         match self {
             Self::Frame { subject, .. } => subject,
             Self::Unreported(_) => "unreported",
-            Self::Lost => "lost",
+            Self::Lost(_) => "lost",
+            Self::Reread => "reread",
             Self::Back | Self::Awake | Self::Left(_) | Self::Silent(_) | Self::Over(_) => "",
         }
     }
@@ -69,7 +73,13 @@ impl Letter for Word {
         match self {
             Self::Frame { frame, .. } => frame.payload.len() + 64,
             Self::Unreported(all) => 64 + 8 * all.len(),
-            Self::Back | Self::Awake | Self::Left(_) | Self::Silent(_) | Self::Over(_) | Self::Lost => 64,
+            Self::Back
+            | Self::Awake
+            | Self::Left(_)
+            | Self::Silent(_)
+            | Self::Over(_)
+            | Self::Lost(_)
+            | Self::Reread => 64,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the device says unasked.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use usp_mapping::port::AdapterReport;
@@ -33,9 +34,12 @@ impl<M: Model> DeviceState<M> {
             let fault = self.health.explain(&why);
             self.report_online(Err(fault), out);
         }
-        if let Some(why) = lost.filter(|_| self.health.is_known_online()) {
-            let device = self.device.id.clone();
-            out.push(FromAdapter::Report(AdapterReport::Doubtful { device, why: why.into() }));
+        if let Some((why, points)) = lost.filter(|(_, points)| !points.is_empty())
+            && self.health.is_known_online()
+        {
+            let (device, mapping, why) =
+                (self.device.id.clone(), Arc::clone(&self.device.mapping), why.into());
+            out.push(FromAdapter::Report(AdapterReport::Doubtful { device, mapping, points, why }));
         }
         if polls_in.is_some() && !self.await_word_of_all(now) {
             self.clock.restart(polls_at);

@@ -13,7 +13,7 @@ use super::framing::{Event, Framing};
 use super::hub::{Backlog, Hub};
 use super::port::Lost;
 use super::room::is_over;
-use super::{Damage, NcpEvent, NcpFault};
+use super::{Damage, Loss, NcpEvent, NcpFault};
 
 /// Most bytes that are taken in at once.
 const BUFFER: usize = 1024;
@@ -289,9 +289,14 @@ impl<F: Framing, D: Dialect> Talk<F, D> {
     fn note_damage(&mut self, hub: &Hub) {
         let dropped = self.dialect.dropped() + self.backlog.take_dropped();
         let garbled = self.framing.garbled();
-        let is_lost = dropped > 0 || garbled > 0 && !F::REPEATS;
+        let lost = match (garbled > 0 && !F::REPEATS, dropped > 0) {
+            (true, true) => Some(Loss::Either),
+            (true, false) => Some(Loss::Damaged),
+            (false, true) => Some(Loss::Dropped),
+            (false, false) => None,
+        };
         if hub.is_open() && dropped + garbled > 0 {
-            self.backlog.damaged(Damage { garbled, dropped, is_lost });
+            self.backlog.damaged(Damage { garbled, dropped, lost });
         }
     }
 

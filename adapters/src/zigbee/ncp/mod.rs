@@ -9,7 +9,7 @@
 //! - [`NcpEvent::Down`] is the last event: the coordinator is gone, has reset itself or does not answer any more. Whoever used it
 //!   opens it again, after a pause. Dropping the last reference closes the port.
 //! - What nobody takes is bounded: of more than a few hundred events that wait, the oldest messages are dropped and counted.
-//! - What is damaged or dropped between the coordinator and the hub is told, with whether words of devices may be lost with it.
+//! - What is damaged or dropped between the coordinator and the hub is told, with how words of devices may be lost with it.
 //! - Keys are [`Key`]s, which show nothing; frames that may hold one are never logged.
 
 mod ash;
@@ -40,7 +40,7 @@ use self::detect::Detected;
 use self::room::is_over;
 
 pub(crate) use self::types::{
-    Aps, Backup, Damage, Ieee, Key, LinkKey, Message, NcpEvent, NcpInfo, NcpKind, NcpPort, Network,
+    Aps, Backup, Damage, Ieee, Key, LinkKey, Loss, Message, NcpEvent, NcpInfo, NcpKind, NcpPort, Network,
     NewNetwork, PortFlow, TcSeed, To, Way,
 };
 

@@ -238,15 +238,45 @@ pub(crate) struct Damage {
     pub(crate) garbled: u64,
     /// Messages that the coordinator or the hub dropped, because there were too many.
     pub(crate) dropped: u64,
-    /// What devices said may have been among it, and is not sent again.
-    pub(crate) is_lost: bool,
+    /// How what devices said may have got lost with it; `None`: all that was said is sent again until it has come.
+    pub(crate) lost: Option<Loss>,
+}
+
+/// How words of devices may have got lost between the coordinator and the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// They were damaged on the line.
+    Damaged,
+    /// There was no room for them.
+    Dropped,
+    /// The one or the other.
+    Either,
+}
+
+impl Loss {
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        if self == other { self } else { Self::Either }
+    }
+
+    /// In words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Damaged => "a message was damaged between the coordinator and the hub",
+            Self::Dropped => "the coordinator or the hub had no room for a message",
+            Self::Either => {
+                "messages were damaged between the coordinator and the hub, or found no room there"
+            }
+        }
+    }
 }
 
 impl std::ops::AddAssign for Damage {
     fn add_assign(&mut self, other: Self) {
         self.garbled += other.garbled;
         self.dropped += other.dropped;
-        self.is_lost |= other.is_lost;
+        let both = self.lost.zip(other.lost).map(|(one, other)| one.and(other));
+        self.lost = both.or(self.lost).or(other.lost);
     }
 }
 

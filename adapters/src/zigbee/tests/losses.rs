@@ -1,9 +1,9 @@
 //! Words of devices that get lost between the coordinator and the hub.
 
 use super::*;
-use crate::zigbee::ncp::Damage;
+use crate::zigbee::ncp::{Damage, Loss};
 
-const GARBLED: NcpEvent = NcpEvent::Damaged(Damage { garbled: 1, dropped: 0, is_lost: true });
+const GARBLED: NcpEvent = NcpEvent::Damaged(Damage { garbled: 1, dropped: 0, lost: Some(Loss::Damaged) });
 
 impl World {
     /// The values of a device that came within a time, and whether it was said of it that they are in doubt.
@@ -64,6 +64,28 @@ async fn what_a_sleeping_device_said_is_in_doubt_until_it_is_heard() {
     assert_eq!(shown, (vec![Value::Number(3.into())], false));
 }
 
+/// The line is bad: what was said after the round is in doubt at once too, and not only when the next one begins. What is said after the loss is not.
+#[tokio::test(start_paused = true)]
+async fn doubt_does_not_wait_for_the_next_round() {
+    let mut world = started(&both());
+    world.join_all().await;
+    tokio::time::sleep(60 * SECOND).await;
+    world.stick.says(GARBLED);
+    tokio::time::sleep(10 * SECOND).await;
+    world.stick.stick().is_asleep = true;
+    tokio::time::sleep(5 * SECOND).await;
+    world.shows("sensor", Duration::ZERO).await;
+    for _ in 0..5 {
+        world.stick.says(GARBLED);
+        assert_eq!(world.shows("sensor", SECOND).await, (vec![], true));
+    }
+    world.stick.says(GARBLED);
+    let (word, battery) = (vec![0x18, 1, 0x0a, 0x21, 0, 0x20, 100], (0x0104, 0x0001, 1));
+    world.stick.message(0x1002, battery, word);
+    assert_eq!(world.shows("sensor", SECOND / 10).await, (vec![], true), "before the word");
+    assert_eq!(world.shows("sensor", 5 * SECOND).await, (vec![], false));
+}
+
 /// What is sent again until it has come is counted, and that is all.
 #[tokio::test(start_paused = true)]
 async fn what_was_repaired_costs_nothing() {
@@ -72,7 +94,7 @@ async fn what_was_repaired_costs_nothing() {
     tokio::time::sleep(60 * SECOND).await;
     let before = world.stick.counts();
     world.shows("sensor", Duration::ZERO).await;
-    world.stick.says(NcpEvent::Damaged(Damage { garbled: 7, dropped: 0, is_lost: false }));
+    world.stick.says(NcpEvent::Damaged(Damage { garbled: 7, dropped: 0, lost: None }));
     assert_eq!(world.shows("sensor", 60 * SECOND).await, (vec![], false));
     assert_eq!(world.stick.counts(), before);
     let bus = world.handle().statistics(std::time::Instant::now()).remove(0);

@@ -12,6 +12,7 @@ use usp_mapping::zigbee::zcl::Frame;
 use crate::bus::queue::Target;
 use crate::bus::{Heard, Model, WriteStart};
 use crate::zigbee::model::{Answer, Ask, ZigbeeModel, clears, turn};
+use crate::zigbee::ncp::Loss;
 use crate::zigbee::word::Word;
 
 const METER: &str = "uspmap: 1\nprofile: acme.meter\nversion: 1.0.0\ndevice: {type: PowerStrip}\n\
@@ -157,4 +158,18 @@ fn what_a_sleeping_device_has_received_it_answers_at_once() {
         (before, ask.timeout.as_secs())
     };
     assert_eq!((timeouts(""), timeouts(", timeout: 8s")), ((10, 3), (8, 8)));
+}
+
+/// One attribute of a plug that is awake is only ever reported: nobody can ask it for that after a loss.
+#[test]
+fn what_cannot_be_asked_is_in_doubt_though_the_device_is_awake() {
+    let told = "\x20 cell: {class: LevelSensor, type: X_ACME_Cell, unit: V, read: {cluster: basic, attribute: 0xff01, manufacturer_code: 0x115f, tag: 1, as: uint16, answers: false, scale: 0.001}}\n";
+    let lost = |mapping: &str| {
+        let heard = ZigbeeModel::new(&device(mapping)).hear(Instant::now(), Word::Lost(Loss::Dropped));
+        assert_eq!((heard.polls_in, heard.live), (None, false));
+        heard.lost.unwrap()
+    };
+    let (why, points) = lost(&format!("{METER}{told}"));
+    assert_eq!((points, why.contains("no room")), (vec![PointId(2)], true), "{why}");
+    assert_eq!((lost(METER).1, lost(SENSOR).1), (vec![], vec![PointId(0)]));
 }

@@ -129,7 +129,7 @@ impl Device {
     /// What has become old since the last look and is to be told, and when the next look is due. Of a device that is
     /// away, or of a capability that gives no valid reading, the quality was told already.
     fn grow_old(&mut self, now: Mono) -> (Vec<Place>, Option<Mono>) {
-        let (online, good_from) = (self.is_online(), self.good_from());
+        let (online, away) = (self.is_online(), self.away);
         let (mut old, mut next) = (Vec::new(), None);
         for (place, capability) in self.capabilities.iter_mut().filter(|(_, c)| c.ages) {
             let model = self.mapping.capabilities.get(usize::from(capability.point.0));
@@ -138,7 +138,8 @@ impl Device {
                 Some(at) if at > now => next = Some(next.map_or(at, |known: Mono| known.min(at))),
                 due => {
                     capability.ages = false;
-                    let was_good = read.is_some_and(|read| !read.is_before(good_from));
+                    let was_good =
+                        capability.doubted.is_none() && read.is_some_and(|read| !read.is_before(away));
                     // That it cannot just now says nothing of its reading.
                     let stands =
                         capability.failed.as_deref().is_none_or(|f| matches!(f, DeviceFault::Busy(_)));

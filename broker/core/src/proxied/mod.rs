@@ -71,8 +71,8 @@ pub struct Device {
     pub away: Option<Mono>,
     /// Why it was so first: its own silence, or that of what it is reached by.
     pub why_away: Box<str>,
-    /// When something that it had said may have been lost, and why.
-    pub doubted: Option<Box<(Mono, Arc<str>)>>,
+    /// Why something that it had said may have been lost, the last time.
+    pub why_doubted: Option<Arc<str>>,
     /// See [`Capability::settled`]; of `Online`.
     pub settled: Cell<bool>,
     /// `LastTimeContacted`.
@@ -100,6 +100,8 @@ pub struct Capability {
     pub contact: Option<Wall>,
     /// What the last attempt failed with; `None` after a success.
     pub failed: Option<Box<DeviceFault>>,
+    /// When something that the device said of it may have been lost, unless it has said it again since.
+    pub doubted: Option<Mono>,
     /// Somebody has seen its quality since the start, or the device has been heard of: from now on changes of it are told.
     /// What is heard first changes nothing that anybody knew.
     pub settled: Cell<bool>,
@@ -330,7 +332,7 @@ impl Device {
             Some(_) if self.is_online() => Quality::Bad,
             _ if reading.kept && self.is_believed() => Quality::Stale,
             // What it was before an absence is not what it must be now.
-            _ if reading.is_before(self.good_from()) => Quality::Stale,
+            _ if reading.is_before(self.away) || capability.doubted.is_some() => Quality::Stale,
             _ if self.is_online() && reading.is_fresh(model.max_age, now) => Quality::Good,
             _ => Quality::Stale,
         }
@@ -358,9 +360,8 @@ impl Device {
                 self.why_away
             )),
             true => {
-                let (at, why) = self.doubted.as_deref()?;
-                let is_before = reading.is_before(Some(*at));
-                is_before.then(|| format!("what the device said since may be lost: {why}"))
+                let why = self.why_doubted.as_deref().filter(|_| capability.doubted.is_some())?;
+                Some(format!("what the device said since may be lost: {why}"))
             }
             false if self.may_have_lost(reading) => Some(format!(
                 "the device was out of reach after this was set ({}), and may have lost it",
@@ -368,11 +369,6 @@ impl Device {
             )),
             _ => None,
         }
-    }
-
-    /// What was read before is not what it must be now.
-    fn good_from(&self) -> Option<Mono> {
-        self.away.max(self.doubted.as_ref().map(|doubted| doubted.0))
     }
 
     /// It was away after what cannot be read was set.
@@ -432,6 +428,7 @@ impl Capability {
             earlier: None,
             contact: None,
             failed: None,
+            doubted: None,
             settled: Cell::new(false),
             ages: false,
             untold: false,
@@ -477,6 +474,8 @@ impl Capability {
             self.reading = self.earlier.take().map(|earlier| earlier.reading);
         }
         let (at, kept) = (said_at.unwrap_or(now.monotonic), said_at.is_none());
+        // What comes after the doubt is not in doubt, be it of the same moment.
+        self.doubted = self.doubted.filter(|doubted| at < *doubted);
         match &mut self.reading {
             Some(reading) if is_same(&reading.value, &value, deadband) => {
                 (reading.at, reading.kept) = (at, kept);

@@ -34,9 +34,9 @@ impl Broker {
                     self.take_online(number, online, true);
                 }
             }
-            AdapterReport::Doubtful { device, why } => {
-                if let Some(number) = self.model.devices.number(&device) {
-                    self.take_doubt(number, why);
+            AdapterReport::Doubtful { device, mapping, points, why } => {
+                if let Some(number) = self.device_read_by(&device, mapping) {
+                    self.take_doubt(number, &points, why);
                 }
             }
             AdapterReport::Believed { device } => {
@@ -127,11 +127,16 @@ impl Broker {
     }
 
     /// What it said before may not be the last that it has said.
-    fn take_doubt(&mut self, number: u32, why: Arc<str>) {
+    fn take_doubt(&mut self, number: u32, points: &[PointId], why: Arc<str>) {
         let now = self.model.now;
         let Some(device) = self.model.devices.get_mut(number) else { return };
         let before = device.qualities(now);
-        device.doubted = Some(Box::new((now.monotonic, why)));
+        device.why_doubted = Some(why);
+        for point in points {
+            if let Some(capability) = device.capabilities.at_mut(*point) {
+                capability.doubted = Some(now.monotonic);
+            }
+        }
         for (place, before) in before {
             self.tell_quality(number, place, &before, false);
         }
@@ -295,7 +300,7 @@ struct Usual<'d> {
     last_contact: &'d mut Option<Wall>,
     /// Whether the device may have such readings.
     is_there: bool,
-    /// When it was last out of reach, or in doubt: what was read before is not good, and that it is again is told.
+    /// When it was last out of reach: what was read before is not good, and that it is again is told.
     away: Option<Mono>,
     now: Now,
     /// Somebody is told of changes.
@@ -306,7 +311,7 @@ struct Usual<'d> {
 
 impl<'d> Usual<'d> {
     fn of(device: &'d mut Device, now: Now, watched: bool) -> Self {
-        let (is_there, away) = (device.is_online() && device.spoken, device.good_from());
+        let (is_there, away) = (device.is_online() && device.spoken, device.away);
         let Device { mapping, capabilities, last_contact, .. } = device;
         let models = &mapping.capabilities;
         Self { models, capabilities, last_contact, is_there, away, now, watched, soonest: None }
@@ -360,7 +365,7 @@ fn is_no_news(
     };
     let is_good = |r: &Reading| !r.is_before(away) && is_fresh(r);
     let is_known = |r: &Reading| is_good(r) && is_same(&r.value, value, model.deadband);
-    let is_told = capability.failed.is_none() && !capability.untold;
+    let is_told = capability.failed.is_none() && !capability.untold && capability.doubted.is_none();
     is_told && capability.reading.as_ref().is_some_and(is_known)
 }
 

@@ -107,7 +107,7 @@ impl Broker {
             spoken: earlier.is_some_and(|o| o.spoken),
             away: earlier.and_then(|o| o.away),
             why_away: earlier.map(|o| o.why_away.clone()).unwrap_or_default(),
-            doubted: earlier.and_then(|o| o.doubted.clone()),
+            why_doubted: earlier.and_then(|o| o.why_doubted.clone()),
             settled: Cell::new(old.as_ref().is_some_and(|o| o.settled.get())),
             last_contact: earlier.and_then(|o| o.last_contact),
             nodes: BTreeMap::new(),

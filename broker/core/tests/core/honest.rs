@@ -453,19 +453,31 @@ fn what_may_have_been_said_since_makes_a_value_stale() {
     let (mut w, c) = world();
     let error = "Device.ProxiedDevice.1.IoTCapability.1.X_USPBROKER_LastError";
     w.load(edited("a: box", |mapping| mapping.capabilities[0].max_age = Duration::from_secs(600)));
-    w.report("a", &[(0, number("20"))]);
-    w.wait(1);
+    let relay = format!("{}X_USPBROKER_Quality", RELAY.trim_end_matches("BinaryControl."));
+    w.report("a", &[(0, number("20")), (1, Value::Bool(false))]);
     let doubtful = |w: &mut World| {
-        let (device, why) = (DeviceId("a".into()), "a message was damaged".into());
-        w.input(Input::Report(AdapterReport::Doubtful { device, why }));
+        let (device, mapping, why) = (DeviceId("a".into()), w.mapping("a"), "a message was damaged".into());
+        w.input(Input::Report(AdapterReport::Doubtful { device, mapping, points: vec![PointId(0)], why }));
     };
     doubtful(&mut w);
-    assert_eq!(quality(&mut w, c), "Stale");
+    assert_eq!(quality(&mut w, c), "Stale", "though both are of the same moment");
+    assert_eq!(w.get(c, &relay), format!("{relay}=Good"), "it is asked for that");
     let since = "what the device said since may be lost: a message was damaged";
     assert_eq!(w.get(c, error), format!("{error}={since}"));
     let online = "Device.ProxiedDevice.1.Online";
     assert_eq!(w.get(c, online), format!("{online}=true"));
+    // An older part of what comes then is no word of since.
     w.wait(1);
+    let freshness = Freshness { contact: true, age: Some(Duration::from_secs(30)) };
+    let partly = Reading { point: PointId(0), result: Ok(number("20")), freshness };
+    let mapping = w.mapping("a");
+    w.report_under(mapping, "a", vec![partly]);
+    assert_eq!(quality(&mut w, c), "Stale");
+    doubtful(&mut w);
     w.report("a", &[(0, number("20"))]);
-    assert_eq!((quality(&mut w, c), w.get(c, error)), ("Good".to_owned(), format!("{error}=")));
+    assert_eq!(
+        (quality(&mut w, c), w.get(c, error)),
+        ("Good".to_owned(), format!("{error}=")),
+        "in the same moment"
+    );
 }

@@ -289,5 +289,5 @@ async fn a_frame_that_is_damaged_is_told() {
     fake.lock().unwrap().spoils = true;
     assert!(ncp.backup().await.is_ok(), "it is asked again");
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(damaged(&mut events), [Damage { garbled: 1, dropped: 0, is_lost: true }]);
+    assert_eq!(damaged(&mut events), [Damage { garbled: 1, dropped: 0, lost: Some(Loss::Damaged) }]);
 }
