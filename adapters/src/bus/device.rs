@@ -72,6 +72,8 @@ pub(crate) struct DeviceState<M: Model> {
     reread: Option<Reread>,
     /// What the write that is under way for nobody writes.
     unknown: Vec<PointId>,
+    /// The look at what was written that is under way.
+    look: Option<M::Ask>,
     polls: ReadPlan<M::Ask>,
     clock: PollClock,
     precedence: Precedence,
@@ -113,6 +115,7 @@ impl<M: Model> DeviceState<M> {
             refreshes: Vec::new(),
             reread: None,
             unknown: Vec::new(),
+            look: None,
             polls: ReadPlan::default(),
             precedence: Precedence::default(),
             flying: None,
@@ -203,6 +206,7 @@ impl<M: Model> DeviceState<M> {
 
     /// Begins the exchange that [`DeviceState::work`] announced; `None`: there was none to do after all.
     pub(crate) fn begin(&mut self, now: Instant, out: &mut Outbox) -> Option<M::Ask> {
+        self.look = None;
         let ask = match self.work(now) {
             Work::Now(Class::Write) => self.begin_write(now, out).map(|ask| (ask, Purpose::Write)),
             Work::Now(Class::Read) => self.begin_read(now, out).map(|ask| (ask, Purpose::Read)),
@@ -309,10 +313,11 @@ impl<M: Model> DeviceState<M> {
             Some(Purpose::Write) => self.write_outcome(now, outcome, out),
             Some(Purpose::Read) => self.read_outcome(now, outcome, out),
             Some(Purpose::Poll) => self.poll_outcome(now, outcome, out),
-            Some(Purpose::Nobody) => self.lost_write_outcome(now),
+            Some(Purpose::Nobody) => self.lost_write_outcome(now, outcome, out),
             Some(Purpose::Probe) | None => {}
         }
         self.wake(now, out);
+        self.begin_reread(now);
         if let Some(fault) = silence
             && self.health.is_lost()
         {
@@ -335,6 +340,9 @@ impl<M: Model> DeviceState<M> {
     }
 
     fn poll_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
+        let is_reread = self.reread.is_some() && matches!(outcome, Outcome::Answered(_));
+        let answered = if is_reread { self.polls.next() } else { None };
+        let answered = answered.map(|ask| self.model.points(&ask)).unwrap_or_default();
         let readings = match outcome {
             Outcome::Answered(answer) | Outcome::Taken(answer) => {
                 self.polls.answered(&mut self.model, now, answer)
@@ -348,7 +356,7 @@ impl<M: Model> DeviceState<M> {
             let passes = matches!(reading.result, Err(DeviceFault::Busy(_)));
             self.clock.missed(reading.point, now, passes);
         }
-        self.was_reread(now, &readings);
+        self.was_reread(now, &readings, &answered);
         self.report(readings, out);
         if self.polls.is_empty() {
             self.counters.cycle(&self.cycle.1, now.saturating_duration_since(self.cycle.0));
@@ -368,7 +376,6 @@ impl<M: Model> DeviceState<M> {
         }
         self.give_up_looking(now, out);
         self.expire_refreshes(now, out);
-        self.reread.take_if(|reread| reread.until <= now);
         self.forget_writes(now);
         if self.read.take_if(|job| job.waiting() == 0).is_some() {
             self.orphan(Purpose::Read);
@@ -387,8 +394,7 @@ impl<M: Model> DeviceState<M> {
         let write = self.write_jobs().flat_map(|job| [job.next_expiry(), job.looks_until()]).flatten().min();
         let read = self.read.as_ref().and_then(ReadJob::next_expiry);
         let refreshes = self.refreshes.iter().map(|caller| caller.deadline).min();
-        let reread = self.reread_until();
-        [self.queue.next_expiry(), write, read, refreshes, reread].into_iter().flatten().min()
+        [self.queue.next_expiry(), write, read, refreshes].into_iter().flatten().min()
     }
 
     fn report(&self, readings: Readings, out: &mut Outbox) {

@@ -147,7 +147,7 @@ mod contract {
         Held(DeviceFault),
     }
 
-    /// Until when something waits for a device that sleeps; `None`: nothing does.
+    /// Until when a device that sleeps is knocked at for what waits for it; `None`: nothing does.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     #[cfg_attr(not(any(feature = "zigbee", test)), expect(dead_code, reason = "elsewhere no device sleeps"))]
     pub(crate) struct Held {
@@ -256,8 +256,8 @@ mod contract {
         fn unsure(&mut self, _ask: &Self::Ask, _answer: &Self::Answer) -> Option<DeviceFault> {
             None
         }
-        /// What of a device that sleeps is read once it is heard, after it may have said something in vain, and how long that is waited
-        /// for; `None`: it does not sleep, and is asked at once.
+        /// What of a device that sleeps is read once it is heard, after it may have said something in vain, and how long it is knocked at
+        /// for that; `None`: it does not sleep, and is asked at once.
         fn reread(&self) -> Option<(Duration, Vec<PointId>)> {
             None
         }

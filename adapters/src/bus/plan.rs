@@ -50,6 +50,11 @@ impl<Ask: Clone> ReadPlan<Ask> {
         self.asks.iter().flat_map(|planned| model.points(&planned.ask)).collect()
     }
 
+    /// Leaves out what is read for these points alone.
+    pub(crate) fn leave_out<M: Model<Ask = Ask>>(&mut self, model: &M, points: &BTreeSet<PointId>) {
+        self.asks.retain(|planned| !model.points(&planned.ask).iter().all(|point| points.contains(point)));
+    }
+
     /// Whether nothing is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.asks.is_empty()
@@ -104,5 +109,22 @@ impl<Ask: Clone> ReadPlan<Ask> {
         for ask in again.into_iter().rev() {
             self.asks.push_front(Planned::new(ask));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::fake::{FakeModel, device, mapping, on_demand};
+
+    #[test]
+    fn what_is_read_for_others_too_is_not_left_out() {
+        let points = |numbers: &[u16]| numbers.iter().copied().map(PointId).collect::<Vec<_>>();
+        let (now, all) = (Instant::now(), [on_demand(), on_demand(), on_demand()]);
+        let mut model = FakeModel::new(&device("a", 1, mapping(&all)));
+        let mut plan = ReadPlan::new(&mut model, now, &points(&[0, 1]));
+        plan.extend(&mut model, now, &points(&[2]));
+        plan.leave_out(&model, &points(&[0, 2]).into_iter().collect());
+        assert_eq!(plan.points(&model), points(&[0, 1]).into_iter().collect());
     }
 }

@@ -366,7 +366,7 @@ impl<M: Model> Scheduler<M> {
     /// Until when something waits for devices that sleep.
     pub(crate) fn held(&self) -> Held {
         let wanted = self.devices.values().filter_map(DeviceState::held_until).max();
-        let reread = self.devices.values().filter_map(DeviceState::reread_until).max();
+        let reread = self.devices.values().filter_map(DeviceState::knocks_until).max();
         Held { wanted, reread }
     }
 

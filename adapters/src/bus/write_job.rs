@@ -35,6 +35,8 @@ pub(crate) struct WriteJob<Ask> {
     results: Vec<Result<Value, DeviceFault>>,
     /// When each of them was known.
     settled_at: Vec<Instant>,
+    /// The one that failed was looked for, and the device showed nothing.
+    is_blind: bool,
     phase: Phase<Ask>,
 }
 
@@ -95,7 +97,7 @@ enum Sent {
 impl<Ask: Clone> WriteJob<Ask> {
     /// A job that has not begun.
     pub(crate) fn new(call: WriteCall) -> Self {
-        Self { call, results: Vec::new(), settled_at: Vec::new(), phase: Phase::Begin }
+        Self { call, results: Vec::new(), settled_at: Vec::new(), is_blind: false, phase: Phase::Begin }
     }
 
     /// Until when nothing is to be done.
@@ -130,6 +132,11 @@ impl<Ask: Clone> WriteJob<Ask> {
     /// Whether its next item is not begun.
     pub(crate) fn is_between(&self) -> bool {
         matches!(self.phase, Phase::Begin) && !self.is_done()
+    }
+
+    /// Whether it looks for what was written.
+    pub(crate) fn is_looking(&self) -> bool {
+        matches!(self.phase, Phase::Verify(_))
     }
 
     /// Whether a write is on the wire.
@@ -168,9 +175,9 @@ impl<Ask: Clone> WriteJob<Ask> {
                 Step::Send(ask.clone())
             }
             Phase::Verify(verify) => {
-                let unreadable = verify.failure(&value);
+                let end = verify.end(&value);
                 verify.next(model, now).unwrap_or_else(|| {
-                    self.settle(Err(unreadable), now);
+                    self.give_up(end, now);
                     Step::Done
                 })
             }
@@ -329,9 +336,15 @@ impl<Ask: Clone> WriteJob<Ask> {
         if let Phase::Verify(verify) = &self.phase
             && verify.ends_at().is_some_and(|at| at <= now)
         {
-            let failure = verify.failure(value);
-            self.settle(Err(failure), now);
+            let end = verify.end(value);
+            self.give_up(end, now);
         }
+    }
+
+    /// It was not shown.
+    fn give_up(&mut self, (failure, is_blind): (DeviceFault, bool), now: Instant) {
+        self.is_blind = is_blind;
+        self.settle(Err(failure), now);
     }
 
     /// When that is due.
@@ -356,7 +369,7 @@ impl<Ask: Clone> WriteJob<Ask> {
             |shown: &Value| matches!(target, Target::Point(point) if model.shows(point, by, wanted, shown));
         match &verify.shown {
             Some(Ok(shown)) if confirms(shown) => self.settle(Ok(shown.clone()), now),
-            _ if now >= verify.until => self.settle(Err(verify.failure(wanted)), now),
+            _ if now >= verify.until => self.give_up(verify.end(wanted), now),
             _ => {
                 self.phase = Phase::Verify(verify);
                 return Vec::new();
@@ -425,24 +438,26 @@ impl<Ask: Clone> WriteJob<Ask> {
         self.call.targets().filter_map(point).collect()
     }
 
-    /// What it has written and what may show something else: the device took it, and nobody has looked, or nobody knows
-    /// whether it did.
+    /// What may be something else than was read of it: the device took what was written, and nobody has looked, or nobody knows
+    /// whether it did. With each of these what was to show it.
     pub(crate) fn unseen(&self, mapping: &Mapping) -> Vec<PointId> {
-        let is_open = |point: PointId, result: &Result<_, DeviceFault>| {
-            let model = mapping.model(point);
-            match result {
-                Ok(_) => model.is_some_and(Capability::shows_itself),
-                Err(DeviceFault::Unsettled(_) | DeviceFault::Timeout(_) | DeviceFault::Garbled(_)) => {
-                    model.is_some_and(|model| model.read.is_some())
-                }
-                Err(_) => false,
+        let is_open = |point: PointId, result: &Result<_, DeviceFault>| match result {
+            Ok(_) => mapping.model(point).is_some_and(Capability::shows_itself),
+            Err(DeviceFault::Unsettled(_) | DeviceFault::Timeout(_) | DeviceFault::Garbled(_)) => true,
+            Err(DeviceFault::NotConfirmed { .. }) => self.is_blind,
+            Err(_) => false,
+        };
+        let mut unseen = Vec::new();
+        for (target, result) in self.call.targets().zip(&self.results) {
+            if let Target::Point(point) = target
+                && is_open(point, result)
+            {
+                unseen.push(point);
+                let by = verification(mapping, target).map(|(by, _)| by);
+                unseen.extend(by.filter(|by| *by != point));
             }
-        };
-        let point = |(target, result)| match target {
-            Target::Point(point) => is_open(point, result).then_some(point),
-            Target::Step(..) => None,
-        };
-        self.call.targets().zip(&self.results).filter_map(point).collect()
+        }
+        unseen
     }
 
     /// The replies of a job that is done.
@@ -586,6 +601,11 @@ impl<Ask: Clone> Verify<Ask> {
         }
         self.next_at = now + self.every;
         is_new
+    }
+
+    /// Why it failed, and whether nothing was shown.
+    fn end(&self, wanted: &Value) -> (DeviceFault, bool) {
+        (self.failure(wanted), self.shown.is_none())
     }
 
     fn failure(&self, wanted: &Value) -> DeviceFault {

@@ -41,8 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(7200);
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A plug that is awake, and a sensor that sleeps and can be set.
-const MAPPINGS: [(&str, &str); 2] = [
+/// A plug that is awake, and a sensor that sleeps and can be set; the same that is given the usual time for its answers.
+const MAPPINGS: [(&str, &str); 3] = [
     (
         "plug.yaml",
         "uspmap: 1\nprofile: acme.plug\nversion: 1.0.0\ndevice: {type: PowerStrip}\n\
@@ -54,6 +54,14 @@ const MAPPINGS: [(&str, &str); 2] = [
         "sensor.yaml",
         "uspmap: 1\nprofile: acme.sensor\nversion: 1.0.0\ndevice: {type: Sensor}\n\
          zigbee: {manufacturer: ACME, model: T1, sleepy: true, checkin: 10m, timeout: 5s, ttl: 20m}\npoll: {slow: 12h}\n\
+         capabilities:\n  offset:\n    class: LevelControl\n    type: Temperature\n    unit: degC\n    min: -5\n    max: 5\n\
+         \x20   step: 1\n    read: {cluster: 0x0402, attribute: 0x0010, as: int16, report: {min: 1s, max: 10m, change: 1}}\n\
+         \x20   write: {}\n",
+    ),
+    (
+        "slow.yaml",
+        "uspmap: 1\nprofile: acme.sensor\nversion: 1.0.0\ndevice: {type: Sensor}\n\
+         zigbee: {manufacturer: ACME, model: T1, sleepy: true, checkin: 10m, ttl: 20m}\npoll: {slow: 12h}\n\
          capabilities:\n  offset:\n    class: LevelControl\n    type: Temperature\n    unit: degC\n    min: -5\n    max: 5\n\
          \x20   step: 1\n    read: {cluster: 0x0402, attribute: 0x0010, as: int16, report: {min: 1s, max: 10m, change: 1}}\n\
          \x20   write: {}\n",

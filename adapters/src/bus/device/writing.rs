@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use usp_mapping::port::{DeviceFault, PointId};
 
-use super::{DeviceState, Outbox, Purpose, push_replies};
+use super::{DeviceState, Outbox, Purpose, push_replies, rereading};
 use crate::bus::precedence::Class;
 use crate::bus::queue::{Target, Turn, WriteCall};
 use crate::bus::write_job::{Step, WriteJob};
@@ -92,6 +92,7 @@ impl<M: Model> DeviceState<M> {
         if ask.is_some() && job.is_writing() {
             self.wrote_at = Some(now);
         }
+        self.look = ask.clone().filter(|_| job.is_looking());
         if ask.is_none() {
             self.settle_writes(now, out);
         }
@@ -163,20 +164,27 @@ impl<M: Model> DeviceState<M> {
         }
     }
 
-    /// Nobody knows what became of a write of these points: they are read soon.
+    /// Nobody has seen what became of a write of these points: they are read soon, of a device that sleeps by then once it is heard.
     fn look_at(&mut self, now: Instant, points: &[PointId]) {
-        for point in points {
-            if self.capability(*point).is_some_and(|capability| capability.read.is_some()) {
-                self.clock.written(*point, now);
-            }
+        let is_read = |point: &PointId| self.capability(*point).is_some_and(|it| it.read.is_some());
+        let points: Vec<_> = points.iter().copied().filter(is_read).collect();
+        for point in &points {
+            self.clock.written(*point, now);
         }
+        self.await_word_of(now, &points);
     }
 
-    /// A write for which nobody waits has ended, well or badly.
-    pub(super) fn lost_write_outcome(&mut self, now: Instant) {
-        let points = std::mem::take(&mut self.unknown);
+    /// A write for which nobody waits has ended, well or badly, or a look at one. What is shown late is shown all the same.
+    pub(super) fn lost_write_outcome(&mut self, now: Instant, outcome: Outcome<M::Answer>, out: &mut Outbox) {
+        let (points, look) = (std::mem::take(&mut self.unknown), self.look.take());
         self.read_again(now, &points);
         self.look_at(now, &points);
+        if let (Some(ask), Outcome::Answered(answer) | Outcome::Taken(answer)) = (look, outcome) {
+            let mut readings = self.model.understand(now, &ask, answer).readings;
+            readings.retain(|reading| reading.freshness.is_now());
+            rereading::was_said(&mut self.reread, &readings);
+            self.report(readings, out);
+        }
     }
 
     /// What was read of these points may be older than a write.
@@ -192,9 +200,7 @@ impl<M: Model> DeviceState<M> {
         let done: Vec<_> = done.chain(self.parked.extract_if(.., |job| job.is_done())).collect();
         for job in done {
             self.read_again(now, &job.points());
-            for point in job.unseen(&self.device.mapping) {
-                self.clock.written(point, now);
-            }
+            self.look_at(now, &job.unseen(&self.device.mapping));
             push_replies(out, job.finish());
         }
         let waits = self.write.as_ref().and_then(|job| self.waits_until(job)).is_some_and(|at| at > now);

@@ -100,9 +100,9 @@ async fn after_an_outage_a_sleeping_device_is_read_once_it_listens() {
     assert_eq!(world.stick.stick().read_sleepers, asked, "once");
 }
 
-/// It sleeps on: it is given up like a write.
+/// It sleeps on: that is given up like a write.
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_nobody_is_given_up_after_its_time() {
+async fn nobody_is_knocked_at_for_ever_for_what_nobody_waits_for() {
     let mut world = asleep().await;
     world.stick.says(NcpEvent::Down("reset".to_owned()));
     world.believed("sensor").await;
@@ -235,4 +235,83 @@ async fn whoever_sets_a_frozen_sleeping_device_is_told_so_in_time() {
     let became = world.write("sensor", Value::Number(2.into()), 600 * SECOND).await;
     assert!(matches!(became, Err(DeviceFault::NotConfirmed { .. })), "{became:?}");
     assert!(began.elapsed() < 6 * SECOND, "{:?}", began.elapsed());
+}
+
+impl World {
+    /// One that sleeps, that is given the usual time for its answers, was heard just now and was told to be 2: what came of it.
+    async fn writes_to_a_slow_one(read_delay: Duration) -> (Self, Result<Value, DeviceFault>) {
+        let mut world =
+            started(&site("", &format!("sensor: {{file: slow.yaml, bus: mesh, ieee: \"{SENSOR}\"}}")));
+        world.stick.wait_up().await;
+        world.stick.joins(SENSOR);
+        world.stage(SENSOR, JoinStage::Ready).await;
+        world.comes("sensor").await;
+        world.stick.wakes(SENSOR);
+        tokio::time::sleep(SECOND / 10).await;
+        world.stick.stick().read_delay = read_delay;
+        let became = world.write("sensor", Value::Number(2.into()), 600 * SECOND).await;
+        world.heard.clear();
+        (world, became)
+    }
+}
+
+/// It has done it, and shows that after the time for that: whoever set it is told in time, and what it shows is shown.
+#[tokio::test(start_paused = true)]
+async fn what_is_shown_too_late_for_a_write_is_shown_all_the_same() {
+    let (mut world, became) = World::writes_to_a_slow_one(7 * SECOND).await;
+    assert!(matches!(became, Err(DeviceFault::NotConfirmed { .. })), "{became:?}");
+    let shown = timeout(3 * SECOND, world.reading("sensor")).await;
+    assert_eq!(shown, Ok(Value::Number(2.into())));
+}
+
+/// It took it, and slept before it showed anything.
+#[tokio::test(start_paused = true)]
+async fn what_a_write_has_made_is_read_once_the_device_is_heard() {
+    let (mut world, became) = World::writes_to_a_slow_one(1000 * SECOND).await;
+    assert!(matches!(became, Err(DeviceFault::NotConfirmed { .. })), "{became:?}");
+    world.stick.stick().is_asleep = true;
+    world.stick.stick().read_delay = Duration::ZERO;
+    tokio::time::sleep(300 * SECOND).await;
+    world.stick.stick().is_asleep = false;
+    let shown = timeout(310 * SECOND, world.reading("sensor")).await;
+    assert_eq!(shown, Ok(Value::Number(2.into())));
+    let asked = world.stick.stick().read_sleepers;
+    tokio::time::sleep(1000 * SECOND).await;
+    assert_eq!(world.stick.stick().read_sleepers, asked, "and no more");
+}
+
+/// Nobody knows whether it was done, the device sleeps, and nobody waits any more.
+#[tokio::test(start_paused = true)]
+async fn what_was_told_as_not_known_is_read_once_the_device_is_heard() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.wakes(SENSOR);
+    tokio::time::sleep(SECOND / 10).await;
+    world.stick.stick().fate = Some((Undelivered::NotAcknowledged, true));
+    let became = world.write("sensor", Value::Number(2.into()), 600 * SECOND).await;
+    assert!(matches!(became, Err(DeviceFault::Unsettled(_))), "{became:?}");
+    world.heard.clear();
+    tokio::time::sleep(60 * SECOND).await;
+    world.stick.stick().fate = None;
+    let shown = timeout(400 * SECOND, world.reading("sensor")).await;
+    assert_eq!(shown, Ok(Value::Number(2.into())));
+}
+
+/// Nobody knocks at it any more, and then it says something.
+#[tokio::test(start_paused = true)]
+async fn what_may_be_said_in_vain_is_read_however_late_the_device_is_heard() {
+    let mut world = asleep().await;
+    world.stick.says(NcpEvent::Down("reset".to_owned()));
+    world.believed("sensor").await;
+    world.stick.stick().offset = 3;
+    tokio::time::sleep(1400 * SECOND).await;
+    world.stick.stick().is_asleep = false;
+    let asked = world.stick.stick().read_sleepers;
+    tokio::time::sleep(100 * SECOND).await;
+    assert_eq!(world.stick.stick().read_sleepers, asked, "it was not heard");
+    world.heard.clear();
+    while world.from.try_recv().is_ok() {}
+    world.stick.message(0x1002, (0x0104, 0x0001, 1), vec![0x18, 1, 0x0a, 0x21, 0, 0x20, 100]);
+    let heard = timeout(SECOND, world.reading("sensor")).await;
+    assert_eq!(heard, Ok(Value::Number(3.into())));
 }

@@ -66,6 +66,8 @@ pub(super) struct Stick {
     pub(super) commands: Vec<u8>,
     /// Reads of the plug.
     pub(super) asked: u32,
+    /// How much longer answers to reads of those that sleep take.
+    pub(super) read_delay: Duration,
     /// Reads of those that sleep.
     pub(super) read_sleepers: u32,
     pub(super) offset: i16,
@@ -470,6 +472,8 @@ impl Coordinator for Handle {
             }
             stick.stick().sent += u32::from(ieee == PLUG);
             let Some(answer) = stick.takes(ieee, &message) else { return Ok(()) };
+            let is_read = message.cluster == 0x0402 && message.payload.get(2) == Some(&0);
+            let delay = if is_read { delay + stick.stick().read_delay } else { delay };
             let (profile, endpoint) = (message.profile, message.dst_endpoint);
             let cluster = if profile == 0 { message.cluster | 0x8000 } else { message.cluster };
             let bursts = stick.stick().bursts && cluster == 6 && ieee == PLUG;
