@@ -63,6 +63,8 @@ struct Verify<Ask> {
     by: PointId,
     plan: ReadPlan<Ask>,
     every: Duration,
+    /// How long it is looked for as a rule.
+    within: Duration,
     until: Instant,
     next_at: Instant,
     shown: Option<Result<Value, DeviceFault>>,
@@ -553,7 +555,8 @@ impl<Ask: Clone> Verify<Ask> {
         let often = (time / 10).clamp(LOOK_EVERY.0, LOOK_EVERY.1);
         let (every, next_at) = if tells { (time / 2, now + time / 2) } else { (often, now) };
         let (plan, until) = (ReadPlan::default(), now + time);
-        Self { by, plan, every, until, next_at, shown: None, sent, sleep: Sleep::default() }
+        let sleep = Sleep::default();
+        Self { by, plan, every, within: time, until, next_at, shown: None, sent, sleep }
     }
 
     /// `None`: the time is over, or the point can neither be read nor heard.
@@ -593,6 +596,10 @@ impl<Ask: Clone> Verify<Ask> {
             Outcome::Answered(answer) | Outcome::Taken(answer) => {
                 let reading = self.plan.answered(model, now, answer).pop();
                 if let Some(reading) = reading.filter(|reading| reading.freshness.is_now()) {
+                    if reading.result.is_err() {
+                        // It is awake, and may have no value for as long as the write may begin: it is asked no more for that.
+                        self.until = self.until.min(now + self.within);
+                    }
                     self.shown = Some(reading.result);
                     is_new = true;
                 }

@@ -297,6 +297,29 @@ async fn what_was_told_as_not_known_is_read_once_the_device_is_heard() {
     assert_eq!(shown, Ok(Value::Number(2.into())));
 }
 
+/// It was not acknowledged, and the device has no value to show for as long as the write may begin.
+#[tokio::test(start_paused = true)]
+async fn who_shows_no_value_is_not_asked_for_it_again_and_again() {
+    let mut world = started(&both());
+    world.join_all().await;
+    world.stick.wakes(SENSOR);
+    tokio::time::sleep(SECOND / 10).await;
+    world.stick.stick().fate = Some((Undelivered::NotAcknowledged, true));
+    let write = Action::Write(vec![(PointId(0), Value::Number(2.into()))]);
+    let id = world.call("sensor", write, 1200 * SECOND);
+    tokio::time::sleep(120 * SECOND).await;
+    world.stick.stick().fate = None;
+    // What a temperature is that is not known.
+    world.stick.stick().offset = i16::MIN;
+    let asked = world.stick.stick().read_sleepers;
+    world.stick.wakes(SENSOR);
+    let became = timeout(10 * SECOND, world.reply(id)).await.expect("it is told soon").unwrap().remove(0);
+    assert!(matches!(became.result, Err(DeviceFault::Unsettled(_))), "{became:?}");
+    tokio::time::sleep(1000 * SECOND).await;
+    let asked = world.stick.stick().read_sleepers - asked;
+    assert!((1..40).contains(&asked), "{asked} reads");
+}
+
 /// Nobody knocks at it any more, and then it says something.
 #[tokio::test(start_paused = true)]
 async fn what_may_be_said_in_vain_is_read_however_late_the_device_is_heard() {
