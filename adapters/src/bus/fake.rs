@@ -221,6 +221,8 @@ pub(crate) enum What {
 pub(crate) enum FakeAnswer {
     Shows(i64),
     Refuses,
+    /// Who took it for the device does not know whether that has it.
+    Perhaps,
 }
 
 /// What a fake device says unasked.
@@ -342,7 +344,7 @@ impl Model for FakeModel {
     fn understand(&mut self, _: Instant, ask: &FakeAsk, answer: FakeAnswer) -> Understood<FakeAsk> {
         let reading = match answer {
             FakeAnswer::Shows(value) => Ok(number(value)),
-            FakeAnswer::Refuses => Err(refused()),
+            FakeAnswer::Refuses | FakeAnswer::Perhaps => Err(refused()),
         };
         let readings =
             self.points(ask).into_iter().map(|point| Reading::now(point, reading.clone())).collect();
@@ -407,7 +409,11 @@ impl Model for FakeModel {
     }
 
     fn acknowledge(&self, _: &FakeAsk, answer: FakeAnswer) -> Result<(), DeviceFault> {
-        if answer == FakeAnswer::Refuses { Err(refused()) } else { Ok(()) }
+        match answer {
+            FakeAnswer::Shows(_) => Ok(()),
+            FakeAnswer::Refuses => Err(refused()),
+            FakeAnswer::Perhaps => Err(DeviceFault::Unsettled("perhaps".to_owned())),
+        }
     }
 
     fn refuses(&self, answer: &FakeAnswer) -> bool {

@@ -207,6 +207,7 @@ impl<Ask: Clone> WriteJob<Ask> {
             Phase::Fetch(ask) => self.fetched(model, now, ask, (target, &value), outcome),
             Phase::Send { ask, heard, .. } => {
                 let unsure = unsure(model, &ask, &outcome);
+                let is_told = matches!(outcome, Outcome::Answered(_));
                 let sent = match outcome {
                     // It begins again, the other way, or when the device is awake.
                     Outcome::Answered(answer) | Outcome::Taken(answer)
@@ -218,6 +219,10 @@ impl<Ask: Clone> WriteJob<Ask> {
                         match (unsure, model.acknowledge(&ask, answer)) {
                             (Some(fault), _) => Sent::Unsure(fault),
                             (None, Ok(())) => Sent::Taken,
+                            // The device itself has not said so.
+                            (None, Err(fault @ DeviceFault::Unsettled(_))) if !is_told => {
+                                Sent::Unanswered(fault)
+                            }
                             (None, Err(fault)) => Sent::Refused(fault),
                         }
                     }

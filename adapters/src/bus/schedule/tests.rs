@@ -624,6 +624,28 @@ fn a_lost_acknowledgement_is_made_up_for_by_reading_back() {
     assert_eq!(bench.replies(), [(1, Ok(vec![Ok(7)]))]);
 }
 
+/// One that was not answered by the device itself is not told as if it had been.
+#[test]
+fn what_perhaps_was_received_and_is_not_shown_is_not_known() {
+    let ends = |outcome: Outcome<FakeAnswer>| {
+        let mut bench = Bench::connected(&[vec![verified(100)]]);
+        bench.call(call(1, "a", write(0, 7)));
+        bench.next();
+        bench.scheduler.handle_exchange(bench.now, outcome, true);
+        loop {
+            bench.settle();
+            match bench.replies().pop() {
+                Some((_, outcome)) => break outcome.unwrap().remove(0).unwrap_err(),
+                None => bench.wake(100 * MS),
+            }
+        }
+    };
+    let by_another = ends(Outcome::Taken(FakeAnswer::Perhaps));
+    assert_eq!(by_another, DeviceFault::Unsettled("perhaps".to_owned()));
+    let by_itself = ends(Outcome::Answered(FakeAnswer::Perhaps));
+    assert!(matches!(by_itself, DeviceFault::NotConfirmed { .. }), "it needs a moment: {by_itself:?}");
+}
+
 #[test]
 fn a_burst_of_writes_is_merged_where_the_mapping_allows() {
     let mut merging = writable();
