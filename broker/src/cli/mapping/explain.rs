@@ -23,7 +23,7 @@ mod zigbee;
 
 pub(in crate::cli::mapping) use self::device::{GroupTold, Told, tell};
 pub(in crate::cli::mapping) use self::subject::of_mapping;
-pub(in crate::cli::mapping) use self::text::{milliseconds, period};
+pub(in crate::cli::mapping) use self::text::{age, milliseconds, period};
 
 /// Show what a mapping or a site becomes: USP paths, frames on the wire, time of a cycle, load of the bus
 #[derive(Debug, Args)]

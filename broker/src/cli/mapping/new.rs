@@ -270,6 +270,34 @@ mod tests {
     }
 
     #[test]
+    fn addresses_that_look_like_a_manuals_are_those_of_the_protocol() {
+        let span = |table: &str, first: u32, registers: &[u16]| {
+            let count = if registers.is_empty() { 2 } else { registers.len() };
+            serde_json::json!({"table": table, "first": first, "count": count, "registers": registers})
+        };
+        let spans = [
+            span("holding", 40_000, &[0x5375, 0x6e53, 1, 66]),
+            span("input", 30_000, &[7, 8]),
+            span("coil", 10_000, &[]),
+            span("discrete", 10_000, &[]),
+        ];
+        let unit = serde_json::json!({"unit": 1, "vendor": null, "product": null, "revision": null, "profiles": [], "spans": spans});
+        let scan = serde_json::json!({"scan": 1, "places": [{"bus": {"modbus_rtu": "/dev/ttyUSB0"}, "units": [unit]}]});
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("scan.json");
+        std::fs::write(&path, scan.to_string()).unwrap();
+        let text = draft(&args(&["acme.found", "--from-scan", &path.display().to_string()])).unwrap();
+        is_right(&text);
+        assert!(
+            text.contains(
+                "  holding-40003: {class: LevelSensor, type: Meter, unit: \"-\", read: {holding: 0x9c43}}"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("  - {holding: {0x9c43: [0x0042]}, expect: {holding-40003: 66}}"), "{text}");
+    }
+
+    #[test]
     fn nothing_but_zeros_is_a_draft_too() {
         let unit = serde_json::json!({"unit": 1, "vendor": null, "product": null, "revision": null, "profiles": [],
             "spans": [{"table": "input", "first": 7, "count": 2, "registers": [0, 0]}]});

@@ -13,6 +13,7 @@ use usp_mapping::value::decimal_text;
 use super::happenings::happenings;
 use super::version::Bump;
 use super::windows::windows;
+use crate::cli::mapping::explain::age;
 
 /// One thing that is another one now.
 #[derive(Debug, Serialize)]
@@ -154,7 +155,7 @@ fn fields((of_old, old): (&Mapping, &Capability), (of_new, new): (&Mapping, &Cap
     let range = |it: &Capability| {
         it.range.map(|(a, b)| format!("{} to {}", decimal_text(a), decimal_text(b))).unwrap_or_default()
     };
-    let millis = |time: std::time::Duration| format!("{} ms", time.as_millis());
+    let oldest = |it: &Capability| age(it.max_age.as_millis());
     let all = [
         field("class", Bump::Major, old.class.name(), new.class.name()),
         field("type", Bump::Major, &old.kind, &new.kind),
@@ -198,7 +199,7 @@ fn fields((of_old, old): (&Mapping, &Capability), (of_new, new): (&Mapping, &Cap
         field("serve stale", Bump::Patch, &old.serve_stale.to_string(), &new.serve_stale.to_string()),
         field("deadband", Bump::Patch, &text(old.deadband), &text(new.deadband)),
         field("poll", Bump::Patch, &poll(of_old, old), &poll(of_new, new)),
-        field("max age", Bump::Patch, &millis(old.max_age), &millis(new.max_age)),
+        field("max age", Bump::Patch, &oldest(old), &oldest(new)),
         field("read", Bump::Patch, &read(old.read.as_ref()), &read(new.read.as_ref())),
         field("write", Bump::Patch, &write(of_old, old.write.as_ref()), &write(of_new, new.write.as_ref())),
     ];

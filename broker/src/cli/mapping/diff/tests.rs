@@ -56,12 +56,12 @@ acme.meter 1.2.0 → acme.meter 1.3.0
     read: input 0..1 u32 × 0.1 → input 0..1 u32 × 0.001
 ~ capability energy
     poll: slow (60000 ms) → slow (30000 ms)
-    max age: 120000 ms → 60000 ms
+    max age: 120s → 60s
     read: input 8..9 u32 → input 4..5 u32
 ~ capability mode
     values: Low, High → Low, High, Boost
     poll: slow (60000 ms) → slow (30000 ms)
-    max age: 120000 ms → 60000 ms
+    max age: 120s → 60s
     read: holding 0 u16 {0: Low, 1: High} → holding 0 u16 {0: Low, 1: High, 2: Boost}
     write: holding 0 u16 {0: Low, 1: High} by SingleRegister, verified within 1000 ms, dropped after 5000 ms → \
 holding 0 u16 {0: Low, 1: High, 2: Boost} by SingleRegister, verified within 1000 ms, dropped after 5000 ms

@@ -119,13 +119,8 @@ fn rows(device: &Told) -> Table {
     table
 }
 
-/// What is read but once never grows old.
 fn max_age(capability: &CapabilityTold) -> String {
-    match capability.max_age_ms {
-        _ if !capability.readable => String::new(),
-        age if age >= 366 * 86_400_000 => "any".to_owned(),
-        age => period(age),
-    }
+    if capability.readable { age(capability.max_age_ms) } else { String::new() }
 }
 
 fn access(capability: &CapabilityTold) -> String {
@@ -359,6 +354,11 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 pub(in crate::cli::mapping) fn milliseconds(ms: f64) -> String {
     // Nothing at all is a negative zero where it is a sum.
     if ms >= 10_000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{:.1} ms", ms + 0.0) }
+}
+
+/// How old a value may be: what is read but once never grows old.
+pub(in crate::cli::mapping) fn age(ms: u128) -> String {
+    if ms >= 366 * 86_400_000 { "any".to_owned() } else { period(ms) }
 }
 
 /// A time that a file gives.

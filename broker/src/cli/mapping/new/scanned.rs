@@ -254,13 +254,15 @@ impl Body {
         let registers: Vec<String> =
             item.registers.iter().map(|register| format!("{register:#06x}")).collect();
         let holds = format!("[{}]", registers.join(", "));
-        let capability = format!("{{{meaning}, read: {{{name}: {first}{read}}}}}  # {}", item.hint);
+        let place = written(first);
+        let capability = format!("{{{meaning}, read: {{{name}: {place}{read}}}}}  # {}", item.hint);
         self.add(table, first, &capability, &holds, &value);
     }
 
     fn bit(&mut self, table: Table, address: u16) {
         let name = table.name();
-        let capability = format!("{{class: BinarySensor, type: X_VENDOR_Bit, read: {{{name}: {address}}}}}");
+        let place = written(address);
+        let capability = format!("{{class: BinarySensor, type: X_VENDOR_Bit, read: {{{name}: {place}}}}}");
         self.add(table, address, &capability, "1", "true");
     }
 
@@ -272,12 +274,18 @@ impl Body {
         self.count += 1;
         let name = table.name();
         writeln!(self.capabilities, "  {name}-{address}: {}", capability.trim_end_matches("  # ")).ok();
-        writeln!(self.tests, "  - {{{name}: {{{address}: {holds}}}, expect: {{{name}-{address}: {value}}}}}")
+        let place = written(address);
+        writeln!(self.tests, "  - {{{name}: {{{place}: {holds}}}, expect: {{{name}-{address}: {value}}}}}")
             .ok();
     }
 }
 
 const NUMBER: &str = "class: LevelSensor, type: Meter, unit: \"-\"";
+
+/// An address of the protocol: one that looks like a manual's 4xxxx has to be hexadecimal.
+fn written(address: u16) -> String {
+    if address < 10_000 { address.to_string() } else { format!("{address:#06x}") }
+}
 
 /// What a comment can hold.
 fn plain(text: &str) -> String {

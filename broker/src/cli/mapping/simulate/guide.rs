@@ -4,21 +4,25 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::json;
+use usp_mapping::mapping::Parity;
 use usp_simulators::modbus::plant::{Medium, Plant, PlantBus, PlantDevice};
 
-use super::plan::{Thing, quoted};
-use super::{Parity, Simulate};
+use super::Simulate;
+use super::plan::{Characters, Thing, quoted};
 use crate::cli::{Failure, print_line};
 
 /// Most devices that are listed one by one.
 const LISTED: usize = 20;
 
+/// How the characters of serial lines are set, by the name of the bus.
+type Lines = BTreeMap<String, Characters>;
+
 /// A site file for everything that runs.
-pub(super) fn site_file(plant: &Plant, things: &BTreeMap<String, Thing>) -> String {
+pub(super) fn site_file(plant: &Plant, lines: &Lines, things: &BTreeMap<String, Thing>) -> String {
     let mut text = "site: 1\nbuses:\n".to_owned();
     for bus in plant.buses() {
         // Writing to a String cannot fail, here and below.
-        writeln!(text, "  {}: {}", bus.name(), bus_map(bus)).ok();
+        writeln!(text, "  {}: {}", bus.name(), bus_map(bus, lines)).ok();
     }
     text.push_str("devices:\n");
     for device in plant.devices() {
@@ -29,16 +33,29 @@ pub(super) fn site_file(plant: &Plant, things: &BTreeMap<String, Thing>) -> Stri
     text
 }
 
-fn bus_map(bus: &PlantBus) -> String {
-    let address = bus.address();
+fn bus_map(bus: &PlantBus, lines: &Lines) -> String {
+    let address = quoted(&bus.address());
     match bus.medium() {
-        Medium::Tcp(_) => format!("{{modbus_tcp: {}}}", quoted(&address)),
-        Medium::RtuTcp(_) => format!("{{modbus_rtu_tcp: {}}}", quoted(&address)),
+        Medium::Tcp(_) => format!("{{modbus_tcp: {address}}}"),
+        Medium::RtuTcp(_) => format!("{{modbus_rtu_tcp: {address}}}"),
         Medium::Line(line) => {
-            // A pseudo-terminal has no parity; for a broker it says how long a character takes.
-            let parity = if line.bits_per_character > 10 { "even" } else { "none" };
-            format!("{{modbus_rtu: {}, baud: {}, parity: {parity}}}", quoted(&address), line.baud)
+            let Characters { parity, stop_bits } = characters(bus, lines);
+            let stop = if stop_bits == 1 { String::new() } else { format!(", stop_bits: {stop_bits}") };
+            format!("{{modbus_rtu: {address}, baud: {}, parity: {}{stop}}}", line.baud, word(parity))
         }
+    }
+}
+
+fn characters(bus: &PlantBus, lines: &Lines) -> Characters {
+    lines.get(bus.name()).copied().unwrap_or(Characters { parity: Parity::Even, stop_bits: 1 })
+}
+
+/// As site files have it.
+fn word(parity: Parity) -> &'static str {
+    match parity {
+        Parity::None => "none",
+        Parity::Even => "even",
+        Parity::Odd => "odd",
     }
 }
 
@@ -59,7 +76,7 @@ fn device_map(device: &PlantDevice, thing: &Thing) -> String {
 /// Says that everything runs.
 pub(super) fn greet(
     args: &Simulate,
-    plant: &Plant,
+    (plant, lines): (&Plant, &Lines),
     things: &BTreeMap<String, Thing>,
     site: &str,
 ) -> Result<(), Failure> {
@@ -69,7 +86,7 @@ pub(super) fn greet(
     for bus in plant.buses() {
         let devices: Vec<&PlantDevice> =
             plant.devices().iter().filter(|device| device.bus == bus.name()).collect();
-        print_line(format!("{}: {}", bus.name(), place(args, bus)))?;
+        print_line(format!("{}: {}", bus.name(), place(bus, lines)))?;
         for device in devices.iter().take(LISTED) {
             print_line(format!(
                 "  unit {:3}  {}  {}",
@@ -96,17 +113,15 @@ pub(super) fn site(args: &Simulate, site: &str) -> Result<(), Failure> {
     }
 }
 
-fn place(args: &Simulate, bus: &PlantBus) -> String {
+fn place(bus: &PlantBus, lines: &Lines) -> String {
     match bus.medium() {
         Medium::Tcp(_) => format!("Modbus TCP on {}", bus.address()),
         Medium::RtuTcp(_) => format!("Modbus RTU over TCP on {}", bus.address()),
         Medium::Line(line) => {
-            let parity = match (line.bits_per_character, args.parity) {
-                (..=10, _) => "no parity",
-                (_, Parity::Odd) => "odd parity",
-                _ => "even parity",
-            };
-            format!("serial line {} at {} baud, {parity}", bus.address(), line.baud)
+            let Characters { parity, stop_bits } = characters(bus, lines);
+            let parity = if parity == Parity::None { "no" } else { word(parity) };
+            let stop = if stop_bits == 1 { "" } else { ", two stop bits" };
+            format!("serial line {} at {} baud, {parity} parity{stop}", bus.address(), line.baud)
         }
     }
 }

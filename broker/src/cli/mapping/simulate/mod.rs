@@ -14,12 +14,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use usp_mapping::mapping::ProtocolKind;
+use usp_mapping::mapping::{self, ProtocolKind};
 use usp_simulators::mischief::{BleFault, CoapFault, LineFault, MqttFault, ZigbeeFault};
 use usp_simulators::modbus::command::{Command, faults};
 use usp_simulators::modbus::{LineSettings, Plant, Script};
 
-use self::plan::Setup;
+use self::plan::{Characters, Setup};
 use super::model::Folders;
 use crate::cli::Failure;
 
@@ -109,8 +109,17 @@ enum Parity {
 
 impl Simulate {
     fn line(&self) -> LineSettings {
-        let bits_per_character = if self.parity == Parity::None { 10 } else { 11 };
+        let bits_per_character = self.characters().bits();
         LineSettings { baud: self.baud, bits_per_character, delay: self.delay(), strict: self.strict }
+    }
+
+    fn characters(&self) -> Characters {
+        let parity = match self.parity {
+            Parity::None => mapping::Parity::None,
+            Parity::Even => mapping::Parity::Even,
+            Parity::Odd => mapping::Parity::Odd,
+        };
+        Characters { parity, stop_bits: 1 }
     }
 
     fn delay(&self) -> Duration {
@@ -157,7 +166,7 @@ pub(super) fn run(args: &Simulate) -> Result<(), Failure> {
 
 async fn simulate(args: &Simulate, setup: Setup, script: Option<Script>) -> Result<(), Failure> {
     let interrupt = crate::cli::interrupt::Interrupt::new().map_err(Failure::failed)?;
-    let Setup { plans, things } = setup;
+    let Setup { plans, lines, things } = setup;
     let plant = Plant::start(plans, args.still).await.map_err(Failure::failed)?;
     let sets = args.set.iter().map(|text| format!("set {text}"));
     for line in sets.chain(args.fault.iter().map(|text| format!("fault {text}"))) {
@@ -167,9 +176,9 @@ async fn simulate(args: &Simulate, setup: Setup, script: Option<Script>) -> Resu
     if let Some(script) = &script {
         script.check(&plant).map_err(|error| wrong_script(args.script.as_deref(), error))?;
     }
-    let site = guide::site_file(&plant, &things);
+    let site = guide::site_file(&plant, &lines, &things);
     write_site(args, &site)?;
-    guide::greet(args, &plant, &things, &site)?;
+    guide::greet(args, (&plant, &lines), &things, &site)?;
     live::obey(&plant, script.as_ref(), args.json, interrupt).await?;
     plant.stop().await;
     Ok(())
@@ -213,6 +222,42 @@ fn after_help() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        simulate: Simulate,
+    }
+
+    /// The site file for what these arguments simulate.
+    fn site_of(arguments: &[&str]) -> String {
+        let cli: Cli = clap::Parser::try_parse_from([&["simulate"], arguments].concat()).unwrap();
+        let Setup { plans, lines, things } = Setup::of(&cli.simulate).unwrap();
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let plant = Plant::start(plans, true).await.unwrap();
+            let site = guide::site_file(&plant, &lines, &things);
+            plant.stop().await;
+            site
+        })
+    }
+
+    #[test]
+    fn a_site_file_says_how_its_lines_are_set() {
+        for parity in ["none", "even", "odd"] {
+            let site = site_of(&["usp.demo-meter", "--serial", "--parity", parity]);
+            assert!(site.contains(&format!("baud: 9600, parity: {parity}}}")), "{site}");
+        }
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("plan.yaml");
+        let buses = "  one: {modbus_rtu: /dev/ttyUSB7, baud: 19200, parity: odd}\n  \
+            two: {modbus_rtu: /dev/ttyUSB8, baud: 9600, parity: none, stop_bits: 2}\n";
+        let devices =
+            "  a: {use: usp.demo-meter, bus: one, unit: 1}\n  b: {use: usp.demo-meter, bus: two, unit: 1}\n";
+        std::fs::write(&path, format!("site: 1\nbuses:\n{buses}devices:\n{devices}")).unwrap();
+        let site = site_of(&[&path.display().to_string()]);
+        assert!(site.contains("baud: 19200, parity: odd}"), "{site}");
+        assert!(site.contains("baud: 9600, parity: none, stop_bits: 2}"), "{site}");
+    }
 
     #[test]
     fn help_lists_the_faults_of_each_protocol() {

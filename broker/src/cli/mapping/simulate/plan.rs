@@ -9,7 +9,7 @@ use usp_mapping::compile::Params;
 use usp_mapping::diagnostic::{SourceFile, has_errors};
 use usp_mapping::draft::MappingDraft;
 use usp_mapping::draft::site::{DeviceDraft, SiteDraft, Use};
-use usp_mapping::mapping::{BusKind, Parity};
+use usp_mapping::mapping::{BusKind, Parity, SerialLine};
 use usp_simulators::modbus::plant::{BusPlan, Medium};
 use usp_simulators::modbus::{LineSettings, ModbusDevice};
 
@@ -19,10 +19,27 @@ use crate::cli::mapping::show_diagnostics;
 use crate::site::Finder;
 
 /// What is to run, and what a person is told of it.
+#[derive(Default)]
 pub(super) struct Setup {
     pub(super) plans: Vec<BusPlan>,
+    /// How the characters of serial lines are set, by the name of the bus.
+    pub(super) lines: BTreeMap<String, Characters>,
     /// By the name of the device.
     pub(super) things: BTreeMap<String, Thing>,
+}
+
+/// What a pseudo-terminal does not have: for a broker it says how long a character takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Characters {
+    pub(super) parity: Parity,
+    pub(super) stop_bits: u8,
+}
+
+impl Characters {
+    /// A start bit, eight of data, and these.
+    pub(super) fn bits(self) -> u32 {
+        9 + u32::from(self.parity != Parity::None) + u32::from(self.stop_bits)
+    }
 }
 
 /// What the site file says of a device, and what can be tried on it.
@@ -62,7 +79,7 @@ fn models(args: &Simulate, files: &[SourceFile]) -> Result<Setup, Failure> {
         (_, true) => Medium::RtuTcp(args.tcp),
         _ => Medium::Tcp(args.tcp),
     };
-    let mut setup = Setup { plans: Vec::new(), things: BTreeMap::new() };
+    let mut setup = Setup::default();
     let mut devices = Vec::new();
     for (unit, (file, written)) in (args.unit..=u8::MAX).zip(files.iter().zip(&args.models)) {
         let draft = mapping(file, &finder, &args.params)?;
@@ -82,7 +99,9 @@ fn models(args: &Simulate, files: &[SourceFile]) -> Result<Setup, Failure> {
     if devices.len() < files.len() {
         return Err(Failure::invalid("there are no unit identifiers beyond 255"));
     }
-    setup.plans.push(BusPlan { name: "simulated".to_owned(), medium, devices });
+    let name = "simulated".to_owned();
+    setup.lines.insert(name.clone(), args.characters());
+    setup.plans.push(BusPlan { name, medium, devices });
     Ok(setup)
 }
 
@@ -93,12 +112,15 @@ fn site(args: &Simulate, file: &SourceFile) -> Result<Setup, Failure> {
     checked(file, &finder)?;
     let (draft, _) = SiteDraft::parse(file);
     let draft = draft.ok_or_else(|| Failure::invalid(format!("{}: no site", file.name())))?;
-    let mut setup = Setup { plans: Vec::new(), things: BTreeMap::new() };
+    let mut setup = Setup::default();
     let mut port = args.tcp.port();
     for bus in &draft.buses {
         let Some(kind) = bus.kind.as_ref() else { continue };
         let name = bus.name.value.clone();
         let medium = medium(args, &kind.value, &mut port)?;
+        if let BusKind::ModbusRtu(line) = &kind.value {
+            setup.lines.insert(name.clone(), characters(line));
+        }
         let on_it =
             draft.devices.iter().filter(|device| device.bus.as_ref().is_some_and(|at| at.value == name));
         let mut devices = Vec::new();
@@ -152,7 +174,7 @@ fn medium(args: &Simulate, kind: &BusKind, port: &mut u16) -> Result<Medium, Fai
         BusKind::ModbusRtuTcp { .. } => Medium::RtuTcp(listen()),
         BusKind::ModbusRtu(line) => Medium::Line(LineSettings {
             baud: line.baud,
-            bits_per_character: 9 + u32::from(line.parity != Parity::None) + u32::from(line.stop_bits),
+            bits_per_character: characters(line).bits(),
             delay: args.delay(),
             strict: args.strict,
         }),
@@ -163,6 +185,10 @@ fn medium(args: &Simulate, kind: &BusKind, port: &mut u16) -> Result<Medium, Fai
             )));
         }
     })
+}
+
+fn characters(line: &SerialLine) -> Characters {
+    Characters { parity: line.parity, stop_bits: line.stop_bits }
 }
 
 /// A checked mapping with its parameters put in.
