@@ -283,7 +283,12 @@ impl Broker {
         };
         let before = known.told(place, now);
         let why = format!("what it has after a write is not known: {fault}");
-        if let Some(capability) = known.capabilities.get_mut(place).filter(|known| known.reading.is_some()) {
+        // What gives no valid reading is no better for it.
+        let stands = |known: &&mut Capability| {
+            let failed = known.failed.as_deref();
+            known.reading.is_some() && failed.is_none_or(|fault| matches!(fault, DeviceFault::Busy(_)))
+        };
+        if let Some(capability) = known.capabilities.get_mut(place).filter(stands) {
             capability.failed = Some(Box::new(DeviceFault::Unsettled(why)));
         }
         if let Some(before) = before {

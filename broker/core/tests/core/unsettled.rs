@@ -305,3 +305,18 @@ fn what_can_only_be_written_is_not_assumed_after_such_a_write() {
     w.set(c, RELAY, &["Value=true"]);
     assert_eq!(shown(&mut w, c), assumed);
 }
+
+/// It has no valid reading, and gets none by it.
+#[test]
+fn what_is_bad_is_no_better_after_such_a_write() {
+    let mut w = World::new();
+    w.site("a: box");
+    let c = w.controller("self::c");
+    w.report("a", &[(1, Value::Bool(false))]);
+    w.report_fault("a", 1, DeviceFault::Invalid("a sentinel".to_owned()));
+    let bad = shown(&mut w, c);
+    assert!(bad.starts_with("Quality=Bad"), "{bad}");
+    w.device("a", Behaviour::Fails(DeviceFault::Unsettled("cable cut".to_owned())));
+    w.set(c, RELAY, &["Value=true"]);
+    assert_eq!(shown(&mut w, c), bad);
+}
